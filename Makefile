@@ -1,0 +1,80 @@
+# Commands of the project. Each creates .venv and installs what it needs on a fresh machine.
+
+PYTHON ?= python3
+PORT ?= 3000
+VENV := .venv
+BIN := $(VENV)/bin
+# Marks of finished installations; a changed lock file or project file installs again.
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+
+ifeq ($(origin COIN_HOME),undefined)
+demo: export COIN_HOME := ./var/demo
+endif
+COIN_HOME ?= ./var
+export COIN_HOME
+export DAGSTER_HOME = $(CURDIR)
+export COIN_DAGSTER_HOME = $(abspath $(COIN_HOME))/dagster
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up env test lint format bench lock clean
+
+help: ## Show this help
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+demo: $(RUNTIME) ## Run the main job once (offline, sandbox market) and print what it made
+	@mkdir -p "$(COIN_DAGSTER_HOME)"
+	@$(BIN)/python -m coin_assets.demo
+
+up: $(RUNTIME) ## Start web UI and daemon on http://127.0.0.1:$(PORT)
+	@mkdir -p "$(COIN_DAGSTER_HOME)"
+	@$(BIN)/python -c 'from coin_assets.build import build_definitions; build_definitions()'
+	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
+
+env: ## Print what direct dagster commands need: eval "$$(make env)"
+	@mkdir -p "$(COIN_DAGSTER_HOME)"
+	@echo 'export COIN_HOME="$(abspath $(COIN_HOME))"'
+	@echo 'export DAGSTER_HOME="$(DAGSTER_HOME)"'
+	@echo 'export COIN_DAGSTER_HOME="$(COIN_DAGSTER_HOME)"'
+	@echo 'export PATH="$(CURDIR)/$(BIN):$$PATH"'
+
+test: $(DEV) ## Run the test suite
+	$(BIN)/python -m pytest
+
+lint: $(DEV) ## Check style, formatting, types and import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV) ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEV) ## Measure, and write benchmarks/results.json and docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+lock: ## Resolve the dependencies again (needs uv)
+	uv pip compile pyproject.toml --no-strip-extras --universal --generate-hashes \
+		--python-version 3.11 -o requirements.lock -q
+	uv pip compile pyproject.toml --extra dev -c requirements.lock --no-strip-extras --universal \
+		--generate-hashes --python-version 3.11 -o requirements-dev.lock -q
+
+clean: ## Remove the environment and the caches, never the data
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "coin_assets needs Python 3.11 or newer; set PYTHON=<interpreter>" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the pinned dependencies (once, a minute or two) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(DEV): requirements-dev.lock $(RUNTIME)
+	@echo "Installing the development tools ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

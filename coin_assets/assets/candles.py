@@ -1,0 +1,128 @@
+"""The candle assets: ``ohlcv_<timeframe>``, fetched or derived under one name and schema."""
+
+import dagster as dg
+
+from coin_assets.assets.candle_steps import MonthReport, derive_candles, describe, pull_candles
+from coin_assets.assets.specs import (
+    CANDLES,
+    RETRIES,
+    SeriesSpec,
+    asset_key,
+    column_schema,
+    failures_named,
+)
+from coin_assets.domain.candles import CANDLE_SCHEMA
+from coin_assets.partitions import UNTIL_NEXT_MONTH, partition_of, selected_window
+from coin_assets.resources import Clock, MarketResource, StoreResource
+
+SCHEMA = column_schema(CANDLE_SCHEMA)
+
+
+def fetched_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
+    """Candles of a source timeframe, from the market."""
+
+    @dg.asset(
+        **spec.common(CANDLES, {"pandas", "parquet"}, **{"dagster/column_schema": SCHEMA}),
+        **spec.partitioned(),
+        description=f"Closed {spec.key} candles, fetched from the market month by month.",
+        freshness_policy=spec.freshness,
+        retry_policy=RETRIES,
+    )
+    def ohlcv(
+        context: dg.AssetExecutionContext,
+        market: MarketResource,
+        store: StoreResource,
+        clock: Clock,
+    ) -> dg.MaterializeResult:
+        start, end = selected_window(context)
+
+        def progress(report: MonthReport) -> None:
+            context.log.debug(f"{spec.key} {describe([report])}")
+
+        with failures_named():
+            reports = pull_candles(
+                store.client(),
+                market.client(),
+                spec.key,
+                start,
+                end,
+                clock.closed_by(),
+                spec.reread_candles,
+                progress,
+            )
+        return _result(context, spec, reports, "fetched")
+
+    return ohlcv
+
+
+def derived_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
+    """Candles of a derived timeframe, from those of its source."""
+    source = dg.AssetDep(
+        asset_key(spec.source, CANDLES),
+        partition_mapping=UNTIL_NEXT_MONTH if spec.key.timeframe.straddles_months else None,
+    )
+
+    @dg.asset(
+        **spec.common(CANDLES, {"pandas", "parquet"}, **{"dagster/column_schema": SCHEMA}),
+        **spec.partitioned(),
+        deps=[source],
+        description=(
+            f"Closed {spec.key} candles, derived from {spec.source.timeframe} candles. Buckets "
+            "with holes are kept, as exchanges keep them, and counted as partial."
+        ),
+        freshness_policy=spec.freshness,
+        code_version="1",
+    )
+    def ohlcv(
+        context: dg.AssetExecutionContext,
+        market: MarketResource,
+        store: StoreResource,
+        clock: Clock,
+    ) -> dg.MaterializeResult:
+        start, end = selected_window(context)
+        closed_by = clock.closed_by()
+        with failures_named():
+            reports = derive_candles(
+                store.client(),
+                spec.key,
+                spec.source,
+                start,
+                end,
+                min(closed_by, market.client().horizon(spec.source, closed_by)),
+                spec.history_start,
+            )
+        return _result(context, spec, reports, "derived")
+
+    return ohlcv
+
+
+def _result(
+    context: dg.AssetExecutionContext, spec: SeriesSpec, reports: list[MonthReport], origin: str
+) -> dg.MaterializeResult:
+    """One INFO line, facts of each month on its partition, and the newest candle for all."""
+    context.log.info(f"{spec.key} {origin}: {describe(reports)}")
+    for report in reports:
+        context.add_asset_metadata(
+            _month_metadata(report), partition_key=partition_of(report.month)
+        )
+    start, end = selected_window(context)
+    return dg.MaterializeResult(
+        metadata={
+            "origin": origin,
+            "window": f"[{start:%Y-%m-%d}, {end:%Y-%m-%d})",
+            "source": str(spec.source),
+        }
+    )
+
+
+def _month_metadata(report: MonthReport) -> dict[str, dg.MetadataValue | int]:
+    metadata: dict[str, dg.MetadataValue | int] = {
+        "dagster/partition_row_count": report.rows,
+        "rows_changed": report.rows_changed,
+        "missing": report.missing,
+        "partial": report.partial,
+    }
+    if report.first is not None and report.last is not None:
+        metadata["first_candle"] = dg.MetadataValue.timestamp(report.first)
+        metadata["last_candle"] = dg.MetadataValue.timestamp(report.last)
+    return metadata

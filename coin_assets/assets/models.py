@@ -1,0 +1,82 @@
+"""The model assets: ``model_<timeframe>``, the versions whose cutoff lies in the month."""
+
+from typing import Any
+
+import dagster as dg
+
+from coin_assets.assets.specs import (
+    CANDLES,
+    MODELS,
+    TRAINING_POOL,
+    SeriesSpec,
+    failures_named,
+)
+from coin_assets.domain.timeframes import months_between
+from coin_assets.models.training import TrainingRequest, TrainingResult, train
+from coin_assets.partitions import ALL_MONTHS_SO_FAR, partition_of, selected_window
+from coin_assets.resources import Clock, RegistryResource, StoreResource
+
+
+def trained_models(spec: SeriesSpec) -> dg.AssetsDefinition:
+    """Anchor versions: one a month, trained on the candles closed when the month began."""
+
+    @dg.asset(
+        **spec.common(MODELS, {"scikitlearn", "json"}),
+        **spec.partitioned(),
+        deps=[dg.AssetDep(spec.asset_key(CANDLES), partition_mapping=ALL_MONTHS_SO_FAR)],
+        description=(
+            f"Forecast models of {spec.key} whose training cutoff lies in the month. "
+            "Materialising a month makes sure that its anchor version (cutoff: the month's first "
+            "instant) exists; an existing version is never replaced."
+        ),
+        freshness_policy=spec.training_freshness,
+        pool=TRAINING_POOL,
+    )
+    def model(
+        context: dg.AssetExecutionContext,
+        store: StoreResource,
+        registry: RegistryResource,
+        clock: Clock,
+    ) -> dg.MaterializeResult:
+        start, end = selected_window(context)
+        for month in months_between(start, end):
+            request = TrainingRequest(spec.key, month, spec.history_start)
+            with failures_named():
+                result = train(store.client(), registry.client(), request, clock.now())
+            context.log.info(training_line(result))
+            context.add_asset_metadata(training_metadata(result), partition_key=partition_of(month))
+        return dg.MaterializeResult()
+
+    return model
+
+
+def training_line(result: TrainingResult) -> str:
+    """One line for the log."""
+    request = result.request
+    head = f"{request.key} model, cutoff {request.cutoff:%Y-%m-%d %H:%M}"
+    if result.version is None:
+        return f"{head}: none, {result.insufficient or result.error}"
+    state = "trained" if result.created else "kept"
+    return f"{head}: version {result.version.name} {state}, {result.rows} candles"
+
+
+def training_metadata(result: TrainingResult) -> dict[str, Any]:
+    """Facts of one training for the UI."""
+    facts: dict[str, Any] = {
+        "cutoff": dg.MetadataValue.timestamp(result.request.cutoff),
+        "training_candles": result.rows,
+        "created": result.created,
+    }
+    if result.version is None:
+        return facts | {"insufficient_data": result.insufficient or ""}
+    stored = result.version.metadata()
+    facts |= {
+        "model_version": result.version.name,
+        "forecaster": stored["forecaster"],
+        "data_start": stored["data_start"],
+        "data_end": stored["data_end"],
+        "data_hash": stored["data_hash"],
+        "artefact_sha256": stored["artefact_sha256"],
+        "artefact": dg.MetadataValue.path(str(result.version.folder)),
+    }
+    return facts

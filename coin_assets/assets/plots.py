@@ -1,0 +1,49 @@
+"""Pictures for asset metadata, as Markdown that the web UI shows."""
+
+import base64
+import io
+
+import dagster as dg
+import pandas as pd
+
+from coin_assets.domain.forecasting import STEPS
+from coin_assets.domain.keys import Key
+
+_HISTORY = 72
+_BANDS = (("q05", "q95", "90%", 0.18), ("q10", "q90", "80%", 0.25), ("q25", "q75", "50%", 0.35))
+_BLUE, _INK = "#1f6feb", "#24292f"
+
+
+def forecast_plot(key: Key, candles: pd.DataFrame, forecast: pd.DataFrame) -> dg.MetadataValue:
+    """Fan chart: the last candles up to the origin, then median and quantile bands.
+
+    Args:
+        candles: up to the origin of ``forecast``.
+        forecast: rows of one origin, ordered by step.
+    """
+    from matplotlib.figure import Figure
+
+    recent = candles.tail(_HISTORY)
+    origin = forecast["as_of"].iloc[0].to_pydatetime()
+    closes = [origin, *(key.timeframe.shift(origin, step) for step in range(1, STEPS + 1))]
+    last = float(recent["close"].iloc[-1])
+    figure = Figure(figsize=(8, 3.6), dpi=80, layout="constrained")
+    axes = figure.subplots()
+    axes.plot(key.timeframe.close_all(recent["timestamp"]), recent["close"], color=_INK, lw=1.2)
+    for lower, upper, label, alpha in _BANDS:
+        low, high = [last, *forecast[lower]], [last, *forecast[upper]]
+        axes.fill_between(closes, low, high, color=_BLUE, alpha=alpha, lw=0, label=label)
+    axes.plot(closes, [last, *forecast["price"]], color=_BLUE, lw=1.5, label="median")
+    axes.axvline(origin, color=_INK, lw=0.8, ls=":")
+    version, kind = forecast["model_version"].iloc[0], forecast["kind"].iloc[0]
+    axes.set_title(
+        f"{key}: forecast from {origin:%Y-%m-%d %H:%M} UTC (model {version}, {kind})", fontsize=10
+    )
+    axes.legend(loc="best", fontsize=8, ncols=2, frameon=False)
+    axes.tick_params(labelsize=8)
+    axes.grid(alpha=0.25)
+    axes.margins(x=0.01)
+    image = io.BytesIO()
+    figure.savefig(image, format="png", metadata={"Software": None})
+    encoded = base64.b64encode(image.getvalue()).decode()
+    return dg.MetadataValue.md(f"![{key} forecast](data:image/png;base64,{encoded})")

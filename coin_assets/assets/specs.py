@@ -1,0 +1,123 @@
+"""What all assets of one key share: names, tags, freshness, schema, failure handling."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from coin_assets.domain.keys import Key
+from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.errors import CoinAssetsError, TemporaryError
+
+OWNERS = ["team:coin_assets"]
+CANDLES, MODELS, PREDICTIONS, PUBLISHED = ("candles", "models", "predictions", "published")
+_NAMES = {CANDLES: "ohlcv", MODELS: "model", PREDICTIONS: "prediction", PUBLISHED: "published"}
+TRAINING_POOL = "training"
+
+# Passing faults are tried again at once; what lasts longer is left to the next run.
+RETRIES = dg.RetryPolicy(
+    max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+
+
+@dataclass(frozen=True)
+class SeriesSpec:
+    """One key and everything its assets are built from.
+
+    Attributes:
+        source: the key its candles are derived from; the key itself if they are fetched.
+        history_window: lookback of the history file; None is the whole range.
+        reread_candles: closed candles that a pull of the running month reads again.
+    """
+
+    key: Key
+    source: Key
+    partitions: dg.MonthlyPartitionsDefinition
+    history_start: datetime
+    limits: FreshnessLimits
+    history_window: timedelta | None
+    reread_candles: int
+
+    @property
+    def is_fetched(self) -> bool:
+        return self.source == self.key
+
+    def asset_key(self, layer: str) -> dg.AssetKey:
+        return asset_key(self.key, layer)
+
+    @property
+    def freshness(self) -> dg.FreshnessPolicy:
+        """Data-age limits, applied by Dagster to the time of the last materialisation."""
+        return dg.FreshnessPolicy.time_window(
+            fail_window=self.limits.hard, warn_window=self.limits.soft
+        )
+
+    @property
+    def training_freshness(self) -> dg.FreshnessPolicy:
+        """As often as the timeframe is retrained: daily, weekly or monthly, with slack."""
+        warn_hours, fail_hours = {"w": (9 * 24, 16 * 24), "M": (35 * 24, 70 * 24)}.get(
+            self.key.timeframe.unit, (36, 72)
+        )
+        return dg.FreshnessPolicy.time_window(
+            fail_window=timedelta(hours=fail_hours), warn_window=timedelta(hours=warn_hours)
+        )
+
+    def common(self, layer: str, kinds: set[str], **metadata: Any) -> dict[str, Any]:
+        """Keyword arguments that every asset of ``layer`` passes to ``dg.asset``."""
+        return {
+            "key": self.asset_key(layer),
+            "group_name": self.key.symbol_name,
+            "tags": {"timeframe": self.key.timeframe.name, "layer": layer},
+            "kinds": kinds,
+            "owners": OWNERS,
+            "metadata": {"symbol": self.key.symbol, **metadata},
+        }
+
+    def partitioned(self) -> dict[str, Any]:
+        return {
+            "partitions_def": self.partitions,
+            "backfill_policy": dg.BackfillPolicy.single_run(),
+        }
+
+
+def asset_key(key: Key, layer: str) -> dg.AssetKey:
+    return dg.AssetKey([key.symbol_name, f"{_NAMES[layer]}_{key.timeframe}"])
+
+
+def column_schema(schema: Mapping[str, tuple[str, str]]) -> dg.TableSchema:
+    """For the UI, from one of the schema constants of the domain."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name, kind, description=meaning)
+            for name, (kind, meaning) in schema.items()
+        ]
+    )
+
+
+@contextmanager
+def failures_named() -> Iterator[None]:
+    """The boundary to Dagster: what cannot pass by itself is not tried again in this run."""
+    try:
+        yield
+    except TemporaryError:
+        raise
+    except CoinAssetsError as error:
+        raise dg.Failure(
+            description=str(error),
+            metadata={"error": type(error).__name__},
+            allow_retries=False,
+        ) from error
+
+
+def failure_message(entry: dg.EventLogEntry) -> str:
+    """What a step failure says to a person, without the stack."""
+    data = entry.get_dagster_event().step_failure_data
+    if data.user_failure_data is not None and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return "unknown error" if error is None else error.message.strip()

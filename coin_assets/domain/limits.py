@@ -1,0 +1,53 @@
+"""Limits that operators set: how old data may be, how full a disk."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from coin_assets.errors import ConfigurationError
+
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class FreshnessLimits:
+    """Data age above which data is served with a warning (soft) or refused (hard).
+
+    Raises:
+        ConfigurationError: not one minute <= soft < hard.
+    """
+
+    soft: timedelta
+    hard: timedelta
+
+    def __post_init__(self) -> None:
+        if not _MINUTE <= self.soft < self.hard:
+            raise ConfigurationError(
+                f"'{self}' is not a pair of limits; the soft one must be at least 1 minute and "
+                "below the hard one, as in 65/130."
+            )
+
+    def __str__(self) -> str:
+        return f"{self.soft / _MINUTE:g}/{self.hard / _MINUTE:g}"
+
+
+@dataclass(frozen=True)
+class DiskLimits:
+    """Percent of the disk in use above which to warn, call for action, and stop writing.
+
+    Raises:
+        ConfigurationError: not 0 < warn < critical < block <= 100.
+    """
+
+    warn: int
+    critical: int
+    block: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.warn < self.critical < self.block <= 100:
+            raise ConfigurationError(
+                f"'{self}' does not ascend within 0 to 100 percent; write warn/critical/block, "
+                "as in 70/85/90."
+            )
+
+    def __str__(self) -> str:
+        return f"{self.warn}/{self.critical}/{self.block}"

@@ -1,0 +1,72 @@
+"""Every error the platform raises on purpose, classed by what the reader should do about it.
+
+This module imports nothing, so every layer may raise from it. Messages name the offender, the
+expectation and the remedy.
+"""
+
+
+class CoinAssetsError(Exception):
+    """Root of all deliberate errors."""
+
+
+class ConfigurationError(CoinAssetsError):
+    """Fix the configuration; nothing was started."""
+
+
+class TemporaryError(CoinAssetsError):
+    """Try again later; the cause is expected to pass by itself."""
+
+
+class MarketUnavailable(TemporaryError):
+    """The exchange or network did not answer properly."""
+
+
+class CandlesNotYetAvailable(TemporaryError):
+    """A candle that is due by the clock is not there yet."""
+
+
+class PermanentError(CoinAssetsError):
+    """Trying again changes nothing; somebody has to act on this symbol, month or file."""
+
+
+class SymbolUnavailable(PermanentError):
+    """The market does not have this symbol or timeframe."""
+
+
+class MonthsNotFetched(PermanentError):
+    """Months of candles that this step needs were never stored."""
+
+
+class ModelMissing(PermanentError):
+    """No model may forecast an origin although the candles to train one are there."""
+
+
+class TrainingFailed(PermanentError):
+    """Some keys could not be trained; the message names each with its cause."""
+
+
+class DataRefused(CoinAssetsError):
+    """Data breaks its contract; nothing of it was stored."""
+
+
+class InvalidCandles(DataRefused):
+    """Candles break a rule of the candle contract.
+
+    Attributes:
+        rule: identifier of the broken rule, for example ``"unaligned"``.
+        offenders: up to five offending rows, rendered for people.
+    """
+
+    def __init__(self, rule: str, message: str, offenders: tuple[str, ...] = ()) -> None:
+        self.rule = rule
+        self.offenders = offenders
+        shown = f" First offenders: {'; '.join(offenders)}." if offenders else ""
+        super().__init__(f"[{rule}] {message}{shown} Nothing was stored.")
+
+
+class InsufficientData(DataRefused):
+    """Too few candles for an honest answer; an expected state of a young symbol."""
+
+
+class CorruptArtefact(DataRefused):
+    """A stored model or file is not what was written."""

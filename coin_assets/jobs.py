@@ -1,0 +1,182 @@
+"""The jobs: ``update`` brings candles to published files, ``train_models`` trains on demand."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from coin_assets.assets.models import training_line, training_metadata
+from coin_assets.assets.specs import MODELS, TRAINING_POOL, SeriesSpec, failures_named
+from coin_assets.domain import notation
+from coin_assets.errors import ConfigurationError, TrainingFailed
+from coin_assets.models.training import (
+    TrainingRequest,
+    TrainingResult,
+    train_all,
+    training_candles,
+)
+from coin_assets.partitions import partition_of
+from coin_assets.resources import Clock, MarketResource, RegistryResource, StoreResource
+from coin_assets.store.base import Store
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import (
+        UnresolvedAssetJobDefinition,
+    )
+
+
+def update_job(assets: Sequence[dg.AssetsDefinition]) -> "UnresolvedAssetJobDefinition":
+    """All steps of a month, from candles to published files."""
+    return dg.define_asset_job(
+        "update",
+        selection=dg.AssetSelection.assets(*assets),
+        description=(
+            "Fetch and derive candles of the chosen month, make sure its models exist, fill its "
+            "forecasts and publish. Launch it with a partition (a month) or a range of them."
+        ),
+    )
+
+
+class TrainingConfig(dg.Config):
+    """What ``train_models`` trains; everything is optional."""
+
+    symbols: list[str] = Field(default=[], description="Symbols to train; empty is all.")
+    timeframes: list[str] = Field(default=[], description="Timeframes to train; empty is all.")
+    lookback: str | None = Field(
+        default=None, description="Train on candles this long before the cutoff, for example 365d."
+    )
+    cutoff: str | None = Field(
+        default=None,
+        description="Use only candles closed by this time (ISO 8601, UTC); default is the close "
+        "of the newest candle.",
+    )
+    dry_run: bool = Field(default=False, description="Only log what would be trained.")
+
+
+def training_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
+    """``train_models``: one op, keys in parallel, one failing key leaves the others."""
+
+    @dg.op(
+        pool=TRAINING_POOL,
+        description="Train a model version for each chosen key and report it on its model asset.",
+    )
+    def train(
+        context: dg.OpExecutionContext,
+        config: TrainingConfig,
+        market: MarketResource,
+        store: StoreResource,
+        registry: RegistryResource,
+        clock: Clock,
+    ) -> None:
+        now = clock.now()
+        with failures_named():
+            chosen = _chosen(config, specs)
+            requests = [
+                _request(config, spec, now, market.client().horizon(spec.source, clock.closed_by()))
+                for spec in chosen
+            ]
+            if config.dry_run:
+                _log_plan(context, store.client(), requests)
+                return
+            by_key = {spec.key: spec for spec in chosen}
+
+            def report(result: TrainingResult) -> None:
+                context.log.info(training_line(result))
+                if result.error is None:
+                    context.log_event(
+                        dg.AssetMaterialization(
+                            by_key[result.request.key].asset_key(MODELS),
+                            partition=partition_of(result.request.cutoff),
+                            metadata=training_metadata(result),
+                        )
+                    )
+
+            results = train_all(store.client(), registry.client(), requests, now, report)
+            failed = [result for result in results if result.error is not None]
+            context.log.info(f"{len(results) - len(failed)} of {len(results)} keys done")
+            if failed:
+                raise TrainingFailed(
+                    f"{len(failed)} of {len(results)} keys failed: "
+                    + "; ".join(f"{result.request.key}: {result.error}" for result in failed)
+                )
+
+    @dg.config_mapping
+    def to_op_config(config: TrainingConfig) -> dict[str, Any]:
+        """The job takes the settings without the name of its only op around them."""
+        return {"ops": {"train": {"config": config.model_dump()}}}
+
+    @dg.job(
+        name="train_models",
+        config=to_op_config,
+        description=(
+            "Train forecast models now, outside the update path. All settings are optional: "
+            "symbols, timeframes, lookback, cutoff, dry_run."
+        ),
+    )
+    def job() -> None:
+        train()
+
+    return job
+
+
+def _chosen(config: TrainingConfig, specs: tuple[SeriesSpec, ...]) -> list[SeriesSpec]:
+    symbols = list(dict.fromkeys(spec.key.symbol for spec in specs))
+    timeframes = list(dict.fromkeys(spec.key.timeframe.name for spec in specs))
+    for name, wanted, known in (
+        ("symbols", config.symbols, symbols),
+        ("timeframes", config.timeframes, timeframes),
+    ):
+        unknown = [value for value in wanted if value not in known]
+        if unknown:
+            raise ConfigurationError(
+                f"train_models config: {name} {unknown} are not configured. Use some of {known}."
+            )
+    return [
+        spec
+        for spec in specs
+        if spec.key.symbol in (config.symbols or symbols)
+        and spec.key.timeframe.name in (config.timeframes or timeframes)
+    ]
+
+
+def _request(
+    config: TrainingConfig, spec: SeriesSpec, now: datetime, horizon: datetime
+) -> TrainingRequest:
+    lookback = _lookback(config.lookback)
+    cutoff = spec.key.timeframe.floor(horizon) if config.cutoff is None else _cutoff(config.cutoff)
+    if not spec.history_start < cutoff <= now:
+        raise ConfigurationError(
+            f"train_models config: cutoff {cutoff:%Y-%m-%d %H:%M} lies outside the candles of "
+            f"{spec.key}. Choose one after {spec.history_start:%Y-%m-%d} and not after now."
+        )
+    return TrainingRequest(spec.key, cutoff, spec.history_start, lookback, config.lookback)
+
+
+def _lookback(text: str | None) -> timedelta | None:
+    try:
+        return None if text is None else notation.duration(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"train_models config: lookback {error}") from error
+
+
+def _cutoff(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"train_models config: cutoff {text!r} is no time. Write for example "
+            "2026-11-01T00:00:00Z."
+        ) from error
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _log_plan(
+    context: dg.OpExecutionContext, store: Store, requests: list[TrainingRequest]
+) -> None:
+    for request in requests:
+        rows = len(training_candles(store, request))
+        context.log.info(
+            f"would train {request.key} on {rows} candles closed by {request.cutoff:%Y-%m-%d %H:%M}"
+        )

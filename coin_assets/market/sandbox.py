@@ -1,0 +1,98 @@
+"""A make-believe market: realistic candles for any past range, without a network.
+
+The path is a function of seed, symbol and time alone; the clock decides only which candles are
+closed. Every timeframe aggregates the same minutes, so timeframes never contradict each other.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from coin_assets.domain.candles import validated
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import Timeframe, as_micros, months_between
+from coin_assets.errors import SymbolUnavailable
+from coin_assets.market.sandbox_paths import (
+    FIRST,
+    LAST,
+    LOTS_PER_COIN,
+    minutes_of_month,
+    profile_of,
+)
+
+_MONTH = Timeframe("1M")
+_MONTHS_A_PAGE = 3
+_MINUTE_MICROS = 60_000_000
+
+
+class SandboxMarket:
+    """A deterministic market that has every ``BASE/QUOTE`` symbol and every timeframe.
+
+    Args:
+        seed: another seed is another world.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+
+    def pages(
+        self, key: Key, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[pd.DataFrame]:
+        """Yield the closed candles that open in ``[start, end)``, three months a page.
+
+        Raises:
+            SymbolUnavailable: the symbol has no slash, or the range leaves 2010 to 2100.
+        """
+        # The candle that contains ``now`` is the first that is not closed.
+        stop = min(end, key.timeframe.floor(now))
+        _refuse_unavailable(key, start, stop)
+        for first in months_between(start, stop)[::_MONTHS_A_PAGE]:
+            page_stop = min(stop, _MONTH.shift(first, _MONTHS_A_PAGE))
+            opens = key.timeframe.opens(max(start, first), page_stop)
+            if len(opens):
+                yield validated(self._candles(key, opens), key.timeframe, f"sandbox {key}")
+
+    def horizon(self, key: Key, now: datetime) -> datetime:  # noqa: ARG002
+        """``now``: the sandbox never falls behind and never ends."""
+        return now
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _candles(self, key: Key, opens: pd.DatetimeIndex) -> pd.DataFrame:
+        """Candles at consecutive ``opens``, aggregated from whole months of minutes."""
+        closing = key.timeframe.close_all(opens)
+        months = months_between(opens[0].to_pydatetime(), closing[-1].to_pydatetime())
+        minutes = np.concatenate(
+            [minutes_of_month(self._seed, key.symbol, month) for month in months], axis=1
+        )
+        origin = int(months[0].timestamp()) * 1_000_000
+        first = (as_micros(opens) - origin) // _MINUTE_MICROS
+        last = (as_micros(closing) - origin) // _MINUTE_MICROS - 1
+        opened, high, low, close, volume = minutes[:, : last[-1] + 1]
+        ticks_per_unit = profile_of(key.symbol).ticks_per_unit
+        return pd.DataFrame(
+            {
+                "timestamp": opens,
+                "open": opened[first] / ticks_per_unit,
+                "high": np.maximum.reduceat(high, first) / ticks_per_unit,
+                "low": np.minimum.reduceat(low, first) / ticks_per_unit,
+                "close": close[last] / ticks_per_unit,
+                "volume": np.add.reduceat(volume, first) / LOTS_PER_COIN,
+            }
+        )
+
+
+def _refuse_unavailable(key: Key, start: datetime, stop: datetime) -> None:
+    base, _, quote = key.symbol.partition("/")
+    if not base or not quote:
+        raise SymbolUnavailable(
+            f"The sandbox has no symbol {key.symbol!r}; write it as BASE/QUOTE, like BTC/USDT."
+        )
+    if start < FIRST or stop > LAST:
+        raise SymbolUnavailable(
+            f"The sandbox has {key} from {FIRST:%Y-%m-%d} until {LAST:%Y-%m-%d}, not in "
+            f"[{start:%Y-%m-%dT%H:%M}, {stop:%Y-%m-%dT%H:%M}); ask for a range inside these days."
+        )

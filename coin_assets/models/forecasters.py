@@ -1,0 +1,34 @@
+"""Which forecaster serves which key, and how a stored one is found again by name.
+
+scikit-learn takes seconds to import, so nothing here imports it before it is needed.
+"""
+
+from typing import Any
+
+from coin_assets.domain.forecasting import Forecaster
+from coin_assets.domain.keys import Key
+from coin_assets.errors import CorruptArtefact
+
+
+def new_forecaster(key: Key) -> Forecaster:
+    """An unfitted forecaster for ``key``."""
+    from coin_assets.domain.baseline import VolatilityScaledBaseline
+
+    return VolatilityScaledBaseline(key.timeframe.name)
+
+
+def restored_forecaster(name: str, state: dict[str, Any]) -> Forecaster:
+    """The fitted forecaster that gave ``state``.
+
+    Raises:
+        CorruptArtefact: the method is unknown, or the state is not one of its states.
+    """
+    from coin_assets.domain.baseline import VolatilityScaledBaseline
+
+    known: dict[str, type[Forecaster]] = {VolatilityScaledBaseline.name: VolatilityScaledBaseline}
+    if name not in known:
+        raise CorruptArtefact(f"Unknown forecaster {name!r}; known are {', '.join(known)}.")
+    try:
+        return known[name].from_state(state)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptArtefact(f"State of {name} is not usable ({error}).") from error

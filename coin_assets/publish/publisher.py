@@ -1,0 +1,156 @@
+"""Writing the published folder: history and prediction files, then the manifest over them."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from coin_assets.domain.documents import (
+    Document,
+    file_name,
+    history_document,
+    parse_time,
+    prediction_document,
+)
+from coin_assets.domain.keys import Key
+from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.manifest import (
+    KeyFacts,
+    PublishedFile,
+    facts_of_manifest,
+    manifest_document,
+)
+from coin_assets.store.atomic import locked, remove_partials, write_atomically
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failed attempt to renew a key."""
+
+    time: datetime
+    error: str
+
+
+class Publisher:
+    """The published folder. One lock makes a key's files and its manifest entry one change.
+
+    Args:
+        keys: all keys the manifest lists, in its order.
+        limits: by timeframe name.
+    """
+
+    def __init__(
+        self, folder: Path, keys: Sequence[Key], limits: dict[str, FreshnessLimits]
+    ) -> None:
+        self._folder = folder
+        self._keys = keys
+        self._limits = limits
+
+    def publish(
+        self,
+        facts: KeyFacts,
+        history: pd.DataFrame,
+        forecast: pd.DataFrame,
+        failures: Mapping[Key, Failure],
+        now: datetime,
+    ) -> KeyFacts:
+        """Write the files of one key and the manifest.
+
+        Args:
+            facts: what is known of the key besides its files and attempts.
+            history: candles of the history file; without any, there is no file.
+            forecast: rows of the newest origin; without any, there is no file.
+            failures: keys whose renewal failed meanwhile; their entries say so.
+
+        Returns:
+            The facts as they stand in the manifest now.
+        """
+        key = facts.key
+        with locked(self._folder):
+            remove_partials(self._folder)
+            published = replace(
+                facts,
+                history=self._write("history", key, history, now),
+                prediction=self._write("prediction", key, forecast, now),
+            )
+            known = self._known_facts()
+            known[key] = replace(published, attempts=known[key].attempts.succeeded(now))
+            for failed, failure in failures.items():
+                attempts = known[failed].attempts.failed(failure.time, failure.error)
+                known[failed] = replace(known[failed], attempts=attempts)
+            manifest = manifest_document(known.values(), self._limits, now)
+            write_atomically(self._folder / MANIFEST, _json_bytes(manifest, indent=1))
+        return known[key]
+
+    def manifest(self) -> Document:
+        """The manifest as it stands.
+
+        Raises:
+            FileNotFoundError: nothing was published yet.
+        """
+        document: Document = json.loads((self._folder / MANIFEST).read_bytes())
+        return document
+
+    def _write(
+        self, kind: str, key: Key, rows: pd.DataFrame, now: datetime
+    ) -> PublishedFile | None:
+        path = self._folder / file_name(kind, key)
+        if rows.empty:
+            path.unlink(missing_ok=True)
+            return None
+        build = history_document if kind == "history" else prediction_document
+        document = build(key, rows, now)
+        content = _json_bytes(document)
+        write_atomically(path, content)
+        return _published_file(path.name, content, document)
+
+    def _known_facts(self) -> dict[Key, KeyFacts]:
+        """Facts of all keys from the last manifest; keys it does not list are yet to be published.
+
+        A manifest that is damaged or of another version is made anew from the files themselves.
+        """
+        try:
+            listed = facts_of_manifest(self.manifest())
+        except (FileNotFoundError, KeyError, TypeError, ValueError):
+            return {key: self._facts_of_files(key) for key in self._keys}
+        return {
+            key: listed.get((key.symbol, key.timeframe.name), KeyFacts(key)) for key in self._keys
+        }
+
+    def _facts_of_files(self, key: Key) -> KeyFacts:
+        facts = KeyFacts(key)
+        for kind in ("history", "prediction"):
+            path = self._folder / file_name(kind, key)
+            if not path.exists():
+                continue
+            content = path.read_bytes()
+            try:
+                document = json.loads(content)
+                file = _published_file(path.name, content, document)
+                champion = document.get("model_version", facts.champion)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                return replace(facts, corrupt=f"{path.name} cannot be read ({error})")
+            facts = replace(facts, enough_candles=True, champion=champion)
+            facts = (
+                replace(facts, history=file)
+                if kind == "history"
+                else replace(facts, prediction=file)
+            )
+        return facts
+
+
+def _published_file(name: str, content: bytes, document: Document) -> PublishedFile:
+    digest = hashlib.sha256(content).hexdigest()
+    return PublishedFile(name, digest, len(content), parse_time(document["as_of"]))
+
+
+def _json_bytes(document: Document, indent: int | None = None) -> bytes:
+    separators = (",", ":") if indent is None else (",", ": ")
+    text = json.dumps(document, indent=indent, separators=separators, allow_nan=False)
+    return (text + "\n").encode()

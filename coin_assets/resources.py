@@ -1,0 +1,103 @@
+"""What assets are given: market, store, registry, publisher and clock.
+
+Each resource holds plain configuration; the client behind it is made on first use and closed
+when the run ends. Tests override resources, never the clients inside them.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from coin_assets.domain.keys import Key
+from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.timeframes import Timeframe
+from coin_assets.market.base import Market
+from coin_assets.market.factory import open_market
+from coin_assets.models.registry import ModelRegistry
+from coin_assets.publish.publisher import Publisher
+from coin_assets.store.base import Store
+from coin_assets.store.parquet import ParquetStore
+
+
+class Clock(dg.ConfigurableResource):
+    """The only place that reads the time."""
+
+    settle_seconds: int
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def closed_by(self) -> datetime:
+        """Candles that close up to this time are final: now, less the settle delay."""
+        return self.now() - timedelta(seconds=self.settle_seconds)
+
+
+class MarketResource(dg.ConfigurableResource):
+    """Where candles come from."""
+
+    kind: str
+    argument: str
+    _market: Market | None = PrivateAttr(default=None)
+
+    def client(self) -> Market:
+        if self._market is None:
+            self._market = open_market(self.kind, self.argument)
+        return self._market
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        if self._market is not None:
+            self._market.close()
+
+
+class StoreResource(dg.ConfigurableResource):
+    """Where candles and forecasts live."""
+
+    home: str
+    _store: Store | None = PrivateAttr(default=None)
+
+    def client(self) -> Store:
+        if self._store is None:
+            self._store = ParquetStore(Path(self.home))
+        return self._store
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        if self._store is not None:
+            self._store.close()
+
+
+class RegistryResource(dg.ConfigurableResource):
+    """Where trained models live."""
+
+    home: str
+
+    def client(self) -> ModelRegistry:
+        return ModelRegistry(Path(self.home))
+
+
+class PublisherResource(dg.ConfigurableResource):
+    """The folder of published files."""
+
+    folder: str
+    symbols: list[str]
+    limits_minutes: dict[str, list[float]]  # timeframe name -> [soft, hard]
+
+    def client(self) -> Publisher:
+        limits = {
+            name: FreshnessLimits(timedelta(minutes=soft), timedelta(minutes=hard))
+            for name, (soft, hard) in self.limits_minutes.items()
+        }
+        keys = [Key(symbol, Timeframe.parse(name)) for symbol in self.symbols for name in limits]
+        return Publisher(Path(self.folder), keys, limits)
+
+
+class Resources(NamedTuple):
+    """All resources, under the names by which assets ask for them."""
+
+    clock: Clock
+    market: MarketResource
+    store: StoreResource
+    registry: RegistryResource
+    publisher: PublisherResource

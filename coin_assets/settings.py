@@ -1,0 +1,384 @@
+"""What operators can set, read and checked once at load. Only this module reads the environment.
+
+A value comes from code (keyword arguments by field name), else from the environment variable, else
+from the same name as a key of ``coin_assets.toml`` in the current directory, else from the default.
+Nothing is created and nobody is contacted here.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from operator import attrgetter
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AliasGenerator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from coin_assets.domain import notation
+from coin_assets.domain.keys import Key
+from coin_assets.domain.limits import DiskLimits, FreshnessLimits
+from coin_assets.domain.timeframes import Timeframe
+from coin_assets.errors import ConfigurationError
+
+SETTINGS_FILE = "coin_assets.toml"
+_VARIABLES_OF_OTHERS = {"COIN_DAGSTER_HOME"}  # dagster.yaml reads it
+_DEFAULT_FRESHNESS = (
+    "1m:3/6,5m:12/24,15m:30/60,1h:65/130,4h:250/500,1d:1500/3000,1w:11520/23040,1M:50400/100800"
+)
+
+Given = Mapping[str, Any]  # the fields before this one, those with a problem left out
+Rule = Callable[[Any, Given], Iterable[str]]
+
+
+def variable_of(field: str) -> str:
+    """Environment variable of a field: ``home`` is ``COIN_HOME``."""
+    return field.upper() if field.startswith("influxdb_v2_") else f"COIN_{field.upper()}"
+
+
+def _by(parse: Callable[[Any], Any], rule: Rule | None = None) -> PlainValidator:
+    """Accept what ``parse`` returns, unless ``rule`` has problems with it."""
+
+    def validate(value: Any, info: ValidationInfo) -> Any:
+        try:
+            parsed = parse(value)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+        except OSError as error:
+            raise ValueError(
+                f"'{value}' cannot be looked at ({error.strerror}); correct the path."
+            ) from error
+        if problems := list(rule(parsed, info.data) if rule else ()):
+            raise ValueError("\n".join(problems))
+        return parsed
+
+    return PlainValidator(validate)
+
+
+def _setting(default: str | None, meaning: str) -> Any:
+    """Field with its default in notation, so that it is parsed, checked and shown like a value."""
+    return Field(default=default, validate_default=True, description=meaning)
+
+
+# Parsers that look outside: at folders and at the list of exchanges.
+
+
+def _folder(value: Any) -> Path:
+    given = str(value) if isinstance(value, Path) else notation.text(value)
+    if not given:
+        raise ConfigurationError("'' names no folder; write one, or leave the variable unset.")
+    folder = Path(given).absolute()
+    for path in (folder, *folder.parents):
+        if path.is_file():
+            raise ConfigurationError(
+                f"{given!r} cannot be a folder because {path} is a file; choose another one."
+            )
+    return folder
+
+
+def _existing_folder(given: str) -> Path:
+    folder = Path(given).resolve()
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"{given!r} is not an existing folder (looked for {folder}); correct the path."
+        )
+    return folder
+
+
+def _inside_home(value: Any, info: ValidationInfo) -> Any:
+    home = info.data.get("home")
+    return value.replace("$COIN_HOME", str(home)) if home and isinstance(value, str) else value
+
+
+def _market(value: Any) -> str:
+    market = notation.market(value)
+    kind, _, argument = market.partition(":")
+    if kind == "archive":
+        _existing_folder(argument)
+    if kind == "ccxt":
+        import ccxt  # takes half a second that the other markets need not spend
+
+        if argument not in ccxt.exchanges:
+            remedy = _did_you_mean(argument, ccxt.exchanges) or "write one of ccxt.exchanges."
+            raise ConfigurationError(f"{market!r} names no exchange that ccxt knows; {remedy}")
+    return market
+
+
+def _archive(value: Any) -> str:
+    archive = notation.text(value)
+    is_folder = archive and "://" not in archive
+    return str(_existing_folder(archive)) if is_folder else notation.optional_url(archive)
+
+
+def _freshness(value: Any) -> dict[Timeframe, FreshnessLimits]:
+    return notation.freshness(_DEFAULT_FRESHNESS) | notation.freshness(value)
+
+
+def _secret(value: Any) -> SecretStr:
+    return value if isinstance(value, SecretStr) else SecretStr(notation.secret_text(value))
+
+
+def _secret_url(value: Any) -> SecretStr:
+    return SecretStr(notation.optional_url(_secret(value).get_secret_value()))
+
+
+# Rules beyond notation: each yields the problems of a parsed value.
+
+
+def _only_for_ccxt(archive: str, given: Given) -> Iterator[str]:
+    market = given.get("market")
+    if archive and market and not market.startswith("ccxt:"):
+        yield f"{archive!r} is of no use to COIN_MARKET={market}; leave it empty, or use ccxt:<id>."
+
+
+def _any_source(sources: tuple[Timeframe, ...], _: Given) -> Iterator[str]:
+    if not sources:
+        yield "'' names no timeframe; write at least one, as in 1h."
+
+
+def _made_of_sources(derived: tuple[Timeframe, ...], given: Given) -> Iterator[str]:
+    if sources := given.get("source_timeframes"):
+        yield from notation.not_derivable(derived, sources)
+
+
+def _begun(start: datetime, _: Given) -> Iterator[str]:
+    if start > datetime.now(UTC):
+        yield f"'{start:%Y-%m-%d}' is in the future; write a month that has begun."
+
+
+def _bounded_minutes(retention: dict[Timeframe, timedelta], given: Given) -> Iterator[str]:
+    minute = Timeframe("1m")
+    configured = given.get("source_timeframes", ()) + given.get("derived_timeframes", ())
+    if minute in configured and minute not in retention:
+        yield "'1m' would be kept without limit; add 1m:14d, or up to 1m:30d."
+
+
+def _limits_for_all(limits: dict[Timeframe, FreshnessLimits], given: Given) -> Iterator[str]:
+    for field in ("source_timeframes", "derived_timeframes"):
+        yield from notation.without_limits(given.get(field, ()), limits)
+
+
+def _needed_by_influxdb(value: str | SecretStr, given: Given) -> Iterator[str]:
+    if not value and given.get("store") == "influxdb":
+        yield "'' will not do with COIN_STORE=influxdb; set it, or use COIN_STORE=parquet."
+
+
+class Settings(BaseSettings):
+    """Every setting of an installation, valid as a whole. Immutable.
+
+    Args:
+        values: by field name, as typed values or in the notation of the variables.
+
+    Raises:
+        ConfigurationError: one line for each problem, naming variable, value and remedy.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        case_sensitive=True,
+        enable_decoding=False,  # lists are written with commas, not as JSON
+        toml_file=SETTINGS_FILE,
+        alias_generator=AliasGenerator(validation_alias=variable_of),
+    )
+
+    # The order matters: a rule sees the fields before its own.
+    home: Annotated[Path, _by(_folder)] = _setting(
+        "./var", "everything this installation writes (`make demo`: `./var/demo`)"
+    )
+    symbols: Annotated[tuple[str, ...], _by(notation.symbols)] = _setting(
+        "BTC/USDT,ETH/USDT,XRP/USDT,SOL/USDT,DOGE/USDT", "what to follow, in ccxt notation"
+    )
+    market: Annotated[str, _by(_market)] = _setting(
+        "sandbox", "source of candles: `sandbox`, `ccxt:<exchange id>`, `archive:<folder>`"
+    )
+    archive: Annotated[str, _by(_archive, _only_for_ccxt)] = _setting(
+        "", "bulk history for a `ccxt:` market: folder or base URL in Binance Vision layout"
+    )
+    store: Annotated[str, _by(notation.one_of("parquet", "influxdb"))] = _setting(
+        "parquet", "`parquet` or `influxdb`"
+    )
+    source_timeframes: Annotated[tuple[Timeframe, ...], _by(notation.timeframes, _any_source)] = (
+        _setting("1h", "fetched from the market")
+    )
+    derived_timeframes: Annotated[
+        tuple[Timeframe, ...], _by(notation.timeframes, _made_of_sources)
+    ] = _setting("4h,1d,1w,1M", "made from the coarsest source timeframe that divides them")
+    history_start: Annotated[datetime, _by(notation.first_of_month, _begun)] = _setting(
+        "2017-08-01", "first partition; must be the 1st of a month"
+    )
+    settle_seconds: Annotated[int, _by(notation.whole_number(0))] = _setting(
+        "2", "wait after a boundary until a candle counts as closed"
+    )
+    reread_candles: Annotated[int, _by(notation.whole_number(0))] = _setting(
+        "3", "closed candles read again at each pull"
+    )
+    retention: Annotated[dict[Timeframe, timedelta], _by(notation.retention, _bounded_minutes)] = (
+        _setting(
+            "1m:14d",
+            "what is kept and expected of a timeframe (units `m h d w`; `1m` at most 30d); "
+            "replaces the default; a timeframe left out is kept whole",
+        )
+    )
+    history_window: Annotated[dict[Timeframe, timedelta], _by(notation.durations)] = _setting(
+        "1m:1d,5m:3d,15m:7d,1h:90d,4h:365d",
+        "lookback of history files; replaces the default; a timeframe left out is shown whole",
+    )
+    freshness: Annotated[dict[Timeframe, FreshnessLimits], _by(_freshness, _limits_for_all)] = (
+        _setting(
+            _DEFAULT_FRESHNESS,
+            "soft/hard limits in minutes of data age; replaces only the limits of the timeframes "
+            "it names",
+        )
+    )
+    publish_dir: Annotated[Path, _by(_folder), BeforeValidator(_inside_home)] = _setting(
+        "$COIN_HOME/published", "a folder that any web server can serve"
+    )
+    alert_webhooks: Annotated[tuple[notation.Webhook, ...], _by(notation.webhooks)] = _setting(
+        "", "`discord+https://...`, `slack+https://...`, `json+https://...`, comma separated"
+    )
+    alert_cycle_seconds: Annotated[int, _by(notation.whole_number(5))] = _setting(
+        "60", "time from one look at the health to the next"
+    )
+    alert_repeat_cycles: Annotated[int, _by(notation.whole_number(1))] = _setting(
+        "3", "cycles after which an alert that stands is sent again"
+    )
+    alert_escalate_cycles: Annotated[int, _by(notation.whole_number(1))] = _setting(
+        "60", "cycles after which an alert that stands is escalated"
+    )
+    heartbeat_url: Annotated[SecretStr, _by(_secret_url)] = _setting(
+        "", "called as long as the alerting itself is alive"
+    )
+    disk_limits: Annotated[DiskLimits, _by(notation.disk_limits)] = _setting(
+        "70/85/90", "warn, critical, block (percent)"
+    )
+    influxdb_v2_url: Annotated[str, _by(notation.optional_url, _needed_by_influxdb)] = _setting(
+        None, "server; required with `COIN_STORE=influxdb`"
+    )
+    influxdb_v2_token: Annotated[SecretStr, _by(_secret, _needed_by_influxdb)] = _setting(
+        None, "API token; required with `COIN_STORE=influxdb`"
+    )
+    influxdb_v2_org: Annotated[str, _by(notation.text, _needed_by_influxdb)] = _setting(
+        None, "organisation; required with `COIN_STORE=influxdb`"
+    )
+    influxdb_bucket: Annotated[str, _by(notation.text, _needed_by_influxdb)] = _setting(
+        None, "bucket; required with `COIN_STORE=influxdb`"
+    )
+    _market_argument: str = PrivateAttr("")
+
+    def __init__(self, **values: Any) -> None:
+        known = {*_variables(), *_VARIABLES_OF_OTHERS}
+        strange = {name for name in os.environ if name.startswith("COIN_")} - known
+        problems = [_no_such_setting(name) for name in sorted(strange)]
+        try:
+            super().__init__(**{variable_of(name): value for name, value in values.items()})
+        except ValidationError as error:
+            problems += [line for each in error.errors() for line in _problem_lines(each)]
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            problems.append(f"{SETTINGS_FILE}: cannot be read ({error}); correct the file.")
+        # Raised outside of `except`, because the caught error carries all values, secrets too.
+        if problems:
+            raise ConfigurationError("\n".join(problems))
+        self._market_argument = self.market.partition(":")[2]
+        if self.market_kind == "archive":  # the current directory may change later
+            self._market_argument = str(_existing_folder(self._market_argument))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        *_: Any,
+        **__: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where values come from, the strongest first."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def settle(self) -> timedelta:
+        return timedelta(seconds=self.settle_seconds)
+
+    @property
+    def market_kind(self) -> str:
+        """``sandbox``, ``ccxt`` or ``archive``."""
+        return self.market.partition(":")[0]
+
+    @property
+    def market_argument(self) -> str:
+        """Exchange id, absolute archive folder, or nothing for the sandbox."""
+        return self._market_argument
+
+    @property
+    def timeframes(self) -> tuple[Timeframe, ...]:
+        """Source and derived ones, shortest first."""
+        return tuple(
+            sorted(self.source_timeframes + self.derived_timeframes, key=attrgetter("seconds"))
+        )
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Every symbol at every timeframe."""
+        return tuple(Key(symbol, each) for symbol in self.symbols for each in self.timeframes)
+
+    def source_of(self, timeframe: Timeframe) -> Timeframe | None:
+        """Coarsest source that divides a configured timeframe; None if it is a source itself."""
+        if timeframe in self.source_timeframes:
+            return None
+        dividing = [source for source in self.source_timeframes if source.divides(timeframe)]
+        return max(dividing, key=attrgetter("seconds"))
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process; see `Settings`."""
+    return Settings(**overrides)
+
+
+def settings_table() -> str:
+    """Markdown table of every variable, for the README."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = f"`{field.default}`" if field.default else "empty" if field.default == "" else ""
+        rows.append(f"| `{variable_of(name)}` | {default} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def _variables() -> list[str]:
+    return [variable_of(name) for name in Settings.model_fields]
+
+
+def _problem_lines(error: ErrorDetails) -> list[str]:
+    name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return [_no_such_setting(name)]
+    # A default with a problem goes by the name of the field.
+    variable = variable_of(name) if name in Settings.model_fields else name
+    return [f"{variable}: {line}" for line in str(error["ctx"]["error"]).splitlines()]
+
+
+def _no_such_setting(variable: str) -> str:
+    # Without the value: it may be a secret under a mistyped name.
+    remedy = _did_you_mean(variable.upper(), _variables()) or "remove it."
+    return f"{variable}: there is no such setting; {remedy}"
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    close = get_close_matches(word, list(known), 1)
+    return f"did you mean {close[0]}?" if close else ""

@@ -1,0 +1,105 @@
+"""The store protocol: where candles and forecasts live, whatever the backend."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pandas as pd
+
+from coin_assets.domain.keys import Key
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a window write did: rows now in the window, and rows that differ from before."""
+
+    rows: int
+    rows_changed: int
+
+
+@dataclass(frozen=True)
+class Extent:
+    """First and last open of a key's stored candles, and how many there are."""
+
+    first: datetime
+    last: datetime
+    rows: int
+
+
+class Store(Protocol):
+    """Candles by key and open time, forecasts by key and origin (``as_of``). Ranges are half-open.
+
+    Writes are atomic per month: a reader sees a month before or after a write, never in between,
+    and a killed writer leaves the one or the other.
+    """
+
+    def read_candles(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+        """Valid candle frame of the opens in ``[start, end)``; empty if there are none."""
+        ...
+
+    def write_candles(
+        self, key: Key, candles: pd.DataFrame, start: datetime, end: datetime
+    ) -> Written:
+        """Make the stored candles of ``[start, end)`` exactly ``candles``.
+
+        The window's months count as fetched from then on. Writing the same again changes no byte.
+
+        Raises:
+            InvalidCandles: ``candles`` break the contract or lie outside the window.
+        """
+        ...
+
+    def merge_candles(
+        self, key: Key, candles: pd.DataFrame, start: datetime, end: datetime
+    ) -> Written:
+        """Add ``candles`` to those stored in the months of ``[start, end)``; the new ones win.
+
+        As `write_candles`, but nothing is ever removed: a short answer loses no candle.
+        """
+        ...
+
+    def fetched_months(self, key: Key) -> list[datetime]:
+        """Months that were ever written, also those without a candle; ascending."""
+        ...
+
+    def newest_candles(self, keys: Iterable[Key]) -> dict[Key, datetime]:
+        """Open of the newest candle of every key that has one, at once."""
+        ...
+
+    def extent(self, key: Key) -> Extent | None:
+        """What is stored of one key; None if nothing is."""
+        ...
+
+    def count_candles(self, key: Key, start: datetime, end: datetime) -> int:
+        """Number of stored candles that open in ``[start, end)``."""
+        ...
+
+    def delete_candles(self, key: Key, start: datetime, end: datetime) -> int:
+        """Remove the candles of ``[start, end)``; returns how many. Emptied whole months count as
+        never fetched."""
+        ...
+
+    def read_forecasts(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+        """Forecast frame of the origins in ``[start, end)``, ordered by role, origin and step."""
+        ...
+
+    def add_forecasts(self, key: Key, forecasts: pd.DataFrame) -> Written:
+        """Add forecasts; of an origin and role that is stored already, the stored ones stay.
+
+        Raises:
+            DataRefused: ``forecasts`` break the contract.
+        """
+        ...
+
+    def delete_forecasts(self, key: Key, start: datetime, end: datetime) -> int:
+        """Remove the forecasts of the origins in ``[start, end)``; returns how many rows."""
+        ...
+
+    def newest_forecasts(self, keys: Iterable[Key]) -> dict[Key, datetime]:
+        """Newest origin of every key that has one, at once."""
+        ...
+
+    def close(self) -> None:
+        """Release connections."""
+        ...

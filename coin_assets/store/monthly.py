@@ -1,0 +1,201 @@
+"""A table in Parquet files, one a key and calendar month, in hive layout.
+
+    <root>/symbol=BTC_USDT/timeframe=1h/month=2026-11/<name>.parquet
+
+Dot files (locks, partial files) are invisible to hive-aware readers.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import month_label, months_between, next_month
+from coin_assets.errors import CorruptArtefact
+from coin_assets.store.atomic import locked, remove_partials, write_atomically
+from coin_assets.store.base import Extent
+
+# (stored rows of a month, new rows of it) -> rows the month shall hold
+Combine = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class MonthlyTable:
+    """Rows of one schema, found by key and by the range of a time column.
+
+    Attributes:
+        schema: column types, in order; nothing else is stored.
+        time: the column that decides the month of a row.
+        identity: columns that identify a row; rows are kept sorted by them.
+        remembers_empty: whether a month written without rows leaves an empty file behind.
+    """
+
+    root: Path
+    name: str
+    schema: pa.Schema
+    time: str
+    identity: tuple[str, ...]
+    remembers_empty: bool
+
+    def read(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+        """Rows whose time lies in ``[start, end)``, sorted by identity."""
+        touched = {month_label(month) for month in months_between(start, end)}
+        parts = [
+            part
+            for month in self.months(key)
+            if month_label(month) in touched and (part := self._read_month(key, month)) is not None
+        ]
+        frame = self._frame(pa.concat_tables(parts) if parts else self.schema.empty_table())
+        inside = (frame[self.time] >= start) & (frame[self.time] < end)
+        frame = frame[inside]
+        if (
+            self.identity[0] != self.time
+        ):  # months follow each other, so time order is there already
+            frame = frame.sort_values(list(self.identity))
+        return frame.reset_index(drop=True)
+
+    def update(
+        self, key: Key, rows: pd.DataFrame, months: list[datetime], combine: Combine
+    ) -> tuple[int, int]:
+        """Replace each month by ``combine(stored rows, rows of that month)``, under one lock.
+
+        Returns:
+            Rows that the months hold afterwards, and rows that differ from before.
+        """
+        held = changed = 0
+        with locked(self._folder(key)):
+            for month in months:
+                times = rows[self.time]
+                inside = rows[(times >= month) & (times < next_month(month))]
+                month_held, month_changed = self._update_month(key, month, inside, combine)
+                held, changed = held + month_held, changed + month_changed
+        return held, changed
+
+    def delete(self, key: Key, start: datetime, end: datetime) -> int:
+        """Remove the rows of ``[start, end)``; months left without rows are forgotten."""
+        removed = 0
+        with locked(self._folder(key)):
+            for month in months_between(start, end):
+                path = self._path(key, month)
+                if not path.exists():
+                    continue
+                stored = self._frame(self._load(path))
+                keep = stored[(stored[self.time] < start) | (stored[self.time] >= end)]
+                removed += len(stored) - len(keep)
+                if keep.empty:
+                    path.unlink()
+                elif len(keep) < len(stored):
+                    self._store(path, keep)
+        return removed
+
+    def months(self, key: Key) -> list[datetime]:
+        """Months that have a file, ascending."""
+        found = self._folder(key).glob(f"month=*/{self.name}.parquet")
+        labels = sorted(path.parent.name.removeprefix("month=") for path in found)
+        return [datetime.strptime(label, "%Y-%m").replace(tzinfo=UTC) for label in labels]
+
+    def newest(self, keys: Iterable[Key]) -> dict[Key, datetime]:
+        """Newest time of every key that has rows, from file footers alone."""
+        found = {}
+        for key in keys:
+            for month in reversed(self.months(key)):
+                extent = self._extent(self._path(key, month))
+                if extent is not None:
+                    found[key] = extent.last
+                    break
+        return found
+
+    def extent(self, key: Key) -> Extent | None:
+        """First time, last time and row count of a key, from file footers alone."""
+        found = [self._extent(self._path(key, month)) for month in self.months(key)]
+        extents = [extent for extent in found if extent is not None]
+        if not extents:
+            return None
+        rows = sum(extent.rows for extent in extents)
+        return Extent(extents[0].first, extents[-1].last, rows)
+
+    def _update_month(
+        self, key: Key, month: datetime, rows: pd.DataFrame, combine: Combine
+    ) -> tuple[int, int]:
+        path = self._path(key, month)
+        known = path.exists()
+        stored = self._frame(self._load(path) if known else self.schema.empty_table())
+        wanted = combine(stored, rows) if len(stored) else rows
+        wanted = wanted.sort_values(list(self.identity), ignore_index=True)[self.schema.names]
+        changed = _rows_changed(stored, wanted, list(self.identity))
+        if changed or (not known and self.remembers_empty):
+            self._store(path, wanted)
+        return len(wanted), changed
+
+    def _store(self, path: Path, frame: pd.DataFrame) -> None:
+        table = pa.Table.from_pandas(frame, schema=self.schema, preserve_index=False)
+        sink = pa.BufferOutputStream()
+        pq.write_table(table.replace_schema_metadata(None), sink, compression="zstd")
+        remove_partials(path.parent)
+        write_atomically(path, sink.getvalue().to_pybytes())
+
+    def _read_month(self, key: Key, month: datetime) -> pa.Table | None:
+        try:
+            return self._load(self._path(key, month))
+        except FileNotFoundError:  # deleted by another process since it was listed
+            return None
+
+    def _load(self, path: Path) -> pa.Table:
+        try:
+            table = pq.ParquetFile(path).read()
+        except (pa.ArrowInvalid, OSError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise _unreadable(path, error) from error
+        if table.schema != self.schema:
+            raise CorruptArtefact(
+                f"{path} has columns {table.schema.names} of other types than {self.schema.names}. "
+                "Remove the file and materialise its month again."
+            )
+        return table
+
+    def _extent(self, path: Path) -> Extent | None:
+        try:
+            footer = pq.read_metadata(path)
+        except FileNotFoundError:
+            return None
+        except (pa.ArrowInvalid, OSError) as error:
+            raise _unreadable(path, error) from error
+        if footer.num_rows == 0:
+            return None
+        column = self.schema.get_field_index(self.time)
+        groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
+        times = [group.column(column).statistics for group in groups]
+        return Extent(min(t.min for t in times), max(t.max for t in times), footer.num_rows)
+
+    def _frame(self, table: pa.Table) -> pd.DataFrame:
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
+
+    def _folder(self, key: Key) -> Path:
+        return self.root / f"symbol={key.symbol_name}" / f"timeframe={key.timeframe}"
+
+    def _path(self, key: Key, month: datetime) -> Path:
+        return self._folder(key) / f"month={month_label(month)}" / f"{self.name}.parquet"
+
+
+def _unreadable(path: Path, error: Exception) -> CorruptArtefact:
+    return CorruptArtefact(
+        f"{path} cannot be read ({error}). Remove the file and materialise its month again."
+    )
+
+
+def _rows_changed(stored: pd.DataFrame, wanted: pd.DataFrame, identity: list[str]) -> int:
+    """Rows that were added, removed or got other values."""
+    if stored.equals(wanted):
+        return 0
+    both = stored.merge(wanted, how="outer", on=identity, suffixes=("_old", "_new"), indicator=True)
+    differs = (both["_merge"] != "both").to_numpy()
+    for name in wanted.columns.difference(identity):
+        differs = differs | (both[f"{name}_old"] != both[f"{name}_new"]).to_numpy()
+    return int(differs.sum())

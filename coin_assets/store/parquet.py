@@ -1,0 +1,128 @@
+"""The embedded store: candles and forecasts in Parquet files below one folder."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from coin_assets.domain.candles import VALUES, merge, validated
+from coin_assets.domain.forecasting import PRICE_COLUMNS, validated_forecasts
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import month_start, months_between
+from coin_assets.errors import InvalidCandles
+from coin_assets.store.base import Extent, Written
+from coin_assets.store.monthly import MonthlyTable
+
+_TIME = pa.timestamp("us", tz="UTC")
+CANDLES = pa.schema([("timestamp", _TIME), *((name, pa.float64()) for name in VALUES)])
+FORECASTS = pa.schema(
+    [
+        ("as_of", _TIME),
+        ("role", pa.string()),
+        ("step", pa.int64()),
+        *((name, pa.float64()) for name in PRICE_COLUMNS),
+        ("model_version", pa.string()),
+        ("kind", pa.string()),
+    ]
+)
+
+
+class ParquetStore:
+    """`Store` in ``<home>/candles`` and ``<home>/forecasts``; safe for many processes."""
+
+    def __init__(self, home: Path) -> None:
+        self._candles = MonthlyTable(
+            home / "candles", "candles", CANDLES, "timestamp", ("timestamp",), remembers_empty=True
+        )
+        self._forecasts = MonthlyTable(
+            home / "forecasts",
+            "forecasts",
+            FORECASTS,
+            "as_of",
+            ("role", "as_of", "step"),
+            remembers_empty=False,
+        )
+
+    def read_candles(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+        return self._candles.read(key, start, end)
+
+    def write_candles(
+        self, key: Key, candles: pd.DataFrame, start: datetime, end: datetime
+    ) -> Written:
+        rows = self._checked(key, candles, start, end)
+
+        def replace(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+            outside = (stored["timestamp"] < start) | (stored["timestamp"] >= end)
+            return pd.concat([stored[outside], new], ignore_index=True)
+
+        return Written(*self._candles.update(key, rows, months_between(start, end), replace))
+
+    def merge_candles(
+        self, key: Key, candles: pd.DataFrame, start: datetime, end: datetime
+    ) -> Written:
+        rows = self._checked(key, candles, start, end)
+        return Written(*self._candles.update(key, rows, months_between(start, end), _new_wins))
+
+    def extent(self, key: Key) -> Extent | None:
+        return self._candles.extent(key)
+
+    def fetched_months(self, key: Key) -> list[datetime]:
+        return self._candles.months(key)
+
+    def newest_candles(self, keys: Iterable[Key]) -> dict[Key, datetime]:
+        return self._candles.newest(keys)
+
+    def count_candles(self, key: Key, start: datetime, end: datetime) -> int:
+        return len(self._candles.read(key, start, end))
+
+    def delete_candles(self, key: Key, start: datetime, end: datetime) -> int:
+        return self._candles.delete(key, start, end)
+
+    def read_forecasts(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+        return self._forecasts.read(key, start, end)
+
+    def add_forecasts(self, key: Key, forecasts: pd.DataFrame) -> Written:
+        rows = validated_forecasts(forecasts, key.timeframe)
+        months = sorted({month_start(origin) for origin in rows["as_of"].dt.to_pydatetime()})
+        return Written(*self._forecasts.update(key, rows, months, _keep_stored_origins))
+
+    def delete_forecasts(self, key: Key, start: datetime, end: datetime) -> int:
+        return self._forecasts.delete(key, start, end)
+
+    def newest_forecasts(self, keys: Iterable[Key]) -> dict[Key, datetime]:
+        return self._forecasts.newest(keys)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _checked(
+        self, key: Key, candles: pd.DataFrame, start: datetime, end: datetime
+    ) -> pd.DataFrame:
+        rows = validated(candles, key.timeframe, f"{key} candles offered to the store")
+        _require_inside(rows["timestamp"], key, start, end)
+        return rows
+
+
+def _new_wins(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    return merge(stored, new).candles
+
+
+def _keep_stored_origins(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    known = pd.MultiIndex.from_frame(stored[["role", "as_of"]])
+    added = ~pd.MultiIndex.from_frame(new[["role", "as_of"]]).isin(known)
+    return pd.concat([stored, new[added]], ignore_index=True)
+
+
+def _require_inside(
+    times: "pd.Series[pd.Timestamp]", key: Key, start: datetime, end: datetime
+) -> None:
+    outside = times[(times < start) | (times >= end)]
+    if len(outside):
+        raise InvalidCandles(
+            "outside_window",
+            f"{key}: {len(outside)} candles lie outside the window "
+            f"[{start.astimezone(UTC):%Y-%m-%d %H:%M}, {end.astimezone(UTC):%Y-%m-%d %H:%M}).",
+            tuple(str(time) for time in outside.head(3)),
+        )
