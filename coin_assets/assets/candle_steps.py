@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from coin_assets.domain.candles import between, empty_candles
+from coin_assets.domain.gaps import Gap, find_gaps
 from coin_assets.domain.keys import Key
 from coin_assets.domain.resampling import derive
 from coin_assets.domain.timeframes import Timeframe, month_label, months_between, next_month
@@ -23,7 +24,7 @@ class MonthReport:
     """What one month holds after a step.
 
     Attributes:
-        missing: expected candles, closed by now, that the month lacks after its first one.
+        gaps: missing candles among those that should be there by now, since the key's first one.
         partial: derived buckets that lack source candles; 0 for fetched candles.
         rows_changed: rows that differ from what was stored before.
     """
@@ -31,10 +32,14 @@ class MonthReport:
     month: datetime
     rows: int
     rows_changed: int
-    missing: int
+    gaps: list[Gap]
     partial: int
     first: datetime | None
     last: datetime | None
+
+    @property
+    def missing(self) -> int:
+        return sum(gap.count for gap in self.gaps)
 
 
 def newest_due(
@@ -65,12 +70,14 @@ def pull_candles(
     """
     limit = min(closed_by, market.horizon(key, closed_by))
     reports = []
+    listed = _first_open_before(store, key, start)
     pages = market.pages(key, _resume_from(store, key, start, end, closed_by, reread), end, limit)
     for month, fetched in _by_month(pages, start, end):
         until = next_month(month)
         changed = store.merge_candles(key, fetched, month, until).rows_changed
         candles = store.read_candles(key, month, until)
-        reports.append(_report(key, month, candles, changed, 0, limit))
+        listed = listed or _first_open(candles)
+        reports.append(_report(key, month, candles, changed, 0, listed, limit))
         progress(reports[-1])
     due = newest_due(key.timeframe, start, end, limit)
     if due is not None and not store.count_candles(key, due, due + _INSTANT):
@@ -115,13 +122,14 @@ def derive_candles(
         )
         derived, missing = buckets.candles, buckets.missing
     reports = []
+    listed = _first_open_before(store, key, start) or _first_open(derived)
     for month in months_between(start, end):
         until = next_month(month)
         candles = between(derived, month, until)
         changed = store.write_candles(key, candles, month, until).rows_changed
         inside = derived["timestamp"].isin(candles["timestamp"]).to_numpy()
         partial = int((missing[inside] > 0).sum())
-        reports.append(_report(key, month, candles, changed, partial, closed_by))
+        reports.append(_report(key, month, candles, changed, partial, listed, closed_by))
     return reports
 
 
@@ -171,19 +179,29 @@ def _require_later_candle(market: Market, key: Key, due: datetime, closed_by: da
         )
 
 
+def _first_open_before(store: Store, key: Key, start: datetime) -> datetime | None:
+    extent = store.extent(key)
+    return extent.first if extent is not None and extent.first < start else None
+
+
+def _first_open(candles: pd.DataFrame) -> datetime | None:
+    return None if candles.empty else candles["timestamp"].iloc[0].to_pydatetime()
+
+
 def _report(
     key: Key,
     month: datetime,
     candles: pd.DataFrame,
     changed: int,
     partial: int,
-    closed_by: datetime,
+    listed: datetime | None,
+    limit: datetime,
 ) -> MonthReport:
-    if candles.empty:
-        return MonthReport(month, 0, changed, 0, partial, None, None)
-    first, last = (candles["timestamp"].iloc[row].to_pydatetime() for row in (0, -1))
-    due = newest_due(key.timeframe, first, next_month(month), closed_by) or last
-    expected = key.timeframe.count(first, due + _INSTANT)
-    return MonthReport(
-        month, len(candles), changed, max(0, expected - len(candles)), partial, first, last
-    )
+    """Facts of a month; gaps count from ``listed``, the key's first candle, up to ``limit``."""
+    first = _first_open(candles)
+    last = None if candles.empty else candles["timestamp"].iloc[-1].to_pydatetime()
+    gaps: list[Gap] = []
+    if listed is not None:
+        until = min(next_month(month), key.timeframe.floor(limit))
+        gaps = find_gaps(candles["timestamp"], key.timeframe, max(month, listed), until)
+    return MonthReport(month, len(candles), changed, gaps, partial, first, last)

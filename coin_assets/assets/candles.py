@@ -15,6 +15,7 @@ from coin_assets.domain.candles import CANDLE_SCHEMA
 from coin_assets.partitions import UNTIL_NEXT_MONTH, partition_of, selected_window
 from coin_assets.resources import Clock, MarketResource, StoreResource
 
+_SHOWN_GAPS = 10
 SCHEMA = column_schema(CANDLE_SCHEMA)
 
 
@@ -122,6 +123,14 @@ def _month_metadata(report: MonthReport) -> dict[str, dg.MetadataValue | int]:
         "missing": report.missing,
         "partial": report.partial,
     }
+    if report.gaps:
+        shown = [
+            f"{gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M} ({gap.count})"
+            for gap in report.gaps[:_SHOWN_GAPS]
+        ]
+        more = len(report.gaps) - len(shown)
+        text = "; ".join(shown) + (f"; and {more} more" if more else "")
+        metadata["gaps"] = dg.MetadataValue.text(text)
     if report.first is not None and report.last is not None:
         metadata["first_candle"] = dg.MetadataValue.timestamp(report.first)
         metadata["last_candle"] = dg.MetadataValue.timestamp(report.last)

@@ -112,7 +112,9 @@ def _failed_keys(
     context: dg.AssetExecutionContext, specs: tuple[SeriesSpec, ...]
 ) -> dict[Key, Failure]:
     """Keys whose steps failed earlier in this run, so that the manifest says so at once."""
-    events = context.instance.all_logs(context.run_id, of_type={dg.DagsterEventType.STEP_FAILURE})
+    events = context.instance.all_logs(
+        context.run.run_id, of_type={dg.DagsterEventType.STEP_FAILURE}
+    )
     failed: dict[str, Failure] = {}
     for entry in events:
         if entry.step_key is not None:

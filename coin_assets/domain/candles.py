@@ -1,7 +1,6 @@
 """The candle frame: its schema, its contract, and how two readings of it are merged."""
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -125,28 +124,11 @@ def closed_by(candles: pd.DataFrame, timeframe: Timeframe, time: datetime) -> pd
     return between(candles, datetime.min.replace(tzinfo=time.tzinfo), timeframe.floor(time))
 
 
-@dataclass(frozen=True)
-class Merge:
-    """Stored candles after a new reading, with what the reading changed."""
-
-    candles: pd.DataFrame
-    added: int
-    revised: int
-
-
-def merge(stored: pd.DataFrame, fetched: pd.DataFrame) -> Merge:
-    """Union of two valid candle frames; where both have a candle, the fetched one counts."""
-    both = pd.concat([stored, fetched], ignore_index=True)
-    candles = (
-        both.drop_duplicates("timestamp", keep="last")
-        .sort_values("timestamp", ignore_index=True)
-        .reset_index(drop=True)
-    )
-    common = stored.merge(fetched, on="timestamp", suffixes=("_old", "_new"))
-    revised = np.zeros(len(common), dtype=bool)
-    for name in VALUES:
-        revised |= (common[f"{name}_old"] != common[f"{name}_new"]).to_numpy()
-    return Merge(candles, added=len(candles) - len(stored), revised=int(revised.sum()))
+def merged(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Union of two valid candle frames; where both have a candle, the new one counts."""
+    both = pd.concat([stored, new], ignore_index=True)
+    latest = both.drop_duplicates("timestamp", keep="last")
+    return latest.sort_values("timestamp", ignore_index=True)
 
 
 def content_hash(candles: pd.DataFrame) -> str:

@@ -124,8 +124,8 @@ def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFra
     """Return ``frame`` in canonical types, if it is a forecast frame.
 
     Raises:
-        DataRefused: missing columns, incomplete steps, crossing or non-positive quantiles,
-            unknown words, or unaligned origins.
+        DataRefused: missing columns, wrong types, incomplete steps, crossing or non-positive
+            quantiles, unknown words, no model version, or unaligned origins.
     """
     missing = [name for name in FORECAST_SCHEMA if name not in frame.columns]
     if missing:
@@ -133,8 +133,20 @@ def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFra
     rows = frame[list(FORECAST_SCHEMA)].reset_index(drop=True)
     if rows.empty:
         return rows
-    rows = rows.astype({"as_of": TIMESTAMP_DTYPE, "step": "int64"})
-    quantiles = rows[QUANTILE_COLUMNS].to_numpy(dtype="float64")
+    try:
+        rows = rows.astype(
+            {
+                "as_of": TIMESTAMP_DTYPE,
+                "step": "int64",
+                **dict.fromkeys(PRICE_COLUMNS, "float64"),
+                **dict.fromkeys(("role", "model_version", "kind"), "str"),
+            }
+        )
+    except (TypeError, ValueError) as error:
+        raise DataRefused(
+            f"Forecast columns have wrong types: {error}. Nothing was stored."
+        ) from error
+    quantiles = rows[QUANTILE_COLUMNS].to_numpy()
     per_origin = rows.groupby(["role", "as_of"])["step"]
     for rule, broken in {
         "quantiles are finite and above zero": ~(
@@ -144,6 +156,7 @@ def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFra
         "price is the median": (rows["price"] != rows["q50"]).to_numpy(),
         "role is one of " + ", ".join(ROLES): ~rows["role"].isin(ROLES).to_numpy(),
         "kind is one of " + ", ".join(KINDS): ~rows["kind"].isin(KINDS).to_numpy(),
+        "a model version is named": rows["model_version"].isna().to_numpy(),
         f"origins lie on {timeframe} boundaries": np.asarray(
             timeframe.floor_all(rows["as_of"]) != pd.DatetimeIndex(rows["as_of"])
         ),

@@ -63,6 +63,7 @@ class Attempts:
 
     def failed(self, time: datetime, error: str) -> "Attempts":
         """The same failure, known by its time, counts once however often it is reported."""
+        time = time.replace(microsecond=0)  # the manifest, where it is remembered, has seconds
         if self.last_failure_at is not None and time <= self.last_failure_at:
             return self
         return Attempts(self.last_success_at, time, self.consecutive_failures + 1, error)
@@ -207,7 +208,7 @@ def facts_of_manifest(manifest: Document) -> dict[tuple[str, str], KeyFacts]:
     """The facts a manifest was made from, by symbol and timeframe name.
 
     Raises:
-        KeyError, TypeError, ValueError: it is no manifest of this version.
+        ConfigurationError, KeyError, TypeError, ValueError: it is no manifest of this version.
     """
     if manifest["version"] != VERSION:
         raise ValueError(f"manifest version {manifest['version']}")

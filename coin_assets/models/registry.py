@@ -135,7 +135,7 @@ def _json_bytes(value: dict[str, Any]) -> bytes:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        value: dict[str, Any] = dict(json.loads(path.read_bytes()))
+    except (OSError, TypeError, ValueError) as error:
         raise CorruptArtefact(f"{path} cannot be read ({error}). {_REMEDY}") from error
     return value

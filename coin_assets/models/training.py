@@ -70,7 +70,7 @@ def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
     newest = key.timeframe.newest_closed(request.cutoff)
     if newest < start:
         return store.read_candles(key, start, start)
-    require_months(store, key, start, key.timeframe.close_of(newest) - timedelta.resolution)
+    require_months(store, key, start, newest + timedelta.resolution)
     require_newest(store, key, newest)
     return closed_by(store.read_candles(key, start, request.cutoff), key.timeframe, request.cutoff)
 

@@ -24,6 +24,7 @@ from coin_assets.domain.manifest import (
     facts_of_manifest,
     manifest_document,
 )
+from coin_assets.errors import ConfigurationError
 from coin_assets.store.atomic import locked, remove_partials, write_atomically
 
 MANIFEST = "manifest.json"
@@ -117,14 +118,15 @@ class Publisher:
         """
         try:
             listed = facts_of_manifest(self.manifest())
-        except (FileNotFoundError, KeyError, TypeError, ValueError):
+        except (FileNotFoundError, ConfigurationError, KeyError, TypeError, ValueError):
             return {key: self._facts_of_files(key) for key in self._keys}
         return {
-            key: listed.get((key.symbol, key.timeframe.name), KeyFacts(key)) for key in self._keys
+            key: listed.get((key.symbol, key.timeframe.name), _unpublished(key))
+            for key in self._keys
         }
 
     def _facts_of_files(self, key: Key) -> KeyFacts:
-        facts = KeyFacts(key)
+        facts = _unpublished(key)
         for kind in ("history", "prediction"):
             path = self._folder / file_name(kind, key)
             if not path.exists():
@@ -136,13 +138,18 @@ class Publisher:
                 champion = document.get("model_version", facts.champion)
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 return replace(facts, corrupt=f"{path.name} cannot be read ({error})")
-            facts = replace(facts, enough_candles=True, champion=champion)
+            facts = replace(facts, champion=champion)
             facts = (
                 replace(facts, history=file)
                 if kind == "history"
                 else replace(facts, prediction=file)
             )
         return facts
+
+
+def _unpublished(key: Key) -> KeyFacts:
+    """A key of which nothing is known: its files are missing, its candles may well be enough."""
+    return KeyFacts(key, enough_candles=True)
 
 
 def _published_file(name: str, content: bytes, document: Document) -> PublishedFile:

@@ -12,7 +12,7 @@ from coin_assets.domain.keys import Key
 
 @dataclass(frozen=True)
 class Written:
-    """What a window write did: rows now in the window, and rows that differ from before."""
+    """What a write did: rows now in the months it touched, and rows that differ from before."""
 
     rows: int
     rows_changed: int

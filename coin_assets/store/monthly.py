@@ -22,6 +22,8 @@ from coin_assets.store.base import Extent
 
 # (stored rows of a month, new rows of it) -> rows the month shall hold
 Combine = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
+# What pyarrow raises on a damaged file; text and times of a damaged footer give the last two.
+_DAMAGES = (pa.ArrowException, OSError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,9 @@ class MonthlyTable:
     def _store(self, path: Path, frame: pd.DataFrame) -> None:
         table = pa.Table.from_pandas(frame, schema=self.schema, preserve_index=False)
         sink = pa.BufferOutputStream()
-        pq.write_table(table.replace_schema_metadata(None), sink, compression="zstd")
+        pq.write_table(
+            table.replace_schema_metadata(None), sink, compression="zstd", write_page_checksum=True
+        )
         remove_partials(path.parent)
         write_atomically(path, sink.getvalue().to_pybytes())
 
@@ -147,31 +151,37 @@ class MonthlyTable:
 
     def _load(self, path: Path) -> pa.Table:
         try:
-            table = pq.ParquetFile(path).read()
-        except (pa.ArrowInvalid, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
+            table = pq.ParquetFile(path, page_checksum_verification=True).read()
+        except FileNotFoundError:
+            raise
+        except _DAMAGES as error:
             raise _unreadable(path, error) from error
-        if table.schema != self.schema:
-            raise CorruptArtefact(
-                f"{path} has columns {table.schema.names} of other types than {self.schema.names}. "
-                "Remove the file and materialise its month again."
-            )
+        self._require_schema(path, table.schema)
         return table
 
     def _extent(self, path: Path) -> Extent | None:
         try:
             footer = pq.read_metadata(path)
+            self._require_schema(path, footer.schema.to_arrow_schema())
+            if footer.num_rows == 0:
+                return None
+            column = self.schema.get_field_index(self.time)
+            groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
+            times = [group.column(column).statistics for group in groups]
+            if any(time is None for time in times):  # not "None in": pyarrow crashes on ==
+                raise ValueError("its footer tells no extreme times")
+            return Extent(min(t.min for t in times), max(t.max for t in times), footer.num_rows)
         except FileNotFoundError:
             return None
-        except (pa.ArrowInvalid, OSError) as error:
+        except _DAMAGES as error:
             raise _unreadable(path, error) from error
-        if footer.num_rows == 0:
-            return None
-        column = self.schema.get_field_index(self.time)
-        groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
-        times = [group.column(column).statistics for group in groups]
-        return Extent(min(t.min for t in times), max(t.max for t in times), footer.num_rows)
+
+    def _require_schema(self, path: Path, schema: pa.Schema) -> None:
+        if schema != self.schema:
+            raise CorruptArtefact(
+                f"{path} has columns {schema.names} of other types than {self.schema.names}. "
+                "Remove the file and materialise its month again."
+            )
 
     def _frame(self, table: pa.Table) -> pd.DataFrame:
         frame: pd.DataFrame = table.to_pandas()

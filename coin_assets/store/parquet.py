@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from coin_assets.domain.candles import VALUES, merge, validated
+from coin_assets.domain.candles import VALUES, merged, validated
 from coin_assets.domain.forecasting import PRICE_COLUMNS, validated_forecasts
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import month_start, months_between
@@ -63,7 +63,7 @@ class ParquetStore:
         self, key: Key, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
         rows = self._checked(key, candles, start, end)
-        return Written(*self._candles.update(key, rows, months_between(start, end), _new_wins))
+        return Written(*self._candles.update(key, rows, months_between(start, end), merged))
 
     def extent(self, key: Key) -> Extent | None:
         return self._candles.extent(key)
@@ -103,10 +103,6 @@ class ParquetStore:
         rows = validated(candles, key.timeframe, f"{key} candles offered to the store")
         _require_inside(rows["timestamp"], key, start, end)
         return rows
-
-
-def _new_wins(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    return merge(stored, new).candles
 
 
 def _keep_stored_origins(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,162 @@
+"""A small platform in a temporary home, materialised the way code, CLI and UI do it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from coin_assets.build import build_definitions, configured_resources
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import Timeframe
+from coin_assets.market.base import Market
+from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
+from coin_assets.resources import Clock, MarketResource
+from coin_assets.settings import Settings
+from coin_assets.store.base import Store
+
+BTC, ETH = "BTC/USDT", "ETH/USDT"
+
+
+def utc(text: str) -> datetime:
+    """``2024-03-01`` or ``2024-03-01T12:00``."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def key(timeframe: str, symbol: str = BTC) -> Key:
+    return Key(symbol, Timeframe.parse(timeframe))
+
+
+class StoppedClock(Clock):
+    """A clock that stands still."""
+
+    at: str
+
+    def now(self) -> datetime:
+        return utc(self.at)
+
+
+class GivenMarket(MarketResource):
+    """A market resource over a market made by the test.
+
+    Dagster copies resources, so the market itself is kept beside them.
+    """
+
+    kind: str = "given"
+
+    def client(self) -> Market:
+        return _GIVEN[self.argument]
+
+
+_GIVEN: dict[str, Market] = {}
+
+
+def given(market: Market) -> GivenMarket:
+    """A resource that serves exactly this market object."""
+    name = f"given-{len(_GIVEN)}"
+    _GIVEN[name] = market
+    return GivenMarket(argument=name)
+
+
+class Platform:
+    """Definitions over one home, an own Dagster instance, and a clock that tests set."""
+
+    def __init__(self, home: Path, now: str, **settings: Any) -> None:
+        defaults = {"symbols": BTC, "history_start": "2024-01-01", "derived_timeframes": "1d,1w"}
+        self.settings = Settings(home=home, **(defaults | settings))
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.now = now
+        self.market: GivenMarket | None = None
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        overrides: dict[str, Any] = {
+            "clock": StoppedClock(settle_seconds=self.settings.settle_seconds, at=self.now)
+        }
+        if self.market is not None:
+            overrides["market"] = self.market
+        return build_definitions(self.settings, **overrides)
+
+    @property
+    def store(self) -> Store:
+        return configured_resources(self.settings).store.client()
+
+    @property
+    def published(self) -> Path:
+        return self.settings.publish_dir
+
+    def materialise(
+        self, assets: Sequence[str], first: str, last: str | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Run steps such as ``BTC_USDT/ohlcv_1h`` for one month or a range of months."""
+        selection = [dg.AssetKey(asset.split("/")) for asset in assets]
+        return self._run(first, last, selection)
+
+    def update(self, first: str, last: str | None = None) -> dg.ExecuteInProcessResult:
+        """Run the whole ``update`` job."""
+        return self._run(first, last, None)
+
+    def train(self, **config: Any) -> dg.ExecuteInProcessResult:
+        """Run the ``train_models`` job."""
+        job = self.definitions.resolve_job_def("train_models")
+        return job.execute_in_process(
+            run_config=config, instance=self.instance, raise_on_error=False
+        )
+
+    def metadata(self, asset: str, partition: str | None = None) -> dict[str, Any]:
+        """Metadata of the newest materialisation (of one partition)."""
+        records = self.instance.fetch_materializations(
+            dg.AssetRecordsFilter(
+                dg.AssetKey(asset.split("/")),
+                asset_partitions=None if partition is None else [partition],
+            ),
+            limit=1,
+        ).records
+        found = records[0].asset_materialization
+        assert found is not None
+        return {name: value.value for name, value in found.metadata.items()}
+
+    def materialisations(self, asset: str) -> list[str | None]:
+        """Partitions of all materialisations, newest first."""
+        records = self.instance.fetch_materializations(
+            dg.AssetKey(asset.split("/")), limit=1000
+        ).records
+        return [record.partition_key for record in records]
+
+    def _run(
+        self, first: str, last: str | None, selection: list[dg.AssetKey] | None
+    ) -> dg.ExecuteInProcessResult:
+        job = self.definitions.resolve_job_def("update")
+        where: dict[str, Any] = (
+            {"partition_key": first}
+            if last is None
+            else {"tags": {RANGE_START_TAG: first, RANGE_END_TAG: last}}
+        )
+        return job.execute_in_process(
+            instance=self.instance, asset_selection=selection, raise_on_error=False, **where
+        )
+
+
+def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """Messages of failed steps by step name, causes included."""
+    found = {}
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            texts = [data.user_failure_data.description or ""] if data.user_failure_data else []
+            error = data.error
+            while error is not None:
+                texts.append(error.message)
+                error = error.cause
+            found[event.step_key or ""] = " ".join(texts)
+    return found
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Every data file below ``folder`` with its bytes."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
