@@ -23,12 +23,11 @@ help: ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 demo: $(RUNTIME) ## Run the main job once (offline, sandbox market) and print what it made
-	@mkdir -p "$(COIN_DAGSTER_HOME)"
 	@$(BIN)/python -m coin_assets.demo
 
 up: $(RUNTIME) ## Start web UI and daemon on http://127.0.0.1:$(PORT)
+	@$(BIN)/python -m coin_assets.check
 	@mkdir -p "$(COIN_DAGSTER_HOME)"
-	@$(BIN)/python -c 'from coin_assets.build import build_definitions; build_definitions()'
 	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 env: ## Print what direct dagster commands need: eval "$$(make env)"

@@ -7,6 +7,7 @@ models and forecasts of the month of each key's newest origin, then the publishe
 import argparse
 import contextlib
 import logging
+import shlex
 import sys
 import time
 import uuid
@@ -32,7 +33,7 @@ from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import Market
 from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
-from coin_assets.settings import Settings
+from coin_assets.settings import Settings, variable_of
 from coin_assets.store.base import Store
 
 SANDBOX_MONTHS = 30
@@ -47,9 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.parse_args(arguments)
     try:
-        settings = demo_settings()
-        instance = dg.DagsterInstance.get()
-        demo = Demo(settings, instance)
+        demo = Demo(demo_settings())
         succeeded = demo.run()
     except CoinAssetsError as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -71,11 +70,11 @@ def demo_settings() -> Settings:
 class Demo:
     """One pass over everything that is missing, in as few Dagster runs as months allow."""
 
-    def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._instance = instance
         self._specs = series_specs(settings)
-        self._job = build_definitions(settings).resolve_job_def("update")
+        self._job = build_definitions(settings).resolve_job_def("update")  # checks the home first
+        self._instance = dg.DagsterInstance.get()
         resources = configured_resources(settings)
         self._store: Store = resources.store.client()
         self._publisher = resources.publisher.client()
@@ -129,18 +128,28 @@ class Demo:
                     public["status"],
                 )
             )
-        settings = self._settings
         return "\n".join(
             [
                 _table(rows),
                 "",
-                f"Published files: {settings.publish_dir}",
-                "Look at it in the web UI: "
-                f"COIN_HOME={settings.home} COIN_MARKET={settings.market} "
-                f"COIN_SYMBOLS={','.join(settings.symbols)} "
-                f"COIN_HISTORY_START={settings.history_start:%Y-%m-%d} make up",
+                f"Published files: {self._settings.publish_dir}",
+                f"Look at it in the web UI: {self._command('make up')}",
             ]
         )
+
+    def _command(self, command: str) -> str:
+        """``command`` with what makes this installation differ from the default in front of it."""
+        settings = self._settings
+        words = {
+            "market": settings.market,
+            "symbols": ",".join(settings.symbols),
+            "source_timeframes": ",".join(map(str, settings.source_timeframes)),
+            "derived_timeframes": ",".join(map(str, settings.derived_timeframes)),
+        }
+        shown = {name: text for name, text in words.items() if name in settings.model_fields_set}
+        shown |= {"home": str(settings.home), "history_start": f"{settings.history_start:%Y-%m-%d}"}
+        set_first = (f"{variable_of(name)}={shlex.quote(text)}" for name, text in shown.items())
+        return " ".join([*set_first, command])
 
     def _candle_runs(self) -> list[tuple[tuple[datetime, datetime], list[SeriesSpec]]]:
         """Ranges of months with the keys that need them; symbols that need the same share a run."""

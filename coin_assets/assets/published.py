@@ -8,6 +8,7 @@ import pandas as pd
 from coin_assets.assets.prediction_steps import newest_forecast
 from coin_assets.assets.specs import (
     CANDLES,
+    FAILURES,
     OWNERS,
     PREDICTIONS,
     PUBLISHED,
@@ -111,13 +112,14 @@ def _stored_facts(store: Store, spec: SeriesSpec) -> tuple[KeyFacts, pd.DataFram
 def _failed_keys(
     context: dg.AssetExecutionContext, specs: tuple[SeriesSpec, ...]
 ) -> dict[Key, Failure]:
-    """Keys whose steps failed earlier in this run, so that the manifest says so at once."""
-    events = context.instance.all_logs(
-        context.run.run_id, of_type={dg.DagsterEventType.STEP_FAILURE}
-    )
+    """Keys whose steps failed earlier in this run, so that the manifest says so at once.
+
+    A step that waits for its next try counts too: its own publishing clears it when it succeeds.
+    """
+    events = context.instance.all_logs(context.run.run_id, of_type=FAILURES)
     failed: dict[str, Failure] = {}
     for entry in events:
-        if entry.step_key is not None:
+        if entry.step_key is not None and entry.step_key not in failed:
             time = datetime.fromtimestamp(entry.timestamp, UTC)
             failed[entry.step_key] = Failure(time, failure_message(entry))
     found = {}

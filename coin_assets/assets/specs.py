@@ -16,6 +16,7 @@ OWNERS = ["team:coin_assets"]
 CANDLES, MODELS, PREDICTIONS, PUBLISHED = ("candles", "models", "predictions", "published")
 _NAMES = {CANDLES: "ohlcv", MODELS: "model", PREDICTIONS: "prediction", PUBLISHED: "published"}
 TRAINING_POOL = "training"
+FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.STEP_UP_FOR_RETRY}
 
 # Passing faults are tried again at once; what lasts longer is left to the next run.
 RETRIES = dg.RetryPolicy(
@@ -113,11 +114,15 @@ def failures_named() -> Iterator[None]:
 
 
 def failure_message(entry: dg.EventLogEntry) -> str:
-    """What a step failure says to a person, without the stack."""
-    data = entry.get_dagster_event().step_failure_data
-    if data.user_failure_data is not None and data.user_failure_data.description:
-        return data.user_failure_data.description
-    error = data.error
+    """What one of `FAILURES` says to a person, without the stack."""
+    event = entry.get_dagster_event()
+    if event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY:
+        error = event.step_retry_data.error
+    else:
+        data = event.step_failure_data
+        if data.user_failure_data is not None and data.user_failure_data.description:
+            return data.user_failure_data.description
+        error = data.error
     while error is not None and error.cause is not None:
         error = error.cause
     return "unknown error" if error is None else error.message.strip()

@@ -12,6 +12,7 @@ import pandas as pd
 
 from coin_assets.domain.candles import between, closed_by, validated
 from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import EPOCH
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
 
 
@@ -34,7 +35,7 @@ class ArchiveMarket:
         """Close of the last candle in the file: this market has ended."""
         candles = closed_by(self._candles(key), key.timeframe, now)
         if candles.empty:
-            return datetime.min.replace(tzinfo=now.tzinfo)
+            return min(now, EPOCH)  # before any candle, yet time arithmetic still works there
         return min(now, key.timeframe.close_of(candles["timestamp"].iloc[-1].to_pydatetime()))
 
     def close(self) -> None:

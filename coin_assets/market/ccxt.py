@@ -62,27 +62,46 @@ class CcxtMarket:
         import ccxt  # takes 0.9 s, and only this market needs it
 
         try:
-            rows = self._exchange().fetch_ohlcv(
-                key.symbol, key.timeframe.name, since=int(since.timestamp() * 1000), limit=_PAGE
-            )
+            rows = self._rows(key, since)
         except ccxt.BadSymbol as error:
             raise SymbolUnavailable(
                 f"{self._exchange_id} has no {key.symbol} ({error}). Correct COIN_SYMBOLS."
             ) from error
-        except ccxt.OperationFailed as error:
-            raise MarketUnavailable(
-                f"{self._exchange_id} did not deliver {key} candles from "
-                f"{since:%Y-%m-%d %H:%M} ({type(error).__name__}: {error}). It is asked again."
-            ) from error
         except ccxt.BaseError as error:
+            if isinstance(error, ccxt.OperationFailed) or _is_server_error(error):
+                raise MarketUnavailable(
+                    f"{self._exchange_id} did not deliver {key} candles from "
+                    f"{since:%Y-%m-%d %H:%M} ({type(error).__name__}: {error}). It is asked again."
+                ) from error
             raise PermanentError(
                 f"{self._exchange_id} refuses to deliver {key} candles "
                 f"({type(error).__name__}: {error}). Check the symbol and the exchange's rules."
             ) from error
         frame = pd.DataFrame(rows, columns=COLUMNS)
         frame["timestamp"] = pd.to_datetime(frame["timestamp"], unit="ms", utc=True)
-        ordered = frame.sort_values("timestamp").drop_duplicates("timestamp", keep="last")
+        # Stable, so that of two readings of a candle the one sent last counts.
+        ordered = frame.sort_values("timestamp", kind="stable")
+        ordered = ordered.drop_duplicates("timestamp", keep="last")
         return validated(ordered, key.timeframe, f"{self._exchange_id} {key}")
+
+    def _rows(self, key: Key, since: datetime) -> list[list[Any]]:
+        """What the exchange sends, as ccxt reads it.
+
+        Raises:
+            ccxt.BaseError: as ccxt, and for an answer that is no JSON (a maintenance page, half a
+                reply), which ccxt would take for an empty one.
+        """
+        import ccxt
+
+        client = self._exchange()
+        if not client.load_markets():
+            raise ccxt.BadResponse("it lists no markets")
+        rows: list[list[Any]] = client.fetch_ohlcv(
+            key.symbol, key.timeframe.name, since=int(since.timestamp() * 1000), limit=_PAGE
+        )
+        if not rows and client.last_json_response is None:
+            raise ccxt.BadResponse("the answer is not JSON")
+        return rows
 
     def _require(self, key: Key) -> None:
         offered = self._exchange().timeframes or {}
@@ -97,7 +116,19 @@ class CcxtMarket:
             import ccxt
 
             self._client = getattr(ccxt, self._exchange_id)(
-                {"enableRateLimit": True, "timeout": _TIMEOUT_MS, "options": _SPOT_ONLY}
+                {
+                    "enableRateLimit": True,
+                    "enableLastJsonResponse": True,
+                    "timeout": _TIMEOUT_MS,
+                    "options": _SPOT_ONLY,
+                }
             )
             self._configure(self._client)
         return self._client
+
+
+def _is_server_error(error: BaseException) -> bool:
+    """Whether the answer was an HTTP 5xx; ccxt knows only some of them as temporary."""
+    refused = error.__cause__ or error.__context__
+    status: int = getattr(getattr(refused, "response", None), "status_code", 0)
+    return status >= 500

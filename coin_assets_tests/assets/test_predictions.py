@@ -35,7 +35,9 @@ def test_the_running_month_has_a_forecast_at_every_origin(platform: Platform) ->
     assert platform.materialise([*MODELS, *PREDICTIONS], "2024-07-01").success
     made = forecasts(platform.store)
     origins = made["as_of"].unique()
-    assert list(origins) == list(pd.date_range("2024-07-01", "2024-07-10 12:00", freq="h", tz="UTC"))
+    assert list(origins) == list(
+        pd.date_range("2024-07-01", "2024-07-10 12:00", freq="h", tz="UTC")
+    )
     assert len(made) == len(origins) * STEPS
     days = forecasts(platform.store, "1d")["as_of"].unique()
     assert list(days) == list(pd.date_range("2024-07-01", "2024-07-10", freq="D", tz="UTC"))

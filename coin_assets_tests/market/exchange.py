@@ -9,13 +9,14 @@
 
 import json
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import pandas as pd
@@ -25,7 +26,8 @@ from coin_assets.domain.timeframes import EPOCH, Timeframe
 from coin_assets.market.base import Market
 from coin_assets.market.sandbox import SandboxMarket
 
-INTERVALS = "1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M".split()
+INTERVALS = ["1s", "1m", "3m", "5m", "15m", "30m"]
+INTERVALS += ["1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"]
 LISTED = datetime(2017, 8, 17, 4, tzinfo=UTC)  # as BTC/USDT really was
 _DEFAULT_ROWS, _MOST_ROWS = 500, 1000
 _INVALID_SYMBOL = {"code": -1121, "msg": "Invalid symbol."}
@@ -109,8 +111,7 @@ class FakeExchange:
         self._symbols = {symbol.replace("/", ""): symbol for symbol in symbols}
         self._listed = listed
         self._faults: dict[str, deque[Fault]] = {"klines": deque(), "exchangeInfo": deque()}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.RequestHandlerClass = type("Handler", (_Handler,), {"exchange": self})
+        self._server = _Server(self)
         self._thread = Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self) -> Self:
@@ -118,9 +119,12 @@ class FakeExchange:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Stop; raises what went wrong in here, which clients saw as a dropped connection."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        for mistake in self._server.mistakes:
+            raise mistake
 
     @property
     def url(self) -> str:
@@ -178,9 +182,10 @@ class FakeExchange:
         first = max(start, key.timeframe.floor(self._listed))
         klines: list[Kline] = []
         for page in self._market.pages(key, first, self.now, self.now):
-            klines += [_kline(key.timeframe, *row) for row in _rows(page)]
-            if len(klines) >= rows:
-                return klines[:rows]
+            wanted = page.head(rows - len(klines))
+            klines += [_kline(key.timeframe, *row) for row in _rows(wanted)]
+            if len(klines) == rows:
+                return klines
         running = key.timeframe.floor(self.now)
         close = key.timeframe.close_of(running)
         if first <= running < self.now:
@@ -189,15 +194,28 @@ class FakeExchange:
         return klines
 
 
+class _Server(ThreadingHTTPServer):
+    def __init__(self, exchange: FakeExchange) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.exchange = exchange
+        self.mistakes: list[BaseException] = []
+
+    def handle_error(self, *_: object) -> None:
+        """Clients may hang up at any time; anything else is a mistake of the fake."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, ConnectionError):
+            self.mistakes.append(error)
+
+
 class _Handler(BaseHTTPRequestHandler):
-    exchange: ClassVar[FakeExchange]
+    server: _Server
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # one packet a reply; unbuffered ones wait 40 ms for the client's ACK
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         request = Request(url.path.removeprefix("/api/v3/"), dict(parse_qsl(url.query)))
-        reply = self.exchange.answer(request)
+        reply = self.server.exchange.answer(request)
         if reply is None:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)

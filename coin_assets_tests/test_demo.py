@@ -1,0 +1,126 @@
+"""``make demo``: the main job once, for a stranger; everything it says is true.
+
+The demo runs here as a process of its own on the real clock and the Dagster instance of the
+project. `.ci/run` runs it once more as ``make demo`` with its defaults.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from coin_assets_tests.platform import files_of
+from coin_assets_tests.realdata import REAL_DATA, requires_real_data
+from coin_assets_tests.schemas import assert_valid
+from coin_assets_tests.webui import ROOT, environment, run
+
+DEMO = f"{sys.executable} -m coin_assets.demo"
+
+
+def demo_environment(home: Path, **variables: str) -> dict[str, str]:
+    """What the Makefile exports."""
+    dagster = {"DAGSTER_HOME": str(ROOT), "COIN_DAGSTER_HOME": str(home / "dagster")}
+    return environment(home, **dagster, **variables)
+
+
+def table(output: str) -> dict[tuple[str, str], list[str]]:
+    """Rows of the summary by symbol and timeframe."""
+    rows = [
+        re.split(r"  +", line) for line in output.splitlines() if re.match(r"[A-Z]+/USDT  ", line)
+    ]
+    return {(row[0], row[1]): row[2:] for row in rows}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+def test_a_first_and_a_second_demo(home: Path) -> None:
+    env = demo_environment(home, COIN_SYMBOLS="BTC/USDT,ETH/USDT", COIN_HISTORY_START="2025-10-01")
+    first = run(DEMO, env)
+    assert first.returncode == 0, first.stderr
+    assert "2025-10 to " in first.stdout
+    assert re.search(r"\[ +1/10\] +\d+\.\d s  BTC/USDT 1h fetched: \d+ candles", first.stdout)
+    rows = table(first.stdout)
+    assert set(rows) == {
+        (symbol, timeframe)
+        for symbol in ("BTC/USDT", "ETH/USDT")
+        for timeframe in ("1h", "4h", "1d", "1w", "1M")
+    }
+    for (_, timeframe), (candles, newest, model, horizon, status) in rows.items():
+        assert int(candles) > 0
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:00:00Z", newest)
+        if timeframe in ("1h", "4h", "1d"):
+            assert (model, status) == ("1", "fresh")
+            assert horizon > newest
+    for kind in ("history", "prediction"):
+        path = home / "published" / f"{kind}_ETH_USDT_4h.json"
+        assert_valid(kind, json.loads(path.read_text()))
+    assert_valid("manifest", json.loads((home / "published/manifest.json").read_text()))
+
+    before = files_of(home / "candles")
+    second = run(DEMO, env)
+    assert second.returncode == 0, second.stderr
+    runs = re.findall(r"Run \w+: \d+ assets, (\S+) to (\S+)", second.stdout)
+    assert all(start == end for start, end in runs)
+    after = files_of(home / "candles")
+    running_month = max(after).split("month=")[1][:7]
+    settled = [name for name in before if running_month not in name]
+    assert len(settled) > 100
+    assert {name: after[name] for name in settled} == {name: before[name] for name in settled}
+
+
+@requires_real_data
+def test_a_missing_archive_file_fails_its_symbol_alone(tmp_path: Path) -> None:
+    (tmp_path / "candles").mkdir()
+    (tmp_path / "candles/XRP_USDT_1h.parquet").symlink_to(REAL_DATA / "candles/XRP_USDT_1h.parquet")
+    env = demo_environment(
+        tmp_path / "home",
+        COIN_MARKET=f"archive:{tmp_path / 'candles'}",
+        COIN_SYMBOLS="XRP/USDT,ETH/USDT",
+        COIN_HISTORY_START="2024-01-01",
+        COIN_DERIVED_TIMEFRAMES="1d",
+    )
+    done = run(DEMO, env)
+    assert done.returncode == 1
+    assert f"{tmp_path / 'candles/ETH_USDT_1h.parquet'} does not exist" in done.stdout
+    rows = table(done.stdout)
+    assert rows["XRP/USDT", "1h"][-1] == rows["XRP/USDT", "1d"][-1] == "hard_stale"
+    assert rows["ETH/USDT", "1h"] == ["0", "-", "-", "-", "missing"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("COIN_SOURCE_TIMEFRAMES", "7h", "Use one of"),
+        ("COIN_SYMBOLS", "BTCUSDT", "BTC/USDT"),
+        ("COIN_DERIVED_TIMEFRAMES", "15m", "add one that divides it"),
+        ("COIN_MARKET", "stocks", "sandbox"),
+        ("COIN_HISTORY_STRAT", "2024-01-01", "COIN_HISTORY_START"),
+    ],
+)
+def test_wrong_settings_end_it_with_variable_value_and_remedy(
+    tmp_path: Path, variable: str, value: str, remedy: str
+) -> None:
+    done = run(DEMO, demo_environment(tmp_path, **{variable: value}))
+    assert done.returncode == 2
+    assert variable in done.stderr
+    assert remedy in done.stderr
+    assert "Traceback" not in done.stderr
+    assert value in done.stderr or variable == "COIN_HISTORY_STRAT"  # may hold a mistyped secret
+
+
+def test_an_unwritable_home_ends_it() -> None:
+    done = run(DEMO, demo_environment(Path("/proc/nowhere")))
+    assert done.returncode == 2
+    assert "COIN_HOME: '/proc/nowhere' cannot be written" in done.stderr
+
+
+def test_help_helps() -> None:
+    done = run(f"{sys.executable} -m coin_assets.demo --help", environment(Path("/nowhere")))
+    assert done.returncode == 0
+    assert "COIN_MARKET" in done.stdout
+    assert "make demo" in run("make help", environment(Path("/nowhere"))).stdout

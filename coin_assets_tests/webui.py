@@ -1,0 +1,116 @@
+"""A whole installation as its operator runs it: ``make up`` in a process group of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+_START_SECONDS = 120
+
+
+def environment(home: Path, **variables: str) -> dict[str, str]:
+    """The shell environment of an operator; nothing of this machine's settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("COIN_")}
+    kept.pop("DAGSTER_HOME", None)
+    return kept | {"COIN_HOME": str(home)} | variables
+
+
+def run(
+    command: str, env: dict[str, str], timeout: float = 240
+) -> subprocess.CompletedProcess[str]:
+    """Run a shell command at the checkout's root."""
+    return subprocess.run(
+        ["/bin/bash", "-c", command],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+class WebUi:
+    """The running web server, asked in its own language."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+
+    def query(self, text: str, **variables: Any) -> dict[str, Any]:
+        request = urllib.request.Request(  # noqa: S310 (loopback)
+            f"{self.url}/graphql",
+            data=json.dumps({"query": text, "variables": variables}).encode(),
+            headers={"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310
+            answer: dict[str, Any] = json.load(reply)
+        assert "errors" not in answer, answer["errors"]
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Runs, newest first."""
+        found = self.query(
+            "{ runsOrError { ... on Runs { results { runId jobName status tags { key value } } } } }"
+        )
+        runs: list[dict[str, Any]] = found["runsOrError"]["results"]
+        return runs
+
+    def wait_for_runs(self, count: int, seconds: float = 120) -> list[dict[str, Any]]:
+        """Wait until ``count`` runs have ended."""
+        deadline = time.monotonic() + seconds
+        while True:
+            ended = [run for run in self.runs() if run["status"] in ("SUCCESS", "FAILURE")]
+            if len(ended) >= count:
+                return ended
+            assert time.monotonic() < deadline, f"runs did not end: {self.runs()}"
+            time.sleep(0.5)
+
+
+@contextmanager
+def up(env: dict[str, str], log: Path) -> Iterator[WebUi]:
+    """``make up`` until the end of the block; then its whole process group is stopped."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            ["make", "up", f"PORT={port}"],
+            cwd=ROOT,
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield _wait_until_loaded(WebUi(port), process, log)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(30)
+
+
+def _wait_until_loaded(ui: WebUi, process: subprocess.Popen[bytes], log: Path) -> WebUi:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        assert process.poll() is None, f"make up ended: {log.read_text()}"
+        assert time.monotonic() < deadline, f"make up is not there: {log.read_text()}"
+        try:
+            loaded = ui.query("{ assetNodes { id } }")["assetNodes"]
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            loaded = []
+        if loaded:
+            return ui
+        time.sleep(0.5)
