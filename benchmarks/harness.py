@@ -9,10 +9,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
+from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_CANDLES = ROOT.parent / "shared" / "data" / "candles"
@@ -20,6 +21,7 @@ REAL_CANDLES = ROOT.parent / "shared" / "data" / "candles"
 _FOREIGN = ("COIN_", "DAGSTER_", "INFLUXDB_")
 _TAIL_LINES = 20
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -79,6 +81,12 @@ class Home:
         }
         return kept | own | dict(self.settings)
 
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Let this process work in the home: its environment, its working directory."""
+        with patch.dict(os.environ, self.environment, clear=True), chdir(self.folder):
+            yield
+
 
 @contextmanager
 def temporary_home(**settings: str) -> Iterator[Home]:
@@ -114,16 +122,11 @@ def say(text: str) -> None:
     print(f"   {text}", flush=True)
 
 
-def timed(function: Callable[[], T]) -> tuple[float, T]:
+def timed(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[float, T]:
     """Wall time of a call in seconds, and its result."""
     started = time.perf_counter()
-    result = function()
+    result = function(*args, **kwargs)
     return time.perf_counter() - started, result
-
-
-def repeated(function: Callable[[], object], times: int) -> list[float]:
-    """Wall times of ``times`` calls in seconds."""
-    return [timed(function)[0] for _ in range(times)]
 
 
 def execute(home: Home, *command: str) -> tuple[float, str]:
@@ -132,17 +135,17 @@ def execute(home: Home, *command: str) -> tuple[float, str]:
     Raises:
         BenchmarkFailed: it ended with an error; the end of its output is told.
     """
-    seconds, done = timed(
-        lambda: subprocess.run(
-            command,
-            env=home.environment,
-            cwd=home.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+    started = time.perf_counter()
+    done = subprocess.run(
+        command,
+        env=home.environment,
+        cwd=home.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
+    seconds = time.perf_counter() - started
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-_TAIL_LINES:])
         raise BenchmarkFailed(f"{' '.join(command)} ended with {done.returncode}:\n{tail}")

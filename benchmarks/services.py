@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -149,14 +149,11 @@ def _end_group(process: "subprocess.Popen[bytes]") -> None:
     """Ask the leader to stop, then kill what is left of its process group, runs included."""
     try:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_STOP_SECONDS)
     finally:
-        try:
+        with suppress(ProcessLookupError):  # nothing is left
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # nothing is left
         process.wait()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.harness import Bench, Figure, repeated, say, temporary_home, timed
+from benchmarks.harness import Bench, Figure, say, temporary_home, timed
 from coin_assets.domain.candles import between
 from coin_assets.domain.keys import Key, safe_name
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
@@ -62,9 +62,9 @@ def _bulk(case: Case, folder: Path, times: int) -> list[Figure]:
         shutil.rmtree(folder / "candles", ignore_errors=True)
         store = ParquetStore(folder)
         window = case.start, case.end
-        seconds, _ = timed(lambda: store.write_candles(case.key, case.candles, *window))
+        seconds, _ = timed(store.write_candles, case.key, case.candles, *window)
         writes.append(rows / seconds)
-        seconds, _ = timed(lambda: store.read_candles(case.key, *window))
+        seconds, _ = timed(store.read_candles, case.key, *window)
         reads.append(rows / seconds)
     size = f"{rows:,} candles, {len(case.months)} months"
     return [
@@ -80,20 +80,20 @@ def _monthly(case: Case, store: ParquetStore, times: int) -> list[Figure]:
         until = next_month(month)
         candles = between(case.candles, month, until)
         newest = candles.tail(1)
-        unchanged.append(timed(lambda: store.write_candles(key, candles, month, until))[0])
+        unchanged.append(1000 * timed(store.write_candles, key, candles, month, until)[0])
         store.delete_candles(key, newest["timestamp"].iloc[0].to_pydatetime(), until)
-        added.append(timed(lambda: store.merge_candles(key, newest, month, until))[0])
+        added.append(1000 * timed(store.merge_candles, key, newest, month, until)[0])
     rows = len(candles)
     return [
         Figure.median(
             f"re-write a month of {case}",
-            [1000 * seconds for seconds in unchanged],
+            unchanged,
             "ms",
             f"`write_candles` of about {rows:,} candles that are stored already: nothing changes",
         ),
         Figure.median(
             f"add one of the {case}",
-            [1000 * seconds for seconds in added],
+            added,
             "ms",
             f"`merge_candles` of the newest candle into a month of about {rows:,}",
         ),
@@ -115,7 +115,7 @@ def _newest(folder: Path, times: int) -> Figure:
     store.newest_candles(keys)
     return Figure.median(
         "newest candle of every key",
-        [1000 * seconds for seconds in repeated(lambda: store.newest_candles(keys), times)],
+        [1000 * timed(store.newest_candles, keys)[0] for _ in range(times)],
         "ms",
         f"one `newest_candles` of {_KEYS} keys with {len(case.months)} months each",
     )

@@ -16,8 +16,8 @@ def main() -> int:
         print(f"coin_assets: {error}", file=sys.stderr)
         return 2
     print(
-        f"coin_assets: {len(settings.symbols)} symbols x {len(settings.timeframes)} timeframes from "
-        f"{settings.market}, home {settings.home}"
+        f"coin_assets: {len(settings.symbols)} symbols x {len(settings.timeframes)} timeframes "
+        f"from {settings.market}, home {settings.home}"
     )
     return 0
 

@@ -59,9 +59,7 @@ class WebUi:
 
     def runs(self) -> list[dict[str, Any]]:
         """Runs, newest first."""
-        found = self.query(
-            "{ runsOrError { ... on Runs { results { runId jobName status tags { key value } } } } }"
-        )
+        found = self.query("{ runsOrError { ... on Runs { results { runId jobName status } } } }")
         runs: list[dict[str, Any]] = found["runsOrError"]["results"]
         return runs
 

@@ -4,13 +4,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from coin_assets.domain.keys import Key
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.errors import CoinAssetsError, TemporaryError
+
+if TYPE_CHECKING:
+    from dagster_shared.error import SerializableErrorInfo
 
 OWNERS = ["team:coin_assets"]
 CANDLES, MODELS, PREDICTIONS, PUBLISHED = ("candles", "models", "predictions", "published")
@@ -117,12 +120,14 @@ def failure_message(entry: dg.EventLogEntry) -> str:
     """What one of `FAILURES` says to a person, without the stack."""
     event = entry.get_dagster_event()
     if event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY:
-        error = event.step_retry_data.error
-    else:
-        data = event.step_failure_data
-        if data.user_failure_data is not None and data.user_failure_data.description:
-            return data.user_failure_data.description
-        error = data.error
+        return _root_cause(event.step_retry_data.error)
+    data = event.step_failure_data
+    if data.user_failure_data is not None and data.user_failure_data.description:
+        return data.user_failure_data.description
+    return _root_cause(data.error)
+
+
+def _root_cause(error: "SerializableErrorInfo | None") -> str:
     while error is not None and error.cause is not None:
         error = error.cause
     return "unknown error" if error is None else error.message.strip()

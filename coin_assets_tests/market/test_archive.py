@@ -375,6 +375,19 @@ def test_a_file_that_is_no_candle_file_is_refused_with_its_path(tmp_path: Path, 
     assert str(path) in str(refused.value)
 
 
+@pytest.mark.parametrize("damaged_part", [slice(4, 400), slice(-400, -8), slice(-8, None)])
+def test_a_damaged_parquet_file_is_refused_with_its_path(
+    tmp_path: Path, damaged_part: slice
+) -> None:
+    path = save(tmp_path, sandbox_candles())
+    content = bytearray(path.read_bytes())
+    content[damaged_part] = b"\xff" * len(content[damaged_part])
+    path.write_bytes(content)
+    with pytest.raises(InvalidCandles, match=r"\[unreadable\]") as refused:
+        read(ArchiveMarket(tmp_path))
+    assert str(path) in str(refused.value)
+
+
 def test_an_unreadable_file_is_refused_with_cause_and_expectation(tmp_path: Path) -> None:
     (tmp_path / "BTC_USDT_1h.parquet").write_bytes(b"garbage")
     with pytest.raises(InvalidCandles, match="Expected is a Parquet file, or a CSV") as refused:

@@ -570,6 +570,20 @@ def test_a_closed_market_can_be_used_again(exchange: FakeExchange) -> None:
     assert clients[0] is not clients[1]
 
 
+def test_closing_hangs_up(exchange: FakeExchange) -> None:
+    hung_up: list[str] = []
+
+    def configure(client: Any) -> None:
+        exchange.configure(client)
+        client.session.close = lambda: hung_up.append("client")
+
+    market = CcxtMarket("binance", configure)
+    list(market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))
+    assert hung_up == []
+    market.close()
+    assert hung_up == ["client"]
+
+
 def test_reading_keeps_to_the_rate_that_the_exchange_allows() -> None:
     clients: list[Any] = []
     market = CcxtMarket("binance", clients.append)

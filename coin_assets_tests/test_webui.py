@@ -1,0 +1,128 @@
+"""An operator's day: the README's command lines as written, and the web UI in a real browser.
+
+One installation serves all tests here: a demo of one symbol, then ``make up`` over its home.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from coin_assets.models.registry import ModelRegistry
+from coin_assets.partitions import partition_of
+from coin_assets.settings import settings_table
+from coin_assets_tests.browser import page, requires_browser
+from coin_assets_tests.platform import files_of, key
+from coin_assets_tests.webui import ROOT, WebUi, environment, run, up
+
+README = (ROOT / "README.md").read_text()
+HISTORY_START = "2026-06-01"  # the README's lines speak of months from 2026-08 on
+
+
+@dataclass
+class Installation:
+    home: Path
+    env: dict[str, str]
+    ui: WebUi
+
+    def shell(self, line: str) -> str:
+        done = run(f'eval "$(make -s env)" && {line}', self.env)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("installation")
+    env = environment(folder / "home", COIN_SYMBOLS="BTC/USDT", COIN_HISTORY_START=HISTORY_START)
+    demo = run("make -s demo", env)
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    with up(env, folder / "up.log") as ui:
+        yield Installation(folder / "home", env, ui)
+
+
+def readme_lines(command: str) -> list[str]:
+    lines = re.findall(rf"^{command} .*$", README, re.MULTILINE)
+    assert lines, f"the README shows no {command}"
+    return lines
+
+
+def test_the_readme_has_the_table_of_all_settings() -> None:
+    assert settings_table() in README
+
+
+@pytest.mark.parametrize("line", readme_lines("dagster asset materialize"))
+def test_the_readme_line_materialises(installation: Installation, line: str) -> None:
+    before = files_of(installation.home / "candles")
+    assert "RUN_SUCCESS" in installation.shell(line)
+    assert files_of(installation.home / "candles") == before
+
+
+def test_the_readme_lines_launch_jobs_that_succeed(installation: Installation) -> None:
+    for line in readme_lines("dagster job launch"):
+        already = len(installation.ui.wait_for_runs(0))
+        installation.shell(line)
+        newest = installation.ui.wait_for_runs(already + 1)[0]
+        name = re.search(r"-j (\w+)", line)
+        assert name is not None
+        assert (newest["jobName"], newest["status"]) == (name[1], "SUCCESS")
+    for timeframe in ("1h", "1d"):
+        # The anchors of the demo and of the launched update, and the version trained now.
+        assert len(ModelRegistry(installation.home).versions(key(timeframe))) >= 2
+
+
+def test_environment_for_direct_commands_is_printed(installation: Installation) -> None:
+    printed = run("make -s env", installation.env).stdout
+    for name in ("COIN_HOME", "DAGSTER_HOME", "COIN_DAGSTER_HOME"):
+        assert f"export {name}=" in printed
+
+
+@requires_browser
+def test_months_chosen_in_the_web_ui_are_materialised_in_one_run(
+    installation: Installation,
+) -> None:
+    already = len(installation.ui.wait_for_runs(0))
+    before = files_of(installation.home / "candles")
+    with page() as tab:
+        tab.goto(f"{installation.ui.url}/assets/BTC_USDT/ohlcv_1h?view=partitions")
+        tab.get_by_role("button", name="Materialize").first.click()
+        tab.get_by_text("Show all partitions").click()
+        dialog = tab.get_by_role("dialog")
+        dialog.locator("input[type=text]").first.fill("[2026-07-01...2026-08-01]")
+        dialog.locator("input[type=text]").first.press("Enter")
+        tab.get_by_role("button", name="Launch").last.click()
+    ended = installation.ui.wait_for_runs(already + 1)
+    assert len(ended) == already + 1
+    assert ended[0]["status"] == "SUCCESS"
+    assert files_of(installation.home / "candles") == before
+
+
+@requires_browser
+def test_the_web_ui_shows_graph_months_and_forecast(installation: Installation) -> None:
+    with page() as tab:
+        tab.goto(f"{installation.ui.url}/locations/coin_assets.definitions/asset-groups/BTC_USDT")
+        tab.get_by_text("ohlcv_1h").first.wait_for()
+        tab.goto(f"{installation.ui.url}/assets/BTC_USDT/ohlcv_1h?view=partitions")
+        tab.get_by_text("Missing (0)").wait_for()
+        month = partition_of(datetime.now(UTC))
+        tab.goto(
+            f"{installation.ui.url}/assets/BTC_USDT/prediction_1h?view=partitions&partition={month}"
+        )
+        tab.get_by_text("[Show Markdown]").click()
+        plot = tab.get_by_alt_text("BTC/USDT 1h forecast")
+        plot.wait_for()
+        assert plot.evaluate("image => image.naturalWidth") > 400
+
+
+def test_the_servers_listen_on_localhost_only(installation: Installation) -> None:
+    port = installation.ui.url.rsplit(":", 1)[1]
+    listening = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
+    addresses = {
+        line.split()[1].split(":")[0]
+        for line in listening.splitlines()
+        if f":{int(port):04X} " in line and line.split()[3] == "0A"
+    }
+    assert addresses == {"0100007F"}
