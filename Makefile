@@ -17,7 +17,7 @@ export DAGSTER_HOME = $(CURDIR)
 export COIN_DAGSTER_HOME = $(abspath $(COIN_HOME))/dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up env test lint format bench lock clean
+.PHONY: help demo up env test lint format bench screenshots lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -52,6 +52,9 @@ format: $(DEV) ## Format the code
 
 bench: $(DEV) ## Measure, and write benchmarks/results.json and docs/benchmarks.md
 	$(BIN)/python -m benchmarks
+
+screenshots: $(DEV) ## Take the pictures of docs/images anew (needs Chromium)
+	$(BIN)/python -m docs.screenshots
 
 lock: ## Resolve the dependencies again (needs uv)
 	uv pip compile pyproject.toml --no-strip-extras --universal --generate-hashes \

@@ -572,10 +572,12 @@ def test_a_closed_market_can_be_used_again(exchange: FakeExchange) -> None:
 
 def test_closing_hangs_up(exchange: FakeExchange) -> None:
     hung_up: list[str] = []
+    clients: list[Any] = []  # or it would hang up by itself when it is forgotten
 
     def configure(client: Any) -> None:
         exchange.configure(client)
         client.session.close = lambda: hung_up.append("client")
+        clients.append(client)
 
     market = CcxtMarket("binance", configure)
     list(market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))

@@ -1,0 +1,368 @@
+"""Training one key: exactly the candles closed by the cutoff, or a reason why not.
+
+- A version that exists is kept, whatever has become of the candles since.
+- The future, and what lies before the lookback, do not change a byte of the artefact.
+- Months never fetched and a missing newest candle are errors of different kinds; too few candles
+  are neither, but give no version.
+- Of many keys trained together, one that fails leaves the others.
+"""
+
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version as library_version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from coin_assets.domain.candles import content_hash, empty_candles
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import Timeframe, month_start, next_month
+from coin_assets.errors import (
+    CandlesNotYetAvailable,
+    MonthsNotFetched,
+    PermanentError,
+    TemporaryError,
+)
+from coin_assets.models.registry import ModelRegistry, ModelVersion
+from coin_assets.models.training import (
+    TrainingRequest,
+    TrainingResult,
+    has_enough,
+    train,
+    train_all,
+    training_candles,
+)
+from coin_assets.store.parquet import ParquetStore
+
+BTC = Key("BTC/USDT", Timeframe.parse("1h"))
+AUG, SEP, OCT, NOV, DEC = (datetime(2026, month, 1, tzinfo=UTC) for month in (8, 9, 10, 11, 12))
+NOW = datetime(2026, 11, 3, 4, 5, 6, 789, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def candles(key: Key, start: datetime, end: datetime, seed: int = 0) -> pd.DataFrame:
+    """Gapless candles that open in the range."""
+    opens = key.timeframe.opens(start, end)
+    close = 100 * np.exp(np.cumsum(0.01 * np.random.default_rng(seed).standard_normal(len(opens))))
+    prices = dict.fromkeys(("open", "high", "low", "close"), close)
+    return pd.DataFrame({"timestamp": opens, **prices, "volume": 1.0})
+
+
+def request(
+    cutoff: datetime = NOV,
+    key: Key = BTC,
+    start: datetime = SEP,
+    lookback: timedelta | None = None,
+) -> TrainingRequest:
+    text = None if lookback is None else f"{lookback.days}d"
+    return TrainingRequest(key, cutoff, start, lookback, text)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ParquetStore:
+    """BTC 1h from September to the middle of November."""
+    store = ParquetStore(tmp_path)
+    store.write_candles(BTC, candles(BTC, SEP, NOV + 14 * 24 * HOUR), SEP, DEC)
+    return store
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> ModelRegistry:
+    return ModelRegistry(tmp_path)
+
+
+def version_of(result: TrainingResult) -> ModelVersion:
+    assert result.version is not None
+    return result.version
+
+
+def artefact(result: TrainingResult) -> bytes:
+    return (version_of(result).folder / "model.json").read_bytes()
+
+
+# ------------------------------------------------------------------------------ which candles count
+
+
+def test_only_candles_closed_by_the_cutoff_are_used(store: ParquetStore) -> None:
+    used = training_candles(store, request(NOV + 30 * timedelta(minutes=1)))
+    assert used["timestamp"].iloc[0] == SEP
+    assert used["timestamp"].iloc[-1] == NOV - HOUR
+    assert len(used) == (NOV - SEP) / HOUR
+    assert training_candles(store, request(NOV + HOUR))["timestamp"].iloc[-1] == NOV
+
+
+def test_lookback_cuts_the_past_but_never_reaches_before_history(store: ParquetStore) -> None:
+    used = training_candles(store, request(lookback=timedelta(days=20)))
+    assert used["timestamp"].iloc[0] == NOV - timedelta(days=20)
+    assert len(used) == 20 * 24
+    assert len(training_candles(store, request(lookback=timedelta(days=900)))) == 61 * 24
+
+
+@pytest.mark.parametrize("lookback", [None, timedelta(days=30)])
+def test_the_future_changes_no_byte(
+    tmp_path: Path, store: ParquetStore, registry: ModelRegistry, lookback: timedelta | None
+) -> None:
+    honest = train(store, registry, request(OCT + 5 * HOUR, lookback=lookback), NOW)
+    short = ParquetStore(tmp_path / "short")
+    short.write_candles(BTC, candles(BTC, SEP, OCT + 5 * HOUR), SEP, NOV)
+    wild = ParquetStore(tmp_path / "wild")
+    wild.write_candles(BTC, candles(BTC, SEP, NOV), SEP, DEC)
+    wild.write_candles(BTC, candles(BTC, OCT + 5 * HOUR, NOV, seed=9), OCT + 5 * HOUR, DEC)
+    for name, other in (("short", short), ("wild", wild)):
+        again = train(other, ModelRegistry(tmp_path / name), honest.request, NOW)
+        assert artefact(again) == artefact(honest)
+        assert version_of(again).metadata() == version_of(honest).metadata()
+
+
+def test_what_lies_before_the_lookback_changes_no_byte(
+    tmp_path: Path, store: ParquetStore, registry: ModelRegistry
+) -> None:
+    wanted = request(lookback=timedelta(days=20))
+    honest = train(store, registry, wanted, NOW)
+    store.write_candles(BTC, candles(BTC, SEP, OCT, seed=9), SEP, OCT)
+    again = train(store, ModelRegistry(tmp_path / "again"), wanted, NOW)
+    assert artefact(again) == artefact(honest)
+
+
+def test_a_gap_is_trained_over(store: ParquetStore, registry: ModelRegistry) -> None:
+    store.delete_candles(BTC, OCT + 24 * HOUR, OCT + 60 * HOUR)
+    result = train(store, registry, request(), NOW)
+    assert result.rows == 61 * 24 - 36
+    assert result.created
+
+
+# ----------------------------------------------------------------------------------------- versions
+
+
+def test_a_new_version_tells_everything_about_its_training(
+    store: ParquetStore, registry: ModelRegistry
+) -> None:
+    result = train(store, registry, request(lookback=timedelta(days=30)), NOW)
+    used = store.read_candles(BTC, NOV - timedelta(days=30), NOV)
+    metadata = version_of(result).metadata()
+    digest = metadata.pop("artefact_sha256")
+    assert len(digest) == 64
+    assert metadata == {
+        "schema_version": 1,
+        "model_version": "1",
+        "symbol": "BTC/USDT",
+        "timeframe": "1h",
+        "forecaster": "volatility_scaled_baseline",
+        "cutoff": "2026-11-01T00:00:00+00:00",
+        "lookback": "30d",
+        "trained_at": "2026-11-03T04:05:06+00:00",
+        "data_start": "2026-10-02T00:00:00+00:00",
+        "data_end": "2026-11-01T00:00:00+00:00",
+        "rows": 720,
+        "data_hash": content_hash(used),
+        "code_version": "1",
+        "libraries": {name: library_version(name) for name in ("numpy", "pandas", "scikit-learn")},
+    }
+    assert result == TrainingResult(result.request, result.version, created=True, rows=720)
+
+
+def test_an_existing_version_is_kept_even_if_the_candles_changed(
+    store: ParquetStore, registry: ModelRegistry
+) -> None:
+    first = train(store, registry, request(), NOW)
+    kept = artefact(first)
+    store.write_candles(BTC, candles(BTC, SEP, NOV, seed=9), SEP, NOV)
+    again = train(store, registry, request(), NOW + timedelta(days=1))
+    assert (again.version, again.created) == (first.version, False)
+    assert again.rows == first.rows == 61 * 24
+    assert artefact(again) == kept
+    assert len(registry.versions(BTC)) == 1
+
+
+def test_an_existing_version_needs_no_candles(store: ParquetStore, registry: ModelRegistry) -> None:
+    first = train(store, registry, request(), NOW)
+    store.delete_candles(BTC, SEP, DEC)
+    assert train(store, registry, request(), NOW).version == first.version
+
+
+def test_another_cutoff_or_lookback_is_another_version(
+    store: ParquetStore, registry: ModelRegistry
+) -> None:
+    requests = [
+        request(NOV),
+        request(OCT),
+        request(NOV, lookback=timedelta(days=30)),
+        request(NOV, lookback=timedelta(days=20)),
+    ]
+    results = [train(store, registry, wanted, NOW) for wanted in requests]
+    assert [version_of(result).number for result in results] == [1, 2, 3, 4]
+    assert [version_of(result).cutoff for result in results] == [NOV, OCT, NOV, NOV]
+    assert all(result.created for result in results)
+
+
+def test_the_same_candles_make_the_same_artefact_whenever_it_is_trained(
+    tmp_path: Path, store: ParquetStore, registry: ModelRegistry
+) -> None:
+    first = train(store, registry, request(), NOW)
+    later = train(store, ModelRegistry(tmp_path / "b"), request(), NOW + timedelta(days=9))
+    assert artefact(later) == artefact(first)
+
+
+# --------------------------------------------------------------------------------- why there is none
+
+
+def test_months_never_fetched_are_named(store: ParquetStore, registry: ModelRegistry) -> None:
+    store.delete_candles(BTC, OCT, NOV)
+    with pytest.raises(MonthsNotFetched) as refusal:
+        train(store, registry, request(start=datetime(2026, 6, 1, tzinfo=UTC)), NOW)
+    assert isinstance(refusal.value, PermanentError)
+    assert str(refusal.value).startswith(
+        "BTC/USDT 1h candles of 2026-06 to 2026-08, 2026-10 were never fetched."
+    )
+    assert "BTC_USDT/ohlcv_1h" in str(refusal.value)
+    assert registry.versions(BTC) == []
+
+
+def test_months_outside_the_lookback_need_not_have_been_fetched(
+    store: ParquetStore, registry: ModelRegistry
+) -> None:
+    store.delete_candles(BTC, SEP, OCT)
+    assert train(store, registry, request(lookback=timedelta(days=31)), NOW).created
+    with pytest.raises(MonthsNotFetched, match=r"2026-09 were"):
+        train(store, registry, request(lookback=timedelta(days=32)), NOW)
+
+
+def test_a_fetched_month_without_candles_is_no_reason_to_refuse(
+    store: ParquetStore, registry: ModelRegistry
+) -> None:
+    store.merge_candles(BTC, empty_candles(), AUG, SEP)  # not listed yet
+    assert train(store, registry, request(start=AUG), NOW).rows == 61 * 24
+
+
+def test_a_missing_newest_candle_asks_to_try_again(
+    store: ParquetStore, registry: ModelRegistry
+) -> None:
+    due = NOV + 14 * 24 * HOUR
+    assert train(store, registry, request(due), NOW).created
+    with pytest.raises(CandlesNotYetAvailable) as refusal:
+        train(store, registry, request(due + HOUR), NOW)
+    assert isinstance(refusal.value, TemporaryError)
+    assert "candle 2026-11-15 00:00 is due but not stored" in str(refusal.value)
+    assert "end with 2026-11-14 23:00" in str(refusal.value)
+    assert len(registry.versions(BTC)) == 1
+
+
+def test_a_newest_candle_that_the_market_skipped_is_no_reason_to_wait(
+    store: ParquetStore, registry: ModelRegistry
+) -> None:
+    store.delete_candles(BTC, NOV - HOUR, NOV)
+    assert train(store, registry, request(NOV), NOW).rows == 61 * 24 - 1
+
+
+def test_no_candle_at_all_asks_to_try_again(tmp_path: Path, registry: ModelRegistry) -> None:
+    store = ParquetStore(tmp_path)
+    store.merge_candles(BTC, empty_candles(), SEP, NOV)
+    with pytest.raises(CandlesNotYetAvailable, match="have not begun"):
+        train(store, registry, request(), NOW)
+
+
+@pytest.mark.parametrize("cutoff", [SEP + 239 * HOUR, SEP + HOUR, SEP, SEP - HOUR])
+def test_too_few_candles_give_no_version_and_no_error(
+    store: ParquetStore, registry: ModelRegistry, cutoff: datetime
+) -> None:
+    result = train(store, registry, request(cutoff), NOW)
+    assert result.version is None
+    assert result.error is None
+    assert not result.created
+    assert result.rows == max(0, (cutoff - SEP) // HOUR)
+    assert result.insufficient is not None
+    assert "needs 240" in result.insufficient
+    assert registry.versions(BTC) == []
+
+
+def test_enough_candles_later_give_a_version_after_all(
+    store: ParquetStore, registry: ModelRegistry
+) -> None:
+    assert train(store, registry, request(SEP + 239 * HOUR), NOW).version is None
+    assert version_of(train(store, registry, request(SEP + 240 * HOUR), NOW)).number == 1
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "minimum"), [("1h", 240), ("1d", 120), ("1w", 52), ("1M", 24)]
+)
+def test_has_enough_counts_candles_closed_by_the_cutoff(
+    tmp_path: Path, timeframe: str, minimum: int
+) -> None:
+    key, store = Key("BTC/USDT", Timeframe.parse(timeframe)), ParquetStore(tmp_path)
+    start = (
+        datetime(2020, 1, 6, tzinfo=UTC) if timeframe == "1w" else datetime(2020, 1, 1, tzinfo=UTC)
+    )
+    cutoff = key.timeframe.shift(start, minimum)
+    end = key.timeframe.shift(cutoff, 5)
+    store.write_candles(key, candles(key, start, end), start, end)
+    assert has_enough(store, key, start, cutoff)
+    assert has_enough(store, key, start, key.timeframe.next(cutoff) - timedelta.resolution)
+    assert not has_enough(store, key, start, cutoff - timedelta.resolution)
+    assert not has_enough(store, key, key.timeframe.next(start), cutoff)
+
+
+@pytest.mark.parametrize("timeframe", ["1d", "3d", "1w", "1M"])
+def test_only_months_that_candles_open_in_need_to_be_fetched(
+    tmp_path: Path, registry: ModelRegistry, timeframe: str
+) -> None:
+    """The last week of October closes in November, but it is stored in October."""
+    key, store = Key("BTC/USDT", Timeframe.parse(timeframe)), ParquetStore(tmp_path)
+    start = datetime(2023, 1, 1, tzinfo=UTC)
+    store.write_candles(key, candles(key, start, NOV), start, NOV)
+    last = store.newest_candles([key])[key]
+    cutoff = key.timeframe.close_of(last)
+    result = train(store, registry, request(cutoff, key, start), NOW)
+    assert result.rows == len(candles(key, start, NOV))
+    assert version_of(result).metadata()["data_end"] == cutoff.isoformat()
+
+
+# ---------------------------------------------------------------------------------------- many keys
+
+
+def test_one_failing_key_leaves_the_others(store: ParquetStore, registry: ModelRegistry) -> None:
+    ether, young, never = (Key(f"{coin}/USDT", BTC.timeframe) for coin in ("ETH", "NEW", "OLD"))
+    store.write_candles(ether, candles(ether, SEP, NOV), SEP, NOV)
+    store.write_candles(young, candles(young, NOV - 9 * HOUR, NOV), SEP, NOV)
+    requests = [request(key=key) for key in (never, BTC, young, ether)]
+    heard: list[TrainingResult] = []
+    results = train_all(store, registry, requests, NOW, heard.append)
+    assert heard == results
+    assert [result.request for result in results] == requests
+    failed, trained, insufficient, other = results
+    assert isinstance(failed.error, MonthsNotFetched)
+    assert (failed.version, failed.insufficient) == (None, None)
+    assert version_of(trained).key == BTC
+    assert version_of(other).key == ether
+    assert insufficient.version is None
+    assert insufficient.error is None
+    assert insufficient.rows == 9
+    assert [len(registry.versions(key)) for key in (never, BTC, young, ether)] == [0, 1, 0, 1]
+
+
+def test_a_corrupt_file_of_one_key_leaves_the_others(
+    tmp_path: Path, store: ParquetStore, registry: ModelRegistry
+) -> None:
+    ether = Key("ETH/USDT", BTC.timeframe)
+    store.write_candles(ether, candles(ether, SEP, NOV), SEP, NOV)
+    path = tmp_path / "candles/symbol=BTC_USDT/timeframe=1h/month=2026-10/candles.parquet"
+    path.write_bytes(b"")
+    results = train_all(store, registry, [request(), request(key=ether)], NOW, lambda _: None)
+    assert str(path) in str(results[0].error)
+    assert results[1].created
+
+
+def test_training_all_again_keeps_every_version(
+    store: ParquetStore, registry: ModelRegistry
+) -> None:
+    requests = [request(cutoff) for cutoff in (OCT, NOV, NOV + 24 * HOUR)]
+    first = train_all(store, registry, requests, NOW, lambda _: None)
+    again = train_all(store, registry, requests, NOW, lambda _: None)
+    assert [result.version for result in again] == [result.version for result in first]
+    assert [result.created for result in first + again] == [True] * 3 + [False] * 3
+    assert sorted(version_of(result).number for result in first) == [1, 2, 3]
+
+
+def test_months_of_a_request_are_whole_months() -> None:
+    """Guards the fixtures above: October is between September and November."""
+    assert [next_month(SEP), month_start(NOV)] == [OCT, NOV]

@@ -1,0 +1,50 @@
+"""``make screenshots``: the pictures of docs/images, from a fresh demo in a real browser."""
+
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from coin_assets.demo import demo_settings
+from coin_assets.partitions import partition_of
+from coin_assets_tests.browser import page
+from coin_assets_tests.webui import ROOT, WebUi, environment, run, up
+
+IMAGES = ROOT / "docs/images"
+
+
+def main() -> None:
+    """Write assets.png, partitions.png and forecast.png."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        start = f"{demo_settings().history_start:%Y-%m-%d}"
+        env = environment(Path(folder) / "home", COIN_HISTORY_START=start)
+        done = run("make -s demo", env, timeout=600)
+        if done.returncode:
+            sys.exit(done.stdout + done.stderr)
+        with up(env, Path(folder) / "up.log") as ui:
+            capture(ui)
+
+
+def capture(ui: WebUi) -> None:
+    """Open the three pages and save what they show."""
+    with page() as tab:
+        tab.set_viewport_size({"width": 1600, "height": 1500})
+        tab.goto(f"{ui.url}/locations/coin_assets.definitions/asset-groups/BTC_USDT")
+        tab.get_by_text("ohlcv_1h").first.wait_for()
+        tab.wait_for_timeout(4000)  # the graph lays itself out, and fetches states
+        tab.screenshot(path=IMAGES / "assets.png")
+        tab.set_viewport_size({"width": 1600, "height": 1000})
+        tab.goto(f"{ui.url}/assets/BTC_USDT/ohlcv_1h?view=partitions&partition=2026-03-01")
+        tab.get_by_text("last_candle").wait_for()
+        tab.screenshot(path=IMAGES / "partitions.png")
+        month = partition_of(datetime.now(UTC))
+        tab.goto(f"{ui.url}/assets/BTC_USDT/prediction_1h?view=partitions&partition={month}")
+        tab.get_by_text("[Show Markdown]").click()
+        tab.get_by_alt_text("BTC/USDT 1h forecast").wait_for()
+        tab.wait_for_timeout(500)
+        tab.get_by_role("dialog").screenshot(path=IMAGES / "forecast.png")
+
+
+if __name__ == "__main__":
+    main()
