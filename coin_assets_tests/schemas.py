@@ -30,4 +30,5 @@ def broken_rules(kind: str, document: object) -> list[str]:
 
 def assert_valid(kind: str, document: object) -> None:
     """Check that ``document`` keeps the schema of ``kind``, and name every broken rule if not."""
-    assert broken_rules(kind, document) == []
+    broken = broken_rules(kind, document)
+    assert not broken, f"{kind} document breaks its schema: " + "; ".join(broken)

@@ -1,5 +1,7 @@
 """The candle assets: ``ohlcv_<timeframe>``, fetched or derived under one name and schema."""
 
+from typing import Any
+
 import dagster as dg
 
 from coin_assets.assets.candle_steps import MonthReport, derive_candles, describe, pull_candles
@@ -23,10 +25,8 @@ def fetched_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
     """Candles of a source timeframe, from the market."""
 
     @dg.asset(
-        **spec.common(CANDLES, {"pandas", "parquet"}, **{"dagster/column_schema": SCHEMA}),
-        **spec.partitioned(),
+        **_common(spec),
         description=f"Closed {spec.key} candles, fetched from the market month by month.",
-        freshness_policy=spec.freshness,
         retry_policy=RETRIES,
     )
     def ohlcv(
@@ -64,14 +64,12 @@ def derived_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
     )
 
     @dg.asset(
-        **spec.common(CANDLES, {"pandas", "parquet"}, **{"dagster/column_schema": SCHEMA}),
-        **spec.partitioned(),
+        **_common(spec),
         deps=[source],
         description=(
             f"Closed {spec.key} candles, derived from {spec.source.timeframe} candles. Buckets "
             "with holes are kept, as exchanges keep them, and counted as partial."
         ),
-        freshness_policy=spec.freshness,
         code_version="1",
     )
     def ohlcv(
@@ -95,6 +93,16 @@ def derived_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
         return _result(context, spec, reports, "derived")
 
     return ohlcv
+
+
+def _common(spec: SeriesSpec) -> dict[str, Any]:
+    """What fetched and derived candles share: nobody downstream can tell them apart."""
+    schema = {"dagster/column_schema": SCHEMA}
+    return {
+        **spec.common(CANDLES, {"pandas", "parquet"}, **schema),
+        **spec.partitioned(),
+        "freshness_policy": spec.freshness,
+    }
 
 
 def _result(

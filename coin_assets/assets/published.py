@@ -97,14 +97,12 @@ def _stored_facts(store: Store, spec: SeriesSpec) -> tuple[KeyFacts, pd.DataFram
     timeframe = spec.key.timeframe
     end = timeframe.close_of(extent.last)
     start = spec.history_start if spec.history_window is None else end - spec.history_window
-    forecast = newest_forecast(store, spec.key)
     facts = KeyFacts(
         spec.key,
         enough_candles=extent.rows >= minimum_candles(timeframe),
         coverage_start=extent.first,
         coverage_end=end,
         missing_candles=timeframe.count(extent.first, end) - extent.rows,
-        champion=None if forecast.empty else str(forecast["model_version"].iloc[0]),
     )
     return facts, store.read_candles(spec.key, start, end)
 

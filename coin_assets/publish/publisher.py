@@ -64,7 +64,7 @@ class Publisher:
         """Write the files of one key and the manifest.
 
         Args:
-            facts: what is known of the key besides its files and attempts.
+            facts: what is known of the key besides its files, their champion, and attempts.
             history: candles of the history file; without any, there is no file.
             forecast: rows of the newest origin; without any, there is no file.
             failures: keys whose renewal failed meanwhile; their entries say so.
@@ -79,6 +79,7 @@ class Publisher:
                 facts,
                 history=self._write("history", key, history, now),
                 prediction=self._write("prediction", key, forecast, now),
+                champion=None if forecast.empty else str(forecast["model_version"].iloc[0]),
             )
             known = self._known_facts()
             known[key] = replace(published, attempts=known[key].attempts.succeeded(now))

@@ -25,7 +25,6 @@ from coin_assets.domain.forecasting import Forecaster
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import CorruptArtefact
-from coin_assets.models import registry as registry_module
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 
@@ -288,7 +287,7 @@ def add_and_die_before_the_rename(home: Path) -> None:
     def die(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    registry_module.Path.rename = die  # type: ignore[assignment, method-assign]
+    pytest.MonkeyPatch().setattr(Path, "rename", die)
     ModelRegistry(home).add(BTC, model(), NOV, facts())
 
 

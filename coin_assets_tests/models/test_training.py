@@ -17,7 +17,7 @@ import pytest
 
 from coin_assets.domain.candles import content_hash, empty_candles
 from coin_assets.domain.keys import Key
-from coin_assets.domain.timeframes import Timeframe, month_start, next_month
+from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import (
     CandlesNotYetAvailable,
     MonthsNotFetched,
@@ -204,7 +204,7 @@ def test_the_same_candles_make_the_same_artefact_whenever_it_is_trained(
     assert artefact(later) == artefact(first)
 
 
-# --------------------------------------------------------------------------------- why there is none
+# ------------------------------------------------------------------------------ why there is none
 
 
 def test_months_never_fetched_are_named(store: ParquetStore, registry: ModelRegistry) -> None:
@@ -290,9 +290,7 @@ def test_has_enough_counts_candles_closed_by_the_cutoff(
     tmp_path: Path, timeframe: str, minimum: int
 ) -> None:
     key, store = Key("BTC/USDT", Timeframe.parse(timeframe)), ParquetStore(tmp_path)
-    start = (
-        datetime(2020, 1, 6, tzinfo=UTC) if timeframe == "1w" else datetime(2020, 1, 1, tzinfo=UTC)
-    )
+    start = datetime(2020, 1, 6 if timeframe == "1w" else 1, tzinfo=UTC)
     cutoff = key.timeframe.shift(start, minimum)
     end = key.timeframe.shift(cutoff, 5)
     store.write_candles(key, candles(key, start, end), start, end)
@@ -361,8 +359,3 @@ def test_training_all_again_keeps_every_version(
     assert [result.version for result in again] == [result.version for result in first]
     assert [result.created for result in first + again] == [True] * 3 + [False] * 3
     assert sorted(version_of(result).number for result in first) == [1, 2, 3]
-
-
-def test_months_of_a_request_are_whole_months() -> None:
-    """Guards the fixtures above: October is between September and November."""
-    assert [next_month(SEP), month_start(NOV)] == [OCT, NOV]

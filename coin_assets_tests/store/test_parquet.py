@@ -263,7 +263,7 @@ def test_no_flipped_bit_of_the_data_becomes_another_number(
     content = path.read_bytes()
     footer = int.from_bytes(content[-8:-4], "little") + 8
     refused = 0
-    for position, bit in itertools.product(range(4, len(content) - footer, 4), (1, 128)):
+    for position, bit in itertools.product(range(4, len(content) - footer, 8), (1, 128)):
         damaged = bytearray(content)
         damaged[position] ^= bit
         path.write_bytes(damaged)
@@ -273,7 +273,7 @@ def test_no_flipped_bit_of_the_data_becomes_another_number(
             refused += 1
         else:  # page headers hold bytes that nobody reads
             assert_same(read, frame)
-    assert refused > 50
+    assert refused > 20
 
 
 def test_damage_in_one_month_leaves_the_others_readable(
@@ -464,12 +464,12 @@ def test_a_month_deleted_while_it_is_read_reads_as_empty(
 
 def test_forecasts_and_candles_of_many_months_read_back_in_order(store: ParquetStore) -> None:
     daily = key_of("1d")
-    opens = pd.date_range("2020-01-01", "2024-12-31", freq="D", tz="UTC", unit="us")
+    opens = pd.date_range("2022-12-01", "2024-11-30", freq="D", tz="UTC", unit="us")
     times = [time.to_pydatetime() for time in opens]
     end = next_month(times[-1])
     store.write_candles(daily, candles_at(times), times[0], end)
     assert list(as_rows(everything(store, daily))) == times
-    assert len(store.fetched_months(daily)) == 60
+    assert len(store.fetched_months(daily)) == 24
     store.add_forecasts(daily, forecasts_at(times[::40]))
     stored = all_forecasts(store, daily)
     assert stored["as_of"].drop_duplicates().tolist() == opens[::40].tolist()

@@ -1,0 +1,443 @@
+"""The published documents and their schemas.
+
+- History and prediction documents keep their schemas and say exactly what the frames say.
+- ``as_of`` is data time: the close of the newest candle, whatever the clock.
+- Forecast steps are the opens of consecutive candles from ``as_of`` on, months included.
+- The schemas are closed, described and strict: each of many small deviations breaks them.
+"""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coin_assets.domain.documents import (
+    Document,
+    file_name,
+    history_document,
+    parse_time,
+    prediction_document,
+    time_text,
+)
+from coin_assets.domain.forecasting import LIVE, QUANTILE_COLUMNS, STEPS, forecast_frame
+from coin_assets.domain.keys import Key
+from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.manifest import (
+    STATUSES,
+    Attempts,
+    KeyFacts,
+    PublishedFile,
+    manifest_document,
+)
+from coin_assets.domain.timeframes import NAMES, Timeframe
+from coin_assets_tests.schemas import CONTRACT, KINDS, assert_valid, broken_rules, schema_of
+
+KEY = Key("BTC/USDT", Timeframe.parse("1h"))
+NOW = datetime(2026, 11, 22, 20, 0, 7, 123456, tzinfo=UTC)
+ORIGIN = datetime(2026, 11, 22, 20, tzinfo=UTC)
+
+
+def candles(key: Key, count: int = 3, end: datetime = ORIGIN) -> pd.DataFrame:
+    """The last candles closed by ``end``."""
+    opens = [key.timeframe.shift(end, -number) for number in range(count, 0, -1)]
+    rows = [(10.1 + n, 12.2 + n, 9.3 + n, 11.4 + n, 0.1 * n) for n in range(count)]
+    frame = pd.DataFrame(rows, columns=["open", "high", "low", "close", "volume"])
+    frame.insert(0, "timestamp", pd.Series(opens, dtype="datetime64[us, UTC]"))
+    return frame
+
+
+def forecast(key: Key, origin: datetime = ORIGIN, price: float = 100 / 3) -> pd.DataFrame:
+    opened = key.timeframe.floor(origin)
+    origins = pd.DatetimeIndex(pd.Series([opened], dtype="datetime64[us, UTC]"))
+    width = np.linspace(-0.3, 0.3, 7)[None, :] * np.linspace(0.1, 1, STEPS)[:, None]
+    return forecast_frame(origins, price * np.exp(width)[None], "12", [LIVE])
+
+
+def history() -> Document:
+    return history_document(KEY, candles(KEY), NOW)
+
+
+def prediction() -> Document:
+    return prediction_document(KEY, forecast(KEY), NOW)
+
+
+def manifest() -> Document:
+    """A manifest with a fresh, a stale, a missing and a corrupt key."""
+    eth = Key("ETH/USDT", KEY.timeframe)
+    fresh = KeyFacts(
+        KEY,
+        PublishedFile("history_BTC_USDT_1h.json", "a" * 64, 300, ORIGIN),
+        PublishedFile("prediction_BTC_USDT_1h.json", "b" * 64, 3000, ORIGIN),
+        enough_candles=True,
+        coverage_start=datetime(2017, 8, 17, 4, tzinfo=UTC),
+        coverage_end=ORIGIN,
+        missing_candles=128,
+        champion="12",
+        attempts=Attempts(NOW, NOW - timedelta(days=3)),
+    )
+    old = PublishedFile("history_ETH_USDT_1h.json", "c" * 64, 300, ORIGIN - timedelta(hours=2))
+    stale = KeyFacts(eth, old, old, enough_candles=True, attempts=Attempts().failed(NOW, "down"))
+    missing = KeyFacts(KEY.at(Timeframe.parse("1M")), enough_candles=True)
+    corrupt = KeyFacts(eth.at(Timeframe.parse("1M")), corrupt="cannot be read")
+    limits = FreshnessLimits(timedelta(minutes=65), timedelta(minutes=130))
+    return manifest_document([fresh, stale, missing, corrupt], {"1h": limits, "1M": limits}, NOW)
+
+
+MAKERS: dict[str, Callable[[], Document]] = {
+    "history": history,
+    "prediction": prediction,
+    "manifest": manifest,
+}
+
+
+# ------------------------------------------------------------------------------------------ history
+
+
+def test_a_history_says_what_the_candles_say() -> None:
+    document = history()
+    assert_valid("history", document)
+    assert {name: value for name, value in document.items() if name != "data"} == {
+        "symbol": "BTC/USDT",
+        "timeframe": "1h",
+        "type": "history_1h",
+        "as_of": "2026-11-22T20:00:00Z",
+        "updated_at": "2026-11-22T20:00:07Z",
+    }
+    assert document["data"][0] == {
+        "timestamp": "2026-11-22T17:00:00Z",
+        "open": 10.1,
+        "high": 12.2,
+        "low": 9.3,
+        "close": 11.4,
+        "volume": 0.0,
+    }
+    assert [row["timestamp"][11:13] for row in document["data"]] == ["17", "18", "19"]
+
+
+@given(prices=st.lists(st.floats(min_value=5e-324, max_value=1e308), min_size=1, max_size=5))
+@settings(deadline=None)
+def test_prices_come_back_from_json_to_the_bit(prices: list[float]) -> None:
+    frame = candles(KEY, len(prices)).assign(close=prices)
+    text = json.dumps(history_document(KEY, frame, NOW), allow_nan=False)
+    read = np.array([row["close"] for row in json.loads(text)["data"]])
+    assert read.tobytes() == np.array(prices).tobytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_history_is_as_old_as_its_newest_close(name: str) -> None:
+    key = KEY.at(Timeframe.parse(name))
+    frame = candles(key)
+    document = history_document(key, frame, datetime(2030, 1, 1, tzinfo=UTC))
+    assert_valid("history", document)
+    assert document["type"] == f"history_{name}"
+    assert parse_time(document["as_of"]) == key.timeframe.floor(ORIGIN)
+    opens = [parse_time(row["timestamp"]) for row in document["data"]]
+    assert opens == frame["timestamp"].dt.to_pydatetime().tolist()
+
+
+def test_a_gap_stays_a_gap() -> None:
+    frame = candles(KEY, 5).drop(index=[1, 2])
+    opens = [row["timestamp"] for row in history_document(KEY, frame, NOW)["data"]]
+    assert opens == [f"2026-11-22T{hour}:00:00Z" for hour in (15, 18, 19)]
+
+
+# --------------------------------------------------------------------------------------- prediction
+
+
+def test_a_prediction_says_what_the_forecast_says() -> None:
+    document = prediction()
+    assert_valid("prediction", document)
+    assert {name: value for name, value in document.items() if name != "forecast"} == {
+        "symbol": "BTC/USDT",
+        "timeframe": "1h",
+        "as_of": "2026-11-22T20:00:00Z",
+        "updated_at": "2026-11-22T20:00:07Z",
+        "model_version": "12",
+        "interval": 0.8,
+    }
+    rows = forecast(KEY)
+    for number, step in enumerate(document["forecast"]):
+        row = rows.iloc[number]
+        assert list(step["quantiles"].values()) == row[QUANTILE_COLUMNS].tolist()
+        assert step["price"] == step["quantiles"]["0.5"] == row["price"]
+        assert step["lower_bound"] == step["quantiles"]["0.1"] == row["q10"]
+        assert step["upper_bound"] == step["quantiles"]["0.9"] == row["q90"]
+        assert sorted(step["quantiles"].values()) == list(step["quantiles"].values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "origin", [ORIGIN, datetime(2024, 1, 31, 23, tzinfo=UTC), datetime(2023, 12, 31, tzinfo=UTC)]
+)
+def test_forecast_steps_are_consecutive_opens_from_as_of_on(name: str, origin: datetime) -> None:
+    key = KEY.at(Timeframe.parse(name))
+    document = prediction_document(key, forecast(key, origin), NOW)
+    assert_valid("prediction", document)
+    opens = [parse_time(step["timestamp"]) for step in document["forecast"]]
+    assert len(opens) == STEPS
+    assert opens[0] == parse_time(document["as_of"]) == key.timeframe.floor(origin)
+    for opened, following in pairwise(opens):
+        assert key.timeframe.close_of(opened) == following
+        assert key.timeframe.is_open_time(opened)
+
+
+def test_forecast_months_have_calendar_lengths() -> None:
+    key = KEY.at(Timeframe.parse("1M"))
+    document = prediction_document(key, forecast(key, datetime(2023, 12, 5, tzinfo=UTC)), NOW)
+    stamps = [step["timestamp"][:10] for step in document["forecast"]]
+    expected = [f"{year}-{month:02d}-01" for year in (2023, 2024, 2025) for month in range(1, 13)]
+    assert stamps == expected[11:35]
+
+
+@pytest.mark.parametrize("rows", [0, 1, STEPS - 1, STEPS + 1])
+def test_a_forecast_with_another_number_of_steps_is_no_document(rows: int) -> None:
+    whole = pd.concat([forecast(KEY), forecast(KEY)], ignore_index=True)
+    with pytest.raises(ValueError, match=f"24 steps, not {rows}"):
+        prediction_document(KEY, whole.head(rows), NOW)
+
+
+# -------------------------------------------------------------------------------- names and times
+
+
+@pytest.mark.parametrize(
+    ("kind", "symbol", "timeframe", "expected"),
+    [
+        ("history", "BTC/USDT", "1h", "history_BTC_USDT_1h.json"),
+        ("prediction", "BTC/USDT:USDT", "1M", "prediction_BTC_USDT_USDT_1M.json"),
+        ("history", "1000PEPE/USDT", "1m", "history_1000PEPE_USDT_1m.json"),
+    ],
+)
+def test_file_names_are_made_of_kind_symbol_and_timeframe(
+    kind: str, symbol: str, timeframe: str, expected: str
+) -> None:
+    assert file_name(kind, Key(symbol, Timeframe.parse(timeframe))) == expected
+
+
+def test_times_are_utc_and_cut_to_the_second() -> None:
+    assert time_text(NOW) == "2026-11-22T20:00:07Z"
+    assert time_text(pd.Timestamp("2026-11-23 05:00:07", tz="Asia/Tokyo")) == time_text(NOW)
+    assert parse_time("2026-11-22T20:00:07Z") == NOW.replace(microsecond=0)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2026-11-22", "2026-11-22T20:00:07", "2026-11-22T20:00:07+00:00", "20261122"]
+)
+def test_other_forms_of_time_are_not_read(text: str) -> None:
+    with pytest.raises(ValueError, match="does not match"):
+        parse_time(text)
+
+
+# ------------------------------------------------------------------------------------------ schemas
+
+Place = tuple[str | int, ...]
+
+
+def objects_in(value: Any, place: Place = ()) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Every object of a JSON value with its place; of each array the first element only."""
+    if isinstance(value, dict):
+        yield place, value
+        for name, part in value.items():
+            yield from objects_in(part, (*place, name))
+    elif isinstance(value, list) and value:
+        yield from objects_in(value[0], (*place, 0))
+
+
+def at(document: Any, place: Place) -> Any:
+    for step in place:
+        document = document[step]
+    return document
+
+
+def changed(document: Document, place: Place, value: object) -> Document:
+    """A copy of ``document`` with another value at ``place``."""
+    copied = copy.deepcopy(document)
+    at(copied, place[:-1])[place[-1]] = value
+    return copied
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_schema_names_itself_is_closed_and_describes_every_field(kind: str) -> None:
+    schema = schema_of(kind)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["$id"] == f"{kind}.schema.json"
+    assert schema["title"]
+    objects = [
+        (place, node)
+        for place, node in objects_in(schema)
+        if node.get("type") == "object" and "properties" in node
+    ]
+    assert len(objects) >= 2
+    for place, node in objects:
+        assert node["additionalProperties"] is False, place
+        assert sorted(node["required"]) == sorted(node["properties"]), place
+        for name, field in node["properties"].items():
+            assert field.get("description"), f"{place}: {name} is not described"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_schema_knows_the_timeframes_and_status_words_of_the_platform(kind: str) -> None:
+    schema = schema_of(kind)
+    assert schema["$defs"]["timeframe"]["enum"] == list(NAMES)
+    if kind == "manifest":
+        status = schema["$defs"]["public_entry"]["properties"]["status"]
+        assert status["enum"] == list(STATUSES)
+
+
+def test_every_schema_has_its_place_in_the_readme() -> None:
+    readme = (CONTRACT / "README.md").read_text()
+    assert {path.name for path in CONTRACT.glob("*.json")} == {f"{k}.schema.json" for k in KINDS}
+    for kind in KINDS:
+        assert f"`{kind}.schema.json`" in readme
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_field_may_be_missing_and_none_may_be_added(kind: str) -> None:
+    document = MAKERS[kind]()
+    assert_valid(kind, document)
+    places = [(*place, name) for place, node in objects_in(document) for name in node]
+    assert len(places) >= 10
+    for place in places:
+        broken = copy.deepcopy(document)
+        del at(broken, place[:-1])[place[-1]]
+        assert broken_rules(kind, broken), f"valid without {place}"
+        assert broken_rules(kind, changed(document, (*place[:-1], "extra"), 1)), place
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("value", [[], {}, "text", -1, True])
+def test_no_field_takes_a_value_of_any_type(kind: str, value: object) -> None:
+    document = MAKERS[kind]()
+    free_text = {"symbol", "model_version", "warning", "last_error", "champion"}
+    for place in [(*place, name) for place, node in objects_in(document) for name in node]:
+        current = at(document, place)
+        if type(value) is type(current) and (place[-1] in free_text or value is current):
+            continue
+        if (place[-1], value) in OPEN_FIELDS:
+            continue
+        assert broken_rules(kind, changed(document, place, value)), f"{place} may be {value!r}"
+
+
+# Fields of the first manifest entry that are null or false there and may hold these instead.
+OPEN_FIELDS: list[tuple[str, object]] = [
+    ("last_error", "text"),
+    ("degraded", True),
+    ("symbols", []),
+    ("entries", []),
+]
+
+FIRST, STALE, MISSING, CORRUPT = (("public", "entries", number) for number in range(4))
+OPS = ("ops", "entries", 0)
+STEP = ("forecast", 5)
+CANDLE = ("data", 1)
+
+BROKEN_HISTORIES: dict[str, tuple[Place, object]] = {
+    "no candle": (("data",), []),
+    "zero price": ((*CANDLE, "low"), 0),
+    "price as text": ((*CANDLE, "low"), "9.3"),
+    "price null": ((*CANDLE, "close"), None),
+    "negative volume": ((*CANDLE, "volume"), -0.1),
+    "time with offset": ((*CANDLE, "timestamp"), "2026-11-22T18:00:00+00:00"),
+    "time without zone": ((*CANDLE, "timestamp"), "2026-11-22T18:00:00"),
+    "time with fraction": ((*CANDLE, "timestamp"), "2026-11-22T18:00:00.5Z"),
+    "time without seconds": ((*CANDLE, "timestamp"), "2026-11-22T18:00Z"),
+    "time as number": ((*CANDLE, "timestamp"), 1795370400),
+    "day that never was": (("as_of",), "2026-02-30T18:00:00Z"),
+    "hour that never was": (("updated_at",), "2026-02-20T25:00:00Z"),
+    "unknown timeframe": (("timeframe",), "7h"),
+    "timeframe in another notation": (("timeframe",), "1H"),
+    "no symbol": (("symbol",), ""),
+    "another type": (("type",), "prediction_1h"),
+    "type without timeframe": (("type",), "history"),
+}
+BROKEN_PREDICTIONS: dict[str, tuple[Place, object]] = {
+    "another interval": (("interval",), 0.9),
+    "no model version": (("model_version",), ""),
+    "model version as number": (("model_version",), 12),
+    "no steps": (("forecast",), []),
+    "a step null": (STEP, None),
+    "price zero": ((*STEP, "price"), 0.0),
+    "price null": ((*STEP, "price"), None),
+    "bound negative": ((*STEP, "lower_bound"), -1.0),
+    "bound as text": ((*STEP, "upper_bound"), "9"),
+    "quantile null": ((*STEP, "quantiles", "0.05"), None),
+    "quantile unknown": ((*STEP, "quantiles", "0.99"), 1.0),
+    "quantile in another form": ((*STEP, "quantiles", "0.50"), 1.0),
+    "quantiles as list": ((*STEP, "quantiles"), [1, 2, 3, 4, 5, 6, 7]),
+    "time without zone": ((*STEP, "timestamp"), "2026-11-22T18:00:00"),
+    "as_of null": (("as_of",), None),
+}
+BROKEN_MANIFESTS: dict[str, tuple[Place, object]] = {
+    "version 1": (("version",), 1),
+    "version as text": (("version",), "2"),
+    "unknown status": ((*FIRST, "status"), "ok"),
+    "status null": ((*FIRST, "status"), None),
+    "fresh but not served": ((*FIRST, "serve_allowed"), False),
+    "fresh with a warning": ((*FIRST, "warning"), "careful"),
+    "fresh without history": ((*FIRST, "history"), None),
+    "fresh without prediction": ((*FIRST, "prediction"), None),
+    "fresh without hard_stale_at": ((*FIRST, "hard_stale_at"), None),
+    "stale without a warning": ((*STALE, "warning"), None),
+    "hard stale but served": ((*STALE, "status"), "hard_stale"),
+    "missing but served": ((*MISSING, "serve_allowed"), True),
+    "corrupt but served": ((*CORRUPT, "serve_allowed"), True),
+    "corrupt without a reason": ((*CORRUPT, "warning"), None),
+    "corrupt for an empty reason": ((*CORRUPT, "warning"), ""),
+    "scores": ((*FIRST, "quality"), {}),
+    "hash too short": ((*FIRST, "history", "sha256"), "a" * 63),
+    "hash in capitals": ((*FIRST, "history", "sha256"), "A" * 64),
+    "hash no hexadecimal": ((*FIRST, "history", "sha256"), "g" * 64),
+    "empty file": ((*FIRST, "history", "bytes"), 0),
+    "size with a fraction": ((*FIRST, "history", "bytes"), 10.5),
+    "file in another folder": ((*FIRST, "history", "file"), "../history_BTC_USDT_1h.json"),
+    "file of another kind": ((*FIRST, "prediction", "file"), "model_BTC_USDT_1h.json"),
+    "file with an unsafe name": ((*FIRST, "prediction", "file"), "history_BTC/USDT_1h.json"),
+    "a symbol twice": (("public", "symbols"), ["BTC/USDT", "BTC/USDT"]),
+    "soft limit zero": ((*OPS, "soft_minutes"), 0),
+    "limit as text": ((*OPS, "hard_minutes"), "130"),
+    "degraded null": ((*OPS, "degraded"), None),
+    "failures negative": ((*OPS, "consecutive_failures"), -1),
+    "failures with a fraction": ((*OPS, "consecutive_failures"), 0.5),
+    "missing candles negative": ((*OPS, "missing_candles"), -1),
+    "unknown visibility": ((*OPS, "visibility"), "secret"),
+    "champion as number": ((*OPS, "champion"), 12),
+    "time without zone": ((*OPS, "coverage_end"), "2026-11-22T20:00:00"),
+    "count negative": (("ops", "summary", "fresh"), -1),
+    "unknown count": (("ops", "summary", "ok"), 1),
+}
+BROKEN = {
+    f"{kind}: {name}": (kind, place, value)
+    for kind, table in (
+        ("history", BROKEN_HISTORIES),
+        ("prediction", BROKEN_PREDICTIONS),
+        ("manifest", BROKEN_MANIFESTS),
+    )
+    for name, (place, value) in table.items()
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_document_breaks_its_schema(name: str) -> None:
+    kind, place, value = BROKEN[name]
+    assert broken_rules(kind, changed(MAKERS[kind](), place, value))
+
+
+@pytest.mark.parametrize("count", [0, 1, STEPS - 1, STEPS + 1])
+def test_a_prediction_has_exactly_24_steps(count: int) -> None:
+    document = prediction()
+    steps = (document["forecast"] * 2)[:count]
+    assert broken_rules("prediction", document | {"forecast": steps})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_document_of_one_kind_is_none_of_another(kind: str) -> None:
+    assert [other for other in KINDS if not broken_rules(other, MAKERS[kind]())] == [kind]
+    others: list[object] = [None, [], {}, "text"]
+    assert all(broken_rules(kind, other) for other in others)

@@ -1,0 +1,491 @@
+"""The published folder: files of a key and its manifest entry change together, for readers.
+
+- Every file keeps its schema; the manifest tells hash, size and data time of each.
+- Publishing one key leaves the entries of the others; keys no longer configured vanish.
+- Failures are shown beside older output, each counted once.
+- A manifest that is lost or damaged is made anew from the files.
+- Files are whole, readable by other users, and survive publishers at the same time.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from coin_assets.domain.candles import empty_candles
+from coin_assets.domain.documents import Document
+from coin_assets.domain.forecasting import LIVE, STEPS, forecast_frame
+from coin_assets.domain.keys import Key
+from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.manifest import KeyFacts
+from coin_assets.domain.timeframes import Timeframe
+from coin_assets.publish.publisher import Failure, Publisher
+from coin_assets_tests.schemas import assert_valid
+
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload(["coin_assets.publish.publisher", "hypothesis", "pytest"])
+
+HOUR, DAY = Timeframe.parse("1h"), Timeframe.parse("1d")
+BTC, ETH, BTC_DAILY = Key("BTC/USDT", HOUR), Key("ETH/USDT", HOUR), Key("BTC/USDT", DAY)
+KEYS = (BTC, BTC_DAILY, ETH)
+LIMITS = {
+    "1h": FreshnessLimits(timedelta(minutes=65), timedelta(minutes=130)),
+    "1d": FreshnessLimits(timedelta(minutes=1500), timedelta(minutes=3000)),
+}
+AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
+NOW = AS_OF + timedelta(seconds=7)
+NO_FORECAST = pd.DataFrame()
+
+
+def candles(key: Key, as_of: datetime = AS_OF, count: int = 5) -> pd.DataFrame:
+    """The last candles closed by ``as_of``."""
+    opens = [key.timeframe.shift(as_of, -number) for number in range(count, 0, -1)]
+    frame = pd.DataFrame({"timestamp": pd.Series(opens, dtype="datetime64[us, UTC]")})
+    return frame.assign(open=10.0, high=12.0, low=9.0, close=11.0, volume=5.0)
+
+
+def forecast(as_of: datetime = AS_OF, version: str = "3") -> pd.DataFrame:
+    quantiles = 11.0 + np.linspace(-1, 1, 7)[None, None, :] * np.ones((1, STEPS, 1))
+    origins = pd.DatetimeIndex(pd.Series([as_of], dtype="datetime64[us, UTC]"))
+    return forecast_frame(origins, quantiles, version, [LIVE])
+
+
+def facts(key: Key, as_of: datetime = AS_OF) -> KeyFacts:
+    return KeyFacts(
+        key,
+        enough_candles=True,
+        coverage_start=AS_OF - timedelta(days=900),
+        coverage_end=as_of,
+        missing_candles=4,
+        champion="3",
+    )
+
+
+def publish(
+    publisher: Publisher,
+    key: Key,
+    *,
+    as_of: datetime = AS_OF,
+    failures: dict[Key, Failure] | None = None,
+    now: datetime = NOW,
+) -> KeyFacts:
+    """Publish a key with candles and forecast up to ``as_of``."""
+    return publisher.publish(
+        facts(key, as_of), candles(key, as_of), forecast(as_of), failures or {}, now
+    )
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Publisher:
+    return Publisher(tmp_path, KEYS, LIMITS)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.name != ".lock"}
+
+
+def read(folder: Path, name: str) -> Document:
+    document: Document = json.loads((folder / name).read_bytes())
+    return document
+
+
+def entries(publisher: Publisher, part: str) -> dict[Key, Document]:
+    """Entries of a valid manifest by key, in its order."""
+    manifest = publisher.manifest()
+    assert_valid("manifest", manifest)
+    return {
+        Key(entry["symbol"], Timeframe.parse(entry["timeframe"])): entry
+        for entry in manifest[part]["entries"]
+    }
+
+
+def statuses(publisher: Publisher) -> dict[Key, str]:
+    return {key: entry["status"] for key, entry in entries(publisher, "public").items()}
+
+
+def assert_files_are_those_of_the_manifest(folder: Path, publisher: Publisher) -> None:
+    listed = {"manifest.json"}
+    for entry in entries(publisher, "public").values():
+        for kind in ("history", "prediction"):
+            if (file := entry[kind]) is None:
+                continue
+            content = (folder / file["file"]).read_bytes()
+            document = json.loads(content)
+            assert_valid(kind, document)
+            assert file == {
+                "file": f"{kind}_{entry['symbol'].replace('/', '_')}_{entry['timeframe']}.json",
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "bytes": len(content),
+                "as_of": document["as_of"],
+            }
+            listed.add(file["file"])
+    assert names(folder) == listed
+
+
+# --------------------------------------------------------------------------------------- publishing
+
+
+def test_nothing_published_is_no_manifest(publisher: Publisher) -> None:
+    with pytest.raises(FileNotFoundError):
+        publisher.manifest()
+
+
+def test_the_first_key_makes_its_files_and_a_manifest_of_all_keys(
+    tmp_path: Path, publisher: Publisher
+) -> None:
+    published = publish(publisher, BTC)
+    assert names(tmp_path) == {
+        "history_BTC_USDT_1h.json",
+        "prediction_BTC_USDT_1h.json",
+        "manifest.json",
+    }
+    assert_files_are_those_of_the_manifest(tmp_path, publisher)
+    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: "missing", ETH: "missing"}
+    assert publisher.manifest()["public"]["symbols"] == ["BTC/USDT", "ETH/USDT"]
+    assert published.as_of == AS_OF
+    assert published.attempts.last_success_at == NOW
+    assert published.history is not None
+    assert published.history.name == "history_BTC_USDT_1h.json"
+
+
+def test_an_entry_tells_what_is_known_of_its_key(publisher: Publisher) -> None:
+    publish(publisher, BTC)
+    entry = entries(publisher, "public")[BTC]
+    assert entry["as_of"] == "2026-11-22T00:00:00Z"
+    assert entry["stale_at"] == "2026-11-22T01:05:00Z"
+    assert entry["hard_stale_at"] == "2026-11-22T02:10:00Z"
+    ops = entries(publisher, "ops")[BTC]
+    assert ops["last_success_at"] == "2026-11-22T00:00:07Z"
+    assert (ops["last_failure_at"], ops["consecutive_failures"]) == (None, 0)
+    assert ops["coverage_start"] == "2024-06-05T00:00:00Z"
+    assert ops["coverage_end"] == "2026-11-22T00:00:00Z"
+    assert (ops["missing_candles"], ops["champion"]) == (4, "3")
+
+
+def test_publishing_a_key_leaves_the_entries_of_the_others(
+    tmp_path: Path, publisher: Publisher
+) -> None:
+    publish(publisher, BTC)
+    before = entries(publisher, "public")[BTC], entries(publisher, "ops")[BTC]
+    publish(publisher, ETH, now=NOW + timedelta(minutes=1))
+    publish(publisher, BTC_DAILY, now=NOW + timedelta(minutes=2))
+    assert (entries(publisher, "public")[BTC], entries(publisher, "ops")[BTC]) == before
+    assert statuses(publisher) == dict.fromkeys(KEYS, "fresh")
+    assert list(entries(publisher, "public")) == list(entries(publisher, "ops")) == list(KEYS)
+    assert_files_are_those_of_the_manifest(tmp_path, publisher)
+
+
+def test_time_ages_the_entries_that_are_not_published_again(publisher: Publisher) -> None:
+    publish(publisher, BTC)
+    publish(publisher, BTC_DAILY)
+    for hours, expected in ((1, "fresh"), (2, "stale"), (3, "hard_stale")):
+        later = AS_OF + timedelta(hours=hours)
+        publish(publisher, ETH, as_of=later, now=later)
+        assert statuses(publisher) == {BTC: expected, BTC_DAILY: "fresh", ETH: "fresh"}
+
+
+def test_newer_data_replaces_files_and_entry(tmp_path: Path, publisher: Publisher) -> None:
+    publish(publisher, BTC)
+    later = AS_OF + timedelta(hours=1)
+    publish(publisher, BTC, as_of=later, now=later)
+    assert read(tmp_path, "prediction_BTC_USDT_1h.json")["as_of"] == "2026-11-22T01:00:00Z"
+    assert entries(publisher, "public")[BTC]["as_of"] == "2026-11-22T01:00:00Z"
+    assert_files_are_those_of_the_manifest(tmp_path, publisher)
+
+
+def test_the_age_of_a_key_is_that_of_its_older_file(publisher: Publisher) -> None:
+    later = AS_OF + timedelta(hours=2)
+    publisher.publish(facts(BTC), candles(BTC, later), forecast(AS_OF), {}, later)
+    entry = entries(publisher, "public")[BTC]
+    assert (entry["as_of"], entry["status"]) == ("2026-11-22T00:00:00Z", "stale")
+    assert entry["history"]["as_of"] == "2026-11-22T02:00:00Z"
+
+
+def test_the_same_again_writes_the_same_bytes(tmp_path: Path, publisher: Publisher) -> None:
+    contents = []
+    for _ in range(2):
+        publish(publisher, BTC)
+        contents.append({name: (tmp_path / name).read_bytes() for name in names(tmp_path)})
+    assert contents[0] == contents[1]
+
+
+# ------------------------------------------------------------------------------ less than two files
+
+
+def test_a_young_symbol_has_a_history_but_no_forecast(tmp_path: Path, publisher: Publisher) -> None:
+    young = replace(facts(BTC), enough_candles=False, champion=None)
+    publisher.publish(young, candles(BTC), NO_FORECAST, {}, NOW)
+    entry = entries(publisher, "public")[BTC]
+    assert entry["status"] == "insufficient_data"
+    assert entry["serve_allowed"] is False
+    assert entry["prediction"] is None
+    assert entry["history"]["file"] == "history_BTC_USDT_1h.json"
+    assert_files_are_those_of_the_manifest(tmp_path, publisher)
+
+
+def test_a_forecast_that_should_be_there_is_missing(publisher: Publisher) -> None:
+    publisher.publish(facts(BTC), candles(BTC), NO_FORECAST, {}, NOW)
+    assert statuses(publisher)[BTC] == "missing"
+
+
+@pytest.mark.parametrize(
+    ("history", "prediction", "left"),
+    [
+        (candles(BTC), NO_FORECAST, {"history_BTC_USDT_1h.json"}),
+        (empty_candles(), forecast(), {"prediction_BTC_USDT_1h.json"}),
+        (empty_candles(), NO_FORECAST, set()),
+    ],
+    ids=["no forecast", "no candles", "neither"],
+)
+def test_a_file_that_has_no_content_any_more_is_removed(
+    tmp_path: Path,
+    publisher: Publisher,
+    history: pd.DataFrame,
+    prediction: pd.DataFrame,
+    left: set[str],
+) -> None:
+    publish(publisher, BTC)
+    publisher.publish(facts(BTC), history, prediction, {}, NOW)
+    assert names(tmp_path) == {"manifest.json", *left}
+    assert_files_are_those_of_the_manifest(tmp_path, publisher)
+    assert statuses(publisher)[BTC] == "missing"
+
+
+# ----------------------------------------------------------------------------------------- failures
+
+FAILED = Failure(NOW + timedelta(seconds=0.25), "exchange down")
+
+
+def attempts_of(publisher: Publisher, key: Key) -> tuple[bool, int, str | None]:
+    entry = entries(publisher, "ops")[key]
+    return entry["degraded"], entry["consecutive_failures"], entry["last_error"]
+
+
+def test_a_failure_beside_older_output_degrades_and_changes_nothing_else(
+    publisher: Publisher,
+) -> None:
+    publish(publisher, BTC)
+    before = entries(publisher, "public")[BTC]
+    publish(publisher, ETH, failures={BTC: FAILED})
+    assert attempts_of(publisher, BTC) == (True, 1, "exchange down")
+    assert entries(publisher, "ops")[BTC]["last_failure_at"] == "2026-11-22T00:00:07Z"
+    assert entries(publisher, "public")[BTC] == before
+    assert publisher.manifest()["ops"]["summary"]["degraded"] == 1
+    assert attempts_of(publisher, ETH) == (False, 0, None)
+
+
+def test_a_failure_reported_with_every_other_key_counts_once(publisher: Publisher) -> None:
+    publish(publisher, BTC)
+    for key in (ETH, BTC_DAILY, ETH):
+        publish(publisher, key, failures={BTC: FAILED})
+    assert attempts_of(publisher, BTC) == (True, 1, "exchange down")
+
+
+def test_failures_count_up_and_a_success_ends_them(publisher: Publisher) -> None:
+    publish(publisher, BTC)
+    for minute in range(1, 4):
+        failure = Failure(NOW + timedelta(minutes=minute), f"down {minute}")
+        publish(publisher, ETH, failures={BTC: failure})
+        assert attempts_of(publisher, BTC) == (True, minute, f"down {minute}")
+    publish(publisher, BTC, now=NOW + timedelta(minutes=9))
+    assert attempts_of(publisher, BTC) == (False, 0, None)
+    entry = entries(publisher, "ops")[BTC]
+    assert entry["last_success_at"] == "2026-11-22T00:09:07Z"
+    assert entry["last_failure_at"] == "2026-11-22T00:03:07Z"
+
+
+def test_a_key_that_failed_before_it_was_ever_published_is_missing_with_its_error(
+    publisher: Publisher,
+) -> None:
+    publish(publisher, ETH, failures={BTC: FAILED})
+    assert statuses(publisher)[BTC] == "missing"
+    assert attempts_of(publisher, BTC) == (False, 1, "exchange down")
+
+
+# --------------------------------------------------------------------------------- keys come and go
+
+
+def test_a_symbol_no_longer_configured_vanishes_and_comes_back_as_unpublished(
+    tmp_path: Path, publisher: Publisher
+) -> None:
+    publish(publisher, BTC)
+    publish(publisher, ETH)
+    only_btc = Publisher(tmp_path, (BTC, BTC_DAILY), LIMITS)
+    publish(only_btc, BTC)
+    assert list(entries(only_btc, "public")) == [BTC, BTC_DAILY]
+    assert only_btc.manifest()["public"]["symbols"] == ["BTC/USDT"]
+    publish(publisher, BTC)
+    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: "missing", ETH: "missing"}
+
+
+def test_a_new_symbol_joins_without_disturbing_the_others(
+    tmp_path: Path, publisher: Publisher
+) -> None:
+    publish(publisher, BTC)
+    before = entries(publisher, "ops")[BTC]
+    new = Key("XRP/USDT", HOUR)
+    grown = Publisher(tmp_path, (new, *KEYS), LIMITS)
+    publish(grown, new, now=NOW + timedelta(minutes=5))
+    assert list(entries(grown, "public")) == [new, *KEYS]
+    assert entries(grown, "ops")[BTC] == before
+
+
+def test_new_limits_apply_to_every_entry_at_once(tmp_path: Path, publisher: Publisher) -> None:
+    publish(publisher, BTC)
+    strict = FreshnessLimits(timedelta(minutes=1), timedelta(minutes=2))
+    later = AS_OF + timedelta(minutes=3)
+    stricter = Publisher(tmp_path, KEYS, LIMITS | {"1h": strict})
+    publish(stricter, ETH, as_of=AS_OF, now=later)
+    entry = entries(stricter, "public")[BTC]
+    assert (entry["status"], entry["hard_stale_at"]) == ("hard_stale", "2026-11-22T00:02:00Z")
+
+
+# ------------------------------------------------------------------------------------------- damage
+
+
+def edited(change: Callable[[Document], Any]) -> Callable[[bytes], bytes]:
+    def damage(content: bytes) -> bytes:
+        document = json.loads(content)
+        change(document)
+        return json.dumps(document).encode()
+
+    return damage
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: content[:0],
+    "truncated": lambda content: content[: len(content) // 2],
+    "zeroes": lambda content: bytes(len(content)),
+    "no text": lambda content: content[:20] + b"\xff\xfe" + content[20:],
+    "null": lambda content: b"null"[: len(content)],
+    "a list": lambda content: b"[]"[: len(content)],
+    "version 1": edited(lambda manifest: manifest.update(version=1)),
+    "no ops": edited(lambda manifest: manifest.pop("ops")),
+    "an entry missing": edited(lambda manifest: manifest["public"]["entries"].pop()),
+    "a field missing": edited(lambda manifest: manifest["ops"]["entries"][0].pop("champion")),
+    "a time in words": edited(
+        lambda manifest: manifest["ops"]["entries"][0].update(coverage_end="yesterday")
+    ),
+    "an unknown timeframe": edited(
+        lambda manifest: [
+            manifest[part]["entries"][0].update(timeframe="7h") for part in ("public", "ops")
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, "missing"])
+def test_a_damaged_manifest_is_made_anew_from_the_files(
+    tmp_path: Path, publisher: Publisher, damage: str
+) -> None:
+    publish(publisher, BTC)
+    before = entries(publisher, "public")[BTC]
+    path = tmp_path / "manifest.json"
+    content = path.read_bytes()
+    path.unlink()
+    if damage in DAMAGES:
+        path.write_bytes(DAMAGES[damage](content))
+    publish(publisher, ETH)
+    assert entries(publisher, "public")[BTC] == before
+    assert entries(publisher, "ops")[BTC]["champion"] == "3"
+    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: "missing", ETH: "fresh"}
+    assert_files_are_those_of_the_manifest(tmp_path, publisher)
+
+
+FILE_DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: content[:0],
+    "truncated": lambda content: content[:-2],
+    "a number": lambda content: b"7"[: len(content)],
+    "a list": lambda content: b"[1]"[: len(content)],
+    "no as_of": edited(lambda document: document.pop("as_of")),
+    "as_of no time": edited(lambda document: document.update(as_of="now")),
+}
+
+
+@pytest.mark.parametrize("kind", ["history", "prediction"])
+@pytest.mark.parametrize("damage", FILE_DAMAGES)
+def test_a_damaged_file_found_while_the_manifest_is_made_anew_is_corrupt_until_published_again(
+    tmp_path: Path, publisher: Publisher, kind: str, damage: str
+) -> None:
+    publish(publisher, BTC)
+    (tmp_path / "manifest.json").unlink()
+    path = tmp_path / f"{kind}_BTC_USDT_1h.json"
+    path.write_bytes(FILE_DAMAGES[damage](path.read_bytes()))
+    for _ in range(2):  # the second time from the manifest
+        publish(publisher, ETH)
+        entry = entries(publisher, "public")[BTC]
+        assert (entry["status"], entry["serve_allowed"]) == ("corrupt", False)
+        assert path.name in entry["warning"]
+    publish(publisher, BTC)
+    assert statuses(publisher)[BTC] == "fresh"
+    assert_files_are_those_of_the_manifest(tmp_path, publisher)
+
+
+def test_leftovers_of_a_killed_publisher_are_removed_and_never_served(
+    tmp_path: Path, publisher: Publisher
+) -> None:
+    publish(publisher, BTC)
+    (tmp_path / ".manifest.json.17.partial").write_text("{")
+    (tmp_path / ".history_BTC_USDT_1h.json.17.partial").write_text("{")
+    publish(publisher, ETH)
+    assert_files_are_those_of_the_manifest(tmp_path, publisher)
+
+
+# -------------------------------------------------------------------- permissions, at the same time
+
+
+@pytest.fixture(params=[(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)], ids=str)
+def expected_mode(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The mode that files must have under the umask that is in force."""
+    umask, mode = request.param
+    before = os.umask(umask)
+    yield mode
+    os.umask(before)
+
+
+def test_files_have_the_permissions_of_the_umask(
+    tmp_path: Path, publisher: Publisher, expected_mode: int
+) -> None:
+    publish(publisher, BTC)
+    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in names(tmp_path)}
+    assert len(modes) == 3
+    assert set(modes.values()) == {expected_mode}
+
+
+def publish_ten_times(folder: Path, key: Key, keys: Sequence[Key], together: Barrier) -> None:
+    publisher = Publisher(folder, keys, LIMITS)
+    together.wait()
+    for hour in range(10):
+        as_of = AS_OF + timedelta(hours=hour)
+        publish(publisher, key, as_of=as_of, now=as_of)
+
+
+def test_two_processes_that_publish_different_keys_lose_neither(
+    tmp_path: Path, publisher: Publisher
+) -> None:
+    together = PROCESSES.Barrier(2)
+    children = [
+        PROCESSES.Process(
+            target=publish_ten_times, args=(tmp_path, key, KEYS, together), daemon=True
+        )
+        for key in (BTC, ETH)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+        assert child.exitcode == 0
+    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: "missing", ETH: "fresh"}
+    for key in (BTC, ETH):
+        assert entries(publisher, "public")[key]["as_of"] == "2026-11-22T09:00:00Z"
+    assert_files_are_those_of_the_manifest(tmp_path, publisher)
