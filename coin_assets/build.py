@@ -1,5 +1,6 @@
 """From settings to Dagster definitions; production, tests and tools all come through here."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -9,9 +10,10 @@ from coin_assets.assets.models import trained_models
 from coin_assets.assets.predictions import predictions
 from coin_assets.assets.published import manifest, published_files
 from coin_assets.assets.specs import SeriesSpec
+from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
 from coin_assets.jobs import training_job, update_job
-from coin_assets.partitions import beta_features_accepted, monthly_partitions
+from coin_assets.partitions import beta_features_accepted, monthly_partitions, months_so_far
 from coin_assets.resources import (
     Clock,
     MarketResource,
@@ -22,6 +24,9 @@ from coin_assets.resources import (
 )
 from coin_assets.settings import Settings
 from coin_assets.store.home import open_home
+
+# A code location that runs for longer without a reload shows too short a lineage, no more.
+MONTHS_UNTIL_RELOAD = 24
 
 
 def build_definitions(
@@ -62,11 +67,14 @@ def build_definitions(
 def series_specs(settings: Settings) -> tuple[SeriesSpec, ...]:
     """One spec a symbol and timeframe."""
     partitions = monthly_partitions(settings.history_start)
+    months = len(months_between(settings.history_start, datetime.now(UTC)))
+    mapping = months_so_far(months + MONTHS_UNTIL_RELOAD)
     return tuple(
         SeriesSpec(
             key=key,
             source=key.at(settings.source_of(key.timeframe) or key.timeframe),
             partitions=partitions,
+            months_so_far=mapping,
             history_start=settings.history_start,
             limits=settings.freshness[key.timeframe],
             history_window=settings.history_window.get(key.timeframe),

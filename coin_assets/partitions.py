@@ -25,10 +25,18 @@ with beta_features_accepted():
     UNTIL_NEXT_MONTH = dg.TimeWindowPartitionMapping(
         start_offset=0, end_offset=1, allow_nonexistent_upstream_partitions=True
     )
-    # A century back is every month there is; months before the first partition do not exist.
-    ALL_MONTHS_SO_FAR = dg.TimeWindowPartitionMapping(
-        start_offset=-1200, end_offset=0, allow_nonexistent_upstream_partitions=True
-    )
+
+
+def months_so_far(months: int) -> dg.TimeWindowPartitionMapping:
+    """A month depends on itself and the ``months`` before it, as far as they exist.
+
+    Dagster walks over every month of the mapping for every step, so a bound far beyond the history
+    is not free: a century costs a default update 4 s.
+    """
+    with beta_features_accepted():
+        return dg.TimeWindowPartitionMapping(
+            start_offset=-months, end_offset=0, allow_nonexistent_upstream_partitions=True
+        )
 
 
 def monthly_partitions(history_start: datetime) -> dg.MonthlyPartitionsDefinition:

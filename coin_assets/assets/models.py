@@ -13,7 +13,7 @@ from coin_assets.assets.specs import (
 )
 from coin_assets.domain.timeframes import months_between
 from coin_assets.models.training import TrainingRequest, TrainingResult, train
-from coin_assets.partitions import ALL_MONTHS_SO_FAR, partition_of, selected_window
+from coin_assets.partitions import partition_of, selected_window
 from coin_assets.resources import Clock, RegistryResource, StoreResource
 
 
@@ -23,7 +23,7 @@ def trained_models(spec: SeriesSpec) -> dg.AssetsDefinition:
     @dg.asset(
         **spec.common(MODELS, {"scikitlearn", "json"}),
         **spec.partitioned(),
-        deps=[dg.AssetDep(spec.asset_key(CANDLES), partition_mapping=ALL_MONTHS_SO_FAR)],
+        deps=[dg.AssetDep(spec.asset_key(CANDLES), partition_mapping=spec.months_so_far)],
         description=(
             f"Forecast models of {spec.key} whose training cutoff lies in the month. "
             "Materialising a month makes sure that its anchor version (cutoff: the month's first "

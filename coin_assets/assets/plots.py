@@ -27,8 +27,9 @@ def forecast_plot(key: Key, candles: pd.DataFrame, forecast: pd.DataFrame) -> dg
     origin = forecast["as_of"].iloc[0].to_pydatetime()
     closes = [origin, *(key.timeframe.shift(origin, step) for step in range(1, STEPS + 1))]
     last = float(recent["close"].iloc[-1])
-    figure = Figure(figsize=(8, 3.6), dpi=80, layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(8, 3.6), dpi=80)
+    # Fixed margins: measuring the labels first would draw everything twice.
+    axes = figure.add_axes((0.1, 0.09, 0.88, 0.82))
     axes.plot(key.timeframe.close_all(recent["timestamp"]), recent["close"], color=_INK, lw=1.2)
     for lower, upper, label, alpha in _BANDS:
         low, high = [last, *forecast[lower]], [last, *forecast[upper]]

@@ -15,7 +15,7 @@ from coin_assets.assets.specs import (
     failures_named,
 )
 from coin_assets.domain.forecasting import FORECAST_SCHEMA
-from coin_assets.partitions import ALL_MONTHS_SO_FAR, partition_of, selected_window
+from coin_assets.partitions import partition_of, selected_window
 from coin_assets.resources import Clock, MarketResource, RegistryResource, StoreResource
 from coin_assets.store.base import Store
 
@@ -30,7 +30,7 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
         **spec.common(PREDICTIONS, {"scikitlearn", "parquet"}, **{"dagster/column_schema": SCHEMA}),
         **spec.partitioned(),
         deps=[
-            dg.AssetDep(spec.asset_key(layer), partition_mapping=ALL_MONTHS_SO_FAR)
+            dg.AssetDep(spec.asset_key(layer), partition_mapping=spec.months_so_far)
             for layer in (CANDLES, MODELS)
         ],
         description=(

@@ -33,6 +33,7 @@ class SeriesSpec:
 
     Attributes:
         source: the key its candles are derived from; the key itself if they are fetched.
+        months_so_far: how a month of models or forecasts depends on candles.
         history_window: lookback of the history file; None is the whole range.
         reread_candles: closed candles that a pull of the running month reads again.
     """
@@ -40,6 +41,7 @@ class SeriesSpec:
     key: Key
     source: Key
     partitions: dg.MonthlyPartitionsDefinition
+    months_so_far: dg.TimeWindowPartitionMapping
     history_start: datetime
     limits: FreshnessLimits
     history_window: timedelta | None
