@@ -45,7 +45,8 @@ class Timeline:
 _PHASES: dict[str, tuple[Callable[[Timeline], float], str]] = {
     "launch call": (
         lambda line: line.answered - line.requested,
-        "until the launching call came back; it records the run and a planned event for each asset",
+        "until the launching call (HTTP request or command) came back; the run and a planned event "
+        "for each asset are recorded in it",
     ),
     "queue wait": (
         lambda line: line.dequeued - line.enqueued,

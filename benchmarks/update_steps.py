@@ -71,6 +71,11 @@ def measure_steps(home: Home, times: int) -> list[Figure]:
         ),
         *layers,
         _figure(
+            "outside the steps",
+            [one["run"] - sum(one["layers"].values()) for one in found],
+            "the whole run less the layers: recording the run with its planned events, resources",
+        ),
+        _figure(
             "drawing plots",
             [one["plots"] for one in found],
             f"inside `forecast_plot`, {last['plot_calls']} calls; part of predictions, with the "

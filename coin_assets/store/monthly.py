@@ -55,9 +55,8 @@ class MonthlyTable:
         frame = self._frame(pa.concat_tables(parts) if parts else self.schema.empty_table())
         inside = (frame[self.time] >= start) & (frame[self.time] < end)
         frame = frame[inside]
-        if (
-            self.identity[0] != self.time
-        ):  # months follow each other, so time order is there already
+        # Months follow each other, so rows identified by time first are in order already.
+        if self.identity[0] != self.time:
             frame = frame.sort_values(list(self.identity))
         return frame.reset_index(drop=True)
 
