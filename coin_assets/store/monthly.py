@@ -201,8 +201,8 @@ def _unreadable(path: Path, error: Exception) -> CorruptArtefact:
 
 def _rows_changed(stored: pd.DataFrame, wanted: pd.DataFrame, identity: list[str]) -> int:
     """Rows that were added, removed or got other values."""
-    if stored.equals(wanted):
-        return 0
+    if stored.empty or stored.equals(wanted):
+        return len(wanted) - len(stored)
     both = stored.merge(wanted, how="outer", on=identity, suffixes=("_old", "_new"), indicator=True)
     differs = (both["_merge"] != "both").to_numpy()
     for name in wanted.columns.difference(identity):
