@@ -1,5 +1,6 @@
 """The candle assets: ``ohlcv_<timeframe>``, fetched or derived under one name and schema."""
 
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -14,6 +15,7 @@ from coin_assets.assets.specs import (
     failures_named,
 )
 from coin_assets.domain.candles import CANDLE_SCHEMA
+from coin_assets.domain.timeframes import month_start
 from coin_assets.partitions import UNTIL_NEXT_MONTH, partition_of, selected_window
 from coin_assets.resources import Clock, MarketResource, StoreResource
 
@@ -51,7 +53,7 @@ def fetched_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
                 spec.reread_candles,
                 progress,
             )
-        return _result(context, spec, reports, "fetched")
+        return _result(context, spec, reports, "fetched", clock.now())
 
     return ohlcv
 
@@ -90,7 +92,7 @@ def derived_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
                 min(closed_by, market.client().horizon(spec.source, closed_by)),
                 spec.history_start,
             )
-        return _result(context, spec, reports, "derived")
+        return _result(context, spec, reports, "derived", clock.now())
 
     return ohlcv
 
@@ -106,14 +108,20 @@ def _common(spec: SeriesSpec) -> dict[str, Any]:
 
 
 def _result(
-    context: dg.AssetExecutionContext, spec: SeriesSpec, reports: list[MonthReport], origin: str
+    context: dg.AssetExecutionContext,
+    spec: SeriesSpec,
+    reports: list[MonthReport],
+    origin: str,
+    now: datetime,
 ) -> dg.MaterializeResult:
-    """One INFO line, facts of each month on its partition, and the newest candle for all."""
+    """One INFO line, and the facts of each month on its partition."""
     context.log.info(f"{spec.key} {origin}: {describe(reports)}")
     for report in reports:
-        context.add_asset_metadata(
-            _month_metadata(report), partition_key=partition_of(report.month)
-        )
+        facts = _month_metadata(report)
+        if report.month == month_start(now) and report.last is not None:
+            close = spec.key.timeframe.close_of(report.last)
+            facts["lag_seconds"] = (now - close).total_seconds()
+        context.add_asset_metadata(facts, partition_key=partition_of(report.month))
     start, end = selected_window(context)
     return dg.MaterializeResult(
         metadata={
@@ -124,8 +132,8 @@ def _result(
     )
 
 
-def _month_metadata(report: MonthReport) -> dict[str, dg.MetadataValue | int]:
-    metadata: dict[str, dg.MetadataValue | int] = {
+def _month_metadata(report: MonthReport) -> dict[str, dg.MetadataValue | int | float]:
+    metadata: dict[str, dg.MetadataValue | int | float] = {
         "dagster/partition_row_count": report.rows,
         "rows_changed": report.rows_changed,
         "missing": report.missing,

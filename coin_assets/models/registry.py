@@ -80,7 +80,7 @@ class ModelRegistry:
         """
         artefact = _json_bytes({"forecaster": forecaster.name, "state": forecaster.state()})
         with locked(self._folder(key)):
-            number = max((version.number for version in self.versions(key)), default=0) + 1
+            number = self._last_number(key) + 1
             folder = self._folder(key) / f"{number:04d}_{cutoff.astimezone(UTC):{_STAMP}}"
             metadata = {
                 "schema_version": SCHEMA_VERSION,
@@ -122,11 +122,19 @@ class ModelRegistry:
         artefact = _read_json(path)
         return restored_forecaster(artefact["forecaster"], artefact["state"])
 
+    def _last_number(self, key: Key) -> int:
+        """Highest number ever given, also to folders set aside: forecasts still name them."""
+        folders = self._folder(key).glob("[0-9]*_*")
+        return max((int(folder.name.split("_")[0]) for folder in folders), default=0)
+
     def _folder(self, key: Key) -> Path:
         return self._root / f"symbol={key.symbol_name}" / f"timeframe={key.timeframe}"
 
 
-_REMEDY = "Remove the version's folder and materialise the model's month again."
+_REMEDY = (
+    "Set the version's folder aside by adding .damaged to its name, and materialise the model's "
+    "month again."
+)
 
 
 def _json_bytes(value: dict[str, Any]) -> bytes:

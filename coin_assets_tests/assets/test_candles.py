@@ -161,6 +161,7 @@ def test_the_running_month_grows_by_the_candles_that_closed_since(tmp_path: Path
     assert platform.materialise([HOUR], "2024-03-01").success
     facts = platform.metadata(HOUR)
     assert (facts["dagster/partition_row_count"], facts["rows_changed"]) == (4 * 24 + 12, 2)
+    assert facts["lag_seconds"] == 2.0
     # The three newest candles are read again (COIN_REREAD_CANDLES), nothing before them.
     assert market.asked[-1] == (utc("2024-03-05T07:00"), utc("2024-04-01"))
 

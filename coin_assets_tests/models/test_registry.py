@@ -95,6 +95,16 @@ def test_numbers_keep_their_order_beyond_four_digits(
     assert numbers(registry) == [9999, 10000]
 
 
+def test_a_version_set_aside_is_not_used_and_its_number_not_given_again(
+    registry: ModelRegistry,
+) -> None:
+    first = registry.add(BTC, model(), OCT, facts())
+    damaged = registry.add(BTC, model(), NOV, facts())
+    damaged.folder.rename(damaged.folder.with_name(f"{damaged.folder.name}.damaged"))
+    assert registry.versions(BTC) == [first]
+    assert registry.add(BTC, model(), NOV, facts()).number == damaged.number + 1
+
+
 def test_a_cutoff_is_kept_in_utc(registry: ModelRegistry) -> None:
     tokyo = NOV.astimezone(timezone(timedelta(hours=9)))
     version = registry.add(BTC, model(), tokyo, facts())
@@ -214,7 +224,7 @@ def test_a_damaged_version_is_refused_naming_the_file_and_the_remedy(
     with pytest.raises(CorruptArtefact) as refusal:
         registry.load(version)
     assert str(version.folder) in str(refusal.value)
-    assert "Remove the version's folder" in str(refusal.value)
+    assert "adding .damaged to its name" in str(refusal.value)
 
 
 def test_a_version_copied_from_another_key_is_refused(
