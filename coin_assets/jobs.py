@@ -10,7 +10,7 @@ from pydantic import Field
 from coin_assets.assets.models import training_line, training_metadata
 from coin_assets.assets.specs import MODELS, TRAINING_POOL, SeriesSpec, failures_named
 from coin_assets.domain import notation
-from coin_assets.errors import ConfigurationError, TrainingFailed
+from coin_assets.errors import CoinAssetsError, ConfigurationError, TrainingFailed
 from coin_assets.models.training import (
     TrainingRequest,
     TrainingResult,
@@ -18,7 +18,7 @@ from coin_assets.models.training import (
     training_candles,
 )
 from coin_assets.partitions import partition_of
-from coin_assets.resources import Clock, MarketResource, RegistryResource, StoreResource
+from coin_assets.resources import Clock, RegistryResource, StoreResource
 from coin_assets.store.base import Store
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class TrainingConfig(dg.Config):
     cutoff: str | None = Field(
         default=None,
         description="Use only candles closed by this time (ISO 8601, UTC); default is the close "
-        "of the newest candle.",
+        "of the newest stored candle.",
     )
     dry_run: bool = Field(default=False, description="Only log what would be trained.")
 
@@ -65,7 +65,6 @@ def training_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
     def train(
         context: dg.OpExecutionContext,
         config: TrainingConfig,
-        market: MarketResource,
         store: StoreResource,
         registry: RegistryResource,
         clock: Clock,
@@ -73,10 +72,8 @@ def training_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
         now = clock.now()
         with failures_named():
             chosen = _chosen(config, specs)
-            requests = [
-                _request(config, spec, now, market.client().horizon(spec.source, clock.closed_by()))
-                for spec in chosen
-            ]
+            newest = store.client().newest_candles(spec.key for spec in chosen)
+            requests = [_request(config, spec, now, newest.get(spec.key)) for spec in chosen]
             if config.dry_run:
                 _log_plan(context, store.client(), requests)
                 return
@@ -142,10 +139,16 @@ def _chosen(config: TrainingConfig, specs: tuple[SeriesSpec, ...]) -> list[Serie
 
 
 def _request(
-    config: TrainingConfig, spec: SeriesSpec, now: datetime, horizon: datetime
+    config: TrainingConfig, spec: SeriesSpec, now: datetime, newest: datetime | None
 ) -> TrainingRequest:
+    """What to train for a key whose newest stored candle opens at ``newest``."""
     lookback = _lookback(config.lookback)
-    cutoff = spec.key.timeframe.floor(horizon) if config.cutoff is None else _cutoff(config.cutoff)
+    if config.cutoff is not None:
+        cutoff = _cutoff(config.cutoff)
+    elif newest is not None:
+        cutoff = spec.key.timeframe.close_of(newest)
+    else:
+        cutoff = spec.key.timeframe.floor(now)  # the training says which months were never fetched
     if not spec.history_start < cutoff <= now:
         raise ConfigurationError(
             f"train_models config: cutoff {cutoff:%Y-%m-%d %H:%M} lies outside the candles of "
@@ -176,7 +179,10 @@ def _log_plan(
     context: dg.OpExecutionContext, store: Store, requests: list[TrainingRequest]
 ) -> None:
     for request in requests:
-        rows = len(training_candles(store, request))
-        context.log.info(
-            f"would train {request.key} on {rows} candles closed by {request.cutoff:%Y-%m-%d %H:%M}"
-        )
+        try:
+            rows = len(training_candles(store, request))
+        except CoinAssetsError as error:
+            context.log.warning(f"could not train {request.key}: {error}")
+        else:
+            until = f"{request.cutoff:%Y-%m-%d %H:%M}"
+            context.log.info(f"would train {request.key} on {rows} candles closed by {until}")

@@ -40,6 +40,21 @@ def test_without_config_every_key_is_trained_on_all_closed_candles(platform: Pla
     assert platform.metadata("BTC_USDT/model_1d")["training_candles"] == 160
 
 
+def test_it_trains_on_what_is_stored_however_old_that_is(platform: Platform) -> None:
+    platform.now = "2024-07-12T18:00"
+    assert platform.train(symbols=[BTC], timeframes=["1h"]).success
+    assert [version.cutoff for version in versions(platform)] == [utc("2024-07-10T12:00")]
+
+
+def test_a_key_without_candles_fails_and_names_the_months(platform: Platform) -> None:
+    for timeframe in ("1h", "1d"):
+        platform.store.delete_candles(key(timeframe, ETH), utc("2024-01-01"), utc("2025-01-01"))
+    result = platform.train()
+    assert "2 of 4 keys failed" in failures(result)["train"]
+    assert "ETH/USDT 1h candles of 2024-02 to 2024-07" in failures(result)["train"]
+    assert len(versions(platform, "1h", BTC)) == 1
+
+
 def test_training_the_same_again_makes_no_second_version(platform: Platform) -> None:
     platform.train()
     assert platform.train().success
