@@ -9,10 +9,10 @@ RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
 ifeq ($(origin COIN_HOME),undefined)
-demo: export COIN_HOME := ./var/demo
+demo: export COIN_HOME := $(CURDIR)/var/demo
 endif
 COIN_HOME ?= ./var
-export COIN_HOME
+export COIN_HOME := $(abspath $(COIN_HOME))
 export DAGSTER_HOME = $(CURDIR)
 export COIN_DAGSTER_HOME = $(abspath $(COIN_HOME))/dagster
 
@@ -25,16 +25,14 @@ help: ## Show this help
 demo: $(RUNTIME) ## Run the main job once (offline, sandbox market) and print what it made
 	@$(BIN)/python -m coin_assets.demo
 
-up: $(RUNTIME) ## Start web UI and daemon on http://127.0.0.1:$(PORT)
-	@$(BIN)/python -m coin_assets.check
-	@mkdir -p "$(COIN_DAGSTER_HOME)"
-	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
+up: $(RUNTIME) ## Start web UI and daemon on localhost, port 3000 or PORT=
+	@$(BIN)/python -m coin_assets.up --port $(PORT)
 
-env: ## Print what direct dagster commands need: eval "$$(make env)"
+# Secrets stay out: what carries them is read from the environment only.
+env: ## Print what direct dagster commands need, for a shell to eval
 	@mkdir -p "$(COIN_DAGSTER_HOME)"
-	@echo 'export COIN_HOME="$(abspath $(COIN_HOME))"'
-	@echo 'export DAGSTER_HOME="$(DAGSTER_HOME)"'
-	@echo 'export COIN_DAGSTER_HOME="$(COIN_DAGSTER_HOME)"'
+	@export -p | sed -nE 's/^(export|declare -x) (COIN_[A-Z_]+|DAGSTER_HOME)=/export \2=/p' \
+		| grep -vE 'WEBHOOKS|HEARTBEAT'
 	@echo 'export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
 test: $(DEV) ## Run the test suite

@@ -46,7 +46,7 @@ def measure(bench: Bench) -> list[Figure]:
     The job ``update`` is executed once in a fresh process by ``execute_in_process`` for all
     ``ohlcv_*`` assets with a range of partitions, as the UI's single-run backfill does, on the
     instance of ``dagster.yaml`` (SQLite) and the Parquet store of an empty home. The market is the
-    archive of real candles beside the checkout (``../shared/data/candles``) if it is there, else
+    archive of real candles that the tests use too, if it is there, else
     the sandbox. A quick run takes one symbol from 2024-01 on.
     """
     is_real = REAL_CANDLES.is_dir()

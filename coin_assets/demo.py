@@ -26,6 +26,7 @@ from coin_assets.assets.specs import (
     failure_message,
 )
 from coin_assets.build import build_definitions, configured_resources, series_specs
+from coin_assets.dead_runs import end_dead_runs
 from coin_assets.domain.documents import time_text
 from coin_assets.domain.forecasting import STEPS
 from coin_assets.domain.keys import Key
@@ -75,6 +76,7 @@ class Demo:
         self._specs = series_specs(settings)
         self._job = build_definitions(settings).resolve_job_def("update")  # checks the home first
         self._instance = dg.DagsterInstance.get()
+        end_dead_runs(self._instance)  # of an earlier demo that was killed
         resources = configured_resources(settings)
         self._store: Store = resources.store.client()
         self._publisher = resources.publisher.client()

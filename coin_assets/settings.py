@@ -39,6 +39,21 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 
 SETTINGS_FILE = "coin_assets.toml"
+# Checked from the first version on, so that a configuration stays valid when their parts come.
+NOT_USED_YET = (
+    "archive",
+    "retention",
+    "alert_webhooks",
+    "alert_cycle_seconds",
+    "alert_repeat_cycles",
+    "alert_escalate_cycles",
+    "heartbeat_url",
+    "disk_limits",
+    "influxdb_v2_url",
+    "influxdb_v2_token",
+    "influxdb_v2_org",
+    "influxdb_bucket",
+)
 _VARIABLES_OF_OTHERS = {"COIN_DAGSTER_HOME"}  # dagster.yaml reads it
 _DEFAULT_FRESHNESS = (
     "1m:3/6,5m:12/24,15m:30/60,1h:65/130,4h:250/500,1d:1500/3000,1w:11520/23040,1M:50400/100800"
@@ -346,9 +361,9 @@ class Settings(BaseSettings):
         return max(dividing, key=attrgetter("seconds"))
 
 
-def load_settings(**overrides: Any) -> Settings:
-    """The settings of this process; see `Settings`."""
-    return Settings(**overrides)
+def unused_variables(settings: Settings) -> list[str]:
+    """Variables that were set, are valid, and change nothing in this version."""
+    return [variable_of(name) for name in NOT_USED_YET if name in settings.model_fields_set]
 
 
 def settings_table() -> str:
@@ -356,7 +371,8 @@ def settings_table() -> str:
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = f"`{field.default}`" if field.default else "empty" if field.default == "" else ""
-        rows.append(f"| `{variable_of(name)}` | {default} | {field.description} |")
+        later = " (not used yet)" if name in NOT_USED_YET else ""
+        rows.append(f"| `{variable_of(name)}` | {default} | {field.description}{later} |")
     return "\n".join(rows) + "\n"
 
 

@@ -5,10 +5,14 @@ project. `.ci/run` runs it once more as ``make demo`` with its defaults.
 """
 
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from coin_assets_tests.platform import files_of
@@ -71,6 +75,46 @@ def test_a_first_and_a_second_demo(home: Path) -> None:
     settled = [name for name in before if running_month not in name]
     assert len(settled) > 100
     assert {name: after[name] for name in settled} == {name: before[name] for name in settled}
+
+
+def test_a_killed_demo_heals_and_leaves_no_run_behind(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the demo above: the same demo in another home, killed twice on its way."""
+    variables = {"COIN_SYMBOLS": "BTC/USDT,ETH/USDT", "COIN_HISTORY_START": "2025-10-01"}
+    env = demo_environment(tmp_path, **variables)
+    for steps in (4, 15):
+        killed = subprocess.Popen(
+            ["/bin/bash", "-c", DEMO],
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert killed.stdout is not None
+        finished = 0
+        while finished < steps:
+            finished += next(killed.stdout).startswith("[")
+        os.killpg(killed.pid, signal.SIGKILL)
+        killed.wait()
+    healed = run(DEMO, env)
+    assert healed.returncode == 0, healed.stdout
+    monkeypatch.setenv("DAGSTER_HOME", env["DAGSTER_HOME"])
+    monkeypatch.setenv("COIN_DAGSTER_HOME", env["COIN_DAGSTER_HOME"])
+    with dg.DagsterInstance.get() as instance:
+        statuses = [run.status for run in instance.get_runs()]
+    assert statuses.count(dg.DagsterRunStatus.FAILURE) == 2
+    assert dg.DagsterRunStatus.STARTED not in statuses
+    for folder in ("candles", "forecasts"):
+        there, undisturbed = files_of(tmp_path / folder), files_of(home / folder)
+        assert set(there) == set(undisturbed)
+        running_month = max(there).split("month=")[1][:7]
+        settled = [name for name in there if running_month not in name]
+        assert {name: there[name] for name in settled} == {
+            name: undisturbed[name] for name in settled
+        }
+    assert not list(tmp_path.rglob("*.partial"))
 
 
 @requires_real_data

@@ -21,7 +21,7 @@ from coin_assets.domain.limits import DiskLimits, FreshnessLimits
 from coin_assets.domain.notation import Webhook
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
-from coin_assets.settings import SETTINGS_FILE, Settings, load_settings, settings_table, variable_of
+from coin_assets.settings import SETTINGS_FILE, Settings, settings_table, variable_of
 
 INFLUXDB = {
     "INFLUXDB_V2_URL": "http://localhost:8086",
@@ -49,7 +49,7 @@ def timeframes(*names: str) -> tuple[Timeframe, ...]:
 def from_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    return load_settings()
+    return Settings()
 
 
 def problems_of(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:
@@ -62,7 +62,7 @@ def problems_of(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:
 
 
 def test_defaults_are_those_of_the_contract(folder: Path) -> None:
-    settings = load_settings()
+    settings = Settings()
     assert settings.home == folder / "var"
     assert settings.symbols == ("BTC/USDT", "ETH/USDT", "XRP/USDT", "SOL/USDT", "DOGE/USDT")
     assert (settings.market, settings.archive, settings.store) == ("sandbox", "", "parquet")
@@ -233,7 +233,7 @@ def test_file_may_use_lists_numbers_and_dates(folder: Path) -> None:
         INFLUXDB_V2_ORG = "house"
         """
     )
-    settings = load_settings()
+    settings = Settings()
     assert settings.symbols == ("BTC/USDT", "ETH/USDT")
     assert settings.derived_timeframes == timeframes("4h", "1d")
     assert settings.retention == {
@@ -269,13 +269,13 @@ def test_file_may_use_lists_numbers_and_dates(folder: Path) -> None:
 def test_file_with_mistakes_stops_the_load(folder: Path, content: str, message: str) -> None:
     (folder / SETTINGS_FILE).write_text(content)
     with pytest.raises(ConfigurationError, match=message):
-        load_settings()
+        Settings()
 
 
 def test_file_that_is_not_utf8_stops_the_load(folder: Path) -> None:
     (folder / SETTINGS_FILE).write_bytes(b'COIN_HOME = "\xff"')
     with pytest.raises(ConfigurationError, match=r"coin_assets\.toml: cannot be read"):
-        load_settings()
+        Settings()
 
 
 @pytest.mark.parametrize(
@@ -522,14 +522,14 @@ def test_secret_of_the_wrong_type_is_hidden(folder: Path, variable: str, value: 
     with pytest.raises(
         ConfigurationError, match=f"{variable}: the value .hidden. is not text"
     ) as e:
-        load_settings()
+        Settings()
     assert "20250101" not in repr(e.value)
 
 
 def test_error_keeps_no_reference_to_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COIN_HEARTBEAT_URL", f"ftp://h.example/{SECRET}")
     with pytest.raises(ConfigurationError) as caught:
-        load_settings()
+        Settings()
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
 
@@ -624,9 +624,7 @@ def test_loading_creates_nothing(folder: Path) -> None:
 
 
 def test_ccxt_is_imported_for_ccxt_markets_only() -> None:
-    code = (
-        "import sys, coin_assets.settings as s; s.load_settings(); assert 'ccxt' not in sys.modules"
-    )
+    code = "import sys, coin_assets.settings as s; s.Settings(); assert 'ccxt' not in sys.modules"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 

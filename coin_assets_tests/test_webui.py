@@ -44,6 +44,13 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         yield Installation(folder / "home", env, ui)
 
 
+def settled_candles(home: Path) -> dict[str, bytes]:
+    """Candle files of all months but the running one."""
+    running = f"month={datetime.now(UTC):%Y-%m}"
+    found = files_of(home / "candles")
+    return {name: content for name, content in found.items() if running not in name}
+
+
 def readme_lines(command: str) -> list[str]:
     lines = re.findall(rf"^{command} .*$", README, re.MULTILINE)
     assert lines, f"the README shows no {command}"
@@ -56,9 +63,9 @@ def test_the_readme_has_the_table_of_all_settings() -> None:
 
 @pytest.mark.parametrize("line", readme_lines("dagster asset materialize"))
 def test_the_readme_line_materialises(installation: Installation, line: str) -> None:
-    before = files_of(installation.home / "candles")
+    before = settled_candles(installation.home)
     assert "RUN_SUCCESS" in installation.shell(line)
-    assert files_of(installation.home / "candles") == before
+    assert settled_candles(installation.home) == before
 
 
 def test_the_readme_lines_launch_jobs_that_succeed(installation: Installation) -> None:
@@ -78,6 +85,19 @@ def test_environment_for_direct_commands_is_printed(installation: Installation) 
     printed = run("make -s env", installation.env).stdout
     for name in ("COIN_HOME", "DAGSTER_HOME", "COIN_DAGSTER_HOME"):
         assert f"export {name}=" in printed
+
+
+def test_a_second_server_on_the_home_or_the_port_is_refused(
+    installation: Installation, tmp_path: Path
+) -> None:
+    same_home = run("make -s up PORT=1", installation.env)
+    assert same_home.returncode == 2
+    assert str(installation.home) in same_home.stderr
+    assert "another make up" in same_home.stderr
+    port = installation.ui.url.rsplit(":", 1)[1]
+    same_port = run(f"make -s up PORT={port}", environment(tmp_path / "other"))
+    assert same_port.returncode == 2
+    assert f"PORT: {port}" in same_port.stderr
 
 
 @requires_browser

@@ -34,7 +34,7 @@ def forecast_plot(key: Key, candles: pd.DataFrame, forecast: pd.DataFrame) -> dg
     last = float(recent["close"].iloc[-1])
     figure = Figure(figsize=(8, 3.6), dpi=80)
     # Fixed margins: measuring the labels first would draw everything twice.
-    axes = figure.add_axes((0.1, 0.09, 0.85, 0.82))
+    axes = figure.add_axes((0.11, 0.09, 0.84, 0.82))
     axes.plot(key.timeframe.close_all(recent["timestamp"]), recent["close"], color=_INK, lw=1.2)
     for lower, upper, label, alpha in _BANDS:
         low, high = [last, *forecast[lower]], [last, *forecast[upper]]
@@ -45,6 +45,7 @@ def forecast_plot(key: Key, candles: pd.DataFrame, forecast: pd.DataFrame) -> dg
     axes.set_title(
         f"{key}: forecast from {origin:%Y-%m-%d %H:%M} UTC (model {version}, {kind})", fontsize=10
     )
+    axes.set_ylabel(key.symbol.partition("/")[2], fontsize=8)
     axes.legend(loc="best", fontsize=8, ncols=2, frameon=False)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)

@@ -71,7 +71,8 @@ class CcxtMarket:
             if isinstance(error, ccxt.OperationFailed) or _is_server_error(error):
                 raise MarketUnavailable(
                     f"{self._exchange_id} did not deliver {key} candles from "
-                    f"{since:%Y-%m-%d %H:%M} ({type(error).__name__}: {error}). It is asked again."
+                    f"{since:%Y-%m-%d %H:%M} ({type(error).__name__}: {error}). "
+                    "Check the network and COIN_MARKET; asking again later may help."
                 ) from error
             raise PermanentError(
                 f"{self._exchange_id} refuses to deliver {key} candles "

@@ -60,7 +60,7 @@ class Publisher:
         forecast: pd.DataFrame,
         failures: Mapping[Key, Failure],
         now: datetime,
-    ) -> KeyFacts:
+    ) -> tuple[KeyFacts, Document]:
         """Write the files of one key and the manifest.
 
         Args:
@@ -70,7 +70,7 @@ class Publisher:
             failures: keys whose renewal failed meanwhile; their entries say so.
 
         Returns:
-            The facts as they stand in the manifest now.
+            The facts as they stand in the manifest now, and the manifest.
         """
         key = facts.key
         with locked(self._folder):
@@ -88,7 +88,7 @@ class Publisher:
                 known[failed] = replace(known[failed], attempts=attempts)
             manifest = manifest_document(known.values(), self._limits, now)
             write_atomically(self._folder / MANIFEST, _json_bytes(manifest, indent=1))
-        return known[key]
+        return known[key], manifest
 
     def manifest(self) -> Document:
         """The manifest as it stands.

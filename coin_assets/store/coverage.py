@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from coin_assets.domain.keys import Key
-from coin_assets.domain.timeframes import describe_months, months_between
+from coin_assets.domain.timeframes import describe_months, months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MonthsNotFetched
 from coin_assets.store.base import Store
 
@@ -18,8 +18,8 @@ def require_months(store: Store, key: Key, start: datetime, end: datetime) -> No
     if missing:
         raise MonthsNotFetched(
             f"{key} candles of {describe_months(sorted(missing))} were never fetched. Materialise "
-            f"{key.symbol_name}/ohlcv_{key.timeframe} for these months first, or move "
-            "COIN_HISTORY_START behind them."
+            f"{key.symbol_name}/ohlcv_{key.timeframe} for these months first, or do without them: "
+            f"COIN_HISTORY_START={next_month(max(missing)):%Y-%m-%d}."
         )
 
 

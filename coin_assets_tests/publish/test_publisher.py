@@ -82,7 +82,7 @@ def publish(
     """Publish a key with candles and forecast up to ``as_of``."""
     return publisher.publish(
         facts(key, as_of), candles(key, as_of), forecast(as_of), failures or {}, now
-    )
+    )[0]
 
 
 @pytest.fixture

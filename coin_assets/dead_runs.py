@@ -1,0 +1,55 @@
+"""Ending runs whose process is gone.
+
+A run executed in a killed process stays "started" in Dagster's records. It would hold its place in
+the queue and in the training pool until the run monitor's time limit, and block others meanwhile.
+"""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+_STARTED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark every started run as failed whose process no longer exists; returns their ids."""
+    ended = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_STARTED)):
+        run = record.dagster_run
+        process_id = _process_of(instance, run.run_id)
+        if process_id is not None and not _lives(process_id, record.start_time or 0.0):
+            instance.report_run_failed(
+                run, f"Process {process_id} of this run is gone: it was killed. Launch it again."
+            )
+            ended.append(run.run_id)
+    return ended
+
+
+def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
+    """Process that executes a run, as the executor recorded it."""
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+        recorded = entry.get_dagster_event().engine_event_data.metadata.get("pid")
+        if recorded is not None:
+            return int(str(recorded.value))
+    return None
+
+
+def _lives(process_id: int, run_started: float) -> bool:
+    """Whether the process exists and is not a later one that got the same number."""
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it exists, and belongs to another user
+    try:
+        ticks = int(Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[19])
+        booted = next(
+            int(line.split()[1])
+            for line in Path("/proc/stat").read_text().splitlines()
+            if line.startswith("btime ")
+        )
+    except FileNotFoundError:  # it ended just now, or this system has no /proc: believe the kernel
+        return not Path("/proc").is_dir() or Path(f"/proc/{process_id}").exists()
+    return booted + ticks / os.sysconf("SC_CLK_TCK") <= run_started + 1.0

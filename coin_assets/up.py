@@ -1,0 +1,81 @@
+"""``make up``: check everything that can be checked, then become ``dagster dev``.
+
+Two daemons on one home would do everything twice, so a lock on the home is held for as long as
+the servers run; the kernel frees it however they end.
+"""
+
+import argparse
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from coin_assets.build import build_definitions
+from coin_assets.dead_runs import end_dead_runs
+from coin_assets.errors import CoinAssetsError, ConfigurationError
+from coin_assets.settings import Settings, unused_variables
+
+HOST = "127.0.0.1"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Start web UI and daemon; returns 2 if the settings, the home or the port cannot be used."""
+    parser = argparse.ArgumentParser(
+        prog="make up", description="Web UI and daemon on localhost; settings: see the README."
+    )
+    parser.add_argument("--port", type=int, default=3000, help="port of the web UI (make: PORT=)")
+    port = parser.parse_args(arguments).port
+    try:
+        settings = Settings()
+        build_definitions(settings)
+        _hold(settings.home)
+        _require_free(port)
+    except CoinAssetsError as error:
+        print(f"make up: {error}", file=sys.stderr)
+        return 2
+    for variable in unused_variables(settings):
+        print(f"make up: {variable} is set, but nothing uses it in this version", file=sys.stderr)
+    ended = end_dead_runs(dg.DagsterInstance.get())
+    if ended:
+        print(f"make up: marked {len(ended)} runs of killed processes as failed")
+    print(
+        f"make up: {len(settings.symbols)} symbols x {len(settings.timeframes)} timeframes from "
+        f"{settings.market}, home {settings.home}, web UI http://{HOST}:{port}",
+        flush=True,
+    )
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    command = ["dev", "--workspace", "workspace.yaml", "--host", HOST, "--port", str(port)]
+    return os.execv(dagster, [dagster, *command])  # noqa: S606 (a fixed command line)
+
+
+def _hold(home: Path) -> None:
+    """Take the lock of ``home``, to be kept by the program that this process becomes."""
+    file = os.open(home / ".up.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ConfigurationError(
+            f"COIN_HOME: {str(home)!r} is being served by another make up; stop that one, or "
+            "choose another COIN_HOME."
+        ) from error
+    os.set_inheritable(file, True)
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise ConfigurationError(
+                f"PORT: {port} on {HOST} cannot be used ({error}); stop what uses it, or choose "
+                f"another one, as in make up PORT={port + 1}."
+            ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
