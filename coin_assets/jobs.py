@@ -8,7 +8,13 @@ import dagster as dg
 from pydantic import Field
 
 from coin_assets.assets.models import training_line, training_metadata
-from coin_assets.assets.specs import MODELS, TRAINING_POOL, SeriesSpec, failures_named
+from coin_assets.assets.specs import (
+    MODELS,
+    TRAINING_POOL,
+    SeriesSpec,
+    asset_key,
+    failures_named,
+)
 from coin_assets.domain import notation
 from coin_assets.errors import CoinAssetsError, ConfigurationError, TrainingFailed
 from coin_assets.models.training import (
@@ -69,35 +75,22 @@ def training_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
         registry: RegistryResource,
         clock: Clock,
     ) -> None:
-        now = clock.now()
         with failures_named():
             chosen = _chosen(config, specs)
             newest = store.client().newest_candles(spec.key for spec in chosen)
+            now = clock.now()
             requests = [_request(config, spec, now, newest.get(spec.key)) for spec in chosen]
             if config.dry_run:
                 _log_plan(context, store.client(), requests)
                 return
-            by_key = {spec.key: spec for spec in chosen}
-
-            def report(result: TrainingResult) -> None:
-                context.log.info(training_line(result))
-                if result.error is None:
-                    context.log_event(
-                        dg.AssetMaterialization(
-                            by_key[result.request.key].asset_key(MODELS),
-                            partition=partition_of(result.request.cutoff),
-                            metadata=training_metadata(result),
-                        )
-                    )
-
-            results = train_all(store.client(), registry.client(), requests, now, report)
-            failed = [result for result in results if result.error is not None]
-            context.log.info(f"{len(results) - len(failed)} of {len(results)} keys done")
-            if failed:
-                raise TrainingFailed(
-                    f"{len(failed)} of {len(results)} keys failed: "
-                    + "; ".join(f"{result.request.key}: {result.error}" for result in failed)
-                )
+            results = train_all(
+                store.client(),
+                registry.client(),
+                requests,
+                now,
+                lambda result: _report(context, result),
+            )
+            _require_all_done(context, results)
 
     @dg.config_mapping
     def to_op_config(config: TrainingConfig) -> dict[str, Any]:
@@ -116,6 +109,30 @@ def training_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
         train()
 
     return job
+
+
+def _report(context: dg.OpExecutionContext, result: TrainingResult) -> None:
+    """One INFO line, and the materialisation of the key's model asset."""
+    context.log.info(training_line(result))
+    if result.error is None:
+        request = result.request
+        context.log_event(
+            dg.AssetMaterialization(
+                asset_key(request.key, MODELS),
+                partition=partition_of(request.cutoff),
+                metadata=training_metadata(result),
+            )
+        )
+
+
+def _require_all_done(context: dg.OpExecutionContext, results: list[TrainingResult]) -> None:
+    failed = [result for result in results if result.error is not None]
+    context.log.info(f"{len(results) - len(failed)} of {len(results)} keys done")
+    if failed:
+        raise TrainingFailed(
+            f"{len(failed)} of {len(results)} keys failed: "
+            + "; ".join(f"{result.request.key}: {result.error}" for result in failed)
+        )
 
 
 def _chosen(config: TrainingConfig, specs: tuple[SeriesSpec, ...]) -> list[SeriesSpec]:
