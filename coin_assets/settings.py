@@ -7,9 +7,8 @@ Nothing is created and nobody is contacted here.
 
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,7 +31,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from coin_assets.domain import notation
+from coin_assets import setting_rules as rules
+from coin_assets.domain import addresses, notation
 from coin_assets.domain.keys import Key
 from coin_assets.domain.limits import DiskLimits, FreshnessLimits
 from coin_assets.domain.timeframes import Timeframe
@@ -55,12 +55,8 @@ NOT_USED_YET = (
     "influxdb_bucket",
 )
 _VARIABLES_OF_OTHERS = {"COIN_DAGSTER_HOME"}  # dagster.yaml reads it
-_DEFAULT_FRESHNESS = (
-    "1m:3/6,5m:12/24,15m:30/60,1h:65/130,4h:250/500,1d:1500/3000,1w:11520/23040,1M:50400/100800"
-)
 
-Given = Mapping[str, Any]  # the fields before this one, those with a problem left out
-Rule = Callable[[Any, Given], Iterable[str]]
+Rule = Callable[[Any, rules.Given], Iterable[str]]
 
 
 def variable_of(field: str) -> str:
@@ -92,109 +88,6 @@ def _setting(default: str | None, meaning: str) -> Any:
     return Field(default=default, validate_default=True, description=meaning)
 
 
-# Parsers that look outside: at folders and at the list of exchanges.
-
-
-def _folder(value: Any) -> Path:
-    given = str(value) if isinstance(value, Path) else notation.text(value)
-    if not given:
-        raise ConfigurationError("'' names no folder; write one, or leave the variable unset.")
-    folder = Path(given).absolute()
-    for path in (folder, *folder.parents):
-        if path.is_file():
-            raise ConfigurationError(
-                f"{given!r} cannot be a folder because {path} is a file; choose another one."
-            )
-    return folder
-
-
-def _existing_folder(given: str) -> Path:
-    folder = Path(given).resolve()
-    if not folder.is_dir():
-        raise ConfigurationError(
-            f"{given!r} is not an existing folder (looked for {folder}); correct the path."
-        )
-    return folder
-
-
-def _inside_home(value: Any, info: ValidationInfo) -> Any:
-    home = info.data.get("home")
-    return value.replace("$COIN_HOME", str(home)) if home and isinstance(value, str) else value
-
-
-def _market(value: Any) -> str:
-    market = notation.market(value)
-    kind, _, argument = market.partition(":")
-    if kind == "archive":
-        _existing_folder(argument)
-    if kind == "ccxt":
-        import ccxt  # takes half a second that the other markets need not spend
-
-        if argument not in ccxt.exchanges:
-            remedy = _did_you_mean(argument, ccxt.exchanges) or "write one of ccxt.exchanges."
-            raise ConfigurationError(f"{market!r} names no exchange that ccxt knows; {remedy}")
-    return market
-
-
-def _archive(value: Any) -> str:
-    archive = notation.text(value)
-    is_folder = archive and "://" not in archive
-    return str(_existing_folder(archive)) if is_folder else notation.optional_url(archive)
-
-
-def _freshness(value: Any) -> dict[Timeframe, FreshnessLimits]:
-    return notation.freshness(_DEFAULT_FRESHNESS) | notation.freshness(value)
-
-
-def _secret(value: Any) -> SecretStr:
-    return value if isinstance(value, SecretStr) else SecretStr(notation.secret_text(value))
-
-
-def _secret_url(value: Any) -> SecretStr:
-    return SecretStr(notation.optional_url(_secret(value).get_secret_value()))
-
-
-# Rules beyond notation: each yields the problems of a parsed value.
-
-
-def _only_for_ccxt(archive: str, given: Given) -> Iterator[str]:
-    market = given.get("market")
-    if archive and market and not market.startswith("ccxt:"):
-        yield f"{archive!r} is of no use to COIN_MARKET={market}; leave it empty, or use ccxt:<id>."
-
-
-def _any_source(sources: tuple[Timeframe, ...], _: Given) -> Iterator[str]:
-    if not sources:
-        yield "'' names no timeframe; write at least one, as in 1h."
-
-
-def _made_of_sources(derived: tuple[Timeframe, ...], given: Given) -> Iterator[str]:
-    if sources := given.get("source_timeframes"):
-        yield from notation.not_derivable(derived, sources)
-
-
-def _begun(start: datetime, _: Given) -> Iterator[str]:
-    if start > datetime.now(UTC):
-        yield f"'{start:%Y-%m-%d}' is in the future; write a month that has begun."
-
-
-def _bounded_minutes(retention: dict[Timeframe, timedelta], given: Given) -> Iterator[str]:
-    minute = Timeframe("1m")
-    configured = given.get("source_timeframes", ()) + given.get("derived_timeframes", ())
-    if minute in configured and minute not in retention:
-        yield "'1m' would be kept without limit; add 1m:14d, or up to 1m:30d."
-
-
-def _limits_for_all(limits: dict[Timeframe, FreshnessLimits], given: Given) -> Iterator[str]:
-    for field in ("source_timeframes", "derived_timeframes"):
-        yield from notation.without_limits(given.get(field, ()), limits)
-
-
-def _needed_by_influxdb(value: str | SecretStr, given: Given) -> Iterator[str]:
-    if not value and given.get("store") == "influxdb":
-        yield "'' will not do with COIN_STORE=influxdb; set it, or use COIN_STORE=parquet."
-
-
 class Settings(BaseSettings):
     """Every setting of an installation, valid as a whole. Immutable.
 
@@ -215,28 +108,28 @@ class Settings(BaseSettings):
     )
 
     # The order matters: a rule sees the fields before its own.
-    home: Annotated[Path, _by(_folder)] = _setting(
+    home: Annotated[Path, _by(rules.folder)] = _setting(
         "./var", "everything this installation writes (`make demo`: `./var/demo`)"
     )
     symbols: Annotated[tuple[str, ...], _by(notation.symbols)] = _setting(
         "BTC/USDT,ETH/USDT,XRP/USDT,SOL/USDT,DOGE/USDT", "what to follow, in ccxt notation"
     )
-    market: Annotated[str, _by(_market)] = _setting(
+    market: Annotated[str, _by(rules.market)] = _setting(
         "sandbox", "source of candles: `sandbox`, `ccxt:<exchange id>`, `archive:<folder>`"
     )
-    archive: Annotated[str, _by(_archive, _only_for_ccxt)] = _setting(
+    archive: Annotated[str, _by(rules.archive, rules.only_for_ccxt)] = _setting(
         "", "bulk history for a `ccxt:` market: folder or base URL in Binance Vision layout"
     )
     store: Annotated[str, _by(notation.one_of("parquet", "influxdb"))] = _setting(
         "parquet", "`parquet` or `influxdb`"
     )
-    source_timeframes: Annotated[tuple[Timeframe, ...], _by(notation.timeframes, _any_source)] = (
-        _setting("1h", "fetched from the market")
-    )
+    source_timeframes: Annotated[
+        tuple[Timeframe, ...], _by(notation.timeframes, rules.any_source)
+    ] = _setting("1h", "fetched from the market")
     derived_timeframes: Annotated[
-        tuple[Timeframe, ...], _by(notation.timeframes, _made_of_sources)
+        tuple[Timeframe, ...], _by(notation.timeframes, rules.made_of_sources)
     ] = _setting("4h,1d,1w,1M", "made from the coarsest source timeframe that divides them")
-    history_start: Annotated[datetime, _by(notation.first_of_month, _begun)] = _setting(
+    history_start: Annotated[datetime, _by(notation.first_of_month, rules.begun)] = _setting(
         "2017-08-01", "first partition; must be the 1st of a month"
     )
     settle_seconds: Annotated[int, _by(notation.whole_number(0))] = _setting(
@@ -245,28 +138,28 @@ class Settings(BaseSettings):
     reread_candles: Annotated[int, _by(notation.whole_number(0))] = _setting(
         "3", "closed candles read again at each pull"
     )
-    retention: Annotated[dict[Timeframe, timedelta], _by(notation.retention, _bounded_minutes)] = (
-        _setting(
-            "1m:14d",
-            "what is kept and expected of a timeframe (units `m h d w`; `1m` at most 30d); "
-            "replaces the default; a timeframe left out is kept whole",
-        )
+    retention: Annotated[
+        dict[Timeframe, timedelta], _by(notation.retention, rules.bounded_minutes)
+    ] = _setting(
+        "1m:14d",
+        "what is kept and expected of a timeframe (units `m h d w`; `1m` at most 30d); "
+        "replaces the default; a timeframe left out is kept whole",
     )
     history_window: Annotated[dict[Timeframe, timedelta], _by(notation.durations)] = _setting(
         "1m:1d,5m:3d,15m:7d,1h:90d,4h:365d",
         "lookback of history files; replaces the default; a timeframe left out is shown whole",
     )
-    freshness: Annotated[dict[Timeframe, FreshnessLimits], _by(_freshness, _limits_for_all)] = (
-        _setting(
-            _DEFAULT_FRESHNESS,
-            "soft/hard limits in minutes of data age; replaces only the limits of the timeframes "
-            "it names",
-        )
+    freshness: Annotated[
+        dict[Timeframe, FreshnessLimits], _by(rules.freshness, rules.limits_for_all)
+    ] = _setting(
+        rules.DEFAULT_FRESHNESS,
+        "soft/hard limits in minutes of data age; replaces only the limits of the timeframes "
+        "it names",
     )
-    publish_dir: Annotated[Path, _by(_folder), BeforeValidator(_inside_home)] = _setting(
+    publish_dir: Annotated[Path, _by(rules.folder), BeforeValidator(rules.inside_home)] = _setting(
         "$COIN_HOME/published", "a folder that any web server can serve"
     )
-    alert_webhooks: Annotated[tuple[notation.Webhook, ...], _by(notation.webhooks)] = _setting(
+    alert_webhooks: Annotated[tuple[addresses.Webhook, ...], _by(addresses.webhooks)] = _setting(
         "", "`discord+https://...`, `slack+https://...`, `json+https://...`, comma separated"
     )
     alert_cycle_seconds: Annotated[int, _by(notation.whole_number(5))] = _setting(
@@ -278,22 +171,22 @@ class Settings(BaseSettings):
     alert_escalate_cycles: Annotated[int, _by(notation.whole_number(1))] = _setting(
         "60", "cycles after which an alert that stands is escalated"
     )
-    heartbeat_url: Annotated[SecretStr, _by(_secret_url)] = _setting(
+    heartbeat_url: Annotated[SecretStr, _by(rules.secret_url)] = _setting(
         "", "called as long as the alerting itself is alive"
     )
     disk_limits: Annotated[DiskLimits, _by(notation.disk_limits)] = _setting(
         "70/85/90", "warn, critical, block (percent)"
     )
-    influxdb_v2_url: Annotated[str, _by(notation.optional_url, _needed_by_influxdb)] = _setting(
-        None, "server; required with `COIN_STORE=influxdb`"
+    influxdb_v2_url: Annotated[str, _by(addresses.optional_url, rules.needed_by_influxdb)] = (
+        _setting(None, "server; required with `COIN_STORE=influxdb`")
     )
-    influxdb_v2_token: Annotated[SecretStr, _by(_secret, _needed_by_influxdb)] = _setting(
+    influxdb_v2_token: Annotated[SecretStr, _by(rules.secret, rules.needed_by_influxdb)] = _setting(
         None, "API token; required with `COIN_STORE=influxdb`"
     )
-    influxdb_v2_org: Annotated[str, _by(notation.text, _needed_by_influxdb)] = _setting(
+    influxdb_v2_org: Annotated[str, _by(notation.text, rules.needed_by_influxdb)] = _setting(
         None, "organisation; required with `COIN_STORE=influxdb`"
     )
-    influxdb_bucket: Annotated[str, _by(notation.text, _needed_by_influxdb)] = _setting(
+    influxdb_bucket: Annotated[str, _by(notation.text, rules.needed_by_influxdb)] = _setting(
         None, "bucket; required with `COIN_STORE=influxdb`"
     )
     _market_argument: str = PrivateAttr("")
@@ -313,7 +206,7 @@ class Settings(BaseSettings):
             raise ConfigurationError("\n".join(problems))
         self._market_argument = self.market.partition(":")[2]
         if self.market_kind == "archive":  # the current directory may change later
-            self._market_argument = str(_existing_folder(self._market_argument))
+            self._market_argument = str(rules.existing_folder(self._market_argument))
 
     @classmethod
     def settings_customise_sources(
@@ -391,10 +284,5 @@ def _problem_lines(error: ErrorDetails) -> list[str]:
 
 def _no_such_setting(variable: str) -> str:
     # Without the value: it may be a secret under a mistyped name.
-    remedy = _did_you_mean(variable.upper(), _variables()) or "remove it."
+    remedy = rules.did_you_mean(variable.upper(), _variables()) or "remove it."
     return f"{variable}: there is no such setting; {remedy}"
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    close = get_close_matches(word, list(known), 1)
-    return f"did you mean {close[0]}?" if close else ""

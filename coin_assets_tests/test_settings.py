@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from coin_assets.domain.addresses import Webhook
 from coin_assets.domain.keys import Key
 from coin_assets.domain.limits import DiskLimits, FreshnessLimits
-from coin_assets.domain.notation import Webhook
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 from coin_assets.settings import SETTINGS_FILE, Settings, settings_table, variable_of

@@ -8,35 +8,19 @@ caller knows the variable. Secrets never reach a message.
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from ipaddress import ip_address
 from typing import TypeVar
-from urllib.parse import SplitResult, urlsplit
 
 from coin_assets.domain.keys import safe_name
 from coin_assets.domain.limits import DiskLimits, FreshnessLimits
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 
-WEBHOOK_KINDS = ("discord", "slack", "json")
 _CODE = r"[A-Za-z0-9][A-Za-z0-9.-]*"
 _SYMBOL = re.compile(rf"{_CODE}/{_CODE}(:{_CODE})?")
-_HOST = re.compile(r"[a-z0-9._:-]+")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, repr=False)
-class Webhook:
-    """Where alerts go: the message format and the address. The address is a secret."""
-
-    kind: str
-    url: str
-
-    def __repr__(self) -> str:
-        return f"Webhook({self.kind}+{masked(self.url)})"
 
 
 def text(value: object) -> str:
@@ -55,7 +39,7 @@ def secret_text(value: object) -> str:
 
 def symbols(value: object) -> tuple[str, ...]:
     """Unified symbols, at least one, whose safe names differ."""
-    names = _each(text, _items(value))
+    names = each(text, _items(value))
     if not names:
         raise ConfigurationError("'' names no symbol; write at least one, as in BTC/USDT.")
     problems = [
@@ -102,7 +86,7 @@ def market(value: object) -> str:
 
 def timeframes(value: object) -> tuple[Timeframe, ...]:
     """Timeframes in the order given, each once."""
-    found = _each(_timeframe, _items(value))
+    found = each(_timeframe, _items(value))
     _refuse(_repeated(map(str, found)))
     return tuple(found)
 
@@ -178,31 +162,6 @@ def disk_limits(value: object) -> DiskLimits:
     return DiskLimits(*_numbers(value, "70/85/90"))
 
 
-def webhooks(value: object) -> tuple[Webhook, ...]:
-    """``discord+https://...,json+https://...``."""
-    parts = value if isinstance(value, list | tuple) else _split(secret_text(value))
-    return tuple(_each(_webhook, parts))
-
-
-def optional_url(value: object) -> str:
-    """An http or https address, or empty text."""
-    url = secret_text(value)
-    if url:
-        _http_parts(url)
-    return url
-
-
-def masked(url: str) -> str:
-    """Scheme and host of an address, which may be shown; paths and users can be secrets."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme and _HOST.fullmatch(parts.hostname or ""):
-        return f"{parts.scheme}://{parts.hostname}/..."
-    return "the value (hidden)"
-
-
 def not_derivable(derived: Iterable[Timeframe], sources: Collection[Timeframe]) -> Iterator[str]:
     """Problems of derived timeframes that are no sums of source candles."""
     for timeframe in derived:
@@ -227,12 +186,13 @@ def without_limits(
             yield f"'{timeframe}' has no limits; add them, as in {example}."
 
 
-def _split(given: str) -> list[str]:
+def split(given: str) -> list[str]:
+    """Parts of a comma list."""
     return [part.strip() for part in given.split(",") if part.strip()]
 
 
 def _items(value: object) -> Iterable[object]:
-    return value if isinstance(value, list | tuple) else _split(text(value))
+    return value if isinstance(value, list | tuple) else split(text(value))
 
 
 def _refuse(problems: list[str]) -> None:
@@ -240,7 +200,7 @@ def _refuse(problems: list[str]) -> None:
         raise ConfigurationError("\n".join(problems))
 
 
-def _each(parse: Callable[[object], T], values: Iterable[object]) -> list[T]:
+def each(parse: Callable[[object], T], values: Iterable[object]) -> list[T]:
     """All values parsed, or all their problems."""
     parsed, problems = [], []
     for value in values:
@@ -282,12 +242,13 @@ def _by_timeframe(value: object, parse: Callable[[object], T], example: str) -> 
         items = value.items()
     else:
         raise ConfigurationError(f"{value!r} is a table; write text, as in {example!r}.")
-    entries = _each(entry, items)
+    entries = each(entry, items)
     _refuse(_repeated(str(timeframe) for timeframe, _ in entries))
     return dict(entries)
 
 
 def duration(value: object) -> timedelta:
+    """``14d``: a number and a unit of ``m h d w``."""
     if isinstance(value, timedelta) and value > timedelta(0):
         return value
     # Five digits even of weeks keep dates within the calendar.
@@ -317,48 +278,3 @@ def _numbers(value: object, example: str) -> list[int]:
             f"write it as in {example}."
         )
     return [int(number) for number in numbers]
-
-
-def _webhook(value: object) -> Webhook:
-    if isinstance(value, Webhook):
-        return value
-    given = secret_text(value)
-    kind, plus, url = given.partition("+")
-    if not plus or kind not in WEBHOOK_KINDS:
-        raise ConfigurationError(
-            f"{masked(given)} does not say which kind of webhook it is; write "
-            f"{', '.join(f'{known}+https://...' for known in WEBHOOK_KINDS)}."
-        )
-    parts = _http_parts(url)
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-        raise ConfigurationError(
-            f"{masked(given)} would send alerts in the clear; write {kind}+https://... "
-            "(http is for loopback hosts only)."
-        )
-    return Webhook(kind, url)
-
-
-def _http_parts(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        usable = parts.port != 0  # reading the port checks it
-    except ValueError:
-        usable = False
-    if (
-        not usable
-        or parts.scheme not in ("http", "https")
-        or not _HOST.fullmatch(parts.hostname or "")
-        or re.search(r"[\s\x00-\x1f]", url)
-    ):
-        # `from None`: what the standard library says can quote the address.
-        raise ConfigurationError(
-            f"{masked(url)} is not a valid http or https address; write https://host/path."
-        ) from None
-    return parts
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
