@@ -221,10 +221,6 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @property
-    def settle(self) -> timedelta:
-        return timedelta(seconds=self.settle_seconds)
-
-    @property
     def market_kind(self) -> str:
         """``sandbox``, ``ccxt`` or ``archive``."""
         return self.market.partition(":")[0]

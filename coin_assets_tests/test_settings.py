@@ -579,10 +579,6 @@ def test_publish_dir_follows_home_unless_it_is_elsewhere(
     assert Settings(home=home, **given).publish_dir == folder / expected
 
 
-def test_settle_is_a_duration() -> None:
-    assert Settings(settle_seconds=7).settle == timedelta(seconds=7)
-
-
 def test_timeframes_are_sorted_by_length_and_keys_cover_every_symbol() -> None:
     settings = Settings(
         symbols="B/X,A/X", source_timeframes="1h,1m", derived_timeframes="1d,5m", retention="1m:1d"
