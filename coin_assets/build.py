@@ -12,7 +12,8 @@ from coin_assets.assets.published import manifest, published_files
 from coin_assets.assets.specs import SeriesSpec
 from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
-from coin_assets.jobs import training_job, update_job
+from coin_assets.jobs.training import training_job
+from coin_assets.jobs.update import update_job
 from coin_assets.partitions import beta_features_accepted, monthly_partitions, months_so_far
 from coin_assets.resources import (
     Clock,
@@ -79,6 +80,10 @@ def series_specs(settings: Settings) -> tuple[SeriesSpec, ...]:
             limits=settings.freshness[key.timeframe],
             history_window=settings.history_window.get(key.timeframe),
             reread_candles=settings.reread_candles,
+            retention=settings.retention.get(key.timeframe),
+            source_retention=settings.retention.get(
+                settings.source_of(key.timeframe) or key.timeframe
+            ),
         )
         for key in settings.keys
     )

@@ -36,6 +36,7 @@ from coin_assets.market.base import Market
 from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
 from coin_assets.settings import Settings, variable_of
 from coin_assets.store.base import Store
+from coin_assets.store.coverage import unanswered
 
 SANDBOX_MONTHS = 30
 
@@ -174,11 +175,17 @@ class Demo:
         return sorted(wanted.items())
 
     def _first_incomplete_month(self, spec: SeriesSpec) -> datetime:
-        fetched = set(self._store.fetched_months(spec.key))
-        newest = self._store.newest_candles([spec.key]).get(spec.key)
-        reached = self._limits[spec.key] if newest is None else spec.key.timeframe.next(newest)
-        month = spec.history_start
-        while month in fetched and month < month_start(reached):
+        """Month to go on with: of the first candle, or question to the market, that is missing."""
+        key, now = spec.key, datetime.now(UTC)
+        fetched = set(self._store.fetched_months(key))
+        newest = self._store.newest_candles([key]).get(key)
+        reached = self._limits[key] if newest is None else key.timeframe.next(newest)
+        ledger = self._store.read_ledger(key)
+        unknown = unanswered(self._store, key, spec.first_expected(now), reached)
+        asking = unknown + ledger.due(spec.first_expected(now), reached, now)
+        first = min([start for start, _ in asking], default=reached)
+        month = month_start(spec.first_expected(now))
+        while month in fetched and month < month_start(first):
             month = next_month(month)
         return month
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import dagster as dg
 
-from coin_assets.assets.candle_steps import MonthReport, derive_candles, describe, pull_candles
 from coin_assets.assets.specs import (
     CANDLES,
     RETRIES,
@@ -15,9 +14,13 @@ from coin_assets.assets.specs import (
     failures_named,
 )
 from coin_assets.domain.candles import CANDLE_SCHEMA
+from coin_assets.domain.ledger import STATES
 from coin_assets.domain.timeframes import month_start
 from coin_assets.partitions import UNTIL_NEXT_MONTH, partition_of, selected_window
 from coin_assets.resources import Clock, MarketResource, StoreResource
+from coin_assets.steps.derive import Derivation, derive_candles
+from coin_assets.steps.pull import Pull, pull_candles
+from coin_assets.steps.reports import MonthReport, describe
 
 _SHOWN_GAPS = 10
 SCHEMA = column_schema(CANDLE_SCHEMA)
@@ -37,21 +40,16 @@ def fetched_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
         store: StoreResource,
         clock: Clock,
     ) -> dg.MaterializeResult:
-        start, end = selected_window(context)
-
-        def progress(report: MonthReport) -> None:
-            context.log.debug(f"{spec.key} {describe([report])}")
-
+        pull = Pull(
+            spec.key,
+            *selected_window(context),
+            spec.first_expected(clock.now()),
+            clock.closed_by(),
+            spec.reread_candles,
+        )
         with failures_named():
             reports = pull_candles(
-                store.client(),
-                market.client(),
-                spec.key,
-                start,
-                end,
-                clock.closed_by(),
-                spec.reread_candles,
-                progress,
+                store.client(), market.client(), pull, clock.now, context.log.info
             )
         return _result(context, spec, reports, "fetched", clock.now())
 
@@ -80,18 +78,16 @@ def derived_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
         store: StoreResource,
         clock: Clock,
     ) -> dg.MaterializeResult:
-        start, end = selected_window(context)
         closed_by = clock.closed_by()
         with failures_named():
-            reports = derive_candles(
-                store.client(),
+            derivation = Derivation(
                 spec.key,
                 spec.source,
-                start,
-                end,
+                *selected_window(context),
+                spec.first_source_expected(clock.now()),
                 min(closed_by, market.client().horizon(spec.source, closed_by)),
-                spec.history_start,
             )
+            reports = derive_candles(store.client(), derivation)
         return _result(context, spec, reports, "derived", clock.now())
 
     return ohlcv
@@ -136,15 +132,16 @@ def _month_metadata(report: MonthReport) -> dict[str, dg.MetadataValue | int | f
     metadata: dict[str, dg.MetadataValue | int | float] = {
         "dagster/partition_row_count": report.rows,
         "rows_changed": report.rows_changed,
-        "missing": report.missing,
+        "missing": report.count(),
         "partial": report.partial,
     }
-    if report.gaps:
+    if report.missing:
+        metadata |= {state: report.count(state) for state in STATES if report.count(state)}
         shown = [
-            f"{gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M} ({gap.count})"
-            for gap in report.gaps[:_SHOWN_GAPS]
+            f"{gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M} ({gap.count}) {gap.state.replace('_', ' ')}"
+            for gap in report.missing[:_SHOWN_GAPS]
         ]
-        more = len(report.gaps) - len(shown)
+        more = len(report.missing) - len(shown)
         text = "; ".join(shown) + (f"; and {more} more" if more else "")
         metadata["gaps"] = dg.MetadataValue.text(text)
     if report.first is not None and report.last is not None:

@@ -40,7 +40,7 @@ def trained_models(spec: SeriesSpec) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         start, end = selected_window(context)
         for month in months_between(start, end):
-            request = TrainingRequest(spec.key, month, spec.history_start)
+            request = TrainingRequest(spec.key, month, spec.first_expected(clock.now()))
             with failures_named():
                 result = train(store.client(), registry.client(), request, clock.now())
             context.log.info(training_line(result))

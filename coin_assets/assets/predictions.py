@@ -5,7 +5,6 @@ from typing import Any
 import dagster as dg
 
 from coin_assets.assets.plots import forecast_plot
-from coin_assets.assets.prediction_steps import PredictionReport, predict_window
 from coin_assets.assets.specs import (
     CANDLES,
     MODELS,
@@ -17,6 +16,7 @@ from coin_assets.assets.specs import (
 from coin_assets.domain.forecasting import FORECAST_SCHEMA
 from coin_assets.partitions import partition_of, selected_window
 from coin_assets.resources import Clock, MarketResource, RegistryResource, StoreResource
+from coin_assets.steps.predict import PredictionReport, predict_window
 from coin_assets.store.base import Store
 
 SCHEMA = column_schema(FORECAST_SCHEMA)
@@ -54,7 +54,7 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
                 registry.client(),
                 spec.key,
                 window,
-                spec.history_start,
+                spec.first_expected(clock.now()),
                 closed_by,
                 market.client().horizon(spec.source, closed_by),
             )

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import dagster as dg
 import pandas as pd
 
-from coin_assets.assets.prediction_steps import newest_forecast
 from coin_assets.assets.specs import (
     CANDLES,
     FAILURES,
@@ -24,6 +23,7 @@ from coin_assets.domain.keys import Key
 from coin_assets.domain.manifest import KeyFacts
 from coin_assets.publish.publisher import MANIFEST, Failure
 from coin_assets.resources import Clock, PublisherResource, StoreResource
+from coin_assets.steps.predict import newest_forecast
 from coin_assets.store.base import Store
 
 MANIFEST_KEY = dg.AssetKey([MANIFEST.removesuffix(".json")])

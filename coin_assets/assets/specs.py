@@ -10,6 +10,7 @@ import dagster as dg
 
 from coin_assets.domain.keys import Key
 from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.retention import kept_from
 from coin_assets.errors import CoinAssetsError, TemporaryError
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ class SeriesSpec:
         source: the key its candles are derived from; the key itself if they are fetched.
         months_so_far: how a month of models or forecasts depends on candles.
         history_window: lookback of the history file; None is the whole range.
-        reread_candles: closed candles that a pull of the running month reads again.
+        reread_candles: stored candles that a pull reads again before the new ones.
+        retention, source_retention: how long candles of the key and of its source are kept; None
+            is for ever.
     """
 
     key: Key
@@ -46,10 +49,20 @@ class SeriesSpec:
     limits: FreshnessLimits
     history_window: timedelta | None
     reread_candles: int
+    retention: timedelta | None
+    source_retention: timedelta | None
 
     @property
     def is_fetched(self) -> bool:
         return self.source == self.key
+
+    def first_expected(self, now: datetime) -> datetime:
+        """No candle of the key is kept or expected that opens before this time."""
+        return _first_expected(self.history_start, self.retention, now)
+
+    def first_source_expected(self, now: datetime) -> datetime:
+        """As `first_expected`, of the source."""
+        return _first_expected(self.history_start, self.source_retention, now)
 
     def asset_key(self, layer: str) -> dg.AssetKey:
         return asset_key(self.key, layer)
@@ -87,6 +100,10 @@ class SeriesSpec:
             "partitions_def": self.partitions,
             "backfill_policy": dg.BackfillPolicy.single_run(),
         }
+
+
+def _first_expected(start: datetime, keep: timedelta | None, now: datetime) -> datetime:
+    return start if keep is None else max(start, kept_from(now, keep))
 
 
 def asset_key(key: Key, layer: str) -> dg.AssetKey:

@@ -14,6 +14,7 @@ from coin_assets.domain.candles import between, closed_by, validated
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import EPOCH
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
+from coin_assets.market.base import Estimate, Page
 
 
 class ArchiveMarket:
@@ -23,13 +24,20 @@ class ArchiveMarket:
         self._folder = folder
         self._read: dict[Path, tuple[int, pd.DataFrame]] = {}
 
-    def pages(
-        self, key: Key, start: datetime, end: datetime, now: datetime
-    ) -> Iterator[pd.DataFrame]:
+    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
         """One page: everything the file has in the range."""
-        candles = between(closed_by(self._candles(key), key.timeframe, now), start, end)
-        if len(candles):
-            yield candles
+        stop = min(end, key.timeframe.floor(now))
+        if start < stop:
+            yield Page(between(self._candles(key), start, stop), start, stop)
+
+    def listed(self, key: Key, now: datetime) -> datetime | None:
+        """Open of the file's first candle."""
+        candles = closed_by(self._candles(key), key.timeframe, now)
+        return None if candles.empty else candles["timestamp"].iloc[0].to_pydatetime()
+
+    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002
+        """One file."""
+        return Estimate(1, 0.0)
 
     def horizon(self, key: Key, now: datetime) -> datetime:
         """Close of the last candle in the file: this market has ended."""

@@ -1,6 +1,7 @@
-"""What every market offers: closed candles, page by page."""
+"""What every market offers: its closed candles, answer by answer."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -9,16 +10,39 @@ import pandas as pd
 from coin_assets.domain.keys import Key
 
 
+@dataclass(frozen=True)
+class Page:
+    """One answer: ``candles`` are all that the market has of those that open in ``[start, end)``.
+
+    What is missing between them the market was asked for and does not have. ``candles`` is a valid
+    candle frame, possibly empty.
+    """
+
+    candles: pd.DataFrame
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What fetching a range would take; ``seconds`` is the least that the market's limits allow."""
+
+    requests: int
+    seconds: float
+
+    def __add__(self, other: "Estimate") -> "Estimate":
+        return Estimate(self.requests + other.requests, self.seconds + other.seconds)
+
+
 class Market(Protocol):
     """A source of candles. Implementations open connections and files on first use only."""
 
-    def pages(
-        self, key: Key, start: datetime, end: datetime, now: datetime
-    ) -> Iterator[pd.DataFrame]:
-        """Yield valid, non-empty candle frames in ascending order.
+    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+        """Yield the closed candles that open in ``[start, end)``, in ascending order.
 
-        Together they hold every candle the market has that opens in ``[start, end)`` and is
-        closed at ``now``.
+        The first page starts at ``start``, each other where the one before ends, and the last one
+        ends at ``min(end, floor(now))``. A range without a closed candle yields no page. A page
+        may be stored as soon as it is there: stopping after any page loses nothing before it.
 
         Raises:
             TemporaryError: the market could not be read now.
@@ -27,11 +51,23 @@ class Market(Protocol):
         """
         ...
 
+    def listed(self, key: Key, now: datetime) -> datetime | None:
+        """Open of the oldest closed candle that the market has; None if it has none yet.
+
+        Raises:
+            As `pages`.
+        """
+        ...
+
     def horizon(self, key: Key, now: datetime) -> datetime:
         """Time up to which this market is expected to have candles.
 
         ``now`` for a living market; the close of the last candle for a finished one.
         """
+        ...
+
+    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
+        """What `pages` would take for ``[start, end)``; asks nobody."""
         ...
 
     def close(self) -> None:

@@ -8,7 +8,9 @@ import pandas as pd
 
 from coin_assets.domain.candles import COLUMNS, between, closed_by, validated
 from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import EPOCH
 from coin_assets.errors import MarketUnavailable, PermanentError, SymbolUnavailable
+from coin_assets.market.base import Estimate, Page
 
 _PAGE = 1000
 _TIMEOUT_MS = 20_000
@@ -35,9 +37,7 @@ class CcxtMarket:
         self._configure = configure
         self._client: Any = None
 
-    def pages(
-        self, key: Key, start: datetime, end: datetime, now: datetime
-    ) -> Iterator[pd.DataFrame]:
+    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
         """Pages of at most 1000 candles, until the range is covered or no progress is made."""
         self._require(key)
         since = start
@@ -45,9 +45,20 @@ class CcxtMarket:
         while since < last:
             page = between(closed_by(self._fetch(key, since), key.timeframe, now), since, end)
             if page.empty:
+                yield Page(page, since, last)
                 return
-            yield page
-            since = key.timeframe.close_of(page["timestamp"].iloc[-1].to_pydatetime())
+            until = key.timeframe.close_of(page["timestamp"].iloc[-1].to_pydatetime())
+            yield Page(page, since, until)
+            since = until
+
+    def listed(self, key: Key, now: datetime) -> datetime | None:
+        self._require(key)
+        found = closed_by(self._fetch(key, EPOCH), key.timeframe, now)
+        return None if found.empty else found["timestamp"].iloc[0].to_pydatetime()
+
+    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
+        requests = -(-key.timeframe.count(start, end) // _PAGE)
+        return Estimate(requests, requests * 0.1)
 
     def horizon(self, key: Key, now: datetime) -> datetime:  # noqa: ARG002 (protocol)
         """``now``: a living exchange is expected to have every closed candle."""

@@ -16,7 +16,7 @@ from coin_assets.errors import CoinAssetsError, InsufficientData
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.store.base import Store
-from coin_assets.store.coverage import require_months, require_newest
+from coin_assets.store.coverage import require_covered, require_newest
 
 CODE_VERSION = "1"
 
@@ -70,7 +70,7 @@ def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
     newest = key.timeframe.newest_closed(request.cutoff)
     if newest < start:
         return store.read_candles(key, start, start)
-    require_months(store, key, start, newest + timedelta.resolution)
+    require_covered(store, key, start, newest + timedelta.resolution)
     require_newest(store, key, newest)
     return closed_by(store.read_candles(key, start, request.cutoff), key.timeframe, request.cutoff)
 

@@ -1,6 +1,6 @@
-"""The store protocol: where candles and forecasts live, whatever the backend."""
+"""The store protocol: where candles, forecasts and what is known of both live, in any backend."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -8,6 +8,7 @@ from typing import Protocol
 import pandas as pd
 
 from coin_assets.domain.keys import Key
+from coin_assets.domain.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,41 @@ class Store(Protocol):
         """
         ...
 
+    def revise_forecasts(self, key: Key, forecasts: pd.DataFrame) -> Written:
+        """Add forecasts; of an origin and role that is stored already, the new ones count.
+
+        Raises:
+            DataRefused: ``forecasts`` break the contract.
+        """
+        ...
+
     def delete_forecasts(self, key: Key, start: datetime, end: datetime) -> int:
         """Remove the forecasts of the origins in ``[start, end)``; returns how many rows."""
         ...
 
     def newest_forecasts(self, keys: Iterable[Key]) -> dict[Key, datetime]:
         """Newest origin of every key that has one, at once."""
+        ...
+
+    def read_ledger(self, key: Key) -> Ledger:
+        """What is known of the candles that are not stored; an empty ledger if nothing is."""
+        ...
+
+    def update_ledger(self, key: Key, change: Callable[[Ledger], Ledger]) -> Ledger:
+        """Replace the ledger by what ``change`` makes of it, alone with it; returns the new one."""
+        ...
+
+    def read_revisions(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+        """Revision frame of the candles that open in ``[start, end)``, ordered by open, then time
+        seen."""
+        ...
+
+    def record_revisions(self, key: Key, revisions: pd.DataFrame) -> Written:
+        """Add revisions; one with the same open and the same time seen replaces that one."""
+        ...
+
+    def delete_revisions(self, key: Key, start: datetime, end: datetime) -> int:
+        """Remove the revisions of the candles that open in ``[start, end)``; returns how many."""
         ...
 
     def close(self) -> None:

@@ -2,39 +2,71 @@
 
 from datetime import datetime
 
+from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.keys import Key
-from coin_assets.domain.timeframes import describe_months, months_between, next_month
+from coin_assets.domain.timeframes import describe_months, month_start, months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MonthsNotFetched
 from coin_assets.store.base import Store
 
 
-def require_months(store: Store, key: Key, start: datetime, end: datetime) -> None:
-    """Check that every month that ``[start, end)`` touches was fetched.
+def require_covered(store: Store, key: Key, start: datetime, end: datetime) -> None:
+    """Check that the market has answered for every candle that opens in ``[start, end)``.
+
+    Candles may be missing, but none may be unknown: not before a pull has passed them.
 
     Raises:
-        MonthsNotFetched: some were not; the message names them.
+        MonthsNotFetched: some are; the message names their months.
     """
     missing = set(months_between(start, end)) - set(store.fetched_months(key))
+    missing |= {month_start(opened) for opened, _ in unanswered(store, key, start, end)}
     if missing:
         raise MonthsNotFetched(
-            f"{key} candles of {describe_months(sorted(missing))} were never fetched. Materialise "
-            f"{key.symbol_name}/ohlcv_{key.timeframe} for these months first, or do without them: "
+            f"{key} candles of {describe_months(sorted(missing))} were never fetched, or not to "
+            f"their end. Materialise {key.symbol_name}/ohlcv_{key.timeframe} for these months "
+            "first, or do without them: "
             f"COIN_HISTORY_START={next_month(max(missing)):%Y-%m-%d}."
         )
+
+
+def unanswered(
+    store: Store, key: Key, start: datetime, end: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Ranges in ``[start, end)`` of which nobody knows whether the market has candles.
+
+    Only fetched keys have a ledger; derived ones are written by whole windows.
+    """
+    ledger = store.read_ledger(key)
+    if ledger.listed is None:
+        return []
+    first = max(start, ledger.listed)
+    known = store.count_candles(key, first, end) + sum(
+        key.timeframe.count(max(absence.start, first), min(absence.end, end))
+        for absence in ledger.absences
+        if absence.first_answer is not None
+    )
+    if known == key.timeframe.count(first, end):  # the common case, told from file footers
+        return []
+    stored = store.read_candles(key, first, end)["timestamp"]
+    return ledger.unanswered(find_gaps(stored, key.timeframe, first, end))
 
 
 def require_newest(store: Store, key: Key, opened: datetime) -> None:
     """Check that the stored candles reach the one that opens at ``opened``.
 
-    A later candle proves as well that the market has passed it.
+    A later candle proves as well that the market has passed it, and so does a verified absence.
 
     Raises:
         CandlesNotYetAvailable: they do not.
     """
     newest = store.newest_candles([key]).get(key)
-    if newest is None or newest < opened:
-        reached = f"end with {newest:%Y-%m-%d %H:%M}" if newest else "have not begun"
-        raise CandlesNotYetAvailable(
-            f"{key} candle {opened:%Y-%m-%d %H:%M} is due but not stored; stored candles "
-            f"{reached}. Materialise {key.symbol_name}/ohlcv_{key.timeframe} again."
-        )
+    if newest is not None and newest >= opened:
+        return
+    if newest is not None:
+        covered = store.read_ledger(key).absent_until(key.timeframe.close_of(newest))
+        if covered > opened:
+            return
+    reached = f"end with {newest:%Y-%m-%d %H:%M}" if newest else "have not begun"
+    raise CandlesNotYetAvailable(
+        f"{key} candle {opened:%Y-%m-%d %H:%M} is due but not stored; stored candles "
+        f"{reached}. Materialise {key.symbol_name}/ohlcv_{key.timeframe} again."
+    )

@@ -6,12 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import MarketUnavailable
+from coin_assets.market.base import Page
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets_tests.platform import BTC, ETH, Platform, failures, given, key, utc
 from coin_assets_tests.realdata import REAL_DATA, requires_real_data
@@ -36,9 +36,7 @@ class FailingMarket(SandboxMarket):
         super().__init__()
         self._symbol = symbol
 
-    def pages(
-        self, key: Key, start: datetime, end: datetime, now: datetime
-    ) -> Iterator[pd.DataFrame]:
+    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
         if key.symbol == self._symbol:
             raise MarketUnavailable(f"{key.symbol} is down for maintenance")
         return super().pages(key, start, end, now)

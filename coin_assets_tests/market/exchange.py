@@ -182,7 +182,7 @@ class FakeExchange:
         first = max(start, key.timeframe.floor(self._listed))
         klines: list[Kline] = []
         for page in self._market.pages(key, first, self.now, self.now):
-            wanted = page.head(rows - len(klines))
+            wanted = page.candles.head(rows - len(klines))
             klines += [_kline(key.timeframe, *row) for row in _rows(wanted)]
             if len(klines) == rows:
                 return klines
@@ -190,7 +190,7 @@ class FakeExchange:
         close = key.timeframe.close_of(running)
         if first <= running < self.now:
             for page in self._market.pages(key, running, close, close):
-                klines += [_kline(key.timeframe, *_unfinished(*row)) for row in _rows(page)]
+                klines += [_kline(key.timeframe, *_unfinished(*row)) for row in _rows(page.candles)]
         return klines
 
 

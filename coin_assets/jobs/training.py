@@ -1,8 +1,7 @@
-"""The jobs: ``update`` brings candles to published files, ``train_models`` trains on demand."""
+"""The job ``train_models``: training on demand, outside the update path."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -17,6 +16,7 @@ from coin_assets.assets.specs import (
 )
 from coin_assets.domain import notation
 from coin_assets.errors import CoinAssetsError, ConfigurationError, TrainingFailed
+from coin_assets.jobs.selection import chosen_specs
 from coin_assets.models.training import (
     TrainingRequest,
     TrainingResult,
@@ -26,23 +26,6 @@ from coin_assets.models.training import (
 from coin_assets.partitions import partition_of
 from coin_assets.resources import Clock, RegistryResource, StoreResource
 from coin_assets.store.base import Store
-
-if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import (
-        UnresolvedAssetJobDefinition,
-    )
-
-
-def update_job(assets: Sequence[dg.AssetsDefinition]) -> "UnresolvedAssetJobDefinition":
-    """All steps of a month, from candles to published files."""
-    return dg.define_asset_job(
-        "update",
-        selection=dg.AssetSelection.assets(*assets),
-        description=(
-            "Fetch and derive candles of the chosen month, make sure its models exist, fill its "
-            "forecasts and publish. Launch it with a partition (a month) or a range of them."
-        ),
-    )
 
 
 class TrainingConfig(dg.Config):
@@ -76,7 +59,7 @@ def training_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
         clock: Clock,
     ) -> None:
         with failures_named():
-            chosen = _chosen(config, specs)
+            chosen = chosen_specs("train_models", specs, config.symbols, config.timeframes)
             newest = store.client().newest_candles(spec.key for spec in chosen)
             now = clock.now()
             requests = [_request(config, spec, now, newest.get(spec.key)) for spec in chosen]
@@ -135,26 +118,6 @@ def _require_all_done(context: dg.OpExecutionContext, results: list[TrainingResu
         )
 
 
-def _chosen(config: TrainingConfig, specs: tuple[SeriesSpec, ...]) -> list[SeriesSpec]:
-    symbols = list(dict.fromkeys(spec.key.symbol for spec in specs))
-    timeframes = list(dict.fromkeys(spec.key.timeframe.name for spec in specs))
-    for name, wanted, known in (
-        ("symbols", config.symbols, symbols),
-        ("timeframes", config.timeframes, timeframes),
-    ):
-        unknown = [value for value in wanted if value not in known]
-        if unknown:
-            raise ConfigurationError(
-                f"train_models config: {name} {unknown} are not configured. Use some of {known}."
-            )
-    return [
-        spec
-        for spec in specs
-        if spec.key.symbol in (config.symbols or symbols)
-        and spec.key.timeframe.name in (config.timeframes or timeframes)
-    ]
-
-
 def _request(
     config: TrainingConfig, spec: SeriesSpec, now: datetime, newest: datetime | None
 ) -> TrainingRequest:
@@ -171,7 +134,7 @@ def _request(
             f"train_models config: cutoff {cutoff:%Y-%m-%d %H:%M} lies outside the candles of "
             f"{spec.key}. Choose one after {spec.history_start:%Y-%m-%d} and not after now."
         )
-    return TrainingRequest(spec.key, cutoff, spec.history_start, lookback, config.lookback)
+    return TrainingRequest(spec.key, cutoff, spec.first_expected(now), lookback, config.lookback)
 
 
 def _lookback(text: str | None) -> timedelta | None:

@@ -16,7 +16,7 @@ from coin_assets.errors import ModelMissing
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.models.training import has_enough
 from coin_assets.store.base import Store
-from coin_assets.store.coverage import require_months, require_newest
+from coin_assets.store.coverage import require_covered, require_newest
 
 _INSTANT = timedelta.resolution
 
@@ -87,7 +87,8 @@ def newest_forecast(store: Store, key: Key) -> pd.DataFrame:
 
 
 def _champion(forecasts: pd.DataFrame) -> pd.DataFrame:
-    return forecasts[forecasts["role"] == CHAMPION]
+    champion: pd.DataFrame = forecasts[forecasts["role"] == CHAMPION]
+    return champion
 
 
 def _newest_origin(forecasts: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +111,7 @@ def _origins(
     if newest < oldest:
         return pd.DatetimeIndex([], tz=UTC)
     until = newest + _INSTANT
-    require_months(store, key, oldest, until)
+    require_covered(store, key, oldest, until)
     require_newest(store, key, newest)
     return timeframe.close_all(store.read_candles(key, oldest, until)["timestamp"])
 
@@ -128,7 +129,7 @@ def _forecast(
     first = key.timeframe.shift(origins[0].to_pydatetime(), -forecaster.context)
     first = max(first, history_start)
     last = origins[-1].to_pydatetime()
-    require_months(store, key, first, last)
+    require_covered(store, key, first, last)
     quantiles = forecaster.predict_quantiles(store.read_candles(key, first, last), origins)
     kinds = [kind_of(origin, key.timeframe, closed_by) for origin in origins]
     return forecast_frame(origins, quantiles, version.name, kinds)

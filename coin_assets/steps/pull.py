@@ -1,0 +1,223 @@
+"""Pulling candles from the market into the store, page by page, with the gap ledger.
+
+A pull may be killed at any moment. Each page is stored before the next is asked for, so the next
+pull goes on where this one was, and the result is the same bytes.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from coin_assets.domain.candles import between, empty_candles, merged
+from coin_assets.domain.gaps import find_gaps
+from coin_assets.domain.keys import Key
+from coin_assets.domain.ledger import Ledger, Range
+from coin_assets.domain.revisions import revisions_between
+from coin_assets.domain.timeframes import months_between, next_month
+from coin_assets.errors import CandlesNotYetAvailable, CoinAssetsError
+from coin_assets.market.base import Market, Page
+from coin_assets.steps.progress import Progress
+from coin_assets.steps.reports import MonthReport, month_report, newest_due
+from coin_assets.store.base import Store
+
+# What lies closer together than this is asked for in one go: exchanges send 1000 candles a page.
+_ONE_REQUEST = 1000
+_ERROR_LENGTH = 300
+_INSTANT = timedelta.resolution
+
+
+@dataclass(frozen=True)
+class Pull:
+    """What to pull, and as of when.
+
+    Attributes:
+        start, end: window of whole months, half-open.
+        first_expected: nothing before this is asked for (history start, retention).
+        closed_by: candles that close up to here are final.
+        reread: stored candles before the newest ones that are read again.
+    """
+
+    key: Key
+    start: datetime
+    end: datetime
+    first_expected: datetime
+    closed_by: datetime
+    reread: int
+
+
+def pull_candles(
+    store: Store,
+    market: Market,
+    pull: Pull,
+    clock: Callable[[], datetime],
+    say: Callable[[str], None] = lambda _line: None,
+) -> list[MonthReport]:
+    """Fetch what a window lacks; read it again whole if it lacks nothing and is over.
+
+    Args:
+        clock: tells when the market was asked.
+        say: hears how a long pull is getting on.
+
+    Raises:
+        CandlesNotYetAvailable: the market does not have the newest due candle yet.
+        CoinAssetsError: as `Market.pages`; the ledger then says which candles failed and why.
+    """
+    key, limit = pull.key, min(pull.closed_by, market.horizon(pull.key, pull.closed_by))
+    expected = expected_range(store, market, pull, limit)
+    changed = dict.fromkeys(months_between(pull.start, pull.end), 0)
+    if expected is not None:
+        ranges = missing_ranges(store, pull, expected, clock())
+        total = sum(key.timeframe.count(*each) for each in ranges)
+        progress = Progress(str(key), total, say)
+        for start, end in ranges:
+            for page in _pages(store, market, key, start, end, limit, clock):
+                for month, rows in _commit(store, key, page, clock()).items():
+                    changed[month] = changed.get(month, 0) + rows
+                progress.advance(key.timeframe.count(page.start, page.end), page.end)
+    # Months without a candle, for example before the listing, were looked at as well.
+    store.merge_candles(key, empty_candles(), pull.start, pull.end)
+    ledger = store.read_ledger(key)
+    reports = [
+        month_report(
+            key,
+            month,
+            store.read_candles(key, month, next_month(month)),
+            changed[month],
+            expected,
+            ledger,
+        )
+        for month in months_between(pull.start, pull.end)
+    ]
+    _require_newest_due(store, market, pull, limit, ledger)
+    return reports
+
+
+def expected_range(store: Store, market: Market, pull: Pull, limit: datetime) -> Range | None:
+    """Opens that the window should hold by ``limit``; None if it should hold none.
+
+    The market is asked for its oldest candle if the window may begin before it.
+    """
+    key, start = pull.key, max(pull.start, pull.first_expected)
+    until = min(pull.end, key.timeframe.floor(limit))
+    if start >= until:
+        return None
+    listed = store.read_ledger(key).listed
+    if listed is None or start < listed:
+        found = market.listed(key, limit)
+        if found is None:
+            return None
+        listed = store.update_ledger(key, lambda ledger: ledger.listed_at(found)).listed or found
+    begin = max(start, listed)
+    return (begin, until) if begin < until else None
+
+
+def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> list[Range]:
+    """What to ask for, in ascending order.
+
+    Candles that were never answered for, gaps that are due, and the last few stored candles
+    before; of a past window that lacks nothing, everything.
+    """
+    key, (begin, until) = pull.key, expected
+    ledger = store.read_ledger(key)
+    gaps = find_gaps(store.read_candles(key, begin, until)["timestamp"], key.timeframe, *expected)
+    unanswered = ledger.unanswered(gaps)
+    if not unanswered and pull.end <= pull.closed_by:
+        return [expected]
+    last = max((start for start, _ in unanswered), default=until)
+    again = key.timeframe.shift(last, -pull.reread), last
+    known = store.read_candles(key, *again)["timestamp"]
+    reread = [(known.iloc[0].to_pydatetime(), last)] if len(known) else []
+    return _joined(key, [*unanswered, *ledger.due(begin, until, now), *reread])
+
+
+def _joined(key: Key, ranges: list[Range]) -> list[Range]:
+    joined: list[Range] = []
+    for start, end in sorted(ranges):
+        first = joined[-1][0] if joined else start
+        touches = joined and start <= joined[-1][1]
+        if joined and (touches or key.timeframe.count(first, end) <= _ONE_REQUEST):
+            joined[-1] = first, max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _pages(
+    store: Store,
+    market: Market,
+    key: Key,
+    start: datetime,
+    end: datetime,
+    limit: datetime,
+    clock: Callable[[], datetime],
+) -> Iterator[Page]:
+    """Pages of one range; what could not be had goes into the ledger as failed."""
+    reached = start
+    try:
+        for page in market.pages(key, start, end, limit):
+            yield page
+            reached = page.end
+    except CoinAssetsError as error:
+        _record_failure(store, key, reached, end, str(error)[:_ERROR_LENGTH], clock())
+        raise
+
+
+def _record_failure(
+    store: Store, key: Key, start: datetime, end: datetime, error: str, at: datetime
+) -> None:
+    gaps = find_gaps(store.read_candles(key, start, end)["timestamp"], key.timeframe, start, end)
+    store.update_ledger(key, lambda ledger: ledger.failed(start, end, gaps, error, at))
+
+
+def _commit(store: Store, key: Key, page: Page, at: datetime) -> dict[datetime, int]:
+    """Store a page; returns the rows changed by month.
+
+    Revisions first, the ledger last: killed in between, the page is asked for again, and no change
+    goes by unnoticed.
+    """
+    stored = store.read_candles(key, page.start, page.end)
+    ledger = store.read_ledger(key)
+    revisions = revisions_between(stored, page.candles, at, _passed(store, key, ledger))
+    if len(revisions):
+        store.record_revisions(key, revisions)
+    changed = {}
+    for month in months_between(page.start, page.end):
+        start, end = max(month, page.start), min(next_month(month), page.end)
+        candles = between(page.candles, start, end)
+        changed[month] = store.merge_candles(key, candles, start, end).rows_changed
+    opens = merged(stored, page.candles)["timestamp"]
+    gaps = find_gaps(opens, key.timeframe, page.start, page.end)
+    if gaps or ledger.absences:
+        store.update_ledger(key, lambda known: known.answered(page.start, page.end, gaps, at))
+    return changed
+
+
+def _passed(store: Store, key: Key, ledger: Ledger) -> list[Range]:
+    """Absences with a stored candle after them: what comes there comes late."""
+    newest = store.newest_candles([key]).get(key) if ledger.absences else None
+    if newest is None:
+        return []
+    return [
+        (absence.start, absence.end)
+        for absence in ledger.absences
+        if absence.first_answer is not None and absence.end <= newest
+    ]
+
+
+def _require_newest_due(
+    store: Store, market: Market, pull: Pull, limit: datetime, ledger: Ledger
+) -> None:
+    """A candle that the market skipped is absent; one that comes last may be late."""
+    key = pull.key
+    due = newest_due(key.timeframe, max(pull.start, pull.first_expected), pull.end, limit)
+    newest = store.newest_candles([key]).get(key)
+    if due is None or (newest is not None and newest >= due) or ledger.absent_until(due) > due:
+        return
+    later = key.timeframe.next(due)
+    if any(len(page.candles) for page in market.pages(key, later, limit, limit)):
+        return
+    raise CandlesNotYetAvailable(
+        f"{key} candle {due:%Y-%m-%d %H:%M} closed at {key.timeframe.close_of(due):%H:%M} but "
+        "the market does not have it yet, nor any later one. What it has was stored; it is "
+        "asked again by the next run."
+    )

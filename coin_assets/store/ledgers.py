@@ -1,0 +1,86 @@
+"""Gap ledgers in JSON files, one a key: ``<root>/symbol=BTC_USDT/timeframe=1h/ledger.json``.
+
+An operator can read them with ``cat``.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from coin_assets.domain.keys import Key
+from coin_assets.domain.ledger import Absence, Ledger
+from coin_assets.errors import CorruptArtefact
+from coin_assets.store.atomic import locked, remove_partials, write_atomically
+
+_TIMES = ("start", "end", "first_answer", "last_answer", "last_try")
+
+
+@dataclass(frozen=True)
+class LedgerFiles:
+    """The ledgers below ``root``; safe for many processes."""
+
+    root: Path
+
+    def read(self, key: Key) -> Ledger:
+        """The ledger of ``key``; an empty one if there is no file.
+
+        Raises:
+            CorruptArtefact: the file is not what was written.
+        """
+        path = self._path(key)
+        try:
+            return _ledger_of(json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return Ledger()
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptArtefact(
+                f"{path} is no gap ledger ({error}). Remove the file: it is made anew when the "
+                f"months of {key.symbol_name}/ohlcv_{key.timeframe} are materialised again."
+            ) from error
+
+    def update(self, key: Key, change: Callable[[Ledger], Ledger]) -> Ledger:
+        """Replace the ledger by what ``change`` makes of it; no byte changes if it stays equal."""
+        path = self._path(key)
+        with locked(path.parent):
+            known = self.read(key)
+            wanted = change(known)
+            if wanted != known:
+                remove_partials(path.parent)
+                write_atomically(path, (json.dumps(_document(wanted), indent=1) + "\n").encode())
+        return wanted
+
+    def _path(self, key: Key) -> Path:
+        folder = self.root / f"symbol={key.symbol_name}" / f"timeframe={key.timeframe}"
+        return folder / "ledger.json"
+
+
+def _document(ledger: Ledger) -> dict[str, Any]:
+    return {
+        "listed": _text(ledger.listed),
+        "absences": [
+            {
+                name: _text(value) if name in _TIMES else value
+                for name, value in asdict(absence).items()
+            }
+            for absence in ledger.absences
+        ],
+    }
+
+
+def _ledger_of(document: dict[str, Any]) -> Ledger:
+    absences = [
+        {name: _time(value) if name in _TIMES else value for name, value in absence.items()}
+        for absence in document["absences"]
+    ]
+    return Ledger(_time(document["listed"]), tuple(Absence(**absence) for absence in absences))
+
+
+def _text(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _time(text: str | None) -> Any:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,57 @@
+"""A market without some of its candles, for tests of gaps and listings."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+import pandas as pd
+
+from coin_assets.domain.keys import Key
+from coin_assets.market.base import Estimate, Market, Page
+from coin_assets.market.sandbox import SandboxMarket
+
+
+class PatchyMarket:
+    """``whole`` (the sandbox) without the candles of ``absent``, which tests may change.
+
+    Args:
+        absent: half-open ranges of opens, as ISO texts in UTC.
+        listed: no candle before this time exists.
+    """
+
+    def __init__(
+        self,
+        absent: list[tuple[str, str]] | None = None,
+        listed: str = "2017-08-17T04:00",
+        whole: Market | None = None,
+    ) -> None:
+        self._whole = whole or SandboxMarket()
+        self.listed_at = _utc(listed)
+        self.absent = [(_utc(start), _utc(end)) for start, end in absent or []]
+        self.asked: list[tuple[datetime, datetime]] = []
+
+    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+        self.asked.append((start, end))
+        for page in self._whole.pages(key, start, end, now):
+            opens = page.candles["timestamp"]
+            keep = opens >= self.listed_at
+            for first, last in self.absent:
+                keep &= (opens < first) | (opens >= last)
+            yield replace(page, candles=page.candles[keep].reset_index(drop=True))
+
+    def listed(self, key: Key, now: datetime) -> datetime | None:
+        opened = key.timeframe.next(self.listed_at - pd.Timedelta(microseconds=1))
+        return opened if key.timeframe.close_of(opened) <= now else None
+
+    def horizon(self, key: Key, now: datetime) -> datetime:
+        return self._whole.horizon(key, now)
+
+    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
+        return self._whole.estimate(key, start, end)
+
+    def close(self) -> None:
+        self._whole.close()
+
+
+def _utc(text: str) -> datetime:
+    return pd.Timestamp(text, tz="UTC").to_pydatetime()
