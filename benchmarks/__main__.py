@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from benchmarks import backfill, demo, load, store, update
+from benchmarks import backfill, demo, ingest, load, store, update
 from benchmarks.harness import ROOT, Bench, BenchmarkFailed, Figure
 from benchmarks.machine import describe_machine, load_average
 from benchmarks.report import document, group_result, read_results, text_table, write_results
@@ -19,6 +19,7 @@ DOCUMENT = ROOT / "docs" / "benchmarks.md"
 GROUPS: dict[str, Callable[[Bench], list[Figure]]] = {
     "load": load.measure,
     "store": store.measure,
+    "ingest": ingest.measure,
     "demo": demo.measure,
     "backfill": backfill.measure,
     "update": update.measure,

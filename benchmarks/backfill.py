@@ -17,6 +17,7 @@ from benchmarks.harness import (
 from benchmarks.timers import EventLogMeter, Stopwatch
 from coin_assets.assets.specs import CANDLES
 from coin_assets.build import build_definitions, configured_resources, series_specs
+from coin_assets.jobs.update import only
 from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
 from coin_assets.settings import Settings
 from coin_assets.store.parquet import ParquetStore
@@ -112,10 +113,9 @@ def run_backfill() -> Measured:
         log = EventLogMeter(instance)
         with log.running(), writes.around(ParquetStore, "write_candles", "merge_candles"):
             started = time.perf_counter()
-            job.execute_in_process(
+            only(job, steps).execute_in_process(
                 instance=instance,
                 tags={RANGE_START_TAG: first, RANGE_END_TAG: last},
-                asset_selection=steps,
                 run_config=_QUIET,
             )
             seconds = time.perf_counter() - started

@@ -10,13 +10,19 @@ from coin_assets.assets.models import trained_models
 from coin_assets.assets.predictions import predictions
 from coin_assets.assets.published import manifest, published_files
 from coin_assets.assets.specs import SeriesSpec
+from coin_assets.checks.reconciled import reconciled_check
 from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
+from coin_assets.jobs.backfill import backfill_job
+from coin_assets.jobs.reconcile import reconcile_job
+from coin_assets.jobs.redo import redo_job
+from coin_assets.jobs.retention import retention_job, retention_schedule
 from coin_assets.jobs.training import training_job
 from coin_assets.jobs.update import update_job
 from coin_assets.partitions import beta_features_accepted, monthly_partitions, months_so_far
 from coin_assets.resources import (
     Clock,
+    DiskResource,
     MarketResource,
     PublisherResource,
     RegistryResource,
@@ -38,7 +44,7 @@ def build_definitions(
     Args:
         settings: read from the environment by default.
         resource_overrides: resources to use instead of the configured ones, by name: ``market``,
-            ``store``, ``registry``, ``publisher``, ``clock``.
+            ``store``, ``registry``, ``publisher``, ``clock``, ``disk``.
 
     Raises:
         ConfigurationError: the settings or the home cannot be used.
@@ -56,9 +62,20 @@ def build_definitions(
     specs = series_specs(settings)
     with beta_features_accepted():
         steps = [asset for spec in specs for asset in series_assets(spec, specs)]
+    checks = [reconciled_check(spec) for spec in specs]
+    retention = retention_job(specs)
     return dg.Definitions(
         assets=[*steps, manifest(specs)],
-        jobs=[update_job(steps), training_job(specs)],
+        jobs=[
+            update_job(steps, checks),
+            training_job(specs),
+            backfill_job(specs),
+            redo_job(specs),
+            reconcile_job(specs),
+            retention,
+        ],
+        asset_checks=checks,
+        schedules=[retention_schedule(retention)],
         resources=resources | resource_overrides,
         # A step costs about 0.1 s in this process and seconds in one of its own.
         executor=dg.in_process_executor,
@@ -115,12 +132,23 @@ def configured_resources(settings: Settings) -> Resources:
     }
     return Resources(
         clock=Clock(settle_seconds=settings.settle_seconds),
-        market=MarketResource(kind=settings.market_kind, argument=settings.market_argument),
+        market=MarketResource(
+            kind=settings.market_kind,
+            argument=settings.market_argument,
+            archive=settings.archive,
+            downloads=str(settings.home / "downloads"),
+        ),
         store=StoreResource(home=home),
         registry=RegistryResource(home=home),
         publisher=PublisherResource(
             folder=str(settings.publish_dir),
             symbols=list(settings.symbols),
             limits_minutes=limits,
+        ),
+        disk=DiskResource(
+            home=home,
+            warn=settings.disk_limits.warn,
+            critical=settings.disk_limits.critical,
+            block=settings.disk_limits.block,
         ),
     )

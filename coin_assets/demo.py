@@ -30,8 +30,10 @@ from coin_assets.dead_runs import end_dead_runs
 from coin_assets.domain.documents import time_text
 from coin_assets.domain.forecasting import STEPS
 from coin_assets.domain.keys import Key
+from coin_assets.domain.manifest_facts import HIDDEN
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import CoinAssetsError
+from coin_assets.jobs.update import only
 from coin_assets.market.base import Market
 from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
 from coin_assets.settings import Settings, variable_of
@@ -111,24 +113,27 @@ class Demo:
         rows = [
             ("symbol", "timeframe", "candles", "newest candle", "model", "forecast to", "status")
         ]
-        for public, ops, spec in zip(
-            manifest["public"]["entries"], manifest["ops"]["entries"], self._specs, strict=True
-        ):
+        public, ops = (
+            {(entry["symbol"], entry["timeframe"]): entry for entry in manifest[part]["entries"]}
+            for part in ("public", "ops")
+        )
+        for spec in self._specs:
+            name = spec.key.symbol, spec.key.timeframe.name
+            known = ops.get(name, {"champion": None, "visibility": HIDDEN})
+            shown = public.get(name, {"prediction": None, "status": known["visibility"]})
             extent = self._store.extent(spec.key)
-            prediction = public["prediction"]
             horizon = "-"
-            if prediction is not None:
-                origin = datetime.fromisoformat(prediction["as_of"])
+            if shown["prediction"] is not None:
+                origin = datetime.fromisoformat(shown["prediction"]["as_of"])
                 horizon = time_text(spec.key.timeframe.shift(origin, STEPS))
             rows.append(
                 (
-                    spec.key.symbol,
-                    spec.key.timeframe.name,
+                    *name,
                     str(extent.rows if extent else 0),
                     time_text(extent.last) if extent else "-",
-                    ops["champion"] or "-",
+                    known["champion"] or "-",
                     horizon,
-                    public["status"],
+                    shown["status"],
                 )
             )
         return "\n".join(
@@ -195,11 +200,10 @@ class Demo:
         progress = _Progress(len(steps))
         print(f"\nRun {run_id[:8]}: {len(steps)} assets, {first[:7]} to {last[:7]}", flush=True)
         self._instance.add_event_listener(run_id, progress)
-        result = self._job.execute_in_process(
+        result = only(self._job, steps).execute_in_process(
             instance=self._instance,
             run_id=run_id,
             tags={RANGE_START_TAG: first, RANGE_END_TAG: last},
-            asset_selection=steps,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )

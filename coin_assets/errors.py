@@ -45,6 +45,26 @@ class TrainingFailed(PermanentError):
     """Some keys could not be trained; the message names each with its cause."""
 
 
+class BackfillFailed(PermanentError):
+    """The history of some symbols could not be had; the message names each with its cause."""
+
+
+class RetentionFailed(PermanentError):
+    """Old data of some keys could not be removed; the message names each with its cause."""
+
+
+class DiskFull(PermanentError):
+    """The disk is too full for more history; somebody has to make room."""
+
+
+class RedoFailed(PermanentError):
+    """Some symbols could not be redone; the message names each with its cause."""
+
+
+class ReconcileFailed(PermanentError):
+    """Some keys could not be compared; the message names each with its cause."""
+
+
 class DataRefused(CoinAssetsError):
     """Data breaks its contract; nothing of it was stored."""
 
@@ -54,14 +74,19 @@ class InvalidCandles(DataRefused):
 
     Attributes:
         rule: identifier of the broken rule, for example ``"unaligned"``.
-        offenders: up to five offending rows, rendered for people.
+        offenders: the first offending rows (at most three), rendered for people.
+        cause: what most likely went wrong, with a remedy, if it can be told.
     """
 
-    def __init__(self, rule: str, message: str, offenders: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, rule: str, message: str, offenders: tuple[str, ...] = (), cause: str | None = None
+    ) -> None:
         self.rule = rule
         self.offenders = offenders
+        self.cause = cause
         shown = f" First offenders: {'; '.join(offenders)}." if offenders else ""
-        super().__init__(f"[{rule}] {message}{shown} Nothing was stored.")
+        guess = f" Likely cause: {cause}." if cause else ""
+        super().__init__(f"[{rule}] {message}{shown}{guess} Nothing was stored.")
 
 
 class InsufficientData(DataRefused):

@@ -1,9 +1,11 @@
-"""What assets are given: market, store, registry, publisher and clock.
+"""What assets are given: market, store, registry, publisher, disk and clock.
 
 Each resource holds plain configuration; the client behind it is made on first use and closed
 when the run ends. Tests override resources, never the clients inside them.
 """
 
+import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +15,8 @@ from pydantic import PrivateAttr
 
 from coin_assets.domain.keys import Key
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.timeframes import Timeframe
+from coin_assets.domain.timeframes import Timeframe, month_start
+from coin_assets.errors import DiskFull
 from coin_assets.market.base import Market
 from coin_assets.market.factory import open_market
 from coin_assets.models.registry import ModelRegistry
@@ -36,15 +39,27 @@ class Clock(dg.ConfigurableResource):
 
 
 class MarketResource(dg.ConfigurableResource):
-    """Where candles come from."""
+    """Where candles come from.
+
+    Attributes:
+        archive: bulk history beside the exchange, a folder or base URL; empty for none.
+        downloads: working folder for the files of an archive that is a URL.
+    """
 
     kind: str
     argument: str
+    archive: str = ""
+    downloads: str = ""
     _market: Market | None = PrivateAttr(default=None)
 
     def client(self) -> Market:
         if self._market is None:
-            self._market = open_market(self.kind, self.argument)
+            self._market = open_market(
+                self.kind,
+                self.argument,
+                self.archive,
+                Path(self.downloads) if self.downloads else None,
+            )
         return self._market
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
@@ -93,6 +108,42 @@ class PublisherResource(dg.ConfigurableResource):
         return Publisher(Path(self.folder), keys, limits)
 
 
+class DiskResource(dg.ConfigurableResource):
+    """The disk that holds the home, and how full it may get (percent)."""
+
+    home: str
+    warn: int
+    critical: int
+    block: int
+
+    def percent(self) -> float:
+        """Share of the disk in use, of what this user can use: as ``df`` counts."""
+        usage = shutil.disk_usage(self.home)
+        return 100 * usage.used / (usage.used + usage.free)
+
+    def checked(self, start: datetime, now: datetime, warn: Callable[[str], None]) -> float:
+        """`percent`, unless it forbids to fetch candles from ``start`` on; warns when it is high.
+
+        Windows of the running and the previous month are live and are never refused.
+
+        Raises:
+            DiskFull: the disk is too full for history.
+        """
+        percent = self.percent()
+        used = f"the disk of {self.home} is {percent:.1f}% full"
+        remedy = f"Free space below {self.home}, shorten COIN_RETENTION, or use a larger disk."
+        if percent >= self.block and start < month_start(month_start(now) - timedelta(days=1)):
+            raise DiskFull(
+                f"{used}, at or above the {self.block}% of COIN_DISK_LIMITS at which no history "
+                f"is fetched any more; candles from {start:%Y-%m} on were not asked for. {remedy}"
+            )
+        if percent >= self.critical:
+            warn(f"{used} (critical: {self.critical}%, no history from {self.block}% on). {remedy}")
+        elif percent >= self.warn:
+            warn(f"{used} (warning: {self.warn}%). {remedy}")
+        return percent
+
+
 class Resources(NamedTuple):
     """All resources, under the names by which assets ask for them."""
 
@@ -101,3 +152,4 @@ class Resources(NamedTuple):
     store: StoreResource
     registry: RegistryResource
     publisher: PublisherResource
+    disk: DiskResource

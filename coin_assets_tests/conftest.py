@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from coin_assets_tests.market.fault_table import pytest_terminal_summary  # noqa: F401 (a hook)
+
 
 @pytest.fixture(autouse=True)
 def no_settings_from_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:

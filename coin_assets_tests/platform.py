@@ -10,6 +10,7 @@ import dagster as dg
 from coin_assets.build import build_definitions, configured_resources
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe
+from coin_assets.jobs.update import only
 from coin_assets.market.base import Market
 from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
 from coin_assets.resources import Clock, MarketResource
@@ -104,6 +105,12 @@ class Platform:
             run_config=config, instance=self.instance, raise_on_error=False
         )
 
+    def run(self, job: str, **config: Any) -> dg.ExecuteInProcessResult:
+        """Run a job of one op."""
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            run_config=config, instance=self.instance, raise_on_error=False
+        )
+
     def metadata(self, asset: str, partition: str | None = None) -> dict[str, Any]:
         """Metadata of the newest materialisation (of one partition)."""
         records = self.instance.fetch_materializations(
@@ -128,14 +135,14 @@ class Platform:
         self, first: str, last: str | None, selection: list[dg.AssetKey] | None
     ) -> dg.ExecuteInProcessResult:
         job = self.definitions.resolve_job_def("update")
+        if selection is not None:
+            job = only(job, selection)
         where: dict[str, Any] = (
             {"partition_key": first}
             if last is None
             else {"tags": {RANGE_START_TAG: first, RANGE_END_TAG: last}}
         )
-        return job.execute_in_process(
-            instance=self.instance, asset_selection=selection, raise_on_error=False, **where
-        )
+        return job.execute_in_process(instance=self.instance, raise_on_error=False, **where)
 
 
 def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:

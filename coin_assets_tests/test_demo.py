@@ -133,7 +133,7 @@ def test_a_missing_archive_file_fails_its_symbol_alone(tmp_path: Path) -> None:
     assert f"{tmp_path / 'candles/ETH_USDT_1h.parquet'} does not exist" in done.stdout
     rows = table(done.stdout)
     assert rows["XRP/USDT", "1h"][-1] == rows["XRP/USDT", "1d"][-1] == "hard_stale"
-    assert rows["ETH/USDT", "1h"] == ["0", "-", "-", "-", "missing"]
+    assert rows["ETH/USDT", "1h"] == ["0", "-", "-", "-", "hidden_backfilling"]
 
 
 @pytest.mark.parametrize(

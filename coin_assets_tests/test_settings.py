@@ -21,7 +21,13 @@ from coin_assets.domain.keys import Key
 from coin_assets.domain.limits import DiskLimits, FreshnessLimits
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
-from coin_assets.settings import SETTINGS_FILE, Settings, settings_table, variable_of
+from coin_assets.settings import (
+    SETTINGS_FILE,
+    Settings,
+    settings_table,
+    unused_variables,
+    variable_of,
+)
 
 INFLUXDB = {
     "INFLUXDB_V2_URL": "http://localhost:8086",
@@ -636,3 +642,8 @@ def test_table_has_one_row_a_variable_with_its_default() -> None:
     assert defaults["COIN_ARCHIVE"] == "empty"
     assert defaults["INFLUXDB_V2_TOKEN"] == ""
     assert all(len(row) == 3 and row[2].rstrip(" |") for row in rows)
+
+
+def test_only_what_changes_nothing_yet_is_called_unused() -> None:
+    in_use = Settings(retention="1m:1d", disk_limits="1/2/3", symbols="BTC/USDT")
+    assert unused_variables(in_use) == []

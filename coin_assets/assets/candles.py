@@ -1,10 +1,12 @@
 """The candle assets: ``ohlcv_<timeframe>``, fetched or derived under one name and schema."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
+from coin_assets.assets.candle_checks import check_results, check_specs
 from coin_assets.assets.specs import (
     CANDLES,
     RETRIES,
@@ -17,7 +19,7 @@ from coin_assets.domain.candles import CANDLE_SCHEMA
 from coin_assets.domain.ledger import STATES
 from coin_assets.domain.timeframes import month_start
 from coin_assets.partitions import UNTIL_NEXT_MONTH, partition_of, selected_window
-from coin_assets.resources import Clock, MarketResource, StoreResource
+from coin_assets.resources import Clock, DiskResource, MarketResource, StoreResource
 from coin_assets.steps.derive import Derivation, derive_candles
 from coin_assets.steps.pull import Pull, pull_candles
 from coin_assets.steps.reports import MonthReport, describe
@@ -33,25 +35,32 @@ def fetched_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
         **_common(spec),
         description=f"Closed {spec.key} candles, fetched from the market month by month.",
         retry_policy=RETRIES,
+        check_specs=check_specs(spec),
     )
     def ohlcv(
         context: dg.AssetExecutionContext,
         market: MarketResource,
         store: StoreResource,
         clock: Clock,
+        disk: DiskResource,
     ) -> dg.MaterializeResult:
+        start, end = selected_window(context)
         pull = Pull(
             spec.key,
-            *selected_window(context),
+            start,
+            end,
             spec.first_expected(clock.now()),
             clock.closed_by(),
             spec.reread_candles,
         )
         with failures_named():
+            percent = disk.checked(start, clock.now(), context.log.warning)
+            context.add_asset_metadata({"disk_percent": percent})
             reports = pull_candles(
                 store.client(), market.client(), pull, clock.now, context.log.info
             )
-        return _result(context, spec, reports, "fetched", clock.now())
+            checks = check_results(spec, store.client(), start, end, clock.now())
+        return _result(context, spec, reports, "fetched", clock.now(), checks)
 
     return ohlcv
 
@@ -109,26 +118,32 @@ def _result(
     reports: list[MonthReport],
     origin: str,
     now: datetime,
+    checks: Sequence[dg.AssetCheckResult] = (),
 ) -> dg.MaterializeResult:
     """One INFO line, and the facts of each month on its partition."""
     context.log.info(f"{spec.key} {origin}: {describe(reports)}")
     for report in reports:
-        facts = _month_metadata(report)
-        if report.month == month_start(now) and report.last is not None:
-            close = spec.key.timeframe.close_of(report.last)
-            facts["lag_seconds"] = (now - close).total_seconds()
+        facts = month_metadata(spec, report, now)
         context.add_asset_metadata(facts, partition_key=partition_of(report.month))
-    start, end = selected_window(context)
-    return dg.MaterializeResult(
-        metadata={
-            "origin": origin,
-            "window": f"[{start:%Y-%m-%d}, {end:%Y-%m-%d})",
-            "source": str(spec.source),
-        }
-    )
+    metadata = window_metadata(spec, origin, *selected_window(context))
+    return dg.MaterializeResult(metadata=metadata, check_results=checks)
 
 
-def _month_metadata(report: MonthReport) -> dict[str, dg.MetadataValue | int | float]:
+def window_metadata(
+    spec: SeriesSpec, origin: str, start: datetime, end: datetime
+) -> dict[str, str]:
+    """Facts that all months of one window share."""
+    return {
+        "origin": origin,
+        "window": f"[{start:%Y-%m-%d}, {end:%Y-%m-%d})",
+        "source": str(spec.source),
+    }
+
+
+def month_metadata(
+    spec: SeriesSpec, report: MonthReport, now: datetime
+) -> dict[str, dg.MetadataValue | int | float]:
+    """Facts of one month; the running one also tells how far its candles lag behind ``now``."""
     metadata: dict[str, dg.MetadataValue | int | float] = {
         "dagster/partition_row_count": report.rows,
         "rows_changed": report.rows_changed,
@@ -138,7 +153,7 @@ def _month_metadata(report: MonthReport) -> dict[str, dg.MetadataValue | int | f
     if report.missing:
         metadata |= {state: report.count(state) for state in STATES if report.count(state)}
         shown = [
-            f"{gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M} ({gap.count}) {gap.state.replace('_', ' ')}"
+            f"{gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M} ({gap.count}) {gap.state}"
             for gap in report.missing[:_SHOWN_GAPS]
         ]
         more = len(report.missing) - len(shown)
@@ -147,4 +162,7 @@ def _month_metadata(report: MonthReport) -> dict[str, dg.MetadataValue | int | f
     if report.first is not None and report.last is not None:
         metadata["first_candle"] = dg.MetadataValue.timestamp(report.first)
         metadata["last_candle"] = dg.MetadataValue.timestamp(report.last)
+        if report.month == month_start(now):
+            close = spec.key.timeframe.close_of(report.last)
+            metadata["lag_seconds"] = (now - close).total_seconds()
     return metadata

@@ -1,5 +1,6 @@
 """The published assets: ``published_<timeframe>``, the files that users read, and the manifest."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -20,9 +21,10 @@ from coin_assets.domain.candles import empty_candles
 from coin_assets.domain.documents import time_text
 from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.keys import Key
-from coin_assets.domain.manifest import KeyFacts
-from coin_assets.publish.publisher import MANIFEST, Failure
+from coin_assets.domain.manifest_facts import KeyFacts
+from coin_assets.publish.publisher import MANIFEST, Failure, Publisher
 from coin_assets.resources import Clock, PublisherResource, StoreResource
+from coin_assets.steps.health import history_of, known_outages
 from coin_assets.steps.predict import newest_forecast
 from coin_assets.store.base import Store
 
@@ -52,31 +54,67 @@ def published_files(spec: SeriesSpec, all_specs: tuple[SeriesSpec, ...]) -> dg.A
         publisher: PublisherResource,
         clock: Clock,
     ) -> dg.MaterializeResult:
-        now = clock.now()
         with failures_named():
-            facts, history = _stored_facts(store.client(), spec)
-            forecast = newest_forecast(store.client(), spec.key)
             failures = _failed_keys(context, all_specs)
-            facts, document = publisher.client().publish(facts, history, forecast, failures, now)
-        context.log_event(
-            dg.AssetMaterialization(
-                MANIFEST_KEY,
-                description=f"rewritten for {spec.key}",
-                metadata=document["ops"]["summary"],  # counts by status: the UI plots them
+            metadata = publish_key(
+                context,
+                spec,
+                store.client(),
+                publisher.client(),
+                failures,
+                clock.now(),
+                all_specs,
             )
-        )
-        as_of = facts.as_of
-        context.log.info(f"{spec.key} published as of {time_text(as_of) if as_of else 'never'}")
-        metadata: dict[str, dg.MetadataValue | int | float] = {"candles": len(history)}
-        for file in (facts.history, facts.prediction):
-            if file is not None:
-                metadata[file.name] = dg.MetadataValue.text(f"{file.size} bytes, {file.sha256}")
-        if as_of is not None:
-            metadata["as_of"] = dg.MetadataValue.timestamp(as_of)
-            metadata["lag_seconds"] = (now - as_of).total_seconds()
         return dg.MaterializeResult(metadata=metadata)
 
     return published
+
+
+def publish_key(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    spec: SeriesSpec,
+    store: Store,
+    publisher: Publisher,
+    failures: dict[Key, Failure],
+    now: datetime,
+    all_specs: tuple[SeriesSpec, ...] = (),
+) -> dict[str, dg.MetadataValue | int | float]:
+    """Publish a key from the store, report the manifest, and return what to say of the files.
+
+    Args:
+        failures: keys whose renewal failed meanwhile.
+        all_specs: tell what of other keys may be shown if the manifest was lost.
+    """
+    facts, history = _stored_facts(store, spec, now)
+    forecast = newest_forecast(store, spec.key)
+    facts, document = publisher.publish(
+        facts,
+        history,
+        forecast,
+        failures,
+        now,
+        is_complete=_completeness(store, (*all_specs, spec), now),
+        outages=known_outages(store, publisher.keys),
+    )
+    context.log_event(
+        dg.AssetMaterialization(
+            MANIFEST_KEY,
+            description=f"rewritten for {spec.key}",
+            metadata=document["ops"]["summary"],  # counts by status: the UI plots them
+        )
+    )
+    as_of = facts.as_of
+    hidden = "" if facts.is_public else ", hidden until its history is complete"
+    told = time_text(as_of) if as_of else "never"
+    context.log.info(f"{spec.key} published as of {told}{hidden}")
+    metadata: dict[str, dg.MetadataValue | int | float] = {"candles": len(history)}
+    for file in (facts.history, facts.prediction):
+        if file is not None:
+            metadata[file.name] = dg.MetadataValue.text(f"{file.size} bytes, {file.sha256}")
+    if as_of is not None:
+        metadata["as_of"] = dg.MetadataValue.timestamp(as_of)
+        metadata["lag_seconds"] = (now - as_of).total_seconds()
+    return metadata
 
 
 def manifest(specs: tuple[SeriesSpec, ...]) -> dg.AssetSpec:
@@ -95,11 +133,31 @@ def manifest(specs: tuple[SeriesSpec, ...]) -> dg.AssetSpec:
     )
 
 
-def _stored_facts(store: Store, spec: SeriesSpec) -> tuple[KeyFacts, pd.DataFrame]:
+def _completeness(
+    store: Store, specs: tuple[SeriesSpec, ...], now: datetime
+) -> Callable[[Key], bool]:
+    """Tells whether the history of a key's source was collected; yes, if its spec is not given."""
+    by_key = {spec.key: spec for spec in specs}
+
+    def is_complete(key: Key) -> bool:
+        spec = by_key.get(key)
+        if spec is None:
+            return True
+        extent = store.extent(spec.source)
+        return history_of(store, spec.source, extent, spec.first_source_expected(now)).is_complete
+
+    return is_complete
+
+
+def _stored_facts(store: Store, spec: SeriesSpec, now: datetime) -> tuple[KeyFacts, pd.DataFrame]:
     """Facts of a key from the store, and the candles of its history file."""
     extent = store.extent(spec.key)
+    gaps = None
+    if spec.is_fetched:
+        known = history_of(store, spec.key, extent, spec.first_expected(now))
+        gaps = known.counts(until=known.reached)
     if extent is None:
-        return KeyFacts(spec.key), empty_candles()
+        return KeyFacts(spec.key, gaps=gaps), empty_candles()
     timeframe = spec.key.timeframe
     end = timeframe.close_of(extent.last)
     start = spec.history_start if spec.history_window is None else end - spec.history_window
@@ -109,6 +167,7 @@ def _stored_facts(store: Store, spec: SeriesSpec) -> tuple[KeyFacts, pd.DataFram
         coverage_start=extent.first,
         coverage_end=end,
         missing_candles=timeframe.count(extent.first, end) - extent.rows,
+        gaps=gaps,
     )
     return facts, store.read_candles(spec.key, start, end)
 

@@ -61,8 +61,10 @@ class SeriesSpec:
         return _first_expected(self.history_start, self.retention, now)
 
     def first_source_expected(self, now: datetime) -> datetime:
-        """As `first_expected`, of the source."""
-        return _first_expected(self.history_start, self.source_retention, now)
+        """No candle of the key can be derived that opens before: its source is not kept, or it
+        would not be kept itself."""
+        source = _first_expected(self.history_start, self.source_retention, now)
+        return max(source, self.first_expected(now))
 
     def asset_key(self, layer: str) -> dg.AssetKey:
         return asset_key(self.key, layer)

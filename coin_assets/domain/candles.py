@@ -1,12 +1,17 @@
 """The candle frame: its schema, its contract, and how two readings of it are merged."""
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from coin_assets.domain.causes import likely_cause
+from coin_assets.domain.time_causes import implausible_cause
 from coin_assets.domain.timeframes import Timeframe, as_micros
 from coin_assets.errors import InvalidCandles
 
@@ -24,6 +29,9 @@ COLUMNS = list(CANDLE_SCHEMA)
 PRICES = ["open", "high", "low", "close"]
 VALUES = [*PRICES, "volume"]
 
+# Bitcoin's first block is from 2009-01-03.
+EARLIEST, LATEST = datetime(2009, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -37,65 +45,121 @@ def validated(frame: pd.DataFrame, timeframe: Timeframe, source: str) -> pd.Data
     """Return ``frame`` in canonical column order and types, if it keeps the candle contract.
 
     Args:
-        frame: at least the columns `COLUMNS`, any order; extra columns are dropped.
+        frame: at least the columns `COLUMNS`, any order; extra columns are dropped. Without rows
+            it is valid whatever its types.
         timeframe: candles must be aligned to it.
         source: where the frame came from, for the message.
 
     Raises:
-        InvalidCandles: a rule is broken; the rule and the first offenders are named.
+        InvalidCandles: a rule is broken; the rule, how many rows break it, the first three of
+            them and the likely cause are named.
     """
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise InvalidCandles(
-            "columns", f"{source}: columns {missing} are missing; candles need {COLUMNS}."
+            "columns",
+            f"{source}: columns {missing} are missing; candles need {COLUMNS}.",
+            cause=likely_cause("columns", frame, timeframe),
         )
+    if frame.empty:
+        return empty_candles()
+    stamps = _utc(frame, timeframe, source)
+    for name in VALUES:
+        _require_numbers(frame[name], source)
+    candles = frame[COLUMNS].astype(dict.fromkeys(VALUES, "float64")).reset_index(drop=True)
+    candles["timestamp"] = stamps.dt.as_unit("us")
+    found = [each for each in _broken_rules(candles, stamps, timeframe) if each[2].any()]
+    if found:
+        rule, expectation, broken = found[0]
+        others = ", ".join(f"{name} ({int(rows.sum())} rows)" for name, _, rows in found[1:])
+        raise InvalidCandles(
+            rule,
+            f"{source}: {int(broken.sum())} of {len(candles)} {timeframe} candles break "
+            f"the rule that {expectation}." + (f" Also broken: {others}." if others else ""),
+            tuple(
+                _render(stamps.iloc[row], candles.iloc[row]) for row in np.flatnonzero(broken)[:3]
+            ),
+            likely_cause(rule, candles.assign(timestamp=stamps), timeframe),
+        )
+    return candles
+
+
+def require_plausible_times(stamps: "pd.Series[pd.Timestamp]", source: str) -> None:
+    """Refuse open times from before any exchange or after 2100; for the border to the market.
+
+    Raises:
+        InvalidCandles: naming rule ``implausible_times``, the first offenders and the cause.
+    """
+    odd = np.flatnonzero((stamps < EARLIEST) | (stamps >= LATEST))
+    if len(odd):
+        raise InvalidCandles(
+            "implausible_times",
+            f"{source}: {len(odd)} of {len(stamps)} open times lie outside {EARLIEST:%Y-%m-%d} to "
+            f"{LATEST:%Y-%m-%d}, when no coin was traded.",
+            tuple(str(stamps.iloc[row]) for row in odd[:3]),
+            implausible_cause(stamps.iloc[odd]),
+        )
+
+
+def _utc(frame: pd.DataFrame, timeframe: Timeframe, source: str) -> "pd.Series[pd.Timestamp]":
     stamps = frame["timestamp"]
     if not pd.api.types.is_datetime64_any_dtype(stamps):
         raise InvalidCandles(
             "timestamp_type",
             f"{source}: timestamp has type {stamps.dtype}; it must be a UTC date-time.",
             tuple(repr(value) for value in stamps.head(3)),
+            likely_cause("timestamp_type", frame, timeframe),
         )
     if getattr(stamps.dt, "tz", None) is None:
         raise InvalidCandles(
             "naive_timestamps",
-            f"{source}: timestamps carry no time zone, so their hour is a guess; "
+            f"{source}: {len(stamps)} timestamps carry no time zone, so their hour is a guess; "
             "write them as UTC with an explicit zone.",
             tuple(str(value) for value in stamps.head(3)),
+            likely_cause("naive_timestamps", frame, timeframe),
         )
-    try:
-        candles = frame[COLUMNS].astype(dict.fromkeys(VALUES, "float64"))
-    except (TypeError, ValueError) as error:
+    return pd.Series(pd.DatetimeIndex(stamps).tz_convert("UTC"))
+
+
+def _require_numbers(column: "pd.Series[Any]", source: str) -> None:
+    """Text is not read as numbers and a truth value is none, whatever Python thinks."""
+    if pd.api.types.is_float_dtype(column) or pd.api.types.is_integer_dtype(column):
+        return
+    odd = [
+        value
+        for value in column
+        if not (_is_number(value) or (pd.api.types.is_scalar(value) and pd.isna(value)))
+    ]
+    if odd or column.dtype != object:
         raise InvalidCandles(
-            "not_numeric", f"{source}: prices and volume must be numbers ({error})."
-        ) from error
-    candles["timestamp"] = stamps.dt.tz_convert("UTC").astype(TIMESTAMP_DTYPE)
-    candles = candles.reset_index(drop=True)
-    for rule, expectation, broken in _broken_rules(candles, timeframe):
-        if broken.any():
-            raise InvalidCandles(
-                rule,
-                f"{source}: {int(broken.sum())} of {len(candles)} {timeframe} candles break "
-                f"the rule that {expectation}.",
-                tuple(_render(candles.iloc[row]) for row in np.flatnonzero(broken)[:3]),
-            )
-    return candles
+            "not_numeric",
+            f"{source}: prices and volume must be numbers, but {len(odd)} of {len(column)} values "
+            f"of {column.name} (type {column.dtype}) are not.",
+            tuple(f"{column.name}={value!r}" for value in odd[:3]),
+            likely_cause("not_numeric", column.to_frame(), None),
+        )
 
 
-def _broken_rules(candles: pd.DataFrame, timeframe: Timeframe) -> list[tuple[str, str, Mask]]:
+def _is_number(value: object) -> bool:
+    return isinstance(value, (Real, Decimal)) and not isinstance(value, (bool, np.bool_))
+
+
+def _broken_rules(
+    candles: pd.DataFrame, exact: "pd.Series[pd.Timestamp]", timeframe: Timeframe
+) -> list[tuple[str, str, Mask]]:
     stamps = candles["timestamp"]
     values = candles[VALUES].to_numpy()
     opened, high, low, close, volume = values.T
-    step = stamps.diff()
+    step = exact.diff()
     at_once = (step == pd.Timedelta(0)).to_numpy()
     back = (step < pd.Timedelta(0)).to_numpy()
-    unaligned = (
-        (timeframe.floor_all(stamps) != pd.DatetimeIndex(stamps)) if len(stamps) else at_once
-    )
+    unaligned = np.asarray(timeframe.floor_all(stamps) != pd.DatetimeIndex(stamps))
+    if exact.dt.unit == "ns":  # a nanosecond off must not be rounded into place
+        unaligned |= (exact != stamps).to_numpy()
     return [
         ("order", "open times increase", back),
         ("duplicates", "an open time occurs once", at_once),
-        ("unaligned", f"open times lie on {timeframe} boundaries in UTC", np.asarray(unaligned)),
+        ("unaligned", f"open times lie on {timeframe} boundaries in UTC", unaligned),
         ("not_finite", "prices and volume are finite numbers", ~np.isfinite(values).all(axis=1)),
         ("price_not_positive", "prices are above zero", (values[:, :4] <= 0).any(axis=1)),
         (
@@ -107,9 +171,9 @@ def _broken_rules(candles: pd.DataFrame, timeframe: Timeframe) -> list[tuple[str
     ]
 
 
-def _render(row: "pd.Series[float]") -> str:
+def _render(stamp: pd.Timestamp, row: "pd.Series[float]") -> str:
     values = " ".join(f"{name}={row[name]:.10g}" for name in VALUES)
-    opened = "NaT" if pd.isna(row["timestamp"]) else f"{row['timestamp']:%Y-%m-%dT%H:%M:%SZ}"
+    opened = "NaT" if pd.isna(stamp) else stamp.isoformat().replace("+00:00", "Z")
     return f"{opened} {values}"
 
 
@@ -127,6 +191,8 @@ def closed_by(candles: pd.DataFrame, timeframe: Timeframe, time: datetime) -> pd
 def merged(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """Union of two valid candle frames; where both have a candle, the new one counts."""
     both = pd.concat([stored, new], ignore_index=True)
+    if stored.empty or new.empty or stored["timestamp"].iloc[-1] < new["timestamp"].iloc[0]:
+        return both
     latest = both.drop_duplicates("timestamp", keep="last")
     return latest.sort_values("timestamp", ignore_index=True)
 

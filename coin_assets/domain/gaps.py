@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.timeframes import Timeframe
+from coin_assets.domain.timeframes import Timeframe, as_micros
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ def find_gaps(
 ) -> list[Gap]:
     """Gaps among sorted ``opens`` against every candle expected in ``[start, end)``."""
     expected = timeframe.opens(start, end)
-    absent = np.flatnonzero(~expected.isin(pd.DatetimeIndex(opens)))
+    absent = np.flatnonzero(~np.isin(as_micros(expected), as_micros(opens)))
     if not len(absent):
         return []
     runs = np.split(absent, np.flatnonzero(np.diff(absent) > 1) + 1)
-    times = expected.to_pydatetime()
-    return [Gap(times[run[0]], timeframe.next(times[run[-1]]), len(run)) for run in runs]
+    spans = [(expected[run[[0, -1]]].to_pydatetime(), len(run)) for run in runs]
+    return [Gap(first, timeframe.next(last), count) for (first, last), count in spans]

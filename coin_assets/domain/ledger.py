@@ -29,8 +29,10 @@ class Absence:
     Attributes:
         first_answer, last_answer: when the market first and last said that it has none of them.
         last_try: when it was last asked, answered or not.
-        tries: how often it was asked.
+        tries: how often it was asked in vain since the last answer.
         error: why the last question was not answered.
+
+    What is verified stays as it is, whatever is asked later.
     """
 
     start: datetime
@@ -51,26 +53,30 @@ class Absence:
     @property
     def retry_at(self) -> datetime | None:
         """When to ask again; None if nothing is open, or asking was given up."""
-        if self.state == VERIFIED_ABSENT or self.tries >= MAX_TRIES:
-            return None
         if self.state == PENDING:
             return self.last_try + VERIFY_AFTER
+        if self.state == VERIFIED_ABSENT or self.tries >= MAX_TRIES:
+            return None
         delay: timedelta = min(_FIRST_DELAY * 2**self.tries, _LONGEST_DELAY)
         return self.last_try + delay
 
     def answered(self, at: datetime) -> "Absence":
         """The market was asked at ``at`` and has none."""
+        if self.state == VERIFIED_ABSENT:
+            return self
         return replace(
             self,
             first_answer=self.first_answer or at,
             last_answer=at,
             last_try=at,
-            tries=self.tries + 1,
+            tries=0,
             error=None,
         )
 
     def failed(self, error: str, at: datetime) -> "Absence":
         """The market was asked at ``at`` and did not answer."""
+        if self.state == VERIFIED_ABSENT:
+            return self
         return replace(self, last_try=at, tries=self.tries + 1, error=error)
 
 
@@ -110,7 +116,10 @@ class Ledger:
     def answered(
         self, start: datetime, end: datetime, gaps: Iterable[Gap], at: datetime
     ) -> "Ledger":
-        """The market was asked for ``[start, end)`` at ``at`` and has all but ``gaps``."""
+        """The market was asked for ``[start, end)`` at ``at`` and has all but ``gaps``.
+
+        Here as in `failed`, ``start`` and ``end`` are opens.
+        """
         return self._asked(start, end, gaps, at, lambda absence: absence.answered(at))
 
     def failed(
@@ -150,13 +159,17 @@ class Ledger:
             if absence is None or absence.first_answer is None
         ]
 
+    def within(self, start: datetime, end: datetime) -> list[Absence]:
+        """Parts of the absences that lie in ``[start, end)``."""
+        cut = (_cut(absence, start, end) for absence in self.absences)
+        return [absence for absence in cut if absence is not None]
+
     def due(self, start: datetime, end: datetime, now: datetime) -> list[Range]:
         """Absences in ``[start, end)`` that should be asked for again at ``now``."""
-        inside = (_cut(absence, start, end) for absence in self.absences)
         return [
             (absence.start, absence.end)
-            for absence in inside
-            if absence is not None and absence.retry_at is not None and absence.retry_at <= now
+            for absence in self.within(start, end)
+            if absence.retry_at is not None and absence.retry_at <= now
         ]
 
     def absent_until(self, time: datetime) -> datetime:

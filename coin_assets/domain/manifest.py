@@ -1,20 +1,30 @@
 """The manifest: what may be served, how old it is, and how the pipeline behind it is doing.
 
-``status`` says how old the data is, ``degraded`` whether the last attempt to renew it failed.
+``status`` says how old the data is, ``degraded`` whether the last attempt to renew it failed. A key
+whose history is still being collected is hidden: operators see it, readers do not.
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from coin_assets.domain.documents import Document, parse_time, time_text
 from coin_assets.domain.keys import Key
+from coin_assets.domain.ledger import Outage
 from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.manifest_facts import (
+    HIDDEN,
+    VISIBILITIES,
+    Attempts,
+    GapCounts,
+    KeyFacts,
+    PublishedFile,
+)
 from coin_assets.domain.timeframes import Timeframe
 
 VERSION = 2
+MAX_OUTAGES = 50
 FRESH, STALE, HARD_STALE, MISSING, CORRUPT, INSUFFICIENT_DATA = STATUSES = (
     "fresh",
     "stale",
@@ -29,73 +39,6 @@ _REASONS = {
     CORRUPT: "a published file is damaged",
     INSUFFICIENT_DATA: "there are too few candles for a forecast",
 }
-
-
-@dataclass(frozen=True)
-class PublishedFile:
-    """A file in the published folder; ``as_of`` is the close of the newest candle in it."""
-
-    name: str
-    sha256: str
-    size: int
-    as_of: datetime
-
-    def document(self) -> Document:
-        return {
-            "file": self.name,
-            "sha256": self.sha256,
-            "bytes": self.size,
-            "as_of": time_text(self.as_of),
-        }
-
-
-@dataclass(frozen=True)
-class Attempts:
-    """How publishing a key has been going."""
-
-    last_success_at: datetime | None = None
-    last_failure_at: datetime | None = None
-    consecutive_failures: int = 0
-    last_error: str | None = None
-
-    def succeeded(self, time: datetime) -> "Attempts":
-        return Attempts(time, self.last_failure_at)
-
-    def failed(self, time: datetime, error: str) -> "Attempts":
-        """The same failure, known by its time, counts once however often it is reported."""
-        time = time.replace(microsecond=0)  # the manifest, where it is remembered, has seconds
-        if self.last_failure_at is not None and time <= self.last_failure_at:
-            return self
-        return Attempts(self.last_success_at, time, self.consecutive_failures + 1, error)
-
-
-@dataclass(frozen=True)
-class KeyFacts:
-    """Everything the manifest says about a key, before a clock is applied.
-
-    Attributes:
-        corrupt: why a published file cannot be trusted.
-        enough_candles: whether a forecast can be expected.
-        coverage_start, coverage_end: open of the first and close of the newest stored candle.
-        champion: model version of the published forecast.
-    """
-
-    key: Key
-    history: PublishedFile | None = None
-    prediction: PublishedFile | None = None
-    corrupt: str | None = None
-    enough_candles: bool = False
-    coverage_start: datetime | None = None
-    coverage_end: datetime | None = None
-    missing_candles: int = 0
-    champion: str | None = None
-    attempts: Attempts = Attempts()
-
-    @property
-    def as_of(self) -> datetime | None:
-        """Data time of the key: of its files, the older one's."""
-        times = [file.as_of for file in (self.history, self.prediction) if file is not None]
-        return min(times, default=None)
 
 
 def status_of(facts: KeyFacts, limits: FreshnessLimits, now: datetime) -> str:
@@ -113,44 +56,42 @@ def status_of(facts: KeyFacts, limits: FreshnessLimits, now: datetime) -> str:
 
 
 def manifest_document(
-    facts: Iterable[KeyFacts], limits: dict[str, FreshnessLimits], now: datetime
+    facts: Iterable[KeyFacts],
+    limits: dict[str, FreshnessLimits],
+    now: datetime,
+    outages: Mapping[Timeframe, Sequence[Outage]] | None = None,
 ) -> Document:
     """The manifest of all keys.
 
     Args:
         limits: by timeframe name.
+        outages: of the source timeframes; the newest `MAX_OUTAGES` are shown.
     """
     ordered = list(facts)
-    statuses = [status_of(fact, limits[fact.key.timeframe.name], now) for fact in ordered]
-    with_status = list(zip(ordered, statuses, strict=True))
-    counts = Counter(statuses)
-    degraded = sum(is_degraded(fact) for fact in ordered)
+    public = [fact for fact in ordered if fact.is_public]
+    entries = [_public_entry(fact, limits[fact.key.timeframe.name], now) for fact in public]
+    counts = Counter(entry["status"] for entry in entries)
     return {
         "version": VERSION,
         "generated_at": time_text(now),
         "public": {
-            "symbols": list(dict.fromkeys(fact.key.symbol for fact in ordered)),
-            "entries": [
-                _public_entry(fact, status, limits[fact.key.timeframe.name], now)
-                for fact, status in with_status
-            ],
+            "symbols": list(dict.fromkeys(fact.key.symbol for fact in public)),
+            "entries": entries,
         },
         "ops": {
             "entries": [_ops_entry(fact, limits[fact.key.timeframe.name]) for fact in ordered],
-            "summary": {**{word: counts[word] for word in STATUSES}, "degraded": degraded},
+            "outages": _outage_entries(outages or {}),
+            "summary": {
+                **{word: counts[word] for word in STATUSES},
+                HIDDEN: len(ordered) - len(public),
+                "degraded": sum(fact.is_degraded for fact in ordered),
+            },
         },
     }
 
 
-def is_degraded(facts: KeyFacts) -> bool:
-    """Whether the last attempt failed while older output still stands."""
-    return facts.attempts.consecutive_failures > 0 and facts.history is not None
-
-
-def _public_entry(
-    facts: KeyFacts, status: str, limits: FreshnessLimits, now: datetime
-) -> dict[str, Any]:
-    as_of = facts.as_of
+def _public_entry(facts: KeyFacts, limits: FreshnessLimits, now: datetime) -> dict[str, Any]:
+    status, as_of = status_of(facts, limits, now), facts.as_of
     return {
         "symbol": facts.key.symbol,
         "timeframe": facts.key.timeframe.name,
@@ -173,17 +114,34 @@ def _ops_entry(facts: KeyFacts, limits: FreshnessLimits) -> dict[str, Any]:
         "timeframe": facts.key.timeframe.name,
         "soft_minutes": limits.soft.total_seconds() / 60,
         "hard_minutes": limits.hard.total_seconds() / 60,
-        "degraded": is_degraded(facts),
+        "degraded": facts.is_degraded,
         "last_success_at": _optional_time(attempts.last_success_at),
         "last_failure_at": _optional_time(attempts.last_failure_at),
         "consecutive_failures": attempts.consecutive_failures,
         "last_error": attempts.last_error,
-        "visibility": "public",
+        "visibility": facts.visibility,
         "coverage_start": _optional_time(facts.coverage_start),
         "coverage_end": _optional_time(facts.coverage_end),
         "missing_candles": facts.missing_candles,
+        "gaps": facts.gaps and facts.gaps.document(),
         "champion": facts.champion,
     }
+
+
+def _outage_entries(outages: Mapping[Timeframe, Sequence[Outage]]) -> list[Document]:
+    """The newest ones, newest first."""
+    known = [(timeframe, each) for timeframe, found in outages.items() for each in found]
+    known.sort(key=lambda pair: (pair[1].start, pair[1].end), reverse=True)
+    return [
+        {
+            "timeframe": timeframe.name,
+            "start": time_text(each.start),
+            "end": time_text(each.end),
+            "candles": each.count,
+            "symbols": list(each.symbols),
+        }
+        for timeframe, each in known[:MAX_OUTAGES]
+    ]
 
 
 def _warning(facts: KeyFacts, status: str, limits: FreshnessLimits, now: datetime) -> str | None:
@@ -207,34 +165,41 @@ def _optional_time(time: datetime | None) -> str | None:
 def facts_of_manifest(manifest: Document) -> dict[tuple[str, str], KeyFacts]:
     """The facts a manifest was made from, by symbol and timeframe name.
 
+    Of hidden keys it does not list the files, so these are not among the facts.
+
     Raises:
         ConfigurationError, KeyError, TypeError, ValueError: it is no manifest of this version.
     """
     if manifest["version"] != VERSION:
         raise ValueError(f"manifest version {manifest['version']}")
     public = {_name_of(entry): entry for entry in manifest["public"]["entries"]}
-    return {
-        _name_of(ops): _facts_of_entries(public[_name_of(ops)], ops)
-        for ops in manifest["ops"]["entries"]
-    }
+    found = {}
+    for ops in manifest["ops"]["entries"]:
+        if ops["visibility"] not in VISIBILITIES:
+            raise ValueError(f"visibility {ops['visibility']}")
+        name = _name_of(ops)
+        found[name] = _facts_of_entries(None if ops["visibility"] == HIDDEN else public[name], ops)
+    return found
 
 
 def _name_of(entry: Document) -> tuple[str, str]:
     return entry["symbol"], entry["timeframe"]
 
 
-def _facts_of_entries(public: Document, ops: Document) -> KeyFacts:
-    status = public["status"]
+def _facts_of_entries(public: Document | None, ops: Document) -> KeyFacts:
+    shown = public or {"status": None, "history": None, "prediction": None}
     return KeyFacts(
-        key=Key(public["symbol"], Timeframe.parse(public["timeframe"])),
-        history=_published_file(public["history"]),
-        prediction=_published_file(public["prediction"]),
-        corrupt=public["warning"] if status == CORRUPT else None,
-        enough_candles=status != INSUFFICIENT_DATA,
+        key=Key(ops["symbol"], Timeframe.parse(ops["timeframe"])),
+        history=_published_file(shown["history"]),
+        prediction=_published_file(shown["prediction"]),
+        corrupt=shown["warning"] if shown["status"] == CORRUPT else None,
+        enough_candles=shown["status"] != INSUFFICIENT_DATA,
         coverage_start=_optional_parse(ops["coverage_start"]),
         coverage_end=_optional_parse(ops["coverage_end"]),
         missing_candles=ops["missing_candles"],
+        gaps=None if ops["gaps"] is None else GapCounts(**ops["gaps"]),
         champion=ops["champion"],
+        visibility=ops["visibility"],
         attempts=Attempts(
             last_success_at=_optional_parse(ops["last_success_at"]),
             last_failure_at=_optional_parse(ops["last_failure_at"]),

@@ -1,7 +1,7 @@
 """Candles that changed after the fact: what they were, what they are, and what that touches."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,8 @@ REVISION_SCHEMA = {
     "redone_at": ("timestamp[us, UTC]", "when what it touches was redone; empty until then"),
 }
 REVISION_COLUMNS = list(REVISION_SCHEMA)
+# No page takes longer to store.
+_ON_ITS_WAY = timedelta(hours=1)
 _TIMES = dict.fromkeys(("timestamp", "seen_at", "redone_at"), TIMESTAMP_DTYPE)
 
 
@@ -43,31 +45,20 @@ def revisions_between(
         stored, new: valid candle frames of the same range.
         absent: half-open ranges of opens in which a candle that is not stored comes late.
     """
-    both = new.merge(stored, how="left", on="timestamp", suffixes=("", "_stored"), indicator=True)
-    known = (both["_merge"] == "both").to_numpy()
-    differs = known & False
-    for name in VALUES:
-        differs |= known & (both[name] != both[f"{name}_stored"]).to_numpy()
-    late = np.zeros(len(both), dtype=bool)
+    opens = new["timestamp"]
+    found = pd.DatetimeIndex(stored["timestamp"]).get_indexer(pd.DatetimeIndex(opens))
+    known = found >= 0
+    before = np.full((len(new), len(VALUES)), np.nan)
+    before[known] = stored[VALUES].to_numpy()[found[known]]
+    changed = known & (before != new[VALUES].to_numpy()).any(axis=1)
     for start, end in absent:
-        late |= ~known & ((both["timestamp"] >= start) & (both["timestamp"] < end)).to_numpy()
-    changed = both[differs | late]
-    revisions = pd.DataFrame({"timestamp": changed["timestamp"]})
-    for name in VALUES:
-        revisions[OLD + name] = changed[f"{name}_stored"]
-        revisions[NEW + name] = changed[name]
-    revisions["redone_at"] = pd.Series(pd.NaT, index=changed.index, dtype=TIMESTAMP_DTYPE)
-    revisions["seen_at"] = pd.Series(seen_at, index=changed.index, dtype=TIMESTAMP_DTYPE)
-    return revisions[REVISION_COLUMNS].reset_index(drop=True)
-
-
-def changed_opens(before: pd.DataFrame, after: pd.DataFrame) -> pd.DatetimeIndex:
-    """Opens of the candles that differ between two candle frames, gone and new ones included."""
-    both = before.merge(after, how="outer", on="timestamp", suffixes=("", "_after"), indicator=True)
-    differs = (both["_merge"] != "both").to_numpy()
-    for name in VALUES:
-        differs |= (both[name] != both[f"{name}_after"]).to_numpy()
-    return pd.DatetimeIndex(both["timestamp"][differs])
+        changed |= ~known & ((opens >= start) & (opens < end)).to_numpy()
+    revisions = pd.DataFrame({"timestamp": opens[changed]}).reset_index(drop=True)
+    revisions["seen_at"] = pd.Series(seen_at, index=revisions.index, dtype=TIMESTAMP_DTYPE)
+    revisions["redone_at"] = pd.Series(pd.NaT, index=revisions.index, dtype=TIMESTAMP_DTYPE)
+    revisions[[OLD + name for name in VALUES]] = before[changed]
+    revisions[[NEW + name for name in VALUES]] = new.loc[changed, VALUES].to_numpy()
+    return revisions[REVISION_COLUMNS]
 
 
 def touched_buckets(opens: pd.DatetimeIndex, timeframe: Timeframe) -> pd.DatetimeIndex:
@@ -84,8 +75,25 @@ def touched_origins(
     """
     if not len(opens):
         return opens
-    seen = pd.DatetimeIndex([], tz="UTC")
-    for opened in opens.to_pydatetime():
-        last = min(timeframe.shift(opened, context), timeframe.floor(until))
-        seen = seen.union(timeframe.opens(timeframe.close_of(opened), timeframe.next(last)))
-    return seen
+    last = min(timeframe.shift(opens.max().to_pydatetime(), context), timeframe.floor(until))
+    first = timeframe.close_of(opens.min().to_pydatetime())
+    origins = timeframe.opens(first, timeframe.next(last))
+    changed, own = np.sort(timeframe.ordinals(opens)), timeframe.ordinals(origins)
+    return origins[np.searchsorted(changed, own) > np.searchsorted(changed, own - context)]
+
+
+def to_redo(revisions: pd.DataFrame, stored: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """Those of ``revisions`` that are to be handled at ``now``.
+
+    They are recorded before the candle they announce is stored: one whose candle is on its way
+    waits for it, but not for ever, because a pull may have been killed in between.
+
+    Args:
+        stored: candle frame that holds what is stored at their opens.
+    """
+    pending = revisions[revisions["redone_at"].isna()]
+    newest = pending.sort_values("seen_at").drop_duplicates("timestamp", keep="last")
+    both = newest.merge(stored, how="left", on="timestamp")
+    arrived = (both[[NEW + name for name in VALUES]].to_numpy() == both[VALUES].to_numpy()).all(1)
+    ready = both["timestamp"][arrived | (both["seen_at"] <= now - _ON_ITS_WAY).to_numpy()]
+    return pending[pending["timestamp"].isin(ready)].reset_index(drop=True)

@@ -1,6 +1,6 @@
 """The job ``update``: all steps of a month, from candles to published files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -11,13 +11,30 @@ if TYPE_CHECKING:
     )
 
 
-def update_job(assets: Sequence[dg.AssetsDefinition]) -> "UnresolvedAssetJobDefinition":
-    """All steps of a month, from candles to published files."""
+def update_job(
+    assets: Sequence[dg.AssetsDefinition], separate: Sequence[dg.AssetChecksDefinition]
+) -> "UnresolvedAssetJobDefinition":
+    """All steps of a month, from candles to published files.
+
+    Args:
+        separate: checks that are not part of an update, because they ask the market once more.
+    """
     return dg.define_asset_job(
         "update",
-        selection=dg.AssetSelection.assets(*assets),
+        selection=dg.AssetSelection.assets(*assets) - dg.AssetSelection.checks(*separate),
         description=(
             "Fetch and derive candles of the chosen month, make sure its models exist, fill its "
             "forecasts and publish. Launch it with a partition (a month) or a range of them."
         ),
     )
+
+
+def only(job: dg.JobDefinition, steps: Iterable[dg.AssetKey]) -> dg.JobDefinition:
+    """The job ``update`` with these steps alone, and with the checks that they record themselves.
+
+    By its ``asset_selection`` alone, Dagster would add the separate checks of these assets.
+    """
+    chosen = set(steps)
+    graph = job.asset_layer.asset_graph
+    checks = {check for check in graph.asset_check_keys if check.asset_key in chosen}
+    return job.get_subset(asset_selection=chosen, asset_check_selection=checks)

@@ -1,4 +1,4 @@
-"""From the words of `COIN_MARKET` to a market."""
+"""From the words of `COIN_MARKET` and `COIN_ARCHIVE` to a market."""
 
 from pathlib import Path
 
@@ -6,16 +6,33 @@ from coin_assets.errors import ConfigurationError
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.market.base import Market
 from coin_assets.market.ccxt import CcxtMarket
+from coin_assets.market.combined import CombinedMarket
+from coin_assets.market.downloads import ArchiveFiles
 from coin_assets.market.sandbox import SandboxMarket
 
 
-def open_market(kind: str, argument: str) -> Market:
-    """The market of ``kind`` (``sandbox``, ``ccxt``, ``archive``); nothing is contacted yet."""
+def open_market(
+    kind: str, argument: str, archive: str = "", downloads: Path | None = None
+) -> Market:
+    """The market of ``kind`` (``sandbox``, ``ccxt``, ``archive``); nothing is contacted yet.
+
+    Args:
+        archive: folder or URL of Binance Vision files, for the past of a ``ccxt`` market.
+        downloads: working folder for files from a URL.
+    """
+    if archive and kind != "ccxt":
+        raise ConfigurationError(
+            f"COIN_ARCHIVE is for an exchange, not for a market of kind {kind!r}. Use it with "
+            "COIN_MARKET=ccxt:<exchange>, or leave it empty."
+        )
     match kind:
         case "sandbox":
             return SandboxMarket()
         case "ccxt":
-            return CcxtMarket(argument)
+            exchange = CcxtMarket(argument)
+            return (
+                CombinedMarket(ArchiveFiles(archive, downloads), exchange) if archive else exchange
+            )
         case "archive":
             return ArchiveMarket(Path(argument))
     raise ConfigurationError(f"Unknown market {kind!r}. Use sandbox, ccxt or archive.")

@@ -63,7 +63,10 @@ def derive_candles(store: Store, derivation: Derivation) -> list[MonthReport]:
         until = next_month(month)
         candles = between(derived, month, until)
         window = min(max(month, first), until), until
-        changed = store.write_candles(key, candles, *window).rows_changed if first < until else 0
+        if first < until:
+            changed = store.write_candles(key, candles, *window).rows_changed
+        else:  # looked at: what is stored of it stays, and nothing more can be derived
+            changed = store.merge_candles(key, empty_candles(), month, until).rows_changed
         inside = derived["timestamp"].isin(candles["timestamp"]).to_numpy()
         partial = int((lacking[inside] > 0).sum())
         stored = store.read_candles(key, month, until)

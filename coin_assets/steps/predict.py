@@ -1,4 +1,4 @@
-"""What the prediction assets do, without Dagster: fill the origins that are missing."""
+"""Making forecasts, without Dagster: at origins that lack one, and where candles were revised."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,11 +7,14 @@ import pandas as pd
 
 from coin_assets.domain.forecasting import (
     CHAMPION,
+    PRICE_COLUMNS,
     eligible_version,
     forecast_frame,
     kind_of,
 )
 from coin_assets.domain.keys import Key
+from coin_assets.domain.revisions import touched_origins
+from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.errors import ModelMissing
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.models.training import has_enough
@@ -78,6 +81,91 @@ def predict_window(
     return PredictionReport(len(origins), len(pending) - len(unmodelled), len(unmodelled), newest)
 
 
+@dataclass(frozen=True)
+class TouchedForecasts:
+    """Forecasts of one month that see changed candles, by the version that makes them again."""
+
+    month: datetime
+    by_version: dict[ModelVersion, pd.DatetimeIndex]
+
+    @property
+    def origins(self) -> pd.DatetimeIndex:
+        found = pd.DatetimeIndex([], tz=UTC)
+        for origins in self.by_version.values():
+            found = found.union(origins)
+        return found
+
+
+def touched_forecasts(
+    store: Store,
+    registry: ModelRegistry,
+    key: Key,
+    opens: pd.DatetimeIndex,
+    history_start: datetime,
+    closed_by: datetime,
+) -> list[TouchedForecasts]:
+    """Which forecasts see the changed candles ``opens``, month by month.
+
+    A stored forecast stays with its version as long as that exists. An origin without a forecast
+    counts if its own candle changed, so that it may have come late, and its month has forecasts.
+    """
+    if not len(opens):
+        return []
+    versions = registry.versions(key)
+    by_name = {version.name: version for version in versions}
+    contexts: dict[ModelVersion, int] = {}
+    late = key.timeframe.close_all(opens)
+    found = []
+    for month in months_between(late.min().to_pydatetime(), closed_by + _INSTANT):
+        stored = _champion(store.read_forecasts(key, month, next_month(month)))
+        if stored.empty:
+            continue
+        made_by = stored.drop_duplicates("as_of").set_index("as_of")["model_version"]
+        closes = _closes(store, key, month, history_start, closed_by)
+        makers: dict[ModelVersion, list[pd.Timestamp]] = {}
+        for origin in closes[closes.isin(made_by.index) | closes.isin(late)]:
+            version = by_name.get(made_by.get(origin, "")) or eligible_version(versions, origin)
+            if version is not None:
+                makers.setdefault(version, []).append(origin)
+        touched = {}
+        for version, times in makers.items():
+            if version not in contexts:
+                contexts[version] = registry.load(version).context
+            seeing = touched_origins(opens, key.timeframe, contexts[version], closed_by)
+            origins = pd.DatetimeIndex(times)
+            if (seen := origins.isin(seeing)).any():
+                touched[version] = origins[seen]
+        if touched:
+            found.append(TouchedForecasts(month, touched))
+    return found
+
+
+def redo_forecasts(
+    store: Store,
+    registry: ModelRegistry,
+    key: Key,
+    touched: TouchedForecasts,
+    history_start: datetime,
+    closed_by: datetime,
+) -> int:
+    """Make forecasts again from the candles as they are now; returns how many came out different.
+
+    One that comes out the same stays as it is, so that a live forecast remains one.
+    """
+    stored = _champion(store.read_forecasts(key, touched.month, next_month(touched.month)))
+    values = ["as_of", "step", *PRICE_COLUMNS, "model_version"]
+    known = pd.MultiIndex.from_frame(stored[values])
+    changed = 0
+    for version, origins in touched.by_version.items():
+        new = _forecast(store, registry, version, list(origins), closed_by, history_start)
+        same = pd.MultiIndex.from_frame(new[values]).isin(known)
+        differing = new[new["as_of"].isin(new["as_of"][~same])]
+        if len(differing):
+            store.revise_forecasts(key, differing)
+            changed += differing["as_of"].nunique()
+    return changed
+
+
 def newest_forecast(store: Store, key: Key) -> pd.DataFrame:
     """Champion rows of the newest origin, ordered by step; empty if there is none."""
     origin = store.newest_forecasts([key]).get(key)
@@ -86,13 +174,25 @@ def newest_forecast(store: Store, key: Key) -> pd.DataFrame:
     return _champion(store.read_forecasts(key, origin, origin + _INSTANT))
 
 
+def _closes(
+    store: Store, key: Key, month: datetime, history_start: datetime, closed_by: datetime
+) -> pd.DatetimeIndex:
+    """Closes in ``month``, up to ``closed_by``, of stored candles."""
+    start = max(key.timeframe.shift(month, -1), history_start)
+    opens = store.read_candles(key, start, next_month(month))["timestamp"]
+    closes = key.timeframe.close_all(opens)
+    last = pd.Timestamp(min(closed_by, next_month(month) - _INSTANT))
+    return closes[(closes >= pd.Timestamp(month)) & (closes <= last)]
+
+
 def _champion(forecasts: pd.DataFrame) -> pd.DataFrame:
     champion: pd.DataFrame = forecasts[forecasts["role"] == CHAMPION]
     return champion
 
 
 def _newest_origin(forecasts: pd.DataFrame) -> pd.DataFrame:
-    return forecasts[forecasts["as_of"] == forecasts["as_of"].max()]
+    newest: pd.DataFrame = forecasts[forecasts["as_of"] == forecasts["as_of"].max()]
+    return newest
 
 
 def _origins(

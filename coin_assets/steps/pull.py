@@ -4,25 +4,30 @@ A pull may be killed at any moment. Each page is stored before the next is asked
 pull goes on where this one was, and the result is the same bytes.
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
 
 from coin_assets.domain.candles import between, empty_candles, merged
 from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Ledger, Range
+from coin_assets.domain.ledger import Absence, Ledger, Range
 from coin_assets.domain.revisions import revisions_between
-from coin_assets.domain.timeframes import months_between, next_month
+from coin_assets.domain.timeframes import EPOCH, Timeframe, months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, CoinAssetsError
 from coin_assets.market.base import Market, Page
 from coin_assets.steps.progress import Progress
 from coin_assets.steps.reports import MonthReport, month_report, newest_due
 from coin_assets.store.base import Store
 
-# What lies closer together than this is asked for in one go: exchanges send 1000 candles a page.
+# What one request brings anyway is not asked for by another: exchanges send 1000 candles a page.
 _ONE_REQUEST = 1000
 _ERROR_LENGTH = 300
+_MONTH = Timeframe("1M")
 _INSTANT = timedelta.resolution
 
 
@@ -64,29 +69,31 @@ def pull_candles(
     """
     key, limit = pull.key, min(pull.closed_by, market.horizon(pull.key, pull.closed_by))
     expected = expected_range(store, market, pull, limit)
-    changed = dict.fromkeys(months_between(pull.start, pull.end), 0)
+    changed: Counter[datetime] = Counter()
     if expected is not None:
         ranges = missing_ranges(store, pull, expected, clock())
         total = sum(key.timeframe.count(*each) for each in ranges)
         progress = Progress(str(key), total, say)
         for start, end in ranges:
+            known = store.read_candles(key, start, end)
             for page in _pages(store, market, key, start, end, limit, clock):
-                for month, rows in _commit(store, key, page, clock()).items():
-                    changed[month] = changed.get(month, 0) + rows
+                changed.update(_commit(store, key, page, known, clock()))
                 progress.advance(key.timeframe.count(page.start, page.end), page.end)
+    months, ledger = months_between(pull.start, pull.end), store.read_ledger(key)
     # Months without a candle, for example before the listing, were looked at as well.
-    store.merge_candles(key, empty_candles(), pull.start, pull.end)
-    ledger = store.read_ledger(key)
+    for month in sorted(set(months) - set(store.fetched_months(key))):
+        store.merge_candles(key, empty_candles(), month, next_month(month))
+    stored = store.read_candles(key, pull.start, pull.end)
     reports = [
         month_report(
             key,
             month,
-            store.read_candles(key, month, next_month(month)),
+            between(stored, month, next_month(month)),
             changed[month],
             expected,
             ledger,
         )
-        for month in months_between(pull.start, pull.end)
+        for month in months
     ]
     _require_newest_due(store, market, pull, limit, ledger)
     return reports
@@ -124,22 +131,33 @@ def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> 
     if not unanswered and pull.end <= pull.closed_by:
         return [expected]
     last = max((start for start, _ in unanswered), default=until)
-    again = key.timeframe.shift(last, -pull.reread), last
+    again = max(key.timeframe.shift(last, -pull.reread), pull.first_expected), last
     known = store.read_candles(key, *again)["timestamp"]
     reread = [(known.iloc[0].to_pydatetime(), last)] if len(known) else []
-    return _joined(key, [*unanswered, *ledger.due(begin, until, now), *reread])
+    wanted = [*unanswered, *ledger.due(begin, until, now), *reread]
+    inside = [(start, min(end, until)) for start, end in wanted]
+    return _joined(key, [each for each in inside if key.timeframe.count(*each)])
 
 
 def _joined(key: Key, ranges: list[Range]) -> list[Range]:
     joined: list[Range] = []
     for start, end in sorted(ranges):
-        first = joined[-1][0] if joined else start
-        touches = joined and start <= joined[-1][1]
-        if joined and (touches or key.timeframe.count(first, end) <= _ONE_REQUEST):
-            joined[-1] = first, max(end, joined[-1][1])
+        if joined and start <= _brought_until(key, *joined[-1]):
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
         else:
             joined.append((start, end))
     return joined
+
+
+def _brought_until(key: Key, start: datetime, end: datetime) -> datetime:
+    """How far the requests for a range reach if the market sends full pages."""
+    requests = -(-key.timeframe.count(start, end) // _ONE_REQUEST)
+    return key.timeframe.shift(start, requests * _ONE_REQUEST)
+
+
+def _at_opens(key: Key, start: datetime, end: datetime) -> Range:
+    """The range of the same candles that begins and ends at opens, as the ledger needs it."""
+    return key.timeframe.next(start - _INSTANT), key.timeframe.next(end - _INSTANT)
 
 
 def _pages(
@@ -166,50 +184,58 @@ def _record_failure(
     store: Store, key: Key, start: datetime, end: datetime, error: str, at: datetime
 ) -> None:
     gaps = find_gaps(store.read_candles(key, start, end)["timestamp"], key.timeframe, start, end)
-    store.update_ledger(key, lambda ledger: ledger.failed(start, end, gaps, error, at))
+    asked = _at_opens(key, start, end)
+    store.update_ledger(key, lambda ledger: ledger.failed(*asked, gaps, error, at))
 
 
-def _commit(store: Store, key: Key, page: Page, at: datetime) -> dict[datetime, int]:
-    """Store a page; returns the rows changed by month.
+def _commit(
+    store: Store, key: Key, page: Page, known: pd.DataFrame, at: datetime
+) -> dict[datetime, int]:
+    """Store a page; returns how many candles are new or changed, by month.
 
-    Revisions first, the ledger last: killed in between, the page is asked for again, and no change
-    goes by unnoticed.
+    Revisions first, the candles last: killed in between, nobody has answered for those that are
+    not stored, so the page is asked for again, and no change goes by unnoticed.
     """
-    stored = store.read_candles(key, page.start, page.end)
-    ledger = store.read_ledger(key)
-    revisions = revisions_between(stored, page.candles, at, _passed(store, key, ledger))
-    if len(revisions):
-        store.record_revisions(key, revisions)
-    changed = {}
-    for month in months_between(page.start, page.end):
-        start, end = max(month, page.start), min(next_month(month), page.end)
-        candles = between(page.candles, start, end)
-        changed[month] = store.merge_candles(key, candles, start, end).rows_changed
-    opens = merged(stored, page.candles)["timestamp"]
+    stored = between(known, page.start, page.end) if len(known) else known
+    absences = store.read_ledger(key).within(page.start, page.end)
+    late = _passed(store, key, absences)
+    changed = page.candles["timestamp"]
+    if len(stored) or late:
+        revisions = revisions_between(stored, page.candles, at, late)
+        added = changed[~changed.isin(stored["timestamp"])]
+        changed = pd.concat([added, revisions["timestamp"]]).drop_duplicates()
+        if len(revisions):
+            store.record_revisions(key, revisions)
+    opens = merged(stored, page.candles)["timestamp"] if len(stored) else page.candles["timestamp"]
     gaps = find_gaps(opens, key.timeframe, page.start, page.end)
-    if gaps or ledger.absences:
-        store.update_ledger(key, lambda known: known.answered(page.start, page.end, gaps, at))
-    return changed
+    if gaps or absences:
+        asked = _at_opens(key, page.start, page.end)
+        store.update_ledger(key, lambda known: known.answered(*asked, gaps, at))
+    store.merge_candles(key, page.candles, page.start, page.end)
+    return _by_month(changed)
 
 
-def _passed(store: Store, key: Key, ledger: Ledger) -> list[Range]:
+def _by_month(opens: "pd.Series[pd.Timestamp]") -> dict[datetime, int]:
+    months, counts = np.unique(_MONTH.ordinals(opens), return_counts=True)
+    starts = (_MONTH.shift(EPOCH, int(month)) for month in months)
+    return dict(zip(starts, map(int, counts), strict=True))
+
+
+def _passed(store: Store, key: Key, absences: Iterable[Absence]) -> list[Range]:
     """Absences with a stored candle after them: what comes there comes late."""
-    newest = store.newest_candles([key]).get(key) if ledger.absences else None
+    answered = [absence for absence in absences if absence.first_answer is not None]
+    newest = store.newest_candles([key]).get(key) if answered else None
     if newest is None:
         return []
-    return [
-        (absence.start, absence.end)
-        for absence in ledger.absences
-        if absence.first_answer is not None and absence.end <= newest
-    ]
+    return [(absence.start, absence.end) for absence in answered if absence.end <= newest]
 
 
 def _require_newest_due(
     store: Store, market: Market, pull: Pull, limit: datetime, ledger: Ledger
 ) -> None:
     """A candle that the market skipped is absent; one that comes last may be late."""
-    key = pull.key
-    due = newest_due(key.timeframe, max(pull.start, pull.first_expected), pull.end, limit)
+    key, start = pull.key, max(pull.start, pull.first_expected)
+    due = newest_due(key.timeframe, max(start, ledger.listed or start), pull.end, limit)
     newest = store.newest_candles([key]).get(key)
     if due is None or (newest is not None and newest >= due) or ledger.absent_until(due) > due:
         return

@@ -1,12 +1,14 @@
 """Refusing to work on candles that were never fetched."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.keys import Key
-from coin_assets.domain.timeframes import describe_months, month_start, months_between, next_month
+from coin_assets.domain.timeframes import describe_months, months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MonthsNotFetched
 from coin_assets.store.base import Store
+
+_INSTANT = timedelta.resolution
 
 
 def require_covered(store: Store, key: Key, start: datetime, end: datetime) -> None:
@@ -18,7 +20,10 @@ def require_covered(store: Store, key: Key, start: datetime, end: datetime) -> N
         MonthsNotFetched: some are; the message names their months.
     """
     missing = set(months_between(start, end)) - set(store.fetched_months(key))
-    missing |= {month_start(opened) for opened, _ in unanswered(store, key, start, end)}
+    # What comes after the newest candle is late rather than unknown; `require_newest` tells.
+    newest = store.newest_candles([key]).get(key, start)
+    for unknown, until in unanswered(store, key, start, min(newest, end)):
+        missing |= set(months_between(unknown, key.timeframe.shift(until, -1) + _INSTANT))
     if missing:
         raise MonthsNotFetched(
             f"{key} candles of {describe_months(sorted(missing))} were never fetched, or not to "
@@ -39,12 +44,8 @@ def unanswered(
     if ledger.listed is None:
         return []
     first = max(start, ledger.listed)
-    known = store.count_candles(key, first, end) + sum(
-        key.timeframe.count(max(absence.start, first), min(absence.end, end))
-        for absence in ledger.absences
-        if absence.first_answer is not None
-    )
-    if known == key.timeframe.count(first, end):  # the common case, told from file footers
+    # The common case, told from file footers.
+    if store.count_candles(key, first, end) == key.timeframe.count(first, end):
         return []
     stored = store.read_candles(key, first, end)["timestamp"]
     return ledger.unanswered(find_gaps(stored, key.timeframe, first, end))

@@ -22,6 +22,8 @@ from coin_assets.store.base import Extent
 
 # (stored rows of a month, new rows of it) -> rows the month shall hold
 Combine = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
+# Ranges longer than this are read by listing the folder, not by trying each month.
+_MONTHS_TO_LIST = 24
 # What pyarrow raises on a damaged file; text and times of a damaged footer give the last two.
 _DAMAGES = (pa.ArrowException, OSError, ValueError, OverflowError)
 
@@ -46,12 +48,10 @@ class MonthlyTable:
 
     def read(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
         """Rows whose time lies in ``[start, end)``, sorted by identity."""
-        touched = {month_label(month) for month in months_between(start, end)}
-        parts = [
-            part
-            for month in self.months(key)
-            if month_label(month) in touched and (part := self._read_month(key, month)) is not None
-        ]
+        touched = months_between(start, end)
+        if len(touched) > _MONTHS_TO_LIST:
+            touched = sorted(set(touched) & set(self.months(key)))
+        parts = [part for month in touched if (part := self._read_month(key, month)) is not None]
         frame = self._frame(pa.concat_tables(parts) if parts else self.schema.empty_table())
         inside = (frame[self.time] >= start) & (frame[self.time] < end)
         frame = frame[inside]
@@ -71,8 +71,10 @@ class MonthlyTable:
         held = changed = 0
         with locked(self._folder(key)):
             for month in months:
-                times = rows[self.time]
-                inside = rows[(times >= month) & (times < next_month(month))]
+                inside = rows
+                if len(months) > 1:
+                    times = rows[self.time]
+                    inside = rows[(times >= month) & (times < next_month(month))]
                 month_held, month_changed = self._update_month(key, month, inside, combine)
                 held, changed = held + month_held, changed + month_changed
         return held, changed
@@ -99,6 +101,19 @@ class MonthlyTable:
         found = self._folder(key).glob(f"month=*/{self.name}.parquet")
         labels = sorted(path.parent.name.removeprefix("month=") for path in found)
         return [datetime.strptime(label, "%Y-%m").replace(tzinfo=UTC) for label in labels]
+
+    def count(self, key: Key, start: datetime, end: datetime) -> int:
+        """Rows whose time lies in ``[start, end)``; whole months are told by their footers."""
+        known, count = set(self.months(key)), 0
+        for month in months_between(start, end):
+            if month not in known:
+                continue
+            if start <= month and next_month(month) <= end:
+                extent = self._extent(self._path(key, month))
+                count += 0 if extent is None else extent.rows
+            else:
+                count += len(self.read(key, max(month, start), min(next_month(month), end)))
+        return count
 
     def newest(self, keys: Iterable[Key]) -> dict[Key, datetime]:
         """Newest time of every key that has rows, from file footers alone."""
@@ -127,7 +142,9 @@ class MonthlyTable:
         known = path.exists()
         stored = self._frame(self._load(path) if known else self.schema.empty_table())
         wanted = combine(stored, rows) if len(stored) else rows
-        wanted = wanted.sort_values(list(self.identity), ignore_index=True)[self.schema.names]
+        if self.identity != (self.time,) or not wanted[self.time].is_monotonic_increasing:
+            wanted = wanted.sort_values(list(self.identity), ignore_index=True)
+        wanted = wanted[self.schema.names].reset_index(drop=True)
         changed = _rows_changed(stored, wanted, list(self.identity))
         if changed or (not known and self.remembers_empty):
             self._store(path, wanted)
@@ -137,7 +154,11 @@ class MonthlyTable:
         table = pa.Table.from_pandas(frame, schema=self.schema, preserve_index=False)
         sink = pa.BufferOutputStream()
         pq.write_table(
-            table.replace_schema_metadata(None), sink, compression="zstd", write_page_checksum=True
+            table.replace_schema_metadata(None),
+            sink,
+            compression="zstd",
+            use_dictionary=_repeating(self.schema),  # trying it on prices takes time, saves none
+            write_page_checksum=True,
         )
         remove_partials(path.parent)
         write_atomically(path, sink.getvalue().to_pybytes())
@@ -193,6 +214,10 @@ class MonthlyTable:
         return self._folder(key) / f"month={month_label(month)}" / f"{self.name}.parquet"
 
 
+def _repeating(schema: pa.Schema) -> list[str]:
+    return [field.name for field in schema if pa.types.is_string(field.type)]
+
+
 def _unreadable(path: Path, error: Exception) -> CorruptArtefact:
     return CorruptArtefact(
         f"{path} cannot be read ({error}). Remove the file and materialise its month again."
@@ -201,10 +226,11 @@ def _unreadable(path: Path, error: Exception) -> CorruptArtefact:
 
 def _rows_changed(stored: pd.DataFrame, wanted: pd.DataFrame, identity: list[str]) -> int:
     """Rows that were added, removed or got other values."""
-    if stored.empty or stored.equals(wanted):
-        return len(wanted) - len(stored)
+    if len(stored) <= len(wanted) and stored.equals(wanted.head(len(stored))):
+        return len(wanted) - len(stored)  # nothing but added at the end, if at all
     both = stored.merge(wanted, how="outer", on=identity, suffixes=("_old", "_new"), indicator=True)
     differs = (both["_merge"] != "both").to_numpy()
     for name in wanted.columns.difference(identity):
-        differs = differs | (both[f"{name}_old"] != both[f"{name}_new"]).to_numpy()
+        old, new = both[f"{name}_old"], both[f"{name}_new"]
+        differs = differs | ((old != new) & ~(old.isna() & new.isna())).to_numpy()
     return int(differs.sum())

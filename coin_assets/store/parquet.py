@@ -94,7 +94,7 @@ class ParquetStore:
         return self._candles.newest(keys)
 
     def count_candles(self, key: Key, start: datetime, end: datetime) -> int:
-        return len(self._candles.read(key, start, end))
+        return self._candles.count(key, start, end)
 
     def delete_candles(self, key: Key, start: datetime, end: datetime) -> int:
         return self._candles.delete(key, start, end)

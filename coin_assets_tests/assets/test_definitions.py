@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from coin_assets.build import build_definitions
+from coin_assets.build import build_definitions, configured_resources
 from coin_assets.errors import ConfigurationError
 from coin_assets.settings import Settings
 
@@ -141,6 +141,32 @@ def test_the_jobs_are_update_and_train_models(definitions: dg.Definitions) -> No
     assert {"update", "train_models"} <= jobs
     update = definitions.resolve_job_def("update")
     assert set(update.asset_layer.executable_asset_keys) == set(STEPS)
+
+
+def test_jobs_for_the_data_itself_take_their_settings_flat(definitions: dg.Definitions) -> None:
+    for name in ("backfill", "enforce_retention"):
+        job = definitions.resolve_job_def(name)
+        assert job.description
+        assert len(job.graph.nodes) == 1
+        assert dg.validate_run_config(job, {"dry_run": True})
+
+
+def test_retention_is_enforced_by_a_schedule_that_runs(definitions: dg.Definitions) -> None:
+    schedule = definitions.resolve_schedule_def("retention")
+    assert schedule.job_name == "enforce_retention"
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+def test_an_exchange_is_given_its_archive(tmp_path: Path) -> None:
+    bulk = tmp_path / "bulk"
+    bulk.mkdir()
+    settings = Settings(home=tmp_path, market="ccxt:binance", archive=str(bulk))
+    market = configured_resources(settings).market
+    assert market.archive == str(bulk)
+    assert market.downloads == str(tmp_path / "downloads")
+    assert type(market.client()).__name__ == "CombinedMarket"
+    plain = configured_resources(Settings(home=tmp_path, market="ccxt:binance")).market
+    assert type(plain.client()).__name__ == "CcxtMarket"
 
 
 def test_only_trainings_share_a_pool(definitions: dg.Definitions) -> None:

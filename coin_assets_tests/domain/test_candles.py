@@ -12,7 +12,9 @@ format, so its wrong order and invented rows are the business of whoever parses 
 refused because its times are text.
 """
 
+import io
 import math
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,6 +32,7 @@ from coin_assets.domain.candles import (
     closed_by,
     empty_candles,
     merged,
+    require_plausible_times,
     validated,
 )
 from coin_assets.domain.timeframes import NAMES, Timeframe
@@ -119,6 +122,12 @@ def test_candles_without_rows_pass() -> None:
     assert empty_candles()["timestamp"].dtype == TIMESTAMP_DTYPE
 
 
+def test_a_file_with_a_header_only_is_no_candles_whatever_types_were_guessed() -> None:
+    header_only = pd.read_csv(io.StringIO("timestamp,open,high,low,close,volume\n"))
+
+    assert_same(validated(header_only, HOUR, "test"), empty_candles())
+
+
 def test_holes_flat_candles_and_zero_volume_are_no_offence() -> None:
     opens = [START, START + timedelta(hours=1), START + timedelta(hours=40)]
     candles = candles_at(opens, [GOOD_ROW, (10.0, 10.0, 10.0, 10.0, 0.0), GOOD_ROW])
@@ -163,10 +172,19 @@ REFUSED = {
         "2024-02-29 20:00:00",
     ),
     "a price is text": (with_value("open", 2, "n/a"), "not_numeric", "n/a"),
+    "a price is a number as text": (with_value("open", 2, "12.0"), "not_numeric", "open='12.0'"),
+    "prices are text": (good_candles().astype({"low": str}), "not_numeric", "low='9.0'"),
+    "a price is a truth value": (with_value("open", 2, True), "not_numeric", "open=True"),
+    "volumes are truth values": (
+        good_candles().astype({"volume": bool}),
+        "not_numeric",
+        "volume=False",
+    ),
+    "a price is complex": (good_candles().astype({"low": complex}), "not_numeric", "low=(9"),
     "a volume is a date": (
         good_candles().assign(volume=good_candles()["timestamp"]),
         "not_numeric",
-        "Datetime",
+        "volume=Timestamp",
     ),
     "newest first": (
         good_candles().iloc[::-1],
@@ -192,7 +210,12 @@ REFUSED = {
     "a time is a microsecond off": (
         with_value("timestamp", 4, START + timedelta(hours=4, microseconds=1)),
         "unaligned",
-        "2024-03-01T00:00:00Z",
+        "2024-03-01T00:00:00.000001Z",
+    ),
+    "a time is a nanosecond off": (
+        with_timestamps(lambda stamps: stamps.dt.as_unit("ns") + pd.Timedelta(1, unit="ns")),
+        "unaligned",
+        "2024-02-29T20:00:00.000000001Z",
     ),
     "a time is absent": (with_value("timestamp", 2, pd.NaT), "unaligned", "NaT open=12"),
     "the first time is absent": (with_value("timestamp", 0, pd.NaT), "unaligned", "NaT open=10"),
@@ -226,7 +249,7 @@ def test_broken_candles_are_refused_by_rule_with_source_and_offender(
     assert refusal.value.rule == rule
     assert offender in str(refusal.value)
     assert "some/file.csv" in str(refusal.value)
-    if rule not in {"columns", "not_numeric"}:  # these two are about a column, not about rows
+    if rule != "columns":  # which is not about rows
         assert offender in refusal.value.offenders[0]
 
 
@@ -263,6 +286,62 @@ def test_the_message_counts_all_offenders_and_shows_the_first_three() -> None:
         "2024-02-29T23:00:00Z",
         "2024-03-01T01:00:00Z",
     ]
+
+
+def test_further_broken_rules_are_named_beside_the_first() -> None:
+    candles = good_candles()
+    candles.loc[[1, 2], "high"] = 1.0
+    candles.loc[3, "volume"] = -1.0
+
+    with pytest.raises(InvalidCandles, match=r"Also broken: negative_volume \(1 rows\)") as refusal:
+        validated(candles, HOUR, "test")
+
+    assert refusal.value.rule == "ohlc"
+
+
+def test_the_likely_cause_is_an_attribute_and_stands_in_the_message() -> None:
+    with pytest.raises(InvalidCandles) as refusal:
+        validated(good_candles().iloc[::-1], HOUR, "test")
+
+    assert refusal.value.cause == "the rows stand newest first; sort them by open time"
+    assert f"Likely cause: {refusal.value.cause}. Nothing was stored." in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("opened", "plausible"),
+    [
+        ("2009-01-01T00:00", True),
+        ("2099-12-31T23:59", True),
+        ("2008-12-31T23:59", False),
+        ("1970-01-20T17:00", False),
+        ("2100-01-01T00:00", False),
+        ("9999-01-01T00:00", False),
+    ],
+)
+def test_times_without_any_market_are_implausible(opened: str, plausible: bool) -> None:
+    opens = [START, datetime.fromisoformat(opened).replace(tzinfo=UTC)]
+    stamps = candles_at(opens, [GOOD_ROW] * 2)["timestamp"]
+    if plausible:
+        require_plausible_times(stamps, "test")
+        return
+    with pytest.raises(InvalidCandles, match="1 of 2 open times lie outside") as refusal:
+        require_plausible_times(stamps, "test")
+    assert refusal.value.rule == "implausible_times"
+    assert refusal.value.offenders[0].startswith(opened[:10])
+
+
+def test_a_year_of_minutes_is_validated_fast_enough_for_every_write() -> None:
+    minutes = Timeframe("1m")
+    opens = minutes.opens(datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 12, 31, tzinfo=UTC))
+    candles = pd.DataFrame(dict.fromkeys(VALUES, 1.0), index=range(len(opens)))
+    candles.insert(0, "timestamp", opens)
+
+    def seconds() -> float:
+        begun = time.perf_counter()
+        validated(candles, minutes, "test")
+        return time.perf_counter() - begun
+
+    assert min(seconds() for _ in range(5)) < 0.15
 
 
 @pytest.mark.parametrize(
@@ -335,6 +414,52 @@ def test_candles_pass_exactly_when_a_row_by_row_reading_of_the_contract_agrees(
     else:
         assert keeps_contract(opens, rows)
         assert passed == dict(zip(opens, rows, strict=True))
+
+
+def spoiled(candles: pd.DataFrame, row: int, column: str, value: float) -> pd.DataFrame:
+    candles = candles.copy()
+    candles.loc[row, column] = value
+    return candles
+
+
+EARLIER = pd.Timestamp(START - timedelta(hours=1)).as_unit("us")
+
+# rule -> what breaks it in one row, whatever the valid candle there
+SPOILERS: dict[str, Callable[[pd.DataFrame, int], pd.DataFrame]] = {
+    "unaligned": lambda frame, row: frame.assign(
+        timestamp=frame["timestamp"].where(
+            frame.index != row, frame["timestamp"] + timedelta(minutes=7)
+        )
+    ),
+    "duplicates": lambda frame, row: frame.iloc[
+        [*range(row + 1), row, *range(row + 1, len(frame))]
+    ],
+    "order": lambda frame, row: pd.concat([frame, frame.iloc[[row]].assign(timestamp=EARLIER)]),
+    "not_finite": lambda frame, row: spoiled(frame, row, "close", math.nan),
+    "price_not_positive": lambda frame, row: spoiled(frame, row, "low", 0.0),
+    "ohlc": lambda frame, row: spoiled(frame, row, "high", 0.5),
+    "negative_volume": lambda frame, row: spoiled(frame, row, "volume", -1.0),
+    "not_numeric": lambda frame, row: frame.assign(
+        open=[str(value) if at == row else value for at, value in enumerate(frame["open"])]
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", SPOILERS)
+@settings(LAW, max_examples=25)
+@given(rows=st.lists(good_rows, min_size=1, max_size=8), data=st.data())
+def test_a_valid_frame_stays_accepted_and_one_broken_value_is_refused_by_its_rule(
+    rule: str, rows: list[Row], data: st.DataObject
+) -> None:
+    candles = candles_at([START + timedelta(hours=hour) for hour in range(len(rows))], rows)
+    assert_same(validated(candles, HOUR, "test"), candles)
+
+    broken = SPOILERS[rule](candles, data.draw(st.integers(0, len(rows) - 1)))
+    with pytest.raises(InvalidCandles) as refusal:
+        validated(broken, HOUR, "test")
+
+    assert refusal.value.rule == rule
+    assert len(refusal.value.offenders) == 1
 
 
 # --------------------------------------------------------------------------- files from the wild

@@ -2,6 +2,7 @@
 
 - Status says how old the data is, or why there is none; at a limit itself the better word holds.
 - `degraded` says that the last attempt failed while older output stands; a failure counts once.
+- Keys whose history is being collected are hidden from readers; gaps and outages are shown.
 - A manifest keeps its schema whatever the facts, and the facts can be had back from it.
 """
 
@@ -15,16 +16,23 @@ from hypothesis import strategies as st
 
 from coin_assets.domain.documents import Document, parse_time, time_text
 from coin_assets.domain.keys import Key
+from coin_assets.domain.ledger import Outage
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.manifest import (
+    MAX_OUTAGES,
     STATUSES,
-    Attempts,
-    KeyFacts,
-    PublishedFile,
     facts_of_manifest,
-    is_degraded,
     manifest_document,
     status_of,
+)
+from coin_assets.domain.manifest_facts import (
+    HIDDEN,
+    PUBLIC,
+    VISIBILITIES,
+    Attempts,
+    GapCounts,
+    KeyFacts,
+    PublishedFile,
 )
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import ConfigurationError
@@ -44,7 +52,8 @@ def file(kind: str, as_of: datetime = AS_OF) -> PublishedFile:
 
 
 HISTORY, PREDICTION = file("history"), file("prediction")
-WHOLE = KeyFacts(KEY, HISTORY, PREDICTION, enough_candles=True)
+BARE = KeyFacts(KEY, visibility=PUBLIC)
+WHOLE = replace(BARE, history=HISTORY, prediction=PREDICTION, enough_candles=True)
 
 
 def manifest(*facts: KeyFacts, now: datetime = AS_OF) -> Document:
@@ -96,10 +105,10 @@ def test_status_follows_the_age_of_the_data(age: timedelta, expected: str) -> No
         (replace(WHOLE, prediction=None), "missing", "not every file"),
         (replace(WHOLE, history=None, prediction=None), "missing", "not every file"),
         (replace(WHOLE, enough_candles=False), "insufficient_data", "too few candles"),
-        (KeyFacts(KEY), "insufficient_data", "too few candles"),
-        (KeyFacts(KEY, HISTORY), "insufficient_data", "too few candles"),
+        (BARE, "insufficient_data", "too few candles"),
+        (replace(BARE, history=HISTORY), "insufficient_data", "too few candles"),
         (replace(WHOLE, corrupt="history is broken"), "corrupt", "history is broken"),
-        (KeyFacts(KEY, corrupt="history is broken"), "corrupt", "history is broken"),
+        (replace(BARE, corrupt="history is broken"), "corrupt", "history is broken"),
     ],
 )
 def test_without_whole_files_the_status_tells_why_at_any_age(
@@ -137,7 +146,7 @@ def test_stale_at_and_hard_stale_at_are_where_the_status_changes() -> None:
 
 
 def test_without_files_no_time_is_claimed() -> None:
-    entry = public_entry(KeyFacts(KEY))
+    entry = public_entry(BARE)
     names = ("as_of", "stale_at", "hard_stale_at", "history", "prediction", "quality")
     assert [entry[name] for name in names] == [None] * len(names)
 
@@ -209,7 +218,7 @@ def test_degraded_means_that_the_last_attempt_failed_while_older_output_stands(
     attempts: Attempts, history: PublishedFile | None, degraded: bool
 ) -> None:
     facts = replace(WHOLE, history=history, attempts=attempts)
-    assert is_degraded(facts) == degraded
+    assert facts.is_degraded == degraded
     assert ops_entry(facts)["degraded"] == degraded
 
 
@@ -241,6 +250,7 @@ def test_the_summary_counts_every_status_and_the_degraded() -> None:
         "missing": 1,
         "corrupt": 1,
         "insufficient_data": 1,
+        "hidden_backfilling": 0,
         "degraded": 2,
     }
 
@@ -251,7 +261,7 @@ def test_keys_keep_their_order_and_symbols_are_named_once() -> None:
         for symbol in ("XRP/USDT", "BTC/USDT")
         for name in ("1M", "1m")
     ]
-    document = manifest(*(KeyFacts(key) for key in keys))
+    document = manifest(*(replace(BARE, key=key) for key in keys))
     expected = [(key.symbol, key.timeframe.name) for key in keys]
     for part in ("public", "ops"):
         entries = document[part]["entries"]
@@ -295,7 +305,9 @@ def some_facts(draw: st.DrawFn) -> list[KeyFacts]:
             coverage_start=draw(st.none() | TIMES),
             coverage_end=draw(st.none() | TIMES),
             missing_candles=draw(st.integers(0, 10**6)),
+            gaps=draw(st.none() | st.builds(GapCounts, *[st.integers(0, 10**6)] * 3)),
             champion=draw(st.none() | TEXTS),
+            visibility=draw(st.sampled_from(VISIBILITIES)),
             attempts=Attempts(
                 draw(st.none() | TIMES),
                 draw(st.none() | TIMES),
@@ -314,9 +326,19 @@ def test_facts_come_back_from_their_manifest(facts: list[KeyFacts], now: datetim
     read = facts_of_manifest(json.loads(json.dumps(document)))
     # What is corrupt is not said to have too few candles as well, so that is not remembered.
     expected = [replace(f, enough_candles=True) if f.corrupt is not None else f for f in facts]
+    # Of hidden keys it does not tell what concerns readers.
+    expected = [
+        f
+        if f.is_public
+        else replace(f, history=None, prediction=None, corrupt=None, enough_candles=True)
+        for f in expected
+    ]
     assert list(read.values()) == expected
     assert list(read) == [(fact.key.symbol, fact.key.timeframe.name) for fact in facts]
-    assert manifest(*read.values(), now=now) == document
+    again = manifest(*read.values(), now=now)
+    assert again["public"] == document["public"]
+    if all(fact.is_public for fact in facts):
+        assert again == document
 
 
 @LAW
@@ -325,7 +347,8 @@ def test_public_entries_serve_only_what_is_whole_and_young_enough(
     facts: list[KeyFacts], now: datetime
 ) -> None:
     document = manifest(*facts, now=now)
-    for fact, entry in zip(facts, document["public"]["entries"], strict=True):
+    public = [fact for fact in facts if fact.is_public]
+    for fact, entry in zip(public, document["public"]["entries"], strict=True):
         assert entry["status"] in STATUSES
         servable = (
             fact.corrupt is None
@@ -336,6 +359,87 @@ def test_public_entries_serve_only_what_is_whole_and_young_enough(
             and now - fact.prediction.as_of <= HARD
         )
         assert entry["serve_allowed"] == servable
+
+
+# -------------------------------------------------------------------- visibility, gaps, outages
+
+DAILY = replace(WHOLE, key=KEY.at(Timeframe.parse("1d")))
+ETH = replace(WHOLE, key=Key("ETH/USDT", KEY.timeframe))
+
+
+def hidden(facts: KeyFacts) -> KeyFacts:
+    return replace(facts, visibility=HIDDEN)
+
+
+def test_a_hidden_key_is_shown_to_operators_only() -> None:
+    document = manifest(hidden(ETH), WHOLE)
+    assert [entry["symbol"] for entry in document["public"]["entries"]] == ["BTC/USDT"]
+    assert document["public"]["symbols"] == ["BTC/USDT"]
+    assert [(entry["symbol"], entry["visibility"]) for entry in document["ops"]["entries"]] == [
+        ("ETH/USDT", "hidden_backfilling"),
+        ("BTC/USDT", "public"),
+    ]
+
+
+def test_a_symbol_is_listed_as_soon_as_one_of_its_keys_is_public() -> None:
+    assert manifest(hidden(WHOLE), DAILY, hidden(ETH))["public"]["symbols"] == ["BTC/USDT"]
+    assert manifest(hidden(WHOLE), hidden(DAILY))["public"] == {"symbols": [], "entries": []}
+
+
+def test_a_key_is_hidden_unless_it_is_said_to_be_public() -> None:
+    assert KeyFacts(KEY).visibility == HIDDEN
+
+
+def test_hidden_keys_are_counted_apart_but_their_failures_with_the_others() -> None:
+    failing = replace(WHOLE, attempts=Attempts().failed(T0, "down"))
+    summary = manifest(hidden(failing), DAILY, hidden(replace(ETH, corrupt="x")))["ops"]["summary"]
+    assert {word: count for word, count in summary.items() if count} == {
+        "fresh": 1,
+        "hidden_backfilling": 2,
+        "degraded": 1,
+    }
+
+
+def test_gaps_are_told_by_state_and_are_null_where_nothing_is_fetched() -> None:
+    entry = ops_entry(replace(WHOLE, gaps=GapCounts(verified_absent=7, pending=2, failed=1)))
+    assert entry["gaps"] == {"verified_absent": 7, "pending": 2, "failed": 1}
+    assert ops_entry(WHOLE)["gaps"] is None
+
+
+def outage(hours_ago: int, *symbols: str) -> Outage:
+    start = AS_OF - timedelta(hours=hours_ago)
+    return Outage(start, start + timedelta(hours=2), 2, symbols)
+
+
+def test_outages_are_listed_newest_first_whatever_their_timeframe() -> None:
+    minutes = Timeframe.parse("1m")
+    found = {
+        KEY.timeframe: [outage(90, "BTC/USDT", "ETH/USDT"), outage(10, "BTC/USDT", "XRP/USDT")],
+        minutes: [outage(50, "BTC/USDT", "SOL/USDT")],
+    }
+    document = manifest_document([WHOLE], ALL_LIMITS, AS_OF, found)
+    assert_valid("manifest", document)
+    shown = document["ops"]["outages"]
+    assert [(each["timeframe"], each["start"]) for each in shown] == [
+        ("1h", "2026-11-22T10:00:00Z"),
+        ("1m", "2026-11-20T18:00:00Z"),
+        ("1h", "2026-11-19T02:00:00Z"),
+    ]
+    assert shown[0] == {
+        "timeframe": "1h",
+        "start": "2026-11-22T10:00:00Z",
+        "end": "2026-11-22T12:00:00Z",
+        "candles": 2,
+        "symbols": ["BTC/USDT", "XRP/USDT"],
+    }
+
+
+def test_only_the_newest_outages_are_listed() -> None:
+    many = [outage(3 * number, "BTC/USDT", "ETH/USDT") for number in range(MAX_OUTAGES + 20, 0, -1)]
+    document = manifest_document([WHOLE], ALL_LIMITS, AS_OF, {KEY.timeframe: many})
+    assert_valid("manifest", document)
+    assert len(document["ops"]["outages"]) == 50
+    assert document["ops"]["outages"][0]["start"] == time_text(AS_OF - timedelta(hours=3))
 
 
 BROKEN_MANIFESTS: dict[str, Document] = {
@@ -361,6 +465,9 @@ BROKEN_ENTRIES: dict[str, tuple[str, str, object]] = {
     "time in words": ("ops", "coverage_end", "yesterday"),
     "time in another form": ("ops", "last_success_at", "2026-11-22 20:00"),
     "time a number": ("ops", "last_failure_at", 7),
+    "gaps a number": ("ops", "gaps", 7),
+    "gaps of an unknown state": ("ops", "gaps", {"lost": 7}),
+    "an unknown visibility": ("ops", "visibility", "half"),
     "another symbol than in ops": ("public", "symbol", "ETH/USDT"),
 }
 

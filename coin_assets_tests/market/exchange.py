@@ -1,30 +1,38 @@
 """A fake exchange: Binance's public spot interface on 127.0.0.1, for the real ccxt client.
 
-- ``/api/v3/exchangeInfo`` lists the symbols; ``/api/v3/klines`` serves the candles of a `Market`
-  as they stand at ``now``, the running one included, and refuses what Binance refuses.
-- Every request is kept in ``requests``.
-- A `Fault` is what happens to a reply on its way out; `FakeExchange.spoil` queues some. A new kind
-  of failure is a new function from reply to reply.
+- ``/api/v3/exchangeInfo`` lists the symbols; ``/api/v3/time`` tells the time; ``/api/v3/klines``
+  serves the candles of a `Market` as they stand at ``now`` and refuses what Binance refuses.
+- Every request is kept in ``requests``, every connection is counted in ``connections``.
+- Attributes are the habits of an exchange; by default they are Binance's.
+- A `Fault` is what happens to a reply on its way out: `FakeExchange.spoil` queues some,
+  `FakeExchange.spoil_always` lasts until `FakeExchange.heal`.
 """
 
-import json
 import socket
+import struct
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-import pandas as pd
-
 from coin_assets.domain.keys import Key
-from coin_assets.domain.timeframes import EPOCH, Timeframe
+from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.base import Market
 from coin_assets.market.sandbox import SandboxMarket
+from coin_assets_tests.market.binance import (
+    kline,
+    listing,
+    milliseconds,
+    rows_of,
+    time_of,
+    unfinished,
+)
+from coin_assets_tests.market.faults import Fault, Kline, Reply, json_reply
 
 INTERVALS = ["1s", "1m", "3m", "5m", "15m", "30m"]
 INTERVALS += ["1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"]
@@ -33,59 +41,13 @@ _DEFAULT_ROWS, _MOST_ROWS = 500, 1000
 _INVALID_SYMBOL = {"code": -1121, "msg": "Invalid symbol."}
 _INVALID_INTERVAL = {"code": -1120, "msg": "Invalid interval."}
 
-Kline = list[Any]
-
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked: ``klines`` or ``exchangeInfo``, and the query as it was sent."""
+    """What was asked: ``klines``, ``exchangeInfo`` or ``time``, and the query as it was sent."""
 
     endpoint: str
     query: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Reply:
-    body: bytes
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-Fault = Callable[[Reply], Reply | None]
-"""From what would be answered to what is answered instead; None drops the connection."""
-
-
-def json_reply(content: Any, status: int = 200) -> Reply:
-    return Reply(json.dumps(content).encode(), status, {"Content-Type": "application/json"})
-
-
-def http_status(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Fault:
-    """Answer with ``status``, as a proxy before the exchange does: with no JSON in the body."""
-    return lambda _: Reply(body, status, headers or {})
-
-
-def json_error(code: int, message: str, status: int = 400) -> Fault:
-    """Answer with one of Binance's own errors."""
-    return lambda _: json_reply({"code": code, "msg": message}, status)
-
-
-def dropped_connection(_: Reply) -> None:
-    """Hang up instead of answering."""
-
-
-def cut_off(reply: Reply) -> Reply:
-    """Announce the whole body, send half of it and hang up."""
-    length = str(len(reply.body))
-    return replace(
-        reply,
-        body=reply.body[: len(reply.body) // 2],
-        headers={**reply.headers, "Content-Length": length, "Connection": "close"},
-    )
-
-
-def changed_klines(change: Callable[[list[Kline]], Iterable[Kline]]) -> Fault:
-    """Answer with other candles than the true ones."""
-    return lambda reply: json_reply(list(change(json.loads(reply.body))))
 
 
 class FakeExchange:
@@ -96,6 +58,15 @@ class FakeExchange:
         market: whose candles it serves.
         symbols: what it lists.
         listed: no symbol has a candle that closes before this time.
+
+    Attributes:
+        most_rows: candles in an answer at most, whatever was asked for.
+        windowed: answers look at as many candles as may be sent and no further, so an empty one
+            may have candles behind it.
+        exclusive: a candle that opens at ``startTime`` is not sent.
+        running: the running candle is sent as well.
+        late: so many of the newest closed candles are not sent yet.
+        delisted: when trading in a symbol ended.
     """
 
     def __init__(
@@ -107,10 +78,17 @@ class FakeExchange:
     ) -> None:
         self.now = now
         self.requests: list[Request] = []
+        self.connections = 0
+        self.most_rows = _MOST_ROWS
+        self.windowed = self.exclusive = False
+        self.running = True
+        self.late = 0
+        self.delisted: dict[str, datetime] = {}
         self._market = market or SandboxMarket()
         self._symbols = {symbol.replace("/", ""): symbol for symbol in symbols}
         self._listed = listed
-        self._faults: dict[str, deque[Fault]] = {"klines": deque(), "exchangeInfo": deque()}
+        self._faults: dict[str, deque[Fault]] = {}
+        self._lasting: dict[str, Fault] = {}
         self._server = _Server(self)
         self._thread = Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
@@ -137,7 +115,19 @@ class FakeExchange:
 
     def spoil(self, fault: Fault, times: int = 1, endpoint: str = "klines") -> None:
         """Let ``fault`` happen to the next replies of ``endpoint``, after those queued before."""
-        self._faults[endpoint].extend([fault] * times)
+        self._faults.setdefault(endpoint, deque()).extend([fault] * times)
+
+    def spoil_always(self, fault: Fault, endpoint: str = "klines") -> None:
+        """Let ``fault`` happen to every reply of ``endpoint`` that no queued one happens to."""
+        self._lasting[endpoint] = fault
+
+    def heal(self) -> None:
+        """No more faults, and the habits of Binance."""
+        self._faults.clear()
+        self._lasting.clear()
+        self.most_rows, self.late, self.running = _MOST_ROWS, 0, True
+        self.windowed = self.exclusive = False
+        self.delisted.clear()
 
     def asked(self, endpoint: str = "klines") -> list[Request]:
         """Requests to ``endpoint`` so far."""
@@ -146,21 +136,30 @@ class FakeExchange:
     def answer(self, request: Request) -> Reply | None:
         """The reply on the wire; None hangs up."""
         self.requests.append(request)
-        if request.endpoint not in self._faults:
-            return Reply(b"", 404)
-        faults = self._faults[request.endpoint]
-        fault = faults.popleft() if faults else None
-        reply = self._klines(request.query) if request.endpoint == "klines" else self._info()
+        match request.endpoint:
+            case "klines":
+                reply = self._klines(request.query)
+            case "exchangeInfo":
+                reply = self._info()
+            case "time":
+                reply = json_reply({"serverTime": milliseconds(self.now)})
+            case _:
+                return Reply(b"", 404)
+        queued = self._faults.get(request.endpoint)
+        fault = queued.popleft() if queued else self._lasting.get(request.endpoint)
         return fault(reply) if fault else reply
 
     def _info(self) -> Reply:
         return json_reply(
             {
                 "timezone": "UTC",
-                "serverTime": _milliseconds(self.now),
+                "serverTime": milliseconds(self.now),
                 "rateLimits": [],
                 "exchangeFilters": [],
-                "symbols": [_listing(name, symbol) for name, symbol in self._symbols.items()],
+                "symbols": [
+                    listing(name, symbol, "BREAK" if symbol in self.delisted else "TRADING")
+                    for name, symbol in self._symbols.items()
+                ],
             }
         )
 
@@ -170,27 +169,34 @@ class FakeExchange:
         if query.get("interval") not in INTERVALS:
             return json_reply(_INVALID_INTERVAL, 400)
         key = Key(self._symbols[query["symbol"]], Timeframe.parse(query["interval"]))
-        rows = min(int(query.get("limit", _DEFAULT_ROWS)), _MOST_ROWS)
+        rows = min(int(query.get("limit", _DEFAULT_ROWS)), self.most_rows)
         if "startTime" in query:
-            start = EPOCH + timedelta(milliseconds=int(query["startTime"]))
+            start = time_of(query["startTime"])
         else:
             start = key.timeframe.shift(self.now, 1 - rows)
-        return json_reply(self._candles(key, start, rows))
+        end = time_of(query["endTime"]) if "endTime" in query else self.now
+        if self.exclusive:
+            start += timedelta(milliseconds=1)
+        if self.windowed:
+            end = min(end, start + rows * timedelta(seconds=key.timeframe.seconds))
+        return json_reply(self._candles(key, start, end, rows))
 
-    def _candles(self, key: Key, start: datetime, rows: int) -> list[Kline]:
-        """At most ``rows`` candles from ``start`` on; the one that contains now comes last."""
+    def _candles(self, key: Key, start: datetime, end: datetime, rows: int) -> list[Kline]:
+        """At most ``rows`` candles that open from ``start`` to ``end``, the running one last."""
         first = max(start, key.timeframe.floor(self._listed))
+        over = self.delisted.get(key.symbol, self.now)
+        closed = min(key.timeframe.shift(over, -self.late), end)
         klines: list[Kline] = []
-        for page in self._market.pages(key, first, self.now, self.now):
+        for page in self._market.pages(key, first, closed, self.now):
             wanted = page.candles.head(rows - len(klines))
-            klines += [_kline(key.timeframe, *row) for row in _rows(wanted)]
+            klines += [kline(key.timeframe, *row) for row in rows_of(wanted)]
             if len(klines) == rows:
                 return klines
-        running = key.timeframe.floor(self.now)
-        close = key.timeframe.close_of(running)
-        if first <= running < self.now:
-            for page in self._market.pages(key, running, close, close):
-                klines += [_kline(key.timeframe, *_unfinished(*row)) for row in _rows(page.candles)]
+        opened = key.timeframe.floor(self.now)
+        close = key.timeframe.close_of(opened)
+        if self.running and first <= opened < min(self.now, end, over + timedelta.resolution):
+            for page in self._market.pages(key, opened, close, close):
+                klines += [kline(key.timeframe, *unfinished(*row)) for row in rows_of(page.candles)]
         return klines
 
 
@@ -212,6 +218,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # one packet a reply; unbuffered ones wait 40 ms for the client's ACK
 
+    def setup(self) -> None:
+        super().setup()
+        self.server.exchange.connections += 1
+
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         request = Request(url.path.removeprefix("/api/v3/"), dict(parse_qsl(url.query)))
@@ -219,6 +229,10 @@ class _Handler(BaseHTTPRequestHandler):
         if reply is None:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        if reply.reset:
+            self.close_connection = True
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return
         self.send_response(reply.status)
         for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
@@ -228,73 +242,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (inherited)
         """Tests look at ``requests`` instead."""
-
-
-def _listing(name: str, symbol: str) -> dict[str, Any]:
-    """What the exchange says about a symbol, as far as ccxt reads it."""
-    base, quote = symbol.split("/")
-    return {
-        "symbol": name,
-        "status": "TRADING",
-        "baseAsset": base,
-        "baseAssetPrecision": 8,
-        "quoteAsset": quote,
-        "quotePrecision": 8,
-        "quoteAssetPrecision": 8,
-        "orderTypes": ["LIMIT", "MARKET"],
-        "isSpotTradingAllowed": True,
-        "isMarginTradingAllowed": False,
-        "filters": [
-            {
-                "filterType": "PRICE_FILTER",
-                "minPrice": "0.00000001",
-                "maxPrice": "1000000.00000000",
-                "tickSize": "0.00000001",
-            },
-            {
-                "filterType": "LOT_SIZE",
-                "minQty": "0.00000001",
-                "maxQty": "9000000.00000000",
-                "stepSize": "0.00000001",
-            },
-        ],
-        "permissions": ["SPOT"],
-    }
-
-
-def _rows(candles: pd.DataFrame) -> Iterable[tuple[Any, ...]]:
-    return candles.itertuples(index=False, name=None)
-
-
-def _kline(
-    timeframe: Timeframe,
-    opened: pd.Timestamp,
-    first: float,
-    high: float,
-    low: float,
-    last: float,
-    volume: float,
-) -> Kline:
-    """The 12 fields of Binance; numbers are text with eight decimals."""
-    open_time = opened.to_pydatetime()
-    return [
-        _milliseconds(open_time),
-        *(f"{value:.8f}" for value in (first, high, low, last, volume)),
-        _milliseconds(timeframe.close_of(open_time)) - 1,
-        f"{volume * last:.8f}",
-        1,
-        f"{volume / 2:.8f}",
-        f"{volume * last / 2:.8f}",
-        "0",
-    ]
-
-
-def _unfinished(
-    opened: pd.Timestamp, first: float, high: float, low: float, _last: float, volume: float
-) -> tuple[Any, ...]:
-    """A candle that is not over: half traded, and the price is back where it began."""
-    return opened, first, high, low, first, volume / 2
-
-
-def _milliseconds(time: datetime) -> int:
-    return (time - EPOCH) // timedelta(milliseconds=1)

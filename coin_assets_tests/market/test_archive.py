@@ -21,9 +21,9 @@ from coin_assets.domain.candles import TIMESTAMP_DTYPE, VALUES, between, empty_c
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import DataRefused, InvalidCandles, PermanentError, SymbolUnavailable
-from coin_assets.market import archive
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.market.base import Market
+from coin_assets.market.candle_files import read_candle_file
 from coin_assets.market.factory import open_market
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets_tests.realdata import REAL_DATA, bad_file, real_candles, requires_real_data
@@ -40,7 +40,8 @@ ROWS = 24
 def sandbox_candles(key: Key = BTC_1H, rows: int = ROWS) -> pd.DataFrame:
     start = key.timeframe.floor(START)
     end = key.timeframe.shift(start, rows)
-    return pd.concat(list(SandboxMarket().pages(key, start, end, LATER)), ignore_index=True)
+    pages = SandboxMarket().pages(key, start, end, LATER)
+    return pd.concat([page.candles for page in pages], ignore_index=True)
 
 
 def save(folder: Path, candles: pd.DataFrame, suffix: str = "parquet", key: Key = BTC_1H) -> Path:
@@ -60,8 +61,9 @@ def read(
     now: datetime = LATER,
 ) -> pd.DataFrame:
     pages = list(market.pages(key, start, end, now))
-    assert all(len(page) for page in pages)
-    return pd.concat(pages, ignore_index=True) if pages else empty_candles()
+    stop = min(end, key.timeframe.floor(now))
+    assert [(page.start, page.end) for page in pages] == ([(start, stop)] if start < stop else [])
+    return pages[0].candles if pages else empty_candles()
 
 
 def assert_same(left: pd.DataFrame, right: pd.DataFrame) -> None:
@@ -104,6 +106,10 @@ ACCEPTED = {
     "extra columns": sandbox_candles().assign(trades=7, note="x"),
     "local times with their zone": rewritten(lambda stamps: stamps.dt.tz_convert("+09:00")),
     "nanoseconds": rewritten(lambda stamps: stamps.dt.as_unit("ns")),
+    "epoch milliseconds": rewritten(lambda stamps: stamps.astype("int64") // 1000),
+    "epoch microseconds": rewritten(lambda stamps: stamps.astype("int64")),
+    "capital column names": sandbox_candles().rename(columns=str.capitalize),
+    "another name of the open time": sandbox_candles().rename(columns={"timestamp": "Open time"}),
     "iso text with Z": rewritten(lambda stamps: stamps.dt.strftime("%Y-%m-%dT%H:%M:%SZ")),
 }
 
@@ -136,14 +142,13 @@ def test_harmless_differences_are_brought_into_the_canonical_form(
         (START + 24 * HOUR, LATER, slice(0, 0)),
     ],
 )
-def test_a_range_is_half_open_and_an_empty_one_has_no_page(
+def test_a_range_is_half_open_and_has_one_page_unless_it_is_empty(
     tmp_path: Path, start: datetime, end: datetime, rows: slice
 ) -> None:
     candles = sandbox_candles()
     save(tmp_path, candles)
     market = ArchiveMarket(tmp_path)
     assert_same(read(market, start=start, end=end), candles.iloc[rows].reset_index(drop=True))
-    assert len(list(market.pages(BTC_1H, start, end, LATER))) == (rows.start < rows.stop)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -157,7 +162,7 @@ def test_what_a_caller_does_to_a_page_stays_with_the_caller(tmp_path: Path) -> N
     save(tmp_path, sandbox_candles())
     market = ArchiveMarket(tmp_path)
     (page,) = market.pages(BTC_1H, EVER, LATER, LATER)
-    page.loc[:, "close"] = 0.0
+    page.candles.loc[:, "close"] = 0.0
     assert_same(read(market), sandbox_candles())
 
 
@@ -284,20 +289,11 @@ BROKEN = {
     "high below close": ("ohlc", with_cell(7, "high", 1.0)),
     "negative volume": ("negative_volume", with_cell(7, "volume", -1.0)),
     "epoch seconds": (
-        "timestamp_type",
+        "implausible_times",
         rewritten(lambda stamps: stamps.astype("int64") // 1_000_000),
-    ),
-    "epoch milliseconds": (
-        "timestamp_type",
-        rewritten(lambda stamps: stamps.astype("int64") // 1000),
     ),
     "prices in words": ("not_numeric", sandbox_candles().assign(close="dear")),
     "missing volume": ("columns", sandbox_candles().drop(columns="volume")),
-    "capital column names": ("columns", sandbox_candles().rename(columns=str.capitalize)),
-    "other name of the open time": (
-        "columns",
-        sandbox_candles().rename(columns={"timestamp": "open_time"}),
-    ),
 }
 
 
@@ -337,12 +333,12 @@ RAW = {
     "times of an unknown format": (
         "csv",
         (HEADER + ROW.replace("2024-03-01T00:00:00Z", "2024-03-01 10-AM")).encode(),
-        "unreadable",
+        "timestamp_type",
     ),
     "some times without a zone": (
         "csv",
         (HEADER + ROW + ROW.replace("00:00:00Z", "01:00:00")).encode(),
-        "unreadable",
+        "naive_timestamps",
     ),
     "a row without a time": (
         "csv",
@@ -355,7 +351,7 @@ RAW = {
         "unreadable",
     ),
     "no header row": ("csv", ROW.encode(), "columns"),
-    "banner before the header": ("csv", ("made by x\n" + HEADER + ROW).encode(), "columns"),
+    "banner before the header": ("csv", ("made by x\n" + HEADER + ROW).encode(), "banner"),
     "decimal commas": (
         "csv",
         (HEADER + ROW.replace("1,1,1,1,1", '"1,5","1,5","1,5","1,5","1,5"')).encode(),
@@ -404,7 +400,7 @@ def test_the_folder_is_looked_at_on_first_use_only(tmp_path: Path) -> None:
     (tmp_path / "later").mkdir()
     save(tmp_path / "later", sandbox_candles())
     (page,) = pages
-    assert_same(page, sandbox_candles())
+    assert_same(page.candles, sandbox_candles())
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -430,13 +426,12 @@ def test_an_unchanged_file_is_read_once_until_the_market_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times_read: list[Path] = []
-    read_file = archive._read_file
 
-    def counted(path: Path) -> pd.DataFrame:
+    def counted(path: Path, timeframe: Timeframe) -> pd.DataFrame:
         times_read.append(path)
-        return read_file(path)
+        return read_candle_file(path, timeframe)
 
-    monkeypatch.setattr(archive, "_read_file", counted)
+    monkeypatch.setattr("coin_assets.market.archive.read_candle_file", counted)
     path = save(tmp_path, sandbox_candles())
     market = ArchiveMarket(tmp_path)
     for expected in ([path], [path, path]):
@@ -456,6 +451,14 @@ def test_the_factory_opens_an_archive_without_looking_at_it(tmp_path: Path) -> N
 # -------------------------------------------------------------------------------------- real data
 
 END_OF_DATA = datetime(2025, 7, 1, tzinfo=UTC)
+
+
+def test_the_oldest_candle_that_is_closed_is_the_listing(tmp_path: Path) -> None:
+    save(tmp_path, sandbox_candles())
+    market = ArchiveMarket(tmp_path)
+    assert market.listed(BTC_1H, LATER) == START
+    assert market.listed(BTC_1H, START + HOUR) == START
+    assert market.listed(BTC_1H, START + HOUR / 2) is None
 
 
 @requires_real_data
@@ -513,13 +516,10 @@ def dated(frame: pd.DataFrame) -> pd.DataFrame:
     ("name", "timeframe", "repairs", "rule"),
     [
         (NAIVE, "1m", (), "naive_timestamps"),
-        (BANNER, "1h", (), "columns"),
-        (STALE_TAIL, "1d", (), "columns"),
-        (DRIFTING, "1h", (), "columns"),
-        (DRIFTING, "1h", (named,), "timestamp_type"),
+        (BANNER, "1h", (), "banner"),
+        (DRIFTING, "1h", (), "unaligned"),
         (DRIFTING, "1h", (named, dated), "unaligned"),
-        (ZERO_ROWS, "1h", (), "columns"),
-        (ZERO_ROWS, "1h", (named,), "naive_timestamps"),
+        (ZERO_ROWS, "1h", (), "price_not_positive"),
         (ZERO_ROWS, "1h", (named, dated), "price_not_positive"),
     ],
 )

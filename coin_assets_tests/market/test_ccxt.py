@@ -1,11 +1,12 @@
 """A living exchange through the real ccxt client, which here talks to a fake one on this machine.
 
-- Every closed candle of ``[start, end)`` arrives once, in order, exactly as the exchange has it,
-  in pages of at most 1000. Neither short pages nor repeated, unordered or missing candles stop or
-  disturb the reading.
+- Every closed candle of ``[start, end)`` arrives once, in order, exactly as the exchange has it.
+  The pages follow each other without a break up to the newest closed candle. Neither short pages
+  nor repeated, unordered or missing candles nor any habit of an exchange disturb the reading.
+- What passes by itself is tried again, and not for ever; see test_retrying.py.
 - The running candle is never returned; our clock decides which one that is.
-- What passes by itself is a `TemporaryError`, and the same market object delivers afterwards. What
-  does not is an error that says whom to correct. An answer that is no answer is never an empty one.
+- An error that does not pass says whom to correct. An answer that is no answer is never an empty
+  one, and wrong times are refused, never skipped.
 - Nothing is contacted before the first use or after `close`, and nobody but the exchange ever.
 """
 
@@ -33,23 +34,34 @@ from coin_assets.errors import (
     SymbolUnavailable,
     TemporaryError,
 )
-from coin_assets.market.base import Market
+from coin_assets.market.base import Estimate, Market, Page
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.market.factory import open_market
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets_tests.market.exchange import (
     INTERVALS,
     FakeExchange,
+)
+from coin_assets_tests.market.faults import (
     Fault,
     Kline,
     Reply,
     changed_klines,
     cut_off,
     dropped_connection,
+    every_candle_twice,
+    html,
     http_status,
+    in_microseconds,
+    in_seconds,
     json_error,
     json_reply,
+    newest_first,
+    other_json,
+    reset,
+    slow,
 )
+from coin_assets_tests.market.patchy import PatchyMarket
 from coin_assets_tests.realdata import REAL_DATA, requires_real_data
 
 NOW = datetime(2026, 11, 22, 20, 40, tzinfo=UTC)
@@ -95,14 +107,29 @@ def exchange() -> Iterator[FakeExchange]:
 
 
 @pytest.fixture
-def market(exchange: FakeExchange) -> Iterator[CcxtMarket]:
-    market = CcxtMarket("binance", exchange.configure)
+def slept() -> list[float]:
+    """Seconds that the market waited, or would have."""
+    return []
+
+
+@pytest.fixture
+def market(exchange: FakeExchange, slept: list[float]) -> Iterator[CcxtMarket]:
+    market = CcxtMarket("binance", exchange.configure, sleep=slept.append, chance=lambda: 0.0)
     yield market
     market.close()
 
 
-def joined(pages: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(pages, ignore_index=True) if pages else empty_candles()
+def joined(pages: list[Page]) -> pd.DataFrame:
+    frames = [page.candles for page in pages if len(page.candles)]
+    return pd.concat(frames, ignore_index=True) if frames else empty_candles()
+
+
+def assert_contiguous(pages: list[Page], start: datetime, end: datetime) -> None:
+    """The pages cover ``[start, end)`` without a break or overlap."""
+    edges = [time for page in pages for time in (page.start, page.end)]
+    assert (edges[0], edges[-1]) == (start, end)
+    assert edges[1:-1:2] == edges[2::2]
+    assert all(page.start < page.end for page in pages)
 
 
 def true_candles(
@@ -112,7 +139,7 @@ def true_candles(
     return joined(list((served or SandboxMarket()).pages(key, start, end, now)))
 
 
-def opens_of(pages: list[pd.DataFrame]) -> list[datetime]:
+def opens_of(pages: list[Page]) -> list[datetime]:
     return [stamp.to_pydatetime() for stamp in joined(pages)["timestamp"]]
 
 
@@ -146,7 +173,8 @@ def test_all_candles_of_a_range_arrive_once_in_order_with_one_request_a_page(
     start = end - candles * HOUR
     pages = list(market.pages(BTC_1H, start, end, NOW))
     assert_same(joined(pages), true_candles(BTC_1H, start, end))
-    assert [len(page) for page in pages] == page_sizes
+    assert [len(page.candles) for page in pages] == page_sizes
+    assert_contiguous(pages, start, min(end, NOW.replace(minute=0)))
     assert len(exchange.asked("exchangeInfo")) == 1
     assert len(exchange.asked()) == len(page_sizes)
 
@@ -160,7 +188,7 @@ def test_a_request_starts_where_the_page_before_ended(
         {
             "symbol": "BTCUSDT",
             "interval": "1h",
-            "startTime": str(int((start + count * HOUR).timestamp()) * 1000),
+            "startTime": str(int((start + count * HOUR).timestamp()) * 1000 - 1),
             "limit": "1000",
         }
         for count in (0, 1000, 2000)
@@ -179,8 +207,8 @@ def test_pages_are_delivered_before_the_next_one_is_asked_for(
 def test_pages_keep_the_candle_contract(market: CcxtMarket) -> None:
     (page,) = market.pages(BTC_1H, NOW - 5 * HOUR, NOW, NOW)
     expected = {"timestamp": TIMESTAMP_DTYPE, **dict.fromkeys(VALUES, "float64")}
-    assert {name: str(dtype) for name, dtype in page.dtypes.items()} == expected
-    assert list(page.index) == list(range(len(page)))
+    assert {name: str(dtype) for name, dtype in page.candles.dtypes.items()} == expected
+    assert list(page.candles.index) == list(range(len(page.candles)))
 
 
 def test_symbols_of_one_market_are_not_confused(exchange: FakeExchange, market: CcxtMarket) -> None:
@@ -352,8 +380,9 @@ def revised(kline: Kline) -> Kline:
 
 
 UNUSUAL: dict[str, Fault] = {
-    "newest first": changed_klines(lambda klines: klines[::-1]),
-    "every candle twice": changed_klines(lambda klines: [*klines[:400], *klines[:400]]),
+    "newest first": newest_first,
+    "every candle twice": every_candle_twice,
+    "candles a second time at the end": changed_klines(lambda rows: [*rows[:400], *rows[:400]]),
     "short page": changed_klines(lambda klines: klines[:300]),
     "page of one candle": changed_klines(lambda klines: klines[:1]),
     "candles from before the page": changed_klines(
@@ -380,31 +409,77 @@ def test_of_two_readings_of_a_candle_the_one_sent_last_counts(
         changed_klines(lambda klines: [row for kline in klines for row in (kline, revised(kline))])
     )
     (page,) = market.pages(BTC_1H, NOW - 200 * HOUR, NOW, NOW)
-    assert len(page) == 199
-    assert (page["volume"] == 7.0).all()
+    assert len(page.candles) == 199
+    assert (page.candles["volume"] == 7.0).all()
 
 
 @pytest.mark.parametrize("missing_hours", [1, 33, 1500])
 def test_an_outage_of_the_exchange_is_passed_over(missing_hours: int) -> None:
     """Whole pages of hours may be missing: the exchange goes on with the next candle it has."""
-
-    class MarketWithOutage(SandboxMarket):
-        def pages(
-            self, key: Key, start: datetime, end: datetime, now: datetime
-        ) -> Iterator[pd.DataFrame]:
-            for page in super().pages(key, start, end, now):
-                stamps = page["timestamp"]
-                kept = page[(stamps < outage) | (stamps >= outage + missing_hours * HOUR)]
-                if len(kept):
-                    yield kept.reset_index(drop=True)
-
     start, outage = hour("2026-06-01T00:00"), hour("2026-06-11T00:00")
-    with FakeExchange(NOW, market=MarketWithOutage()) as exchange:
+    end = outage + missing_hours * HOUR
+    patchy = PatchyMarket([(f"{outage:%Y-%m-%dT%H:%M}", f"{end:%Y-%m-%dT%H:%M}")])
+    with FakeExchange(NOW, market=patchy) as exchange:
         market = CcxtMarket("binance", exchange.configure)
-        candles = joined(list(market.pages(BTC_1H, start, NOW, NOW)))
+        pages = list(market.pages(BTC_1H, start, NOW, NOW))
         market.close()
-    assert_same(candles, true_candles(BTC_1H, start, NOW, served=MarketWithOutage()))
+    candles = joined(pages)
+    assert_same(candles, true_candles(BTC_1H, start, NOW, served=patchy))
+    assert_contiguous(pages, start, NOW.replace(minute=0))
     assert len(candles) == Timeframe("1h").count(start, Timeframe("1h").floor(NOW)) - missing_hours
+
+
+HABITS: dict[str, dict[str, Any]] = {
+    "as Binance": {},
+    "at most 300 candles": {"most_rows": 300},
+    "a window": {"windowed": True},
+    "a window of at most 300 candles": {"windowed": True, "most_rows": 300},
+    "after since only": {"exclusive": True},
+    "after since only, in a window of 300": {"exclusive": True, "windowed": True, "most_rows": 300},
+    "no running candle": {"running": False},
+    "no running candle, a window of 100": {"running": False, "windowed": True, "most_rows": 100},
+}
+
+
+@pytest.mark.parametrize("fault", [None, newest_first, every_candle_twice])
+@pytest.mark.parametrize("habits", HABITS)
+def test_whatever_the_habits_of_an_exchange_all_its_candles_arrive(
+    habits: str, fault: Fault | None
+) -> None:
+    start, end = hour("2026-06-01T00:00"), NOW.replace(minute=0)
+    absent = [("2026-06-20T00:00", "2026-06-22T00:00"), ("2026-07-01", "2026-09-01")]
+    patchy = PatchyMarket(absent, listed="2026-05-17T04:00")
+    with FakeExchange(NOW, market=patchy, listed=hour("2026-05-17T04:00")) as exchange:
+        for name, value in HABITS[habits].items():
+            setattr(exchange, name, value)
+        if fault is not None:
+            exchange.spoil_always(fault)
+        market = CcxtMarket("binance", exchange.configure)
+        pages = list(market.pages(BTC_1H, start, NOW, NOW))
+        listed = market.listed(BTC_1H, NOW)
+        market.close()
+    assert_same(joined(pages), true_candles(BTC_1H, start, NOW, served=patchy))
+    assert_contiguous(pages, start, end)
+    assert listed == hour("2026-05-17T04:00")
+
+
+def test_an_empty_answer_is_the_end_where_the_range_ends_within_its_window(
+    exchange: FakeExchange, market: CcxtMarket
+) -> None:
+    start = hour("2017-06-01T00:00")
+    (page,) = market.pages(BTC_1H, start, start + 999 * HOUR, NOW)
+    assert (page.start, page.end, len(page.candles)) == (start, start + 999 * HOUR, 0)
+    assert len(exchange.asked()) == 1
+
+
+def test_newest_candles_that_are_late_are_not_waited_for(
+    exchange: FakeExchange, market: CcxtMarket
+) -> None:
+    exchange.late, exchange.running = 2, False
+    pages = list(market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))
+    assert opens_of(pages)[-1] == hour("2026-11-22T17:00")
+    assert_contiguous(pages, NOW - 9 * HOUR, hour("2026-11-22T20:00"))
+    assert len(exchange.asked()) == 2
 
 
 def test_an_exchange_that_repeats_itself_ends_the_reading(
@@ -417,10 +492,11 @@ def test_an_exchange_that_repeats_itself_ends_the_reading(
         stuck.append(reply)
         return stuck[0]
 
-    exchange.spoil(repeat, times=5)
+    exchange.spoil_always(repeat)
     pages = list(market.pages(BTC_1H, start, NOW, NOW))
     assert_same(joined(pages), true_candles(BTC_1H, start, NOW).head(1000))
-    assert len(exchange.asked()) == 2
+    assert_contiguous(pages, start, NOW.replace(minute=0))
+    assert len(exchange.asked()) == 3
 
 
 def with_field(position: int, value: Any) -> Fault:
@@ -436,7 +512,7 @@ def with_field(position: int, value: Any) -> Fault:
 @pytest.mark.parametrize(
     ("fault", "rule"),
     [
-        (with_field(0, 1795377660000), "unaligned"),  # 2026-11-22T20:01
+        (with_field(0, 1795363260000), "unaligned"),  # 2026-11-22T16:01
         (with_field(1, "0.00000000"), "price_not_positive"),
         (with_field(1, None), "not_finite"),
         (with_field(1, "n/a"), "not_finite"),
@@ -454,6 +530,102 @@ def test_candles_that_break_the_contract_are_refused_with_rule_and_source(
     assert refused.value.rule == rule
 
 
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        (in_seconds, "the exchange sends seconds"),
+        (in_microseconds, "the exchange sends microseconds"),
+        (with_field(0, 0), "the clock of"),
+        (with_field(0, int((NOW + timedelta(days=9)).timestamp() * 1000)), "the clock of"),
+    ],
+)
+def test_implausible_times_are_refused_with_their_likely_cause(
+    exchange: FakeExchange, fault: Fault, cause: str
+) -> None:
+    market = CcxtMarket("binance", exchange.configure, clock=lambda: NOW)
+    exchange.spoil(fault)
+    with pytest.raises(InvalidCandles, match=f"binance BTC/USDT 1h: .*{cause}") as refused:
+        list(market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))
+    assert refused.value.rule == "implausible_times"
+    assert 1 <= len(refused.value.offenders) <= 3
+    market.close()
+
+
+def test_candles_since_a_time_in_the_past_are_plausible(market: CcxtMarket) -> None:
+    then = NOW - 3000 * HOUR
+    pages = list(market.pages(BTC_1H, then - 9 * HOUR, then, then))
+    assert_same(joined(pages), true_candles(BTC_1H, then - 9 * HOUR, then, then))
+
+
+# --------------------------------------------------------------------------------- the first candle
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "requests"),
+    [
+        ("1m", "2017-08-17T04:00", 2),
+        ("1h", "2017-08-17T04:00", 2),
+        ("1d", "2017-08-17T00:00", 2),
+        ("1w", "2017-08-14T00:00", 2),
+        ("1M", "2017-08-01T00:00", 1),
+    ],
+)
+def test_the_first_candle_is_found_with_few_requests(
+    exchange: FakeExchange, market: CcxtMarket, name: str, first: str, requests: int
+) -> None:
+    assert market.listed(Key("BTC/USDT", Timeframe(name)), NOW) == hour(first)
+    assert len(exchange.asked()) == requests
+
+
+@pytest.mark.parametrize(
+    ("listed", "found"),
+    [
+        (NOW - timedelta(minutes=30), None),
+        (NOW - HOUR, hour("2026-11-22T19:00")),
+        (NOW - 3 * HOUR, hour("2026-11-22T17:00")),
+        (NOW + HOUR, None),
+    ],
+)
+def test_a_young_symbol_is_listed_once_it_has_a_closed_candle(
+    listed: datetime, found: datetime | None
+) -> None:
+    with FakeExchange(NOW, listed=listed) as exchange:
+        market = CcxtMarket("binance", exchange.configure)
+        assert market.listed(BTC_1H, NOW) == found
+        market.close()
+
+
+def test_an_exchange_without_months_is_searched_in_what_it_offers() -> None:
+    with FakeExchange(NOW) as exchange:
+        exchange.windowed, exchange.most_rows = True, 300
+
+        def configure(client: Any) -> None:
+            exchange.configure(client)
+            del client.timeframes["1M"], client.timeframes["1w"]
+
+        market = CcxtMarket("binance", configure)
+        assert market.listed(BTC_1H, NOW) == hour("2017-08-17T04:00")
+        market.close()
+    assert {request.query["interval"] for request in exchange.asked()} == {"1d", "1h"}
+
+
+# ------------------------------------------------------------------------------------ the estimate
+
+
+def test_an_estimate_asks_nobody(exchange: FakeExchange, market: CcxtMarket) -> None:
+    start = hour("2026-01-01T00:00")
+    assert market.estimate(BTC_1H, start, start + 2001 * HOUR) == Estimate(3, 0.15)
+    assert market.estimate(BTC_1H, start, start) == Estimate(0, 0.0)
+    assert exchange.requests == []
+
+
+def test_pages_are_as_long_as_the_exchange_is_known_to_send() -> None:
+    start = hour("2026-01-01T00:00")
+    market = CcxtMarket("okx")
+    assert market.estimate(BTC_1H, start, start + 2001 * HOUR).requests == 7  # 300 each
+    market.close()
+
+
 # ------------------------------------------------------------------------------------------ errors
 
 PAGE_OF_TEXT = b"<html><body>Scheduled maintenance</body></html>"
@@ -465,31 +637,62 @@ PASSING: dict[str, Fault] = {
     "gateway timeout": http_status(504, PAGE_OF_TEXT),
     "a time-out that ccxt has no class for": http_status(524, PAGE_OF_TEXT),
     "internal error with a code unknown to ccxt": json_error(-9999, "Unknown.", status=503),
-    "firewall": http_status(403, PAGE_OF_TEXT),
     "too many requests": http_status(429, headers={"Retry-After": "1"}),
     "too many requests, with code": json_error(-1003, "Too many requests.", status=429),
     "too many requests, as success": json_error(-1003, "Too many requests.", status=200),
     "banned for a while": json_error(-1003, "IP banned until 1.", status=418),
     "disconnected": json_error(-1001, "Internal error; unable to process your request."),
     "dropped connection": dropped_connection,
+    "connection reset": reset,
+    "an empty object": other_json({}),
+    "another object": other_json({"candles": 1}),
+    "a text": other_json("try later"),
+    "nothing in a list": other_json([None]),
+    "a candle of nothing": other_json([[None] * 12]),
+    "too slow an answer": slow(0.5),
     "half a reply": cut_off,
     "half a reply, as if whole": lambda reply: Reply(reply.body[: len(reply.body) // 2]),
-    "a page of text": lambda _: Reply(PAGE_OF_TEXT),
+    "a page of text": html,
     "nothing": lambda _: Reply(b""),
 }
 
 
+@pytest.fixture
+def hasty_market(exchange: FakeExchange, slept: list[float]) -> Iterator[CcxtMarket]:
+    """One that waits 0.2 s for an answer."""
+
+    def configure(client: Any) -> None:
+        exchange.configure(client)
+        client.timeout = 200
+
+    market = CcxtMarket("binance", configure, sleep=slept.append, chance=lambda: 0.0)
+    yield market
+    market.close()
+
+
 @pytest.mark.parametrize("endpoint", ["exchangeInfo", "klines"])
 @pytest.mark.parametrize("what", PASSING)
-def test_trouble_that_passes_is_temporary_and_the_market_delivers_afterwards(
+def test_trouble_that_passes_is_waited_for(
+    exchange: FakeExchange, hasty_market: CcxtMarket, slept: list[float], endpoint: str, what: str
+) -> None:
+    exchange.spoil(PASSING[what], times=2, endpoint=endpoint)
+    pages = list(hasty_market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))
+    assert len(opens_of(pages)) == 8
+    assert slept == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("endpoint", ["exchangeInfo", "klines"])
+@pytest.mark.parametrize("what", [name for name in PASSING if name != "too slow an answer"])
+def test_trouble_that_stays_is_temporary_and_the_market_delivers_afterwards(
     exchange: FakeExchange, market: CcxtMarket, endpoint: str, what: str
 ) -> None:
-    exchange.spoil(PASSING[what], endpoint=endpoint)
-    expected = "binance did not deliver BTC/USDT 1h candles from 2026-11-22 11:40"
+    exchange.spoil_always(PASSING[what], endpoint=endpoint)
+    expected = "binance did not deliver BTC/USDT 1h candles from 2026-11-22 11:40, asked 6 times"
     with pytest.raises(MarketUnavailable, match=expected) as raised:
         list(market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))
     assert isinstance(raised.value, TemporaryError)
     assert raised.value.__cause__ is not None
+    exchange.heal()
     assert len(opens_of(list(market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW)))) == 8
 
 
@@ -500,9 +703,10 @@ def test_trouble_on_the_way_keeps_the_pages_before_it(
     start = NOW - 2500 * HOUR
     pages = market.pages(BTC_1H, start, NOW, NOW)
     arrived = list(islice(pages, 2))
-    exchange.spoil(PASSING[what])
+    exchange.spoil_always(PASSING[what])
     with pytest.raises(MarketUnavailable):
         next(pages)
+    exchange.heal()
     resumed = market.pages(BTC_1H, opens_of(arrived)[-1] + HOUR, NOW, NOW)
     assert_same(joined([*arrived, *resumed]), true_candles(BTC_1H, start, NOW))
 
@@ -512,16 +716,21 @@ def test_trouble_on_the_way_keeps_the_pages_before_it(
     [
         (json_error(-1100, "Illegal characters found in parameter."), r"BadRequest: .*-1100"),
         (json_error(-9999, "Never heard of."), r"ExchangeError: .*-9999"),
-        (http_status(401), "AuthenticationError"),
+        (http_status(401), "wants credentials .*AuthenticationError.*COIN_MARKET"),
+        (json_error(-2015, "Invalid API-key, IP, or permissions."), "wants credentials .*-2015"),
+        (http_status(403, PAGE_OF_TEXT), "blocks this machine, HTTP 403 .*COIN_MARKET"),
+        (http_status(451, b"restricted location"), "blocks this machine, HTTP 451 .*COIN_MARKET"),
     ],
 )
 def test_a_refusal_is_permanent_and_says_what_the_exchange_said(
-    exchange: FakeExchange, market: CcxtMarket, fault: Fault, message: str
+    exchange: FakeExchange, market: CcxtMarket, slept: list[float], fault: Fault, message: str
 ) -> None:
     exchange.spoil(fault)
     with pytest.raises(PermanentError, match=message) as raised:
         list(market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))
     assert not isinstance(raised.value, SymbolUnavailable)
+    assert len(exchange.asked()) == 1
+    assert slept == []
 
 
 @pytest.mark.parametrize("symbol", ["NOPE/USDT", "BTCUSDT/", "BTC/USDT:USDT", ""])
@@ -541,6 +750,22 @@ def test_a_symbol_that_the_exchange_took_off_its_list_is_unavailable(
         list(market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))
 
 
+def test_a_delisted_symbol_delivers_what_it_has_and_then_says_so(
+    exchange: FakeExchange, market: CcxtMarket
+) -> None:
+    ended = NOW.replace(minute=0) - 100 * HOUR
+    exchange.delisted["BTC/USDT"] = ended
+    start = ended - 1500 * HOUR
+    pages = market.pages(BTC_1H, start, NOW, NOW)
+    arrived = list(islice(pages, 2))
+    assert_same(joined(arrived), true_candles(BTC_1H, start, ended))
+    with pytest.raises(SymbolUnavailable, match=r"does not trade BTC/USDT .*COIN_SYMBOLS"):
+        next(pages)
+    assert_same(
+        joined(list(market.pages(BTC_1H, start, ended, NOW))), true_candles(BTC_1H, start, ended)
+    )
+
+
 # --------------------------------------------------------------------------------------- life cycle
 
 
@@ -552,6 +777,14 @@ def test_nothing_is_contacted_before_the_first_page_is_asked_for(exchange: FakeE
     market.close()
     assert configured == []
     assert exchange.requests == []
+
+
+def test_all_keys_share_one_connection(exchange: FakeExchange, market: CcxtMarket) -> None:
+    for symbol in ("BTC/USDT", "ETH/USDT"):
+        list(market.pages(Key(symbol, Timeframe("1h")), NOW - 2500 * HOUR, NOW, NOW))
+    assert len(exchange.asked()) == 6
+    assert len(exchange.asked("exchangeInfo")) == 1
+    assert exchange.connections == 1
 
 
 def test_a_closed_market_can_be_used_again(exchange: FakeExchange) -> None:
@@ -598,8 +831,8 @@ def test_only_the_spot_host_is_asked_and_an_unreachable_one_is_temporary(
     refused_hosts: list[str],
 ) -> None:
     with pytest.raises(MarketUnavailable, match="binance did not deliver"):
-        list(CcxtMarket("binance").pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))
-    assert refused_hosts == ["api.binance.com"]
+        list(CcxtMarket("binance", sleep=lambda _: None).pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))
+    assert set(refused_hosts) == {"api.binance.com"}
     refused_hosts.clear()
 
 
@@ -642,8 +875,8 @@ def test_recorded_replies_of_the_real_exchange_are_read_as_they_are(
     start, end = (datetime.fromtimestamp(klines[row][0] / 1000, UTC) for row in (0, -1))
     key = Key("BTC/USDT", Timeframe("1m"))
     (page,) = market.pages(key, start, end, end)
-    assert len(page) == len(klines) - 1 == 499
-    assert page[VALUES].to_numpy().tolist() == [
+    assert len(page.candles) == len(klines) - 1 == 499
+    assert page.candles[VALUES].to_numpy().tolist() == [
         [float(text) for text in kline[1:6]] for kline in klines[:-1]
     ]
-    assert_same(between(page, start, end), page)
+    assert_same(between(page.candles, start, end), page.candles)

@@ -48,8 +48,9 @@ def candles(
     seed: int = 0,
 ) -> pd.DataFrame:
     key = Key(symbol, Timeframe(timeframe))
-    pages = list(SandboxMarket(seed).pages(key, start, end, now))
-    return pd.concat([empty_candles(), *pages], ignore_index=True) if pages else empty_candles()
+    pages = SandboxMarket(seed).pages(key, start, end, now)
+    frames = [page.candles for page in pages if len(page.candles)]
+    return pd.concat(frames, ignore_index=True) if frames else empty_candles()
 
 
 def forget_everything() -> None:
@@ -204,17 +205,65 @@ def test_pages_are_valid_complete_and_ascending(name: str) -> None:
     start = day("2024-01-30") + timedelta(minutes=7)
     end = start + timedelta(days=20 if timeframe.seconds < 3600 else 300)
     pages = list(SandboxMarket().pages(Key("SOL/USDT", timeframe), start, end, NOW))
-    assert all(len(page) for page in pages)
     for page in pages:
-        assert page["timestamp"].dtype == TIMESTAMP_DTYPE
-        pd.testing.assert_frame_equal(page, validated(page, timeframe, "test"))
-    opens = pd.DatetimeIndex(pd.concat(pages)["timestamp"])
+        assert page.candles["timestamp"].dtype == TIMESTAMP_DTYPE
+        pd.testing.assert_frame_equal(page.candles, validated(page.candles, timeframe, "test"))
+    opens = pd.DatetimeIndex(pd.concat([page.candles for page in pages])["timestamp"])
     assert opens.equals(timeframe.opens(start, end))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    name=st.sampled_from(["1h", "3d", "1w", "1M"]),
+    times=st.tuples(*[st.integers(0, 2 * 366 * 24 * 60)] * 3),
+)
+def test_each_page_starts_where_the_one_before_ends_and_holds_what_opens_in_it(
+    name: str, times: tuple[int, int, int]
+) -> None:
+    timeframe = Timeframe(name)
+    start, end, now = (day("2023-07-11") + timedelta(minutes=time) for time in times)
+    pages = list(SandboxMarket().pages(Key("SOL/USDT", timeframe), start, end, now))
+    stop = min(end, timeframe.floor(now))
+    if start >= stop:
+        assert pages == []
+        return
+    assert [page.start for page in pages] == [start, *(page.end for page in pages[:-1])]
+    assert pages[-1].end == stop
+    for page in pages:
+        opens = timeframe.opens(page.start, page.end)
+        assert pd.DatetimeIndex(page.candles["timestamp"]).equals(opens)
+
+
+@pytest.mark.parametrize("name", ["1m", "1h", "1w", "1M"])
+def test_everything_is_listed_from_the_first_candle_of_2010_on(name: str) -> None:
+    key = Key("SOL/USDT", Timeframe(name))
+    listed = SandboxMarket().listed(key, NOW)
+    assert listed is not None
+    assert listed == key.timeframe.opens(day("2010-01-01"), day("2010-03-01"))[0]
+    assert len(candles("SOL/USDT", name, listed, key.timeframe.next(listed))) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "requests"),
+    [
+        ("2024-01-01", "2024-01-02", 1),
+        ("2024-01-01", "2024-04-01", 1),
+        ("2024-01-31", "2024-04-02", 2),
+        ("2024-01-01", "2025-01-01", 4),
+        ("2024-01-01", "2024-01-01", 0),
+    ],
+)
+def test_the_estimate_counts_the_pages(start: str, end: str, requests: int) -> None:
+    key, market = Key("BTC/USDT", Timeframe("1h")), SandboxMarket()
+    estimate = market.estimate(key, day(start), day(end))
+    assert estimate.requests == requests
+    assert estimate.requests == len(list(market.pages(key, day(start), day(end), NOW)))
+    assert 0 <= estimate.seconds < 1
 
 
 def test_memory_is_bounded_by_pages_of_three_months() -> None:
     pages = SandboxMarket().pages(Key("BTC/USDT", Timeframe("1h")), day("2017-01-01"), NOW, NOW)
-    assert max(len(page) for page in pages) <= 92 * 24
+    assert max(len(page.candles) for page in pages) <= 92 * 24
 
 
 def test_a_candle_opens_where_the_last_one_closed_also_across_months() -> None:
@@ -282,7 +331,7 @@ def test_a_range_without_closed_candles_yields_no_page() -> None:
     market = SandboxMarket()
     assert list(market.pages(key, now, NOW, now)) == []
     assert list(market.pages(key, now, now - timedelta(days=1), NOW)) == []
-    assert list(market.pages(key, now + timedelta(minutes=1), now + timedelta(hours=1), NOW)) == []
+    assert list(market.pages(key, now - timedelta(hours=1), NOW, now - timedelta(minutes=1))) == []
 
 
 @pytest.fixture

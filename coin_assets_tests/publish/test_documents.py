@@ -9,6 +9,7 @@
 import copy
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -29,13 +30,16 @@ from coin_assets.domain.documents import (
 )
 from coin_assets.domain.forecasting import LIVE, QUANTILE_COLUMNS, STEPS, forecast_frame
 from coin_assets.domain.keys import Key
+from coin_assets.domain.ledger import Outage
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.manifest import (
-    STATUSES,
+from coin_assets.domain.manifest import STATUSES, manifest_document
+from coin_assets.domain.manifest_facts import (
+    PUBLIC,
+    VISIBILITIES,
     Attempts,
+    GapCounts,
     KeyFacts,
     PublishedFile,
-    manifest_document,
 )
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets_tests.schemas import CONTRACT, KINDS, assert_valid, broken_rules, schema_of
@@ -70,7 +74,7 @@ def prediction() -> Document:
 
 
 def manifest() -> Document:
-    """A manifest with a fresh, a stale, a missing and a corrupt key."""
+    """A manifest with a fresh, a stale, a missing, a corrupt and a hidden key, and an outage."""
     eth = Key("ETH/USDT", KEY.timeframe)
     fresh = KeyFacts(
         KEY,
@@ -80,15 +84,28 @@ def manifest() -> Document:
         coverage_start=datetime(2017, 8, 17, 4, tzinfo=UTC),
         coverage_end=ORIGIN,
         missing_candles=128,
+        gaps=GapCounts(120, 5, 3),
         champion="12",
+        visibility=PUBLIC,
         attempts=Attempts(NOW, NOW - timedelta(days=3)),
     )
     old = PublishedFile("history_ETH_USDT_1h.json", "c" * 64, 300, ORIGIN - timedelta(hours=2))
-    stale = KeyFacts(eth, old, old, enough_candles=True, attempts=Attempts().failed(NOW, "down"))
-    missing = KeyFacts(KEY.at(Timeframe.parse("1M")), enough_candles=True)
-    corrupt = KeyFacts(eth.at(Timeframe.parse("1M")), corrupt="cannot be read")
+    stale = replace(
+        KeyFacts(eth, old, old, enough_candles=True, visibility=PUBLIC),
+        attempts=Attempts().failed(NOW, "down"),
+    )
+    month = Timeframe.parse("1M")
+    missing = KeyFacts(KEY.at(month), enough_candles=True, visibility=PUBLIC)
+    corrupt = KeyFacts(eth.at(month), corrupt="cannot be read", visibility=PUBLIC)
+    hidden = KeyFacts(Key("XRP/USDT", KEY.timeframe), gaps=GapCounts(pending=700))
+    outage = Outage(ORIGIN, ORIGIN + timedelta(hours=2), 2, ("BTC/USDT", "ETH/USDT"))
     limits = FreshnessLimits(timedelta(minutes=65), timedelta(minutes=130))
-    return manifest_document([fresh, stale, missing, corrupt], {"1h": limits, "1M": limits}, NOW)
+    return manifest_document(
+        [fresh, stale, missing, corrupt, hidden],
+        {"1h": limits, "1M": limits},
+        NOW,
+        {KEY.timeframe: [outage]},
+    )
 
 
 MAKERS: dict[str, Callable[[], Document]] = {
@@ -289,6 +306,7 @@ def test_a_schema_knows_the_timeframes_and_status_words_of_the_platform(kind: st
     if kind == "manifest":
         status = schema["$defs"]["public_entry"]["properties"]["status"]
         assert status["enum"] == list(STATUSES)
+        assert schema["$defs"]["ops_entry"]["properties"]["visibility"]["enum"] == [*VISIBILITIES]
 
 
 def test_every_schema_has_its_place_in_the_readme() -> None:
@@ -331,10 +349,12 @@ OPEN_FIELDS: list[tuple[str, object]] = [
     ("degraded", True),
     ("symbols", []),
     ("entries", []),
+    ("outages", []),
 ]
 
 FIRST, STALE, MISSING, CORRUPT = (("public", "entries", number) for number in range(4))
 OPS = ("ops", "entries", 0)
+OUTAGE = ("ops", "outages", 0)
 STEP = ("forecast", 5)
 CANDLE = ("data", 1)
 
@@ -406,6 +426,14 @@ BROKEN_MANIFESTS: dict[str, tuple[Place, object]] = {
     "failures negative": ((*OPS, "consecutive_failures"), -1),
     "failures with a fraction": ((*OPS, "consecutive_failures"), 0.5),
     "missing candles negative": ((*OPS, "missing_candles"), -1),
+    "gaps negative": ((*OPS, "gaps", "failed"), -1),
+    "gaps as number": ((*OPS, "gaps"), 7),
+    "outage of nobody": ((*OUTAGE, "symbols"), []),
+    "outage of one symbol": ((*OUTAGE, "symbols"), ["BTC/USDT"]),
+    "outage of a symbol twice": ((*OUTAGE, "symbols"), ["BTC/USDT", "BTC/USDT"]),
+    "outage of no candle": ((*OUTAGE, "candles"), 0),
+    "outage without end": ((*OUTAGE, "end"), None),
+    "visibility null": ((*OPS, "visibility"), None),
     "unknown visibility": ((*OPS, "visibility"), "secret"),
     "champion as number": ((*OPS, "champion"), 12),
     "time without zone": ((*OPS, "coverage_end"), "2026-11-22T20:00:00"),

@@ -2,6 +2,7 @@
 
 - Every file keeps its schema; the manifest tells hash, size and data time of each.
 - Publishing one key leaves the entries of the others; keys no longer configured vanish.
+- A key is hidden until its history is complete, and public from then on.
 - Failures are shown beside older output, each counted once.
 - A manifest that is lost or damaged is made anew from the files.
 - Files are whole, readable by other users, and survive publishers at the same time.
@@ -10,7 +11,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
@@ -26,8 +27,9 @@ from coin_assets.domain.candles import empty_candles
 from coin_assets.domain.documents import Document
 from coin_assets.domain.forecasting import LIVE, STEPS, forecast_frame
 from coin_assets.domain.keys import Key
+from coin_assets.domain.ledger import Outage
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.manifest import KeyFacts
+from coin_assets.domain.manifest_facts import HIDDEN, KeyFacts
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.publish.publisher import Failure, Publisher
 from coin_assets_tests.schemas import assert_valid
@@ -38,6 +40,7 @@ PROCESSES.set_forkserver_preload(["coin_assets.publish.publisher", "hypothesis",
 HOUR, DAY = Timeframe.parse("1h"), Timeframe.parse("1d")
 BTC, ETH, BTC_DAILY = Key("BTC/USDT", HOUR), Key("ETH/USDT", HOUR), Key("BTC/USDT", DAY)
 KEYS = (BTC, BTC_DAILY, ETH)
+ALL = (*KEYS, Key("XRP/USDT", HOUR))
 LIMITS = {
     "1h": FreshnessLimits(timedelta(minutes=65), timedelta(minutes=130)),
     "1d": FreshnessLimits(timedelta(minutes=1500), timedelta(minutes=3000)),
@@ -78,10 +81,39 @@ def publish(
     as_of: datetime = AS_OF,
     failures: dict[Key, Failure] | None = None,
     now: datetime = NOW,
+    complete: Collection[Key] = ALL,
 ) -> KeyFacts:
     """Publish a key with candles and forecast up to ``as_of``."""
+    return offer(
+        publisher,
+        facts(key, as_of),
+        candles(key, as_of),
+        forecast(as_of),
+        failures=failures,
+        now=now,
+        complete=complete,
+    )
+
+
+def offer(
+    publisher: Publisher,
+    known: KeyFacts,
+    history: pd.DataFrame,
+    prediction: pd.DataFrame,
+    *,
+    failures: dict[Key, Failure] | None = None,
+    now: datetime = NOW,
+    complete: Collection[Key] = ALL,
+) -> KeyFacts:
+    """Publish what is given, while the histories of ``complete`` are."""
     return publisher.publish(
-        facts(key, as_of), candles(key, as_of), forecast(as_of), failures or {}, now
+        known,
+        history,
+        prediction,
+        failures or {},
+        now,
+        is_complete=lambda key: key in complete,
+        outages={},
     )[0]
 
 
@@ -110,7 +142,12 @@ def entries(publisher: Publisher, part: str) -> dict[Key, Document]:
 
 
 def statuses(publisher: Publisher) -> dict[Key, str]:
-    return {key: entry["status"] for key, entry in entries(publisher, "public").items()}
+    """Status of each key; of hidden ones, that they are."""
+    public = entries(publisher, "public")
+    return {
+        key: public[key]["status"] if key in public else entry["visibility"]
+        for key, entry in entries(publisher, "ops").items()
+    }
 
 
 def assert_files_are_those_of_the_manifest(folder: Path, publisher: Publisher) -> None:
@@ -150,8 +187,8 @@ def test_the_first_key_makes_its_files_and_a_manifest_of_all_keys(
         "manifest.json",
     }
     assert_files_are_those_of_the_manifest(tmp_path, publisher)
-    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: "missing", ETH: "missing"}
-    assert publisher.manifest()["public"]["symbols"] == ["BTC/USDT", "ETH/USDT"]
+    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: HIDDEN, ETH: HIDDEN}
+    assert publisher.manifest()["public"]["symbols"] == ["BTC/USDT"]
     assert published.as_of == AS_OF
     assert published.attempts.last_success_at == NOW
     assert published.history is not None
@@ -205,7 +242,7 @@ def test_newer_data_replaces_files_and_entry(tmp_path: Path, publisher: Publishe
 
 def test_the_age_of_a_key_is_that_of_its_older_file(publisher: Publisher) -> None:
     later = AS_OF + timedelta(hours=2)
-    publisher.publish(facts(BTC), candles(BTC, later), forecast(AS_OF), {}, later)
+    offer(publisher, facts(BTC), candles(BTC, later), forecast(AS_OF), now=later)
     entry = entries(publisher, "public")[BTC]
     assert (entry["as_of"], entry["status"]) == ("2026-11-22T00:00:00Z", "stale")
     assert entry["history"]["as_of"] == "2026-11-22T02:00:00Z"
@@ -224,7 +261,7 @@ def test_the_same_again_writes_the_same_bytes(tmp_path: Path, publisher: Publish
 
 def test_a_young_symbol_has_a_history_but_no_forecast(tmp_path: Path, publisher: Publisher) -> None:
     young = replace(facts(BTC), enough_candles=False, champion=None)
-    publisher.publish(young, candles(BTC), NO_FORECAST, {}, NOW)
+    offer(publisher, young, candles(BTC), NO_FORECAST)
     entry = entries(publisher, "public")[BTC]
     assert entry["status"] == "insufficient_data"
     assert entry["serve_allowed"] is False
@@ -234,7 +271,7 @@ def test_a_young_symbol_has_a_history_but_no_forecast(tmp_path: Path, publisher:
 
 
 def test_a_forecast_that_should_be_there_is_missing(publisher: Publisher) -> None:
-    publisher.publish(facts(BTC), candles(BTC), NO_FORECAST, {}, NOW)
+    offer(publisher, facts(BTC), candles(BTC), NO_FORECAST)
     assert statuses(publisher)[BTC] == "missing"
 
 
@@ -255,10 +292,82 @@ def test_a_file_that_has_no_content_any_more_is_removed(
     left: set[str],
 ) -> None:
     publish(publisher, BTC)
-    publisher.publish(facts(BTC), history, prediction, {}, NOW)
+    offer(publisher, facts(BTC), history, prediction)
     assert names(tmp_path) == {"manifest.json", *left}
     assert_files_are_those_of_the_manifest(tmp_path, publisher)
     assert statuses(publisher)[BTC] == "missing"
+
+
+# --------------------------------------------------------------------------------------- visibility
+
+
+def test_a_key_is_hidden_until_its_history_is_complete(
+    tmp_path: Path, publisher: Publisher
+) -> None:
+    publish(publisher, BTC)
+    publish(publisher, ETH, complete=())
+    assert list(entries(publisher, "public")) == [BTC]
+    assert publisher.manifest()["public"]["symbols"] == ["BTC/USDT"]
+    assert publisher.manifest()["ops"]["summary"]["hidden_backfilling"] == 2
+    assert "history_ETH_USDT_1h.json" in names(tmp_path)
+    publish(publisher, ETH, complete=[ETH])
+    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: HIDDEN, ETH: "fresh"}
+    assert_files_are_those_of_the_manifest(tmp_path, publisher)
+
+
+def test_once_public_a_key_stays_public(publisher: Publisher) -> None:
+    publish(publisher, BTC)
+    publish(publisher, BTC, complete=())
+    publish(publisher, ETH, complete=())
+    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: HIDDEN, ETH: HIDDEN}
+
+
+def test_publishing_another_key_leaves_a_hidden_one_as_it_is(publisher: Publisher) -> None:
+    publish(publisher, ETH, complete=(), failures={})
+    publish(publisher, BTC, failures={ETH: FAILED})
+    before = entries(publisher, "ops")[ETH]
+    assert (before["champion"], before["degraded"], before["visibility"]) == ("3", True, HIDDEN)
+    publish(publisher, BTC)
+    assert entries(publisher, "ops")[ETH] == before
+
+
+def test_whether_a_public_key_is_complete_is_not_asked(publisher: Publisher) -> None:
+    asked = []
+
+    def is_complete(key: Key) -> bool:
+        asked.append(key)
+        return True
+
+    for _ in range(3):
+        publisher.publish(
+            facts(BTC), candles(BTC), forecast(), {}, NOW, is_complete=is_complete, outages={}
+        )
+    assert asked == [BTC]
+
+
+def test_a_lost_manifest_shows_no_hidden_key(tmp_path: Path, publisher: Publisher) -> None:
+    publish(publisher, BTC)
+    publish(publisher, ETH, complete=())
+    for name in (BTC, ETH):  # whichever key is published next
+        (tmp_path / "manifest.json").unlink()
+        publish(publisher, name, complete=[BTC])
+        assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: HIDDEN, ETH: HIDDEN}
+
+
+def test_the_manifest_shows_the_outages_it_is_given(publisher: Publisher) -> None:
+    outage = Outage(AS_OF, AS_OF + timedelta(hours=3), 3, ("BTC/USDT", "ETH/USDT"))
+    publisher.publish(
+        facts(BTC),
+        candles(BTC),
+        forecast(),
+        {},
+        NOW,
+        is_complete=lambda _key: True,
+        outages={HOUR: [outage]},
+    )
+    shown = publisher.manifest()["ops"]["outages"]
+    assert_valid("manifest", publisher.manifest())
+    assert [(each["candles"], each["symbols"]) for each in shown] == [(3, ["BTC/USDT", "ETH/USDT"])]
 
 
 # ----------------------------------------------------------------------------------------- failures
@@ -304,11 +413,11 @@ def test_failures_count_up_and_a_success_ends_them(publisher: Publisher) -> None
     assert entry["last_failure_at"] == "2026-11-22T00:03:07Z"
 
 
-def test_a_key_that_failed_before_it_was_ever_published_is_missing_with_its_error(
+def test_a_key_that_failed_before_it_was_ever_published_is_hidden_with_its_error(
     publisher: Publisher,
 ) -> None:
     publish(publisher, ETH, failures={BTC: FAILED})
-    assert statuses(publisher)[BTC] == "missing"
+    assert statuses(publisher)[BTC] == HIDDEN
     assert attempts_of(publisher, BTC) == (False, 1, "exchange down")
 
 
@@ -322,10 +431,10 @@ def test_a_symbol_no_longer_configured_vanishes_and_comes_back_as_unpublished(
     publish(publisher, ETH)
     only_btc = Publisher(tmp_path, (BTC, BTC_DAILY), LIMITS)
     publish(only_btc, BTC)
-    assert list(entries(only_btc, "public")) == [BTC, BTC_DAILY]
+    assert list(entries(only_btc, "ops")) == [BTC, BTC_DAILY]
     assert only_btc.manifest()["public"]["symbols"] == ["BTC/USDT"]
     publish(publisher, BTC)
-    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: "missing", ETH: "missing"}
+    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: HIDDEN, ETH: HIDDEN}
 
 
 def test_a_new_symbol_joins_without_disturbing_the_others(
@@ -336,7 +445,8 @@ def test_a_new_symbol_joins_without_disturbing_the_others(
     new = Key("XRP/USDT", HOUR)
     grown = Publisher(tmp_path, (new, *KEYS), LIMITS)
     publish(grown, new, now=NOW + timedelta(minutes=5))
-    assert list(entries(grown, "public")) == [new, *KEYS]
+    assert list(entries(grown, "ops")) == [new, *KEYS]
+    assert list(entries(grown, "public")) == [new, BTC]
     assert entries(grown, "ops")[BTC] == before
 
 
@@ -398,7 +508,7 @@ def test_a_damaged_manifest_is_made_anew_from_the_files(
     publish(publisher, ETH)
     assert entries(publisher, "public")[BTC] == before
     assert entries(publisher, "ops")[BTC]["champion"] == "3"
-    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: "missing", ETH: "fresh"}
+    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: HIDDEN, ETH: "fresh"}
     assert_files_are_those_of_the_manifest(tmp_path, publisher)
 
 
@@ -485,7 +595,7 @@ def test_two_processes_that_publish_different_keys_lose_neither(
     for child in children:
         child.join()
         assert child.exitcode == 0
-    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: "missing", ETH: "fresh"}
+    assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: HIDDEN, ETH: "fresh"}
     for key in (BTC, ETH):
         assert entries(publisher, "public")[key]["as_of"] == "2026-11-22T09:00:00Z"
     assert_files_are_those_of_the_manifest(tmp_path, publisher)

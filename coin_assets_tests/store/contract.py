@@ -5,7 +5,9 @@
   remember their months as fetched even without a candle.
 - What breaks the candle or forecast contract is refused whole.
 - Keys never mix, not even those that differ in case only or hold characters no path may have.
-- A forecast that is stored is never overwritten.
+- A forecast that is stored is never overwritten by adding one, only by revising it.
+- A ledger is changed by one at a time, and comes back as it was. Revisions are kept by candle and
+  time seen.
 
 A backend runs these tests by subclassing `StoreContract` with a ``store`` fixture. Tests that need
 many stores use a fresh symbol instead, so that one store serves them all.
@@ -16,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -32,7 +35,10 @@ from coin_assets.domain.forecasting import (
     STEPS,
     forecast_frame,
 )
+from coin_assets.domain.gaps import Gap
 from coin_assets.domain.keys import Key
+from coin_assets.domain.ledger import FAILED, Ledger
+from coin_assets.domain.revisions import REVISION_COLUMNS, empty_revisions, revisions_between
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import DataRefused, InvalidCandles
 from coin_assets.store.base import Extent, Store, Written
@@ -122,6 +128,15 @@ def forecasts_at(
 
 def all_forecasts(store: Store, key: Key) -> pd.DataFrame:
     return store.read_forecasts(key, *FOREVER)
+
+
+def revisions_at(opens: list[datetime], seen_at: datetime, price: float = 20.0) -> pd.DataFrame:
+    """Candles at ``opens`` that cost 10 before, and ``price`` as of ``seen_at``."""
+    return revisions_between(candles_at(opens), candles_at(opens, price), seen_at)
+
+
+def all_revisions(store: Store, key: Key) -> pd.DataFrame:
+    return store.read_revisions(key, *FOREVER)
 
 
 def versions_by_origin(forecasts: pd.DataFrame) -> dict[tuple[str, datetime], str]:
@@ -293,6 +308,9 @@ class StoreContract:
         assert store.delete_candles(HOURLY, OCT, JAN) == 0
         assert store.newest_forecasts([HOURLY]) == {}
         assert store.delete_forecasts(HOURLY, OCT, JAN) == 0
+        assert store.read_ledger(HOURLY) == Ledger()
+        assert_same(all_revisions(store, HOURLY), empty_revisions())
+        assert store.delete_revisions(HOURLY, OCT, JAN) == 0
         empty = all_forecasts(store, HOURLY)
         store.add_forecasts(HOURLY, forecasts_at([NOV]))
         assert empty.empty
@@ -722,11 +740,169 @@ class StoreContract:
         assert store.delete_forecasts(HOURLY, OCT, JAN) == STEPS
         assert_same(everything(store, HOURLY), hours(NOV, 3))
 
+    def test_a_revised_forecast_replaces_the_stored_one_of_its_origin_and_role(
+        self, store: Store
+    ) -> None:
+        store.add_forecasts(HOURLY, forecasts_at([NOV - HOUR, NOV, NOV + HOUR]))
+        store.add_forecasts(HOURLY, forecasts_at([NOV], role="challenger"))
+        revised = forecasts_at([NOV, NOV + 2 * HOUR], price=200.0, version="2")
+        written = store.revise_forecasts(HOURLY, revised)
+        assert written == Written(rows=4 * STEPS, rows_changed=2 * STEPS)
+        assert versions_by_origin(all_forecasts(store, HOURLY)) == {
+            ("challenger", NOV): "1",
+            (CHAMPION, NOV - HOUR): "1",
+            (CHAMPION, NOV): "2",
+            (CHAMPION, NOV + HOUR): "1",
+            (CHAMPION, NOV + 2 * HOUR): "2",
+        }
+        stored = store.read_forecasts(HOURLY, NOV, NOV + HOUR)
+        champion = stored[stored["role"] == CHAMPION].reset_index(drop=True)
+        assert_same(champion, forecasts_at([NOV], price=200.0, version="2"))
+
+    def test_revising_to_the_same_changes_nothing_and_adding_still_does_not_overwrite(
+        self, store: Store
+    ) -> None:
+        store.revise_forecasts(HOURLY, forecasts_at([NOV]))
+        assert store.revise_forecasts(HOURLY, forecasts_at([NOV])) == Written(STEPS, 0)
+        assert store.revise_forecasts(HOURLY, forecasts_at([])) == Written(0, 0)
+        store.add_forecasts(HOURLY, forecasts_at([NOV], price=200.0, version="2"))
+        assert_same(all_forecasts(store, HOURLY), forecasts_at([NOV]))
+
+    @pytest.mark.parametrize("words", INVALID_FORECASTS)
+    def test_invalid_revised_forecasts_are_refused_whole(self, store: Store, words: str) -> None:
+        stored = forecasts_at([NOV])
+        store.add_forecasts(HOURLY, stored)
+        broken = INVALID_FORECASTS[words](forecasts_at([NOV], version="2"))
+        with pytest.raises(DataRefused) as refusal:
+            store.revise_forecasts(HOURLY, broken)
+        assert words in str(refusal.value)
+        assert_same(all_forecasts(store, HOURLY), stored)
+
+    # -- ledgers
+
+    def test_a_ledger_comes_back_as_it_was(self, store: Store) -> None:
+        holes = [Gap(NOV, NOV + 3 * HOUR, 3), Gap(NOV + 5 * HOUR, NOV + 6 * HOUR, 1)]
+        seen = DEC + timedelta(microseconds=123_457)
+
+        def change(ledger: Ledger) -> Ledger:
+            asked = ledger.listed_at(OCT).answered(OCT, DEC, holes, seen)
+            told = asked.failed(NOV + HOUR, DEC, holes, 'Ä "quoted"\nerror', seen + HOUR)
+            return told.failed(DEC, JAN, [Gap(DEC, JAN, 744)], "never answered", seen)
+
+        written = store.update_ledger(HOURLY, change)
+        assert written == change(Ledger())
+        assert store.read_ledger(HOURLY) == written
+        assert [each.state for each in written.absences].count(FAILED) == 3
+
+    def test_a_ledger_is_changed_from_what_is_stored(self, store: Store) -> None:
+        store.update_ledger(HOURLY, lambda ledger: ledger.listed_at(NOV))
+        seen: list[Ledger] = []
+
+        def change(ledger: Ledger) -> Ledger:
+            seen.append(ledger)
+            return ledger.listed_at(OCT)
+
+        assert store.update_ledger(HOURLY, change) == Ledger(listed=OCT)
+        assert seen == [Ledger(listed=NOV)]
+        assert store.update_ledger(HOURLY, lambda ledger: ledger) == Ledger(listed=OCT)
+        assert store.read_ledger(HOURLY) == Ledger(listed=OCT)
+
+    def test_a_change_that_fails_leaves_the_ledger_as_it_was(self, store: Store) -> None:
+        store.update_ledger(HOURLY, lambda ledger: ledger.listed_at(NOV))
+
+        def fail(_: Ledger) -> Ledger:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            store.update_ledger(HOURLY, fail)
+        assert store.read_ledger(HOURLY) == Ledger(listed=NOV)
+        store.update_ledger(HOURLY, lambda ledger: ledger.listed_at(OCT))
+        assert store.read_ledger(HOURLY) == Ledger(listed=OCT)
+
+    def test_keys_have_ledgers_of_their_own(self, store: Store) -> None:
+        keys = [HOURLY, key_of("1m"), key_of("1M"), key_of("1h", "BTC/USDT:USDT")]
+        for number, key in enumerate(keys):
+            store.update_ledger(key, partial(Ledger.listed_at, time=OCT + HOUR * number))
+        found = [store.read_ledger(key).listed for key in keys]
+        assert found == [OCT, OCT + HOUR, OCT + 2 * HOUR, OCT + 3 * HOUR]
+
+    def test_deleting_candles_leaves_the_ledger(self, store: Store) -> None:
+        store.write_candles(HOURLY, hours(NOV, 3), NOV, DEC)
+        ledger = store.update_ledger(HOURLY, lambda ledger: ledger.listed_at(NOV))
+        store.delete_candles(HOURLY, OCT, JAN)
+        assert store.read_ledger(HOURLY) == ledger
+
+    # -- revisions
+
+    def test_revisions_come_back_to_the_bit_ordered_by_candle_and_time_seen(
+        self, store: Store
+    ) -> None:
+        opens = [NOV - HOUR, NOV, NOV + HOUR]
+        early, late = revisions_at(opens, DEC, 1 / 3), revisions_at(opens[1:], DEC + HOUR, 0.1)
+        come_late = revisions_between(empty_candles(), hours(OCT, 1), DEC, [(OCT, OCT + HOUR)])
+        assert store.record_revisions(HOURLY, late) == Written(2, 2)
+        offered = pd.concat([early, come_late]).sample(frac=1, random_state=1)
+        store.record_revisions(HOURLY, offered)
+        stored = all_revisions(store, HOURLY)
+        assert list(stored.columns) == REVISION_COLUMNS
+        assert len(stored) == 6
+        expected = pd.concat([come_late, early, late]).sort_values(["timestamp", "seen_at"])
+        assert_same(stored, expected.reset_index(drop=True))
+        assert stored["redone_at"].isna().all()
+        assert stored["old_close"].isna().tolist() == [True] + [False] * 5
+
+    def test_a_revision_of_the_same_candle_and_time_seen_replaces_the_stored_one(
+        self, store: Store
+    ) -> None:
+        store.record_revisions(HOURLY, revisions_at([NOV], DEC))
+        done = revisions_at([NOV], DEC)
+        done["redone_at"] = pd.Series([DEC + HOUR], dtype="datetime64[us, UTC]")
+        assert store.record_revisions(HOURLY, done) == Written(rows=1, rows_changed=1)
+        assert store.record_revisions(HOURLY, done) == Written(rows=1, rows_changed=0)
+        assert_same(all_revisions(store, HOURLY), done)
+
+    @pytest.mark.parametrize(
+        ("start", "end", "expected"),
+        [
+            (NOV - HOUR, NOV + HOUR, [-1, 0]),
+            (NOV, NOV + timedelta.resolution, [0]),
+            (NOV, NOV, []),
+            (OCT, NOV, [-1]),
+            (NOV, JAN, [0, 1]),
+        ],
+    )
+    def test_revision_ranges_are_half_open_in_the_candle(
+        self, store: Store, start: datetime, end: datetime, expected: list[int]
+    ) -> None:
+        opens = [NOV + HOUR * number for number in (-1, 0, 1)]
+        store.record_revisions(HOURLY, revisions_at(opens, JAN))
+        read = store.read_revisions(HOURLY, start, end)
+        assert read["timestamp"].tolist() == [NOV + HOUR * number for number in expected]
+        assert store.delete_revisions(HOURLY, start, end) == len(expected)
+        assert len(all_revisions(store, HOURLY)) == 3 - len(expected)
+
+    def test_recording_no_revision_is_no_error(self, store: Store) -> None:
+        assert store.record_revisions(HOURLY, empty_revisions()) == Written(0, 0)
+        assert_same(all_revisions(store, HOURLY), empty_revisions())
+
+    def test_revisions_leave_candles_and_other_keys_alone(self, store: Store) -> None:
+        store.write_candles(HOURLY, hours(NOV, 3), NOV, DEC)
+        store.record_revisions(HOURLY, revisions_at([NOV], DEC))
+        store.record_revisions(key_of("1M"), revisions_at([NOV], DEC, 30.0))
+        assert_same(everything(store, HOURLY), hours(NOV, 3))
+        assert store.delete_candles(HOURLY, OCT, JAN) == 3
+        assert_same(all_revisions(store, HOURLY), revisions_at([NOV], DEC))
+        assert store.delete_revisions(HOURLY, OCT, JAN) == 1
+        assert_same(all_revisions(store, key_of("1M")), revisions_at([NOV], DEC, 30.0))
+        assert all_revisions(store, key_of("1m")).empty
+
+    # -- forecasts against the naive store
+
     @SLOW_LAW
     @given(
         changes=st.lists(
             st.tuples(
-                st.sampled_from(["champion", "challenger", "delete"]),
+                st.sampled_from(["champion", "challenger", "revise", "delete"]),
                 st.lists(st.integers(0, 40), min_size=1, max_size=5, unique=True),
             ),
             max_size=8,
@@ -745,6 +921,11 @@ class StoreContract:
                 assert store.delete_forecasts(key, start, end) == len(gone) * STEPS
                 for name in gone:
                     del model[name]
+            elif change == "revise":
+                offered = forecasts_at(sorted(origins), version=str(number))
+                changed = store.revise_forecasts(key, offered).rows_changed
+                assert changed == len(origins) * STEPS
+                model |= dict.fromkeys([(CHAMPION, origin) for origin in origins], str(number))
             else:
                 new = {(change, origin) for origin in origins} - model.keys()
                 offered = forecasts_at(sorted(origins), role=change, version=str(number))

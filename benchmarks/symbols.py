@@ -1,0 +1,136 @@
+"""One hourly update of fifty symbols from a fake exchange, in a process of its own."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypedDict
+
+import dagster as dg
+
+from benchmarks.exchange_server import pointed_at, running_exchange
+from benchmarks.harness import BenchmarkFailed, Figure, in_fresh_process, say, temporary_home
+from benchmarks.timers import Stopwatch
+from coin_assets.assets.specs import CANDLES, MODELS, PREDICTIONS, PUBLISHED, asset_key
+from coin_assets.build import build_definitions
+from coin_assets.jobs.update import only
+from coin_assets.market.base import Market
+from coin_assets.market.ccxt import CcxtMarket
+from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
+from coin_assets.resources import Clock, MarketResource
+from coin_assets.settings import Settings
+
+_FIRST, _LAST = "2025-05-01", "2025-06-01"
+_BEFORE, _AFTER = "2025-06-30T22:00:03+00:00", "2025-06-30T23:00:03+00:00"
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+# Binance: a klines request weighs 2, the list of symbols 20; 6000 are allowed a minute.
+_KLINES_WEIGHT, _LIST_WEIGHT, _WEIGHT_A_MINUTE = 2, 20, 6000
+
+
+class Measured(TypedDict):
+    """What the measuring process tells."""
+
+    seconds: float
+    steps: int
+    requests: int
+    request_seconds: float
+
+
+class StoppedClock(Clock):
+    """A clock that stands still."""
+
+    at: str
+
+    def now(self) -> datetime:
+        return datetime.fromisoformat(self.at).astimezone(UTC)
+
+
+class LoopbackExchange(MarketResource):
+    """The real ccxt client, pointed at an address on this machine."""
+
+    url: str
+
+    def client(self) -> Market:
+        if self._market is None:
+            self._market = CcxtMarket("binance", pointed_at(self.url))
+        return self._market
+
+
+def measure_symbols(folder: Path, count: int, delay_seconds: float) -> list[Figure]:
+    """Figures of one hourly update of ``count`` symbols."""
+    say(f"hourly update of {count} symbols")
+    symbols = [f"C{number:02d}/USDT" for number in range(count)]
+    now = datetime.fromisoformat(_AFTER)
+    with (
+        running_exchange(folder, now, symbols, delay_seconds) as url,
+        temporary_home(
+            COIN_MARKET="ccxt:binance",
+            COIN_SYMBOLS=",".join(symbols),
+            COIN_DERIVED_TIMEFRAMES="",
+            COIN_HISTORY_START=_FIRST,
+        ) as home,
+    ):
+        found = in_fresh_process(home, run_update, url=url)
+    weight = _KLINES_WEIGHT * (found["requests"] - 1) + _LIST_WEIGHT
+    minutes = max(found["seconds"], 60) / 60
+    how = f"{count} symbols of 1h, candles to published files, {found['steps']} steps in one run"
+    return [
+        Figure(f"hourly update of {count} symbols", found["seconds"], "s", how),
+        Figure(
+            f"requests for {count} symbols",
+            found["requests"],
+            "requests",
+            "by the real ccxt client with its rate limiter, the list of symbols included; each "
+            f"answer {1000 * delay_seconds:.0f} ms late",
+        ),
+        Figure("time in these requests", found["request_seconds"], "s", "inside `Exchange.fetch`"),
+        Figure(
+            "share of the exchange's limit",
+            100 * weight / minutes / _WEIGHT_A_MINUTE,
+            "%",
+            f"weight {weight} of the {_WEIGHT_A_MINUTE} that Binance allows a minute",
+        ),
+    ]
+
+
+def run_update(url: str) -> Measured:
+    """Fill the home of this process up to an hour, then measure the next one."""
+    import ccxt
+
+    settings = Settings()
+    keys = settings.keys
+    requests = Stopwatch()
+    with dg.DagsterInstance.get() as instance:
+        _run(instance, settings, url, _BEFORE, [asset_key(key, CANDLES) for key in keys])
+        forecasts = [asset_key(key, layer) for key in keys for layer in (MODELS, PREDICTIONS)]
+        _run(instance, settings, url, _BEFORE, forecasts)
+        layers = (CANDLES, PREDICTIONS, PUBLISHED)
+        due = [asset_key(key, layer) for key in keys for layer in layers]
+        with requests.around(ccxt.Exchange, "fetch"):
+            seconds = _run(instance, settings, url, _AFTER, due)
+    return {
+        "seconds": seconds,
+        "steps": len(due),
+        "requests": requests.calls,
+        "request_seconds": requests.seconds,
+    }
+
+
+def _run(
+    instance: dg.DagsterInstance, settings: Settings, url: str, at: str, steps: list[dg.AssetKey]
+) -> float:
+    definitions = build_definitions(
+        settings,
+        clock=StoppedClock(settle_seconds=settings.settle_seconds, at=at),
+        market=LoopbackExchange(kind="ccxt", argument="binance", url=url),
+    )
+    first = _FIRST if at == _BEFORE else _LAST
+    started = time.perf_counter()
+    result = only(definitions.resolve_job_def("update"), steps).execute_in_process(
+        instance=instance,
+        tags={RANGE_START_TAG: first, RANGE_END_TAG: _LAST},
+        run_config=_QUIET,
+        raise_on_error=False,
+    )
+    if not result.success:
+        raise BenchmarkFailed(f"the update failed at {at}")
+    return time.perf_counter() - started

@@ -1,0 +1,215 @@
+"""Binance Vision: where its kline zips lie, and how they are read.
+
+``data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2024-10.zip`` holds one CSV file of a month,
+``data/spot/daily/...-2024-10-28.zip`` one of a day. Open times are milliseconds, from 2025 on
+microseconds; a header row is optional.
+"""
+
+import io
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+
+from coin_assets.domain.candles import COLUMNS, empty_candles, validated
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import Timeframe, months_between, next_month
+from coin_assets.errors import InvalidCandles, SymbolUnavailable
+from coin_assets.market.downloads import ArchiveFiles
+
+MONTHLY, DAILY = "monthly", "daily"
+_HEADER = b"open_time,open,high,low,close,volume"
+_TYPES = {f"f{column}": pa.int64() if column == 0 else pa.float64() for column in range(6)}
+_BLOCK_BYTES = 1 << 18  # stays in the processor's cache
+_MOST_BYTES = 1 << 30  # a month of seconds has a third of it
+_DAY = timedelta(days=1)
+_FIRST_MS = int(datetime(2009, 1, 1, tzinfo=UTC).timestamp()) * 1000
+_LAST_MS = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()) * 1000
+# Days of so many months without a monthly file are asked for at a distance: older months are
+# complete, or the archive never had them.
+_MONTHS_OF_DAYS = 2
+
+
+@dataclass(frozen=True)
+class KlineFile:
+    """One zip: its path below the archive's base; it holds opens in ``[start, end)``."""
+
+    name: str
+    start: datetime
+    end: datetime
+
+
+def has_name(symbol: str) -> bool:
+    """Whether Vision could have files of ``symbol``."""
+    return re.fullmatch(r"[A-Z0-9]+/[A-Z0-9]+", symbol) is not None
+
+
+def folder_of(key: Key, period: str) -> str:
+    """Where the monthly or daily files of ``key`` lie."""
+    return f"data/spot/{period}/klines/{_symbol(key)}/{_interval(key)}"
+
+
+def monthly_file(key: Key, month: datetime) -> KlineFile:
+    stem = f"{_symbol(key)}-{_interval(key)}-{month:%Y-%m}"
+    return KlineFile(f"{folder_of(key, MONTHLY)}/{stem}.zip", month, next_month(month))
+
+
+def daily_files(key: Key, month: datetime) -> list[KlineFile]:
+    """Files of every day of ``month``; none for candles longer than a day."""
+    if key.timeframe.seconds > _DAY.total_seconds():
+        return []
+    stem = f"{folder_of(key, DAILY)}/{_symbol(key)}-{_interval(key)}"
+    days = [month + _DAY * count for count in range((next_month(month) - month).days)]
+    return [KlineFile(f"{stem}-{day:%Y-%m-%d}.zip", day, day + _DAY) for day in days]
+
+
+def available_files(
+    files: ArchiveFiles, key: Key, start: datetime, end: datetime
+) -> dict[datetime, list[KlineFile]]:
+    """Files with opens in ``[start, end)``: every month's monthly file, else its daily ones."""
+    monthly = {month: monthly_file(key, month) for month in months_between(start, end)}
+    there = files.existing(file.name for file in monthly.values())
+    lacking = [month for month, file in monthly.items() if file.name not in there]
+    days = {
+        month: [file for file in daily_files(key, month) if file.start < end and start < file.end]
+        for month in (lacking if files.local else lacking[-_MONTHS_OF_DAYS:])
+    }
+    there |= files.existing(file.name for month in days.values() for file in month)
+    found = {
+        month: [file for file in (monthly[month], *days.get(month, [])) if file.name in there]
+        for month in monthly
+    }
+    return {month: chosen for month, chosen in found.items() if chosen}
+
+
+def read_klines(content: bytes, file: KlineFile, timeframe: Timeframe) -> pd.DataFrame:
+    """The candles in a zip.
+
+    Raises:
+        InvalidCandles: the zip cannot be read, or a candle breaks the contract or lies outside
+            the file's month or day.
+    """
+    text = _only_member(content, file.name)
+    if not _head(text).strip():
+        return empty_candles()
+    candles = validated(_parsed(text, file.name), timeframe, file.name)
+    stamps = candles["timestamp"]  # ascending
+    if len(stamps) and (stamps.iloc[0] < file.start or stamps.iloc[-1] >= file.end):
+        outside = stamps[(stamps < file.start) | (stamps >= file.end)]
+        raise InvalidCandles(
+            "outside_file",
+            f"{file.name}: {len(outside)} of {len(candles)} candles do not open in "
+            f"[{file.start:%Y-%m-%d}, {file.end:%Y-%m-%d}), as its name says. It may be of "
+            "another period, or of another time zone; get it again.",
+            tuple(f"{stamp:%Y-%m-%dT%H:%M:%SZ}" for stamp in outside.head(3)),
+        )
+    return candles
+
+
+def _symbol(key: Key) -> str:
+    # Nothing else may reach a path or an address.
+    if not has_name(key.symbol):
+        raise SymbolUnavailable(
+            f"{key.symbol} has no name in a Binance Vision archive; symbols there are written "
+            "like BTC/USDT, in capitals and digits. Correct COIN_SYMBOLS."
+        )
+    return key.symbol.replace("/", "")
+
+
+def _interval(key: Key) -> str:
+    # Vision tells minutes from months on file systems that do not know capitals.
+    return key.timeframe.name.replace("M", "mo")
+
+
+def _only_member(content: bytes, name: str) -> Any:
+    """The text in a zip, as an Arrow buffer."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            if len(members) != 1 or not members[0].filename.endswith(".csv"):
+                raise InvalidCandles(
+                    "unreadable",
+                    f"{name} holds {archive.namelist()[:5]}; exactly one CSV file is expected.",
+                )
+            with archive.open(members[0]) as member:
+                return _read_whole(member, members[0].file_size)
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError) as error:
+        # RuntimeError: it is encrypted, or compressed in a way that nobody here can read.
+        raise InvalidCandles(
+            "unreadable", f"{name} is no zip file that can be read ({error}). Get it again."
+        ) from error
+
+
+def _read_whole(member: IO[bytes], size: int) -> Any:
+    """The ``size`` bytes of ``member``, in memory that Arrow uses again: a quarter less time."""
+    if size > _MOST_BYTES:
+        raise zipfile.BadZipFile(f"it would be {size} bytes long")
+    text = pa.allocate_buffer(size)
+    view, filled = memoryview(text).cast("B"), 0
+    while piece := member.read(_BLOCK_BYTES):  # the last one checks the CRC
+        if filled + len(piece) > size:
+            raise zipfile.BadZipFile("it is longer than it says")
+        view[filled : filled + len(piece)] = piece
+        filled += len(piece)
+    return text.slice(0, filled)
+
+
+def _head(text: Any) -> bytes:
+    head: bytes = text.slice(0, min(text.size, 300)).to_pybytes()
+    return head
+
+
+def _parsed(text: Any, name: str) -> pd.DataFrame:
+    first = _head(text).lstrip().partition(b"\n")[0]
+    with_header = not first[:1].isdigit()
+    if with_header and not first.startswith(_HEADER):
+        raise InvalidCandles(
+            "columns",
+            f"{name} begins with {first[:60].decode('ascii', 'replace')!r}; expected are klines, "
+            f"with a header that begins with {_HEADER.decode()}, or without any.",
+        )
+    try:
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(text),
+            read_options=pyarrow.csv.ReadOptions(
+                autogenerate_column_names=True, skip_rows=int(with_header), block_size=_BLOCK_BYTES
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                include_columns=list(_TYPES), column_types=_TYPES
+            ),
+        )
+    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        if with_header and b"\n" not in text.to_pybytes().strip():
+            return empty_candles()
+        raise InvalidCandles(
+            "unreadable", f"{name} cannot be read as klines ({error}). Get it again."
+        ) from error
+    columns: dict[str, Any] = {
+        column: values.to_numpy() for column, values in zip(COLUMNS, table.columns, strict=True)
+    }
+    columns["timestamp"] = _times(columns["timestamp"], name)
+    return pd.DataFrame(columns, copy=False)
+
+
+def _times(stamps: npt.NDArray[Any], name: str) -> "pd.Series[pd.Timestamp]":
+    """Times of stamps in milliseconds or microseconds, each told by its magnitude."""
+    millis = (stamps >= _FIRST_MS) & (stamps < _LAST_MS)
+    micros = (stamps >= _FIRST_MS * 1000) & (stamps < _LAST_MS * 1000)
+    wrong = ~(millis | micros)
+    if wrong.any():
+        raise InvalidCandles(
+            "implausible_times" if wrong.all() else "mixed_units",
+            f"{name}: {int(wrong.sum())} of {len(stamps)} open times are neither milliseconds nor "
+            "microseconds of this century since 1970. Get the file again.",
+            tuple(str(stamp) for stamp in stamps[wrong][:3]),
+        )
+    times = np.where(millis, stamps * 1000, stamps).astype("int64").view("datetime64[us]")
+    return pd.Series(times).dt.tz_localize("UTC")

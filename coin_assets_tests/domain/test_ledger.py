@@ -1,0 +1,425 @@
+"""The gap ledger: every candle that could exist is stored or explained, never both.
+
+- A candle is verified absent after two answers an hour or more apart, and stays so. One answer
+  makes it pending, a question in vain makes it failed and keeps the error.
+- What is pending or failed is asked for again, what fails ever more rarely, and not for ever.
+- What the ledger says of ranges is what a dictionary of single candles would say.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coin_assets.domain.gaps import Gap, find_gaps
+from coin_assets.domain.ledger import (
+    FAILED,
+    MAX_TRIES,
+    PENDING,
+    VERIFIED_ABSENT,
+    Ledger,
+    Missing,
+    Outage,
+    outages,
+)
+from coin_assets.domain.timeframes import Timeframe
+
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+HOURLY = Timeframe("1h")
+DAY = datetime(2026, 11, 1, tzinfo=UTC)
+ASKED = datetime(2026, 11, 3, 12, tzinfo=UTC)
+
+
+def at(hour: int) -> datetime:
+    return DAY + hour * HOUR
+
+
+def gap(first: int, last: int) -> Gap:
+    return Gap(at(first), at(last), last - first)
+
+
+def missing(first: int, last: int, state: str, error: str | None = None) -> Missing:
+    return Missing(at(first), at(last), last - first, state, error)
+
+
+def answered(*times: timedelta) -> Ledger:
+    """Hours 3 and 4 are absent, as the market said at these times after `ASKED`."""
+    ledger = Ledger()
+    for time in times:
+        ledger = ledger.answered(at(0), at(24), [gap(3, 5)], ASKED + time)
+    return ledger
+
+
+def failed(times: int, ledger: Ledger = Ledger()) -> Ledger:  # noqa: B008 (frozen)
+    """Hours 3 and 4 were asked for in vain, a minute after another."""
+    for number in range(times):
+        now = ASKED + number * MINUTE
+        ledger = ledger.failed(at(0), at(24), [gap(3, 5)], f"error {number}", now)
+    return ledger
+
+
+def explained(ledger: Ledger, first: int = 3, last: int = 5) -> list[Missing]:
+    return ledger.explained([gap(first, last)], HOURLY)
+
+
+# ------------------------------------------------------------------------------------------ states
+
+
+@pytest.mark.parametrize(
+    ("answers", "state"),
+    [
+        ([0 * HOUR], PENDING),
+        ([0 * HOUR, HOUR - timedelta.resolution], PENDING),
+        ([0 * HOUR, HOUR], VERIFIED_ABSENT),
+        ([0 * HOUR, 30 * MINUTE, 59 * MINUTE], PENDING),
+        ([0 * HOUR, 30 * MINUTE, 60 * MINUTE], VERIFIED_ABSENT),
+        ([0 * HOUR, 1000 * HOUR], VERIFIED_ABSENT),
+    ],
+)
+def test_absent_is_verified_by_two_answers_an_hour_or_more_apart(
+    answers: list[timedelta], state: str
+) -> None:
+    assert explained(answered(*answers)) == [missing(3, 5, state)]
+
+
+def test_what_nobody_asked_for_is_pending_and_unanswered() -> None:
+    assert explained(Ledger()) == [missing(3, 5, PENDING)]
+    assert Ledger().unanswered([gap(3, 5)]) == [(at(3), at(5))]
+    assert Ledger().due(at(0), at(24), ASKED) == []
+
+
+def test_a_question_in_vain_makes_failed_with_the_last_error() -> None:
+    assert explained(failed(1)) == [missing(3, 5, FAILED, "error 0")]
+    assert explained(failed(3)) == [missing(3, 5, FAILED, "error 2")]
+    assert failed(3).unanswered([gap(3, 5)]) == [(at(3), at(5))]
+
+
+def test_pending_turns_to_failed_but_remembers_its_answer() -> None:
+    once = failed(1, answered(-HOUR))
+    assert explained(once) == [missing(3, 5, FAILED, "error 0")]
+    assert once.unanswered([gap(3, 5)]) == []
+    twice = once.answered(at(0), at(24), [gap(3, 5)], ASKED + MINUTE)
+    assert explained(twice) == [missing(3, 5, VERIFIED_ABSENT)]
+
+
+def test_an_answer_after_failures_is_the_first_answer_and_clears_the_error() -> None:
+    ledger = failed(4).answered(at(0), at(24), [gap(3, 5)], ASKED + HOUR)
+    assert explained(ledger) == [missing(3, 5, PENDING)]
+    assert ledger.due(at(0), at(24), ASKED + 2 * HOUR - MINUTE) == []
+    assert ledger.due(at(0), at(24), ASKED + 2 * HOUR) == [(at(3), at(5))]
+
+
+def test_what_is_verified_stays_as_it_is_whatever_is_asked_later() -> None:
+    verified = answered(0 * HOUR, HOUR)
+    assert failed(3, verified) == verified
+    assert verified.answered(at(0), at(24), [gap(3, 5)], ASKED + 9 * HOUR) == verified
+    assert verified.due(at(0), at(24), ASKED + 10_000 * HOUR) == []
+
+
+def test_a_candle_that_the_market_has_after_all_leaves_the_ledger() -> None:
+    for ledger in (answered(0 * HOUR), answered(0 * HOUR, HOUR), failed(2)):
+        partly = ledger.answered(at(4), at(6), [], ASKED + 2 * HOUR)
+        assert [(each.start, each.end) for each in partly.absences] == [(at(3), at(4))]
+        assert ledger.answered(at(0), at(24), [], ASKED).absences == ()
+
+
+# ----------------------------------------------------------------------------------- asking again
+
+
+def test_pending_is_due_an_hour_after_the_answer() -> None:
+    ledger = answered(0 * HOUR)
+    assert ledger.due(at(0), at(24), ASKED + HOUR - timedelta.resolution) == []
+    assert ledger.due(at(0), at(24), ASKED + HOUR) == [(at(3), at(5))]
+
+
+def test_pending_is_never_given_up_however_often_it_was_asked_for() -> None:
+    ledger = answered(*(number * MINUTE for number in range(3 * MAX_TRIES)))
+    (absence,) = ledger.absences
+    assert (absence.state, absence.retry_at) == (PENDING, ASKED + 29 * MINUTE + HOUR)
+
+
+def test_what_fails_is_asked_for_ever_more_rarely_and_then_given_up() -> None:
+    delays = []
+    for tries in range(1, MAX_TRIES):
+        (absence,) = failed(tries).absences
+        assert absence.retry_at is not None
+        delays.append(absence.retry_at - absence.last_try)
+    assert delays[:3] == [2 * MINUTE, 4 * MINUTE, 8 * MINUTE]
+    assert delays == sorted(delays)
+    assert delays[-1] == 6 * HOUR
+    (given_up,) = failed(MAX_TRIES).absences
+    assert given_up.retry_at is None
+    assert failed(MAX_TRIES).due(at(0), at(24), ASKED + 1000 * HOUR) == []
+
+
+def test_an_answer_starts_the_count_of_tries_anew() -> None:
+    ledger = failed(MAX_TRIES).answered(at(0), at(24), [gap(3, 5)], ASKED)
+    (absence,) = failed(1, ledger).absences
+    assert (absence.tries, absence.retry_at) == (1, ASKED + 2 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "due"),
+    [(0, 24, (3, 5)), (4, 24, (4, 5)), (0, 4, (3, 4)), (5, 24, None), (0, 3, None)],
+)
+def test_only_what_lies_in_the_range_is_due(
+    start: int, end: int, due: tuple[int, int] | None
+) -> None:
+    expected = [] if due is None else [(at(due[0]), at(due[1]))]
+    assert answered(0 * HOUR).due(at(start), at(end), ASKED + HOUR) == expected
+
+
+# ------------------------------------------------------------------------------ listing, forgetting
+
+
+def test_the_listing_is_the_oldest_one_ever_seen() -> None:
+    ledger = Ledger().listed_at(at(5))
+    assert ledger.listed == at(5)
+    assert ledger.listed_at(at(7)).listed == at(5)
+    assert ledger.listed_at(at(2)).listed == at(2)
+    assert answered(0 * HOUR).listed_at(at(1)).absences == answered(0 * HOUR).absences
+
+
+@pytest.mark.parametrize(("before", "left"), [(0, [3, 4]), (3, [3, 4]), (4, [4]), (5, []), (9, [])])
+def test_what_lies_before_the_retention_is_forgotten(before: int, left: list[int]) -> None:
+    ledger = answered(0 * HOUR).listed_at(at(0)).forgotten_before(at(before))
+    assert ledger.listed == at(0)
+    held = [opened for each in ledger.absences for opened in HOURLY.opens(each.start, each.end)]
+    assert held == [at(hour) for hour in left]
+
+
+# ----------------------------------------------------------------------------- explaining in pieces
+
+
+def test_a_gap_is_cut_where_states_or_errors_differ_and_nowhere_else() -> None:
+    ledger = (
+        Ledger()
+        .answered(at(0), at(4), [gap(0, 4)], ASKED)
+        .answered(at(4), at(6), [gap(4, 6)], ASKED + MINUTE)  # pending as well
+        .failed(at(8), at(10), [gap(8, 10)], "first", ASKED)
+        .failed(at(10), at(12), [gap(10, 12)], "second", ASKED)
+        .answered(at(0), at(2), [gap(0, 2)], ASKED + HOUR)
+    )
+    assert explained(ledger, 0, 14) == [
+        missing(0, 2, VERIFIED_ABSENT),
+        missing(2, 8, PENDING),  # the last two of them because nobody asked
+        missing(8, 10, FAILED, "first"),
+        missing(10, 12, FAILED, "second"),
+        missing(12, 14, PENDING),
+    ]
+    assert ledger.unanswered([gap(0, 14)]) == [
+        (at(6), at(8)),
+        (at(8), at(10)),
+        (at(10), at(12)),
+        (at(12), at(14)),
+    ]
+
+
+def test_neighbours_of_which_the_same_is_known_become_one() -> None:
+    in_parts = Ledger()
+    for first, last in ((0, 3), (6, 9), (3, 6)):
+        in_parts = in_parts.answered(at(first), at(last), [gap(first, last)], ASKED)
+    assert in_parts == Ledger().answered(at(0), at(24), [gap(0, 9)], ASKED)
+    assert len(in_parts.absences) == 1
+
+
+@pytest.mark.parametrize(
+    ("time", "until"), [(2, 2), (3, 8), (4, 8), (7, 8), (8, 8), (9, 9), (10, 12)]
+)
+def test_absent_until_follows_verified_absences_without_a_break(time: int, until: int) -> None:
+    ledger = Ledger()
+    for later, gaps in ((0 * HOUR, [gap(3, 6)]), (MINUTE, [gap(6, 8), gap(10, 13)])):
+        for again in (later, later + HOUR):
+            for each in gaps:
+                ledger = ledger.answered(each.start, each.end, [each], ASKED + again)
+    ledger = ledger.answered(at(12), at(13), [], ASKED)  # found after all
+    ledger = ledger.answered(at(12), at(13), [gap(12, 13)], ASKED)  # and lost: pending
+    assert len(ledger.absences) == 4
+    assert ledger.absent_until(at(time)) == at(until)
+
+
+# ------------------------------------------------------------------------- against single candles
+
+CANDLES = 24
+
+
+@dataclass
+class Known:
+    """What a dictionary of single candles knows about one of them."""
+
+    stored: bool = False
+    answers: list[datetime] = field(default_factory=list)
+    failures: list[tuple[datetime, str]] = field(default_factory=list)  # since the last answer
+
+    @property
+    def verified(self) -> bool:
+        return any(answer >= self.answers[0] + HOUR for answer in self.answers)
+
+    @property
+    def said(self) -> tuple[str, str | None]:
+        if self.verified:
+            return VERIFIED_ABSENT, None
+        return (FAILED, self.failures[-1][1]) if self.failures else (PENDING, None)
+
+    def is_due(self, now: datetime) -> bool:
+        if self.stored or self.verified or not (self.answers or self.failures):
+            return False
+        if not self.failures:
+            return self.answers[-1] + HOUR <= now
+        tries = len(self.failures)
+        delay = min(timedelta(minutes=2**tries), 6 * HOUR)
+        return tries < MAX_TRIES and self.failures[-1][0] + delay <= now
+
+
+@dataclass(frozen=True)
+class Question:
+    """``length`` candles from ``first`` on, asked ``later`` minutes after the question before."""
+
+    first: int
+    length: int
+    later: int
+    absent: frozenset[int]
+    error: str | None
+
+
+QUESTIONS = st.lists(
+    st.builds(
+        Question,
+        first=st.integers(0, CANDLES - 1),
+        length=st.integers(1, CANDLES),
+        later=st.sampled_from([0, 1, 7, 30, 60, 61, 600]),
+        absent=st.frozensets(st.integers(0, CANDLES - 1)),
+        error=st.sampled_from([None, None, "refused", "timed out"]),
+    ),
+    max_size=12,
+)
+
+
+def single(ranges: list[tuple[datetime, datetime]], timeframe: Timeframe) -> list[datetime]:
+    return [
+        opened.to_pydatetime() for start, end in ranges for opened in timeframe.opens(start, end)
+    ]
+
+
+@settings(max_examples=300, deadline=None)
+@given(name=st.sampled_from(["1m", "1h", "1w", "1M"]), questions=QUESTIONS)
+def test_any_questions_leave_each_candle_stored_or_explained_as_a_dictionary_has_it(
+    name: str, questions: list[Question]
+) -> None:
+    timeframe = Timeframe(name)
+    opens = [timeframe.shift(DAY, number) for number in range(CANDLES + 1)]
+    model = {opened: Known() for opened in opens[:-1]}
+    ledger, now = Ledger(), ASKED
+
+    def gaps_between(start: datetime, end: datetime) -> list[Gap]:
+        held = [opened for opened, known in model.items() if known.stored]
+        return find_gaps(pd.Series(held, dtype="datetime64[us, UTC]"), timeframe, start, end)
+
+    for question in questions:
+        now += question.later * MINUTE
+        last = min(question.first + question.length, CANDLES)
+        start, end = opens[question.first], opens[last]
+        for number in range(question.first, last):
+            known = model[opens[number]]
+            if known.stored:
+                continue
+            if question.error is not None:
+                if not known.verified:
+                    known.failures.append((now, question.error))
+            elif number in question.absent:
+                known.answers.append(now)
+                known.failures.clear()
+            else:
+                known.stored = True
+        gaps = gaps_between(start, end)
+        if question.error is None:
+            ledger = ledger.answered(start, end, gaps, now)
+        else:
+            ledger = ledger.failed(start, end, gaps, question.error, now)
+
+    everything = gaps_between(opens[0], opens[-1])
+    found = ledger.explained(everything, timeframe)
+    said = [
+        (opened, (each.state, each.error))
+        for each in found
+        for opened in single([(each.start, each.end)], timeframe)
+    ]
+    assert said == [(opened, known.said) for opened, known in model.items() if not known.stored]
+    assert all(each.count == timeframe.count(each.start, each.end) > 0 for each in found)
+    assert single(ledger.unanswered(everything), timeframe) == [
+        opened for opened, known in model.items() if not known.stored and not known.answers
+    ]
+    for later in (0 * HOUR, 5 * MINUTE, HOUR, 100 * HOUR):
+        assert single(ledger.due(opens[0], opens[-1], now + later), timeframe) == [
+            opened for opened, known in model.items() if known.is_due(now + later)
+        ]
+    for opened in opens[:-1]:
+        expected = opened
+        while expected in model and not model[expected].stored and model[expected].verified:
+            expected = timeframe.next(expected)
+        assert ledger.absent_until(opened) == expected
+    held = single([(each.start, each.end) for each in ledger.absences], timeframe)
+    assert held == [
+        opened
+        for opened, known in model.items()
+        if not known.stored and (known.answers or known.failures)
+    ]
+
+
+# ----------------------------------------------------------------------------------------- outages
+
+
+def test_what_several_symbols_lack_is_one_outage() -> None:
+    lacking = {
+        "BTC/USDT": [missing(2, 6, VERIFIED_ABSENT)],
+        "ETH/USDT": [missing(3, 8, VERIFIED_ABSENT)],
+        "XRP/USDT": [missing(5, 6, VERIFIED_ABSENT), missing(20, 21, VERIFIED_ABSENT)],
+    }
+    assert outages(lacking, HOURLY) == [
+        Outage(at(3), at(5), 2, ("BTC/USDT", "ETH/USDT")),
+        Outage(at(5), at(6), 1, ("BTC/USDT", "ETH/USDT", "XRP/USDT")),
+    ]
+
+
+@pytest.mark.parametrize("state", [PENDING, FAILED])
+def test_what_is_not_verified_is_no_outage(state: str) -> None:
+    lacking = {"A/B": [missing(2, 6, VERIFIED_ABSENT)], "C/B": [missing(2, 6, state)]}
+    assert outages(lacking, HOURLY) == []
+
+
+def runs(hours: frozenset[int]) -> list[Missing]:
+    held = pd.Series(
+        [at(hour) for hour in range(CANDLES) if hour not in hours], dtype="datetime64[us, UTC]"
+    )
+    return [
+        Missing(each.start, each.end, each.count, VERIFIED_ABSENT)
+        for each in find_gaps(held, HOURLY, at(0), at(CANDLES))
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    lacking=st.dictionaries(
+        st.sampled_from("ABCD"), st.frozensets(st.integers(0, CANDLES - 1)), max_size=4
+    )
+)
+def test_outages_are_what_counting_hour_by_hour_finds(lacking: dict[str, frozenset[int]]) -> None:
+    found = outages({name: runs(hours) for name, hours in lacking.items()}, HOURLY)
+    by_hour = {
+        opened: each.symbols
+        for each in found
+        for opened in single([(each.start, each.end)], HOURLY)
+    }
+    expected = {}
+    for hour in range(CANDLES):
+        lackers = tuple(sorted(name for name, hours in lacking.items() if hour in hours))
+        if len(lackers) > 1:
+            expected[at(hour)] = lackers
+    assert by_hour == expected
+    assert sum(each.count for each in found) == len(by_hour)
+    for before, after in pairwise(found):
+        assert before.end < after.start or before.symbols != after.symbols

@@ -1,0 +1,250 @@
+"""``enforce_retention``: what is too old goes; afterwards nobody misses it or brings it back.
+
+- Candles, forecasts, revisions and ledger entries of the timeframes that COIN_RETENTION names.
+- Months before are empty, not missing; derived candles made of them stay as they are.
+- The whole update works on what is left.
+"""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from coin_assets.domain.candles import VALUES
+from coin_assets.domain.ledger import Ledger
+from coin_assets.domain.revisions import revisions_between
+from coin_assets_tests.market.patchy import PatchyMarket
+from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, given, key, utc
+
+HOUR, FOUR = "BTC_USDT/ohlcv_1h", "BTC_USDT/ohlcv_4h"
+KEPT = utc("2024-06-26")
+ALWAYS = utc("2020-01-01"), utc("2030-01-01")
+
+
+def enforce(platform: Platform, **config: Any) -> dg.ExecuteInProcessResult:
+    return platform.definitions.resolve_job_def("enforce_retention").execute_in_process(
+        run_config=config, instance=platform.instance, raise_on_error=False
+    )
+
+
+def removed_by(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    (output,) = [
+        event.step_output_data for event in result.all_events if event.is_successful_output
+    ]
+    return {name: value.value for name, value in output.metadata.items()}
+
+
+@pytest.fixture
+def market() -> PatchyMarket:
+    return PatchyMarket([("2024-05-10T05:00", "2024-05-10T09:00")])
+
+
+@pytest.fixture
+def platform(tmp_path: Path, market: PatchyMarket) -> Platform:
+    """Four-hour candles are kept whole; the hours they were made of were not yet removed."""
+    whole = Platform(
+        tmp_path / "home", now="2024-07-10T12:30", derived_timeframes="4h", retention="4h:900d"
+    )
+    whole.market = given(market)
+    assert whole.update("2024-01-01", "2024-07-01").success
+    return bounded(whole)
+
+
+def bounded(whole: Platform, retention: str = "1h:14d") -> Platform:
+    """The same home, instance and market under another COIN_RETENTION."""
+    platform = Platform(
+        whole.settings.home, whole.now, derived_timeframes="4h", retention=retention
+    )
+    platform.instance, platform.market = whole.instance, whole.market
+    return platform
+
+
+def opens(platform: Platform, timeframe: str) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(platform.store.read_candles(key(timeframe), *ALWAYS)["timestamp"])
+
+
+def test_what_is_older_goes_and_the_rest_stays(platform: Platform) -> None:
+    store = platform.store
+    before = store.read_candles(key("1h"), KEPT, ALWAYS[1])
+    forecasts = store.read_forecasts(key("1h"), KEPT, ALWAYS[1])
+    store.record_revisions(key("1h"), revision(platform, "2024-06-25T23:00"))
+    store.record_revisions(key("1h"), revision(platform, "2024-06-26T00:00"))
+    assert store.read_ledger(key("1h")).absences
+    result = enforce(platform)
+    assert result.success
+    pd.testing.assert_frame_equal(store.read_candles(key("1h"), *ALWAYS), before)
+    pd.testing.assert_frame_equal(store.read_forecasts(key("1h"), *ALWAYS), forecasts)
+    assert list(store.read_revisions(key("1h"), *ALWAYS)["timestamp"]) == [KEPT]
+    assert store.read_ledger(key("1h")) == Ledger(listed=utc("2017-08-17T04:00"))
+    facts = removed_by(result)
+    assert facts["candles"] == (KEPT - utc("2024-01-01")).days * 24 - 4
+    assert facts["forecasts"] > 24 * 24
+    assert facts["revisions"] == 1
+    assert "| BTC/USDT 1h | 2024-06-26 00:00 |" in facts["keys"]
+
+
+def revision(platform: Platform, opened: str) -> pd.DataFrame:
+    candle = platform.store.read_candles(key("1h"), utc(opened), utc(opened) + pd.Timedelta("1h"))
+    return revisions_between(candle, candle.assign(volume=candle["volume"] + 1), utc("2024-07-01"))
+
+
+def test_timeframes_without_a_retention_are_not_touched(platform: Platform) -> None:
+    home = platform.settings.home
+    four = {name: text for name, text in files_of(home).items() if "timeframe=4h" in name}
+    assert four
+    assert enforce(platform).success
+    after = files_of(home)
+    assert {name: after[name] for name in four} == four
+
+
+def test_a_dry_run_counts_and_removes_nothing(platform: Platform) -> None:
+    home = platform.settings.home
+    before = files_of(home)
+    would = removed_by(enforce(platform, dry_run=True))
+    assert files_of(home) == before
+    assert removed_by(enforce(platform)) == would
+    assert removed_by(enforce(platform))["candles"] == 0
+
+
+def test_an_old_month_is_materialised_empty_and_nobody_is_asked(
+    platform: Platform, market: PatchyMarket
+) -> None:
+    enforce(platform)
+    market.asked.clear()
+    derived = files_of(platform.settings.home / "candles" / "symbol=BTC_USDT" / "timeframe=4h")
+    assert platform.materialise([HOUR, FOUR], "2024-03-01").success
+    assert market.asked == []
+    hours, fours = (platform.metadata(asset, "2024-03-01") for asset in (HOUR, FOUR))
+    assert (hours["dagster/partition_row_count"], hours["missing"]) == (0, 0)
+    assert (fours["dagster/partition_row_count"], fours["missing"]) == (31 * 6, 0)
+    assert fours["rows_changed"] == 0
+    folder = platform.settings.home / "candles" / "symbol=BTC_USDT" / "timeframe=4h"
+    assert files_of(folder) == derived
+
+
+def test_the_month_that_is_cut_is_asked_for_from_there_on(
+    platform: Platform, market: PatchyMarket
+) -> None:
+    enforce(platform)
+    market.asked.clear()
+    derived = files_of(platform.settings.home / "candles" / "symbol=BTC_USDT" / "timeframe=4h")
+    assert platform.materialise([HOUR, FOUR], "2024-06-01").success
+    assert market.asked == [(KEPT, utc("2024-07-01"))]
+    assert opens(platform, "1h")[0] == KEPT
+    hours = platform.metadata(HOUR, "2024-06-01")
+    assert (hours["dagster/partition_row_count"], hours["missing"]) == (5 * 24, 0)
+    folder = platform.settings.home / "candles" / "symbol=BTC_USDT" / "timeframe=4h"
+    assert files_of(folder) == derived
+
+
+def test_the_whole_update_goes_on(platform: Platform) -> None:
+    enforce(platform)
+    platform.now = "2024-07-12T08:00:02"
+    result = platform.update("2024-07-01")
+    assert result.success, failures(result)
+    assert opens(platform, "4h")[0] == utc("2024-01-01")
+    assert opens(platform, "4h")[-1] == utc("2024-07-12T04:00")
+    manifest = json.loads((platform.published / "manifest.json").read_bytes())
+    assert [each["status"] for each in manifest["public"]["entries"]] == ["fresh", "fresh"]
+    assert platform.update("2024-03-01").success
+    assert opens(platform, "1h")[0] == KEPT
+
+
+def test_day_after_day_the_same_rule_holds(platform: Platform, market: PatchyMarket) -> None:
+    for day in (11, 12, 13):
+        platform.now = f"2024-07-{day}T03:20"
+        market.asked.clear()
+        result = platform.update("2024-07-01")
+        assert result.success, failures(result)
+        assert enforce(platform).success
+        kept = utc(f"2024-06-{day + 16}")
+        assert opens(platform, "1h")[0] == kept
+        assert min(start for start, _ in market.asked) >= kept
+    assert len(opens(platform, "4h")) == (utc("2024-07-13") - utc("2024-01-01")).days * 6
+
+
+def test_an_empty_rest_of_a_month_stays_fetched(tmp_path: Path) -> None:
+    platform = Platform(
+        tmp_path, now="2024-07-14T12:30", derived_timeframes="4h", retention="1h:14d"
+    )
+    platform.market = given(PatchyMarket([("2024-06-20", "2024-07-01")]))
+    assert platform.materialise([HOUR], "2024-06-01", "2024-07-01").success
+    assert enforce(platform).success  # keeps 2024-06-30 on, of which there is nothing
+    assert utc("2024-06-01") in platform.store.fetched_months(key("1h"))
+    assert platform.materialise([FOUR], "2024-06-01", "2024-07-01").success
+
+
+def test_minutes_are_bounded_and_what_is_made_of_them_is_not(tmp_path: Path) -> None:
+    platform = Platform(
+        tmp_path,
+        now="2024-03-10T00:10:02",
+        history_start="2024-02-01",
+        source_timeframes="1m",
+        derived_timeframes="5m",
+        retention="1m:2d",
+    )
+    assert platform.update("2024-02-01", "2024-03-01").success
+    assert opens(platform, "1m")[0] == utc("2024-03-08")
+    platform.now = "2024-03-11T00:10:02"
+    result = platform.update("2024-03-01")
+    assert result.success, failures(result)
+    assert enforce(platform).success
+    assert opens(platform, "1m")[0] == utc("2024-03-09")
+    assert opens(platform, "5m")[0] == utc("2024-03-08")
+    result = platform.update("2024-03-01")
+    assert result.success, failures(result)
+    assert opens(platform, "5m")[0] == utc("2024-03-08")
+
+
+def test_derived_candles_that_are_too_old_are_not_made_again(platform: Platform) -> None:
+    both = bounded(platform, "4h:14d")
+    assert enforce(both).success
+    for month in ("2024-03-01", "2024-06-01", "2024-07-01"):
+        result = both.update(month)
+        assert result.success, failures(result)
+        assert opens(both, "4h")[0] == KEPT
+    assert opens(both, "1h")[0] == utc("2024-01-01")
+    facts = both.metadata(FOUR, "2024-03-01")
+    assert (facts["dagster/partition_row_count"], facts["missing"]) == (0, 0)
+
+
+def test_a_damaged_file_stops_its_own_key_only(tmp_path: Path) -> None:
+    platform = Platform(
+        tmp_path,
+        now="2024-03-10T00:30",
+        symbols=f"{BTC},{ETH}",
+        derived_timeframes="4h",
+        retention="1h:14d",
+    )
+    assert platform.materialise([HOUR, HOUR.replace("BTC", "ETH")], "2024-01-01").success
+    assert platform.store.extent(key("1h")) is None  # nothing of it is expected
+    for symbol in (BTC, ETH):
+        month = hours(utc("2024-01-01"), utc("2024-02-01"))
+        platform.store.merge_candles(key("1h", symbol), month, utc("2024-01-01"), utc("2024-02-01"))
+    file = platform.settings.home / (
+        "candles/symbol=BTC_USDT/timeframe=1h/month=2024-01/candles.parquet"
+    )
+    file.write_bytes(b"no parquet")
+    message = failures(enforce(platform))["retain"]
+    assert "1 of 2 keys failed: BTC/USDT 1h: " in message
+    assert str(file) in message
+    assert platform.store.count_candles(key("1h", ETH), *ALWAYS) == 0
+
+
+def hours(start: datetime, end: datetime) -> pd.DataFrame:
+    frame = pd.DataFrame({"timestamp": key("1h").timeframe.opens(start, end)})
+    for name in VALUES:
+        frame[name] = 1.0
+    return frame
+
+
+def test_it_runs_every_night(platform: Platform) -> None:
+    schedule = platform.definitions.resolve_schedule_def("retention")
+    assert schedule.job_name == "enforce_retention"
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("20 3 * * *", "UTC")
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    assert schedule.description

@@ -1,0 +1,145 @@
+"""A disk that fills up: first warnings, then no more history, but live candles always.
+
+History is every window with a month before the previous one; COIN_DISK_LIMITS sets the percents.
+"""
+
+import shutil
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from coin_assets.build import configured_resources
+from coin_assets.errors import DiskFull
+from coin_assets.resources import DiskResource
+from coin_assets.settings import Settings
+from coin_assets_tests.market.patchy import PatchyMarket
+from coin_assets_tests.platform import Platform, failures, given, key, utc
+
+HOUR = "BTC_USDT/ohlcv_1h"
+NOW = "2024-04-10T12:30"
+Usage = namedtuple("Usage", "total used free")
+Fill = Callable[[float], None]
+
+
+@pytest.fixture
+def fill(monkeypatch: pytest.MonkeyPatch) -> Fill:
+    """Makes every disk as full as it is told."""
+
+    def fill(percent: float) -> None:
+        usage = Usage(2000, int(percent * 10), int(1000 - percent * 10))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
+
+    return fill
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Platform:
+    platform = Platform(tmp_path / "home", now=NOW, disk_limits="50/60/70")
+    platform.market = given(PatchyMarket())
+    return platform
+
+
+def disk(tmp_path: Path) -> DiskResource:
+    return DiskResource(home=str(tmp_path), warn=50, critical=60, block=70)
+
+
+def test_percent_is_that_of_the_real_disk(tmp_path: Path) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    expected = 100 * usage.used / (usage.used + usage.free)
+    assert disk(tmp_path).percent() == pytest.approx(expected, abs=1)
+
+
+def test_what_is_reserved_for_root_counts_as_used_up(tmp_path: Path, fill: Fill) -> None:
+    fill(62.5)  # of the 1000 that this user can use; the disk has 2000
+    assert disk(tmp_path).percent() == 62.5
+
+
+@pytest.mark.parametrize(
+    ("percent", "said"),
+    [
+        (49.9, []),
+        (50, ["warning: 50%"]),
+        (59.9, ["warning: 50%"]),
+        (60, ["critical: 60%"]),
+        (95, ["critical: 60%"]),
+    ],
+)
+def test_live_windows_warn_and_go_on(
+    tmp_path: Path, fill: Fill, percent: float, said: list[str]
+) -> None:
+    fill(percent)
+    heard: list[str] = []
+    for start in ("2024-04-01", "2024-03-01"):
+        assert disk(tmp_path).checked(utc(start), utc(NOW), heard.append) == percent
+    assert len(heard) == 2 * len(said)
+    assert all(said[0] in line and str(tmp_path) in line for line in heard)
+
+
+@pytest.mark.parametrize(
+    ("start", "now", "refused"),
+    [
+        ("2024-03-01", "2024-04-30T23:59", False),
+        ("2024-02-01", "2024-04-01T00:00", True),
+        ("2023-12-01", "2024-01-15T00:00", False),
+        ("2023-11-01", "2024-01-15T00:00", True),
+    ],
+)
+def test_history_is_what_begins_before_the_previous_month(
+    tmp_path: Path, fill: Fill, start: str, now: str, refused: bool
+) -> None:
+    fill(70)
+    if not refused:
+        disk(tmp_path).checked(utc(start), utc(now), lambda _line: None)
+        return
+    with pytest.raises(DiskFull, match=r"70\.0% full.*the 70% of COIN_DISK_LIMITS") as caught:
+        disk(tmp_path).checked(utc(start), utc(now), lambda _line: None)
+    assert str(tmp_path) in str(caught.value)
+    assert "COIN_RETENTION" in str(caught.value)
+
+
+def test_settings_set_the_limits(tmp_path: Path) -> None:
+    resource = configured_resources(Settings(home=tmp_path, disk_limits="1/2/3")).disk
+    assert (resource.warn, resource.critical, resource.block) == (1, 2, 3)
+    assert resource.home == str(tmp_path)
+
+
+def test_a_full_disk_refuses_old_months_and_nothing_is_asked_for(
+    platform: Platform, fill: Fill
+) -> None:
+    fill(80)
+    for last in ("2024-01-01", "2024-04-01"):
+        result = platform.materialise([HOUR], "2024-01-01", last)
+        assert "80.0% full" in failures(result)["BTC_USDT__ohlcv_1h"]
+        assert not [event for event in result.all_events if event.is_step_up_for_retry]
+    assert platform.store.extent(key("1h")) is None
+    fill(69)
+    assert platform.materialise([HOUR], "2024-01-01").success
+
+
+def test_a_full_disk_never_stops_live_candles(
+    platform: Platform, fill: Fill, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(99)
+    assert platform.materialise([HOUR], "2024-03-01", "2024-04-01").success
+    assert platform.metadata(HOUR, "2024-04-01")["disk_percent"] == 99.0
+    assert "99.0% full (critical: 60%, no history from 70% on)" in capsys.readouterr().err
+
+
+def test_a_full_disk_stops_the_backfill_of_what_is_missing(platform: Platform, fill: Fill) -> None:
+    def backfill(end: str | None = None) -> dg.ExecuteInProcessResult:
+        return platform.definitions.resolve_job_def("backfill").execute_in_process(
+            run_config={"end": end}, instance=platform.instance, raise_on_error=False
+        )
+
+    fill(80)
+    message = failures(backfill())["bring_in"]
+    assert "BTC/USDT: the disk of" in message
+    assert platform.store.extent(key("1h")) is None
+    fill(40)
+    assert backfill("2024-02").success
+    fill(80)
+    assert backfill("2024-02").success  # nothing is missing: there is nothing to store
+    assert backfill().success  # only live months are missing
