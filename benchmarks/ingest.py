@@ -96,6 +96,8 @@ def _bare_loop(configure: Callable[[Any], None], start: datetime) -> int:
     )
     configure(client)
     client.load_markets()
+    for timeframe in ("1d", "1h"):  # the pull looks for the first candle of the market
+        client.fetch_ohlcv(SERVED, timeframe, since=0, limit=_PAGE)
     rows: list[Any] = []
     since, end = int(start.timestamp() * 1000), int(_NOW.timestamp() * 1000)
     while since < end:

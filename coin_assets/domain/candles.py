@@ -66,8 +66,8 @@ def validated(frame: pd.DataFrame, timeframe: Timeframe, source: str) -> pd.Data
     stamps = _utc(frame, timeframe, source)
     for name in VALUES:
         _require_numbers(frame[name], source)
-    candles = frame[COLUMNS].astype(dict.fromkeys(VALUES, "float64")).reset_index(drop=True)
-    candles["timestamp"] = stamps.dt.as_unit("us")
+    values = {name: frame[name].astype("float64").to_numpy() for name in VALUES}
+    candles = pd.DataFrame({"timestamp": stamps.dt.as_unit("us"), **values})
     found = [each for each in _broken_rules(candles, stamps, timeframe) if each[2].any()]
     if found:
         rule, expectation, broken = found[0]
@@ -150,10 +150,8 @@ def _broken_rules(
     stamps = candles["timestamp"]
     values = candles[VALUES].to_numpy()
     opened, high, low, close, volume = values.T
-    step = exact.diff()
-    at_once = (step == pd.Timedelta(0)).to_numpy()
-    back = (step < pd.Timedelta(0)).to_numpy()
-    unaligned = np.asarray(timeframe.floor_all(stamps) != pd.DatetimeIndex(stamps))
+    at_once, back = _steps(exact)
+    unaligned = as_micros(timeframe.floor_all(stamps)) != as_micros(stamps)
     if exact.dt.unit == "ns":  # a nanosecond off must not be rounded into place
         unaligned |= (exact != stamps).to_numpy()
     return [
@@ -169,6 +167,17 @@ def _broken_rules(
         ),
         ("negative_volume", "volume is not negative", volume < 0),
     ]
+
+
+def _steps(stamps: "pd.Series[pd.Timestamp]") -> tuple[Mask, Mask]:
+    """Where time stands still, and where it goes back; to and from NaT it does neither."""
+    ticks = pd.DatetimeIndex(stamps).asi8
+    unknown = stamps.isna().to_numpy()
+    known = ~(unknown[1:] | unknown[:-1])
+    at_once, back = np.zeros(len(ticks), dtype=bool), np.zeros(len(ticks), dtype=bool)
+    at_once[1:] = known & (ticks[1:] == ticks[:-1])
+    back[1:] = known & (ticks[1:] < ticks[:-1])
+    return at_once, back
 
 
 def _render(stamp: pd.Timestamp, row: "pd.Series[float]") -> str:

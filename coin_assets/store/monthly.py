@@ -151,7 +151,8 @@ class MonthlyTable:
         return len(wanted), changed
 
     def _store(self, path: Path, frame: pd.DataFrame) -> None:
-        table = pa.Table.from_pandas(frame, schema=self.schema, preserve_index=False)
+        # One thread: starting more takes longer than a month of candles.
+        table = pa.Table.from_pandas(frame, self.schema, preserve_index=False, nthreads=1)
         sink = pa.BufferOutputStream()
         pq.write_table(
             table.replace_schema_metadata(None),
@@ -171,7 +172,7 @@ class MonthlyTable:
 
     def _load(self, path: Path) -> pa.Table:
         try:
-            table = pq.ParquetFile(path, page_checksum_verification=True).read()
+            table = pq.ParquetFile(path, page_checksum_verification=True).read(use_threads=False)
         except FileNotFoundError:
             raise
         except _DAMAGES as error:
@@ -204,7 +205,7 @@ class MonthlyTable:
             )
 
     def _frame(self, table: pa.Table) -> pd.DataFrame:
-        frame: pd.DataFrame = table.to_pandas()
+        frame: pd.DataFrame = table.to_pandas(use_threads=False)
         return frame
 
     def _folder(self, key: Key) -> Path:
