@@ -98,7 +98,8 @@ def secret_url(value: Any) -> SecretStr:
 def only_for_ccxt(archive: str, given: Given) -> Iterator[str]:
     market = given.get("market")
     if archive and market and not market.startswith("ccxt:"):
-        yield f"{archive!r} is of no use to COIN_MARKET={market}; leave it empty, or use ccxt:<id>."
+        shown = addresses.masked(archive) if "://" in archive else archive
+        yield f"{shown!r} is of no use to COIN_MARKET={market}; leave it empty, or use ccxt:<id>."
 
 
 def any_source(sources: tuple[Timeframe, ...], _: Given) -> Iterator[str]:

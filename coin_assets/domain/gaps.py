@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.timeframes import Timeframe, as_micros
+from coin_assets.domain.timeframes import Timeframe
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,18 @@ def find_gaps(
     opens: "pd.Series[pd.Timestamp]", timeframe: Timeframe, start: datetime, end: datetime
 ) -> list[Gap]:
     """Gaps among sorted ``opens`` against every candle expected in ``[start, end)``."""
-    expected = timeframe.opens(start, end)
-    absent = np.flatnonzero(~np.isin(as_micros(expected), as_micros(opens)))
+    expected = timeframe.count(start, end)
+    if not expected:
+        return []
+    first = start if timeframe.is_open_time(start) else timeframe.next(start)
+    place = timeframe.ordinals(opens) - timeframe.ordinals(pd.DatetimeIndex([first]))[0]
+    present = np.zeros(expected, dtype=bool)
+    present[place[(place >= 0) & (place < expected)]] = True
+    absent = np.flatnonzero(~present)
     if not len(absent):
         return []
     runs = np.split(absent, np.flatnonzero(np.diff(absent) > 1) + 1)
-    spans = [(expected[run[[0, -1]]].to_pydatetime(), len(run)) for run in runs]
-    return [Gap(first, timeframe.next(last), count) for (first, last), count in spans]
+    return [
+        Gap(timeframe.shift(first, int(run[0])), timeframe.shift(first, int(run[-1]) + 1), len(run))
+        for run in runs
+    ]

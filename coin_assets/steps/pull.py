@@ -216,9 +216,10 @@ def _commit(
 
 
 def _by_month(opens: "pd.Series[pd.Timestamp]") -> dict[datetime, int]:
-    months, counts = np.unique(_MONTH.ordinals(opens), return_counts=True)
-    starts = (_MONTH.shift(EPOCH, int(month)) for month in months)
-    return dict(zip(starts, map(int, counts), strict=True))
+    months = _MONTH.ordinals(opens)
+    first = int(months.min()) if len(months) else 0
+    counts = enumerate(np.bincount(months - first))
+    return {_MONTH.shift(EPOCH, first + month): int(count) for month, count in counts if count}
 
 
 def _passed(store: Store, key: Key, absences: Iterable[Absence]) -> list[Range]:
