@@ -69,11 +69,18 @@ class Services:
                 if instigator[state]["status"] == "RUNNING":
                     self._ask(mutation, id=instigator[state]["id"])
 
-    def launch(self, job: str, partition: str, assets: Sequence[Sequence[str]] | None) -> str:
+    def launch(
+        self,
+        job: str,
+        partition: str,
+        assets: Sequence[Sequence[str]] | None = None,
+        checks: Sequence[tuple[Sequence[str], str]] = (),
+    ) -> str:
         """Launch a run as the UI does; returns its id.
 
         Args:
             assets: key paths to materialise; None is all of the job.
+            checks: of these assets, by key path and name; only with ``assets``.
         """
         selector: dict[str, Any] = {
             "repositoryName": self._repository["name"],
@@ -82,6 +89,9 @@ class Services:
         }
         if assets is not None:
             selector["assetSelection"] = [{"path": list(path)} for path in assets]
+            selector["assetCheckSelection"] = [
+                {"assetKey": {"path": list(path)}, "name": name} for path, name in checks
+            ]
         tags = [{"key": "dagster/partition", "value": partition}]
         params = {
             "selector": selector,

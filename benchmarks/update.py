@@ -13,6 +13,7 @@ from benchmarks import demo
 from benchmarks.harness import ROOT, Bench, BenchmarkFailed, Figure, Home, execute, say, timed
 from benchmarks.services import Services, running_services
 from benchmarks.update_steps import measure_steps, rewind
+from coin_assets.assets.candle_checks import GAPS, SUSPICIOUS_BARS
 from coin_assets.assets.specs import CANDLES, PREDICTIONS, PUBLISHED
 from coin_assets.build import series_specs
 from coin_assets.publish.publisher import MANIFEST
@@ -102,10 +103,15 @@ def measure(bench: Bench) -> list[Figure]:
 
 def _launches(home: Home, services: Services, bench: Bench) -> list[tuple[str, Launch, int]]:
     """Ways to launch an update, with their names and how often to take them."""
+    specs = series_specs(Settings())
     fast_path = [
-        spec.asset_key(layer).path
-        for spec in series_specs(Settings())
-        for layer in (CANDLES, PREDICTIONS, PUBLISHED)
+        spec.asset_key(layer).path for spec in specs for layer in (CANDLES, PREDICTIONS, PUBLISHED)
+    ]
+    checks = [
+        (spec.asset_key(CANDLES).path, name)
+        for spec in specs
+        if spec.is_fetched
+        for name in (GAPS, SUSPICIOUS_BARS)
     ]
 
     def by_command(partition: str) -> str:
@@ -116,8 +122,12 @@ def _launches(home: Home, services: Services, bench: Bench) -> list[tuple[str, L
         return run_id
 
     return [
-        ("GraphQL", lambda month: services.launch(_JOB, month, None), bench.pick(3, 1)),
-        ("fast path", lambda month: services.launch(_JOB, month, fast_path), bench.pick(5, 1)),
+        ("GraphQL", lambda month: services.launch(_JOB, month), bench.pick(3, 1)),
+        (
+            "fast path",
+            lambda month: services.launch(_JOB, month, fast_path, checks),
+            bench.pick(5, 1),
+        ),
         ("command line", by_command, bench.pick(2, 1)),
     ]
 
