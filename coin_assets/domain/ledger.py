@@ -130,7 +130,8 @@ class Ledger:
 
     def listed_at(self, time: datetime) -> "Ledger":
         """The market's oldest candle opens at ``time``, or before if one was seen already."""
-        return replace(self, listed=min(time, self.listed or time))
+        listed = min(time, self.listed or time)
+        return replace(self.forgotten_before(listed), listed=listed)
 
     def forgotten_before(self, time: datetime) -> "Ledger":
         """The ledger without what it knows of candles that open before ``time``."""

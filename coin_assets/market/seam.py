@@ -5,14 +5,13 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.candles import PRICES, VALUES, between
+from coin_assets.domain.candles import VALUES, between
+from coin_assets.domain.causes import compare_causes
 from coin_assets.domain.keys import Key
 from coin_assets.errors import InvalidCandles
 
 # Two readings of one decimal number; an exchange's corrections are larger.
 _SAME = 1e-9
-_SAME_MARKET = 0.01  # prices of two markets of one coin lie closer together than this
-_SEVERAL = 2.0
 
 
 def require_agreement(
@@ -55,39 +54,5 @@ def require_agreement(
             f"volume={new[row, 4]:.10g}"
             for row in rows
         ),
-        _cause(archived, fresh, old[differs], new[differs]),
+        compare_causes(archived, fresh) or "the archive may be of another exchange",
     )
-
-
-def _cause(
-    archived: pd.DataFrame,
-    fresh: pd.DataFrame,
-    old: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]",
-    new: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]",
-) -> str:
-    """The likely reason; ``old`` and ``new`` are the values of the candles that differ."""
-    # A flat candle without trades may equal many others.
-    traded = [frame[frame["volume"] > 0] for frame in (archived, fresh)]
-    same = traded[0].merge(traded[1], on=VALUES, suffixes=("", "_fresh"))
-    shifts = (same["timestamp"] - same["timestamp_fresh"]).value_counts()
-    if len(shifts) and 2 * shifts.iloc[0] > len(old) and shifts.index[0] != pd.Timedelta(0):
-        hours = pd.Timedelta(shifts.index[0]).total_seconds() / 3600
-        return (
-            f"its candles are the exchange's, {abs(hours):g} hours too "
-            f"{'late' if hours > 0 else 'early'}: times of another zone that are called UTC"
-        )
-    prices = slice(0, len(PRICES))
-    apart = float(np.median(np.abs(old[:, prices] / new[:, prices] - 1)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = old[:, -1] / new[:, -1]
-        ratio, per_price = float(np.median(ratios)), float(np.median(ratios / new[:, 3]))
-    if apart > _SAME_MARKET:
-        return "the prices are other ones: this is another coin, or its times are wrong"
-    if abs(per_price - 1) < _SAME_MARKET:
-        return "its volume is the exchange's times the price: it is in the quote currency"
-    if apart > _SAME and not 1 / _SEVERAL < ratio < _SEVERAL:
-        return (
-            f"the prices are within 1%, the volume is {ratio:.2g} times as much: this is another "
-            "market of the same coin, such as its futures"
-        )
-    return "the archive may be of another exchange"

@@ -10,7 +10,7 @@ from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, CoinAssetsError
 from coin_assets.market.base import Estimate, Market
 from coin_assets.steps.progress import duration_text
-from coin_assets.steps.pull import Pull, pull_candles
+from coin_assets.steps.pull import Pull, expected_range, oldest_candle, pull_candles
 from coin_assets.steps.reports import MonthReport, month_report
 from coin_assets.store.base import Store
 
@@ -53,7 +53,7 @@ def plan_source(store: Store, market: Market, pull: Pull, now: datetime) -> Sour
     """
     try:
         limit = min(pull.closed_by, market.horizon(pull.key, pull.closed_by))
-        expected = _expected(store, market, pull, limit)
+        expected = expected_range(pull, oldest_candle(store, market, pull, limit), limit)
         if expected is None:
             return SourcePlan(pull, None)
         ranges = _lacking(store, pull, expected, now)
@@ -123,20 +123,6 @@ def plan_table(plans: Sequence[SourcePlan]) -> str:
         lines.append("  ".join(cells).rstrip())
     lines += [f"{plan.pull.key}: {plan.error}" for plan in plans if plan.error is not None]
     return "\n".join(lines)
-
-
-def _expected(store: Store, market: Market, pull: Pull, limit: datetime) -> Range | None:
-    """As `coin_assets.steps.pull.expected_range`, without noting the listing."""
-    key, start = pull.key, max(pull.start, pull.first_expected)
-    until = min(pull.end, key.timeframe.floor(limit))
-    if start >= until:
-        return None
-    listed = store.read_ledger(key).listed
-    if listed is None or start < listed:
-        listed = market.listed(key, limit)
-    if listed is None or max(start, listed) >= until:
-        return None
-    return max(start, listed), until
 
 
 def _lacking(store: Store, pull: Pull, expected: Range, now: datetime) -> list[Range]:

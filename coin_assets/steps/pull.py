@@ -68,7 +68,7 @@ def pull_candles(
         CoinAssetsError: as `Market.pages`; the ledger then says which candles failed and why.
     """
     key, limit = pull.key, min(pull.closed_by, market.horizon(pull.key, pull.closed_by))
-    expected = expected_range(store, market, pull, limit)
+    expected = expected_range(pull, _noted_listing(store, market, pull, limit, clock), limit)
     changed: Counter[datetime] = Counter()
     if expected is not None:
         ranges = missing_ranges(store, pull, expected, clock())
@@ -99,23 +99,31 @@ def pull_candles(
     return reports
 
 
-def expected_range(store: Store, market: Market, pull: Pull, limit: datetime) -> Range | None:
+def oldest_candle(store: Store, market: Market, pull: Pull, limit: datetime) -> datetime | None:
+    """Open of the market's oldest candle, as far as the window needs to know it; None if it has
+    none. The market is asked only if the window may begin before it."""
+    start, until = _window(pull, limit)
+    known = store.read_ledger(pull.key).listed
+    if start >= until or (known is not None and known <= start):
+        return known
+    found = market.listed(pull.key, limit)
+    return min(filter(None, (found, known)), default=None)
+
+
+def expected_range(pull: Pull, listed: datetime | None, limit: datetime) -> Range | None:
     """Opens that the window should hold by ``limit``; None if it should hold none.
 
-    The market is asked for its oldest candle if the window may begin before it.
+    Args:
+        listed: as `oldest_candle` says.
     """
-    key, start = pull.key, max(pull.start, pull.first_expected)
-    until = min(pull.end, key.timeframe.floor(limit))
-    if start >= until:
-        return None
-    listed = store.read_ledger(key).listed
-    if listed is None or start < listed:
-        found = market.listed(key, limit)
-        if found is None:
-            return None
-        listed = store.update_ledger(key, lambda ledger: ledger.listed_at(found)).listed or found
-    begin = max(start, listed)
-    return (begin, until) if begin < until else None
+    start, until = _window(pull, limit)
+    begin = start if listed is None else max(start, listed)
+    return (begin, until) if listed is not None and begin < until else None
+
+
+def _window(pull: Pull, limit: datetime) -> Range:
+    start = max(pull.start, pull.first_expected)
+    return start, min(pull.end, pull.key.timeframe.floor(limit))
 
 
 def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> list[Range]:
@@ -137,6 +145,19 @@ def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> 
     wanted = [*unanswered, *ledger.due(begin, until, now), *reread]
     inside = [(start, min(end, until)) for start, end in wanted]
     return _joined(key, [each for each in inside if key.timeframe.count(*each)])
+
+
+def _noted_listing(
+    store: Store, market: Market, pull: Pull, limit: datetime, clock: Callable[[], datetime]
+) -> datetime | None:
+    try:
+        listed = oldest_candle(store, market, pull, limit)
+    except CoinAssetsError as error:
+        _record_failure(store, pull.key, *_window(pull, limit), error, clock())
+        raise
+    if listed is not None:
+        store.update_ledger(pull.key, lambda ledger: ledger.listed_at(listed))
+    return listed
 
 
 def _joined(key: Key, ranges: list[Range]) -> list[Range]:
@@ -176,16 +197,17 @@ def _pages(
             yield page
             reached = page.end
     except CoinAssetsError as error:
-        _record_failure(store, key, reached, end, str(error)[:_ERROR_LENGTH], clock())
+        _record_failure(store, key, reached, end, error, clock())
         raise
 
 
 def _record_failure(
-    store: Store, key: Key, start: datetime, end: datetime, error: str, at: datetime
+    store: Store, key: Key, start: datetime, end: datetime, error: CoinAssetsError, at: datetime
 ) -> None:
+    text = str(error)[:_ERROR_LENGTH]
     gaps = find_gaps(store.read_candles(key, start, end)["timestamp"], key.timeframe, start, end)
     asked = _at_opens(key, start, end)
-    store.update_ledger(key, lambda ledger: ledger.failed(*asked, gaps, error, at))
+    store.update_ledger(key, lambda ledger: ledger.failed(*asked, gaps, text, at))
 
 
 def _commit(

@@ -271,12 +271,12 @@ def another_exchange(candles: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("change", "cause"),
     [
-        (futures, "within 1%, the volume is 6.2 times as much: this is another market"),
-        (quote_volume, "in the quote currency"),
-        (later, "9 hours too late"),
-        (earlier, "5 hours too early"),
-        (another_coin, "another coin"),
-        (another_exchange, "of another exchange"),
+        (futures, "futures in place of spot: nearly all prices differ slightly, 6.2x volume"),
+        (quote_volume, "quote volume"),
+        (later, "9 candles too late, a time-zone offset of 9 h"),
+        (earlier, "5 candles too early, a time-zone offset of 5 h"),
+        (another_coin, "another symbol or currency"),
+        (another_exchange, "another exchange"),
     ],
 )
 def test_an_archive_that_tells_another_story_is_refused_with_the_likely_cause(

@@ -315,6 +315,25 @@ def test_what_could_not_be_had_says_why_and_is_fetched_by_the_next_pull(home: Ho
     assert home.revisions.empty
 
 
+def test_a_market_that_cannot_tell_its_oldest_candle_leaves_failed_ones_until_it_can(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_holiday(key: Key, now: datetime) -> datetime | None:
+        raise MarketUnavailable("the exchange is on holiday")
+
+    home.market.listed_at = utc("2024-01-20")
+    with monkeypatch.context() as patched:
+        patched.setattr(home.market, "listed", on_holiday)
+        with pytest.raises(MarketUnavailable):
+            home.pull("2024-01")
+    (failed,) = home.absences
+    assert (failed.state, failed.error) == (FAILED, "the exchange is on holiday")
+    assert (failed.start, failed.end) == (utc("2024-01-01"), utc("2024-02-01"))
+    home.pull("2024-01")
+    assert home.absences == ()
+    assert home.candles["timestamp"].iloc[0] == utc("2024-01-20")
+
+
 def test_a_failure_touches_neither_stored_candles_nor_what_is_verified(home: Home) -> None:
     absent(home, ("2024-02-10T00:00", "2024-02-10T05:00"))
     home.pull("2024-02")
