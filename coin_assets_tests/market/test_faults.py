@@ -42,7 +42,7 @@ BTC_1H = Key("BTC/USDT", Timeframe("1h"))
 START, END = datetime(2018, 1, 1, tzinfo=UTC), datetime(2018, 5, 1, tzinfo=UTC)
 # In the middle of an hour, so that there is a running candle. The months hold real outages.
 NOW, LATER = datetime(2018, 3, 20, 12, 30, tzinfo=UTC), datetime(2018, 5, 2, 12, 30, tzinfo=UTC)
-_REQUESTS_BEFORE = 4  # three find the first candle, one brings the first page
+_REQUESTS_BEFORE = 3  # two find the first candle, one brings the first page
 
 UNAVAILABLE = "refused: MarketUnavailable"
 INVALID = "refused: InvalidCandles"

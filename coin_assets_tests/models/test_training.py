@@ -213,7 +213,7 @@ def test_months_never_fetched_are_named(store: ParquetStore, registry: ModelRegi
         train(store, registry, request(start=datetime(2026, 6, 1, tzinfo=UTC)), NOW)
     assert isinstance(refusal.value, PermanentError)
     assert str(refusal.value).startswith(
-        "BTC/USDT 1h candles of 2026-06 to 2026-08, 2026-10 were never fetched."
+        "BTC/USDT 1h candles of 2026-06 to 2026-08, 2026-10 were never fetched,"
     )
     assert "BTC_USDT/ohlcv_1h" in str(refusal.value)
     assert registry.versions(BTC) == []

@@ -318,7 +318,7 @@ def test_what_could_not_be_had_says_why_and_is_fetched_by_the_next_pull(home: Ho
 def test_a_market_that_cannot_tell_its_oldest_candle_leaves_failed_ones_until_it_can(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def on_holiday(key: Key, now: datetime) -> datetime | None:
+    def on_holiday(_key: Key, _now: datetime) -> datetime | None:
         raise MarketUnavailable("the exchange is on holiday")
 
     home.market.listed_at = utc("2024-01-20")
