@@ -126,10 +126,13 @@ class CcxtMarket:
             since = until
 
     def _fetch(self, key: Key, since: datetime, now: datetime) -> pd.DataFrame:
+        import ccxt
+
         def ask() -> list[list[Any]]:
             try:
                 return self._rows(key, since)
-            except Exception as error:
+            # Besides its own errors, ccxt lets out what its parsers trip over in an odd answer.
+            except (ccxt.BaseError, LookupError, TypeError, ValueError, AttributeError) as error:
                 raise failure_of(error, self._client, key, self._clock()) from error
 
         purpose = f"{self._exchange_id} did not deliver {key} candles from {since:%Y-%m-%d %H:%M}"
