@@ -4,14 +4,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.ledger import Range
-from coin_assets.domain.timeframes import months_between, next_month
+from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import CandlesNotYetAvailable, CoinAssetsError
 from coin_assets.market.base import Estimate, Market
 from coin_assets.steps.progress import duration_text
-from coin_assets.steps.pull import Pull, expected_range, oldest_candle, pull_candles
-from coin_assets.steps.reports import MonthReport, month_report
+from coin_assets.steps.pull import (
+    Pull,
+    expected_range,
+    lacking,
+    oldest_candle,
+    pull_candles,
+    stored_reports,
+)
+from coin_assets.steps.reports import MonthReport
 from coin_assets.store.base import Store
 
 _HEAD = ("key", "first candle", "months", "missing", "requests", "at least")
@@ -56,7 +62,8 @@ def plan_source(store: Store, market: Market, pull: Pull, now: datetime) -> Sour
         expected = expected_range(pull, oldest_candle(store, market, pull, limit), limit)
         if expected is None:
             return SourcePlan(pull, None)
-        ranges = _lacking(store, pull, expected, now)
+        unanswered, due = lacking(store, pull, expected, now)
+        ranges = sorted({*unanswered, *due})
         estimate = sum((market.estimate(pull.key, *each) for each in ranges), start=_NOTHING)
     except CoinAssetsError as error:
         return SourcePlan(pull, None, error=error)
@@ -86,7 +93,7 @@ def carry_out(
     key, pull = plan.pull.key, replace(plan.pull, closed_by=closed_by)
     months = months_between(pull.start, pull.end)
     if not plan.ranges and set(months) <= set(store.fetched_months(key)):
-        return _stored_reports(store, plan, months), closed_by
+        return stored_reports(store, plan.pull, plan.expected, {}), closed_by
     try:
         return pull_candles(store, market, pull, clock, say), closed_by
     except CandlesNotYetAvailable:
@@ -123,26 +130,6 @@ def plan_table(plans: Sequence[SourcePlan]) -> str:
         lines.append("  ".join(cells).rstrip())
     lines += [f"{plan.pull.key}: {plan.error}" for plan in plans if plan.error is not None]
     return "\n".join(lines)
-
-
-def _lacking(store: Store, pull: Pull, expected: Range, now: datetime) -> list[Range]:
-    """Candles without an answer, and absences that should be asked for again."""
-    key = pull.key
-    ledger = store.read_ledger(key)
-    stored = store.read_candles(key, *expected)["timestamp"]
-    unanswered = ledger.unanswered(find_gaps(stored, key.timeframe, *expected))
-    return sorted({*unanswered, *ledger.due(*expected, now)})
-
-
-def _stored_reports(store: Store, plan: SourcePlan, months: list[datetime]) -> list[MonthReport]:
-    key = plan.pull.key
-    ledger = store.read_ledger(key)
-    return [
-        month_report(
-            key, month, store.read_candles(key, month, next_month(month)), 0, plan.expected, ledger
-        )
-        for month in months
-    ]
 
 
 def _row(plan: SourcePlan) -> tuple[str, ...]:

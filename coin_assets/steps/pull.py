@@ -5,7 +5,7 @@ pull goes on where this one was, and the result is the same bytes.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ import pandas as pd
 from coin_assets.domain.candles import between, empty_candles, merged
 from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Absence, Ledger, Range
+from coin_assets.domain.ledger import Absence, Range
 from coin_assets.domain.revisions import revisions_between
 from coin_assets.domain.timeframes import EPOCH, Timeframe, months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, CoinAssetsError
@@ -79,24 +79,32 @@ def pull_candles(
             for page in _pages(store, market, key, start, end, limit, clock):
                 changed.update(_commit(store, key, page, known, clock()))
                 progress.advance(key.timeframe.count(page.start, page.end), page.end)
-    months, ledger = months_between(pull.start, pull.end), store.read_ledger(key)
     # Months without a candle, for example before the listing, were looked at as well.
+    months = months_between(pull.start, pull.end)
     for month in sorted(set(months) - set(store.fetched_months(key))):
         store.merge_candles(key, empty_candles(), month, next_month(month))
+    reports = stored_reports(store, pull, expected, changed)
+    _require_newest_due(store, market, pull, limit)
+    return reports
+
+
+def stored_reports(
+    store: Store, pull: Pull, expected: Range | None, changed: Mapping[datetime, int]
+) -> list[MonthReport]:
+    """What the months of the window hold; ``changed`` tells the rows that a pull changed."""
+    key, ledger = pull.key, store.read_ledger(pull.key)
     stored = store.read_candles(key, pull.start, pull.end)
-    reports = [
+    return [
         month_report(
             key,
             month,
             between(stored, month, next_month(month)),
-            changed[month],
+            changed.get(month, 0),
             expected,
             ledger,
         )
-        for month in months
+        for month in months_between(pull.start, pull.end)
     ]
-    _require_newest_due(store, market, pull, limit, ledger)
-    return reports
 
 
 def oldest_candle(store: Store, market: Market, pull: Pull, limit: datetime) -> datetime | None:
@@ -132,19 +140,27 @@ def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> 
     Candles that were never answered for, gaps that are due, and the last few stored candles
     before; of a past window that lacks nothing, everything.
     """
-    key, (begin, until) = pull.key, expected
-    ledger = store.read_ledger(key)
-    gaps = find_gaps(store.read_candles(key, begin, until)["timestamp"], key.timeframe, *expected)
-    unanswered = ledger.unanswered(gaps)
+    key, until = pull.key, expected[1]
+    unanswered, due = lacking(store, pull, expected, now)
     if not unanswered and pull.end <= pull.closed_by:
         return [expected]
     last = max((start for start, _ in unanswered), default=until)
     again = max(key.timeframe.shift(last, -pull.reread), pull.first_expected), last
     known = store.read_candles(key, *again)["timestamp"]
     reread = [(known.iloc[0].to_pydatetime(), last)] if len(known) else []
-    wanted = [*unanswered, *ledger.due(begin, until, now), *reread]
+    wanted = [*unanswered, *due, *reread]
     inside = [(start, min(end, until)) for start, end in wanted]
     return _joined(key, [each for each in inside if key.timeframe.count(*each)])
+
+
+def lacking(
+    store: Store, pull: Pull, expected: Range, now: datetime
+) -> tuple[list[Range], list[Range]]:
+    """Candles that were never answered for, and absences that should be asked for again."""
+    key, ledger = pull.key, store.read_ledger(pull.key)
+    stored = store.read_candles(key, *expected)["timestamp"]
+    gaps = find_gaps(stored, key.timeframe, *expected)
+    return ledger.unanswered(gaps), ledger.due(*expected, now)
 
 
 def _noted_listing(
@@ -232,7 +248,7 @@ def _commit(
     gaps = find_gaps(opens, key.timeframe, page.start, page.end)
     if gaps or absences:
         asked = _at_opens(key, page.start, page.end)
-        store.update_ledger(key, lambda known: known.answered(*asked, gaps, at))
+        store.update_ledger(key, lambda ledger: ledger.answered(*asked, gaps, at))
     store.merge_candles(key, page.candles, page.start, page.end)
     return _by_month(changed)
 
@@ -253,11 +269,9 @@ def _passed(store: Store, key: Key, absences: Iterable[Absence]) -> list[Range]:
     return [(absence.start, absence.end) for absence in answered if absence.end <= newest]
 
 
-def _require_newest_due(
-    store: Store, market: Market, pull: Pull, limit: datetime, ledger: Ledger
-) -> None:
+def _require_newest_due(store: Store, market: Market, pull: Pull, limit: datetime) -> None:
     """A candle that the market skipped is absent; one that comes last may be late."""
-    key, start = pull.key, max(pull.start, pull.first_expected)
+    key, ledger, start = pull.key, store.read_ledger(pull.key), _window(pull, limit)[0]
     due = newest_due(key.timeframe, max(start, ledger.listed or start), pull.end, limit)
     newest = store.newest_candles([key]).get(key)
     if due is None or (newest is not None and newest >= due) or ledger.absent_until(due) > due:
