@@ -37,32 +37,16 @@ class MonthsNotFetched(PermanentError):
     """Months of candles that this step needs were never stored."""
 
 
+class PartsFailed(PermanentError):
+    """A job could not do some symbols or keys; the message names each with its cause."""
+
+
 class ModelMissing(PermanentError):
     """No model may forecast an origin although the candles to train one are there."""
 
 
-class TrainingFailed(PermanentError):
-    """Some keys could not be trained; the message names each with its cause."""
-
-
-class BackfillFailed(PermanentError):
-    """The history of some symbols could not be had; the message names each with its cause."""
-
-
-class RetentionFailed(PermanentError):
-    """Old data of some keys could not be removed; the message names each with its cause."""
-
-
 class DiskFull(PermanentError):
     """The disk is too full for more history; somebody has to make room."""
-
-
-class RedoFailed(PermanentError):
-    """Some symbols could not be redone; the message names each with its cause."""
-
-
-class ReconcileFailed(PermanentError):
-    """Some keys could not be compared; the message names each with its cause."""
 
 
 class DataRefused(CoinAssetsError):

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -12,7 +11,8 @@ from coin_assets.assets.candles import month_metadata, window_metadata
 from coin_assets.assets.specs import CANDLES, SeriesSpec, failures_named
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import month_start, next_month
-from coin_assets.errors import BackfillFailed, CoinAssetsError, ConfigurationError
+from coin_assets.errors import CoinAssetsError, ConfigurationError
+from coin_assets.jobs.one_op import one_op_job, require_all_done
 from coin_assets.jobs.selection import chosen_specs
 from coin_assets.market.base import Market
 from coin_assets.partitions import partition_of
@@ -89,26 +89,19 @@ def backfill_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
                 except CoinAssetsError as error:
                     context.log.error(f"{symbol}: {error}")
                     failed[symbol] = error
-            _require_all_done(context, symbols, failed)
+            remedy = "What was fetched is stored; launch the job again to go on from there."
+            require_all_done(context, "symbols", len(symbols), failed, remedy)
 
-    @dg.config_mapping
-    def to_op_config(config: BackfillConfig) -> dict[str, Any]:
-        """The job takes the settings without the name of its only op around them."""
-        return {"ops": {"bring_in": {"config": config.model_dump()}}}
-
-    @dg.job(
-        name="backfill",
-        config=to_op_config,
-        tags={"dagster/max_runtime": str(_LONGEST_SECONDS)},
-        description=(
+    return one_op_job(
+        "backfill",
+        bring_in,
+        BackfillConfig,
+        (
             "Bring in the history of symbols: log a plan, fetch what is missing, derive the other "
             "timeframes. All settings are optional: symbols, start, end, dry_run."
         ),
+        {"dagster/max_runtime": str(_LONGEST_SECONDS)},
     )
-    def job() -> None:
-        bring_in()
-
-    return job
 
 
 def _plans(tools: _Tools, specs: Sequence[SeriesSpec], window: Window) -> dict[Key, SourcePlan]:
@@ -193,18 +186,6 @@ def _require_space(tools: _Tools, disk: DiskResource, plans: Sequence[SourcePlan
     starts = [start for plan in plans for start, _ in plan.ranges]
     if starts:
         disk.checked(min(starts), tools.clock.now(), tools.context.log.warning)
-
-
-def _require_all_done(
-    context: dg.OpExecutionContext, symbols: Sequence[str], failed: dict[str, CoinAssetsError]
-) -> None:
-    context.log.info(f"{len(symbols) - len(failed)} of {len(symbols)} symbols done")
-    if failed:
-        raise BackfillFailed(
-            f"{len(failed)} of {len(symbols)} symbols failed: "
-            + "; ".join(f"{symbol}: {error}" for symbol, error in failed.items())
-            + ". What was fetched is stored; launch the job again to go on from there."
-        )
 
 
 def _window(config: BackfillConfig, history_start: datetime, now: datetime) -> Window:

@@ -1,18 +1,12 @@
 """The job ``reconcile``: many keys compared with the market, reported as check results."""
 
-from typing import Any
-
 import dagster as dg
 from pydantic import Field
 
 from coin_assets.assets.specs import SeriesSpec, failures_named
 from coin_assets.checks.reconciled import comparison_window, evaluation, summary
-from coin_assets.errors import (
-    CoinAssetsError,
-    ConfigurationError,
-    ReconcileFailed,
-    SymbolUnavailable,
-)
+from coin_assets.errors import CoinAssetsError, ConfigurationError, SymbolUnavailable
+from coin_assets.jobs.one_op import one_op_job, require_all_done
 from coin_assets.jobs.selection import chosen_specs
 from coin_assets.resources import Clock, MarketResource, StoreResource
 from coin_assets.steps.reconcile import DEPTHS, QUICK, Reconciled, reconcile
@@ -41,15 +35,11 @@ def reconcile_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
         clock: Clock,
     ) -> None:
         with failures_named():
-            if config.depth not in DEPTHS:
-                raise ConfigurationError(
-                    f"reconcile config: depth {config.depth!r} is unknown. Use one of "
-                    f"{list(DEPTHS)}."
-                )
+            _require_known(config.depth)
+            chosen = chosen_specs("reconcile", specs, config.symbols, config.timeframes)
             failed: dict[str, CoinAssetsError] = {}
             found: list[Reconciled] = []
             not_offered = 0
-            chosen = chosen_specs("reconcile", specs, config.symbols, config.timeframes)
             for spec in chosen:
                 window = comparison_window(spec, config.depth, clock.now(), clock.closed_by())
                 try:
@@ -61,48 +51,41 @@ def reconcile_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
                     context.log.info(f"{spec.key}: not offered by the market ({error})")
                 except CoinAssetsError as error:
                     failed[str(spec.key)] = error
-                    context.log.warning(f"{spec.key}: not compared ({error})")
                 else:
-                    _report(context, spec, result)
-                    found += [] if result is None else [result]
+                    found += _reported(context, spec, result)
             differing = sum(result.comparison.count() > 0 for result in found)
             context.log.info(
                 f"{len(found)} of {len(chosen)} keys compared, {differing} with differences, "
                 f"{not_offered} not offered, {len(failed)} failed"
             )
-            _require_all_compared(failed, len(chosen))
+            require_all_done(context, "keys", len(chosen), failed)
 
-    @dg.config_mapping
-    def to_op_config(config: ReconcileConfig) -> dict[str, Any]:
-        """The job takes the settings without the name of its only op around them."""
-        return {"ops": {"reconcile_candles": {"config": config.model_dump()}}}
-
-    @dg.job(
-        name="reconcile",
-        config=to_op_config,
-        description=(
+    return one_op_job(
+        "reconcile",
+        compare,
+        ReconcileConfig,
+        (
             "Compare stored candles, fetched and derived, with the market's own of the same "
             "timeframe. Optional settings: symbols, timeframes, depth (quick or deep)."
         ),
     )
-    def job() -> None:
-        compare()
-
-    return job
 
 
-def _report(context: dg.OpExecutionContext, spec: SeriesSpec, result: Reconciled | None) -> None:
+def _require_known(depth: str) -> None:
+    if depth not in DEPTHS:
+        raise ConfigurationError(
+            f"reconcile config: depth {depth!r} is unknown. Use one of {list(DEPTHS)}."
+        )
+
+
+def _reported(
+    context: dg.OpExecutionContext, spec: SeriesSpec, result: Reconciled | None
+) -> list[Reconciled]:
+    """Record the check result of a key, if there was something to compare."""
     if result is None:
         context.log.info(f"{spec.key}: nothing is stored that could be compared")
-        return
+        return []
     context.log.info(summary(result))
     # Dagster takes check results here, although the annotation does not say so.
     context.log_event(evaluation(spec, result))  # type: ignore[arg-type]
-
-
-def _require_all_compared(failed: dict[str, CoinAssetsError], chosen: int) -> None:
-    if failed:
-        raise ReconcileFailed(
-            f"{len(failed)} of {chosen} keys could not be compared: "
-            + "; ".join(f"{key}: {error}" for key, error in failed.items())
-        )
+    return [result]

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from coin_assets.assets.published import publish_key
 from coin_assets.assets.specs import CANDLES, PREDICTIONS, PUBLISHED, SeriesSpec, failures_named
-from coin_assets.errors import CoinAssetsError, RedoFailed
+from coin_assets.errors import CoinAssetsError
+from coin_assets.jobs.one_op import one_op_job, require_all_done
 from coin_assets.jobs.selection import chosen_specs
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.partitions import partition_of
@@ -60,39 +61,26 @@ def redo_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
         tools = _Tools(context, store.client(), registry.client(), publisher.client(), clock)
         with failures_named():
             chosen = chosen_specs("redo_touched", specs, config.symbols, [])
-            failed = {}
-            for spec in chosen:
-                if spec.is_fetched:
-                    try:
-                        _redo_source(
-                            tools, [s for s in chosen if s.source == spec.key], config.dry_run
-                        )
-                    except CoinAssetsError as error:
-                        failed[spec.key] = error
-            if failed:
-                raise RedoFailed(
-                    f"{len(failed)} source timeframes could not be redone: "
-                    + "; ".join(f"{key}: {error}" for key, error in failed.items())
-                    + ". Their revisions stay open: launch redo_touched again."
-                )
+            failed: dict[str, CoinAssetsError] = {}
+            sources = [spec.key for spec in chosen if spec.is_fetched]
+            for source in sources:
+                series = [spec for spec in chosen if spec.source == source]
+                try:
+                    _redo_source(tools, series, config.dry_run)
+                except CoinAssetsError as error:
+                    failed[str(source)] = error
+            remedy = "Their revisions stay open: launch redo_touched again."
+            require_all_done(context, "sources", len(sources), failed, remedy)
 
-    @dg.config_mapping
-    def to_op_config(config: RedoConfig) -> dict[str, Any]:
-        """The job takes the settings without the name of its only op around them."""
-        return {"ops": {"redo": {"config": config.model_dump()}}}
-
-    @dg.job(
-        name="redo_touched",
-        config=to_op_config,
-        description=(
+    return one_op_job(
+        "redo_touched",
+        redo,
+        RedoConfig,
+        (
             "Redo exactly what candles that were revised or came late touch: derived candles, "
             "forecasts, published files. Models stay. Optional settings: symbols, dry_run."
         ),
     )
-    def job() -> None:
-        redo()
-
-    return job
 
 
 def _redo_source(tools: _Tools, series: list[SeriesSpec], dry_run: bool) -> None:

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from coin_assets.assets.specs import SeriesSpec, failures_named
 from coin_assets.domain.retention import kept_from
-from coin_assets.errors import CoinAssetsError, RetentionFailed
+from coin_assets.errors import CoinAssetsError
+from coin_assets.jobs.one_op import one_op_job, require_all_done
 from coin_assets.resources import Clock, StoreResource
 from coin_assets.steps.retain import Removed, count_old, remove_old
 
@@ -34,7 +35,7 @@ def retention_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
         clock: Clock,
     ) -> None:
         remove = count_old if config.dry_run else remove_old
-        now, done, failed = clock.now(), list[Removed](), list[str]()
+        now, done, failed = clock.now(), list[Removed](), dict[str, CoinAssetsError]()
         for spec in specs:
             if spec.retention is None:
                 continue
@@ -42,7 +43,7 @@ def retention_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
                 removed = remove(store.client(), spec.key, kept_from(now, spec.retention))
             except CoinAssetsError as error:
                 context.log.error(f"{spec.key}: {error}")
-                failed.append(f"{spec.key}: {error}")
+                failed[str(spec.key)] = error
             else:
                 context.log.info(_line(removed, config.dry_run))
                 done.append(removed)
@@ -50,27 +51,17 @@ def retention_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
         if not done and not failed:
             context.log.info("COIN_RETENTION names no timeframe that is configured; all is kept")
         with failures_named():
-            if failed:
-                keys = len(done) + len(failed)
-                raise RetentionFailed(f"{len(failed)} of {keys} keys failed: {'; '.join(failed)}")
+            require_all_done(context, "keys", len(done) + len(failed), failed)
 
-    @dg.config_mapping
-    def to_op_config(config: RetentionConfig) -> dict[str, Any]:
-        """The job takes the settings without the name of its only op around them."""
-        return {"ops": {"retain": {"config": config.model_dump()}}}
-
-    @dg.job(
-        name="enforce_retention",
-        config=to_op_config,
-        description=(
+    return one_op_job(
+        "enforce_retention",
+        retain,
+        RetentionConfig,
+        (
             "Remove what is older than COIN_RETENTION keeps. Optional setting: dry_run. The "
             "schedule `retention` launches it every day."
         ),
     )
-    def job() -> None:
-        retain()
-
-    return job
 
 
 def retention_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:

@@ -1,7 +1,6 @@
 """The job ``train_models``: training on demand, outside the update path."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -15,7 +14,8 @@ from coin_assets.assets.specs import (
     failures_named,
 )
 from coin_assets.domain import notation
-from coin_assets.errors import CoinAssetsError, ConfigurationError, TrainingFailed
+from coin_assets.errors import CoinAssetsError, ConfigurationError
+from coin_assets.jobs.one_op import one_op_job, require_all_done
 from coin_assets.jobs.selection import chosen_specs
 from coin_assets.models.training import (
     TrainingRequest,
@@ -73,25 +73,22 @@ def training_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
                 now,
                 lambda result: _report(context, result),
             )
-            _require_all_done(context, results)
+            failed = {
+                str(result.request.key): result.error
+                for result in results
+                if result.error is not None
+            }
+            require_all_done(context, "keys", len(results), failed)
 
-    @dg.config_mapping
-    def to_op_config(config: TrainingConfig) -> dict[str, Any]:
-        """The job takes the settings without the name of its only op around them."""
-        return {"ops": {"train": {"config": config.model_dump()}}}
-
-    @dg.job(
-        name="train_models",
-        config=to_op_config,
-        description=(
+    return one_op_job(
+        "train_models",
+        train,
+        TrainingConfig,
+        (
             "Train forecast models now, outside the update path. All settings are optional: "
             "symbols, timeframes, lookback, cutoff, dry_run."
         ),
     )
-    def job() -> None:
-        train()
-
-    return job
 
 
 def _report(context: dg.OpExecutionContext, result: TrainingResult) -> None:
@@ -105,16 +102,6 @@ def _report(context: dg.OpExecutionContext, result: TrainingResult) -> None:
                 partition=partition_of(request.cutoff),
                 metadata=training_metadata(result),
             )
-        )
-
-
-def _require_all_done(context: dg.OpExecutionContext, results: list[TrainingResult]) -> None:
-    failed = [result for result in results if result.error is not None]
-    context.log.info(f"{len(results) - len(failed)} of {len(results)} keys done")
-    if failed:
-        raise TrainingFailed(
-            f"{len(failed)} of {len(results)} keys failed: "
-            + "; ".join(f"{result.request.key}: {result.error}" for result in failed)
         )
 
 

@@ -161,7 +161,7 @@ def test_a_market_that_is_down_fails_the_job_after_the_others(platform: Platform
     platform.market = given(LimitedMarket("1h", MarketUnavailable("down")))
     result = platform.run("reconcile")
     message = failures(result)["reconcile_candles"]
-    assert "1 of 3 keys could not be compared: BTC/USDT 1h: down" in message
+    assert "1 of 3 keys failed: BTC/USDT 1h: down" in message
     assert set(results(platform, result)) == {"1d", "1w"}
 
 
