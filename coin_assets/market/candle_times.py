@@ -23,7 +23,7 @@ def read_times(column: "pd.Series[Any]", source: str) -> "pd.Series[Any]":
     if pd.api.types.is_bool_dtype(column):
         return column
     if pd.api.types.is_numeric_dtype(column):
-        return _from_epoch(column, source)
+        return times_of_stamps(column, source)
     texts = column.dropna()
     if pd.api.types.is_datetime64_any_dtype(column) or not len(texts):
         return column
@@ -51,7 +51,12 @@ def read_times(column: "pd.Series[Any]", source: str) -> "pd.Series[Any]":
     return parsed.dt.tz_localize(None) if len(naive) else parsed
 
 
-def _from_epoch(column: "pd.Series[Any]", source: str) -> "pd.Series[Any]":
+def times_of_stamps(column: "pd.Series[Any]", source: str) -> "pd.Series[Any]":
+    """Times of milliseconds or microseconds since 1970, each told by its magnitude.
+
+    Raises:
+        InvalidCandles: other units, or fractions of one.
+    """
     numbers = column.to_numpy(dtype="float64", na_value=np.nan)
     known = ~np.isnan(numbers)
     units = {

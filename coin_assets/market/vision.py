@@ -10,11 +10,9 @@ import re
 import zipfile
 import zlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import IO, Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -23,6 +21,7 @@ from coin_assets.domain.candles import COLUMNS, empty_candles, validated
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe, months_between, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
+from coin_assets.market.candle_times import times_of_stamps
 from coin_assets.market.downloads import ArchiveFiles
 
 MONTHLY, DAILY = "monthly", "daily"
@@ -31,8 +30,6 @@ _TYPES = {f"f{column}": pa.int64() if column == 0 else pa.float64() for column i
 _BLOCK_BYTES = 1 << 18  # stays in the processor's cache
 _MOST_BYTES = 1 << 30  # a month of seconds has a third of it
 _DAY = timedelta(days=1)
-_FIRST_MS = int(datetime(2009, 1, 1, tzinfo=UTC).timestamp()) * 1000
-_LAST_MS = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()) * 1000
 # Days of so many months without a monthly file are asked for at a distance: older months are
 # complete, or the archive never had them.
 _MONTHS_OF_DAYS = 2
@@ -195,21 +192,5 @@ def _parsed(text: Any, name: str) -> pd.DataFrame:
     columns: dict[str, Any] = {
         column: values.to_numpy() for column, values in zip(COLUMNS, table.columns, strict=True)
     }
-    columns["timestamp"] = _times(columns["timestamp"], name)
+    columns["timestamp"] = times_of_stamps(pd.Series(columns["timestamp"]), name)
     return pd.DataFrame(columns, copy=False)
-
-
-def _times(stamps: npt.NDArray[Any], name: str) -> "pd.Series[pd.Timestamp]":
-    """Times of stamps in milliseconds or microseconds, each told by its magnitude."""
-    millis = (stamps >= _FIRST_MS) & (stamps < _LAST_MS)
-    micros = (stamps >= _FIRST_MS * 1000) & (stamps < _LAST_MS * 1000)
-    wrong = ~(millis | micros)
-    if wrong.any():
-        raise InvalidCandles(
-            "implausible_times" if wrong.all() else "mixed_units",
-            f"{name}: {int(wrong.sum())} of {len(stamps)} open times are neither milliseconds nor "
-            "microseconds of this century since 1970. Get the file again.",
-            tuple(str(stamp) for stamp in stamps[wrong][:3]),
-        )
-    times = np.where(millis, stamps * 1000, stamps).astype("int64").view("datetime64[us]")
-    return pd.Series(times).dt.tz_localize("UTC")
