@@ -7,11 +7,12 @@ from datetime import datetime
 import pandas as pd
 
 from coin_assets.domain.keys import Key
-from coin_assets.market.base import Estimate, Market, Page
+from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
+from coin_assets_tests.market.wrapped import WrappedMarket
 
 
-class PatchyMarket:
+class PatchyMarket(WrappedMarket):
     """``whole`` (the sandbox) without the candles of ``absent``, which tests may change.
 
     Args:
@@ -25,7 +26,7 @@ class PatchyMarket:
         listed: str = "2017-08-17T04:00",
         whole: Market | None = None,
     ) -> None:
-        self._whole = whole or SandboxMarket()
+        super().__init__(whole or SandboxMarket())
         self.listed_at = _utc(listed)
         self.absent = [(_utc(start), _utc(end)) for start, end in absent or []]
         self.asked: list[tuple[datetime, datetime]] = []
@@ -42,15 +43,6 @@ class PatchyMarket:
     def listed(self, key: Key, now: datetime) -> datetime | None:
         opened = key.timeframe.next(self.listed_at - pd.Timedelta(microseconds=1))
         return opened if key.timeframe.close_of(opened) <= now else None
-
-    def horizon(self, key: Key, now: datetime) -> datetime:
-        return self._whole.horizon(key, now)
-
-    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
-        return self._whole.estimate(key, start, end)
-
-    def close(self) -> None:
-        self._whole.close()
 
 
 def _utc(text: str) -> datetime:

@@ -7,14 +7,15 @@ import pandas as pd
 
 from coin_assets.domain.candles import empty_candles
 from coin_assets.domain.keys import Key
-from coin_assets.market.base import Estimate, Market, Page
+from coin_assets.market.base import Market, Page
+from coin_assets_tests.market.wrapped import WrappedMarket
 
 
-class PagedMarket:
+class PagedMarket(WrappedMarket):
     """``whole`` in pages of at most ``size`` candles."""
 
     def __init__(self, whole: Market, size: int) -> None:
-        self._whole = whole
+        super().__init__(whole)
         self._size = size
 
     def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
@@ -28,15 +29,3 @@ class PagedMarket:
                 until = key.timeframe.close_of(page["timestamp"].iloc[-1].to_pydatetime())
             yield Page(page.reset_index(drop=True), start, until)
             start = until
-
-    def listed(self, key: Key, now: datetime) -> datetime | None:
-        return self._whole.listed(key, now)
-
-    def horizon(self, key: Key, now: datetime) -> datetime:
-        return self._whole.horizon(key, now)
-
-    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
-        return self._whole.estimate(key, start, end)
-
-    def close(self) -> None:
-        self._whole.close()
