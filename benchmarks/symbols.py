@@ -1,7 +1,6 @@
 """One hourly update of fifty symbols from a fake exchange, in a process of its own."""
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict
 
@@ -13,14 +12,13 @@ from benchmarks.timers import Stopwatch
 from coin_assets.assets.specs import CANDLES, MODELS, PREDICTIONS, PUBLISHED, asset_key
 from coin_assets.build import build_definitions
 from coin_assets.jobs.update import only
-from coin_assets.market.base import Market
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
-from coin_assets.resources import Clock, MarketResource
 from coin_assets.settings import Settings
+from coin_assets_tests.platform import StoppedClock, given, utc
 
 _FIRST, _LAST = "2025-05-01", "2025-06-01"
-_BEFORE, _AFTER = "2025-06-30T22:00:03+00:00", "2025-06-30T23:00:03+00:00"
+_BEFORE, _AFTER = "2025-06-30T22:00:03", "2025-06-30T23:00:03"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 # Binance: a klines request weighs 2, the list of symbols 20; 6000 are allowed a minute.
 _KLINES_WEIGHT, _LIST_WEIGHT, _WEIGHT_A_MINUTE = 2, 20, 6000
@@ -35,31 +33,11 @@ class Measured(TypedDict):
     request_seconds: float
 
 
-class StoppedClock(Clock):
-    """A clock that stands still."""
-
-    at: str
-
-    def now(self) -> datetime:
-        return datetime.fromisoformat(self.at).astimezone(UTC)
-
-
-class LoopbackExchange(MarketResource):
-    """The real ccxt client, pointed at an address on this machine."""
-
-    url: str
-
-    def client(self) -> Market:
-        if self._market is None:
-            self._market = CcxtMarket("binance", pointed_at(self.url))
-        return self._market
-
-
 def measure_symbols(folder: Path, count: int, delay_seconds: float) -> list[Figure]:
     """Figures of one hourly update of ``count`` symbols."""
     say(f"hourly update of {count} symbols")
     symbols = [f"C{number:02d}/USDT" for number in range(count)]
-    now = datetime.fromisoformat(_AFTER)
+    now = utc(_AFTER)
     with (
         running_exchange(folder, now, symbols, delay_seconds) as url,
         temporary_home(
@@ -121,7 +99,7 @@ def _run(
     definitions = build_definitions(
         settings,
         clock=StoppedClock(settle_seconds=settings.settle_seconds, at=at),
-        market=LoopbackExchange(kind="ccxt", argument="binance", url=url),
+        market=given(CcxtMarket("binance", pointed_at(url))),
     )
     first = _FIRST if at == _BEFORE else _LAST
     started = time.perf_counter()
