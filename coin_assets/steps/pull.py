@@ -67,8 +67,9 @@ def pull_candles(
         CandlesNotYetAvailable: the market does not have the newest due candle yet.
         CoinAssetsError: as `Market.pages`; the ledger then says which candles failed and why.
     """
-    key, limit = pull.key, min(pull.closed_by, market.horizon(pull.key, pull.closed_by))
-    expected = expected_range(pull, _noted_listing(store, market, pull, limit, clock), limit)
+    key = pull.key
+    listed, limit = _extremes(store, market, pull, clock)
+    expected = expected_range(pull, listed, limit)
     changed: Counter[datetime] = Counter()
     if expected is not None:
         ranges = missing_ranges(store, pull, expected, clock())
@@ -163,17 +164,22 @@ def lacking(
     return ledger.unanswered(gaps), ledger.due(*expected, now)
 
 
-def _noted_listing(
-    store: Store, market: Market, pull: Pull, limit: datetime, clock: Callable[[], datetime]
-) -> datetime | None:
+def _extremes(
+    store: Store, market: Market, pull: Pull, clock: Callable[[], datetime]
+) -> tuple[datetime | None, datetime]:
+    """Open of the market's oldest candle, which the ledger notes, and how far it should reach."""
+    limit = pull.closed_by
     try:
+        limit = min(limit, market.horizon(pull.key, limit))
         listed = oldest_candle(store, market, pull, limit)
     except CoinAssetsError as error:
-        _record_failure(store, pull.key, *_window(pull, limit), error, clock())
+        start, until = _window(pull, limit)
+        if start < until:
+            _record_failure(store, pull.key, start, until, error, clock())
         raise
     if listed is not None:
         store.update_ledger(pull.key, lambda ledger: ledger.listed_at(listed))
-    return listed
+    return listed, limit
 
 
 def _joined(key: Key, ranges: list[Range]) -> list[Range]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from coin_assets.domain.ledger import FAILED
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.archive import ArchiveMarket
@@ -49,7 +50,10 @@ def test_a_refused_file_leaves_nothing_in_the_store(
     with pytest.raises(InvalidCandles) as refused:
         pulled(tmp_path, name, timeframe)
     assert refused.value.rule == rule
-    assert ParquetStore(tmp_path / "home").extent(key(timeframe)) is None
+    store = ParquetStore(tmp_path / "home")
+    assert store.extent(key(timeframe)) is None
+    (failed,) = store.read_ledger(key(timeframe)).absences
+    assert (failed.state, f"[{rule}]" in str(failed.error)) == (FAILED, True)
     assert not [path for path in files_of(tmp_path / "home") if "candles" in path]
 
 
