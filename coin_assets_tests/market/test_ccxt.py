@@ -649,7 +649,7 @@ PASSING: dict[str, Fault] = {
     "a text": other_json("try later"),
     "nothing in a list": other_json([None]),
     "a candle of nothing": other_json([[None] * 12]),
-    "too slow an answer": slow(0.5),
+    "too slow an answer": slow(2.2),
     "half a reply": cut_off,
     "half a reply, as if whole": lambda reply: Reply(reply.body[: len(reply.body) // 2]),
     "a page of text": html,
@@ -663,7 +663,7 @@ def hasty_market(exchange: FakeExchange, slept: list[float]) -> Iterator[CcxtMar
 
     def configure(client: Any) -> None:
         exchange.configure(client)
-        client.timeout = 200
+        client.timeout = 1500  # long for a busy machine, short for `slow`
 
     market = CcxtMarket("binance", configure, sleep=slept.append, chance=lambda: 0.0)
     yield market

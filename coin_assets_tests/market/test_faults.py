@@ -61,7 +61,7 @@ FAULTS: dict[str, tuple[Fault, str, str]] = {
     "connection reset": (faults.reset, "identical", UNAVAILABLE),
     "connection dropped": (faults.dropped_connection, "identical", UNAVAILABLE),
     "reply cut off": (faults.cut_off, "identical", UNAVAILABLE),
-    "slow answer": (faults.slow(0.6), "identical", UNAVAILABLE),
+    "slow answer": (faults.slow(2.2), "identical", UNAVAILABLE),
     "HTML with status 200": (faults.html, "identical", UNAVAILABLE),
     "empty object": (faults.other_json({}), "identical", UNAVAILABLE),
     "other object": (faults.other_json({"rows": 1}), "identical", UNAVAILABLE),
@@ -161,7 +161,7 @@ class Puller:
 
     def _configure(self, client: Any) -> None:
         self._exchange.configure(client)
-        client.timeout = 300
+        client.timeout = 1500  # long for a busy machine, short for `slow`
 
 
 @pytest.fixture(scope="module")
