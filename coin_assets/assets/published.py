@@ -22,7 +22,8 @@ from coin_assets.domain.documents import time_text
 from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.keys import Key
 from coin_assets.domain.manifest_facts import KeyFacts
-from coin_assets.publish.publisher import MANIFEST, Failure, Publisher
+from coin_assets.publish.folder import MANIFEST
+from coin_assets.publish.publisher import Failure, Publisher
 from coin_assets.resources import Clock, PublisherResource, StoreResource
 from coin_assets.steps.health import history_of, known_outages
 from coin_assets.steps.predict import newest_forecast

@@ -97,7 +97,7 @@ def _public_entry(facts: KeyFacts, limits: FreshnessLimits, now: datetime) -> di
         "timeframe": facts.key.timeframe.name,
         "status": status,
         "serve_allowed": status in SERVED,
-        "warning": _warning(facts, status, limits, now),
+        "warning": _warning(facts, status, limits),
         "as_of": _optional_time(as_of),
         "stale_at": _optional_time(as_of and as_of + limits.soft),
         "hard_stale_at": _optional_time(as_of and as_of + limits.hard),
@@ -144,18 +144,16 @@ def _outage_entries(outages: Mapping[Timeframe, Sequence[Outage]]) -> list[Docum
     ]
 
 
-def _warning(facts: KeyFacts, status: str, limits: FreshnessLimits, now: datetime) -> str | None:
+def _warning(facts: KeyFacts, status: str, limits: FreshnessLimits) -> str | None:
     if status == FRESH:
         return None
     if status in _REASONS or facts.as_of is None:
         return facts.corrupt or _REASONS.get(status)
     limit = limits.hard if status == HARD_STALE else limits.soft
-    minutes = int((now - facts.as_of).total_seconds() // 60)
     refused = "; do not serve it" if status == HARD_STALE else ""
-    return (
-        f"data ends {time_text(facts.as_of)}, {minutes} minutes ago "
-        f"(limit {int(limit.total_seconds() // 60)}){refused}"
-    )
+    # Without the age itself, which would be another one whenever the manifest is looked at.
+    minutes = f"{limit.total_seconds() / 60:g} minutes"
+    return f"data ends {time_text(facts.as_of)}, more than {minutes} ago{refused}"
 
 
 def _optional_time(time: datetime | None) -> str | None:

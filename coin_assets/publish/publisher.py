@@ -1,7 +1,5 @@
 """Writing the published folder: history and prediction files, then the manifest over them."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,19 +11,22 @@ from coin_assets.domain.documents import (
     Document,
     file_name,
     history_document,
-    parse_time,
     prediction_document,
 )
 from coin_assets.domain.keys import Key
 from coin_assets.domain.ledger import Outage
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.manifest import facts_of_manifest, manifest_document
+from coin_assets.domain.manifest import manifest_document
 from coin_assets.domain.manifest_facts import HIDDEN, PUBLIC, KeyFacts, PublishedFile
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.errors import ConfigurationError
+from coin_assets.publish.folder import (
+    MANIFEST,
+    Difference,
+    PublishedFolder,
+    json_bytes,
+    published_file,
+)
 from coin_assets.store.atomic import locked, remove_partials, write_atomically
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Publisher:
         self._folder = folder
         self.keys = keys
         self._limits = limits
+        self._reader = PublishedFolder(folder, keys)
 
     def publish(
         self,
@@ -61,6 +63,7 @@ class Publisher:
         *,
         is_complete: Callable[[Key], bool],
         outages: Mapping[Timeframe, Sequence[Outage]],
+        is_current: bool = True,
     ) -> tuple[KeyFacts, Document]:
         """Write the files of one key and the manifest.
 
@@ -75,6 +78,8 @@ class Publisher:
             is_complete: tells whether the history of a key was collected; it is asked only about
                 keys that are not known to be public.
             outages: of the source timeframes.
+            is_current: whether this is what the key's steps were to bring; a repair from older
+                candles or an older forecast is no success of theirs.
 
         Returns:
             The facts as they stand in the manifest now, and the manifest.
@@ -82,21 +87,56 @@ class Publisher:
         key = facts.key
         with locked(self._folder):
             remove_partials(self._folder)
-            known = self._known_facts(is_complete)
+            known = self._reader.known_facts(is_complete)
             known[key] = replace(
                 facts,
                 history=self._write("history", key, history, now),
                 prediction=self._write("prediction", key, forecast, now),
                 champion=None if forecast.empty else str(forecast["model_version"].iloc[0]),
                 visibility=PUBLIC if known[key].is_public or is_complete(key) else HIDDEN,
-                attempts=known[key].attempts.succeeded(now),
+                attempts=known[key].attempts.succeeded(now) if is_current else known[key].attempts,
             )
-            for failed, failure in failures.items():
-                attempts = known[failed].attempts.failed(failure.time, failure.error)
-                known[failed] = replace(known[failed], attempts=attempts)
-            manifest = manifest_document(known.values(), self._limits, now, outages)
-            write_atomically(self._folder / MANIFEST, _json_bytes(manifest, indent=1))
+            manifest = self._rewritten(known, failures, now, outages)
         return known[key], manifest
+
+    def inspect(self, is_complete: Callable[[Key], bool]) -> dict[Key, KeyFacts]:
+        """What the manifest says of every key, corrected by a look at the files.
+
+        Of a file that is gone nothing is said; one with other content makes its key corrupt. Files
+        are hashed when they change, and now and then all the same.
+        """
+        with locked(self._folder):
+            return self._reader.inspected(is_complete)
+
+    def refresh(
+        self,
+        failures: Mapping[Key, Failure],
+        now: datetime,
+        *,
+        is_complete: Callable[[Key], bool],
+        outages: Mapping[Timeframe, Sequence[Outage]],
+        differing: Mapping[Key, Difference] | None = None,
+    ) -> Document | None:
+        """Rewrite the manifest if any entry would differ; returns it then, None otherwise.
+
+        Args:
+            failures, is_complete, outages: as `publish`.
+            differing: keys with a file that is not what the store says.
+        """
+        with locked(self._folder):
+            known = self._reader.inspected(is_complete)
+            for key, difference in (differing or {}).items():
+                if difference.still_stands():  # nobody has published it again meanwhile
+                    known[key] = replace(known[key], corrupt=difference.reason)
+            try:
+                before = self._reader.manifest()
+            except (FileNotFoundError, ValueError):
+                before = {}
+            after = self._document(known, failures, now, outages)
+            if {**before, "generated_at": None} == {**after, "generated_at": None}:
+                return None
+            write_atomically(self._folder / MANIFEST, json_bytes(after, indent=1))
+            return after
 
     def manifest(self) -> Document:
         """The manifest as it stands.
@@ -104,8 +144,36 @@ class Publisher:
         Raises:
             FileNotFoundError: nothing was published yet.
         """
-        document: Document = json.loads((self._folder / MANIFEST).read_bytes())
-        return document
+        return self._reader.manifest()
+
+    def difference(self, kind: str, key: Key, rows: pd.DataFrame) -> Difference | None:
+        """As `PublishedFolder.difference`."""
+        return self._reader.difference(kind, key, rows)
+
+    def _rewritten(
+        self,
+        known: Mapping[Key, KeyFacts],
+        failures: Mapping[Key, Failure],
+        now: datetime,
+        outages: Mapping[Timeframe, Sequence[Outage]],
+    ) -> Document:
+        manifest = self._document(known, failures, now, outages)
+        write_atomically(self._folder / MANIFEST, json_bytes(manifest, indent=1))
+        return manifest
+
+    def _document(
+        self,
+        known: Mapping[Key, KeyFacts],
+        failures: Mapping[Key, Failure],
+        now: datetime,
+        outages: Mapping[Timeframe, Sequence[Outage]],
+    ) -> Document:
+        facts = []
+        for key, fact in known.items():
+            failure = failures.get(key)
+            attempts = fact.attempts.failed(failure.time, failure.error) if failure else None
+            facts.append(fact if attempts is None else replace(fact, attempts=attempts))
+        return manifest_document(facts, self._limits, now, outages)
 
     def _write(
         self, kind: str, key: Key, rows: pd.DataFrame, now: datetime
@@ -116,64 +184,6 @@ class Publisher:
             return None
         build = history_document if kind == "history" else prediction_document
         document = build(key, rows, now)
-        content = _json_bytes(document)
+        content = json_bytes(document)
         write_atomically(path, content)
-        return _published_file(path.name, content, document)
-
-    def _known_facts(self, is_complete: Callable[[Key], bool]) -> dict[Key, KeyFacts]:
-        """Facts of all keys from the last manifest; keys it does not list are yet to be published.
-
-        What it does not say of the files of hidden keys, and everything if it is damaged or of
-        another version, is found out anew from the files themselves.
-        """
-        try:
-            listed = facts_of_manifest(self.manifest())
-        except (FileNotFoundError, ConfigurationError, KeyError, TypeError, ValueError):
-            return {key: self._facts_without_manifest(key, is_complete) for key in self.keys}
-        known = {}
-        for key in self.keys:
-            facts = listed.get((key.symbol, key.timeframe.name), _unpublished(key))
-            known[key] = facts if facts.is_public else self._with_files(facts)
-        return known
-
-    def _facts_without_manifest(self, key: Key, is_complete: Callable[[Key], bool]) -> KeyFacts:
-        facts = self._with_files(_unpublished(key))
-        published = facts != _unpublished(key)
-        return replace(facts, visibility=PUBLIC) if published and is_complete(key) else facts
-
-    def _with_files(self, facts: KeyFacts) -> KeyFacts:
-        """``facts`` with those that can be read from the key's files."""
-        for kind in ("history", "prediction"):
-            path = self._folder / file_name(kind, facts.key)
-            if not path.exists():
-                continue
-            content = path.read_bytes()
-            try:
-                document = json.loads(content)
-                file = _published_file(path.name, content, document)
-                champion = document.get("model_version", facts.champion)
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                return replace(facts, corrupt=f"{path.name} cannot be read ({error})")
-            facts = replace(facts, champion=champion)
-            facts = (
-                replace(facts, history=file)
-                if kind == "history"
-                else replace(facts, prediction=file)
-            )
-        return facts
-
-
-def _unpublished(key: Key) -> KeyFacts:
-    """A key of which nothing is known: its files are missing, its candles may well be enough."""
-    return KeyFacts(key, enough_candles=True)
-
-
-def _published_file(name: str, content: bytes, document: Document) -> PublishedFile:
-    digest = hashlib.sha256(content).hexdigest()
-    return PublishedFile(name, digest, len(content), parse_time(document["as_of"]))
-
-
-def _json_bytes(document: Document, indent: int | None = None) -> bytes:
-    separators = (",", ":") if indent is None else (",", ": ")
-    text = json.dumps(document, indent=indent, separators=separators, allow_nan=False)
-    return (text + "\n").encode()
+        return published_file(path.name, content, document)

@@ -153,10 +153,10 @@ def test_without_files_no_time_is_claimed() -> None:
 
 def test_the_warning_of_old_data_tells_its_end_its_age_and_the_limit() -> None:
     assert public_entry(WHOLE, AS_OF + timedelta(minutes=70, seconds=59))["warning"] == (
-        "data ends 2026-11-22T20:00:00Z, 70 minutes ago (limit 65)"
+        "data ends 2026-11-22T20:00:00Z, more than 65 minutes ago"
     )
     assert public_entry(WHOLE, AS_OF + timedelta(minutes=131))["warning"] == (
-        "data ends 2026-11-22T20:00:00Z, 131 minutes ago (limit 130); do not serve it"
+        "data ends 2026-11-22T20:00:00Z, more than 130 minutes ago; do not serve it"
     )
 
 

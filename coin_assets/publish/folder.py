@@ -1,0 +1,148 @@
+"""Reading the published folder: the manifest, and whether the files are what it says."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from coin_assets.domain.documents import (
+    Document,
+    file_name,
+    history_document,
+    parse_time,
+    prediction_document,
+)
+from coin_assets.domain.keys import Key
+from coin_assets.domain.manifest import facts_of_manifest
+from coin_assets.domain.manifest_facts import PUBLIC, KeyFacts, PublishedFile
+from coin_assets.errors import ConfigurationError
+from coin_assets.publish.hashes import file_hash
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A published file with other content than the store would give; ``sha256`` is of the file."""
+
+    path: Path
+    sha256: str | None
+    reason: str
+
+    def still_stands(self) -> bool:
+        """Whether the file is still the one that was compared."""
+        return file_hash(self.path) == self.sha256
+
+
+class PublishedFolder:
+    """The reading side of the published folder; what it says may change unless it is locked."""
+
+    def __init__(self, folder: Path, keys: Sequence[Key]) -> None:
+        self._folder = folder
+        self._keys = keys
+
+    def manifest(self) -> Document:
+        """The manifest as it stands.
+
+        Raises:
+            FileNotFoundError: nothing was published yet.
+        """
+        document: Document = json.loads((self._folder / MANIFEST).read_bytes())
+        return document
+
+    def known_facts(self, is_complete: Callable[[Key], bool]) -> dict[Key, KeyFacts]:
+        """Facts of all keys from the last manifest; keys it does not list are yet to be published.
+
+        What it does not say of the files of hidden keys, and everything if it is damaged or of
+        another version, is found out anew from the files themselves.
+        """
+        try:
+            listed = facts_of_manifest(self.manifest())
+        except (FileNotFoundError, ConfigurationError, KeyError, TypeError, ValueError):
+            return {key: self._facts_without_manifest(key, is_complete) for key in self._keys}
+        known = {}
+        for key in self._keys:
+            facts = listed.get((key.symbol, key.timeframe.name), _unpublished(key))
+            known[key] = facts if facts.is_public else self._with_files(facts)
+        return known
+
+    def inspected(self, is_complete: Callable[[Key], bool]) -> dict[Key, KeyFacts]:
+        """`known_facts`, without the files that are gone and with what is wrong with the others.
+
+        Files are hashed when they change, and now and then all the same.
+        """
+        return {key: self._verified(facts) for key, facts in self.known_facts(is_complete).items()}
+
+    def difference(self, kind: str, key: Key, rows: pd.DataFrame) -> Difference | None:
+        """How the published file differs from what ``rows`` would be published as; None if it
+        does not, or if it is not there."""
+        path = self._folder / file_name(kind, key)
+        try:
+            content = path.read_bytes()
+            written = parse_time(json.loads(content)["updated_at"])
+        except FileNotFoundError:
+            return None
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"{path.name} cannot be read ({error})"
+            return Difference(path, hashlib.sha256(content).hexdigest(), reason)
+        build = history_document if kind == "history" else prediction_document
+        if content == json_bytes(build(key, rows, written)):
+            return None
+        reason = f"{path.name} does not hold what the store says"
+        return Difference(path, hashlib.sha256(content).hexdigest(), reason)
+
+    def _facts_without_manifest(self, key: Key, is_complete: Callable[[Key], bool]) -> KeyFacts:
+        facts = self._with_files(_unpublished(key))
+        published = facts != _unpublished(key)
+        return replace(facts, visibility=PUBLIC) if published and is_complete(key) else facts
+
+    def _with_files(self, facts: KeyFacts) -> KeyFacts:
+        """``facts`` with those that can be read from the key's files."""
+        for kind in ("history", "prediction"):
+            path = self._folder / file_name(kind, facts.key)
+            if not path.exists():
+                continue
+            content = path.read_bytes()
+            try:
+                document = json.loads(content)
+                file = published_file(path.name, content, document)
+                champion = document.get("model_version", facts.champion)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                return replace(facts, corrupt=f"{path.name} cannot be read ({error})")
+            facts = replace(facts, champion=champion)
+            facts = (
+                replace(facts, history=file)
+                if kind == "history"
+                else replace(facts, prediction=file)
+            )
+        return facts
+
+    def _verified(self, facts: KeyFacts) -> KeyFacts:
+        history, prediction = (
+            file if file is not None and (self._folder / file.name).exists() else None
+            for file in (facts.history, facts.prediction)
+        )
+        corrupt = facts.corrupt
+        for file in (history, prediction):
+            if file is not None and file_hash(self._folder / file.name) != file.sha256:
+                corrupt = f"{file.name} is not the file that was published"
+        return replace(facts, history=history, prediction=prediction, corrupt=corrupt)
+
+
+def _unpublished(key: Key) -> KeyFacts:
+    """A key of which nothing is known: its files are missing, its candles may well be enough."""
+    return KeyFacts(key, enough_candles=True)
+
+
+def published_file(name: str, content: bytes, document: Document) -> PublishedFile:
+    digest = hashlib.sha256(content).hexdigest()
+    return PublishedFile(name, digest, len(content), parse_time(document["as_of"]))
+
+
+def json_bytes(document: Document, indent: int | None = None) -> bytes:
+    separators = (",", ":") if indent is None else (",", ": ")
+    text = json.dumps(document, indent=indent, separators=separators, allow_nan=False)
+    return (text + "\n").encode()
