@@ -1,0 +1,1 @@
+"""From conditions to incidents, messages, a durable outbox, and channels. No Dagster."""

@@ -1,0 +1,217 @@
+"""Which messages the conditions of one cycle make, given what was told before. Pure.
+
+Everything is measured by the clock, so missed or doubled cycles change nothing.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from coin_assets.alerts.conditions import Condition, worst_by_subject
+from coin_assets.alerts.messages import Message, MessageKind, compose
+
+LONGEST_INTERVAL = timedelta(hours=1)
+_MOST_DOUBLINGS = 16
+
+Group = tuple[MessageKind, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When to say it again.
+
+    Attributes:
+        cycle: time between two looks.
+        repeat_cycles: cycles to the first repeat; the intervals double, up to an hour.
+        escalate_cycles: cycles from the alert to the escalation.
+    """
+
+    cycle: timedelta
+    repeat_cycles: int
+    escalate_cycles: int
+
+    @property
+    def first_interval(self) -> timedelta:
+        """Time to the first repeat, and for which a lasting condition has to last."""
+        return self.cycle * self.repeat_cycles
+
+    def interval(self, repeats: int) -> timedelta:
+        """Time to the next repeat after so many; whoever asked for more than an hour gets it."""
+        doubled = self.first_interval * (1 << min(repeats, _MOST_DOUBLINGS))
+        return min(doubled, max(LONGEST_INTERVAL, self.first_interval))
+
+    @property
+    def escalation(self) -> timedelta:
+        return self.cycle * self.escalate_cycles
+
+
+@dataclass(frozen=True)
+class Incident:
+    """A condition that stands, and what was said about it.
+
+    Attributes:
+        condition: as last seen.
+        since: the earliest time at which it was said to have become wrong.
+        opened_at: when it was first seen.
+        alerted_at: when the alert was made; None if nobody was told.
+        last_sent: when it was last in a message.
+        told: the condition as it was in that message.
+        repeats: since the last alert or worsening.
+    """
+
+    condition: Condition
+    since: datetime
+    opened_at: datetime
+    alerted_at: datetime | None = None
+    last_sent: datetime | None = None
+    told: Condition | None = None
+    repeats: int = 0
+    escalated: bool = False
+
+    def is_due(self, now: datetime, rules: Rules) -> bool:
+        """Whether it is time to repeat it."""
+        return self.last_sent is not None and now - self.last_sent >= rules.interval(self.repeats)
+
+
+class MuteKind(StrEnum):
+    """``acknowledge``: no repeats and no escalation; ``mute``: nothing at all."""
+
+    ACKNOWLEDGE = "acknowledge"
+    MUTE = "mute"
+
+
+@dataclass(frozen=True)
+class Mute:
+    """What a person asked for; an acknowledgement also ends when its incident does."""
+
+    subject: str
+    until: datetime
+    kind: MuteKind
+    note: str = ""
+    by: str = ""
+
+
+def advance(
+    incidents: Mapping[str, Incident],
+    conditions: Iterable[Condition],
+    mutes: Iterable[Mute],
+    now: datetime,
+    rules: Rules,
+) -> tuple[dict[str, Incident], list[Message]]:
+    """The incidents after this cycle, by subject, and the messages to send.
+
+    A subject is in one message at most. While it is muted nothing is said, not even that it is
+    over; what still stands when the mute ends is told then.
+
+    Args:
+        incidents: as returned last.
+        conditions: all that is wrong now; of several about a subject the worst counts.
+    """
+    held = [mute for mute in mutes if mute.until > now]
+    muted = {mute.subject for mute in held if mute.kind == MuteKind.MUTE}
+    acknowledged = {mute.subject for mute in held if mute.kind == MuteKind.ACKNOWLEDGE}
+    standing = {
+        subject: _seen(incidents.get(subject), condition, now)
+        for subject, condition in worst_by_subject(conditions).items()
+    }
+    over = [
+        each
+        for subject, each in incidents.items()
+        if subject not in standing and subject not in muted and each.alerted_at is not None
+    ]
+    audible = {name: each for name, each in standing.items() if name not in muted}
+    events = _events(audible, acknowledged, now, rules)
+    # Those repeated together once stay together: they go on with the longest interval among them.
+    repeats: dict[Group, int] = defaultdict(int)
+    for name, event in events.items():
+        group = event, standing[name].condition.group
+        repeats[group] = max(repeats[group], standing[name].repeats)
+    told = standing | {
+        name: _told(standing[name], event, now, repeats[event, standing[name].condition.group])
+        for name, event in events.items()
+    }
+    affected = Counter(told[name].condition.group for name in audible if told[name].alerted_at)
+    groups: dict[Group, list[Incident]] = defaultdict(list)
+    for name, event in events.items():
+        groups[event, told[name].condition.group].append(told[name])
+    for each in over:
+        groups[MessageKind.RECOVERY, each.condition.group].append(each)
+    messages = [
+        _message(kind, members, affected[group], now) for (kind, group), members in groups.items()
+    ]
+    return told, sorted(messages, key=lambda each: -each.severity)
+
+
+def still_holding(
+    mutes: Iterable[Mute], incidents: Mapping[str, Incident], now: datetime
+) -> list[Mute]:
+    """Those that did not expire; acknowledgements only of what still stands."""
+    return [
+        mute
+        for mute in mutes
+        if mute.until > now and (mute.kind == MuteKind.MUTE or mute.subject in incidents)
+    ]
+
+
+def _seen(known: Incident | None, condition: Condition, now: datetime) -> Incident:
+    if known is None:
+        return Incident(condition, condition.since, now)
+    return replace(
+        known,
+        condition=condition,
+        since=min(known.since, condition.since),
+        # Of a clock that was set back: waiting for the old time would be silence.
+        opened_at=min(known.opened_at, now),
+        alerted_at=known.alerted_at and min(known.alerted_at, now),
+        last_sent=known.last_sent and min(known.last_sent, now),
+    )
+
+
+def _events(
+    audible: Mapping[str, Incident], acknowledged: set[str], now: datetime, rules: Rules
+) -> dict[str, MessageKind]:
+    """What is to be said about which subjects."""
+    events: dict[str, MessageKind] = {}
+    quiet: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for subject, incident in audible.items():
+        event = _event(incident, subject in acknowledged, now, rules)
+        if event is not None:
+            events[subject] = event
+        elif incident.alerted_at is not None and subject not in acknowledged:
+            quiet[incident.condition.group].append(subject)
+    for subjects in quiet.values():
+        if any(audible[subject].is_due(now, rules) for subject in subjects):
+            events |= dict.fromkeys(subjects, MessageKind.REPEAT)
+    return events
+
+
+def _event(
+    incident: Incident, is_acknowledged: bool, now: datetime, rules: Rules
+) -> MessageKind | None:
+    """What is to be said about one subject, repeats aside."""
+    if incident.alerted_at is None or incident.told is None:
+        has_lasted = now - incident.opened_at >= rules.first_interval
+        waits = incident.condition.only_when_lasting and not has_lasted
+        return None if waits else MessageKind.ALERT
+    if incident.condition.is_worse_than(incident.told):
+        return MessageKind.WORSE
+    is_late = now - incident.alerted_at >= rules.escalation and incident.last_sent != now
+    if is_late and not incident.escalated and not is_acknowledged:
+        return MessageKind.ESCALATION
+    return None
+
+
+def _told(incident: Incident, event: MessageKind, now: datetime, most_repeats: int) -> Incident:
+    said = replace(incident, last_sent=now, told=incident.condition)
+    if event == MessageKind.REPEAT:
+        return replace(said, repeats=most_repeats + 1)
+    if event == MessageKind.ESCALATION:
+        return replace(said, escalated=True)
+    return replace(said, repeats=0, alerted_at=incident.alerted_at or now)
+
+
+def _message(kind: MessageKind, members: list[Incident], affected: int, now: datetime) -> Message:
+    conditions = [replace(each.condition, since=each.since) for each in members]
+    return compose(kind, conditions, 0 if kind == MessageKind.RECOVERY else affected, now)

@@ -1,0 +1,156 @@
+"""Messages: what happened to which subjects, in words that are short enough for a phone."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from coin_assets.alerts.conditions import Condition, Severity
+from coin_assets.alerts.wording import (
+    MOST_LISTED,
+    by_timeframe,
+    duration_words,
+    shortened,
+    subjects_words,
+    time_words,
+)
+
+# Together with the title they leave a message below 2000 characters, the least a channel takes.
+_MOST_DETAIL, _MOST_LINE, _MOST_CAUSE, _MOST_REMEDY = 500, 100, 160, 240
+_NAMED_SYMBOLS = 5  # a timeframe, where there are too many subjects to list
+
+
+class MessageKind(StrEnum):
+    """What happened; subjects of one kind, condition and cause share a message."""
+
+    ALERT = "alert"
+    WORSE = "worse"
+    REPEAT = "repeat"
+    ESCALATION = "escalation"
+    RECOVERY = "recovery"
+
+
+_TITLES = {
+    MessageKind.ALERT: "{}",
+    MessageKind.WORSE: "worse, {}",
+    MessageKind.REPEAT: "still {}",
+    MessageKind.ESCALATION: "escalation, {}",
+    MessageKind.RECOVERY: "recovered from {}",
+}
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message for every channel.
+
+    Attributes:
+        id: unique per event, the same for every channel and every attempt to deliver it.
+        since: when the first of the subjects became wrong.
+    """
+
+    id: str
+    kind: MessageKind
+    severity: Severity
+    subjects: tuple[str, ...]
+    title: str
+    text: str
+    since: datetime
+    created_at: datetime
+    runbook: str
+
+    @property
+    def headline(self) -> str:
+        """``[CRITICAL] hard_stale: BTC/USDT 1h``."""
+        word = "OK" if self.kind == MessageKind.RECOVERY else self.severity.name
+        return f"[{word}] {self.title}"
+
+    def log_line(self) -> str:
+        """The whole message in one line."""
+        return f"{self.headline}: {' '.join(self.text.splitlines())} ({self.kind} {self.id})"
+
+
+def compose(
+    kind: MessageKind, conditions: Sequence[Condition], affected: int, now: datetime
+) -> Message:
+    """The message about subjects of one condition kind and cause.
+
+    Args:
+        conditions: at least one, each as last seen.
+        affected: how many subjects the same is wrong with, these included.
+    """
+    subjects = tuple(each.subject for each in conditions)
+    first = min(conditions, key=lambda each: each.since)
+    worst = max(conditions, key=lambda each: each.severity)
+    over = kind == MessageKind.RECOVERY
+    lines = [
+        _over(conditions, first, now) if over else _since(conditions, first, now),
+        *_details(conditions, first, over, now),
+        f"{affected} are affected by now." if affected > len(subjects) else "",
+        "" if over or not worst.cause else f"Cause: {shortened(worst.cause, _MOST_CAUSE)}",
+        "" if over or not worst.remedy else f"To do: {shortened(worst.remedy, _MOST_REMEDY)}",
+        f"Runbook: {worst.runbook}" if kind == MessageKind.ESCALATION and worst.runbook else "",
+    ]
+    return Message(
+        id=_identity(kind, worst, subjects, now),
+        kind=kind,
+        severity=worst.severity,
+        subjects=subjects,
+        title=f"{_TITLES[kind].format(worst.kind)}: {subjects_words(subjects)}",
+        text="\n".join(line for line in lines if line),
+        since=first.since,
+        created_at=now,
+        runbook=worst.runbook,
+    )
+
+
+def _since(conditions: Sequence[Condition], first: Condition, now: datetime) -> str:
+    same = all(each.since == first.since for each in conditions)
+    return (
+        f"Since {time_words(first.since)} UTC{'' if same else ' at the earliest'} "
+        f"({duration_words(now - first.since)})."
+    )
+
+
+def _over(conditions: Sequence[Condition], first: Condition, now: datetime) -> str:
+    same = all(each.since == first.since for each in conditions)
+    return (
+        f"Over at {time_words(now)} UTC after {'' if same else 'up to '}"
+        f"{duration_words(now - first.since)} (since {time_words(first.since)})."
+    )
+
+
+def _details(
+    conditions: Sequence[Condition], first: Condition, over: bool, now: datetime
+) -> list[str]:
+    if len(conditions) > MOST_LISTED:
+        lines = [
+            shortened(f"{name}: {_some(members)}", _MOST_LINE)
+            for name, members in by_timeframe([each.subject for each in conditions]).items()
+        ]
+        return lines if over or not first.detail else [*lines, f"First: {_line(first)}"]
+    if over:
+        if all(each.since == first.since for each in conditions):
+            return []
+        return [f"{each.subject}: {duration_words(now - each.since)}" for each in conditions]
+    if all(each.detail == first.detail for each in conditions):
+        return [shortened(first.detail, _MOST_DETAIL)]
+    return [_line(each) for each in conditions]
+
+
+def _line(condition: Condition) -> str:
+    return shortened(f"{condition.subject}: {condition.detail}", _MOST_LINE)
+
+
+def _some(symbols: Sequence[str]) -> str:
+    named = ", ".join(symbols[:_NAMED_SYMBOLS])
+    more = len(symbols) - _NAMED_SYMBOLS
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _identity(
+    kind: MessageKind, condition: Condition, subjects: tuple[str, ...], now: datetime
+) -> str:
+    at = now.astimezone(UTC).isoformat()
+    event = "\n".join((kind, *condition.group, at, *subjects))
+    return hashlib.sha256(event.encode()).hexdigest()[:32]

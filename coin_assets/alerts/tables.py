@@ -1,0 +1,168 @@
+"""The rows behind the outbox; every function works inside the caller's transaction."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from sqlite3 import Connection
+
+from coin_assets.alerts.incidents import Incident, Mute, MuteKind
+from coin_assets.alerts.messages import Message
+from coin_assets.alerts.records import (
+    incident_text,
+    message_text,
+    parse_incident,
+    parse_message,
+    parse_stamp,
+    stamp,
+)
+
+KEPT_DELIVERED = timedelta(days=30)
+KEPT_UNCONFIGURED = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A message that a channel has not accepted yet.
+
+    Attributes:
+        number: ascends with the age of messages.
+        channel: its id.
+        tries: that were begun.
+        next_try: not before; None if it was never tried.
+        error: of the last try.
+    """
+
+    number: int
+    message: Message
+    channel: str
+    tries: int
+    next_try: datetime | None
+    error: str
+
+
+def read_incidents(connection: Connection) -> dict[str, Incident]:
+    """What stands, by subject."""
+    rows = connection.execute("SELECT subject, document FROM incidents ORDER BY subject")
+    return {subject: parse_incident(document) for subject, document in rows}
+
+
+def replace_incidents(
+    connection: Connection, known: Mapping[str, Incident], standing: Mapping[str, Incident]
+) -> None:
+    """Turn the ``known`` rows into ``standing``."""
+    connection.executemany(
+        "DELETE FROM incidents WHERE subject = ?",
+        [(subject,) for subject in known if subject not in standing],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO incidents (subject, document) VALUES (?, ?)",
+        [
+            (subject, incident_text(incident))
+            for subject, incident in standing.items()
+            if incident != known.get(subject)
+        ],
+    )
+
+
+def read_mutes(connection: Connection) -> list[Mute]:
+    """All that were not removed, expired ones too."""
+    rows = connection.execute("SELECT subject, until, kind, note, by FROM mutes ORDER BY subject")
+    return [
+        Mute(subject, parse_stamp(until), MuteKind(kind), note, by)
+        for subject, until, kind, note, by in rows
+    ]
+
+
+def save_mutes(connection: Connection, mutes: Iterable[Mute]) -> None:
+    """One row for each subject and kind."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO mutes (subject, until, kind, note, by) VALUES (?, ?, ?, ?, ?)",
+        [(each.subject, stamp(each.until), each.kind.value, each.note, each.by) for each in mutes],
+    )
+
+
+def remove_mutes(connection: Connection, mutes: Iterable[Mute]) -> None:
+    """Remove these."""
+    connection.executemany(
+        "DELETE FROM mutes WHERE subject = ? AND kind = ?",
+        [(each.subject, each.kind.value) for each in mutes],
+    )
+
+
+def note_configured(connection: Connection, channels: Collection[str], now: datetime) -> None:
+    """Remember that these channels are configured at ``now``."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO channels (id, configured_at) VALUES (?, ?)",
+        [(channel, stamp(now)) for channel in channels],
+    )
+
+
+def enqueue(connection: Connection, message: Message, channels: Collection[str]) -> None:
+    """Keep ``message`` for ``channels``; an event that is known is not kept twice."""
+    connection.execute(
+        "INSERT OR IGNORE INTO messages (id, created_at, document) VALUES (?, ?, ?)",
+        (message.id, stamp(message.created_at), message_text(message)),
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO deliveries (message, channel) "
+        "SELECT number, ? FROM messages WHERE id = ?",
+        [(channel, message.id) for channel in channels],
+    )
+
+
+def read_pending(
+    connection: Connection, channel: str | None = None, limit: int = -1
+) -> list[Pending]:
+    """What was not accepted yet (by one channel), oldest first."""
+    rows = connection.execute(
+        "SELECT number, document, channel, tries, next_try, error "
+        "FROM deliveries JOIN messages ON message = number "
+        "WHERE accepted_at IS NULL AND channel = coalesce(?, channel) "
+        "ORDER BY message, channel LIMIT ?",
+        (channel, limit),
+    )
+    return [
+        Pending(number, parse_message(document), to, tries, at and parse_stamp(at), error)
+        for number, document, to, tries, at, error in rows
+    ]
+
+
+def count_pending(connection: Connection, channels: Collection[str]) -> int:
+    """How many messages these channels have not accepted yet; each channel counts."""
+    rows = connection.execute(
+        "SELECT channel, count(*) FROM deliveries WHERE accepted_at IS NULL GROUP BY channel"
+    )
+    return sum(count for channel, count in rows if channel in channels)
+
+
+def note_try(connection: Connection, pending: Pending, next_try: datetime, error: str) -> None:
+    """Keep when it may be tried again, and what came of this try as far as it is known."""
+    connection.execute(
+        "UPDATE deliveries SET tries = ?, next_try = ?, error = ? "
+        "WHERE message = ? AND channel = ?",
+        (pending.tries + 1, stamp(next_try), error, pending.number, pending.channel),
+    )
+
+
+def note_accepted(connection: Connection, pending: Pending, now: datetime) -> None:
+    """It is never sent again."""
+    connection.execute(
+        "UPDATE deliveries SET accepted_at = ?, error = '' WHERE message = ? AND channel = ?",
+        (stamp(now), pending.number, pending.channel),
+    )
+
+
+def prune(connection: Connection, now: datetime) -> None:
+    """Remove what nobody waits for any more."""
+    connection.execute(
+        "DELETE FROM channels WHERE configured_at < ?", (stamp(now - KEPT_UNCONFIGURED),)
+    )
+    connection.execute(
+        "DELETE FROM deliveries "
+        "WHERE accepted_at IS NULL AND channel NOT IN (SELECT id FROM channels)"
+    )
+    connection.execute(
+        "DELETE FROM messages WHERE created_at < ? AND NOT EXISTS ("
+        "SELECT 1 FROM deliveries WHERE message = number AND accepted_at IS NULL)",
+        (stamp(now - KEPT_DELIVERED),),
+    )

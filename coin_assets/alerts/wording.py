@@ -1,0 +1,62 @@
+"""Times, durations and lists of subjects, written for somebody who was woken up."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from coin_assets.domain.timeframes import NAMES
+
+MOST_LISTED = 10
+_MOST_TITLE = 240
+_OTHERS = "others"
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def time_words(time: datetime) -> str:
+    """``2026-11-22 20:00``, in UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def duration_words(duration: timedelta) -> str:
+    """``2 h 5 min``: the two largest units that count, seconds only below a minute."""
+    left = max(0, int(duration.total_seconds()))
+    if left >= 60:
+        left -= left % 60
+    parts: list[str] = []
+    for unit, seconds in _UNITS:
+        count, left = divmod(left, seconds)
+        if count:
+            parts.append(f"{count} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2]) or "0 s"
+
+
+def shortened(text: str, most: int) -> str:
+    """One line of at most ``most`` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+
+
+def subjects_words(subjects: Sequence[str]) -> str:
+    """``BTC/USDT 1h``, ``3 keys (...)``, or ``50 keys (1h: 25, 4h: 25)``; at least one subject."""
+    if len(subjects) == 1:
+        return shortened(subjects[0], _MOST_TITLE)
+    groups = by_timeframe(subjects)
+    noun = "subjects" if _OTHERS in groups else "keys"
+    listed = ", ".join(subjects)
+    if len(subjects) > MOST_LISTED or len(listed) > _MOST_TITLE:
+        listed = ", ".join(f"{name}: {len(members)}" for name, members in groups.items())
+    return f"{len(subjects)} {noun} ({listed})"
+
+
+def by_timeframe(subjects: Sequence[str]) -> dict[str, list[str]]:
+    """Symbols by timeframe name, shortest first; what is no key comes last, as ``others``."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for subject in subjects:
+        symbol, _, timeframe = subject.rpartition(" ")
+        if timeframe in NAMES and symbol and " " not in symbol:
+            found[timeframe].append(symbol)
+        else:
+            found[_OTHERS].append(subject)
+    return {name: found[name] for name in (*NAMES, _OTHERS) if name in found}

@@ -1,0 +1,201 @@
+"""What is sent to whom, what counts as accepted, and that an address never gets out."""
+
+import logging
+import re
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from coin_assets.alerts import transport
+from coin_assets.alerts.channels import (
+    DISCORD_CHARACTERS,
+    Channel,
+    WebhookChannel,
+    channels_of,
+    discord_body,
+    slack_body,
+)
+from coin_assets.alerts.transport import DeliveryRefused, asked_seconds
+from coin_assets.domain.addresses import WEBHOOK_KINDS, Webhook
+from coin_assets_tests.alerts.cycles import BTC, ETH, NOW, message
+from coin_assets_tests.alerts.receiver import SECRET, Receiver, Reply
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+def channel(receiver: Receiver, kind: str = "json") -> Channel:
+    (made,) = channels_of((Webhook(kind, receiver.url),))
+    return made
+
+
+def refusal(receiver: Receiver, kind: str = "json") -> DeliveryRefused:
+    with pytest.raises(DeliveryRefused) as caught:
+        channel(receiver, kind).deliver(message())
+    return caught.value
+
+
+@pytest.mark.parametrize(("kind", "name"), [("discord", "content"), ("slack", "text")])
+def test_chats_get_headline_and_text(receiver: Receiver, kind: str, name: str) -> None:
+    told = message(BTC, ETH)
+    channel(receiver, kind).deliver(told)
+    assert receiver.accepted == [{name: f"{told.headline}\n{told.text}"}]
+
+
+def test_json_gets_every_field_and_a_key_against_doubles(receiver: Receiver) -> None:
+    told = message(BTC, ETH)
+    channel(receiver).deliver(told)
+    (request,) = receiver.received
+    assert request.method == "POST"
+    assert request.headers["Idempotency-Key"] == told.id
+    assert request.body == {
+        "id": told.id,
+        "kind": "alert",
+        "severity": "critical",
+        "subjects": [BTC, ETH],
+        "title": told.title,
+        "text": told.text,
+        "since": "2026-11-22T22:05:00Z",
+        "created_at": "2026-11-22T22:05:00Z",
+        "runbook": "docs/operations/stale.md",
+    }
+
+
+def test_chats_neither_call_people_nor_overflow() -> None:
+    told = replace(message(), text="@everyone <!channel> & " + "x" * 5000)
+    content = discord_body(told)["content"]
+    assert len(content) == DISCORD_CHARACTERS
+    assert content.endswith("…")
+    assert "@everyone" not in content
+    assert "&lt;!channel&gt; &amp; x" in slack_body(told)["text"]
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_any_2xx_is_an_acceptance(receiver: Receiver, status: int) -> None:
+    receiver.always = Reply(status)
+    channel(receiver).deliver(message())
+
+
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
+def test_anything_else_is_a_refusal(receiver: Receiver, status: int) -> None:
+    receiver.always = Reply(status)
+    refused = refusal(receiver)
+    assert f"HTTP {status}" in str(refused)
+    assert "COIN_ALERT_WEBHOOKS" in str(refused)
+    assert refused.retry_after is None
+
+
+def test_the_wish_to_be_left_alone_is_told(receiver: Receiver) -> None:
+    receiver.always = Reply(429, {"Retry-After": "17"})
+    assert refusal(receiver).retry_after == 17
+    receiver.always = Reply(503, {"retry-after": "2.5"})
+    assert refusal(receiver).retry_after == 2.5
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (format_datetime(NOW + timedelta(seconds=90)), 90),
+        (format_datetime(NOW - timedelta(seconds=90)), 0),
+        (format_datetime((NOW + timedelta(seconds=90)).astimezone(UTC), usegmt=True), 90),
+        ("Sun, 22 Nov 2026 22:06:00 -0000", 60),
+        ("9" * 400, 3600),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_wishes(text: str, seconds: float | None) -> None:
+    assert asked_seconds({"Retry-After": text}, NOW) == seconds
+
+
+def test_redirects_are_not_followed(receiver: Receiver) -> None:
+    with Receiver() as other:
+        receiver.always = Reply(307, {"Location": other.url})
+        assert "HTTP 307, a redirect" in str(refusal(receiver))
+        assert other.received == []
+
+
+def test_a_cut_connection_is_a_refusal(receiver: Receiver) -> None:
+    receiver.always = Reply(closes=True)
+    assert "the connection failed" in str(refusal(receiver))
+
+
+def test_a_receiver_that_hangs_is_left(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "READ_SECONDS", 0.2)
+    receiver.always = Reply(seconds=0.6)
+    began = datetime.now(UTC)
+    assert "no answer within 0.2 s" in str(refusal(receiver))
+    assert datetime.now(UTC) - began < timedelta(seconds=0.6)
+
+
+def test_nobody_there() -> None:
+    with Receiver() as receiver:
+        gone = channel(receiver)
+    with pytest.raises(DeliveryRefused, match="the connection failed"):
+        gone.deliver(message())
+
+
+@pytest.mark.parametrize(
+    "url", [f"http://127.0.0.1:1/{SECRET}", f"http://a..b/{SECRET}", f"http://[::1/{SECRET}"]
+)
+def test_no_address_makes_another_error(url: str) -> None:
+    with pytest.raises(DeliveryRefused) as caught:
+        WebhookChannel(Webhook("json", url)).deliver(message())
+    assert_secret_kept(caught.value)
+
+
+@pytest.mark.parametrize("kind", WEBHOOK_KINDS)
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(),
+        Reply(404),
+        Reply(302, {"Location": f"http://127.0.0.1:1/{SECRET}"}),
+        Reply(302, {"Location": f"http://[{SECRET}"}),
+        Reply(closes=True),
+        Reply(seconds=0.3),
+    ],
+)
+def test_no_address_gets_out(
+    receiver: Receiver,
+    kind: str,
+    reply: Reply,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(transport, "READ_SECONDS", 0.1)
+    receiver.always = reply
+    if reply == Reply():
+        channel(receiver, kind).deliver(message())
+    else:
+        assert_secret_kept(refusal(receiver, kind))
+    assert SECRET not in caplog.text
+
+
+def assert_secret_kept(error: Exception) -> None:
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    assert SECRET not in "".join(traceback.format_exception_only(error))
+    assert SECRET not in repr(error)
+
+
+def test_ids_tell_channels_and_nothing_else() -> None:
+    url = f"https://hooks.example.org/{SECRET}"
+    hooks = [Webhook("json", url), Webhook("slack", url), Webhook("json", f"{url}2")]
+    made = channels_of((*hooks, hooks[0]))
+    assert [each.id for each in made] == [WebhookChannel(hook).id for hook in hooks]
+    assert len({each.id for each in made}) == 3
+    assert all(re.fullmatch("[0-9a-f]{16}", each.id) for each in made)
+    assert [each.name for each in made] == [
+        "json https://hooks.example.org/...",
+        "slack https://hooks.example.org/...",
+        "json https://hooks.example.org/...",
+    ]

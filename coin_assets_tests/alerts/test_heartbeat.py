@@ -1,0 +1,46 @@
+"""The sign of life: a file that is always whole, and a call that keeps its address."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from coin_assets.alerts.heartbeat import FILE, beat, call, heartbeat_age
+from coin_assets.alerts.transport import DeliveryRefused
+from coin_assets.errors import CorruptArtefact
+from coin_assets_tests.alerts.cycles import MINUTE, NOW
+from coin_assets_tests.alerts.receiver import SECRET, Receiver, Reply
+
+
+def test_the_file_says_when_and_what(tmp_path: Path) -> None:
+    folder = tmp_path / "alerts"
+    assert heartbeat_age(folder, NOW) is None
+    beat(folder, NOW - MINUTE, {"cycle_seconds": 60})
+    beat(folder, NOW, {"cycle_seconds": 60, "standing": 3})
+    assert json.loads((folder / FILE).read_bytes()) == {
+        "at": "2026-11-22T22:05:00Z",
+        "cycle_seconds": 60,
+        "standing": 3,
+    }
+    assert heartbeat_age(folder, NOW + 5 * MINUTE) == timedelta(minutes=5)
+    assert [each.name for each in folder.iterdir()] == [FILE]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"at": "now"}', '{"at": 5}'])
+def test_a_damaged_file_is_no_sign_of_life(tmp_path: Path, content: str) -> None:
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(CorruptArtefact, match="is no heartbeat"):
+        heartbeat_age(tmp_path, NOW)
+
+
+def test_the_address_is_called() -> None:
+    with Receiver() as receiver:
+        call(receiver.url)
+        (request,) = receiver.received
+        assert (request.method, request.path) == ("GET", f"/hooks/{SECRET}?key={SECRET}")
+        receiver.always = Reply(500)
+        with pytest.raises(DeliveryRefused, match="COIN_HEARTBEAT_URL") as caught:
+            call(receiver.url)
+    assert SECRET not in str(caught.value)
+    assert "http://127.0.0.1/..." in str(caught.value)
