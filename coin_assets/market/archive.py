@@ -5,9 +5,11 @@ which zips lie below ``data/spot/`` says `coin_assets.market.vision`. No file is
 """
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +18,7 @@ from coin_assets.domain.candles import between, closed_by, empty_candles
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import EPOCH, months_between, next_month
 from coin_assets.errors import SymbolUnavailable
-from coin_assets.market.base import Estimate, Page
+from coin_assets.market.base import Estimate, Meter, Page, Usage
 from coin_assets.market.candle_files import read_candle_file
 from coin_assets.market.downloads import ArchiveFiles, made_ahead
 from coin_assets.market.vision import (
@@ -28,8 +30,33 @@ from coin_assets.market.vision import (
     has_name,
     read_klines,
 )
+from coin_assets.remembered import Identity, Remembered, identity_of
 
 _DATED = re.compile(r"-([0-9]{4})-(0[1-9]|1[0-2])(?:-[0-9]{2})?\.zip$")
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """Where the closed candles of a file end, for every ``now`` of ``[since, until)``.
+
+    Attributes:
+        end: close of the last one; None if there is none.
+        since, until: None is without bound.
+    """
+
+    end: datetime | None
+    since: datetime | None
+    until: datetime | None
+
+    def holds(self, now: datetime) -> bool:
+        return (self.since is None or self.since <= now) and (
+            self.until is None or now < self.until
+        )
+
+
+# Of this process's reads: a sensor asks every few seconds, each time a new market.
+_REACHES: Remembered[_Reach] = Remembered(10_000)
+_MONTHS: Remembered[frozenset[datetime]] = Remembered(10_000)
 
 
 class ArchiveMarket:
@@ -38,7 +65,8 @@ class ArchiveMarket:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files = ArchiveFiles(str(folder))
-        self._read: dict[Path, tuple[int, pd.DataFrame]] = {}
+        self._read: dict[Path, tuple[Identity, pd.DataFrame]] = {}
+        self._meter = Meter()
 
     def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
         """One page a file; of zips, one a month."""
@@ -67,28 +95,45 @@ class ArchiveMarket:
 
     def horizon(self, key: Key, now: datetime) -> datetime:
         """Close of the last candle in the files: this market has ended."""
-        for candles in self._parts(key, newest_first=True):
-            found = closed_by(candles, key.timeframe, now)
-            if len(found):
-                last = found["timestamp"].iloc[-1].to_pydatetime()
-                return min(now, key.timeframe.close_of(last))
+        for end in self._ends(key, now):
+            if end is not None:
+                return min(now, end)
         return min(now, EPOCH)  # before any candle, yet time arithmetic still works there
+
+    def usage(self) -> Usage:
+        """Files read, the checksums beside them included."""
+        return self._meter.usage + self._files.usage()
 
     def close(self) -> None:
         self._read.clear()
         self._files.close()
 
-    def _parts(self, key: Key, newest_first: bool = False) -> Iterator[pd.DataFrame]:
+    def _parts(self, key: Key) -> Iterator[pd.DataFrame]:
         """Candles of file after file."""
         path = self._flat_file(key)
         if path is not None:
             yield self._candles(path, key)
             return
-        months = [_month_of(zipped) for zipped in self._zips(key)]
-        files = available_files(self._files, key, min(months), next_month(max(months)))
-        for month in sorted(files, reverse=newest_first):
-            for file in sorted(files[month], key=lambda each: each.start, reverse=newest_first):
+        for month in sorted(self._zipped_months(key)):
+            for file in self._zipped(key, month):
                 yield self._klines(key, [file])
+
+    def _ends(self, key: Key, now: datetime) -> Iterator[datetime | None]:
+        """Where the candles that are closed by ``now`` end in file after file, newest first."""
+        path = self._flat_file(key)
+        if path is not None:
+            yield _end([path], key, now, partial(self._candles, path, key))
+            return
+        for month in sorted(self._zipped_months(key), reverse=True):
+            for file in reversed(self._zipped(key, month)):
+                zipped = self._folder / file.name
+                both = [zipped, zipped.with_name(f"{zipped.name}.CHECKSUM")]
+                yield _end(both, key, now, partial(self._klines, key, [file]))
+
+    def _zipped(self, key: Key, month: datetime) -> list[KlineFile]:
+        """The files of a month, oldest first."""
+        found = available_files(self._files, key, month, next_month(month))
+        return sorted(found.get(month, []), key=lambda file: file.start)
 
     def _months(self, key: Key, start: datetime, stop: datetime) -> Generator[Page]:
         files = available_files(self._files, key, start, stop)
@@ -98,10 +143,11 @@ class ArchiveMarket:
             yield Page(between(candles, begin, until), begin, until)
 
     def _candles(self, path: Path, key: Key) -> pd.DataFrame:
-        changed = path.stat().st_mtime_ns
+        identity = identity_of(path.stat())
         known = self._read.get(path)
-        if known is None or known[0] != changed:
-            known = changed, read_candle_file(path, key.timeframe)
+        if known is None or known[0] != identity:
+            self._meter.count(requests=1)
+            known = identity, read_candle_file(path, key.timeframe)
             self._read[path] = known
         return known[1]
 
@@ -123,8 +169,8 @@ class ArchiveMarket:
         stem = f"{key.symbol_name}_{key.timeframe}"
         candidates = [self._folder / f"{stem}.{suffix}" for suffix in ("parquet", "csv")]
         flat = [path for path in candidates if path.is_file()]
-        zips = self._zips(key)
-        found = [*flat, *(sorted(path.parent for path in zips)[:1])]
+        folders = [folder for folder in self._zip_folders(key) if _months_in(folder)]
+        found = [*flat, *sorted(folders)[:1]]
         if len(found) > 1:
             raise SymbolUnavailable(
                 f"Both {found[0]} and {found[1]} exist and could disagree. Remove one of them."
@@ -137,15 +183,55 @@ class ArchiveMarket:
             )
         return flat[0] if flat else None
 
-    def _zips(self, key: Key) -> list[Path]:
+    def _zip_folders(self, key: Key) -> list[Path]:
         if not has_name(key.symbol):
             return []
-        folders = [self._folder / folder_of(key, period) for period in (MONTHLY, DAILY)]
-        zips = [path for folder in folders for path in folder.glob("*.zip")]
-        return [path for path in zips if _DATED.search(path.name)]
+        return [self._folder / folder_of(key, period) for period in (MONTHLY, DAILY)]
+
+    def _zipped_months(self, key: Key) -> set[datetime]:
+        return {month for folder in self._zip_folders(key) for month in _months_in(folder)}
 
 
-def _month_of(zipped: Path) -> datetime:
+def _months_in(folder: Path) -> frozenset[datetime]:
+    """Months of which ``folder`` has zips."""
+    try:
+        return _MONTHS.of(str(folder), _list_months)
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+
+
+def _list_months(folder: str) -> frozenset[datetime]:
     """``BTCUSDT-1h-2024-10-28.zip`` is of October 2024, as is ``BTCUSDT-1h-2024-10.zip``."""
-    year, month = _DATED.findall(zipped.name)[0]
-    return datetime(int(year), int(month), 1, tzinfo=UTC)
+    found = {
+        match.groups() for path in Path(folder).iterdir() if (match := _DATED.search(path.name))
+    }
+    return frozenset(datetime(int(year), int(month), 1, tzinfo=UTC) for year, month in found)
+
+
+def _end(
+    files: list[Path], key: Key, now: datetime, read: Callable[[], pd.DataFrame]
+) -> datetime | None:
+    """Where the candles end that are closed by ``now``; they are read if that is not known.
+
+    Args:
+        files: what the candles are read from; the first one alone makes them.
+        read: returns the candles of the files.
+    """
+    name = str(files[0])
+    try:
+        identities = tuple(identity_of(path.stat()) for path in files)
+    except FileNotFoundError:
+        return _reach(read(), key, now).end  # says what is missing
+    reach = _REACHES.get(name, identities)
+    if reach is None or not reach.holds(now):
+        reach = _reach(read(), key, now)
+        _REACHES.put(name, identities, reach)
+    return reach.end
+
+
+def _reach(candles: pd.DataFrame, key: Key, now: datetime) -> _Reach:
+    closed = len(closed_by(candles, key.timeframe, now))
+    opens = candles["timestamp"].iloc[max(closed - 1, 0) : closed + 1]
+    closes = [key.timeframe.close_of(opened.to_pydatetime()) for opened in opens]
+    end = closes[0] if closed else None
+    return _Reach(end, end, closes[-1] if closed < len(candles) else None)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 from typing import Protocol
 
 import pandas as pd
@@ -32,6 +33,38 @@ class Estimate:
 
     def __add__(self, other: "Estimate") -> "Estimate":
         return Estimate(self.requests + other.requests, self.seconds + other.seconds)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a market has cost so far.
+
+    Attributes:
+        requests: answers asked for, each try counted: HTTP requests, files read, pages made.
+        retries: how often something was asked again because it had failed.
+    """
+
+    requests: int = 0
+    retries: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(self.requests + other.requests, self.retries + other.retries)
+
+
+class Meter:
+    """Counts `Usage`; safe for many threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._usage = Usage()
+
+    @property
+    def usage(self) -> Usage:
+        return self._usage
+
+    def count(self, requests: int = 0, retries: int = 0) -> None:
+        with self._lock:
+            self._usage += Usage(requests, retries)
 
 
 class Market(Protocol):
@@ -68,6 +101,10 @@ class Market(Protocol):
 
     def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
         """What `pages` would take for ``[start, end)``; asks nobody."""
+        ...
+
+    def usage(self) -> Usage:
+        """What was asked of the market since this object was made, also before `close`."""
         ...
 
     def close(self) -> None:

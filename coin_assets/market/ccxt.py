@@ -17,7 +17,7 @@ from coin_assets.domain.candles import between, validated
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import SymbolUnavailable
-from coin_assets.market.base import Estimate, Page
+from coin_assets.market.base import Estimate, Meter, Page, Usage
 from coin_assets.market.ccxt_answers import candles_of, failure_of
 from coin_assets.market.retrying import Retrying
 
@@ -56,6 +56,7 @@ class CcxtMarket:
         self._retrying = Retrying(sleep, chance, clock)
         self._client: Any = None
         self._largest_answer = 0
+        self._meter = Meter()
 
     def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
         """A page an answer; of readings of the same candle the one sent last counts."""
@@ -96,6 +97,10 @@ class CcxtMarket:
     def horizon(self, key: Key, now: datetime) -> datetime:  # noqa: ARG002 (protocol)
         """``now``: a living exchange is expected to have every closed candle."""
         return now
+
+    def usage(self) -> Usage:
+        """HTTP requests, the exchange's list of markets included."""
+        return self._meter.usage + Usage(retries=self._retrying.retries)
 
     def close(self) -> None:
         if self._client is not None:
@@ -216,9 +221,20 @@ class CcxtMarket:
                     "options": _SPOT_ONLY,
                 }
             )
+            self._client.fetch = _counted(self._client.fetch, self._meter)
             self._client.parse_ohlcvs = _unfiltered(self._client.parse_ohlcvs)
             self._configure(self._client)
         return self._client
+
+
+def _counted(fetch: Callable[..., Any], meter: Meter) -> Callable[..., Any]:
+    """ccxt's way of sending one HTTP request, counted."""
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        meter.count(requests=1)
+        return fetch(*arguments, **options)
+
+    return counted
 
 
 def _unfiltered(parse: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ from coin_assets.domain.candles import between, empty_candles, merged
 from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import months_between, next_month
-from coin_assets.market.base import Estimate, Market, Page
+from coin_assets.market.base import Estimate, Market, Page, Usage
 from coin_assets.market.downloads import THREADS, ArchiveFiles, made_ahead
 from coin_assets.market.seam import require_agreement
 from coin_assets.market.vision import KlineFile, available_files, has_name, read_klines
@@ -80,6 +80,10 @@ class CombinedMarket:
         seconds = 0.0 if self._archive.local else requests * _SECONDS_A_REQUEST / THREADS
         tail = min(end - _LAG, key.timeframe.shift(end, -_OVERLAP))
         return Estimate(requests, seconds) + self._exchange.estimate(key, max(start, tail), end)
+
+    def usage(self) -> Usage:
+        """The archive's and the exchange's together."""
+        return self._archive.usage() + self._exchange.usage()
 
     def close(self) -> None:
         self._archive.close()

@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from coin_assets.errors import ConfigurationError, InvalidCandles
+from coin_assets.market.base import Meter, Usage
 from coin_assets.market.transfers import UrlSource
 
 THREADS = 4
@@ -25,6 +26,8 @@ _CHECKSUM = re.compile(r"\s*([0-9a-fA-F]{64})[ \t]+\*?(\S+)\s*")
 
 
 class _Source(Protocol):
+    meter: Meter
+
     def exists(self, name: str) -> bool: ...
     def read_small(self, name: str) -> bytes | None: ...
     def read(self, name: str) -> bytes | None: ...
@@ -76,7 +79,9 @@ class ArchiveFiles:
             InvalidCandles: the file is not what its checksum says, or has none.
         """
         # A transfer can go wrong, in the file as in its checksum: then both are sent once more.
-        for _ in range(1 if self.local else 2):
+        for attempt in range(1 if self.local else 2):
+            if attempt:
+                self._source.meter.count(retries=1)
             checksum = self._source.read_small(f"{name}.CHECKSUM")
             if checksum is None:
                 self._refuse_unverifiable(name)
@@ -118,6 +123,10 @@ class ArchiveFiles:
                 future.cancel()
             wait([future for _, future in ahead])
 
+    def usage(self) -> Usage:
+        """Files read of a folder (checksums included), or HTTP requests."""
+        return self._source.meter.usage
+
     def close(self) -> None:
         """Release threads and connections; the files may be used again afterwards."""
         if self._pool is not None:
@@ -152,19 +161,22 @@ class ArchiveFiles:
 class _Folder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.meter = Meter()
 
     def exists(self, name: str) -> bool:
         return (self._folder / name).is_file()
 
     def read(self, name: str) -> bytes | None:
         try:
-            return (self._folder / name).read_bytes()
+            content = (self._folder / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise InvalidCandles(
                 "unreadable", f"{self._folder / name} cannot be read ({error})."
             ) from error
+        self.meter.count(requests=1)
+        return content
 
     read_small = read
 

@@ -36,6 +36,9 @@ class Retrying:
     is tried once. While the other side has asked to be left alone for longer than the budget
     lasts, it is not called at all: those who keep calling are banned for longer.
 
+    Attributes:
+        retries: tries so far after the first of each call.
+
     Args:
         chance: a number in [0, 1), so that many clients do not come back at the same moment.
         clock: measures what failed calls cost, and until when the other side wants to be left.
@@ -52,6 +55,7 @@ class Retrying:
         self._sleep, self._chance, self._clock = sleep, chance, clock
         self._budget = self._left = budget
         self._not_before: datetime | None = None
+        self.retries = 0
 
     def call(self, ask: Callable[[], Answer], purpose: str) -> Answer:
         """What ``ask`` returns, tried again when it is `Interrupted`.
@@ -66,6 +70,7 @@ class Retrying:
         tries = 0
         while True:
             tries += 1
+            self.retries += tries > 1
             began = self._clock()
             try:
                 answer = ask()

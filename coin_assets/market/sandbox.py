@@ -14,7 +14,7 @@ from coin_assets.domain.candles import empty_candles, validated
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe, as_micros, months_between
 from coin_assets.errors import SymbolUnavailable
-from coin_assets.market.base import Estimate, Page
+from coin_assets.market.base import Estimate, Meter, Page, Usage
 from coin_assets.market.sandbox_paths import (
     FIRST,
     LAST,
@@ -38,6 +38,7 @@ class SandboxMarket:
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
+        self._meter = Meter()
 
     def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
         """Yield the closed candles that open in ``[start, end)``, three months a page.
@@ -53,6 +54,7 @@ class SandboxMarket:
             page_stop = min(stop, _MONTH.shift(first, _MONTHS_A_PAGE))
             opens = key.timeframe.opens(page_start, page_stop)
             candles = self._candles(key, opens) if len(opens) else empty_candles()
+            self._meter.count(requests=1)
             yield Page(validated(candles, key.timeframe, f"sandbox {key}"), page_start, page_stop)
 
     def listed(self, key: Key, now: datetime) -> datetime | None:  # noqa: ARG002
@@ -67,6 +69,10 @@ class SandboxMarket:
     def horizon(self, key: Key, now: datetime) -> datetime:  # noqa: ARG002
         """``now``: the sandbox never falls behind and never ends."""
         return now
+
+    def usage(self) -> Usage:
+        """Pages made."""
+        return self._meter.usage
 
     def close(self) -> None:
         """Nothing to release."""

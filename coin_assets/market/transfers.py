@@ -15,6 +15,7 @@ import requests
 import urllib3
 
 from coin_assets.errors import MarketUnavailable, PermanentError
+from coin_assets.market.base import Meter
 
 _ATTEMPTS = 4
 _TIMEOUT = (10, 30)  # seconds to connect, and between two packets
@@ -26,6 +27,9 @@ T = TypeVar("T")
 
 class UrlSource:
     """Files below the address ``base``.
+
+    Attributes:
+        meter: counts HTTP requests.
 
     Args:
         user: name and password, if the address asks for them.
@@ -45,6 +49,7 @@ class UrlSource:
         self._sleep = sleep
         self._session = requests.Session()
         self._session.auth = user
+        self.meter = Meter()
 
     def exists(self, name: str) -> bool:
         def ask() -> bool:
@@ -89,6 +94,7 @@ class UrlSource:
         return True
 
     def _request(self, method: str, name: str, headers: dict[str, str]) -> requests.Response:
+        self.meter.count(requests=1)
         response = self._session.request(
             method,
             f"{self._base}/{name}",
@@ -114,6 +120,7 @@ class UrlSource:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 self._sleep(2.0 ** (attempt - 1))
+                self.meter.count(retries=1)
             try:
                 return ask()
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:

@@ -8,6 +8,7 @@ folder's name so that the version for an origin is found without opening a file.
 
 import hashlib
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,10 +19,15 @@ from coin_assets.domain.forecasting import Forecaster
 from coin_assets.domain.keys import Key
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.forecasters import restored_forecaster
+from coin_assets.remembered import Remembered
 from coin_assets.store.atomic import locked, sync_folder, write_atomically
 
 SCHEMA_VERSION = 1
 _STAMP = "%Y%m%dT%H%M%SZ"
+_VERSION = re.compile(r"[0-9].*_.*Z")
+_Found = tuple[int, datetime, Path]  # number, cutoff, folder
+# By folder, of this process's reads: what a folder's name tells of a version never changes.
+_VERSIONS: Remembered[tuple[_Found, ...]] = Remembered(10_000)
 
 
 @dataclass(frozen=True)
@@ -56,12 +62,8 @@ class ModelRegistry:
 
     def versions(self, key: Key) -> list[ModelVersion]:
         """All versions of a key, oldest number first."""
-        versions = []
-        for folder in self._folder(key).glob("[0-9]*_*Z"):
-            number, cutoff = folder.name.split("_")
-            time = datetime.strptime(cutoff, _STAMP).replace(tzinfo=UTC)
-            versions.append(ModelVersion(key, int(number), time, folder))
-        return sorted(versions, key=lambda version: version.number)
+        found = _listed(str(self._folder(key)))
+        return [ModelVersion(key, number, cutoff, folder) for number, cutoff, folder in found]
 
     def find(self, key: Key, cutoff: datetime, lookback: str | None) -> ModelVersion | None:
         """The version trained for exactly this cutoff and lookback."""
@@ -129,6 +131,24 @@ class ModelRegistry:
 
     def _folder(self, key: Key) -> Path:
         return self._root / f"symbol={key.symbol_name}" / f"timeframe={key.timeframe}"
+
+
+def _listed(folder: str) -> tuple[_Found, ...]:
+    """The versions in a key's folder, oldest number first."""
+    try:
+        return _VERSIONS.of(folder, _list)
+    except FileNotFoundError:
+        return ()
+
+
+def _list(folder: str) -> tuple[_Found, ...]:
+    found = []
+    for each in Path(folder).iterdir():
+        if _VERSION.fullmatch(each.name):
+            number, cutoff = each.name.split("_")
+            time = datetime.strptime(cutoff, _STAMP).replace(tzinfo=UTC)
+            found.append((int(number), time, each))
+    return tuple(sorted(found))
 
 
 _REMEDY = (

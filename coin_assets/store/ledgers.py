@@ -13,9 +13,12 @@ from typing import Any
 from coin_assets.domain.keys import Key
 from coin_assets.domain.ledger import Absence, Ledger
 from coin_assets.errors import CorruptArtefact
+from coin_assets.remembered import Remembered
 from coin_assets.store.atomic import locked, remove_partials, write_atomically
 
 _TIMES = ("start", "end", "first_answer", "last_answer", "last_try")
+# Of this process's reads.
+_LEDGERS: Remembered[Ledger] = Remembered(10_000)
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class LedgerFiles:
         """
         path = self._path(key)
         try:
-            return _ledger_of(json.loads(path.read_bytes()))
+            return _LEDGERS.of(path, _read)
         except FileNotFoundError:
             return Ledger()
         except (KeyError, TypeError, ValueError) as error:
@@ -43,7 +46,7 @@ class LedgerFiles:
 
     def update(self, key: Key, change: Callable[[Ledger], Ledger]) -> Ledger:
         """Replace the ledger by what ``change`` makes of it; no byte changes if it stays equal."""
-        path = self._path(key)
+        path = Path(self._path(key))
         with locked(path.parent):
             known = self.read(key)
             wanted = change(known)
@@ -52,9 +55,13 @@ class LedgerFiles:
                 write_atomically(path, (json.dumps(_document(wanted), indent=1) + "\n").encode())
         return wanted
 
-    def _path(self, key: Key) -> Path:
-        folder = self.root / f"symbol={key.symbol_name}" / f"timeframe={key.timeframe}"
-        return folder / "ledger.json"
+    def _path(self, key: Key) -> str:
+        folder = f"{self.root}/symbol={key.symbol_name}/timeframe={key.timeframe.name}"
+        return f"{folder}/ledger.json"
+
+
+def _read(path: str) -> Ledger:
+    return _ledger_of(json.loads(Path(path).read_bytes()))
 
 
 def _document(ledger: Ledger) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pandas as pd
 from coin_assets.domain.candles import between, closed_by
 from coin_assets.domain.keys import Key
 from coin_assets.errors import SymbolUnavailable
-from coin_assets.market.base import Estimate, Page
+from coin_assets.market.base import Estimate, Page, Usage
 
 
 class RecordedMarket:
@@ -35,6 +35,9 @@ class RecordedMarket:
 
     def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002
         return Estimate(1, 0.0)
+
+    def usage(self) -> Usage:
+        return Usage()
 
     def close(self) -> None:
         pass

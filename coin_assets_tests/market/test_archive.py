@@ -5,10 +5,12 @@
 - A file is accepted or refused as a whole, with the rule it breaks, whatever range is asked for.
 - The horizon is the close of the last closed candle: never after now, and before any time that can
   be asked for while there is none. What is not closed is not returned.
-- A file that changed is read again, one that did not is not.
+- A file that changed is read again, one that did not is not; where it ends is known from then on
+  to all markets of the process.
 """
 
 import shutil
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,16 +18,20 @@ from typing import Any, Literal
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from coin_assets.domain.candles import TIMESTAMP_DTYPE, VALUES, between, empty_candles
 from coin_assets.domain.keys import Key
-from coin_assets.domain.timeframes import NAMES, Timeframe
+from coin_assets.domain.timeframes import EPOCH, NAMES, Timeframe
 from coin_assets.errors import DataRefused, InvalidCandles, PermanentError, SymbolUnavailable
+from coin_assets.market import archive
 from coin_assets.market.archive import ArchiveMarket
-from coin_assets.market.base import Market
+from coin_assets.market.base import Market, Usage
 from coin_assets.market.candle_files import read_candle_file
 from coin_assets.market.factory import open_market
 from coin_assets.market.sandbox import SandboxMarket
+from coin_assets.remembered import Remembered
 from coin_assets_tests.realdata import REAL_DATA, bad_file, real_candles, requires_real_data
 
 START = datetime(2024, 2, 29, 20, tzinfo=UTC)  # so that a day of hours crosses a month
@@ -439,7 +445,54 @@ def test_an_unchanged_file_is_read_once_until_the_market_is_closed(
             assert_same(read(market), sandbox_candles())
             market.horizon(BTC_1H, LATER)
         assert times_read == expected
+        assert market.usage() == Usage(len(expected))
         market.close()
+
+
+@pytest.fixture
+def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files count as settled after a moment."""
+    monkeypatch.setattr(archive, "_REACHES", Remembered(100, settled=0.02))
+
+
+def asked(folder: Path, now: datetime) -> tuple[datetime, Usage]:
+    """The horizon of a new market, and what it took."""
+    time.sleep(0.03)
+    market = ArchiveMarket(folder)
+    return market.horizon(BTC_1H, now), market.usage()
+
+
+@pytest.mark.usefixtures("remembered")
+def test_where_a_file_ends_is_known_to_all_markets_until_it_changes(tmp_path: Path) -> None:
+    save(tmp_path, sandbox_candles(rows=3))
+    assert asked(tmp_path, LATER) == (START + 3 * HOUR, Usage(1))
+    assert [asked(tmp_path, LATER) for _ in range(2)] == [(START + 3 * HOUR, Usage())] * 2
+    path = save(tmp_path, sandbox_candles(rows=5))
+    assert asked(tmp_path, LATER) == (START + 5 * HOUR, Usage(1))
+    path.write_bytes(b"damaged")
+    for _ in range(2):
+        with pytest.raises(InvalidCandles, match="unreadable"):
+            asked(tmp_path, LATER)
+    path.unlink()
+    with pytest.raises(SymbolUnavailable):
+        asked(tmp_path, LATER)
+
+
+@pytest.mark.usefixtures("remembered")
+@given(minutes=st.lists(st.integers(-90, 9 * 60), min_size=1, max_size=12))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+def test_a_remembered_end_is_right_at_any_time(
+    tmp_path_factory: pytest.TempPathFactory, minutes: list[int]
+) -> None:
+    folder = tmp_path_factory.mktemp("candles")
+    candles = sandbox_candles(rows=8)
+    save(folder, candles[~candles.index.isin([3, 4])])
+    time.sleep(0.03)
+    for each in minutes:
+        now = START + timedelta(minutes=each)
+        closes = [close for count in (1, 2, 3, 6, 7, 8) if (close := START + count * HOUR) <= now]
+        expected = closes[-1] if closes else EPOCH
+        assert ArchiveMarket(folder).horizon(BTC_1H, now) == expected
 
 
 def test_the_factory_opens_an_archive_without_looking_at_it(tmp_path: Path) -> None:

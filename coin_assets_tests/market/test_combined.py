@@ -18,7 +18,7 @@ from coin_assets.domain.candles import PRICES, between, content_hash
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe, month_start
 from coin_assets.errors import ConfigurationError, InvalidCandles
-from coin_assets.market.base import Market, Page
+from coin_assets.market.base import Market, Page, Usage
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.market.combined import CombinedMarket
 from coin_assets.market.downloads import ArchiveFiles
@@ -97,6 +97,8 @@ def test_the_candles_are_those_of_the_exchange_which_is_asked_for_seam_holes_and
     market = CombinedMarket(archive, asked)
     assert_same(read(market), read(exchange()))
     assert asked.asked == [OVERLAP, HOLE, TAIL]
+    assert market.usage() == archive.usage() + asked.usage()
+    assert asked.usage() == Usage(3)
 
 
 def test_listing_and_horizon_are_the_exchanges(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from coin_assets.errors import (
     MarketUnavailable,
     PermanentError,
 )
+from coin_assets.market.base import Usage
 from coin_assets.market.downloads import THREADS, ArchiveFiles, made_ahead
 from coin_assets_tests.market.vision_server import VisionServer, put
 
@@ -77,6 +78,17 @@ def test_a_file_is_downloaded_once_and_nothing_is_left(
     assert leftovers(work) == []
 
 
+def test_usage_is_what_the_server_saw(files: ArchiveFiles, server: VisionServer) -> None:
+    assert files.usage() == Usage()
+    files.existing([NAME, "data/other.zip"])
+    files.fetch(NAME)
+    assert files.usage() == Usage(len(server.requests)) == Usage(4)
+    server.faults.status = {".CHECKSUM": [500, 503]}
+    server.faults.wrong_bytes = [".zip"]
+    assert list(files.fetch_all([NAME] * 3)) == [(NAME, CONTENT)] * 3
+    assert files.usage() == Usage(len(server.requests), 3)
+
+
 def test_what_is_not_there_is_none(files: ArchiveFiles, work: Path) -> None:
     assert files.fetch("data/other.zip") is None
     assert files.existing([NAME, "data/other.zip"]) == {NAME}
@@ -91,6 +103,7 @@ def test_a_folder_is_read_in_place(tmp_path: Path, work: Path) -> None:
     assert files.existing([NAME, "gone.zip"]) == {NAME}
     assert path.read_bytes() == CONTENT
     assert not work.exists()
+    assert files.usage() == Usage(4)  # twice the file and its checksum
 
 
 def test_name_and_password_of_an_address_are_sent_and_never_shown(

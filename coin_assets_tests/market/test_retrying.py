@@ -16,6 +16,7 @@ import pytest
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import MarketUnavailable
+from coin_assets.market.base import Usage
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.market.retrying import (
     BUDGET_SECONDS,
@@ -25,7 +26,12 @@ from coin_assets.market.retrying import (
     asked_wait,
 )
 from coin_assets_tests.market.exchange import FakeExchange
-from coin_assets_tests.market.faults import http_status, json_reply, wait_please
+from coin_assets_tests.market.faults import (
+    dropped_connection,
+    http_status,
+    json_reply,
+    wait_please,
+)
 
 NOW = datetime(2026, 11, 22, 20, 40, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -223,6 +229,26 @@ def test_a_banned_client_stops_asking_for_all_keys(
             read(market, f"C{number}/USDT")
     assert len(exchange.asked()) == 1
     assert clock.slept == []
+
+
+def test_usage_is_what_the_exchange_saw(exchange: FakeExchange, market: CcxtMarket) -> None:
+    assert market.usage() == Usage()
+    read(market)
+    assert market.usage() == Usage(len(exchange.requests), 0)
+    assert [request.endpoint for request in exchange.requests] == ["exchangeInfo", "klines"]
+    exchange.spoil(http_status(503), times=2)
+    exchange.spoil(dropped_connection)
+    read(market)
+    assert market.usage() == Usage(len(exchange.requests), 3) == Usage(6, 3)
+    market.close()
+    assert market.usage() == Usage(6, 3)
+    exchange.spoil(http_status(503), endpoint="exchangeInfo")
+    read(market, "C1/USDT")
+    assert market.usage() == Usage(len(exchange.requests), 4) == Usage(9, 4)
+    exchange.spoil_always(http_status(503))
+    with pytest.raises(MarketUnavailable):
+        read(market)
+    assert market.usage() == Usage(len(exchange.requests), 3 + MOST_TRIES)
 
 
 def test_an_outage_of_the_exchange_costs_one_budget_for_all_keys(

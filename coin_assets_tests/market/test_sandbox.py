@@ -28,7 +28,7 @@ from coin_assets.domain.resampling import derive
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.market import sandbox_paths
-from coin_assets.market.base import Market
+from coin_assets.market.base import Market, Usage
 from coin_assets.market.sandbox import SandboxMarket
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT", "SOL/USDT", "DOGE/USDT")
@@ -258,6 +258,7 @@ def test_the_estimate_counts_the_pages(start: str, end: str, requests: int) -> N
     estimate = market.estimate(key, day(start), day(end))
     assert estimate.requests == requests
     assert estimate.requests == len(list(market.pages(key, day(start), day(end), NOW)))
+    assert market.usage() == Usage(requests)
     assert 0 <= estimate.seconds < 1
 
 

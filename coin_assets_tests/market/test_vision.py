@@ -9,6 +9,7 @@
 
 import io
 import shutil
+import time
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from coin_assets.market.vision import (
     monthly_file,
     read_klines,
 )
+from coin_assets.remembered import Remembered
 from coin_assets_tests.market.vision_server import HEADER, kline_text, make_tree, put, zipped
 from coin_assets_tests.realdata import REAL_DATA, real_candles, requires_real_data
 
@@ -213,6 +215,36 @@ def test_listing_and_horizon_are_the_first_and_the_last_candle(market: ArchiveMa
     assert market.horizon(BTC_1H, noon) == noon - timedelta(minutes=1)
     assert market.listed(BTC_1H, START) is None
     assert market.horizon(BTC_1H, START) < START
+
+
+def test_the_remembered_end_of_zips_is_given_up_with_any_change(
+    market: ArchiveMarket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coin_assets.market.archive._REACHES", Remembered(100, settled=0.02))
+    last, before = daily_files(BTC_1H, MONTHS_END)[4::-1][:2]
+
+    def horizon() -> tuple[datetime, int]:
+        time.sleep(0.03)
+        asked = ArchiveMarket(tmp_path)
+        return asked.horizon(BTC_1H, LATER), asked.usage().requests
+
+    assert [horizon() for _ in range(3)] == [(DAYS_END, 2), (DAYS_END, 0), (DAYS_END, 0)]
+    checksum = tmp_path / f"{last.name}.CHECKSUM"
+    said = checksum.read_text()
+    checksum.write_text("?")
+    with pytest.raises(InvalidCandles, match="CHECKSUM"):
+        horizon()
+    checksum.unlink()
+    with pytest.raises(InvalidCandles, match="CHECKSUM"):
+        horizon()
+    checksum.write_text(said)
+    assert horizon() == (DAYS_END, 2)
+    (tmp_path / last.name).unlink()
+    checksum.unlink()
+    assert horizon() == (before.end, 2)
+    assert market.horizon(BTC_1H, LATER) == before.end
+    make_tree(tmp_path, BTC_1H, CANDLES, MONTHS_END, DAYS_END)
+    assert horizon() == (DAYS_END, 2)
 
 
 def test_a_missing_day_is_a_hole(market: ArchiveMarket, tmp_path: Path) -> None:

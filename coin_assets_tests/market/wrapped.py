@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from coin_assets.domain.keys import Key
-from coin_assets.market.base import Estimate, Market, Page
+from coin_assets.market.base import Estimate, Market, Page, Usage
 
 
 class WrappedMarket:
@@ -24,6 +24,9 @@ class WrappedMarket:
 
     def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
         return self._whole.estimate(key, start, end)
+
+    def usage(self) -> Usage:
+        return self._whole.usage()
 
     def close(self) -> None:
         self._whole.close()

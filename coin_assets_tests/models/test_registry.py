@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from multiprocessing import get_context
@@ -27,6 +28,7 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.registry import ModelRegistry, ModelVersion
+from coin_assets.remembered import Remembered
 
 PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(["coin_assets.domain.baseline", "hypothesis", "pytest"])
@@ -103,6 +105,19 @@ def test_a_version_set_aside_is_not_used_and_its_number_not_given_again(
     damaged.folder.rename(damaged.folder.with_name(f"{damaged.folder.name}.damaged"))
     assert registry.versions(BTC) == [first]
     assert registry.add(BTC, model(), NOV, facts()).number == damaged.number + 1
+
+
+def test_every_change_of_the_versions_is_seen_at_once_by_all_registries(
+    tmp_path: Path, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coin_assets.models.registry._VERSIONS", Remembered(10, settled=0.02))
+    for count in range(1, 6):
+        version = registry.add(BTC, model(), NOV, facts())
+        assert numbers(ModelRegistry(tmp_path)) == list(range(1, count + 1))
+        time.sleep(0.03)
+        assert numbers(ModelRegistry(tmp_path)) == list(range(1, count + 1))
+    version.folder.rename(version.folder.with_name(f"{version.folder.name}.damaged"))
+    assert numbers(ModelRegistry(tmp_path)) == [1, 2, 3, 4]
 
 
 def test_a_cutoff_is_kept_in_utc(registry: ModelRegistry) -> None:

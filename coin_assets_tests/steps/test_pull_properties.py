@@ -24,7 +24,7 @@ from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import NAMES, Timeframe, months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MarketUnavailable
-from coin_assets.market.base import Estimate, Page
+from coin_assets.market.base import Estimate, Page, Usage
 from coin_assets.steps.pull import Pull, pull_candles
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.platform import files_of, utc
@@ -68,6 +68,9 @@ class MadeUpMarket:
 
     def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002
         return Estimate(1, 0.0)
+
+    def usage(self) -> Usage:
+        return Usage()
 
     def close(self) -> None:
         """Nothing to release."""

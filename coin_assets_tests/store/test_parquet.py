@@ -6,6 +6,7 @@
 - A writer may be killed at any moment: every month is then one of the versions written, none that
   was confirmed is lost, and the next writer is not hindered.
 - Readers see one version or the other; writers of one month wait for each other.
+- Who asks again reads again only what changed, and sees every change at once.
 """
 
 import contextlib
@@ -13,7 +14,10 @@ import itertools
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -30,9 +34,11 @@ import pytest
 from filelock import FileLock
 
 from coin_assets.domain.candles import COLUMNS, empty_candles
+from coin_assets.domain.ledger import Ledger
 from coin_assets.domain.timeframes import next_month
 from coin_assets.errors import CorruptArtefact
-from coin_assets.store import atomic
+from coin_assets.remembered import Remembered
+from coin_assets.store import atomic, ledgers, monthly
 from coin_assets.store.base import Store
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.store.contract import (
@@ -457,6 +463,108 @@ def test_a_month_deleted_while_it_is_read_reads_as_empty(
 
     monkeypatch.setattr(pq, "ParquetFile", deleted_first)
     assert_same(store.read_candles(HOURLY, OCT, DEC), empty_candles())
+
+
+# ------------------------------------------------------------------------------------ asking again
+
+
+@pytest.fixture
+def footers_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Files whose footers were read; here files count as settled after a moment, see `answers`."""
+    read: list[str] = []
+    read_metadata = pq.read_metadata
+
+    def counted(path: str) -> pq.FileMetaData:
+        read.append(Path(path).parent.name)
+        return read_metadata(path)
+
+    monkeypatch.setattr(pq, "read_metadata", counted)
+    for name in ("_EXTENTS", "_MONTHS"):
+        monkeypatch.setattr(monthly, name, Remembered(1000, settled=0.02))
+    monkeypatch.setattr(ledgers, "_LEDGERS", Remembered(1000, settled=0.02))
+    return read
+
+
+def answers(home: Path) -> tuple[Any, ...]:
+    """What sensors ask, of a new store as at each of their ticks."""
+    time.sleep(0.03)
+    store = ParquetStore(home)
+    return (
+        store.newest_candles([HOURLY]).get(HOURLY),
+        store.newest_forecasts([HOURLY]).get(HOURLY),
+        store.fetched_months(HOURLY),
+        store.extent(HOURLY),
+        store.count_candles(HOURLY, OCT, DEC),
+        store.read_ledger(HOURLY),
+    )
+
+
+def listed_at(opened: datetime) -> Callable[[Ledger], Ledger]:
+    return lambda ledger: replace(ledger, listed=opened)
+
+
+def test_footers_are_read_once_by_all_stores_of_a_process(
+    tmp_path: Path, store: ParquetStore, footers_read: list[str]
+) -> None:
+    store.write_candles(HOURLY, hours(NOV - HOUR, 5), OCT, JAN)  # December is empty
+    store.add_forecasts(HOURLY, forecasts_at([NOV]))
+    first = answers(tmp_path)
+    assert sorted(footers_read) == ["month=2026-10", *["month=2026-11"] * 2, "month=2026-12"]
+    footers_read.clear()
+    assert [answers(tmp_path) for _ in range(3)] == [first] * 3
+    assert footers_read == []
+
+
+def test_every_change_is_seen_at_once_and_only_its_month_read_again(
+    tmp_path: Path, store: ParquetStore, footers_read: list[str]
+) -> None:
+    store.write_candles(HOURLY, hours(NOV - HOUR, 2), OCT, DEC)
+    answers(tmp_path)
+    footers_read.clear()
+    for rows in range(3, 8):
+        store.merge_candles(HOURLY, hours(NOV, rows - 1), NOV, DEC)
+        store.add_forecasts(HOURLY, forecasts_at([NOV + rows * HOUR]))
+        store.update_ledger(HOURLY, listed_at(OCT + rows * HOUR))
+        candles, forecasts, months, extent, count, ledger = answers(tmp_path)
+        assert (candles, forecasts) == (NOV + (rows - 2) * HOUR, NOV + rows * HOUR)
+        assert (months, count, extent.rows) == ([OCT, NOV], rows, rows)
+        assert ledger == Ledger(listed=OCT + rows * HOUR)
+    assert set(footers_read) == {"month=2026-11"}
+    store.delete_candles(HOURLY, NOV, DEC)
+    assert answers(tmp_path)[2:5] == ([OCT], store.extent(HOURLY), 1)
+    store.merge_candles(HOURLY, hours(DEC, 1), DEC, JAN)
+    assert answers(tmp_path)[2] == [OCT, DEC]
+
+
+@pytest.mark.parametrize("use", ["newest", "extent", "count"])
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.usefixtures("footers_read")
+def test_damage_is_found_although_the_file_was_good_a_moment_ago(
+    tmp_path: Path, store: ParquetStore, use: str, damage: str
+) -> None:
+    store.write_candles(HOURLY, hours(NOV, 100), NOV, DEC)
+    answers(tmp_path)
+    path = tmp_path / NOVEMBER
+    content, status = path.read_bytes(), path.stat()
+    for attempt in range(2):
+        path.write_bytes(DAMAGES[damage](content))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + attempt))
+        with pytest.raises(CorruptArtefact):
+            USES[use](ParquetStore(tmp_path))
+    path.write_bytes(content)
+    USES[use](ParquetStore(tmp_path))
+
+
+@pytest.mark.usefixtures("footers_read")
+def test_a_ledger_damaged_after_it_was_read_is_refused(tmp_path: Path, store: ParquetStore) -> None:
+    store.update_ledger(HOURLY, listed_at(NOV))
+    assert answers(tmp_path)[-1] == Ledger(listed=NOV)
+    path = tmp_path / "ledger/symbol=BTC_USDT/timeframe=1h/ledger.json"
+    path.write_text("{}")
+    with pytest.raises(CorruptArtefact, match="is no gap ledger"):
+        ParquetStore(tmp_path).read_ledger(HOURLY)
+    path.unlink()
+    assert ParquetStore(tmp_path).read_ledger(HOURLY) == Ledger()
 
 
 # -------------------------------------------------------------------------------------- real months
