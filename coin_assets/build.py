@@ -1,18 +1,28 @@
 """From settings to Dagster definitions; production, tests and tools all come through here."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
+from coin_assets.alerts.incidents import Rules
 from coin_assets.assets.candles import derived_candles, fetched_candles
 from coin_assets.assets.models import trained_models
 from coin_assets.assets.predictions import predictions
 from coin_assets.assets.published import manifest, published_files
 from coin_assets.assets.specs import SeriesSpec
+from coin_assets.automation.candles_due import candles_due_sensor
+from coin_assets.automation.health_alerts import FOLDER, AlertSettings, health_alerts_sensor
+from coin_assets.automation.late_candles import late_candles_sensor
+from coin_assets.automation.publish_due import publish_due_sensor
+from coin_assets.automation.requests import checks_of
+from coin_assets.automation.retrain import retrain_schedule
+from coin_assets.automation.training_events import training_events_sensor
+from coin_assets.checks.clock import clock_checks
 from coin_assets.checks.reconciled import reconciled_check
 from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
+from coin_assets.jobs.acknowledge import acknowledge_job
 from coin_assets.jobs.backfill import backfill_job
 from coin_assets.jobs.reconcile import reconcile_job
 from coin_assets.jobs.redo import redo_job
@@ -30,6 +40,7 @@ from coin_assets.resources import (
     StoreResource,
 )
 from coin_assets.settings import Settings
+from coin_assets.steps.standing import standing_of
 from coin_assets.store.home import open_home
 
 # A code location that runs for longer without a reload shows too short a lineage, no more.
@@ -62,24 +73,43 @@ def build_definitions(
     specs = series_specs(settings)
     with beta_features_accepted():
         steps = [asset for spec in specs for asset in series_assets(spec, specs)]
-    checks = [reconciled_check(spec) for spec in specs]
-    retention = retention_job(specs)
-    return dg.Definitions(
+    checks = [
+        check
+        for spec in specs
+        for check in (reconciled_check(spec), clock_checks(spec, standing_of))
+    ]
+    alerts = alert_settings(settings)
+    update, training = update_job(steps, checks), training_job(specs)
+    redo, retention = redo_job(specs), retention_job(specs)
+    schedules: list[Any] = [retrain_schedule(specs, training), retention_schedule(retention)]
+    sensors: list[Any] = [
+        candles_due_sensor(specs, checks_of(steps), [update, training]),
+        publish_due_sensor(specs, checks_of(steps), update),
+        late_candles_sensor(specs, redo),
+        training_events_sensor(specs, training),
+    ]
+    watched = [each.name for each in (*sensors, *schedules)]
+    definitions = dg.Definitions(
         assets=[*steps, manifest(specs)],
         jobs=[
-            update_job(steps, checks),
-            training_job(specs),
-            backfill_job(specs),
-            redo_job(specs),
-            reconcile_job(specs),
+            update,
+            training,
+            redo,
             retention,
+            backfill_job(specs),
+            reconcile_job(specs),
+            acknowledge_job(specs, alerts.book),
         ],
         asset_checks=checks,
-        schedules=[retention_schedule(retention)],
+        schedules=schedules,
+        sensors=[*sensors, health_alerts_sensor(specs, alerts, watched)],
         resources=resources | resource_overrides,
         # A step costs about 0.1 s in this process and seconds in one of its own.
         executor=dg.in_process_executor,
     )
+    with beta_features_accepted():  # Dagster copies sensors with a parameter that is one
+        definitions.get_repository_def()
+    return definitions
 
 
 def series_specs(settings: Settings) -> tuple[SeriesSpec, ...]:
@@ -114,6 +144,22 @@ def series_assets(spec: SeriesSpec, specs: tuple[SeriesSpec, ...]) -> list[dg.As
         predictions(spec),
         published_files(spec, specs),
     ]
+
+
+def alert_settings(settings: Settings) -> AlertSettings:
+    """How alerts are sent; given to those who send them alone, for addresses hold secrets."""
+    return AlertSettings(
+        folder=settings.home / FOLDER,
+        market=settings.market,
+        webhooks=settings.alert_webhooks,
+        rules=Rules(
+            timedelta(seconds=settings.alert_cycle_seconds),
+            settings.alert_repeat_cycles,
+            settings.alert_escalate_cycles,
+        ),
+        disk=settings.disk_limits,
+        heartbeat_url=settings.heartbeat_url.get_secret_value(),
+    )
 
 
 def configured_resources(settings: Settings) -> Resources:

@@ -73,6 +73,10 @@ class InvalidCandles(DataRefused):
         super().__init__(f"[{rule}] {message}{shown}{guess} Nothing was stored.")
 
 
+class ForecastRefused(DataRefused):
+    """A forecast is not fit to be published; what was published before it stands."""
+
+
 class InsufficientData(DataRefused):
     """Too few candles for an honest answer; an expected state of a young symbol."""
 

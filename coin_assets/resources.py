@@ -33,6 +33,10 @@ class Clock(dg.ConfigurableResource):
     def now(self) -> datetime:
         return datetime.now(UTC)
 
+    def machine_time(self) -> datetime:
+        """The time by which Dagster stamps its records; `now` in all but tests."""
+        return datetime.now(UTC)
+
     def closed_by(self) -> datetime:
         """Candles that close up to this time are final: now, less the settle delay."""
         return self.now() - timedelta(seconds=self.settle_seconds)

@@ -41,11 +41,6 @@ from coin_assets.errors import ConfigurationError
 SETTINGS_FILE = "coin_assets.toml"
 # Checked from the first version on, so that a configuration stays valid when their parts come.
 NOT_USED_YET = (
-    "alert_webhooks",
-    "alert_cycle_seconds",
-    "alert_repeat_cycles",
-    "alert_escalate_cycles",
-    "heartbeat_url",
     "influxdb_v2_url",
     "influxdb_v2_token",
     "influxdb_v2_org",

@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+from dagster._core.execution.api import create_execution_plan, execute_run
+from dagster_shared.record import copy
 
 from coin_assets.build import build_definitions, configured_resources
 from coin_assets.domain.keys import Key
@@ -71,13 +75,14 @@ class Platform:
         self.market: GivenMarket | None = None
 
     @property
+    def overrides(self) -> dict[str, Any]:
+        """The resources of the test."""
+        clock = StoppedClock(settle_seconds=self.settings.settle_seconds, at=self.now)
+        return {"clock": clock} | ({"market": self.market} if self.market is not None else {})
+
+    @property
     def definitions(self) -> dg.Definitions:
-        overrides: dict[str, Any] = {
-            "clock": StoppedClock(settle_seconds=self.settings.settle_seconds, at=self.now)
-        }
-        if self.market is not None:
-            overrides["market"] = self.market
-        return build_definitions(self.settings, **overrides)
+        return build_definitions(self.settings, **self.overrides)
 
     @property
     def store(self) -> Store:
@@ -110,6 +115,55 @@ class Platform:
         return self.definitions.resolve_job_def(job).execute_in_process(
             run_config=config, instance=self.instance, raise_on_error=False
         )
+
+    def tick(self, sensor: str) -> SensorExecutionData:
+        """Evaluate a sensor as the daemon does, and record the asset events that it returns."""
+        definitions = self.definitions
+        found = definitions.resolve_sensor_def(sensor)
+        resources = configured_resources(self.settings)._asdict() | self.overrides
+        with dg.build_sensor_context(
+            instance=self.instance,
+            definitions=definitions,
+            resources={name: resources[name] for name in found.required_resource_keys},
+        ) as context:
+            data = found.evaluate_tick(context)
+        for event in data.asset_events:
+            self.instance.report_runless_asset_event(event)
+        return data
+
+    def launch(self, request: dg.RunRequest) -> dg.DagsterRun:
+        """Run what a sensor or schedule requested, recorded as the daemon records it."""
+        job = self.definitions.resolve_job_def(request.job_name or "")
+        assets, checks = request.asset_selection, frozenset(request.asset_check_keys or ())
+        selected = None if assets is None else frozenset(assets)
+        if selected is not None:
+            job = job.get_subset(asset_selection=selected, asset_check_selection=checks)
+        where = {"dagster/partition": request.partition_key} if request.partition_key else {}
+        run = self.instance.create_run_for_job(
+            job,
+            create_execution_plan(job, run_config=request.run_config, tags=where),
+            run_config=request.run_config,
+            tags={**request.tags, **where},
+            asset_selection=selected,
+        )
+        if selected is not None:
+            run = copy(run, asset_check_selection=checks)
+        execute_run(InMemoryJob(job), run, self.instance)
+        done = self.instance.get_run_by_id(run.run_id)
+        assert done is not None
+        return done
+
+    def settle(self, sensor: str, most: int = 20) -> list[dg.RunRequest]:
+        """Tick and launch until the sensor requests nothing more; returns what it requested."""
+        requested: list[dg.RunRequest] = []
+        for _ in range(most):
+            found = self.tick(sensor).run_requests or []
+            if not found:
+                return requested
+            requested += found
+            for request in found:
+                self.launch(request)
+        raise AssertionError(f"{sensor} does not come to rest: {requested[-3:]}")
 
     def metadata(self, asset: str, partition: str | None = None) -> dict[str, Any]:
         """Metadata of the newest materialisation (of one partition)."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from coin_assets.assets.candle_checks import check_results, check_specs
+from coin_assets.assets.candle_checks import check_specs, derived_results, fetched_results
 from coin_assets.assets.specs import (
     CANDLES,
     RETRIES,
@@ -59,7 +59,7 @@ def fetched_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
             reports = pull_candles(
                 store.client(), market.client(), pull, clock.now, context.log.info
             )
-            checks = check_results(spec, store.client(), start, end, clock.now())
+            checks = fetched_results(spec, store.client(), start, end, clock.now())
         return _result(context, spec, reports, "fetched", clock.now(), checks)
 
     return ohlcv
@@ -80,6 +80,7 @@ def derived_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
             "with holes are kept, as exchanges keep them, and counted as partial."
         ),
         code_version="1",
+        check_specs=check_specs(spec),
     )
     def ohlcv(
         context: dg.AssetExecutionContext,
@@ -97,7 +98,8 @@ def derived_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
                 min(closed_by, market.client().horizon(spec.source, closed_by)),
             )
             reports = derive_candles(store.client(), derivation)
-        return _result(context, spec, reports, "derived", clock.now())
+            checks = derived_results(spec, store.client(), derivation)
+        return _result(context, spec, reports, "derived", clock.now(), checks)
 
     return ohlcv
 
@@ -118,7 +120,7 @@ def _result(
     reports: list[MonthReport],
     origin: str,
     now: datetime,
-    checks: Sequence[dg.AssetCheckResult] = (),
+    checks: Sequence[dg.AssetCheckResult],
 ) -> dg.MaterializeResult:
     """One INFO line, and the facts of each month on its partition."""
     context.log.info(f"{spec.key} {origin}: {describe(reports)}")

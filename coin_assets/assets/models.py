@@ -1,5 +1,6 @@
 """The model assets: ``model_<timeframe>``, the versions whose cutoff lies in the month."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -15,6 +16,8 @@ from coin_assets.domain.timeframes import months_between
 from coin_assets.models.training import TrainingRequest, TrainingResult, train
 from coin_assets.partitions import partition_of, selected_window
 from coin_assets.resources import Clock, RegistryResource, StoreResource
+
+STATES = CREATED, KEPT, INSUFFICIENT, FAILED = ("created", "kept", "insufficient", "failed")
 
 
 def trained_models(spec: SeriesSpec) -> dg.AssetsDefinition:
@@ -60,13 +63,45 @@ def training_line(result: TrainingResult) -> str:
     return f"{head}: version {result.version.name} {state}, {result.rows} candles"
 
 
+def training_state(result: TrainingResult) -> str:
+    """One of `STATES`."""
+    if result.error is not None:
+        return FAILED
+    if result.version is None:
+        return INSUFFICIENT
+    return CREATED if result.created else KEPT
+
+
+def training_summary(results: Sequence[TrainingResult], seconds: float) -> dict[str, Any]:
+    """Of many trainings that took ``seconds`` together: counts and a table of the keys."""
+    states = [training_state(result) for result in results]
+    rows = [
+        f"| {result.request.key} | {result.version.name if result.version else ''} | {state} "
+        f"| {result.rows} | {result.seconds:.2f} "
+        f"| {'' if result.loss is None else f'{result.loss:.6f}'} |"
+        for result, state in zip(results, states, strict=True)
+    ]
+    head = [
+        "| key | version | state | rows | seconds | loss |",
+        "|---|---|---|---|---|---|",
+    ]
+    return {
+        "duration_seconds": seconds,
+        **{state: float(states.count(state)) for state in STATES},
+        "keys": dg.MetadataValue.md("\n".join([*head, *rows])),
+    }
+
+
 def training_metadata(result: TrainingResult) -> dict[str, Any]:
-    """Facts of one training for the UI."""
+    """Facts of one training for the UI; those that are floats plot over time."""
     facts: dict[str, Any] = {
         "cutoff": dg.MetadataValue.timestamp(result.request.cutoff),
-        "training_candles": result.rows,
+        "training_rows": float(result.rows),
+        "duration_seconds": result.seconds,
         "created": result.created,
     }
+    if result.loss is not None:
+        facts["loss"] = result.loss
     if result.version is None:
         return facts | {"insufficient_data": result.insufficient or ""}
     stored = result.version.metadata()

@@ -1,8 +1,10 @@
 """The prediction assets: ``prediction_<timeframe>``, forecasts at the origins of the month."""
 
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
 from coin_assets.assets.plots import forecast_plot
 from coin_assets.assets.specs import (
@@ -13,6 +15,8 @@ from coin_assets.assets.specs import (
     column_schema,
     failures_named,
 )
+from coin_assets.domain.candles import empty_candles
+from coin_assets.domain.forecast_checks import RECENT_CANDLES, forecast_problems
 from coin_assets.domain.forecasting import FORECAST_SCHEMA
 from coin_assets.partitions import partition_of, selected_window
 from coin_assets.resources import Clock, MarketResource, RegistryResource, StoreResource
@@ -20,6 +24,7 @@ from coin_assets.steps.predict import PredictionReport, predict_window
 from coin_assets.store.base import Store
 
 SCHEMA = column_schema(FORECAST_SCHEMA)
+SANE_FORECAST = "sane_forecast"
 _PLOTTED_CANDLES = 72
 
 
@@ -38,6 +43,7 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
             "month. Missing origins are filled; a forecast that exists is never changed."
         ),
         freshness_policy=spec.freshness,
+        check_specs=[_check_spec(spec)],
     )
     def prediction(
         context: dg.AssetExecutionContext,
@@ -58,6 +64,7 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
                 closed_by,
                 market.client().horizon(spec.source, closed_by),
             )
+            candles = _candles_before(store.client(), spec, report)
         context.log.info(
             f"{spec.key}: {report.added} forecasts added at {report.origins} origins, "
             f"{report.unmodelled} without a model"
@@ -65,8 +72,8 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
         # The newest origin describes the newest month; of a range it is shown on that one alone.
         if not report.newest.empty:
             context.add_asset_metadata(
-                _newest_metadata(spec, store.client(), report),
-                partition_key=partition_of(report.newest["as_of"].iloc[0].to_pydatetime()),
+                _newest_metadata(spec, report, candles.tail(_PLOTTED_CANDLES)),
+                partition_key=partition_of(_origin(report)),
             )
         return dg.MaterializeResult(
             metadata={
@@ -74,23 +81,72 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
                 "origins": report.origins,
                 "forecasts_added": report.added,
                 "origins_without_model": report.unmodelled,
-            }
+            },
+            check_results=[sane_forecast(spec, report.newest, candles)],
         )
 
     return prediction
 
 
-def _newest_metadata(spec: SeriesSpec, store: Store, report: PredictionReport) -> dict[str, Any]:
-    newest = report.newest
-    origin = newest["as_of"].iloc[0].to_pydatetime()
-    start = spec.key.timeframe.shift(origin, -_PLOTTED_CANDLES)
-    candles = store.read_candles(spec.key, start, origin)
-    last = newest.iloc[-1]
+def sane_forecast(
+    spec: SeriesSpec, newest: pd.DataFrame, candles: pd.DataFrame
+) -> dg.AssetCheckResult:
+    """Judge the forecast of one origin by the candles up to it; none at all is no fault."""
+    metadata: dict[str, Any] = {}
+    problems: tuple[str, ...] = ()
+    said = "no forecast in the window: too few candles, or no model yet"
+    if not newest.empty:
+        origin = newest["as_of"].iloc[0].to_pydatetime()
+        problems = forecast_problems(newest, candles, spec.key.timeframe)
+        said = "; ".join(problems) or f"the forecast of {origin:%Y-%m-%d %H:%M} is sane"
+        metadata["as_of"] = dg.MetadataValue.timestamp(origin)
+    if problems:
+        metadata["problems"] = dg.MetadataValue.md("\n".join(f"- {each}" for each in problems))
+    return dg.AssetCheckResult(
+        passed=not problems,
+        asset_key=spec.asset_key(PREDICTIONS),
+        check_name=SANE_FORECAST,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=said,
+        metadata=metadata,
+    )
+
+
+def _check_spec(spec: SeriesSpec) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        SANE_FORECAST,
+        asset=spec.asset_key(PREDICTIONS),
+        description=(
+            "The newest forecast of the window is complete, finite, in order, made at the newest "
+            "candle, and of the scale that recent candles suggest."
+        ),
+        blocking=True,
+    )
+
+
+def _origin(report: PredictionReport) -> datetime:
+    origin: datetime = report.newest["as_of"].iloc[0].to_pydatetime()
+    return origin
+
+
+def _candles_before(store: Store, spec: SeriesSpec, report: PredictionReport) -> pd.DataFrame:
+    """What the newest forecast is judged and drawn by."""
+    if report.newest.empty:
+        return empty_candles()
+    origin = _origin(report)
+    start = spec.key.timeframe.shift(origin, -RECENT_CANDLES - 1)
+    return store.read_candles(spec.key, start, origin)
+
+
+def _newest_metadata(
+    spec: SeriesSpec, report: PredictionReport, candles: pd.DataFrame
+) -> dict[str, Any]:
+    last = report.newest.iloc[-1]
     return {
-        "as_of": dg.MetadataValue.timestamp(origin),
+        "as_of": dg.MetadataValue.timestamp(_origin(report)),
         "model_version": str(last["model_version"]),
         "kind": str(last["kind"]),
         "median": float(last["price"]),
         "interval_80_width": float(last["q90"] / last["q10"] - 1),
-        "forecast": forecast_plot(spec.key, candles, newest),
+        "forecast": forecast_plot(spec.key, candles, report.newest),
     }

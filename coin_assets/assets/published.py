@@ -18,10 +18,12 @@ from coin_assets.assets.specs import (
     failures_named,
 )
 from coin_assets.domain.candles import empty_candles
-from coin_assets.domain.documents import time_text
+from coin_assets.domain.documents import Document, time_text
+from coin_assets.domain.forecast_checks import RECENT_CANDLES, forecast_problems
 from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.keys import Key
 from coin_assets.domain.manifest_facts import KeyFacts
+from coin_assets.errors import ForecastRefused
 from coin_assets.publish.folder import MANIFEST
 from coin_assets.publish.publisher import Failure, Publisher
 from coin_assets.resources import Clock, PublisherResource, StoreResource
@@ -88,22 +90,19 @@ def publish_key(
     """
     facts, history = _stored_facts(store, spec, now)
     forecast = newest_forecast(store, spec.key)
+    _require_fit(store, spec, forecast)
+    is_current = forecast.empty or facts.coverage_end == forecast["as_of"].iloc[0]
     facts, document = publisher.publish(
         facts,
         history,
         forecast,
         failures,
         now,
-        is_complete=_completeness(store, (*all_specs, spec), now),
+        is_complete=completeness(store, (*all_specs, spec), now),
         outages=known_outages(store, publisher.keys),
+        is_current=is_current,
     )
-    context.log_event(
-        dg.AssetMaterialization(
-            MANIFEST_KEY,
-            description=f"rewritten for {spec.key}",
-            metadata=document["ops"]["summary"],  # counts by status: the UI plots them
-        )
-    )
+    context.log_event(manifest_materialization(document, f"rewritten for {spec.key}"))
     as_of = facts.as_of
     hidden = "" if facts.is_public else ", hidden until its history is complete"
     told = time_text(as_of) if as_of else "never"
@@ -116,6 +115,25 @@ def publish_key(
         metadata["as_of"] = dg.MetadataValue.timestamp(as_of)
         metadata["lag_seconds"] = (now - as_of).total_seconds()
     return metadata
+
+
+def _require_fit(store: Store, spec: SeriesSpec, forecast: pd.DataFrame) -> None:
+    """Refuse a forecast that would mislead those who read it.
+
+    Raises:
+        ForecastRefused: naming what is wrong with it.
+    """
+    if forecast.empty:
+        return
+    timeframe, origin = spec.key.timeframe, forecast["as_of"].iloc[0].to_pydatetime()
+    start = timeframe.shift(origin, -RECENT_CANDLES - 1)
+    candles = store.read_candles(spec.key, start, origin)
+    if problems := forecast_problems(forecast, candles, timeframe):
+        raise ForecastRefused(
+            f"{spec.key} forecast of {origin:%Y-%m-%d %H:%M} is not published: "
+            f"{'; '.join(problems)}. What was published before stays; a new candle, or a better "
+            "model, gives a new forecast."
+        )
 
 
 def manifest(specs: tuple[SeriesSpec, ...]) -> dg.AssetSpec:
@@ -134,7 +152,13 @@ def manifest(specs: tuple[SeriesSpec, ...]) -> dg.AssetSpec:
     )
 
 
-def _completeness(
+def manifest_materialization(document: Document, description: str) -> dg.AssetMaterialization:
+    """The event of a rewritten manifest; the UI plots its counts by status."""
+    summary = document["ops"]["summary"]
+    return dg.AssetMaterialization(MANIFEST_KEY, description=description, metadata=summary)
+
+
+def completeness(
     store: Store, specs: tuple[SeriesSpec, ...], now: datetime
 ) -> Callable[[Key], bool]:
     """Tells whether the history of a key's source was collected; yes, if its spec is not given."""
@@ -161,7 +185,6 @@ def _stored_facts(store: Store, spec: SeriesSpec, now: datetime) -> tuple[KeyFac
         return KeyFacts(spec.key, gaps=gaps), empty_candles()
     timeframe = spec.key.timeframe
     end = timeframe.close_of(extent.last)
-    start = spec.history_start if spec.history_window is None else end - spec.history_window
     facts = KeyFacts(
         spec.key,
         enough_candles=extent.rows >= minimum_candles(timeframe),
@@ -170,7 +193,20 @@ def _stored_facts(store: Store, spec: SeriesSpec, now: datetime) -> tuple[KeyFac
         missing_candles=timeframe.count(extent.first, end) - extent.rows,
         gaps=gaps,
     )
-    return facts, store.read_candles(spec.key, start, end)
+    return facts, _window_candles(store, spec, end)
+
+
+def history_candles(store: Store, spec: SeriesSpec) -> pd.DataFrame:
+    """The candles that the history file shows."""
+    newest = store.newest_candles([spec.key]).get(spec.key)
+    if newest is None:
+        return empty_candles()
+    return _window_candles(store, spec, spec.key.timeframe.close_of(newest))
+
+
+def _window_candles(store: Store, spec: SeriesSpec, end: datetime) -> pd.DataFrame:
+    start = spec.history_start if spec.history_window is None else end - spec.history_window
+    return store.read_candles(spec.key, start, end)
 
 
 def _failed_keys(
@@ -187,7 +223,10 @@ def _failed_keys(
             time = datetime.fromtimestamp(entry.timestamp, UTC)
             failed[entry.step_key] = Failure(time, failure_message(entry))
     found = {}
+    chosen = context.run.asset_selection
     for spec in specs:
+        if chosen and spec.asset_key(PUBLISHED) not in chosen:
+            continue  # this run was not about to renew it
         own = [spec.asset_key(layer) for layer in (CANDLES, PREDICTIONS, PUBLISHED)]
         for key in (asset_key(spec.source, CANDLES), *own):
             failure = failed.get("__".join(key.path))

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from coin_assets.domain.keys import Key
+from coin_assets.domain.layers import CANDLES as CANDLES
+from coin_assets.domain.layers import MODELS as MODELS
+from coin_assets.domain.layers import PREDICTIONS as PREDICTIONS
+from coin_assets.domain.layers import PUBLISHED as PUBLISHED
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.retention import kept_from
 from coin_assets.errors import CoinAssetsError, TemporaryError
@@ -17,7 +21,6 @@ if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo
 
 OWNERS = ["team:coin_assets"]
-CANDLES, MODELS, PREDICTIONS, PUBLISHED = ("candles", "models", "predictions", "published")
 _NAMES = {CANDLES: "ohlcv", MODELS: "model", PREDICTIONS: "prediction", PUBLISHED: "published"}
 TRAINING_POOL = "training"
 FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.STEP_UP_FOR_RETRY}
@@ -77,13 +80,18 @@ class SeriesSpec:
         )
 
     @property
-    def training_freshness(self) -> dg.FreshnessPolicy:
-        """As often as the timeframe is retrained: daily, weekly or monthly, with slack."""
-        warn_hours, fail_hours = {"w": (9 * 24, 16 * 24), "M": (35 * 24, 70 * 24)}.get(
+    def training_limits(self) -> FreshnessLimits:
+        """Age of a model's training cutoff: retrained daily, weekly or monthly, with slack."""
+        soft_hours, hard_hours = {"w": (9 * 24, 16 * 24), "M": (35 * 24, 70 * 24)}.get(
             self.key.timeframe.unit, (36, 72)
         )
+        return FreshnessLimits(timedelta(hours=soft_hours), timedelta(hours=hard_hours))
+
+    @property
+    def training_freshness(self) -> dg.FreshnessPolicy:
+        """`training_limits`, applied by Dagster to the time of the last materialisation."""
         return dg.FreshnessPolicy.time_window(
-            fail_window=timedelta(hours=fail_hours), warn_window=timedelta(hours=warn_hours)
+            fail_window=self.training_limits.hard, warn_window=self.training_limits.soft
         )
 
     def common(self, layer: str, kinds: set[str], **metadata: Any) -> dict[str, Any]:
@@ -148,7 +156,27 @@ def failure_message(entry: dg.EventLogEntry) -> str:
     return _root_cause(data.error)
 
 
+def failure_kind(entry: dg.EventLogEntry) -> str:
+    """Name of the error type behind one of `FAILURES`."""
+    event = entry.get_dagster_event()
+    if event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY:
+        return _root_kind(event.step_retry_data.error)
+    data = event.step_failure_data
+    named = data.user_failure_data and data.user_failure_data.metadata.get("error")
+    return str(named.value) if named else _root_kind(data.error)
+
+
+def _root_kind(error: "SerializableErrorInfo | None") -> str:
+    root = _root(error)
+    return "unknown" if root is None else (root.cls_name or "unknown").rpartition(".")[2]
+
+
 def _root_cause(error: "SerializableErrorInfo | None") -> str:
+    root = _root(error)
+    return "unknown error" if root is None else root.message.strip()
+
+
+def _root(error: "SerializableErrorInfo | None") -> "SerializableErrorInfo | None":
     while error is not None and error.cause is not None:
         error = error.cause
-    return "unknown error" if error is None else error.message.strip()
+    return error

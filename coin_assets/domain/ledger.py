@@ -180,6 +180,13 @@ class Ledger:
                 time = absence.end
         return time
 
+    def answered_until(self, time: datetime) -> datetime:
+        """As `absent_until`, of absences about which the market answered at least once."""
+        for absence in self.absences:
+            if absence.start <= time < absence.end and absence.first_answer is not None:
+                time = absence.end
+        return time
+
     def _asked(
         self,
         start: datetime,

@@ -12,7 +12,7 @@ from coin_assets.assets.specs import CANDLES, SeriesSpec, failures_named
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import CoinAssetsError, ConfigurationError
-from coin_assets.jobs.one_op import one_op_job, require_all_done
+from coin_assets.jobs.one_op import BACKGROUND, one_op_job, require_all_done
 from coin_assets.jobs.selection import chosen_specs
 from coin_assets.market.base import Market
 from coin_assets.partitions import partition_of
@@ -100,7 +100,7 @@ def backfill_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
             "Bring in the history of symbols: log a plan, fetch what is missing, derive the other "
             "timeframes. All settings are optional: symbols, start, end, dry_run."
         ),
-        {"dagster/max_runtime": str(_LONGEST_SECONDS)},
+        {**BACKGROUND, "dagster/max_runtime": str(_LONGEST_SECONDS)},
     )
 
 

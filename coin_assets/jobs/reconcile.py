@@ -6,7 +6,7 @@ from pydantic import Field
 from coin_assets.assets.specs import SeriesSpec, failures_named
 from coin_assets.checks.reconciled import comparison_window, evaluation, summary
 from coin_assets.errors import CoinAssetsError, ConfigurationError, SymbolUnavailable
-from coin_assets.jobs.one_op import one_op_job, require_all_done
+from coin_assets.jobs.one_op import BACKGROUND, one_op_job, require_all_done
 from coin_assets.jobs.selection import chosen_specs
 from coin_assets.resources import Clock, MarketResource, StoreResource
 from coin_assets.steps.reconcile import DEPTHS, QUICK, Reconciled, reconcile
@@ -68,6 +68,7 @@ def reconcile_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
             "Compare stored candles, fetched and derived, with the market's own of the same "
             "timeframe. Optional settings: symbols, timeframes, depth (quick or deep)."
         ),
+        BACKGROUND,
     )
 
 

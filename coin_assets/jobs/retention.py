@@ -8,7 +8,7 @@ from pydantic import Field
 from coin_assets.assets.specs import SeriesSpec, failures_named
 from coin_assets.domain.retention import kept_from
 from coin_assets.errors import CoinAssetsError
-from coin_assets.jobs.one_op import one_op_job, require_all_done
+from coin_assets.jobs.one_op import BACKGROUND, one_op_job, require_all_done
 from coin_assets.resources import Clock, StoreResource
 from coin_assets.steps.retain import Removed, count_old, remove_old
 
@@ -61,6 +61,7 @@ def retention_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
             "Remove what is older than COIN_RETENTION keeps. Optional setting: dry_run. The "
             "schedule `retention` launches it every day."
         ),
+        BACKGROUND,
     )
 
 

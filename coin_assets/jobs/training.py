@@ -1,11 +1,16 @@
 """The job ``train_models``: training on demand, outside the update path."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import perf_counter
+from typing import cast
 
 import dagster as dg
 from pydantic import Field
 
-from coin_assets.assets.models import training_line, training_metadata
+from coin_assets.assets.models import training_line, training_metadata, training_summary
 from coin_assets.assets.specs import (
     MODELS,
     TRAINING_POOL,
@@ -14,8 +19,8 @@ from coin_assets.assets.specs import (
     failures_named,
 )
 from coin_assets.domain import notation
-from coin_assets.errors import CoinAssetsError, ConfigurationError
-from coin_assets.jobs.one_op import one_op_job, require_all_done
+from coin_assets.errors import CoinAssetsError, ConfigurationError, PartsFailed
+from coin_assets.jobs.one_op import BACKGROUND, one_op_job, require_all_done
 from coin_assets.jobs.selection import chosen_specs
 from coin_assets.models.training import (
     TrainingRequest,
@@ -26,6 +31,10 @@ from coin_assets.models.training import (
 from coin_assets.partitions import partition_of
 from coin_assets.resources import Clock, RegistryResource, StoreResource
 from coin_assets.store.base import Store
+
+# A training that a schedule or a sensor launched is tried again after these times.
+RETRY_AFTER = (timedelta(minutes=10), timedelta(minutes=30))
+_UNATTENDED_TAGS = {"dagster/schedule_name", "dagster/sensor_name"}
 
 
 class TrainingConfig(dg.Config):
@@ -44,8 +53,14 @@ class TrainingConfig(dg.Config):
     dry_run: bool = Field(default=False, description="Only log what would be trained.")
 
 
-def training_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
-    """``train_models``: one op, keys in parallel, one failing key leaves the others."""
+def training_job(
+    specs: tuple[SeriesSpec, ...], retry_after: tuple[timedelta, ...] = RETRY_AFTER
+) -> dg.JobDefinition:
+    """``train_models``: one op, keys in parallel, one failing key leaves the others.
+
+    Args:
+        retry_after: waiting times before a training that no person launched is tried again.
+    """
 
     @dg.op(
         pool=TRAINING_POOL,
@@ -58,27 +73,27 @@ def training_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
         registry: RegistryResource,
         clock: Clock,
     ) -> None:
-        with failures_named():
+        with failures_named(), _tried_again(context, retry_after):
             chosen = chosen_specs("train_models", specs, config.symbols, config.timeframes)
             newest = store.client().newest_candles(spec.key for spec in chosen)
-            now = clock.now()
-            requests = [_request(config, spec, now, newest.get(spec.key)) for spec in chosen]
+            now, earlier = clock.now(), _reported_before(context)
+            requests = [
+                _same_again(_request(config, spec, now, newest.get(spec.key)), earlier)
+                for spec in chosen
+            ]
             if config.dry_run:
                 _log_plan(context, store.client(), requests)
                 return
+            begun = perf_counter()
             results = train_all(
                 store.client(),
                 registry.client(),
                 requests,
                 now,
-                lambda result: _report(context, result),
+                lambda result: _report(context, result, earlier),
             )
-            failed = {
-                str(result.request.key): result.error
-                for result in results
-                if result.error is not None
-            }
-            require_all_done(context, "keys", len(results), failed)
+            whole = [_of_the_run(result, earlier) for result in results]
+            _require_all_trained(context, whole, perf_counter() - begun, retry_after)
 
     return one_op_job(
         "train_models",
@@ -86,20 +101,95 @@ def training_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
         TrainingConfig,
         (
             "Train forecast models now, outside the update path. All settings are optional: "
-            "symbols, timeframes, lookback, cutoff, dry_run."
+            "symbols, timeframes, lookback, cutoff, dry_run. What fails is tried again after 10 "
+            "and 30 minutes if a schedule or sensor launched it, and fails at once otherwise."
         ),
+        BACKGROUND,
     )
 
 
-def _report(context: dg.OpExecutionContext, result: TrainingResult) -> None:
-    """One INFO line, and the materialisation of the key's model asset."""
+@contextmanager
+def _tried_again(
+    context: dg.OpExecutionContext, retry_after: tuple[timedelta, ...]
+) -> Iterator[None]:
+    """What failed is tried again later if nobody waits for it; a wrong configuration never is."""
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except CoinAssetsError as error:
+        attended = _UNATTENDED_TAGS.isdisjoint(context.run.tags)
+        if attended or context.retry_number >= len(retry_after):
+            raise
+        wait = retry_after[context.retry_number]
+        context.log.warning(f"{error} Tried again in {wait}.")
+        raise dg.RetryRequested(len(retry_after), wait.total_seconds()) from error
+
+
+def _require_all_trained(
+    context: dg.OpExecutionContext,
+    results: list[TrainingResult],
+    seconds: float,
+    retry_after: tuple[timedelta, ...],
+) -> None:
+    """Attach the summary to the op's output, or to the failure if there will be no output."""
+    summary = training_summary(results, seconds)
+    context.log.info(summary["keys"].value)
+    failed = {str(each.request.key): each.error for each in results if each.error is not None}
+    try:
+        with _tried_again(context, retry_after):
+            require_all_done(context, "keys", len(results), failed)
+    except PartsFailed as error:
+        facts = {"error": type(error).__name__, "failed_keys": list(failed), **summary}
+        raise dg.Failure(str(error), facts, allow_retries=False) from error
+    context.add_output_metadata(summary)
+
+
+def _reported_before(context: dg.OpExecutionContext) -> dict[dg.AssetKey, dg.AssetMaterialization]:
+    """What an earlier try of this run has reported, by model asset."""
+    if context.retry_number == 0:
+        return {}
+    entries = context.instance.all_logs(
+        context.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+    )
+    found = [entry.asset_materialization for entry in entries]
+    return {each.asset_key: each for each in found if each is not None}
+
+
+def _same_again(
+    request: TrainingRequest, earlier: dict[dg.AssetKey, dg.AssetMaterialization]
+) -> TrainingRequest:
+    """Time goes on between two tries; what is trained keeps its cutoff, so that it is found."""
+    reported = earlier.get(asset_key(request.key, MODELS))
+    if reported is None:
+        return request
+    seconds = cast(float, reported.metadata["cutoff"].value)
+    return replace(request, cutoff=datetime.fromtimestamp(seconds, UTC))
+
+
+def _of_the_run(
+    result: TrainingResult, earlier: dict[dg.AssetKey, dg.AssetMaterialization]
+) -> TrainingResult:
+    """What an earlier try created, the run created."""
+    reported = earlier.get(asset_key(result.request.key, MODELS))
+    if reported is None:
+        return result
+    return replace(result, created=bool(reported.metadata["created"].value))
+
+
+def _report(
+    context: dg.OpExecutionContext,
+    result: TrainingResult,
+    earlier: dict[dg.AssetKey, dg.AssetMaterialization],
+) -> None:
+    """One INFO line, and once a run the materialisation of the key's model asset."""
     context.log.info(training_line(result))
-    if result.error is None:
-        request = result.request
+    asset = asset_key(result.request.key, MODELS)
+    if result.error is None and asset not in earlier:
         context.log_event(
             dg.AssetMaterialization(
-                asset_key(request.key, MODELS),
-                partition=partition_of(request.cutoff),
+                asset,
+                partition=partition_of(result.request.cutoff),
                 metadata=training_metadata(result),
             )
         )

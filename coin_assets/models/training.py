@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version as library_version
+from time import perf_counter
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pandas as pd
 from coin_assets.domain.candles import closed_by, content_hash
 from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.keys import Key
+from coin_assets.domain.scoring import recent_loss
 from coin_assets.errors import CoinAssetsError, InsufficientData
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.registry import ModelRegistry, ModelVersion
@@ -47,6 +49,8 @@ class TrainingResult:
         created: False if the version was there already.
         insufficient: why there are too few candles; then there is no version.
         error: the failure; then there is no version.
+        loss: `recent_loss` of the version on its own candles; None if it was not scored.
+        seconds: how long the training took, or the search for a version that is kept.
     """
 
     request: TrainingRequest
@@ -55,6 +59,8 @@ class TrainingResult:
     rows: int = 0
     insufficient: str | None = None
     error: CoinAssetsError | None = None
+    loss: float | None = None
+    seconds: float = field(default=0.0, compare=False)
 
 
 def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
@@ -86,18 +92,28 @@ def train(
     Raises:
         MonthsNotFetched, CandlesNotYetAvailable: see `training_candles`.
     """
+    begun = perf_counter()
+    result = _trained(store, registry, request, now)
+    return replace(result, seconds=perf_counter() - begun)
+
+
+def _trained(
+    store: Store, registry: ModelRegistry, request: TrainingRequest, now: datetime
+) -> TrainingResult:
     key = request.key
     known = registry.find(key, request.cutoff, request.lookback_text)
     if known is not None:
-        return TrainingResult(request, known, rows=known.metadata()["rows"])
+        facts = known.metadata()
+        return TrainingResult(request, known, rows=facts["rows"], loss=facts.get("loss"))
     candles = training_candles(store, request)
     try:
         forecaster = new_forecaster(key).fit(candles)
     except InsufficientData as error:
         return TrainingResult(request, rows=len(candles), insufficient=str(error))
-    facts = _facts(candles, request, now)
+    loss = recent_loss(forecaster, candles, key.timeframe)
+    facts = _facts(candles, request, now) | {"loss": loss}
     version = registry.add(key, forecaster, request.cutoff, facts)
-    return TrainingResult(request, version, created=True, rows=len(candles))
+    return TrainingResult(request, version, created=True, rows=len(candles), loss=loss)
 
 
 def train_all(
@@ -110,10 +126,11 @@ def train_all(
     """Train many keys in parallel; one that fails leaves the others. ``report`` hears each."""
 
     def attempt(request: TrainingRequest) -> TrainingResult:
+        begun = perf_counter()
         try:
             return train(store, registry, request, now)
         except CoinAssetsError as error:
-            return TrainingResult(request, error=error)
+            return TrainingResult(request, error=error, seconds=perf_counter() - begun)
 
     results = []
     with ThreadPoolExecutor() as pool:

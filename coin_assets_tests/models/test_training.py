@@ -157,9 +157,12 @@ def test_a_new_version_tells_everything_about_its_training(
         "rows": 720,
         "data_hash": content_hash(used),
         "code_version": "1",
+        "loss": result.loss,
         "libraries": {name: library_version(name) for name in ("numpy", "pandas", "scikit-learn")},
     }
-    assert result == TrainingResult(result.request, result.version, created=True, rows=720)
+    assert result == TrainingResult(
+        result.request, result.version, created=True, rows=720, loss=result.loss
+    )
 
 
 def test_an_existing_version_is_kept_even_if_the_candles_changed(

@@ -1,0 +1,174 @@
+"""The sensor ``health_alerts``: looks at everything once a cycle, and says what is wrong."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from coin_assets.alerts import heartbeat
+from coin_assets.alerts.channels import channels_of
+from coin_assets.alerts.conditions import Condition
+from coin_assets.alerts.incidents import Rules
+from coin_assets.alerts.outbox import AlertBook, DeliveryReport
+from coin_assets.assets.specs import SeriesSpec
+from coin_assets.automation import conditions
+from coin_assets.automation.health import KeyHealth, key_healths, native_states
+from coin_assets.automation.machinery import troubles
+from coin_assets.automation.runs import job_failures, runs_of
+from coin_assets.checks.clock import clock_evaluations
+from coin_assets.checks.recorded import changed_evaluations, recorded_checks
+from coin_assets.domain.addresses import Webhook
+from coin_assets.domain.keys import Key
+from coin_assets.domain.limits import DiskLimits
+from coin_assets.domain.manifest import STATUSES
+from coin_assets.errors import CoinAssetsError
+from coin_assets.resources import (
+    Clock,
+    DiskResource,
+    PublisherResource,
+    RegistryResource,
+    StoreResource,
+)
+from coin_assets.steps.standing import Standing, standing_of
+
+FOLDER, BOOK = "alerts", "alerts.sqlite"
+# A tick may take 60 s in all.
+_DELIVERY_SECONDS = 25.0
+_RECORD_EVERY = timedelta(hours=6)
+WATCHED_JOBS = ("train_models", "backfill", "redo_touched", "reconcile", "enforce_retention")
+
+
+@dataclass(frozen=True)
+class AlertSettings:
+    """How alerts are sent. Addresses can hold secrets and are kept out of representations."""
+
+    folder: Path
+    market: str
+    webhooks: tuple[Webhook, ...]
+    rules: Rules
+    disk: DiskLimits
+    heartbeat_url: str
+
+    def __repr__(self) -> str:
+        return f"AlertSettings({self.folder}, {len(self.webhooks)} webhooks)"
+
+    @property
+    def book(self) -> AlertBook:
+        return AlertBook(self.folder / BOOK)
+
+
+def health_alerts_sensor(
+    specs: Sequence[SeriesSpec], settings: AlertSettings, watched: Sequence[str]
+) -> dg.SensorDefinition:
+    """``health_alerts``.
+
+    Args:
+        watched: names of the sensors and schedules that should run.
+    """
+
+    @dg.sensor(
+        name="health_alerts",
+        minimum_interval_seconds=int(settings.rules.cycle.total_seconds()),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Looks at the health of every key, at failing runs, the disk, the sensors and daemons "
+            "once a cycle. Records what the clock says of every asset as check results, without "
+            "runs, and sends alerts until what is wrong has recovered."
+        ),
+    )
+    def health_alerts(
+        context: dg.SensorEvaluationContext,
+        store: StoreResource,
+        registry: RegistryResource,
+        publisher: PublisherResource,
+        disk: DiskResource,
+        clock: Clock,
+    ) -> dg.SensorResult:
+        now, at, instance = clock.now(), clock.machine_time(), context.instance
+        keys = [spec.key for spec in specs]
+        standings = standing_of(store.client(), registry.client(), publisher.client(), keys)
+        healths = key_healths(specs, standings, native_states(instance, specs), now)
+        failures = runs_of(instance, specs, at).failures
+        jobs = {job: found for job in WATCHED_JOBS if (found := job_failures(instance, job))}
+        wrong = [
+            *conditions.key_conditions(healths, {spec.key: spec for spec in specs}, failures, now),
+            *conditions.market_conditions(settings.market, specs, failures),
+            *conditions.job_conditions(jobs),
+            *conditions.disk_conditions(disk.percent(), settings.disk, now),
+            *conditions.machinery_conditions(troubles(instance, watched, at)),
+        ]
+        report = _tell(context.log, settings, wrong, now, clock)
+        events = _clock_results(instance, specs, standings, now)
+        _beat(context.log, settings, healths, report, now)
+        return dg.SensorResult(skip_reason=_summary(healths, wrong, report), asset_events=events)
+
+    return health_alerts
+
+
+def _tell(
+    log: logging.Logger,
+    settings: AlertSettings,
+    wrong: Iterable[Condition],
+    now: datetime,
+    clock: Clock,
+) -> DeliveryReport:
+    """Book what is wrong, log what is new, and deliver what is due."""
+    book, channels = settings.book, channels_of(settings.webhooks)
+    for message in book.advance(wrong, now, settings.rules, [each.id for each in channels]):
+        log.warning(message.log_line())
+    return book.deliver(channels, clock.machine_time, _DELIVERY_SECONDS, log.warning)
+
+
+def _clock_results(
+    instance: dg.DagsterInstance,
+    specs: Iterable[SeriesSpec],
+    standings: dict[Key, Standing],
+    now: datetime,
+) -> list[dg.AssetCheckEvaluation]:
+    """Check results that changed, and every result now and then: the event log only grows."""
+    found = [each for spec in specs for each in clock_evaluations(spec, standings[spec.key], now)]
+    recorded = recorded_checks(instance, (each.asset_check_key for each in found))
+    return changed_evaluations(found, recorded, now, _RECORD_EVERY)
+
+
+def _beat(
+    log: logging.Logger,
+    settings: AlertSettings,
+    healths: Sequence[KeyHealth],
+    report: DeliveryReport,
+    now: datetime,
+) -> None:
+    """Say that the alerting is alive; who watches the address hears of a dead daemon."""
+    heartbeat.beat(
+        settings.folder,
+        now,
+        {
+            "cycle_seconds": settings.rules.cycle.total_seconds(),
+            "undelivered": report.pending,
+            **_counts(healths),
+        },
+    )
+    if settings.heartbeat_url:
+        try:
+            heartbeat.call(settings.heartbeat_url)
+        except CoinAssetsError as error:
+            log.warning(str(error))  # whoever watches it notices by itself
+
+
+def _counts(healths: Sequence[KeyHealth]) -> dict[str, int]:
+    return {word: sum(each.status == word for each in healths) for word in STATUSES}
+
+
+def _summary(
+    healths: Sequence[KeyHealth], wrong: Sequence[Condition], report: DeliveryReport
+) -> str:
+    counts = ", ".join(f"{count} {word}" for word, count in _counts(healths).items() if count)
+    said = [counts or "no keys"]
+    if wrong:
+        said.append("wrong: " + ", ".join(f"{each.subject} {each.kind}" for each in wrong[:10]))
+    if report.pending:
+        said.append(f"{report.pending} messages undelivered")
+    return "; ".join(said)

@@ -1,0 +1,76 @@
+"""Whether the machinery is alive: sensors, schedules and daemons, by Dagster's own records."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    SensorInstigatorData,
+    TickStatus,
+)
+
+# Ticks are up to 60 s long, and a busy machine is slow; a dead sensor stays silent for longer.
+_SILENT_AFTER = timedelta(minutes=5)
+_DAEMON_SILENT_AFTER = timedelta(minutes=10)
+_OPTIONAL = {"training_events"}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A part of the machinery that does not work."""
+
+    subject: str
+    since: datetime
+    detail: str
+
+
+def troubles(instance: dg.DagsterInstance, names: Iterable[str], now: datetime) -> list[Trouble]:
+    """What of sensors, schedules and daemons is dead, failing or switched off.
+
+    Args:
+        names: of the sensors and schedules that should run.
+        now: by the machine's clock.
+    """
+    wanted = set(names) - _OPTIONAL
+    # An instance in memory, as tools use it, has no sensors.
+    states = instance.all_instigator_state() if instance.schedule_storage else ()
+    found = [
+        trouble
+        for state in states
+        if state.instigator_name in wanted
+        and (trouble := _of_instigator(instance, state, now)) is not None
+    ]
+    for kind, heartbeat in instance.get_daemon_heartbeats().items():
+        beat = datetime.fromtimestamp(heartbeat.timestamp, UTC)
+        if kind in instance.get_required_daemon_types() and now - beat > _DAEMON_SILENT_AFTER:
+            detail = f"no sign of life since {beat:%Y-%m-%d %H:%M} UTC"
+            found.append(Trouble(f"daemon {kind}", beat, detail))
+    return found
+
+
+def _of_instigator(
+    instance: dg.DagsterInstance, state: InstigatorState, now: datetime
+) -> Trouble | None:
+    is_sensor = isinstance(state.instigator_data, SensorInstigatorData)
+    subject = f"{'sensor' if is_sensor else 'schedule'} {state.instigator_name}"
+    if state.status is InstigatorStatus.STOPPED:
+        return Trouble(subject, now, "it was switched off")
+    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
+    if not ticks:
+        return None
+    last = ticks[0]
+    at = datetime.fromtimestamp(last.timestamp, UTC)
+    if last.status is TickStatus.FAILURE:
+        message = last.error.message.strip().splitlines()[0] if last.error else "no message"
+        return Trouble(subject, at, f"its last tick failed: {message}")
+    if is_sensor and now - at > _SILENT_AFTER + timedelta(seconds=_interval(state)):
+        return Trouble(subject, at, f"no tick since {at:%Y-%m-%d %H:%M} UTC")
+    return None
+
+
+def _interval(state: InstigatorState) -> float:
+    data = state.instigator_data
+    return float(data.min_interval or 30) if isinstance(data, SensorInstigatorData) else 0.0

@@ -1,0 +1,330 @@
+"""The planner: what should exist, less what does exist, as runs to request.
+
+It is a pure function of facts, so a missed tick, a failed run or a restart costs nothing but time:
+the next plan asks for what is still missing. Everything due in one month goes into one run; a step
+whose candles of another month are not stored yet waits for a later plan.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from coin_assets.automation.work import (
+    ANCHORS,
+    GAPS,
+    HISTORY,
+    LIVE,
+    REPAIR,
+    KeyState,
+    Plan,
+    Request,
+    Runs,
+)
+from coin_assets.domain.keys import Key
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Step
+from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
+
+MOST_REQUESTS = 6
+_INSTANT = timedelta.resolution
+
+_Wanted = dict[datetime, list[Step]]
+
+
+def plan_updates(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
+    """Runs for everything that is due and not in flight, live work first.
+
+    At most `MOST_REQUESTS` runs, the newest month's before those that catch up: what is left out
+    is asked for by the next plan.
+    """
+    live = _live(states, runs, now)
+    months = sorted(live)
+    requests = [Request(month, tuple(live[month]), LIVE) for month in (*months[-1:], *months[:-1])]
+    for purpose, find in ((HISTORY, _history), (GAPS, _gaps), (ANCHORS, _anchors)):
+        if purpose not in runs.busy:
+            requests += _earliest(purpose, find(states, runs, now), requests)
+    training = tuple(
+        state.key
+        for state in states
+        if _needs_training(state)
+        and state.key not in runs.training
+        and not runs.is_backing_off(Step(state.key, MODELS), now)
+    )
+    return Plan(tuple(requests[:MOST_REQUESTS]), training)
+
+
+def plan_repairs(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
+    """One run that writes the published files that are missing, damaged or behind the store.
+
+    What `plan_updates` is about to publish anyway is left to it, and what lies behind the store
+    waits as long as runs renew the key or its source.
+    """
+    damaged = [state for state in states if state.damage or _is_behind_store(state)]
+    if not damaged:
+        return Plan()
+    planned = {step for steps in _live(states, runs, now).values() for step in steps}
+    renewed = {step.key for step in planned} | {step.key for step, _ in runs.in_flight}
+    steps = []
+    for state in damaged:
+        step = Step(state.key, PUBLISHED)
+        waits = not state.damage and not renewed.isdisjoint((state.key, state.source))
+        if not waits and step not in planned and runs.is_free(step, None, now):
+            steps.append(step)
+    return Plan((Request(month_start(now), tuple(steps), REPAIR),)) if steps else Plan()
+
+
+@dataclass(frozen=True)
+class _Extension:
+    """Candles that a plan asks for: of ``month``, so up to the close ``reach``."""
+
+    month: datetime
+    reach: datetime
+
+
+def _live(states: Sequence[KeyState], runs: Runs, now: datetime) -> _Wanted:
+    """Steps by month, from the first missing candle of each key to its published files."""
+    pulls = _pulls(states, runs, now)
+    sources = {state.key: state for state in states if state.is_fetched}
+    wanted: _Wanted = defaultdict(list)
+    for state in states:
+        pull = pulls.get(state.source) if pulls else None
+        if pull is None and state.lacking is None and not _lacks_forecast(state, state.candles):
+            continue
+        for month, step in _steps(state, sources[state.source], pull):
+            if not runs.is_free(step, None if step.layer == PUBLISHED else month, now):
+                break  # what follows needs it
+            wanted[month].append(step)
+    return wanted
+
+
+def _pulls(states: Iterable[KeyState], runs: Runs, now: datetime) -> dict[Key, _Extension]:
+    """For every source that lacks its newest candle, the month to go on with."""
+    pulls = {}
+    for state in states:
+        month = _month_to_pull(state) if state.is_fetched else None
+        if month is not None and runs.is_free(Step(state.key, CANDLES), month, now):
+            reach = min(_floor(state.timeframe, state.due), next_month(month))
+            pulls[state.key] = _Extension(month, reach)
+    return pulls
+
+
+def _month_to_pull(state: KeyState) -> datetime | None:
+    """Month of the first candle that a fetched key lacks; None if it has its newest one."""
+    if state.verified is not None and state.verified >= _floor(state.timeframe, state.due):
+        return None
+    last = state.last_due
+    if last < state.first_open:
+        return None
+    if state.candles is None:
+        unknown = _months_never_fetched(state, month_start(last))
+        return unknown[0] if unknown else month_start(last)
+    # What lies before the first expected candle may be stored still, but is not added to.
+    return month_start(min(max(state.asked or state.candles, state.first_open), last))
+
+
+def _steps(
+    state: KeyState, source: KeyState, pull: _Extension | None
+) -> Iterable[tuple[datetime, Step]]:
+    """What is to be done for one key, each step with its month."""
+    extension = pull if state.is_fetched else _derivation(state, source, pull)
+    until = extension.reach if extension else state.candles
+    if extension is not None:
+        yield extension.month, Step(state.key, CANDLES)
+    if until is None:
+        return
+    is_last = extension is None or until == _floor(state.timeframe, state.due)
+    if state.expects_forecast(until):
+        month = _month_to_predict(state, until, is_extended=extension is not None)
+        if month is None or (extension is not None and extension.month != month):
+            return  # nothing lacks a forecast, or its candles have to be stored first
+        yield month, Step(state.key, PREDICTIONS)
+        if is_last and month == month_start(until):
+            yield month, Step(state.key, PUBLISHED)
+    elif extension is not None and is_last:
+        yield extension.month, Step(state.key, PUBLISHED)
+
+
+def _derivation(state: KeyState, source: KeyState, pull: _Extension | None) -> _Extension | None:
+    """The month to derive and the close that its buckets then reach; None if nothing is new.
+
+    A month waits until the source is there for all buckets of it that are due by the clock.
+    """
+    timeframe = state.timeframe
+    reach, known = source.verified, source.fetched
+    if reach is None:
+        return None
+    if state.lacking is not None:
+        first = state.lacking[0]
+    elif pull is not None:
+        # Up to here all is derived that can be: buckets without any source candle never come.
+        opened = _first_open(timeframe, state.first)
+        first = max(state.candles or opened, opened, _floor(timeframe, reach))
+        if _close(timeframe, first) > pull.reach:
+            return None
+    else:
+        return None
+    month = month_start(first)
+    if pull is not None and pull.month == month:
+        reach, known = max(pull.reach, reach), known | {month}
+    newest = min(timeframe.floor(next_month(month) - _INSTANT), state.last_due)
+    close = timeframe.close_of(newest)
+    if newest < first or close > reach or not known.issuperset(months_between(first, close)):
+        return None
+    return _Extension(month, close)
+
+
+def _lacks_forecast(state: KeyState, until: datetime | None) -> bool:
+    """Whether the candle that closes at ``until`` should have a forecast and has none."""
+    if until is None or not state.expects_forecast(until):
+        return False
+    return state.forecast is None or state.forecast < until
+
+
+def _month_to_predict(state: KeyState, until: datetime, *, is_extended: bool) -> datetime | None:
+    """Month of the first origin that lacks a forecast, once the candles for all its due origins
+    are there; None if there is none. Only the newest one is needed of a key without any forecast,
+    or with none since its oldest model or the first candle that is kept.
+
+    Args:
+        until: close of the newest candle, stored or about to be.
+        is_extended: whether candles are about to be added.
+    """
+    if not _lacks_forecast(state, until):
+        return None
+    due = _floor(state.timeframe, state.due)
+    verified = state.verified or until
+    reach = until if is_extended else max(until, verified)
+    first = state.next_origin or state.timeframe.next(min(verified, until))
+    oldest = max(state.first_cutoff or first, state.timeframe.next(state.first_open))
+    if state.forecast is None or first < oldest:
+        return month_start(until) if reach >= due else None
+    month = month_start(min(first, until))
+    last = min(due, state.timeframe.floor(next_month(month) - _INSTANT))
+    return month if reach >= last else None
+
+
+def _is_behind_store(state: KeyState) -> bool:
+    """Whether the published files are older than the store, or not there."""
+    if state.candles is None:
+        return False
+    if state.history is None or state.history < state.candles:
+        return True
+    return state.forecast is not None and (
+        state.prediction is None or state.prediction < state.forecast
+    )
+
+
+def _history(states: Sequence[KeyState], runs: Runs, now: datetime) -> _Wanted:
+    """Candles of months before the newest one that were never fetched, or never derived."""
+    lacking = []
+    for state in states:
+        if state.candles is None:
+            continue  # it begins with the live run, month by month from its first one
+        months = _months_never_fetched(state, _month_before(state.timeframe, state.candles))
+        if months:
+            lacking.append((state, months))
+    if not lacking:
+        return {}
+    fetched = {state.key: state.fetched for state in states if state.is_fetched}
+    wanted: _Wanted = defaultdict(list)
+    pulled: set[tuple[Key, datetime]] = set()
+    for state, months in sorted(lacking, key=lambda each: not each[0].is_fetched):
+        for month in months:
+            step = Step(state.key, CANDLES)
+            if not runs.is_free_in_background(step, month, now):
+                continue
+            known = fetched[state.source]
+            if (state.source, month) in pulled:
+                known = known | {month}
+            if state.is_fetched or known.issuperset(_months_of_source(state, month)):
+                wanted[month].append(step)
+                pulled.add((state.key, month))
+    return wanted
+
+
+def _months_of_source(state: KeyState, month: datetime) -> list[datetime]:
+    """Months of the source that the buckets of ``month`` need."""
+    end = state.timeframe.close_of(state.timeframe.floor(next_month(month) - _INSTANT))
+    return months_between(max(month, state.first), end)
+
+
+def _gaps(states: Sequence[KeyState], runs: Runs, now: datetime) -> _Wanted:
+    """Months whose missing candles the market is to be asked for again."""
+    wanted: _Wanted = defaultdict(list)
+    for state in states:
+        for month in state.gap_months:
+            step = Step(state.key, CANDLES)
+            if runs.is_free_in_background(step, month, now):
+                wanted[month].append(step)
+    return wanted
+
+
+def _anchors(states: Sequence[KeyState], runs: Runs, now: datetime) -> _Wanted:
+    """Models that belong to the running month whatever else is trained in it."""
+    wanted: _Wanted = defaultdict(list)
+    for state in states:
+        if state.anchor_missing:
+            month, step = month_start(state.due), Step(state.key, MODELS)
+            if runs.is_free_in_background(step, month, now):
+                wanted[month].append(step)
+    return wanted
+
+
+def _earliest(purpose: str, wanted: _Wanted, requests: Iterable[Request]) -> list[Request]:
+    """One month at a time: history must not crowd out what is live. What ``requests`` ask for
+    already is left out."""
+    taken = {(step, each.month) for each in requests for step in each.steps} if wanted else set()
+    for month in sorted(wanted):
+        steps = tuple(step for step in wanted[month] if (step, month) not in taken)
+        if steps:
+            return [Request(month, steps, purpose)]
+    return []
+
+
+def _needs_training(state: KeyState) -> bool:
+    """Whether candles suffice for a forecast but no model may make it, nor will the anchor."""
+    return (
+        state.trainable
+        and not state.anchor_missing
+        and state.candles is not None
+        and (state.verified or state.candles) >= state.timeframe.floor(state.due)
+        and not state.expects_forecast(state.candles)
+    )
+
+
+# Most keys are up to date at most ticks, and share these answers.
+
+
+def _months_never_fetched(state: KeyState, until: datetime) -> tuple[datetime, ...]:
+    """Expected months up to ``until``, a month's start, ascending."""
+    return _months_lacking(state.fetched, state.timeframe, state.first, until)
+
+
+@lru_cache(maxsize=8192)
+def _months_lacking(
+    fetched: frozenset[datetime], timeframe: Timeframe, first: datetime, until: datetime
+) -> tuple[datetime, ...]:
+    expected = months_between(_first_open(timeframe, first), until + _INSTANT)
+    return tuple(month for month in expected if month not in fetched)
+
+
+@lru_cache(maxsize=1024)
+def _month_before(timeframe: Timeframe, close: datetime) -> datetime:
+    """The month before the one in which the candle that closes at ``close`` opens."""
+    return month_start(month_start(timeframe.shift(close, -1)) - _INSTANT)
+
+
+@lru_cache(maxsize=1024)
+def _first_open(timeframe: Timeframe, first: datetime) -> datetime:
+    return timeframe.next(first - _INSTANT)
+
+
+@lru_cache(maxsize=1024)
+def _close(timeframe: Timeframe, opened: datetime) -> datetime:
+    return timeframe.close_of(opened)
+
+
+@lru_cache(maxsize=1024)
+def _floor(timeframe: Timeframe, time: datetime) -> datetime:
+    return timeframe.floor(time)

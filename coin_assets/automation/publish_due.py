@@ -1,0 +1,115 @@
+"""The sensor ``publish_due``: what stands in the published folder is true, whatever happened."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from coin_assets.assets.published import (
+    completeness,
+    history_candles,
+    manifest_materialization,
+)
+from coin_assets.assets.specs import SeriesSpec
+from coin_assets.automation.planner import plan_repairs
+from coin_assets.automation.requests import ChecksOfAsset, described, run_requests
+from coin_assets.automation.runs import runs_of
+from coin_assets.automation.state import key_states
+from coin_assets.automation.work import Failures, Runs
+from coin_assets.domain.keys import Key
+from coin_assets.publish.folder import Difference
+from coin_assets.publish.publisher import Failure, Publisher
+from coin_assets.resources import (
+    Clock,
+    MarketResource,
+    PublisherResource,
+    RegistryResource,
+    StoreResource,
+)
+from coin_assets.steps.health import known_outages
+from coin_assets.steps.predict import newest_forecast
+from coin_assets.steps.standing import Standing, standing_of
+from coin_assets.store.base import Store
+
+INTERVAL_SECONDS = 15
+
+
+def publish_due_sensor(
+    specs: tuple[SeriesSpec, ...], checks: ChecksOfAsset, job: Any
+) -> dg.SensorDefinition:
+    """``publish_due``, which launches ``job`` (``update``) with published assets alone."""
+
+    @dg.sensor(
+        name="publish_due",
+        job=job,
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Looks at every published file and publishes again what is missing, damaged or behind "
+            "the store, whatever the reason. Rewrites the manifest whenever an entry would differ: "
+            "when data becomes stale, when runs fail, when a file is not what it should be."
+        ),
+    )
+    def publish_due(
+        context: dg.SensorEvaluationContext,
+        store: StoreResource,
+        market: MarketResource,
+        registry: RegistryResource,
+        publisher: PublisherResource,
+        clock: Clock,
+    ) -> dg.SensorResult:
+        now, closed_by = clock.now(), clock.closed_by()
+        keys = [spec.key for spec in specs]
+        at = clock.machine_time()
+        runs = runs_of(context.instance, specs, at)
+        folder = publisher.client()
+        standings = standing_of(store.client(), registry.client(), folder, keys)
+        # One key a tick is compared with the store word for word.
+        looked_at = specs[int(now.timestamp()) // INTERVAL_SECONDS % len(specs)]
+        differing = _differing(store.client(), folder, looked_at, standings[looked_at.key])
+        document = folder.refresh(
+            _key_failures(runs),
+            now,
+            is_complete=completeness(store.client(), specs, now),
+            outages=known_outages(store.client(), keys),
+            differing=differing,
+        )
+        if differing:
+            standings = standing_of(store.client(), registry.client(), folder, keys)
+        states = key_states(specs, store.client(), market.client(), standings, now, closed_by)
+        plan = plan_repairs(states, runs, at)
+        events = (
+            [] if document is None else [manifest_materialization(document, "an entry changed")]
+        )
+        if plan.is_empty:
+            reason = "every published file is there and agrees with the store"
+            return dg.SensorResult(skip_reason=reason, asset_events=events)
+        context.log.info(described(plan))
+        return dg.SensorResult(run_requests=run_requests(plan, checks), asset_events=events)
+
+    return publish_due
+
+
+def _differing(
+    store: Store, publisher: Publisher, spec: SeriesSpec, standing: Standing
+) -> Mapping[Key, Difference]:
+    """Whether the files of a key hold something else than what the store has of the same time."""
+    key, files = spec.key, standing.published
+    if files.history is not None and files.history.as_of == standing.candles:
+        found = publisher.difference("history", key, history_candles(store, spec))
+        if found is not None:
+            return {key: found}
+    if files.prediction is not None and files.prediction.as_of == standing.forecast:
+        found = publisher.difference("prediction", key, newest_forecast(store, key))
+        if found is not None:
+            return {key: found}
+    return {}
+
+
+def _key_failures(runs: Runs) -> dict[Key, Failure]:
+    """The newest failure of every key."""
+    newest: dict[Key, Failures] = {}
+    for step, failures in runs.failures.items():
+        if step.key not in newest or newest[step.key].last < failures.last:
+            newest[step.key] = failures
+    return {key: Failure(each.last, each.error) for key, each in newest.items()}

@@ -1,0 +1,181 @@
+"""Facts for the planner, from names, footers and ledgers; candles are read only where it lags."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from coin_assets.assets.specs import SeriesSpec
+from coin_assets.automation.work import KeyState
+from coin_assets.domain.forecasting import minimum_candles
+from coin_assets.domain.keys import Key
+from coin_assets.domain.manifest_facts import PublishedFile
+from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
+from coin_assets.market.base import Market
+from coin_assets.steps.standing import Standing
+from coin_assets.store.base import Store
+from coin_assets.store.coverage import unanswered
+
+
+@dataclass(frozen=True)
+class _Gatherer:
+    store: Store
+    market: Market
+    closed_by: datetime
+    now: datetime
+    standings: Mapping[Key, Standing]
+
+
+def key_states(
+    specs: Sequence[SeriesSpec],
+    store: Store,
+    market: Market,
+    standings: Mapping[Key, Standing],
+    now: datetime,
+    closed_by: datetime,
+) -> list[KeyState]:
+    """Facts of every key at ``now``.
+
+    Args:
+        standings: of all keys of ``specs``, just gathered.
+        closed_by: candles that close up to here are final.
+    """
+    gather = _Gatherer(store, market, closed_by, now, standings)
+    sources = {spec.key: _source_state(gather, spec) for spec in specs if spec.is_fetched}
+    return [
+        sources[spec.key] if spec.is_fetched else _derived_state(gather, spec, sources[spec.source])
+        for spec in specs
+    ]
+
+
+def _source_state(gather: _Gatherer, spec: SeriesSpec) -> KeyState:
+    store, key, candles = gather.store, spec.key, gather.standings[spec.key].candles
+    first = spec.first_expected(gather.now)
+    due = min(gather.closed_by, gather.market.horizon(key, gather.closed_by))
+    ledger = store.read_ledger(key)
+    gaps = ledger.due(first, due, gather.now)
+    return _state(
+        gather,
+        spec,
+        first,
+        due,
+        verified=candles and ledger.absent_until(candles),
+        asked=candles and ledger.answered_until(candles),
+        gap_months=tuple(sorted({month for gap in gaps for month in months_between(*gap)})),
+    )
+
+
+def _derived_state(gather: _Gatherer, spec: SeriesSpec, source: KeyState) -> KeyState:
+    candles = gather.standings[spec.key].candles
+    first = max(spec.first_source_expected(gather.now), spec.first_expected(gather.now))
+    lacking = None
+    if source.verified is not None and source.candles is not None:
+        timeframe = spec.key.timeframe
+        start = candles or (first if timeframe.is_open_time(first) else timeframe.next(first))
+        until = timeframe.floor(source.verified)
+        if start < until:
+            lacking = _buckets(gather.store, source.key, timeframe, start, until)
+    # A bucket whose source is verified absent will never be there.
+    reached = candles
+    if candles is not None and lacking is None and source.verified is not None:
+        reached = max(candles, spec.key.timeframe.floor(source.verified))
+    return _state(gather, spec, first, source.due, verified=reached, asked=reached, lacking=lacking)
+
+
+def _state(
+    gather: _Gatherer,
+    spec: SeriesSpec,
+    first: datetime,
+    due: datetime,
+    *,
+    verified: datetime | None,
+    asked: datetime | None,
+    lacking: tuple[datetime, datetime] | None = None,
+    gap_months: tuple[datetime, ...] = (),
+) -> KeyState:
+    """What fetched and derived keys have in common."""
+    store, key, standing = gather.store, spec.key, gather.standings[spec.key]
+    candles, forecast, published = standing.candles, standing.forecast, standing.published
+    fetched = frozenset(store.fetched_months(key))
+    next_origin = None
+    if candles is not None and forecast is not None and forecast < candles:
+        opened = _first_open(store, key, key.timeframe.floor(forecast), candles)
+        next_origin = opened and key.timeframe.close_of(opened)
+    is_trainable, anchor_missing = _models_wanted(store, standing, fetched, first, due)
+    return KeyState(
+        key=key,
+        source=spec.source,
+        first=first,
+        due=due,
+        candles=candles,
+        verified=verified,
+        asked=asked,
+        fetched=fetched,
+        lacking=lacking,
+        forecast=forecast,
+        next_origin=next_origin,
+        first_cutoff=min((version.cutoff for version in standing.versions), default=None),
+        trainable=is_trainable,
+        anchor_missing=anchor_missing,
+        history=_as_of(published.history),
+        prediction=_as_of(published.prediction),
+        damage=published.corrupt,
+        gap_months=gap_months,
+    )
+
+
+def _as_of(file: PublishedFile | None) -> datetime | None:
+    return None if file is None else file.as_of
+
+
+def _models_wanted(
+    store: Store,
+    standing: Standing,
+    fetched: frozenset[datetime],
+    first: datetime,
+    due: datetime,
+) -> tuple[bool, bool]:
+    """Whether a model can be trained now, and whether the month's anchor can be and is missing."""
+    key, candles, month = standing.key, standing.candles, month_start(due)
+    cutoffs = {version.cutoff for version in standing.versions}
+    lacks_model = candles is not None and not any(cutoff <= candles for cutoff in cutoffs)
+    if candles is None or (month in cutoffs and not lacks_model):
+        return False, False
+    if not fetched.issuperset(months_between(first, candles)) or unanswered(
+        store, key, first, candles
+    ):
+        return False, False
+    enough = minimum_candles(key.timeframe)
+    can_train = lacks_model and store.count_candles(key, first, candles) >= enough
+    before = key.timeframe.floor(month)
+    has_reached = candles >= before
+    anchor = (
+        month not in cutoffs and has_reached and store.count_candles(key, first, before) >= enough
+    )
+    return can_train, anchor
+
+
+def _buckets(
+    store: Store, source: Key, timeframe: Timeframe, start: datetime, until: datetime
+) -> tuple[datetime, datetime] | None:
+    """Opens of the first and the last bucket in ``[start, until)`` that has source candles."""
+    first = _first_open(store, source, start, until)
+    if first is None:
+        return None
+    for month in reversed(months_between(first, until)):
+        opens = store.read_candles(source, max(first, month), min(until, next_month(month)))
+        if len(opens):
+            last = opens["timestamp"].iloc[-1].to_pydatetime()
+            return timeframe.floor(first), timeframe.floor(last)
+    return timeframe.floor(first), timeframe.floor(first)
+
+
+def _first_open(store: Store, key: Key, start: datetime, until: datetime) -> datetime | None:
+    """Open of the first stored candle in ``[start, until)``."""
+    known = set(store.fetched_months(key))
+    for month in months_between(start, until):
+        if month in known:
+            candles = store.read_candles(key, max(start, month), min(until, next_month(month)))
+            if len(candles):
+                opened: datetime = candles["timestamp"].iloc[0].to_pydatetime()
+                return opened
+    return None

@@ -1,0 +1,18 @@
+"""The layers of a key, from candles to published files, and one step of one layer."""
+
+from dataclasses import dataclass
+
+from coin_assets.domain.keys import Key
+
+CANDLES, MODELS, PREDICTIONS, PUBLISHED = ("candles", "models", "predictions", "published")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one asset does."""
+
+    key: Key
+    layer: str
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.layer}"

@@ -1,0 +1,142 @@
+"""Events that ask for a new model before the next scheduled training.
+
+Each looks at one key and gives a short reason, or None. What is below a negligible size is no
+event: in a market that hardly moves, one tick is many times the usual.
+
+- price shock: the newest log return is beyond 8 robust standard deviations of the 500 before it
+  (1.4826 times their median absolute deviation; Rousseeuw and Croux, JASA 88, 1993).
+- volatility spike: the last 24 log returns spread over 3 times as much as the 500 before them.
+- drift: the 80% intervals of the last 100 live one-step forecasts whose candle has closed held so
+  many closes, or so few, as honest intervals would in fewer than one of a thousand samples.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+import pandas as pd
+
+from coin_assets.domain.forecasting import CHAMPION, LIVE, Floats
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import Timeframe
+
+TRAILING, FEWEST_RETURNS = 500, 100
+SHOCK, NEGLIGIBLE_RETURN = 8.0, 0.005
+RECENT, SPIKE, NEGLIGIBLE_SPREAD = 24, 3.0, 0.0005
+FORECASTS, FEWEST_FORECASTS = 100, 50
+COVERAGE, CONFIDENCE = 0.8, 0.999
+# Candles that the events look at, the newest included.
+CANDLES = TRAILING + RECENT + 1
+
+_MAD_TO_SIGMA = 1.4826
+
+
+@dataclass(frozen=True)
+class Triggered:
+    """Keys whose symbols x timeframes are exactly these keys, in the order they were given."""
+
+    symbols: tuple[str, ...]
+    timeframes: tuple[Timeframe, ...]
+
+    def __contains__(self, key: Key) -> bool:
+        return key.symbol in self.symbols and key.timeframe in self.timeframes
+
+
+def log_returns(candles: pd.DataFrame, timeframe: Timeframe) -> Floats:
+    """Log return of each candle's close over the one just before it; NaN after a gap."""
+    closes = np.log(np.ascontiguousarray(candles["close"]))
+    follows = np.diff(timeframe.ordinals(candles["timestamp"])) == 1
+    return np.concatenate([[np.nan], np.where(follows, np.diff(closes), np.nan)])[: len(candles)]
+
+
+def price_shock(returns: Floats) -> str | None:
+    """Whether the newest of `log_returns` is unlike those before it."""
+    if not len(returns) or np.isnan(returns[-1]):
+        return None
+    before = _known(returns[:-1][-TRAILING:])
+    if before is None:
+        return None
+    middle = float(np.median(before))
+    sigma = _MAD_TO_SIGMA * float(np.median(np.abs(before - middle)))
+    size = abs(float(returns[-1]) - middle)
+    if sigma == 0 or size <= max(SHOCK * sigma, NEGLIGIBLE_RETURN):
+        return None
+    return f"price shock: {np.expm1(returns[-1]):+.2%}, {size / sigma:.0f} times the usual"
+
+
+def volatility_spike(returns: Floats) -> str | None:
+    """Whether the last of `log_returns` spread more than those before them."""
+    recent = returns[-RECENT:]
+    recent = recent[np.isfinite(recent)]
+    before = _known(returns[:-RECENT][-TRAILING:])
+    if before is None or len(recent) < RECENT // 2:
+        return None
+    usual, spread = float(np.std(before)), float(np.std(recent))
+    if usual == 0 or spread <= max(SPIKE * usual, NEGLIGIBLE_SPREAD):
+        return None
+    return f"volatility spike: {spread:.2%} a candle, {spread / usual:.1f} times the usual"
+
+
+def drift(candles: pd.DataFrame, forecasts: pd.DataFrame) -> str | None:
+    """Whether the 80% intervals of recent forecasts hold a share of closes unlike 80%.
+
+    Args:
+        forecasts: forecast frame; only `LIVE` champion rows of step 1 whose candle is among
+            ``candles`` count, the newest `FORECASTS` of them.
+    """
+    live = (forecasts["kind"] == LIVE) & (forecasts["role"] == CHAMPION) & (forecasts["step"] == 1)
+    matured = forecasts[live].merge(candles, left_on="as_of", right_on="timestamp")
+    matured = matured.sort_values("as_of").tail(FORECASTS)
+    if len(matured) < FEWEST_FORECASTS:
+        return None
+    hits = int(matured["close"].between(matured["q10"], matured["q90"]).sum())
+    least, most = coverage_band(len(matured))
+    if least <= hits <= most:
+        return None
+    return (
+        f"drift: {hits} of {len(matured)} closes lie in the {COVERAGE:.0%} interval, "
+        f"{least} to {most} would be usual"
+    )
+
+
+def coverage_band(count: int) -> tuple[int, int]:
+    """Fewest and most of ``count`` honest `COVERAGE` intervals that hold, at `CONFIDENCE`.
+
+    Each tail outside has at most half of what the confidence leaves.
+    """
+    chances = [
+        comb(count, hits) * COVERAGE**hits * (1 - COVERAGE) ** (count - hits)
+        for hits in range(count + 1)
+    ]
+    tail = (1 - CONFIDENCE) / 2
+    least = int((np.cumsum(chances) <= tail).sum())
+    most = count - int((np.cumsum(chances[::-1]) <= tail).sum())
+    return least, most
+
+
+def grouped(keys: Iterable[Key]) -> list[Triggered]:
+    """``keys`` as products of symbols and timeframes that name no other key, few of them."""
+    given = list(dict.fromkeys(keys))
+    timeframes: dict[str, list[Timeframe]] = {}
+    symbols: dict[Timeframe, list[str]] = {}
+    for key in given:
+        timeframes.setdefault(key.symbol, []).append(key.timeframe)
+        symbols.setdefault(key.timeframe, []).append(key.symbol)
+    by_timeframes: dict[frozenset[Timeframe], list[str]] = {}
+    for symbol, its in timeframes.items():
+        by_timeframes.setdefault(frozenset(its), []).append(symbol)
+    by_symbols: dict[frozenset[str], list[Timeframe]] = {}
+    for timeframe, their in symbols.items():
+        by_symbols.setdefault(frozenset(their), []).append(timeframe)
+    if len(by_timeframes) <= len(by_symbols):
+        return [
+            Triggered(tuple(each), tuple(timeframes[each[0]])) for each in by_timeframes.values()
+        ]
+    return [Triggered(tuple(symbols[each[0]]), tuple(each)) for each in by_symbols.values()]
+
+
+def _known(returns: Floats) -> Floats | None:
+    """Returns that are not NaN, if there are enough to judge by."""
+    known = returns[np.isfinite(returns)]
+    return known if len(known) >= FEWEST_RETURNS else None
