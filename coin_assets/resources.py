@@ -29,6 +29,10 @@ class Clock(dg.ConfigurableResource):
     """The only place that reads the time."""
 
     settle_seconds: int
+    _started: datetime | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        self._started = self.now()
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -38,8 +42,12 @@ class Clock(dg.ConfigurableResource):
         return datetime.now(UTC)
 
     def closed_by(self) -> datetime:
-        """Candles that close up to this time are final: now, less the settle delay."""
-        return self.now() - timedelta(seconds=self.settle_seconds)
+        """Candles that close up to this time are final: now, less the settle delay.
+
+        The steps of a run agree on it: what closes while a run goes on is left to the next one,
+        for the steps before have not brought it.
+        """
+        return (self._started or self.now()) - timedelta(seconds=self.settle_seconds)
 
 
 class MarketResource(dg.ConfigurableResource):

@@ -1,7 +1,8 @@
 """A small platform in a temporary home, materialised the way code, CLI and UI do it."""
 
+import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.jobs.update import only
 from coin_assets.market.base import Market
 from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
-from coin_assets.resources import Clock, MarketResource
+from coin_assets.resources import Clock, DiskResource, MarketResource
 from coin_assets.settings import Settings
 from coin_assets.store.base import Store
 
@@ -34,12 +35,16 @@ def key(timeframe: str, symbol: str = BTC) -> Key:
 
 
 class StoppedClock(Clock):
-    """A clock that stands still."""
+    """A clock that stands still; Dagster's one runs on, ``ahead`` of the true time (seconds)."""
 
     at: str
+    ahead: float = 0.0
 
     def now(self) -> datetime:
         return utc(self.at)
+
+    def machine_time(self) -> datetime:
+        return super().machine_time() + timedelta(seconds=self.ahead)
 
 
 class GivenMarket(MarketResource):
@@ -65,20 +70,30 @@ def given(market: Market) -> GivenMarket:
 
 
 class Platform:
-    """Definitions over one home, an own Dagster instance, and a clock that tests set."""
+    """Definitions over one home, an own Dagster instance, and a clock that tests set.
+
+    Attributes:
+        now: what the platform's clock shows.
+        ahead: seconds by which sensors see Dagster's records age faster than they do.
+    """
 
     def __init__(self, home: Path, now: str, **settings: Any) -> None:
         defaults = {"symbols": BTC, "history_start": "2024-01-01", "derived_timeframes": "1d,1w"}
         self.settings = Settings(home=home, **(defaults | settings))
         self.instance = dg.DagsterInstance.ephemeral()
         self.now = now
+        self.ahead = 0.0
         self.market: GivenMarket | None = None
+        self.disk: DiskResource | None = None
 
     @property
     def overrides(self) -> dict[str, Any]:
         """The resources of the test."""
-        clock = StoppedClock(settle_seconds=self.settings.settle_seconds, at=self.now)
-        return {"clock": clock} | ({"market": self.market} if self.market is not None else {})
+        clock = StoppedClock(
+            settle_seconds=self.settings.settle_seconds, at=self.now, ahead=self.ahead
+        )
+        given = {"market": self.market, "disk": self.disk}
+        return {"clock": clock} | {name: each for name, each in given.items() if each is not None}
 
     @property
     def definitions(self) -> dg.Definitions:
@@ -133,6 +148,24 @@ class Platform:
 
     def launch(self, request: dg.RunRequest) -> dg.DagsterRun:
         """Run what a sensor or schedule requested, recorded as the daemon records it."""
+        job, run = self._created(request)
+        execute_run(InMemoryJob(job), run, self.instance)
+        done = self.instance.get_run_by_id(run.run_id)
+        assert done is not None
+        return done
+
+    def begin(self, request: dg.RunRequest) -> dg.DagsterRun:
+        """A run of what was requested that has started and does nothing."""
+        _, run = self._created(request)
+        self.instance.report_dagster_event(
+            dg.DagsterEvent(
+                event_type_value=dg.DagsterEventType.RUN_START.value, job_name=run.job_name
+            ),
+            run_id=run.run_id,
+        )
+        return run
+
+    def _created(self, request: dg.RunRequest) -> tuple[dg.JobDefinition, dg.DagsterRun]:
         job = self.definitions.resolve_job_def(request.job_name or "")
         assets, checks = request.asset_selection, frozenset(request.asset_check_keys or ())
         selected = None if assets is None else frozenset(assets)
@@ -148,10 +181,7 @@ class Platform:
         )
         if selected is not None:
             run = copy(run, asset_check_selection=checks)
-        execute_run(InMemoryJob(job), run, self.instance)
-        done = self.instance.get_run_by_id(run.run_id)
-        assert done is not None
-        return done
+        return job, run
 
     def settle(self, sensor: str, most: int = 20) -> list[dg.RunRequest]:
         """Tick and launch until the sensor requests nothing more; returns what it requested."""
@@ -164,6 +194,31 @@ class Platform:
             for request in found:
                 self.launch(request)
         raise AssertionError(f"{sensor} does not come to rest: {requested[-3:]}")
+
+    def cycle(self) -> list[dg.RunRequest]:
+        """Tick `candles_due`, then `publish_due`; each time run what it requests."""
+        requested: list[dg.RunRequest] = []
+        for sensor in ("candles_due", "publish_due"):
+            found = self.tick(sensor).run_requests or []
+            requested += found
+            for request in found:
+                self.launch(request)
+        return requested
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as it stands."""
+        found: dict[str, Any] = json.loads((self.published / "manifest.json").read_bytes())
+        return found
+
+    def entry(self, timeframe: str, symbol: str = BTC) -> dict[str, Any]:
+        """What the manifest says of one key, to readers and to operators."""
+        found = {}
+        for part in (self.manifest["ops"], self.manifest["public"]):
+            for entry in part["entries"]:
+                if (entry["symbol"], entry["timeframe"]) == (symbol, timeframe):
+                    found |= entry
+        return found
 
     def metadata(self, asset: str, partition: str | None = None) -> dict[str, Any]:
         """Metadata of the newest materialisation (of one partition)."""

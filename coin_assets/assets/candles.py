@@ -56,8 +56,16 @@ def fetched_candles(spec: SeriesSpec) -> dg.AssetsDefinition:
         with failures_named():
             percent = disk.checked(start, clock.now(), context.log.warning)
             context.add_asset_metadata({"disk_percent": percent})
+            before = market.client().usage()
             reports = pull_candles(
                 store.client(), market.client(), pull, clock.now, context.log.info
+            )
+            used = market.client().usage()
+            context.add_asset_metadata(
+                {
+                    "requests": used.requests - before.requests,
+                    "retries": used.retries - before.retries,
+                }
             )
             checks = fetched_results(spec, store.client(), start, end, clock.now())
         return _result(context, spec, reports, "fetched", clock.now(), checks)

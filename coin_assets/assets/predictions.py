@@ -141,12 +141,15 @@ def _candles_before(store: Store, spec: SeriesSpec, report: PredictionReport) ->
 def _newest_metadata(
     spec: SeriesSpec, report: PredictionReport, candles: pd.DataFrame
 ) -> dict[str, Any]:
-    last = report.newest.iloc[-1]
-    return {
-        "as_of": dg.MetadataValue.timestamp(_origin(report)),
+    last, origin = report.newest.iloc[-1], _origin(report)
+    metadata: dict[str, Any] = {
+        "as_of": dg.MetadataValue.timestamp(origin),
         "model_version": str(last["model_version"]),
         "kind": str(last["kind"]),
         "median": float(last["price"]),
         "interval_80_width": float(last["q90"] / last["q10"] - 1),
-        "forecast": forecast_plot(spec.key, candles, report.newest),
     }
+    # Drawing takes longer than forecasting: of the minutes only the full hour is drawn.
+    if origin.minute == 0:
+        metadata["forecast"] = forecast_plot(spec.key, candles, report.newest)
+    return metadata

@@ -102,7 +102,9 @@ def publish_key(
         outages=known_outages(store, publisher.keys),
         is_current=is_current,
     )
-    context.log_event(manifest_materialization(document, f"rewritten for {spec.key}"))
+    context.log_event(
+        manifest_materialization(document, f"rewritten for {spec.key}", len(failures))
+    )
     as_of = facts.as_of
     hidden = "" if facts.is_public else ", hidden until its history is complete"
     told = time_text(as_of) if as_of else "never"
@@ -113,7 +115,7 @@ def publish_key(
             metadata[file.name] = dg.MetadataValue.text(f"{file.size} bytes, {file.sha256}")
     if as_of is not None:
         metadata["as_of"] = dg.MetadataValue.timestamp(as_of)
-        metadata["lag_seconds"] = (now - as_of).total_seconds()
+        metadata["boundary_to_published_seconds"] = (now - as_of).total_seconds()
     return metadata
 
 
@@ -152,10 +154,16 @@ def manifest(specs: tuple[SeriesSpec, ...]) -> dg.AssetSpec:
     )
 
 
-def manifest_materialization(document: Document, description: str) -> dg.AssetMaterialization:
-    """The event of a rewritten manifest; the UI plots its counts by status."""
-    summary = document["ops"]["summary"]
-    return dg.AssetMaterialization(MANIFEST_KEY, description=description, metadata=summary)
+def manifest_materialization(
+    document: Document, description: str, failures: int = 0
+) -> dg.AssetMaterialization:
+    """The event of a rewritten manifest; the UI plots its counts by status.
+
+    Args:
+        failures: keys that failed in the run that rewrote it.
+    """
+    metadata = {**document["ops"]["summary"], "failures": failures}
+    return dg.AssetMaterialization(MANIFEST_KEY, description=description, metadata=metadata)
 
 
 def completeness(

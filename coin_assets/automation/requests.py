@@ -9,6 +9,7 @@ from coin_assets.assets.specs import asset_key
 from coin_assets.automation.runs import PURPOSE_TAG, TRAIN_JOB, UPDATE_JOB
 from coin_assets.automation.work import LIVE, REPAIR, TRAINING, Plan, Request
 from coin_assets.domain.keys import Key
+from coin_assets.domain.layers import PUBLISHED
 from coin_assets.partitions import partition_of
 
 PRIORITY_TAG = "dagster/priority"
@@ -54,9 +55,11 @@ def training_requests(keys: Iterable[Key], tags: Mapping[str, str]) -> list[dg.R
 def _update(request: Request, checks: ChecksOfAsset) -> dg.RunRequest:
     chosen = [asset_key(step.key, step.layer) for step in request.steps]
     is_live = request.purpose in (LIVE, REPAIR)
+    has_month = any(step.layer != PUBLISHED for step in request.steps)
     return dg.RunRequest(
         job_name=UPDATE_JOB,
-        partition_key=partition_of(request.month),
+        # Published files have no partitions, and Dagster refuses one for them alone.
+        partition_key=partition_of(request.month) if has_month else None,
         asset_selection=chosen,
         asset_check_keys=[check for asset in chosen for check in checks.get(asset, ())],
         tags={

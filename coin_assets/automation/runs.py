@@ -30,6 +30,7 @@ PURPOSE_TAG = "coin_assets/purpose"
 UPDATE_JOB, TRAIN_JOB = "update", "train_models"
 _PARTITION_TAG = "dagster/partition"
 _BACKFILL_TAG = "dagster/backfill"
+_BACKGROUND = (HISTORY, GAPS, ANCHORS)
 _LAYERS = (CANDLES, MODELS, PREDICTIONS, PUBLISHED)
 # At the longest delay this holds failures enough for the delay to stay the longest.
 _LOOKBACK = timedelta(hours=2)
@@ -64,13 +65,16 @@ def runs_of(instance: dg.DagsterInstance, specs: Sequence[SeriesSpec], now: date
         elif _BACKFILL_TAG not in run.tags:  # live work never waits for a backfill
             in_flight |= _steps_of_run(run, steps)
     # What brought nothing in the background is left alone for a while.
+    rested: set[tuple[Step, datetime | None]] = set()
     for run in _recent_background(instance, now):
-        if run.job_name == TRAIN_JOB:
+        if run.job_name != TRAIN_JOB:
+            rested |= _steps_of_run(run, steps)
+        elif run.is_success:
             training |= _trained_keys(run, specs)
-        else:
-            in_flight |= _steps_of_run(run, steps)
     failures = _failures(instance, specs, steps, now)
-    return Runs(frozenset(in_flight), frozenset(training), frozenset(busy), failures)
+    return Runs(
+        frozenset(in_flight), frozenset(training), frozenset(busy), failures, frozenset(rested)
+    )
 
 
 def job_failures(instance: dg.DagsterInstance, job: str) -> Failures | None:
@@ -95,8 +99,8 @@ def is_running(instance: dg.DagsterInstance, job: str) -> bool:
 def _recent_background(instance: dg.DagsterInstance, now: datetime) -> list[dg.DagsterRun]:
     found = instance.get_runs(
         dg.RunsFilter(
-            statuses=[dg.DagsterRunStatus.SUCCESS],
-            tags={PURPOSE_TAG: [HISTORY, GAPS, ANCHORS, TRAINING]},
+            statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
+            tags={PURPOSE_TAG: [*_BACKGROUND, TRAINING]},
             updated_after=now - LONGEST_DELAY,
         ),
         limit=_MOST_RUNS,
@@ -115,6 +119,8 @@ def _failures(
     found: dict[Step, list[_Failure]] = {}
     for record in records:
         run = record.dagster_run
+        if run.tags.get(PURPOSE_TAG) in _BACKGROUND:
+            continue  # a bad month of long ago must not hold up today's
         ended = record.end_time or record.update_timestamp.timestamp()
         if run.job_name == TRAIN_JOB:
             # It reports the keys that it trained, and says which failed in one message.

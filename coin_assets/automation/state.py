@@ -13,7 +13,7 @@ from coin_assets.domain.timeframes import Timeframe, month_start, months_between
 from coin_assets.market.base import Market
 from coin_assets.steps.standing import Standing
 from coin_assets.store.base import Store
-from coin_assets.store.coverage import unanswered
+from coin_assets.store.coverage import never_asked, unanswered
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ def _source_state(gather: _Gatherer, spec: SeriesSpec) -> KeyState:
     due = min(gather.closed_by, gather.market.horizon(key, gather.closed_by))
     ledger = store.read_ledger(key)
     gaps = ledger.due(first, due, gather.now)
+    if candles is not None:
+        gaps += never_asked(store, key, first, candles)
     return _state(
         gather,
         spec,
@@ -70,7 +72,9 @@ def _derived_state(gather: _Gatherer, spec: SeriesSpec, source: KeyState) -> Key
     lacking = None
     if source.verified is not None and source.candles is not None:
         timeframe = spec.key.timeframe
-        start = candles or (first if timeframe.is_open_time(first) else timeframe.next(first))
+        # Candles older than the retention are no reason to derive what comes after them.
+        start = first if timeframe.is_open_time(first) else timeframe.next(first)
+        start = max(start, candles or start)
         until = timeframe.floor(source.verified)
         if start < until:
             lacking = _buckets(gather.store, source.key, timeframe, start, until)

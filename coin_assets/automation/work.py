@@ -40,7 +40,8 @@ class KeyState:
         anchor_missing: the running month's anchor version can be trained and is not there.
         history, prediction: ``as_of`` of the published files.
         damage: why a published file has to be written again although it seems recent enough.
-        gap_months: months with candles that the market is to be asked for again.
+        gap_months: months with candles of the source that the market is to be asked for again, or
+            was never asked for although it was for later ones.
     """
 
     key: Key

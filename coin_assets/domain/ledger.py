@@ -160,6 +160,15 @@ class Ledger:
             if absence is None or absence.first_answer is None
         ]
 
+    def unknown(self, gaps: Iterable[Gap]) -> list[Range]:
+        """Parts of ``gaps`` about which the market was never asked."""
+        return [
+            (start, end)
+            for gap in gaps
+            for start, end, absence in self._pieces(gap.start, gap.end)
+            if absence is None
+        ]
+
     def within(self, start: datetime, end: datetime) -> list[Absence]:
         """Parts of the absences that lie in ``[start, end)``."""
         cut = (_cut(absence, start, end) for absence in self.absences)

@@ -51,6 +51,24 @@ def unanswered(
     return ledger.unanswered(find_gaps(stored, key.timeframe, first, end))
 
 
+def never_asked(
+    store: Store, key: Key, start: datetime, end: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Ranges in ``[start, end)`` that are neither stored nor in the ledger of a fetched key.
+
+    A month may be fetched in part, and a later one after it.
+    """
+    ledger = store.read_ledger(key)
+    if ledger.listed is None:
+        return []
+    first = max(start, ledger.listed)
+    known = sum(key.timeframe.count(each.start, each.end) for each in ledger.within(first, end))
+    if store.count_candles(key, first, end) + known >= key.timeframe.count(first, end):
+        return []
+    stored = store.read_candles(key, first, end)["timestamp"]
+    return ledger.unknown(find_gaps(stored, key.timeframe, first, end))
+
+
 def require_newest(store: Store, key: Key, opened: datetime) -> None:
     """Check that the stored candles reach the one that opens at ``opened``.
 
