@@ -17,10 +17,10 @@ export DAGSTER_HOME = $(CURDIR)
 export COIN_DAGSTER_HOME = $(abspath $(COIN_HOME))/dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up env test lint format bench screenshots lock clean
+.PHONY: help demo up env test test-live test-live-short test-slow lint format bench screenshots lock clean
 
 help: ## Show this help
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 demo: $(RUNTIME) ## Run the main job once (offline, sandbox market) and print what it made
 	@$(BIN)/python -m coin_assets.demo
@@ -37,6 +37,15 @@ env: ## Print what direct dagster commands need, for a shell to eval
 
 test: $(DEV) ## Run the test suite
 	$(BIN)/python -m pytest
+
+test-live: $(DEV) ## Run the platform live through outages and kills (about 25 minutes)
+	$(BIN)/python -m coin_assets_tests.live
+
+test-live-short: $(DEV) ## The cut of the live test that CI runs (about 5 minutes)
+	$(BIN)/python -m coin_assets_tests.live --short
+
+test-slow: $(DEV) ## Simulate two years of 50 symbols with faults (an hour)
+	$(BIN)/python -m pytest -m slow -s --numprocesses 2
 
 lint: $(DEV) ## Check style, formatting, types and import directions
 	$(BIN)/ruff check .

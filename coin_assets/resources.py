@@ -41,13 +41,19 @@ class Clock(dg.ConfigurableResource):
         """The time by which Dagster stamps its records; `now` in all but tests."""
         return datetime.now(UTC)
 
+    def settled(self) -> datetime:
+        """Candles that close up to this time are final at this moment: now, less the settle
+        delay."""
+        return self.now() - timedelta(seconds=self.settle_seconds)
+
     def closed_by(self) -> datetime:
-        """Candles that close up to this time are final: now, less the settle delay.
+        """As `settled`, when the run began.
 
         The steps of a run agree on it: what closes while a run goes on is left to the next one,
         for the steps before have not brought it.
         """
-        return (self._started or self.now()) - timedelta(seconds=self.settle_seconds)
+        settle = timedelta(seconds=self.settle_seconds)
+        return self.settled() if self._started is None else self._started - settle
 
 
 class MarketResource(dg.ConfigurableResource):

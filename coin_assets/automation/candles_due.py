@@ -1,5 +1,6 @@
 """The sensor ``candles_due``: from a closed candle to published files, in one run a month."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,10 @@ from coin_assets.automation.planner import plan_updates
 from coin_assets.automation.requests import ChecksOfAsset, described, run_requests
 from coin_assets.automation.runs import runs_of
 from coin_assets.automation.state import key_states
-from coin_assets.automation.work import KeyState
+from coin_assets.automation.work import KeyState, Plan
+from coin_assets.market.base import Market
+from coin_assets.models.registry import ModelRegistry
+from coin_assets.publish.publisher import Publisher
 from coin_assets.resources import (
     Clock,
     MarketResource,
@@ -20,8 +24,11 @@ from coin_assets.resources import (
     StoreResource,
 )
 from coin_assets.steps.standing import standing_of
+from coin_assets.store.base import Store
 
 INTERVAL_SECONDS = 5
+
+_Clients = tuple[Store, Market, ModelRegistry, Publisher]
 
 
 def candles_due_sensor(
@@ -53,18 +60,37 @@ def candles_due_sensor(
         publisher: PublisherResource,
         clock: Clock,
     ) -> dg.SensorResult:
-        now, closed_by = clock.now(), clock.closed_by()
-        keys = [spec.key for spec in specs]
-        standings = standing_of(store.client(), registry.client(), publisher.client(), keys)
-        states = key_states(specs, store.client(), market.client(), standings, now, closed_by)
-        at = clock.machine_time()
-        plan = plan_updates(states, runs_of(context.instance, specs, at), at)
+        clients = store.client(), market.client(), registry.client(), publisher.client()
+        states, plan = _plan(context.instance, specs, clients, clock)
+        wait = _seconds_to_boundary(specs, clock)
+        if plan.is_empty and wait <= INTERVAL_SECONDS:
+            # The next tick would come up to its interval too late.
+            time.sleep(wait)
+            states, plan = _plan(context.instance, specs, clients, clock)
         if plan.is_empty:
-            return dg.SensorResult(skip_reason=_reason(states, closed_by))
+            return dg.SensorResult(skip_reason=_reason(states, clock.settled()))
         context.log.info(described(plan))
         return dg.SensorResult(run_requests=run_requests(plan, checks))
 
     return candles_due
+
+
+def _plan(
+    instance: dg.DagsterInstance, specs: Sequence[SeriesSpec], clients: _Clients, clock: Clock
+) -> tuple[list[KeyState], Plan]:
+    """What stands, and what is to be done about it."""
+    store, market, registry, publisher = clients
+    standings = standing_of(store, registry, publisher, [spec.key for spec in specs])
+    states = key_states(specs, store, market, standings, clock.now(), clock.settled())
+    at = clock.machine_time()
+    return states, plan_updates(states, runs_of(instance, specs, at), at)
+
+
+def _seconds_to_boundary(specs: Sequence[SeriesSpec], clock: Clock) -> float:
+    """Time until the next candle counts as closed."""
+    settled = clock.settled()
+    following = min(spec.key.timeframe.next(settled) for spec in specs)
+    return (following - settled).total_seconds()
 
 
 def _reason(states: Sequence[KeyState], closed_by: datetime) -> str:

@@ -11,7 +11,14 @@ from coin_assets.automation.work import Failures
 from coin_assets.domain.keys import Key
 from coin_assets.domain.layers import CANDLES, Step
 from coin_assets.domain.limits import DiskLimits
-from coin_assets.domain.manifest import CORRUPT, FRESH, HARD_STALE, INSUFFICIENT_DATA, STALE
+from coin_assets.domain.manifest import (
+    CORRUPT,
+    FRESH,
+    HARD_STALE,
+    INSUFFICIENT_DATA,
+    MISSING,
+    STALE,
+)
 
 # A failure or two pass by themselves: the planner tries again within seconds.
 _FAILING_FROM = 3
@@ -152,7 +159,8 @@ def _unhealthy(
         detail=_detail(health, spec, failed, now),
         remedy=_remedy(health.status, cause),
         runbook=_STALE_PAGE if health.status in (STALE, HARD_STALE) else _RECOVERY_PAGE,
-        only_when_lasting=health.status == STALE,
+        # A file that is missing is published again within two looks.
+        only_when_lasting=health.status in (STALE, MISSING),
     )
 
 

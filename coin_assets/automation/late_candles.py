@@ -46,7 +46,7 @@ def late_candles_sensor(specs: Sequence[SeriesSpec], job: Any) -> dg.SensorDefin
                         store.client(),
                         spec.key,
                         spec.first_expected(clock.now()),
-                        clock.closed_by(),
+                        clock.settled(),
                     )
                 ).opens
             )

@@ -58,7 +58,7 @@ def publish_due_sensor(
         publisher: PublisherResource,
         clock: Clock,
     ) -> dg.SensorResult:
-        now, closed_by = clock.now(), clock.closed_by()
+        now, closed_by = clock.now(), clock.settled()
         keys = [spec.key for spec in specs]
         at = clock.machine_time()
         runs = runs_of(context.instance, specs, at)

@@ -8,12 +8,13 @@ import dagster as dg
 from coin_assets.assets.specs import asset_key
 from coin_assets.automation.runs import PURPOSE_TAG, TRAIN_JOB, UPDATE_JOB
 from coin_assets.automation.work import LIVE, REPAIR, TRAINING, Plan, Request
-from coin_assets.domain.keys import Key
 from coin_assets.domain.layers import PUBLISHED
+from coin_assets.domain.training_events import Triggered, grouped
 from coin_assets.partitions import partition_of
 
 PRIORITY_TAG = "dagster/priority"
 _LIVE_PRIORITY, _BACKGROUND_PRIORITY = "10", "-5"
+TRAINING_TAGS = {PRIORITY_TAG: "-1"}
 
 ChecksOfAsset = Mapping[dg.AssetKey, Sequence[dg.AssetCheckKey]]
 
@@ -29,27 +30,17 @@ def checks_of(assets: Iterable[dg.AssetsDefinition]) -> ChecksOfAsset:
 
 def run_requests(plan: Plan, checks: ChecksOfAsset) -> list[dg.RunRequest]:
     """One run request for each request of the plan, and as many trainings as its keys need."""
-    return [_update(request, checks) for request in plan.requests] + training_requests(
-        plan.training, {PURPOSE_TAG: TRAINING}
-    )
+    trainings = [training_request(each, {PURPOSE_TAG: TRAINING}) for each in grouped(plan.training)]
+    return [_update(request, checks) for request in plan.requests] + trainings
 
 
-def training_requests(keys: Iterable[Key], tags: Mapping[str, str]) -> list[dg.RunRequest]:
-    """Trainings of exactly these keys: timeframes with the same symbols share one."""
-    symbols: dict[str, list[str]] = defaultdict(list)
-    for key in keys:
-        symbols[key.timeframe.name].append(key.symbol)
-    timeframes: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for timeframe, names in symbols.items():
-        timeframes[tuple(names)].append(timeframe)
-    return [
-        dg.RunRequest(
-            job_name=TRAIN_JOB,
-            run_config={"symbols": list(names), "timeframes": together},
-            tags={PRIORITY_TAG: _BACKGROUND_PRIORITY, **tags},
-        )
-        for names, together in timeframes.items()
-    ]
+def training_request(keys: Triggered, tags: Mapping[str, str]) -> dg.RunRequest:
+    """A training of exactly these keys."""
+    config = {
+        "symbols": list(keys.symbols),
+        "timeframes": [timeframe.name for timeframe in keys.timeframes],
+    }
+    return dg.RunRequest(job_name=TRAIN_JOB, run_config=config, tags={**TRAINING_TAGS, **tags})
 
 
 def _update(request: Request, checks: ChecksOfAsset) -> dg.RunRequest:

@@ -6,10 +6,8 @@ from datetime import UTC
 import dagster as dg
 
 from coin_assets.assets.specs import SeriesSpec
+from coin_assets.automation.requests import TRAINING_TAGS
 from coin_assets.domain.retraining import due_timeframes
-
-# Live runs go first.
-TRAINING_TAGS = {"dagster/priority": "-1"}
 
 
 def retrain_schedule(specs: Sequence[SeriesSpec], job: dg.JobDefinition) -> dg.ScheduleDefinition:

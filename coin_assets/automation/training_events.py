@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from coin_assets.assets.specs import SeriesSpec
-from coin_assets.automation.retrain import TRAINING_TAGS
+from coin_assets.automation.requests import training_request
+from coin_assets.automation.runs import is_running
 from coin_assets.domain import training_events as events
 from coin_assets.domain.keys import Key
 from coin_assets.errors import CoinAssetsError
@@ -18,13 +19,6 @@ from coin_assets.store.base import Store
 REASONS_TAG = "coin_assets/reasons"
 COOL_DOWN = timedelta(hours=6)
 RUNS_A_TICK = 3
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def training_events_sensor(
@@ -49,9 +43,8 @@ def training_events_sensor(
         registry: RegistryResource,
         clock: Clock,
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        open_run = _open_run(context.instance, job.name)
-        if open_run is not None:
-            yield dg.SkipReason(f"{job.name} run {open_run} has not finished.")
+        if is_running(context.instance, job.name):
+            yield dg.SkipReason(f"A run of {job.name} has not finished.")
             return
         triggered: dict[Key, str] = {}
         quiet: Counter[str] = Counter()
@@ -77,12 +70,6 @@ def training_events_sensor(
             yield dg.SkipReason(f"Nothing to train anew among {len(specs)} keys: {counts}.")
 
     return training_events
-
-
-def _open_run(instance: dg.DagsterInstance, job: str) -> str | None:
-    """A run of ``job`` that is queued or running."""
-    runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=_UNFINISHED), limit=1)
-    return runs[0].run_id if runs else None
 
 
 def _resting(
@@ -117,10 +104,4 @@ def _reason(store: Store, key: Key, newest: datetime) -> str | None:
 
 def _request(group: events.Triggered, triggered: dict[Key, str]) -> dg.RunRequest:
     reasons = "; ".join(f"{key}: {reason}" for key, reason in triggered.items() if key in group)
-    return dg.RunRequest(
-        run_config={
-            "symbols": list(group.symbols),
-            "timeframes": [timeframe.name for timeframe in group.timeframes],
-        },
-        tags={**TRAINING_TAGS, REASONS_TAG: reasons},
-    )
+    return training_request(group, {REASONS_TAG: reasons})
