@@ -1,7 +1,8 @@
 """Ending runs whose process is gone.
 
 A run executed in a killed process stays "started" in Dagster's records. It would hold its place in
-the queue and in the training pool until the run monitor's time limit, and block others meanwhile.
+the queue and in the training pool until the run monitor's time limit, block others meanwhile, and
+what it was to do would count as being done.
 """
 
 import os
@@ -18,7 +19,10 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     for record in instance.get_run_records(dg.RunsFilter(statuses=_STARTED)):
         run = record.dagster_run
         process_id = _process_of(instance, run.run_id)
-        if process_id is not None and not _lives(process_id, record.start_time or 0.0):
+        if process_id is None or _lives(process_id, record.start_time or 0.0):
+            continue
+        now = instance.get_run_by_id(run.run_id)  # it may have ended by itself just now
+        if now is not None and now.status in _STARTED:
             instance.report_run_failed(
                 run, f"Process {process_id} of this run is gone: it was killed. Launch it again."
             )

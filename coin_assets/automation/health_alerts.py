@@ -20,6 +20,7 @@ from coin_assets.automation.machinery import troubles
 from coin_assets.automation.runs import job_failures, runs_of
 from coin_assets.checks.clock import clock_evaluations
 from coin_assets.checks.recorded import changed_evaluations, recorded_checks
+from coin_assets.dead_runs import end_dead_runs
 from coin_assets.domain.addresses import Webhook
 from coin_assets.domain.keys import Key
 from coin_assets.domain.limits import DiskLimits
@@ -88,6 +89,8 @@ def health_alerts_sensor(
         clock: Clock,
     ) -> dg.SensorResult:
         now, at, instance = clock.now(), clock.machine_time(), context.instance
+        for run_id in end_dead_runs(instance):  # what it was about would stay in flight for hours
+            context.log.warning(f"run {run_id} was marked as failed: its process is gone")
         keys = [spec.key for spec in specs]
         standings = standing_of(store.client(), registry.client(), publisher.client(), keys)
         healths = key_healths(specs, standings, native_states(instance, specs), now)

@@ -183,7 +183,7 @@ def test_keys_without_candles_or_model_are_the_planners(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["NOT_STARTED", "STARTING", "STARTED", "CANCELING"])
 def test_nothing_is_requested_while_a_training_is_open(market: Market, name: str) -> None:
     market.shake(key("1h"))
-    run = market.run(dg.DagsterRunStatus[name])
+    market.run(dg.DagsterRunStatus[name])
     assert market.tick() == ([], "A run of train_models has not finished.")
 
 
