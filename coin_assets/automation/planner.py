@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 
+from coin_assets.automation.background import anchors, gaps, history, needs_training
+from coin_assets.automation.months import close_of, first_open_of, floor_of, months_never_fetched
 from coin_assets.automation.work import (
     ANCHORS,
     GAPS,
@@ -21,15 +22,14 @@ from coin_assets.automation.work import (
     Plan,
     Request,
     Runs,
+    Wanted,
 )
 from coin_assets.domain.keys import Key
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Step
-from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
+from coin_assets.domain.timeframes import month_start, months_between, next_month
 
 MOST_REQUESTS = 6
 _INSTANT = timedelta.resolution
-
-_Wanted = dict[datetime, list[Step]]
 
 
 def plan_updates(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
@@ -41,13 +41,13 @@ def plan_updates(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
     live = _live(states, runs, now)
     months = sorted(live)
     requests = [Request(month, tuple(live[month]), LIVE) for month in (*months[-1:], *months[:-1])]
-    for purpose, find in ((HISTORY, _history), (GAPS, _gaps), (ANCHORS, _anchors)):
+    for purpose, find in ((HISTORY, history), (GAPS, gaps), (ANCHORS, anchors)):
         if purpose not in runs.busy:
             requests += _earliest(purpose, find(states, runs, now), requests)
     training = tuple(
         state.key
         for state in states
-        if _needs_training(state)
+        if needs_training(state)
         and state.key not in runs.training
         and not runs.is_backing_off(Step(state.key, MODELS), now)
     )
@@ -82,11 +82,11 @@ class _Extension:
     reach: datetime
 
 
-def _live(states: Sequence[KeyState], runs: Runs, now: datetime) -> _Wanted:
+def _live(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
     """Steps by month, from the first missing candle of each key to its published files."""
     pulls = _pulls(states, runs, now)
     sources = {state.key: state for state in states if state.is_fetched}
-    wanted: _Wanted = defaultdict(list)
+    wanted: Wanted = defaultdict(list)
     for state in states:
         pull = pulls.get(state.source) if pulls else None
         if pull is None and state.lacking is None and not _lacks_forecast(state, state.candles):
@@ -104,20 +104,20 @@ def _pulls(states: Iterable[KeyState], runs: Runs, now: datetime) -> dict[Key, _
     for state in states:
         month = _month_to_pull(state) if state.is_fetched else None
         if month is not None and runs.is_free(Step(state.key, CANDLES), month, now):
-            reach = min(_floor(state.timeframe, state.due), next_month(month))
+            reach = min(floor_of(state.timeframe, state.due), next_month(month))
             pulls[state.key] = _Extension(month, reach)
     return pulls
 
 
 def _month_to_pull(state: KeyState) -> datetime | None:
     """Month of the first candle that a fetched key lacks; None if it has its newest one."""
-    if state.verified is not None and state.verified >= _floor(state.timeframe, state.due):
+    if state.verified is not None and state.verified >= floor_of(state.timeframe, state.due):
         return None
     last = state.last_due
     if last < state.first_open:
         return None
     if state.candles is None:
-        unknown = _months_never_fetched(state, month_start(last))
+        unknown = months_never_fetched(state, month_start(last))
         return unknown[0] if unknown else month_start(last)
     # What lies before the first expected candle may be stored still, but is not added to.
     return month_start(min(max(state.asked or state.candles, state.first_open), last))
@@ -133,7 +133,7 @@ def _steps(
         yield extension.month, Step(state.key, CANDLES)
     if until is None:
         return
-    is_last = extension is None or until == _floor(state.timeframe, state.due)
+    is_last = extension is None or until == floor_of(state.timeframe, state.due)
     if state.expects_forecast(until):
         month = _month_to_predict(state, until, is_extended=extension is not None)
         if month is None or (extension is not None and extension.month != month):
@@ -158,9 +158,9 @@ def _derivation(state: KeyState, source: KeyState, pull: _Extension | None) -> _
         first = state.lacking[0]
     elif pull is not None:
         # Up to here all is derived that can be: buckets without any source candle never come.
-        opened = _first_open(timeframe, state.first)
-        first = max(state.candles or opened, opened, _floor(timeframe, reach))
-        if _close(timeframe, first) > pull.reach:
+        opened = first_open_of(timeframe, state.first)
+        first = max(state.candles or opened, opened, floor_of(timeframe, reach))
+        if close_of(timeframe, first) > pull.reach:
             return None
     else:
         return None
@@ -192,7 +192,7 @@ def _month_to_predict(state: KeyState, until: datetime, *, is_extended: bool) ->
     """
     if not _lacks_forecast(state, until):
         return None
-    due = _floor(state.timeframe, state.due)
+    due = floor_of(state.timeframe, state.due)
     verified = state.verified or until
     reach = until if is_extended else max(until, verified)
     first = state.next_origin or state.timeframe.next(min(verified, until))
@@ -215,70 +215,7 @@ def _is_behind_store(state: KeyState) -> bool:
     )
 
 
-def _history(states: Sequence[KeyState], runs: Runs, now: datetime) -> _Wanted:
-    """Candles of months before the newest one that were never fetched, or never derived."""
-    lacking = []
-    for state in states:
-        if state.candles is None:
-            continue  # it begins with the live run, month by month from its first one
-        months = _months_never_fetched(state, _month_before(state.timeframe, state.candles))
-        if months:
-            lacking.append((state, months))
-    if not lacking:
-        return {}
-    fetched = {state.key: state.fetched for state in states if state.is_fetched}
-    wanted: _Wanted = defaultdict(list)
-    pulled: set[tuple[Key, datetime]] = set()
-    for state, months in sorted(lacking, key=lambda each: not each[0].is_fetched):
-        for month in months:
-            step = Step(state.key, CANDLES)
-            if not runs.is_free_in_background(step, month, now):
-                continue
-            known = fetched[state.source]
-            if (state.source, month) in pulled:
-                known = known | {month}
-            if state.is_fetched or known.issuperset(_months_of_source(state, month)):
-                wanted[month].append(step)
-                pulled.add((state.key, month))
-    return wanted
-
-
-def _months_of_source(state: KeyState, month: datetime) -> list[datetime]:
-    """Months of the source that the buckets of ``month`` need."""
-    end = state.timeframe.close_of(state.timeframe.floor(next_month(month) - _INSTANT))
-    return months_between(max(month, state.first), end)
-
-
-def _gaps(states: Sequence[KeyState], runs: Runs, now: datetime) -> _Wanted:
-    """Months whose missing candles the market is to be asked for again, and what is derived from
-    them; what touches the running month comes with the live runs."""
-    wanted: _Wanted = defaultdict(list)
-    sources = {state.key: state for state in states if state.is_fetched and state.gap_months}
-    for state in states:
-        for month in state.gap_months:
-            step = Step(state.key, CANDLES)
-            is_wanted = state.is_fetched or (
-                month in state.fetched
-                and month < month_start(state.due)
-                and sources[state.source].fetched.issuperset(_months_of_source(state, month))
-            )
-            if is_wanted and runs.is_free_in_background(step, month, now):
-                wanted[month].append(step)
-    return wanted
-
-
-def _anchors(states: Sequence[KeyState], runs: Runs, now: datetime) -> _Wanted:
-    """Models that belong to the running month whatever else is trained in it."""
-    wanted: _Wanted = defaultdict(list)
-    for state in states:
-        if state.anchor_missing:
-            month, step = month_start(state.due), Step(state.key, MODELS)
-            if runs.is_free_in_background(step, month, now):
-                wanted[month].append(step)
-    return wanted
-
-
-def _earliest(purpose: str, wanted: _Wanted, requests: Iterable[Request]) -> list[Request]:
+def _earliest(purpose: str, wanted: Wanted, requests: Iterable[Request]) -> list[Request]:
     """One month at a time: history must not crowd out what is live. What ``requests`` ask for
     already is left out."""
     taken = {(step, each.month) for each in requests for step in each.steps} if wanted else set()
@@ -287,51 +224,3 @@ def _earliest(purpose: str, wanted: _Wanted, requests: Iterable[Request]) -> lis
         if steps:
             return [Request(month, steps, purpose)]
     return []
-
-
-def _needs_training(state: KeyState) -> bool:
-    """Whether candles suffice for a forecast but no model may make it, nor will the anchor."""
-    return (
-        state.trainable
-        and not state.anchor_missing
-        and state.candles is not None
-        and (state.verified or state.candles) >= state.timeframe.floor(state.due)
-        and not state.expects_forecast(state.candles)
-    )
-
-
-# Most keys are up to date at most ticks, and share these answers.
-
-
-def _months_never_fetched(state: KeyState, until: datetime) -> tuple[datetime, ...]:
-    """Expected months up to ``until``, a month's start, ascending."""
-    return _months_lacking(state.fetched, state.timeframe, state.first, until)
-
-
-@lru_cache(maxsize=8192)
-def _months_lacking(
-    fetched: frozenset[datetime], timeframe: Timeframe, first: datetime, until: datetime
-) -> tuple[datetime, ...]:
-    expected = months_between(_first_open(timeframe, first), until + _INSTANT)
-    return tuple(month for month in expected if month not in fetched)
-
-
-@lru_cache(maxsize=1024)
-def _month_before(timeframe: Timeframe, close: datetime) -> datetime:
-    """The month before the one in which the candle that closes at ``close`` opens."""
-    return month_start(month_start(timeframe.shift(close, -1)) - _INSTANT)
-
-
-@lru_cache(maxsize=1024)
-def _first_open(timeframe: Timeframe, first: datetime) -> datetime:
-    return timeframe.next(first - _INSTANT)
-
-
-@lru_cache(maxsize=1024)
-def _close(timeframe: Timeframe, opened: datetime) -> datetime:
-    return timeframe.close_of(opened)
-
-
-@lru_cache(maxsize=1024)
-def _floor(timeframe: Timeframe, time: datetime) -> datetime:
-    return timeframe.floor(time)

@@ -16,6 +16,8 @@ LIVE, HISTORY, GAPS, ANCHORS, REPAIR, TRAINING = (
     "repair",
     "training",
 )
+# Steps by the month of their run.
+Wanted = dict[datetime, list[Step]]
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=15)
 
 
