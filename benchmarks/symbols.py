@@ -9,8 +9,9 @@ import dagster as dg
 from benchmarks.exchange_server import pointed_at, running_exchange
 from benchmarks.harness import BenchmarkFailed, Figure, in_fresh_process, say, temporary_home
 from benchmarks.timers import Stopwatch
-from coin_assets.assets.specs import CANDLES, MODELS, PREDICTIONS, PUBLISHED, asset_key
+from coin_assets.assets.specs import asset_key
 from coin_assets.build import build_definitions
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
 from coin_assets.jobs.update import only
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG

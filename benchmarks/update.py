@@ -14,9 +14,9 @@ from benchmarks.harness import ROOT, Bench, BenchmarkFailed, Figure, Home, execu
 from benchmarks.services import Services, running_services
 from benchmarks.update_steps import measure_steps, rewind
 from coin_assets.assets.candle_checks import GAPS, SUSPICIOUS_BARS
-from coin_assets.assets.specs import CANDLES, PREDICTIONS, PUBLISHED
 from coin_assets.build import series_specs
-from coin_assets.publish.publisher import MANIFEST
+from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
+from coin_assets.publish.folder import MANIFEST
 from coin_assets.settings import Settings
 
 _JOB = "update"

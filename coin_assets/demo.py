@@ -17,19 +17,13 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from coin_assets.assets.specs import (
-    CANDLES,
-    MODELS,
-    PREDICTIONS,
-    PUBLISHED,
-    SeriesSpec,
-    failure_message,
-)
+from coin_assets.assets.specs import SeriesSpec, failure_message
 from coin_assets.build import build_definitions, configured_resources, series_specs
 from coin_assets.dead_runs import end_dead_runs
 from coin_assets.domain.documents import time_text
 from coin_assets.domain.forecasting import STEPS
 from coin_assets.domain.keys import Key
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
 from coin_assets.domain.manifest_facts import HIDDEN
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import CoinAssetsError

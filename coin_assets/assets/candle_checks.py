@@ -11,9 +11,10 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from coin_assets.assets.specs import CANDLES, SeriesSpec
+from coin_assets.assets.specs import SeriesSpec
 from coin_assets.domain.candles import VALUES, between, empty_candles, merged, validated
 from coin_assets.domain.gaps import find_gaps
+from coin_assets.domain.layers import CANDLES
 from coin_assets.domain.ledger import VERIFIED_ABSENT, Missing
 from coin_assets.domain.manifest_facts import GapCounts
 from coin_assets.domain.reconciliation import (

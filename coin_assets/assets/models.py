@@ -5,13 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from coin_assets.assets.specs import (
-    CANDLES,
-    MODELS,
-    TRAINING_POOL,
-    SeriesSpec,
-    failures_named,
-)
+from coin_assets.assets.specs import TRAINING_POOL, SeriesSpec, failures_named
+from coin_assets.domain.layers import CANDLES, MODELS
 from coin_assets.domain.timeframes import months_between
 from coin_assets.models.training import TrainingRequest, TrainingResult, train
 from coin_assets.partitions import partition_of, selected_window

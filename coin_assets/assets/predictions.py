@@ -7,17 +7,11 @@ import dagster as dg
 import pandas as pd
 
 from coin_assets.assets.plots import forecast_plot
-from coin_assets.assets.specs import (
-    CANDLES,
-    MODELS,
-    PREDICTIONS,
-    SeriesSpec,
-    column_schema,
-    failures_named,
-)
+from coin_assets.assets.specs import SeriesSpec, column_schema, failures_named
 from coin_assets.domain.candles import empty_candles
 from coin_assets.domain.forecast_checks import RECENT_CANDLES, forecast_problems
 from coin_assets.domain.forecasting import FORECAST_SCHEMA
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS
 from coin_assets.partitions import partition_of, selected_window
 from coin_assets.resources import Clock, MarketResource, RegistryResource, StoreResource
 from coin_assets.steps.predict import PredictionReport, predict_window

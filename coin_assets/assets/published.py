@@ -7,11 +7,8 @@ import dagster as dg
 import pandas as pd
 
 from coin_assets.assets.specs import (
-    CANDLES,
     FAILURES,
     OWNERS,
-    PREDICTIONS,
-    PUBLISHED,
     SeriesSpec,
     asset_key,
     failure_message,
@@ -22,6 +19,7 @@ from coin_assets.domain.documents import Document, time_text
 from coin_assets.domain.forecast_checks import RECENT_CANDLES, forecast_problems
 from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.keys import Key
+from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
 from coin_assets.domain.manifest_facts import KeyFacts
 from coin_assets.errors import ForecastRefused
 from coin_assets.publish.folder import MANIFEST

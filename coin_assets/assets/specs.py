@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from coin_assets.domain.keys import Key
-from coin_assets.domain.layers import CANDLES as CANDLES
-from coin_assets.domain.layers import MODELS as MODELS
-from coin_assets.domain.layers import PREDICTIONS as PREDICTIONS
-from coin_assets.domain.layers import PUBLISHED as PUBLISHED
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.retention import kept_from
 from coin_assets.errors import CoinAssetsError, TemporaryError

@@ -10,17 +10,11 @@ from typing import Any
 
 import dagster as dg
 
-from coin_assets.assets.specs import (
-    CANDLES,
-    MODELS,
-    PREDICTIONS,
-    PUBLISHED,
-    SeriesSpec,
-    failures_named,
-)
+from coin_assets.assets.specs import SeriesSpec, failures_named
 from coin_assets.checks.verdicts import Verdict, age_verdict
 from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.keys import Key
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
 from coin_assets.domain.manifest import (
     CORRUPT,
     FRESH,

@@ -4,7 +4,8 @@ from datetime import datetime
 
 import dagster as dg
 
-from coin_assets.assets.specs import CANDLES, SeriesSpec, failures_named
+from coin_assets.assets.specs import SeriesSpec, failures_named
+from coin_assets.domain.layers import CANDLES
 from coin_assets.domain.reconciliation import DIFFERING, EXTRA, MISSING, markdown
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.resources import Clock, MarketResource, StoreResource

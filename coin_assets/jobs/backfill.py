@@ -8,8 +8,9 @@ import dagster as dg
 from pydantic import Field
 
 from coin_assets.assets.candles import month_metadata, window_metadata
-from coin_assets.assets.specs import CANDLES, SeriesSpec, failures_named
+from coin_assets.assets.specs import SeriesSpec, failures_named
 from coin_assets.domain.keys import Key
+from coin_assets.domain.layers import CANDLES
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import CoinAssetsError, ConfigurationError
 from coin_assets.jobs.one_op import BACKGROUND, one_op_job, require_all_done

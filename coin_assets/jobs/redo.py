@@ -7,7 +7,8 @@ import pandas as pd
 from pydantic import Field
 
 from coin_assets.assets.published import publish_key
-from coin_assets.assets.specs import CANDLES, PREDICTIONS, PUBLISHED, SeriesSpec, failures_named
+from coin_assets.assets.specs import SeriesSpec, failures_named
+from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
 from coin_assets.errors import CoinAssetsError
 from coin_assets.jobs.one_op import one_op_job, require_all_done
 from coin_assets.jobs.selection import chosen_specs

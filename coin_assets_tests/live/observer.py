@@ -11,9 +11,10 @@ from typing import Any
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from coin_assets.assets.specs import CANDLES, PUBLISHED, asset_key
+from coin_assets.assets.specs import asset_key
 from coin_assets.domain.documents import file_name, parse_time
 from coin_assets.domain.keys import Key
+from coin_assets.domain.layers import CANDLES, PUBLISHED
 from coin_assets.publish.folder import MANIFEST
 from coin_assets_tests.live.timeline import Timeline
 
