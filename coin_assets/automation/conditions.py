@@ -57,7 +57,8 @@ def key_conditions(
     for health in healths:
         spec = specs[health.key]
         failed_or_none = newest.get(spec.key) or newest.get(spec.source)
-        if health.status not in (FRESH, INSUFFICIENT_DATA) and health.is_public:
+        is_awaited = health.is_new and health.status == MISSING
+        if health.status not in (FRESH, INSUFFICIENT_DATA) and health.is_public and not is_awaited:
             found.append(_unhealthy(health, spec, failed_or_none, now))
         elif spec.key in newest and newest[spec.key].count >= _FAILING_FROM:
             found.append(_failing(spec.key, newest[spec.key]))

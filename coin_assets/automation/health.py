@@ -39,6 +39,7 @@ class KeyHealth:
         native: what Dagster's freshness policies of the key's assets say, in the same words; it
             knows when something was last materialised, not how old the data in it is.
         as_of: data time of the published files.
+        is_new: no forecast was published yet, so that none can be missed.
     """
 
     key: Key
@@ -47,6 +48,7 @@ class KeyHealth:
     native: str
     as_of: datetime | None
     is_public: bool
+    is_new: bool
 
 
 def key_healths(
@@ -66,7 +68,17 @@ def key_healths(
         )
         # Nothing was materialised lately where nothing can be made of too few candles.
         status = by_data if by_data == INSUFFICIENT_DATA else _worst((by_data, policy))
-        found.append(KeyHealth(spec.key, status, by_data, policy, facts.as_of, facts.is_public))
+        found.append(
+            KeyHealth(
+                spec.key,
+                status,
+                by_data,
+                policy,
+                facts.as_of,
+                facts.is_public,
+                facts.champion is None,
+            )
+        )
     return found
 
 

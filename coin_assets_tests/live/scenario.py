@@ -324,7 +324,7 @@ def everything_holds(rig: Rig) -> None:
 
 def _require_one_message_for_all(rig: Rig) -> None:
     for word in ("alert", "worse"):
-        for each in rig.messages_about(BTC, word):
+        for each in rig.messages_about(BTC, word, word="hard_stale"):
             missing = {str(key) for key in MINUTES} - set(each.body["subjects"])
             assert not missing, f"{missing} not in the {word} {each.body['title']}"
     told = rig.messages_about(BTC, "alert", "worse", word="hard_stale")
