@@ -213,7 +213,7 @@ class Platform:
 
     def entry(self, timeframe: str, symbol: str = BTC) -> dict[str, Any]:
         """What the manifest says of one key, to readers and to operators."""
-        found = {}
+        found: dict[str, Any] = {}
         for part in (self.manifest["ops"], self.manifest["public"]):
             for entry in part["entries"]:
                 if (entry["symbol"], entry["timeframe"]) == (symbol, timeframe):

@@ -105,7 +105,7 @@ def test_months_chosen_in_the_web_ui_are_materialised_in_one_run(
     installation: Installation,
 ) -> None:
     already = len(installation.ui.wait_for_runs(0))
-    before = files_of(installation.home / "candles")
+    before = settled_candles(installation.home)
     with page() as tab:
         tab.goto(f"{installation.ui.url}/assets/BTC_USDT/ohlcv_1h?view=partitions")
         tab.get_by_role("button", name="Materialize").first.click()
@@ -117,7 +117,7 @@ def test_months_chosen_in_the_web_ui_are_materialised_in_one_run(
     ended = installation.ui.wait_for_runs(already + 1)
     assert len(ended) == already + 1
     assert ended[0]["status"] == "SUCCESS"
-    assert files_of(installation.home / "candles") == before
+    assert settled_candles(installation.home) == before
 
 
 @requires_browser

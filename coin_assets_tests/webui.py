@@ -58,10 +58,13 @@ class WebUi:
         return data
 
     def runs(self) -> list[dict[str, Any]]:
-        """Runs, newest first."""
-        found = self.query("{ runsOrError { ... on Runs { results { runId jobName status } } } }")
+        """Runs that a person launched, newest first; the sensors launch theirs meanwhile."""
+        found = self.query(
+            "{ runsOrError { ... on Runs { results { runId jobName status tags { key } } } } }"
+        )
         runs: list[dict[str, Any]] = found["runsOrError"]["results"]
-        return runs
+        automatic = {"dagster/sensor_name", "dagster/schedule_name"}
+        return [run for run in runs if automatic.isdisjoint(tag["key"] for tag in run["tags"])]
 
     def wait_for_runs(self, count: int, seconds: float = 120) -> list[dict[str, Any]]:
         """Wait until ``count`` runs have ended."""

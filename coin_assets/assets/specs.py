@@ -1,5 +1,6 @@
 """What all assets of one key share: names, tags, freshness, schema, failure handling."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 OWNERS = ["team:coin_assets"]
 _NAMES = {CANDLES: "ohlcv", MODELS: "model", PREDICTIONS: "prediction", PUBLISHED: "published"}
 TRAINING_POOL = "training"
+_TYPE = re.compile(r"^(?:\w+\.)+\w+: ")
 FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.STEP_UP_FOR_RETRY}
 
 # Passing faults are tried again at once; what lasts longer is left to the next run.
@@ -170,7 +172,8 @@ def _root_kind(error: "SerializableErrorInfo | None") -> str:
 
 def _root_cause(error: "SerializableErrorInfo | None") -> str:
     root = _root(error)
-    return "unknown error" if root is None else root.message.strip()
+    # Without the type in front, which is for programs.
+    return "unknown error" if root is None else _TYPE.sub("", root.message.strip())
 
 
 def _root(error: "SerializableErrorInfo | None") -> "SerializableErrorInfo | None":

@@ -37,6 +37,7 @@ _CAUSES = {
     "CorruptArtefact": "a stored file is damaged",
     "DiskFull": "the disk is full",
     "ForecastRefused": "the forecast was refused",
+    "CheckFailed": "a check blocked it",
     "killed": "the run was killed",
 }
 _NO_FAILURE = "no run failed"

@@ -91,10 +91,15 @@ def _live(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
         pull = pulls.get(state.source) if pulls else None
         if pull is None and state.lacking is None and not _lacks_forecast(state, state.candles):
             continue
+        follows = False
         for month, step in _steps(state, sources[state.source], pull):
-            if not runs.is_free(step, None if step.layer == PUBLISHED else month, now):
-                break  # what follows needs it
+            at = None if step.layer == PUBLISHED else month
+            # What a new candle or forecast comes to is tried at once, whatever failed before.
+            is_free = (step, at) not in runs.in_flight if follows else runs.is_free(step, at, now)
+            if not is_free:
+                break  # what comes after needs it
             wanted[month].append(step)
+            follows = True
     return wanted
 
 

@@ -112,4 +112,4 @@ def _key_failures(runs: Runs) -> dict[Key, Failure]:
     for step, failures in runs.failures.items():
         if step.key not in newest or newest[step.key].last < failures.last:
             newest[step.key] = failures
-    return {key: Failure(each.last, each.error) for key, each in newest.items()}
+    return {key: Failure(each.last, each.error, each.count) for key, each in newest.items()}

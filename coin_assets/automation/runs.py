@@ -206,6 +206,7 @@ def _failed_trainings(
 
 
 _KILLED = _Error("", "killed", "the run ended without a word: its process was killed")
+_TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
 _FAILED_STEPS: dict[str, tuple[_Error, ...]] = {}
 
 
@@ -214,18 +215,34 @@ def _failed_steps(instance: dg.DagsterInstance, run_id: str) -> tuple[_Error, ..
     if run_id not in _FAILED_STEPS:
         if len(_FAILED_STEPS) >= _MOST_REMEMBERED:
             _FAILED_STEPS.clear()
-        entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-        _FAILED_STEPS[run_id] = tuple(_error_of(entry) for entry in entries)
+        entries = instance.all_logs(run_id, of_type=_TELLING)
+        blocked = {
+            entry.step_key: f"the check {found.check_name} failed: {found.description}"
+            for entry in entries
+            if (found := _evaluation_of(entry)) is not None and found.blocking and not found.passed
+        }
+        _FAILED_STEPS[run_id] = tuple(
+            _error_of(entry, blocked.get(entry.step_key))
+            for entry in entries
+            if entry.get_dagster_event().is_step_failure
+        )
     return _FAILED_STEPS[run_id]
 
 
-def _error_of(entry: dg.EventLogEntry) -> _Error:
+def _evaluation_of(entry: dg.EventLogEntry) -> dg.AssetCheckEvaluation | None:
+    event = entry.get_dagster_event()
+    is_check = event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    return event.asset_check_evaluation_data if is_check else None
+
+
+def _error_of(entry: dg.EventLogEntry, blocked: str | None) -> _Error:
+    """What failed; a step that its own check blocked says only that there was one."""
     data = entry.get_dagster_event().step_failure_data.user_failure_data
     parts: Any = data.metadata.get("failed_keys") if data is not None else None
     return _Error(
         entry.step_key or "",
-        failure_kind(entry),
-        failure_message(entry),
+        "CheckFailed" if blocked else failure_kind(entry),
+        blocked or failure_message(entry),
         tuple(parts.value) if parts is not None else (),
     )
 

@@ -39,12 +39,19 @@ class Attempts:
     def succeeded(self, time: datetime) -> "Attempts":
         return Attempts(time, self.last_failure_at)
 
-    def failed(self, time: datetime, error: str) -> "Attempts":
-        """The same failure, known by its time, counts once however often it is reported."""
+    def failed(self, time: datetime, error: str, in_a_row: int = 0) -> "Attempts":
+        """The same failure, known by its time, counts once however often it is reported.
+
+        Args:
+            in_a_row: how many failures are known to stand; a success in between, such as that of
+                a repair, does not make up for them.
+        """
         time = time.replace(microsecond=0)  # the manifest, where it is remembered, has seconds
-        if self.last_failure_at is not None and time <= self.last_failure_at:
-            return self
-        return Attempts(self.last_success_at, time, self.consecutive_failures + 1, error)
+        if self.last_failure_at is None or time > self.last_failure_at:
+            return Attempts(self.last_success_at, time, self.consecutive_failures + 1, error)
+        if in_a_row and not self.consecutive_failures:
+            return Attempts(self.last_success_at, self.last_failure_at, in_a_row, error)
+        return self
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,15 @@ from coin_assets.store.atomic import locked, remove_partials, write_atomically
 
 @dataclass(frozen=True)
 class Failure:
-    """A failed attempt to renew a key."""
+    """A failed attempt to renew a key.
+
+    Attributes:
+        in_a_row: how many are known to stand; 0 if only this one is known.
+    """
 
     time: datetime
     error: str
+    in_a_row: int = 0
 
 
 class Publisher:
@@ -169,9 +174,10 @@ class Publisher:
     ) -> Document:
         facts = []
         for key, fact in known.items():
-            failure = failures.get(key)
-            attempts = fact.attempts.failed(failure.time, failure.error) if failure else None
-            facts.append(fact if attempts is None else replace(fact, attempts=attempts))
+            if failure := failures.get(key):
+                attempts = fact.attempts.failed(failure.time, failure.error, failure.in_a_row)
+                fact = replace(fact, attempts=attempts)
+            facts.append(fact)
         return manifest_document(facts, self._limits, now, outages)
 
     def _write(

@@ -327,11 +327,18 @@ def test_gaps_of_a_month_that_is_pulled_anyway_are_not_asked_for_twice() -> None
     assert shown(plan_updates([state], NO_RUNS, made.now)) == {(LIVE, "2024-03"): FAST}
 
 
-def test_what_follows_a_step_that_backs_off_waits_as_well() -> None:
+def test_a_new_candle_is_worth_a_try_of_what_failed_before() -> None:
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
-    runs = Runs(failures={Step(key("1h"), PREDICTIONS): Failures(1, made.now)})
+    runs = Runs(failures={Step(key("1h"), PREDICTIONS): Failures(9, made.now)})
     plan = plan_updates(made.states(), runs, made.now)
-    assert shown(plan) == {(LIVE, "2024-03"): {"1h candles"}}
+    assert shown(plan) == {(LIVE, "2024-03"): FAST}
+
+
+def test_without_a_new_candle_what_failed_waits_and_what_follows_waits_with_it() -> None:
+    made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
+    made.faults.broken = {Step(key("1h"), PREDICTIONS)}
+    made.tick()
+    assert plan_updates(made.states(), made.facts_of_runs(), made.now).is_empty
 
 
 def test_the_anchors_of_a_month_are_made_together_once_it_has_begun() -> None:
