@@ -54,7 +54,9 @@ def late_candles_sensor(specs: Sequence[SeriesSpec], job: Any) -> dg.SensorDefin
         if not found:
             return dg.SensorResult(skip_reason="no candle changed after the fact")
         context.log.info(", ".join(f"{symbol}: {count}" for symbol, count in found.items()))
-        request = dg.RunRequest(run_config={"symbols": list(found)}, tags={PRIORITY_TAG: "5"})
+        request = dg.RunRequest(
+            job_name=job.name, run_config={"symbols": list(found)}, tags={PRIORITY_TAG: "5"}
+        )
         return dg.SensorResult(run_requests=[request])
 
     return late_candles

@@ -138,8 +138,9 @@ def _window(pull: Pull, limit: datetime) -> Range:
 def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> list[Range]:
     """What to ask for, in ascending order.
 
-    Candles that were never answered for, gaps that are due, and the last few stored candles
-    before; of a past window that lacks nothing, everything.
+    Candles that were never answered for, those after the newest stored one (that the market had
+    none may mean that it was late), gaps that are due, and the last few stored candles before; of
+    a past window that lacks nothing, everything.
     """
     key, until = pull.key, expected[1]
     unanswered, due = lacking(store, pull, expected, now)
@@ -149,9 +150,19 @@ def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> 
     again = max(key.timeframe.shift(last, -pull.reread), pull.first_expected), last
     known = store.read_candles(key, *again)["timestamp"]
     reread = [(known.iloc[0].to_pydatetime(), last)] if len(known) else []
-    wanted = [*unanswered, *due, *reread]
+    wanted = [*unanswered, *_late(store, key, expected), *due, *reread]
     inside = [(start, min(end, until)) for start, end in wanted]
     return _joined(key, [each for each in inside if key.timeframe.count(*each)])
+
+
+def _late(store: Store, key: Key, expected: Range) -> list[Range]:
+    """Candles after the newest stored one, up to where they are expected, unless they are known
+    not to exist."""
+    newest = store.newest_candles([key]).get(key)
+    if newest is None:
+        return []
+    tail = store.read_ledger(key).absent_until(key.timeframe.close_of(newest))
+    return [(max(tail, expected[0]), expected[1])] if tail < expected[1] else []
 
 
 def lacking(
