@@ -139,8 +139,8 @@ def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> 
     """What to ask for, in ascending order.
 
     Candles that were never answered for, those after the newest stored one (that the market had
-    none may mean that it was late), gaps that are due, and the last few stored candles before; of
-    a past window that lacks nothing, everything.
+    none, however often it said so, may mean that it was late), gaps that are due, and the last
+    few stored candles before; of a past window that lacks nothing, everything.
     """
     key, until = pull.key, expected[1]
     unanswered, due = lacking(store, pull, expected, now)
@@ -156,13 +156,11 @@ def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> 
 
 
 def _late(store: Store, key: Key, expected: Range) -> list[Range]:
-    """Candles after the newest stored one, up to where they are expected, unless they are known
-    not to exist."""
+    """Candles after the newest stored one, up to where they are expected."""
     newest = store.newest_candles([key]).get(key)
     if newest is None:
         return []
-    tail = store.read_ledger(key).absent_until(key.timeframe.close_of(newest))
-    return [(max(tail, expected[0]), expected[1])] if tail < expected[1] else []
+    return [(max(key.timeframe.close_of(newest), expected[0]), expected[1])]
 
 
 def lacking(

@@ -298,6 +298,16 @@ def test_a_hole_that_is_filled_within_the_hour_is_stored_as_a_late_candle(home: 
     assert home.store.read_ledger(HOURLY).absences == ()
 
 
+def test_the_candles_of_a_silence_are_had_as_soon_as_it_is_over(home: Home) -> None:
+    absent(home, ("2024-03-15T05:00", "2024-03-15T13:00"))
+    for now in ("2024-03-15T08:30", "2024-03-15T12:30"):
+        with pytest.raises(CandlesNotYetAvailable):
+            home.pull("2024-03", now=now)
+    absent(home)
+    (report,) = home.pull("2024-03", now="2024-03-15T12:31")
+    assert (report.rows_changed, report.missing) == (7, [])
+
+
 def test_what_could_not_be_had_says_why_and_is_fetched_by_the_next_pull(home: Home) -> None:
     home.market.refuses_from = utc("2024-03-01")
     with pytest.raises(MarketUnavailable, match="holiday"):
