@@ -11,14 +11,24 @@ from coin_assets_tests.browser import page
 from coin_assets_tests.webui import ROOT, WebUi, environment, run, up
 
 IMAGES = ROOT / "docs/images"
+_SENSOR = "locations/coin_assets.definitions/sensors/health_alerts"
+# name of the picture, address, a text that is there when the page is
+LIVE_PAGES = (
+    ("freshness", "assets/BTC_USDT/published_1h", "Freshness policy"),
+    ("checks", "assets/BTC_USDT/ohlcv_1h?view=checks&checkDetail=data_time", "data_time"),
+    ("automation", "automation", "health_alerts"),
+    ("alerts", _SENSOR, "Latest tick"),
+)
 
 
 def main() -> None:
-    """Write assets.png, partitions.png and forecast.png."""
+    """Write assets, partitions, forecast, freshness, checks, automation and alerts (png)."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         start = f"{demo_settings().history_start:%Y-%m-%d}"
-        env = environment(Path(folder) / "home", COIN_HISTORY_START=start)
+        env = environment(
+            Path(folder) / "home", COIN_HISTORY_START=start, COIN_ALERT_CYCLE_SECONDS="10"
+        )
         done = run("make -s demo", env, timeout=600)
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
@@ -27,7 +37,7 @@ def main() -> None:
 
 
 def capture(ui: WebUi) -> None:
-    """Open the three pages and save what they show."""
+    """Open the pages and save what they show."""
     with page() as tab:
         tab.set_viewport_size({"width": 1600, "height": 1500})
         tab.goto(f"{ui.url}/locations/coin_assets.definitions/asset-groups/BTC_USDT")
@@ -44,6 +54,12 @@ def capture(ui: WebUi) -> None:
         tab.get_by_alt_text("BTC/USDT 1h forecast").wait_for()
         tab.wait_for_timeout(500)
         tab.get_by_role("dialog").screenshot(path=IMAGES / "forecast.png")
+        tab.set_viewport_size({"width": 1600, "height": 900})
+        for name, address, text in LIVE_PAGES:
+            tab.goto(f"{ui.url}/{address}")
+            tab.get_by_text(text).first.wait_for()
+            tab.wait_for_timeout(3000)
+            tab.screenshot(path=IMAGES / f"{name}.png")
 
 
 if __name__ == "__main__":
