@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from benchmarks import backfill, demo, ingest, load, store, update
+from benchmarks import backfill, demo, idle, ingest, live, load, sensors, store, update
 from benchmarks.harness import ROOT, Bench, BenchmarkFailed, Figure
 from benchmarks.machine import describe_machine, load_average
 from benchmarks.report import document, group_result, read_results, text_table, write_results
@@ -23,6 +23,9 @@ GROUPS: dict[str, Callable[[Bench], list[Figure]]] = {
     "demo": demo.measure,
     "backfill": backfill.measure,
     "update": update.measure,
+    "live": live.measure,
+    "sensors": sensors.measure,
+    "idle": idle.measure,
 }
 
 

@@ -1,0 +1,194 @@
+"""Benchmark ``sensors``: what a look at everything costs when nothing is due."""
+
+import resource
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import dagster as dg
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+
+from benchmarks.harness import (
+    Bench,
+    BenchmarkFailed,
+    Figure,
+    Home,
+    in_fresh_process,
+    say,
+    temporary_home,
+    timed,
+)
+from benchmarks.many_keys import (
+    MONTHS,
+    NOW,
+    copy_original,
+    make_original,
+    record_history,
+    settings_of,
+    symbols_of,
+)
+from coin_assets.assets.specs import SeriesSpec
+from coin_assets.automation.candles_due import candles_due_sensor
+from coin_assets.automation.health_alerts import health_alerts_sensor
+from coin_assets.automation.late_candles import late_candles_sensor
+from coin_assets.automation.publish_due import publish_due_sensor
+from coin_assets.build import alert_settings, configured_resources, series_specs
+from coin_assets.settings import Settings
+from coin_assets_tests.platform import StoppedClock
+
+_KEYS, _QUICK_KEYS = (25, 250, 2500), (25,)
+_NAMES = ("candles_due", "publish_due", "late_candles", "health_alerts")
+_LATER_TICKS = 5
+_MIB = 1 << 10  # of the kilobytes that the system counts
+
+
+class Prepared(TypedDict):
+    """What the preparing process tells."""
+
+    first_seconds: float
+    results: int
+    record_seconds: float
+
+
+class Ticks(TypedDict):
+    """What a measuring process tells."""
+
+    seconds: list[float]
+    peak_kib: int
+
+
+def measure(bench: Bench) -> list[Figure]:
+    """One tick of each sensor at 25, 250 and 2,500 keys when nothing is due.
+
+    Each sensor is evaluated by itself in a fresh process (its imports done), first once, then five
+    times more, as the code server does it: through ``build_sensor_context`` with the instance of
+    ``dagster.yaml`` (SQLite on disk) and the Parquet store. The keys are 5, 50 and 500 symbols with
+    1h and the derived 4h, 1d, 1w and 1M, of 28 months: copies of one symbol that the platform made,
+    with hard links for the files of the store. The instance knows 48 runs of all keys, a freshness
+    state of every asset and a result of every check on the clock. The clock stands still shortly
+    after a boundary. The page cache is warm. A quick run takes 25 keys.
+    """
+    figures = []
+    with temporary_home() as original:
+        say(f"one symbol with {MONTHS} months")
+        in_fresh_process(original, make_original)
+        for keys in bench.pick(_KEYS, _QUICK_KEYS):
+            symbols = symbols_of(keys)
+            with temporary_home(**settings_of(symbols)) as home:
+                say(f"{keys:,} keys: making them")
+                copy_original(original.folder, home.folder, symbols)
+                prepared = in_fresh_process(home, prepare)
+                say(f"{keys:,} keys: ticks")
+                figures += _figures(home, keys, prepared)
+    return figures
+
+
+def _figures(home: Home, keys: int, prepared: Prepared) -> list[Figure]:
+    figures, peak = [], 0
+    for name in _NAMES:
+        found = in_fresh_process(home, measure_ticks, name=name, later=_LATER_TICKS)
+        first, *later = found["seconds"]
+        peak = max(peak, found["peak_kib"])
+        title = f"{name}, {keys:,} keys"
+        how = "the first in its process: every file is read; 60 s are allowed"
+        figures.append(Figure(f"{title}: first tick", first, "s", how))
+        how = "the others in the same process: unchanged files are remembered"
+        figures.append(Figure.median(f"{title}: later ticks", later, "s", how))
+    results = f"{prepared['results']:,} check results"
+    return [
+        *figures,
+        Figure(
+            f"health_alerts, {keys:,} keys: very first tick",
+            prepared["first_seconds"],
+            "s",
+            f"of a new instance, after a tick of `publish_due`; it returns {results}",
+        ),
+        Figure(
+            f"health_alerts, {keys:,} keys: recording these results",
+            prepared["record_seconds"],
+            "s",
+            "by the daemon after the tick, not within its 60 s: "
+            "`report_runless_asset_event` for each",
+        ),
+        Figure(
+            f"memory, {keys:,} keys",
+            peak / _MIB,
+            "MiB",
+            "the largest resident set of the processes that each evaluated one sensor",
+        ),
+    ]
+
+
+def prepare() -> Prepared:
+    """Let the sensors bring the home of this process to rest; runs in a process of its own."""
+    specs = series_specs(Settings())
+    with dg.DagsterInstance.get() as instance:
+        record_history(instance, specs)
+        _tick(instance, "publish_due", specs)  # makes the manifest complete
+        first_seconds, data = timed(_tick, instance, "health_alerts", specs)
+        record_seconds, _ = timed(_record, instance, data.asset_events)
+    return {
+        "first_seconds": first_seconds,
+        "results": len(data.asset_events),
+        "record_seconds": record_seconds,
+    }
+
+
+def measure_ticks(name: str, later: int) -> Ticks:
+    """Ticks of one sensor in the home of this process; runs in a process of its own.
+
+    Raises:
+        BenchmarkFailed: something was due.
+    """
+    specs = series_specs(Settings())
+    seconds = []
+    with dg.DagsterInstance.get() as instance:
+        for _ in range(1 + later):
+            spent, data = timed(_tick, instance, name, specs)
+            if data.run_requests or data.asset_events:
+                raise BenchmarkFailed(
+                    f"{name} was to find nothing due, but found {data.run_requests} and "
+                    f"{len(data.asset_events)} events."
+                )
+            seconds.append(spent)
+    peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"seconds": seconds, "peak_kib": peak}
+
+
+def _tick(
+    instance: dg.DagsterInstance, name: str, specs: tuple[SeriesSpec, ...]
+) -> SensorExecutionData:
+    settings = Settings()
+    sensor = _sensor(name, specs, settings)
+    resources: dict[str, Any] = configured_resources(settings)._asdict()
+    resources["clock"] = StoppedClock(settle_seconds=settings.settle_seconds, at=NOW)
+    needed = {each: resources[each] for each in sensor.required_resource_keys}
+    with dg.build_sensor_context(instance=instance, resources=needed) as context:
+        return sensor.evaluate_tick(context)
+
+
+def _sensor(name: str, specs: tuple[SeriesSpec, ...], settings: Settings) -> dg.SensorDefinition:
+    """A sensor with stand-ins for its jobs, which matter to what is requested alone."""
+    if name == "candles_due":
+        return candles_due_sensor(specs, {}, [_job("update"), _job("train_models")])
+    if name == "publish_due":
+        return publish_due_sensor(specs, {}, _job("update"))
+    if name == "late_candles":
+        return late_candles_sensor(specs, _job("redo_touched"))
+    return health_alerts_sensor(specs, alert_settings(settings), _NAMES)
+
+
+def _job(name: str) -> dg.JobDefinition:
+    @dg.op
+    def nothing() -> None:
+        """Never run."""
+
+    @dg.job(name=name)
+    def job() -> None:
+        nothing()
+
+    return job
+
+
+def _record(instance: dg.DagsterInstance, events: Sequence[Any]) -> None:
+    for event in events:
+        instance.report_runless_asset_event(event)
