@@ -38,7 +38,9 @@ def trained_models(spec: SeriesSpec) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         start, end = selected_window(context)
         for month in months_between(start, end):
-            request = TrainingRequest(spec.key, month, spec.first_expected(clock.now()))
+            extent = store.client().extent(spec.key)
+            first = spec.first_usable(clock.now(), None if extent is None else extent.first)
+            request = TrainingRequest(spec.key, month, first)
             with failures_named():
                 result = train(store.client(), registry.client(), request, clock.now())
             context.log.info(training_line(result))

@@ -49,12 +49,13 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
         window = selected_window(context)
         closed_by = clock.closed_by()
         with failures_named():
+            extent = store.client().extent(spec.key)
             report = predict_window(
                 store.client(),
                 registry.client(),
                 spec.key,
                 window,
-                spec.first_expected(clock.now()),
+                spec.first_usable(clock.now(), None if extent is None else extent.first),
                 closed_by,
                 market.client().horizon(spec.source, closed_by),
             )

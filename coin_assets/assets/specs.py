@@ -68,6 +68,15 @@ class SeriesSpec:
         source = _first_expected(self.history_start, self.source_retention, now)
         return max(source, self.first_expected(now))
 
+    def first_usable(self, now: datetime, oldest: datetime | None) -> datetime:
+        """Models and forecasts of the key see no candle that opens before this time.
+
+        Args:
+            oldest: open of the oldest stored candle: what was derived stays when its source goes.
+        """
+        derivable = self.first_source_expected(now)
+        return max(self.first_expected(now), min(derivable, oldest or derivable))
+
     def asset_key(self, layer: str) -> dg.AssetKey:
         return asset_key(self.key, layer)
 

@@ -82,7 +82,12 @@ def publish_due_sensor(
             [] if document is None else [manifest_materialization(document, "an entry changed")]
         )
         if plan.is_empty:
-            reason = "every published file is there and agrees with the store"
+            waiting = [str(state.key) for state in states if state.damage]
+            reason = (
+                f"{', '.join(waiting)}: damaged; a run that publishes them is on its way, or failed"
+                if waiting
+                else "no published file is damaged, or behind the store without a run on its way"
+            )
             return dg.SensorResult(skip_reason=reason, asset_events=events)
         context.log.info(described(plan))
         return dg.SensorResult(run_requests=run_requests(plan, checks), asset_events=events)

@@ -25,7 +25,7 @@ from coin_assets.models.training import (
 )
 from coin_assets.partitions import partition_of
 from coin_assets.resources import Clock, RegistryResource, StoreResource
-from coin_assets.store.base import Store
+from coin_assets.store.base import Extent, Store
 
 # A training that a schedule or a sensor launched is tried again after these times.
 RETRY_AFTER = (timedelta(minutes=10), timedelta(minutes=30))
@@ -70,10 +70,9 @@ def training_job(
     ) -> None:
         with failures_named(), _tried_again(context, retry_after):
             chosen = chosen_specs("train_models", specs, config.symbols, config.timeframes)
-            newest = store.client().newest_candles(spec.key for spec in chosen)
             now, earlier = clock.now(), _reported_before(context)
             requests = [
-                _same_again(_request(config, spec, now, newest.get(spec.key)), earlier)
+                _same_again(_request(config, spec, now, store.client().extent(spec.key)), earlier)
                 for spec in chosen
             ]
             if config.dry_run:
@@ -191,14 +190,14 @@ def _report(
 
 
 def _request(
-    config: TrainingConfig, spec: SeriesSpec, now: datetime, newest: datetime | None
+    config: TrainingConfig, spec: SeriesSpec, now: datetime, extent: Extent | None
 ) -> TrainingRequest:
-    """What to train for a key whose newest stored candle opens at ``newest``."""
+    """What to train for a key of which ``extent`` is stored."""
     lookback = _lookback(config.lookback)
     if config.cutoff is not None:
         cutoff = _cutoff(config.cutoff)
-    elif newest is not None:
-        cutoff = spec.key.timeframe.close_of(newest)
+    elif extent is not None:
+        cutoff = spec.key.timeframe.close_of(extent.last)
     else:
         cutoff = spec.key.timeframe.floor(now)  # the training says which months were never fetched
     if not spec.history_start < cutoff <= now:
@@ -206,7 +205,8 @@ def _request(
             f"train_models config: cutoff {cutoff:%Y-%m-%d %H:%M} lies outside the candles of "
             f"{spec.key}. Choose one after {spec.history_start:%Y-%m-%d} and not after now."
         )
-    return TrainingRequest(spec.key, cutoff, spec.first_expected(now), lookback, config.lookback)
+    first = spec.first_usable(now, None if extent is None else extent.first)
+    return TrainingRequest(spec.key, cutoff, first, lookback, config.lookback)
 
 
 def _lookback(text: str | None) -> timedelta | None:

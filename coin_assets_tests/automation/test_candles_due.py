@@ -292,3 +292,18 @@ def test_with_models_everything_is_forecast_and_published(untrained: Platform) -
     for symbol in (BTC, ETH):
         for name in ("1h", "4h"):
             assert untrained.entry(name, symbol)["prediction"]["as_of"] == "2024-02-29T12:00:00Z"
+
+
+def test_a_key_that_outlives_its_source_is_trained_and_published(tmp_path: Path) -> None:
+    platform = Platform(
+        tmp_path / "home",
+        "2024-02-10T12:00:10",
+        source_timeframes="1m",
+        derived_timeframes="5m",
+        retention="1m:2d",
+    )
+    platform.settle("candles_due")
+    for timeframe in ("1m", "5m"):
+        entry = platform.entry(timeframe)
+        assert (entry["status"], entry["as_of"]) == ("fresh", "2024-02-10T12:00:00Z")
+    assert platform.train().success
