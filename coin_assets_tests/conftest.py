@@ -5,8 +5,13 @@ import socket
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from coin_assets_tests.market.fault_table import pytest_terminal_summary  # noqa: F401 (a hook)
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

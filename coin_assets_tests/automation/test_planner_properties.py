@@ -97,7 +97,7 @@ def assert_bounded(plan: Plan) -> None:
     assert len(asked) == len(set(asked))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(case=cases())
 def test_after_faults_stop_everything_heals_in_bounded_ticks(case: Case) -> None:
     made = case.lived()
@@ -127,7 +127,7 @@ def test_after_faults_stop_everything_heals_in_bounded_ticks(case: Case) -> None
     assert made.converge(2) <= 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(case=cases())
 def test_without_faults_the_plan_is_empty_after_rounds_bounded_by_the_months(case: Case) -> None:
     made = case.world()
@@ -138,7 +138,7 @@ def test_without_faults_the_plan_is_empty_after_rounds_bounded_by_the_months(cas
     assert all(made.is_up_to_date(each) for each in made.series)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(case=cases())
 def test_the_order_of_the_keys_does_not_matter_and_the_same_facts_give_the_same_plan(
     case: Case,
@@ -156,7 +156,7 @@ def test_the_order_of_the_keys_does_not_matter_and_the_same_facts_give_the_same_
         assert set(one.training) == set(other.training)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(case=cases(), data=st.data())
 def test_what_is_in_flight_or_backing_off_or_up_to_date_is_never_asked_for(
     case: Case, data: st.DataObject

@@ -3,7 +3,7 @@
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from coin_assets.domain.keys import Key, safe_name
@@ -34,7 +34,6 @@ def test_safe_name_replaces_every_character_outside_ascii_letters_and_digits(
     assert safe_name(symbol) == expected
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_safe_name_keeps_plain_characters_in_place_and_is_idempotent(symbol: str) -> None:
     name = safe_name(symbol)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from coin_assets.domain.documents import (
@@ -140,7 +140,6 @@ def test_a_history_says_what_the_candles_say() -> None:
 
 
 @given(prices=st.lists(st.floats(min_value=5e-324, max_value=1e308), min_size=1, max_size=5))
-@settings(deadline=None)
 def test_prices_come_back_from_json_to_the_bit(prices: list[float]) -> None:
     frame = candles(KEY, len(prices)).assign(close=prices)
     text = json.dumps(history_document(KEY, frame, NOW), allow_nan=False)

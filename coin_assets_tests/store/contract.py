@@ -47,7 +47,6 @@ Row = tuple[float, ...]
 
 SLOW_LAW = settings(
     max_examples=15,
-    deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,  # every example has its own symbol
         HealthCheck.differing_executors,  # every backend is one

@@ -95,9 +95,7 @@ def test_an_answer_for_a_candle_that_is_stored_hides_no_other_one(store: Parquet
     assert unanswered(store, HOURLY, at(0), at(10)) == [(at(3), at(5))]
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kinds=st.lists(st.sampled_from(["stored", "absent", "both", "failed", "unknown"]), min_size=12),
     span=st.tuples(st.integers(0, 12), st.integers(0, 12)),
