@@ -19,6 +19,7 @@ from coin_assets.domain.timeframes import Timeframe, month_start
 from coin_assets.errors import DiskFull
 from coin_assets.market.base import Market
 from coin_assets.market.factory import open_market
+from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
@@ -102,12 +103,15 @@ class StoreResource(dg.ConfigurableResource):
 
 
 class RegistryResource(dg.ConfigurableResource):
-    """Where trained models live."""
+    """Where trained models live, and what is known of their quality."""
 
     home: str
 
     def client(self) -> ModelRegistry:
         return ModelRegistry(Path(self.home))
+
+    def evaluations(self) -> EvaluationBook:
+        return EvaluationBook(Path(self.home))
 
 
 class PublisherResource(dg.ConfigurableResource):

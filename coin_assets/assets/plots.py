@@ -50,11 +50,11 @@ def forecast_plot(key: Key, candles: pd.DataFrame, forecast: pd.DataFrame) -> dg
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)
     axes.margins(x=0.01)
-    encoded = base64.b64encode(_small_png(figure)).decode()
+    encoded = base64.b64encode(small_png(figure)).decode()
     return dg.MetadataValue.md(f"![{key} forecast](data:image/png;base64,{encoded})")
 
 
-def _small_png(figure: "Figure") -> bytes:
+def small_png(figure: "Figure") -> bytes:
     """The figure in few colours: every plot stays in Dagster's event log for good."""
     from PIL import Image
 

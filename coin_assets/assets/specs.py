@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from coin_assets.domain.keys import Key
-from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.retention import kept_from
 from coin_assets.errors import CoinAssetsError, TemporaryError
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo
 
 OWNERS = ["team:coin_assets"]
-_NAMES = {CANDLES: "ohlcv", MODELS: "model", PREDICTIONS: "prediction", PUBLISHED: "published"}
+_NAMES = {
+    CANDLES: "ohlcv",
+    MODELS: "model",
+    PREDICTIONS: "prediction",
+    PUBLISHED: "published",
+    QUALITY: "evaluation",
+}
 TRAINING_POOL = "training"
 _TYPE = re.compile(r"^(?:\w+\.)+\w+: ")
 FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.STEP_UP_FOR_RETRY}

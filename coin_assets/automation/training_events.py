@@ -10,6 +10,7 @@ from coin_assets.assets.specs import SeriesSpec
 from coin_assets.automation.requests import training_request
 from coin_assets.automation.runs import is_running
 from coin_assets.domain import training_events as events
+from coin_assets.domain.drift import training_reason
 from coin_assets.domain.keys import Key
 from coin_assets.errors import CoinAssetsError
 from coin_assets.models.registry import ModelRegistry, ModelVersion
@@ -32,9 +33,9 @@ def training_events_sensor(
         minimum_interval_seconds=300,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description=(
-            "Trains keys anew at a price shock, a volatility spike, or when the intervals of live "
-            "forecasts no longer hold their share of closes. Off by default: retraining on every "
-            "event follows the noise; the schedule `retrain` suffices for most markets."
+            "Trains keys anew at a price shock, a volatility spike, or when the last evaluation "
+            "found that the champion drifts. Off by default: retraining on every event follows "
+            "the noise; the schedule `retrain` suffices for most markets."
         ),
     )
     def training_events(
@@ -52,7 +53,7 @@ def training_events_sensor(
         for key in (spec.key for spec in specs):
             try:
                 calm = _resting(registry.client(), key, newest.get(key), clock.now())
-                reason = None if calm else _reason(store.client(), key, newest[key])
+                reason = None if calm else _reason(store.client(), registry, key, newest[key])
             except CoinAssetsError as error:
                 context.log.error(f"{key}: {error}")
                 quiet["not readable (see the log of the tick)"] += 1
@@ -87,17 +88,17 @@ def _resting(
     return None
 
 
-def _reason(store: Store, key: Key, newest: datetime) -> str | None:
-    """Events of the key, from no more candles and forecasts than they look at."""
+def _reason(store: Store, registry: RegistryResource, key: Key, newest: datetime) -> str | None:
+    """Events of the key, from no more candles than they look at and its last evaluation."""
     timeframe = key.timeframe
-    end = timeframe.close_of(newest)
-    candles = store.read_candles(key, timeframe.shift(newest, 1 - events.CANDLES), end)
-    forecasts = store.read_forecasts(key, timeframe.shift(end, -events.FORECASTS), end)
-    returns = events.log_returns(candles, timeframe)
+    start, end = timeframe.shift(newest, 1 - events.CANDLES), timeframe.close_of(newest)
+    returns = events.log_returns(store.read_candles(key, start, end), timeframe)
+    evaluation = registry.evaluations().read(key)
+    cutoff = max(version.cutoff for version in registry.client().versions(key))
     found = (
         events.price_shock(returns),
         events.volatility_spike(returns),
-        events.drift(candles, forecasts),
+        None if evaluation is None else training_reason(evaluation["drift"], cutoff),
     )
     return ", ".join(reason for reason in found if reason is not None) or None
 

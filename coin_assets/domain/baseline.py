@@ -39,6 +39,7 @@ class VolatilityScaledBaseline(BaseEstimator):  # type: ignore[misc]  # scikit-l
     """
 
     name = "volatility_scaled_baseline"
+    features = ("volatility",)
 
     def __init__(
         self, timeframe: str, window: int = 120, half_life: float = 20.0, shrinkage: float = 20.0

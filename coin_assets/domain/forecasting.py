@@ -33,8 +33,7 @@ FORECAST_SCHEMA = {
     "model_version": ("string", "version of the model that made it"),
     "kind": ("string", "live, or backtest when made after the first forecast candle closed"),
 }
-CHAMPION = "champion"
-ROLES = (CHAMPION, "challenger")
+CHAMPION, CHALLENGER = ROLES = ("champion", "challenger")
 LIVE, BACKTEST = KINDS = ("live", "backtest")
 
 Floats = npt.NDArray[np.float64]
@@ -54,10 +53,12 @@ class Forecaster(Protocol):
     Attributes:
         name: identifies the method in artefacts.
         context: candles up to an origin that a forecast looks at; more change nothing.
+        features: names of what it makes of them to forecast from, in its order.
     """
 
     name: str
     context: int
+    features: tuple[str, ...]
 
     def fit(self, candles: pd.DataFrame) -> Self:
         """Learn from a candle frame.
@@ -100,9 +101,13 @@ def minimum_candles(timeframe: Timeframe) -> int:
 
 
 def forecast_frame(
-    origins: pd.DatetimeIndex, quantiles: Floats, model_version: str, kinds: Iterable[str]
+    origins: pd.DatetimeIndex,
+    quantiles: Floats,
+    model_version: str,
+    kinds: Iterable[str],
+    role: str = CHAMPION,
 ) -> pd.DataFrame:
-    """Champion forecast frame (`FORECAST_SCHEMA`), `STEPS` rows an origin.
+    """Forecast frame (`FORECAST_SCHEMA`), `STEPS` rows an origin.
 
     Args:
         quantiles: shape (origins, `STEPS`, quantiles).
@@ -110,7 +115,7 @@ def forecast_frame(
     """
     columns: dict[str, Any] = {
         "as_of": origins.repeat(STEPS),
-        "role": CHAMPION,
+        "role": role,
         "step": np.tile(np.arange(1, STEPS + 1, dtype=np.int64), len(origins)),
         "price": quantiles[:, :, MEDIAN].ravel(),
     }
@@ -147,7 +152,6 @@ def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFra
             f"Forecast columns have wrong types: {error}. Nothing was stored."
         ) from error
     quantiles = rows[QUANTILE_COLUMNS].to_numpy()
-    per_origin = rows.groupby(["role", "as_of"])["step"]
     for rule, broken in {
         "quantiles are finite and above zero": ~(
             np.isfinite(quantiles).all(axis=1) & (quantiles > 0).all(axis=1)
@@ -160,11 +164,7 @@ def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFra
         f"origins lie on {timeframe} boundaries": np.asarray(
             timeframe.floor_all(rows["as_of"]) != pd.DatetimeIndex(rows["as_of"])
         ),
-        f"every origin has the steps 1..{STEPS} once": (
-            (per_origin.transform("nunique") != STEPS)
-            | (per_origin.transform("size") != STEPS)
-            | ~rows["step"].between(1, STEPS)
-        ).to_numpy(),
+        f"every origin has the steps 1..{STEPS} once": _lacking_steps(rows),
     }.items():
         if broken.any():
             offender = rows.iloc[int(np.flatnonzero(broken)[0])]
@@ -173,6 +173,28 @@ def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFra
                 f"{offender['as_of']} step {offender['step']}. Nothing was stored."
             )
     return rows
+
+
+def _lacking_steps(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which rows belong to a role and origin that has not the steps 1..`STEPS` once each."""
+    expected = np.tile(np.arange(1, STEPS + 1), -(-len(rows) // STEPS))[: len(rows)]
+    heads = rows[["role", "as_of"]].iloc[::STEPS]
+    if (
+        len(rows) % STEPS == 0
+        and (rows["step"].to_numpy() == expected).all()
+        and not heads.duplicated().any()
+        and all(
+            (rows[name].to_numpy() == heads[name].to_numpy().repeat(STEPS)).all() for name in heads
+        )
+    ):
+        return np.zeros(len(rows), dtype=bool)  # as forecasts are made; grouping takes far longer
+    steps = rows.groupby(["role", "as_of"])["step"]
+    lacking = (
+        (steps.transform("nunique") != STEPS)
+        | (steps.transform("size") != STEPS)
+        | ~rows["step"].between(1, STEPS)
+    )
+    return np.asarray(lacking, dtype=bool)
 
 
 def eligible_version(versions: Iterable[Version], origin: datetime) -> Version | None:

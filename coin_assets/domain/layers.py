@@ -1,10 +1,12 @@
-"""The layers of a key, from candles to published files, and one step of one layer."""
+"""The layers of a key, and one step of one layer."""
 
 from dataclasses import dataclass
 
 from coin_assets.domain.keys import Key
 
 CANDLES, MODELS, PREDICTIONS, PUBLISHED = ("candles", "models", "predictions", "published")
+# Beside the path from candles to published files: how good the forecasts were.
+QUALITY = "quality"
 
 
 @dataclass(frozen=True)

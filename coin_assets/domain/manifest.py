@@ -103,7 +103,7 @@ def _public_entry(facts: KeyFacts, limits: FreshnessLimits, now: datetime) -> di
         "hard_stale_at": _optional_time(as_of and as_of + limits.hard),
         "history": facts.history and facts.history.document(),
         "prediction": facts.prediction and facts.prediction.document(),
-        "quality": None,
+        "quality": facts.quality,
     }
 
 
@@ -185,7 +185,7 @@ def _name_of(entry: Document) -> tuple[str, str]:
 
 
 def _facts_of_entries(public: Document | None, ops: Document) -> KeyFacts:
-    shown = public or {"status": None, "history": None, "prediction": None}
+    shown = public or {"status": None, "history": None, "prediction": None, "quality": None}
     return KeyFacts(
         key=Key(ops["symbol"], Timeframe.parse(ops["timeframe"])),
         history=_published_file(shown["history"]),
@@ -197,6 +197,7 @@ def _facts_of_entries(public: Document | None, ops: Document) -> KeyFacts:
         missing_candles=ops["missing_candles"],
         gaps=None if ops["gaps"] is None else GapCounts(**ops["gaps"]),
         champion=ops["champion"],
+        quality=shown["quality"],
         visibility=ops["visibility"],
         attempts=Attempts(
             last_success_at=_optional_parse(ops["last_success_at"]),

@@ -76,6 +76,7 @@ class KeyFacts:
         coverage_start, coverage_end: open of the first and close of the newest stored candle.
         gaps: of a fetched key; None of a derived one.
         champion: model version of the published forecast.
+        quality: scores of its matured forecasts; see `coin_assets.domain.evaluation.quality_of`.
         visibility: `HIDDEN` until the history was collected once.
     """
 
@@ -89,6 +90,7 @@ class KeyFacts:
     missing_candles: int = 0
     gaps: GapCounts | None = None
     champion: str | None = None
+    quality: Document | None = None
     visibility: str = HIDDEN
     attempts: Attempts = Attempts()
 

@@ -6,26 +6,23 @@ event: in a market that hardly moves, one tick is many times the usual.
 - price shock: the newest log return is beyond 8 robust standard deviations of the 500 before it
   (1.4826 times their median absolute deviation; Rousseeuw and Croux, JASA 88, 1993).
 - volatility spike: the last 24 log returns spread over 3 times as much as the 500 before them.
-- drift: the 80% intervals of the last 100 live one-step forecasts whose candle has closed held so
-  many closes, or so few, as honest intervals would in fewer than one of a thousand samples.
+
+That the champion itself has changed is told by `coin_assets.domain.drift`.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.forecasting import CHAMPION, LIVE, Floats
+from coin_assets.domain.forecasting import Floats
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe
 
 TRAILING, FEWEST_RETURNS = 500, 100
 SHOCK, NEGLIGIBLE_RETURN = 8.0, 0.005
 RECENT, SPIKE, NEGLIGIBLE_SPREAD = 24, 3.0, 0.0005
-FORECASTS, FEWEST_FORECASTS = 100, 50
-COVERAGE, CONFIDENCE = 0.8, 0.999
 # Candles that the events look at, the newest included.
 CANDLES = TRAILING + RECENT + 1
 
@@ -76,43 +73,6 @@ def volatility_spike(returns: Floats) -> str | None:
     if usual == 0 or spread <= max(SPIKE * usual, NEGLIGIBLE_SPREAD):
         return None
     return f"volatility spike: {spread:.2%} a candle, {spread / usual:.1f} times the usual"
-
-
-def drift(candles: pd.DataFrame, forecasts: pd.DataFrame) -> str | None:
-    """Whether the 80% intervals of recent forecasts hold a share of closes unlike 80%.
-
-    Args:
-        forecasts: forecast frame; only `LIVE` champion rows of step 1 whose candle is among
-            ``candles`` count, the newest `FORECASTS` of them.
-    """
-    live = (forecasts["kind"] == LIVE) & (forecasts["role"] == CHAMPION) & (forecasts["step"] == 1)
-    matured = forecasts[live].merge(candles, left_on="as_of", right_on="timestamp")
-    matured = matured.sort_values("as_of").tail(FORECASTS)
-    if len(matured) < FEWEST_FORECASTS:
-        return None
-    hits = int(matured["close"].between(matured["q10"], matured["q90"]).sum())
-    least, most = coverage_band(len(matured))
-    if least <= hits <= most:
-        return None
-    return (
-        f"drift: {hits} of {len(matured)} closes lie in the {COVERAGE:.0%} interval, "
-        f"{least} to {most} would be usual"
-    )
-
-
-def coverage_band(count: int) -> tuple[int, int]:
-    """Fewest and most of ``count`` honest `COVERAGE` intervals that hold, at `CONFIDENCE`.
-
-    Each tail outside has at most half of what the confidence leaves.
-    """
-    chances = [
-        comb(count, hits) * COVERAGE**hits * (1 - COVERAGE) ** (count - hits)
-        for hits in range(count + 1)
-    ]
-    tail = (1 - CONFIDENCE) / 2
-    least = int((np.cumsum(chances) <= tail).sum())
-    most = count - int((np.cumsum(chances[::-1]) <= tail).sum())
-    return least, most
 
 
 def grouped(keys: Iterable[Key]) -> list[Triggered]:

@@ -120,18 +120,22 @@ class Publisher:
         is_complete: Callable[[Key], bool],
         outages: Mapping[Timeframe, Sequence[Outage]],
         differing: Mapping[Key, Difference] | None = None,
+        qualities: Mapping[Key, Document | None] | None = None,
     ) -> Document | None:
         """Rewrite the manifest if any entry would differ; returns it then, None otherwise.
 
         Args:
             failures, is_complete, outages: as `publish`.
             differing: keys with a file that is not what the store says.
+            qualities: scores of keys that are shown instead of those in the manifest.
         """
         with locked(self._folder):
             known = self._reader.inspected(is_complete)
             for key, difference in (differing or {}).items():
                 if difference.still_stands():  # nobody has published it again meanwhile
                     known[key] = replace(known[key], corrupt=difference.reason)
+            for key, quality in (qualities or {}).items():
+                known[key] = replace(known[key], quality=quality)
             try:
                 before = self._reader.manifest()
             except (FileNotFoundError, ValueError):

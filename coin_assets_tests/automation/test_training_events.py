@@ -11,14 +11,16 @@ import pytest
 
 from coin_assets.automation.training_events import REASONS_TAG, training_events_sensor
 from coin_assets.build import series_specs
+from coin_assets.domain.documents import Document, time_text
+from coin_assets.domain.drift import DRIFTING, STABLE, Drift
 from coin_assets.domain.keys import Key
 from coin_assets.jobs.training import training_job
+from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, train
 from coin_assets.resources import RegistryResource, StoreResource
 from coin_assets.settings import Settings
 from coin_assets.store.parquet import ParquetStore
-from coin_assets_tests.domain.test_training_events import forecasts
 from coin_assets_tests.models.test_training import candles
 from coin_assets_tests.platform import BTC, ETH, StoppedClock, key, utc
 
@@ -127,12 +129,34 @@ def test_at_most_three_runs_are_requested(tmp_path: Path) -> None:
     assert len(requests) == 3
 
 
-def test_missed_intervals_are_drift(market: Market) -> None:
-    recent = market.store.read_candles(key("1h"), START, NOW).tail(100)
-    market.store.add_forecasts(key("1h"), forecasts(recent, 40))
+def evaluated(state: str, since: datetime) -> Document:
+    """As much of an evaluation as the sensor looks at."""
+    drift = Drift(
+        state, since, ("the last 240 forecasts lose 1.50 times as much",) * (state != "stable")
+    )
+    known = {"schema_version": 1, "symbol": BTC, "timeframe": "1h", "as_of": time_text(NOW)}
+    return {**known, "champion": None, "challenger": None, "drift": drift.document()}
+
+
+def test_a_drifting_champion_is_an_event_until_a_training_has_seen_it(
+    market: Market, tmp_path: Path
+) -> None:
+    book = EvaluationBook(tmp_path)
+    book.write(key("1h"), evaluated(STABLE, utc("2024-07-01")))
+    assert market.tick()[0] == []
+    book.write(key("1h"), evaluated(DRIFTING, utc("2024-07-01")))
     (request,), _ = market.tick()
     assert named([request]) == [f"{BTC} 1h"]
-    assert ": drift: 40 of 100 closes" in request.tags[REASONS_TAG]
+    assert ": drift: the last 240 forecasts lose 1.50 times" in request.tags[REASONS_TAG]
+    market.train(key("1h"), utc("2024-07-02"))
+    assert market.tick()[0] == []
+
+
+def test_a_damaged_evaluation_leaves_the_other_keys(market: Market, tmp_path: Path) -> None:
+    market.shake(key("1h"), key("1h", ETH))
+    EvaluationBook(tmp_path).write(key("1h"), {})
+    requests, _ = market.tick()
+    assert named(requests) == [f"{ETH} 1h"]
 
 
 def test_a_wild_day_is_a_volatility_spike(market: Market) -> None:

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from math import comb
 
 import numpy as np
 import pandas as pd
@@ -10,20 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coin_assets.domain.forecasting import (
-    BACKTEST,
-    LIVE,
-    QUANTILES,
-    STEPS,
-    Floats,
-    forecast_frame,
-)
+from coin_assets.domain.forecasting import Floats
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.domain.training_events import (
     CANDLES,
-    coverage_band,
-    drift,
     grouped,
     log_returns,
     price_shock,
@@ -137,62 +127,6 @@ def test_few_real_hours_are_events() -> None:
     spikes = sum(volatility_spike(hours[end - CANDLES : end]) is not None for end in ends)
     assert shocks < len(ends) / 100
     assert spikes < len(ends) / 50
-
-
-# -------------------------------------------------------------------------------------------- drift
-
-
-def forecasts(frame: pd.DataFrame, hits: int, kind: str = LIVE) -> pd.DataFrame:
-    """One at the open of each candle; the intervals of the first ``hits`` hold its close."""
-    origins = pd.DatetimeIndex(frame["timestamp"])
-    offsets = np.log(1 + np.linspace(-0.03, 0.03, len(QUANTILES)))
-    middle = frame["close"].to_numpy() * np.where(np.arange(len(frame)) < hits, 1, 2)
-    quantiles = middle[:, None, None] * np.exp(offsets) * np.ones((1, STEPS, 1))
-    return forecast_frame(origins, quantiles, "1", [kind] * len(frame))
-
-
-def test_honest_coverage_is_no_drift_and_too_little_or_too_much_is() -> None:
-    frame = candles(100)
-    least, most = coverage_band(100)
-    verdicts = {hits: drift(frame, forecasts(frame, hits)) for hits in range(101)}
-    assert [hits for hits, verdict in verdicts.items() if verdict is None] == list(
-        range(least, most + 1)
-    )
-    assert verdicts[40] == (
-        f"drift: 40 of 100 closes lie in the 80% interval, {least} to {most} would be usual"
-    )
-
-
-def test_fewer_than_fifty_forecasts_give_no_verdict() -> None:
-    assert drift(candles(49), forecasts(candles(49), 0)) is None
-    assert drift(candles(50), forecasts(candles(50), 0)) is not None
-    assert drift(candles(0), forecasts(candles(0), 0)) is None
-
-
-def test_only_live_one_step_champion_forecasts_that_have_matured_count() -> None:
-    frame = candles(100)
-    missed = forecasts(frame, 0)
-    assert drift(frame, forecasts(frame, 0, BACKTEST)) is None
-    assert drift(frame, missed.assign(role="challenger")) is None
-    assert drift(frame, missed[missed["step"] > 1]) is None
-    assert drift(frame.head(49), missed) is None
-
-
-def test_only_the_last_hundred_count() -> None:
-    frame = candles(300)
-    missed_last = forecasts(frame, 220)
-    assert str(drift(frame, missed_last)).startswith("drift: 20 of 100 ")
-    hit_last = forecasts(frame, 300)
-    hit_last.loc[hit_last["as_of"] < frame["timestamp"].iloc[200], ["q10", "q90"]] = 1e9
-    assert str(drift(frame, hit_last)).startswith("drift: 100 of 100 ")
-
-
-@pytest.mark.parametrize("count", range(1, 101, 9))
-def test_the_band_leaves_out_as_much_as_it_may(count: int) -> None:
-    least, most = coverage_band(count)
-    chances = [comb(count, hits) * 0.8**hits * 0.2 ** (count - hits) for hits in range(count + 1)]
-    assert sum(chances[:least]) <= 0.0005 < sum(chances[: least + 1])
-    assert sum(chances[most + 1 :]) <= 0.0005 < sum(chances[most:])
 
 
 # ----------------------------------------------------------------------------------------- grouping
