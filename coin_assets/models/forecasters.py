@@ -9,12 +9,16 @@ from coin_assets.domain.forecasting import Forecaster
 from coin_assets.domain.keys import Key
 from coin_assets.errors import CorruptArtefact
 
+# Longest window by unit of the timeframe, in candles: beyond it, nothing was gained on candles
+# before the test spans, and every candle more is one more that a revision touches.
+_LONGEST = {"m": 256, "h": 256, "d": 64, "w": 16, "M": 8}
+
 
 def new_forecaster(key: Key) -> Forecaster:
     """An unfitted forecaster for ``key``."""
-    from coin_assets.domain.baseline import VolatilityScaledBaseline
+    from coin_assets.domain.har import HarForecaster
 
-    return VolatilityScaledBaseline(key.timeframe.name)
+    return HarForecaster(key.timeframe.name, longest=_LONGEST[key.timeframe.unit])
 
 
 def restored_forecaster(name: str, state: dict[str, Any]) -> Forecaster:
@@ -24,8 +28,10 @@ def restored_forecaster(name: str, state: dict[str, Any]) -> Forecaster:
         CorruptArtefact: the method is unknown, or the state is not one of its states.
     """
     from coin_assets.domain.baseline import VolatilityScaledBaseline
+    from coin_assets.domain.har import HarForecaster
 
-    known: dict[str, type[Forecaster]] = {VolatilityScaledBaseline.name: VolatilityScaledBaseline}
+    methods: tuple[type[Forecaster], ...] = (HarForecaster, VolatilityScaledBaseline)
+    known = {method.name: method for method in methods}
     if name not in known:
         raise CorruptArtefact(f"Unknown forecaster {name!r}; known are {', '.join(known)}.")
     try:

@@ -1,33 +1,40 @@
 """The model registry: versioned artefacts in plain JSON, loaded without executing code.
 
     <home>/models/symbol=BTC_USDT/timeframe=1h/0001_20261101T000000Z/{model,metadata}.json
+    <home>/models/symbol=BTC_USDT/timeframe=1h/roles.json
 
 A version is an integer per key and never changes once its folder exists; the cutoff stands in the
-folder's name so that the version for an origin is found without opening a file.
+folder's name so that the version for an origin is found without opening a file. Who is champion
+and challenger, and was when, stands beside the versions.
 """
 
 import hashlib
-import json
-import re
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from coin_assets.domain.forecasting import Forecaster
+from coin_assets.domain.champions import RoleChange, Roles, next_challenger
+from coin_assets.domain.forecasting import CHALLENGER, CHAMPION, Forecaster
 from coin_assets.domain.keys import Key
-from coin_assets.errors import CorruptArtefact
+from coin_assets.errors import CorruptArtefact, DataRefused
 from coin_assets.models.forecasters import restored_forecaster
-from coin_assets.remembered import Remembered
-from coin_assets.store.atomic import locked, sync_folder, write_atomically
+from coin_assets.models.role_files import read_roles, update_roles
+from coin_assets.models.sealed import json_bytes, parsed, read_sealed, require_same, sealed
+from coin_assets.models.version_folders import (
+    REMEDY,
+    clear,
+    complete,
+    discard,
+    last_number,
+    listed,
+    partial_of,
+)
+from coin_assets.store.atomic import locked, write_atomically
 
-SCHEMA_VERSION = 1
-_STAMP = "%Y%m%dT%H%M%SZ"
-_VERSION = re.compile(r"[0-9].*_.*Z")
-_Found = tuple[int, datetime, Path]  # number, cutoff, folder
-# By folder, of this process's reads: what a folder's name tells of a version never changes.
-_VERSIONS: Remembered[tuple[_Found, ...]] = Remembered(10_000)
+SCHEMA_VERSION = 2
+# What a state that is none of a forecaster's can raise in it, whatever the forecaster is.
+_UNUSABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, CorruptArtefact)
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,19 @@ class ModelVersion:
         return str(self.number)
 
     def metadata(self) -> dict[str, Any]:
-        """Facts recorded at training; see `ModelRegistry.add`."""
-        return _read_json(self.folder / "metadata.json")
+        """Facts recorded at training; see `ModelRegistry.add`.
+
+        Raises:
+            CorruptArtefact: they are missing, damaged, or those of another version.
+        """
+        path = self.folder / "metadata.json"
+        try:
+            metadata = read_sealed(path, SCHEMA_VERSION, REMEDY)
+        except FileNotFoundError as error:
+            raise CorruptArtefact(f"{path} is missing. {REMEDY}") from error
+        own = _identity(self.key, self.cutoff) | {"model_version": self.name}
+        require_same(path, metadata, own, REMEDY)
+        return metadata
 
 
 class ModelRegistry:
@@ -61,14 +79,22 @@ class ModelRegistry:
         self._root = home / "models"
 
     def versions(self, key: Key) -> list[ModelVersion]:
-        """All versions of a key, oldest number first."""
-        found = _listed(str(self._folder(key)))
-        return [ModelVersion(key, number, cutoff, folder) for number, cutoff, folder in found]
+        """All versions of a key, oldest number first.
+
+        Raises:
+            CorruptArtefact: two folders have one number, or a folder's name tells no time.
+        """
+        return [ModelVersion(key, *found) for found in listed(self._folder(key))]
 
     def find(self, key: Key, cutoff: datetime, lookback: str | None) -> ModelVersion | None:
-        """The version trained for exactly this cutoff and lookback."""
+        """The version trained for exactly this cutoff and lookback.
+
+        Raises:
+            CorruptArtefact: a version of that cutoff is damaged.
+        """
+        wanted = _whole_seconds(cutoff)
         for version in self.versions(key):
-            if version.cutoff == cutoff and version.metadata()["lookback"] == lookback:
+            if version.cutoff == wanted and version.metadata()["lookback"] == lookback:
                 return version
         return None
 
@@ -77,30 +103,30 @@ class ModelRegistry:
     ) -> ModelVersion:
         """Store a fitted forecaster as the next version.
 
+        The artefact's bytes depend on key, cutoff and forecaster alone; the rest is metadata.
+
         Args:
             facts: JSON values to keep as metadata, besides what the registry knows itself.
         """
-        artefact = _json_bytes({"forecaster": forecaster.name, "state": forecaster.state()})
-        with locked(self._folder(key)):
-            number = self._last_number(key) + 1
-            folder = self._folder(key) / f"{number:04d}_{cutoff.astimezone(UTC):{_STAMP}}"
-            metadata = {
-                "schema_version": SCHEMA_VERSION,
+        cutoff = _whole_seconds(cutoff)
+        identity = {
+            "schema_version": SCHEMA_VERSION,
+            "forecaster": forecaster.name,
+            **_identity(key, cutoff),
+        }
+        artefact = json_bytes(identity | {"state": forecaster.state()})
+        home = self._folder(key)
+        with locked(home):
+            clear(home)
+            number = last_number(home) + 1
+            known = {
                 "model_version": str(number),
-                "symbol": key.symbol,
-                "timeframe": key.timeframe.name,
-                "forecaster": forecaster.name,
-                "cutoff": cutoff.astimezone(UTC).isoformat(),
                 "artefact_sha256": hashlib.sha256(artefact).hexdigest(),
-                **facts,
             }
-            partial = self._folder(key) / ".partial"
-            shutil.rmtree(partial, ignore_errors=True)  # of a killed training
-            write_atomically(partial / "model.json", artefact)
-            write_atomically(partial / "metadata.json", _json_bytes(metadata))
-            partial.rename(folder)
-            sync_folder(folder.parent)
-        return ModelVersion(key, number, cutoff, folder)
+            write_atomically(partial_of(home) / "model.json", artefact)
+            metadata = sealed({**facts, **identity, **known})
+            write_atomically(partial_of(home) / "metadata.json", metadata)
+            return ModelVersion(key, number, cutoff, complete(home, number, cutoff))
 
     def load(self, version: ModelVersion) -> Forecaster:
         """The fitted forecaster of a version.
@@ -108,62 +134,126 @@ class ModelRegistry:
         Raises:
             CorruptArtefact: the artefact is missing, unreadable, or not the one that was stored.
         """
-        path = version.folder / "model.json"
-        metadata = version.metadata()
+        path, metadata = version.folder / "model.json", version.metadata()
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise CorruptArtefact(f"{path} cannot be read ({error}). {_REMEDY}") from error
+            raise CorruptArtefact(f"{path} cannot be read ({error}). {REMEDY}") from error
         if hashlib.sha256(content).hexdigest() != metadata.get("artefact_sha256"):
-            raise CorruptArtefact(f"{path} is not the artefact that was stored. {_REMEDY}")
-        if (metadata["symbol"], metadata["timeframe"]) != (
-            version.key.symbol,
-            version.key.timeframe.name,
-        ):
-            raise CorruptArtefact(f"{path} belongs to another key than {version.key}. {_REMEDY}")
-        artefact = _read_json(path)
-        return restored_forecaster(artefact["forecaster"], artefact["state"])
+            raise CorruptArtefact(f"{path} is not the artefact that was stored. {REMEDY}")
+        artefact = parsed(path, content, REMEDY)
+        said = {name: metadata.get(name) for name in ("schema_version", "forecaster")}
+        own = said | _identity(version.key, version.cutoff)
+        require_same(path, artefact, own, REMEDY)
+        try:
+            return restored_forecaster(artefact["forecaster"], artefact["state"])
+        except _UNUSABLE as error:
+            raise CorruptArtefact(f"{path} cannot be used ({error}). {REMEDY}") from error
 
-    def _last_number(self, key: Key) -> int:
-        """Highest number ever given, also to folders set aside: forecasts still name them."""
-        folders = self._folder(key).glob("[0-9]*_*")
-        return max((int(folder.name.split("_")[0]) for folder in folders), default=0)
+    def remove(self, version: ModelVersion) -> None:
+        """Remove a version for good. Killed in between, it is removed; again changes nothing.
+
+        Raises:
+            DataRefused: the version holds or held a role, or is the newest, whose number would
+                be given again.
+        """
+        with locked(self._folder(version.key)):
+            if version not in self.versions(version.key):
+                return
+            if version.name in self.roles(version.key).appointed:
+                raise DataRefused(
+                    f"Version {version.name} of {version.key} holds or held a role and is kept, "
+                    "so that a rollback can bring it back."
+                )
+            if version.number == last_number(version.folder.parent):
+                raise DataRefused(
+                    f"Version {version.name} of {version.key} is the newest and is kept, so that "
+                    "no other version gets its number."
+                )
+            discard(version.folder)
+
+    def roles(self, key: Key) -> Roles:
+        """Who holds the roles of a key, and held them when; empty before the first champion.
+
+        Raises:
+            CorruptArtefact: the record is not what was written.
+        """
+        return read_roles(self._folder(key))
+
+    def appoint(
+        self,
+        key: Key,
+        role: str,
+        version: ModelVersion | None,
+        since: datetime,
+        *,
+        reason: str,
+        by: str,
+        recorded_at: datetime,
+    ) -> Roles:
+        """Give a role to a version, or to none, for the origins from ``since`` on.
+
+        See `Roles.with_change`. Doing it again changes nothing.
+
+        Raises:
+            DataRefused: the version does not exist, or may not have the role from then on.
+            CorruptArtefact: the record is not what was written.
+        """
+        name = None if version is None else version.name
+        change = RoleChange(role, name, since, reason, by, recorded_at)
+
+        def appointed(roles: Roles) -> Roles:
+            if version is not None and version not in self.versions(key):
+                raise DataRefused(
+                    f"{key} has no version {version.name} with cutoff {version.cutoff}. Appoint "
+                    f"one of {', '.join(each.name for each in self.versions(key)) or 'none'}."
+                )
+            return roles.with_change(change, None if version is None else version.cutoff)
+
+        return update_roles(self._folder(key), appointed)
+
+    def appoint_next_challenger(
+        self, key: Key, *, reason: str, by: str, recorded_at: datetime
+    ) -> Roles:
+        """Appoint `next_challenger`, if there is one, from its cutoff on.
+
+        After an earlier challenger it counts from the end of that one on. While the champion's
+        version is not in the registry nobody is appointed; making forecasts then fails and says
+        why.
+
+        Raises:
+            CorruptArtefact: the record is not what was written.
+        """
+
+        def appointed(roles: Roles) -> Roles:
+            versions, last = self.versions(key), roles.last_change(CHALLENGER)
+            champion = roles.holder(CHAMPION)
+            cutoff = next((each.cutoff for each in versions if each.name == champion), None)
+            chosen = None if cutoff is None else next_challenger(versions, roles, cutoff)
+            if chosen is None:
+                return roles
+            since = chosen.cutoff if last is None else max(chosen.cutoff, last.since)
+            change = RoleChange(CHALLENGER, chosen.name, since, reason, by, recorded_at)
+            return roles.with_change(change, chosen.cutoff)
+
+        known = self.roles(key)
+        if appointed(known) == known:
+            return known  # the usual case, without waiting for the lock
+        return update_roles(self._folder(key), appointed)
 
     def _folder(self, key: Key) -> Path:
         return self._root / f"symbol={key.symbol_name}" / f"timeframe={key.timeframe}"
 
 
-def _listed(folder: str) -> tuple[_Found, ...]:
-    """The versions in a key's folder, oldest number first."""
-    try:
-        return _VERSIONS.of(folder, _list)
-    except FileNotFoundError:
-        return ()
+def _identity(key: Key, cutoff: datetime) -> dict[str, Any]:
+    """What artefact and metadata say of whom they belong to."""
+    return {
+        "symbol": key.symbol,
+        "timeframe": key.timeframe.name,
+        "cutoff": cutoff.isoformat(),
+    }
 
 
-def _list(folder: str) -> tuple[_Found, ...]:
-    found = []
-    for each in Path(folder).iterdir():
-        if _VERSION.fullmatch(each.name):
-            number, cutoff = each.name.split("_")
-            time = datetime.strptime(cutoff, _STAMP).replace(tzinfo=UTC)
-            found.append((int(number), time, each))
-    return tuple(sorted(found))
-
-
-_REMEDY = (
-    "Set the version's folder aside by adding .damaged to its name, and materialise the model's "
-    "month again."
-)
-
-
-def _json_bytes(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value: dict[str, Any] = dict(json.loads(path.read_bytes()))
-    except (OSError, TypeError, ValueError) as error:
-        raise CorruptArtefact(f"{path} cannot be read ({error}). {_REMEDY}") from error
-    return value
+def _whole_seconds(cutoff: datetime) -> datetime:
+    """As the folder's name tells it; candles close at whole minutes, so it bounds the same."""
+    return cutoff.astimezone(UTC).replace(microsecond=0)

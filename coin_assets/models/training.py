@@ -1,7 +1,8 @@
-"""Training one key on its candles up to a cutoff."""
+"""Training keys on their candles up to a cutoff, and who challenges the champion thereafter."""
 
+import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version as library_version
@@ -14,13 +15,15 @@ from coin_assets.domain.candles import closed_by, content_hash
 from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.keys import Key
 from coin_assets.domain.scoring import recent_loss
+from coin_assets.domain.validation import validation, validation_facts
 from coin_assets.errors import CoinAssetsError, InsufficientData
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import require_covered, require_newest
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"  # counts up when the same candles give another artefact
+CHALLENGES = "newest training while there is no challenger"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class TrainingRequest:
         history_start: first month that exists.
         lookback: use only candles that open this long before the cutoff; None is all.
         lookback_text: ``lookback`` as the operator wrote it, part of the version's identity.
+        run_id: of the Dagster run that trains, recorded with the version.
     """
 
     key: Key
@@ -39,6 +43,7 @@ class TrainingRequest:
     history_start: datetime
     lookback: timedelta | None = None
     lookback_text: str | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class TrainingResult:
         insufficient: why there are too few candles; then there is no version.
         error: the failure; then there is no version.
         loss: `recent_loss` of the version on its own candles; None if it was not scored.
+        skill: `Validation.skill` of the method on held-out candles; None if it was not scored.
         seconds: how long the training took, or the search for a version that is kept.
     """
 
@@ -60,6 +66,7 @@ class TrainingResult:
     insufficient: str | None = None
     error: CoinAssetsError | None = None
     loss: float | None = None
+    skill: float | None = None
     seconds: float = field(default=0.0, compare=False)
 
 
@@ -86,14 +93,22 @@ def train(
 ) -> TrainingResult:
     """Make sure that the version asked for exists; an existing one is never replaced.
 
+    If the champion has no challenger, the newest version becomes it, also when a killed training
+    left that undone.
+
     Args:
         now: recorded as ``trained_at``; nothing depends on it.
 
     Raises:
         MonthsNotFetched, CandlesNotYetAvailable: see `training_candles`.
+        CorruptArtefact: a version of that cutoff, or the record of roles, is damaged.
     """
     begun = perf_counter()
     result = _trained(store, registry, request, now)
+    if result.version is not None:
+        registry.appoint_next_challenger(
+            request.key, reason=CHALLENGES, by="training", recorded_at=now
+        )
     return replace(result, seconds=perf_counter() - begun)
 
 
@@ -104,16 +119,24 @@ def _trained(
     known = registry.find(key, request.cutoff, request.lookback_text)
     if known is not None:
         facts = known.metadata()
-        return TrainingResult(request, known, rows=facts["rows"], loss=facts.get("loss"))
+        loss, skill = facts.get("loss"), facts.get("validation_skill")
+        return TrainingResult(request, known, rows=facts["rows"], loss=loss, skill=skill)
     candles = training_candles(store, request)
     try:
         forecaster = new_forecaster(key).fit(candles)
     except InsufficientData as error:
         return TrainingResult(request, rows=len(candles), insufficient=str(error))
     loss = recent_loss(forecaster, candles, key.timeframe)
-    facts = _facts(candles, request, now) | {"loss": loss}
+    held_out = validation(new_forecaster(key), candles, key.timeframe)
+    facts = {
+        **_facts(candles, request, now),
+        "features": list(forecaster.features),
+        "loss": loss,
+        **validation_facts(held_out),
+    }
     version = registry.add(key, forecaster, request.cutoff, facts)
-    return TrainingResult(request, version, created=True, rows=len(candles), loss=loss)
+    skill = None if held_out is None else held_out.skill
+    return TrainingResult(request, version, created=True, rows=len(candles), loss=loss, skill=skill)
 
 
 def train_all(
@@ -123,7 +146,17 @@ def train_all(
     now: datetime,
     report: Callable[[TrainingResult], None],
 ) -> list[TrainingResult]:
-    """Train many keys in parallel; one that fails leaves the others. ``report`` hears each."""
+    """Train many keys, as many at a time as there are cores; one that fails leaves the others.
+
+    Each request reads its candles once; what it read is what the version's data hash tells.
+
+    Args:
+        report: hears each result, in the order of ``requests``.
+
+    Raises:
+        Exception: what is no `CoinAssetsError` is a defect. It rises when all others are trained
+            and reported, with the keys it came from as notes.
+    """
 
     def attempt(request: TrainingRequest) -> TrainingResult:
         begun = perf_counter()
@@ -132,11 +165,22 @@ def train_all(
         except CoinAssetsError as error:
             return TrainingResult(request, error=error, seconds=perf_counter() - begun)
 
-    results = []
-    with ThreadPoolExecutor() as pool:
-        for result in pool.map(attempt, requests):
-            report(result)
-            results.append(result)
+    results, defects = [], []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = [pool.submit(attempt, request) for request in requests]
+        try:
+            for request, future in zip(requests, futures, strict=True):
+                if (defect := future.exception()) is not None:
+                    defects.append((request.key, defect))
+                    continue
+                report(future.result())
+                results.append(future.result())
+        finally:
+            _cancel(futures)
+    for key, defect in defects:
+        defects[0][1].add_note(f"Training {key} failed with {defect!r}.")
+    if defects:
+        raise defects[0][1]
     return results
 
 
@@ -146,15 +190,23 @@ def has_enough(store: Store, key: Key, history_start: datetime, cutoff: datetime
     return store.count_candles(key, history_start, opened_before) >= minimum_candles(key.timeframe)
 
 
+def _cancel(futures: list[Future[TrainingResult]]) -> None:
+    """Let an interrupted run end with the trainings that have begun."""
+    for future in futures:
+        future.cancel()
+
+
 def _facts(candles: pd.DataFrame, request: TrainingRequest, now: datetime) -> dict[str, Any]:
     closes = request.key.timeframe.close_all(candles["timestamp"])
     return {
         "trained_at": now.isoformat(timespec="seconds"),
+        "run_id": request.run_id,
         "lookback": request.lookback_text,
         "data_start": candles["timestamp"].iloc[0].isoformat(),
         "data_end": closes[-1].isoformat(),
         "rows": len(candles),
         "data_hash": content_hash(candles),
         "code_version": CODE_VERSION,
+        "package_version": library_version("coin_assets"),
         "libraries": {name: library_version(name) for name in ("numpy", "pandas", "scikit-learn")},
     }

@@ -1,11 +1,14 @@
-"""Removing what is older than a key's retention, so that nobody misses it afterwards."""
+"""Removing what is too old of a key, candles to model versions, so that nobody misses it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from coin_assets.domain.candles import empty_candles
+from coin_assets.domain.evaluation_windows import window_of
 from coin_assets.domain.keys import Key
+from coin_assets.domain.retention import expendable_versions
 from coin_assets.domain.timeframes import EPOCH, month_start, next_month
+from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.store.base import Store
 
 
@@ -57,3 +60,26 @@ def remove_old(store: Store, key: Key, kept_from: datetime) -> Removed:
     )
     store.update_ledger(key, lambda ledger: ledger.forgotten_before(kept_from))
     return removed
+
+
+def old_versions(
+    store: Store, registry: ModelRegistry, key: Key, evaluated: frozenset[str], now: datetime
+) -> list[ModelVersion]:
+    """Model versions that are old and that nothing refers to; see `expendable_versions`.
+
+    Kept are all that ever held a role, and those whose forecasts the next evaluation scores.
+
+    Args:
+        evaluated: versions that stored evaluations name.
+
+    Raises:
+        CorruptArtefact: what refers to versions cannot be read.
+    """
+    versions = registry.versions(key)
+    named = registry.roles(key).appointed | evaluated
+    newest = store.newest_candles([key]).get(key)
+    if newest is not None and expendable_versions(versions, named, now):
+        start, _ = window_of(key.timeframe, key.timeframe.close_of(newest))
+        until = max(now, key.timeframe.close_of(newest)) + timedelta.resolution
+        named |= frozenset(store.read_forecasts(key, start, until)["model_version"])
+    return expendable_versions(versions, named, now)

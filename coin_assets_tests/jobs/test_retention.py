@@ -3,10 +3,12 @@
 - Candles, forecasts, revisions and ledger entries of the timeframes that COIN_RETENTION names.
 - Months before are empty, not missing; derived candles made of them stay as they are.
 - The whole update works on what is left.
+- Old model versions go, of every timeframe, but for those that something may still need.
 """
 
 import json
-from datetime import datetime
+import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,11 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.candles import VALUES
+from coin_assets.domain.forecasting import CHALLENGER, CHAMPION
 from coin_assets.domain.ledger import Ledger
 from coin_assets.domain.revisions import revisions_between
+from coin_assets.models.evaluations import EvaluationBook
+from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets_tests.market.patchy import PatchyMarket
 from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, given, key, utc
 
@@ -43,24 +48,30 @@ def market() -> PatchyMarket:
     return PatchyMarket([("2024-05-10T05:00", "2024-05-10T09:00")])
 
 
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with half a year, made once.
+
+    Four-hour candles are kept whole; the hours they were made of were not yet removed.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COIN_HOME", raising=False)
+        whole = platform_at(tmp_path_factory.mktemp("stored") / "home", "4h:900d")
+        whole.market = given(PatchyMarket([("2024-05-10T05:00", "2024-05-10T09:00")]))
+        assert whole.update("2024-01-01", "2024-07-01").success
+    return whole.settings.home
+
+
 @pytest.fixture
-def platform(tmp_path: Path, market: PatchyMarket) -> Platform:
-    """Four-hour candles are kept whole; the hours they were made of were not yet removed."""
-    whole = Platform(
-        tmp_path / "home", now="2024-07-10T12:30", derived_timeframes="4h", retention="4h:900d"
-    )
-    whole.market = given(market)
-    assert whole.update("2024-01-01", "2024-07-01").success
-    return bounded(whole)
-
-
-def bounded(whole: Platform, retention: str = "1h:14d") -> Platform:
-    """The same home, instance and market under another COIN_RETENTION."""
-    platform = Platform(
-        whole.settings.home, whole.now, derived_timeframes="4h", retention=retention
-    )
-    platform.instance, platform.market = whole.instance, whole.market
+def platform(tmp_path: Path, stored: Path, market: PatchyMarket) -> Platform:
+    shutil.copytree(stored, tmp_path / "home")
+    platform = platform_at(tmp_path / "home", "1h:14d")
+    platform.market = given(market)
     return platform
+
+
+def platform_at(home: Path, retention: str) -> Platform:
+    return Platform(home, now="2024-07-10T12:30", derived_timeframes="4h", retention=retention)
 
 
 def opens(platform: Platform, timeframe: str) -> pd.DatetimeIndex:
@@ -85,6 +96,7 @@ def test_what_is_older_goes_and_the_rest_stays(platform: Platform) -> None:
     assert facts["forecasts"] > 24 * 24
     assert facts["revisions"] == 1
     assert "| BTC/USDT 1h | 2024-06-26 00:00 |" in facts["keys"]
+    assert "| BTC/USDT 4h | always | 0 | 0 | 0 |" in facts["keys"]
 
 
 def revision(platform: Platform, opened: str) -> pd.DataFrame:
@@ -201,7 +213,8 @@ def test_minutes_are_bounded_and_what_is_made_of_them_is_not(tmp_path: Path) -> 
 
 
 def test_derived_candles_that_are_too_old_are_not_made_again(platform: Platform) -> None:
-    both = bounded(platform, "4h:14d")
+    both = platform_at(platform.settings.home, "4h:14d")
+    both.market = platform.market
     assert enforce(both).success
     for month in ("2024-03-01", "2024-06-01", "2024-07-01"):
         result = both.update(month)
@@ -230,7 +243,7 @@ def test_a_damaged_file_stops_its_own_key_only(tmp_path: Path) -> None:
     )
     file.write_bytes(b"no parquet")
     message = failures(enforce(platform))["retain"]
-    assert "1 of 2 keys failed: BTC/USDT 1h: " in message
+    assert "1 of 4 keys failed: BTC/USDT 1h: " in message
     assert str(file) in message
     assert platform.store.count_candles(key("1h", ETH), *ALWAYS) == 0
 
@@ -240,6 +253,91 @@ def hours(start: datetime, end: datetime) -> pd.DataFrame:
     for name in VALUES:
         frame[name] = 1.0
     return frame
+
+
+# ----------------------------------------------------------------------------------- model versions
+
+
+def daily_versions(platform: Platform, days: int = 60) -> list[ModelVersion]:
+    """One a day from February on, beside those that the update has trained."""
+    registry = ModelRegistry(platform.settings.home)
+    forecaster = registry.load(registry.versions(key("1h"))[0])
+    return [
+        registry.add(key("1h"), forecaster, utc("2024-02-01T06:00") + timedelta(days=day), FACTS)
+        for day in range(days)
+    ]
+
+
+FACTS = {"lookback": None, "rows": 300}
+
+
+def left(platform: Platform, timeframe: str = "1h") -> list[str]:
+    registry = ModelRegistry(platform.settings.home)
+    return [version.name for version in registry.versions(key(timeframe))]
+
+
+def test_old_model_versions_go_but_for_those_that_something_needs(platform: Platform) -> None:
+    registry = ModelRegistry(platform.settings.home)
+    trained = left(platform)
+    daily = daily_versions(platform)
+    assert daily[-1].cutoff < utc("2024-04-11T12:30")  # all of them are older than ninety days
+    now = utc(platform.now)
+    told: dict[str, Any] = {"since": now, "reason": "", "by": "", "recorded_at": now}
+    registry.appoint(key("1h"), CHAMPION, daily[3], **told)
+    registry.appoint(key("1h"), CHALLENGER, daily[5], **told)
+    registry.appoint(key("1h"), CHALLENGER, daily[7], **told)
+    EvaluationBook(platform.settings.home).write(key("1h"), evaluated_with(daily[9].name))
+    newest = platform.store.read_forecasts(key("1h"), utc("2024-07-10T12:00"), ALWAYS[1])
+    platform.store.revise_forecasts(key("1h"), newest.assign(model_version=daily[11].name))
+    needed = [daily[place].name for place in (3, 5, 7, 9, 11)]
+    result = enforce(platform)
+    assert result.success, failures(result)
+    assert left(platform) == [*trained, *needed, *(version.name for version in daily[-10:])]
+    assert registry.load(daily[11]).name == registry.load(daily[-1]).name
+    facts = removed_by(result)
+    assert facts["model_versions"] == len(daily) - 15
+    assert f"| {daily[0].name}, {daily[1].name}, " in facts["keys"]
+    assert removed_by(enforce(platform))["model_versions"] == 0
+
+
+def evaluated_with(version: str) -> dict[str, Any]:
+    """As much of an evaluation as names the versions in it."""
+    return {
+        "schema_version": 1,
+        "symbol": BTC,
+        "timeframe": "1h",
+        "as_of": "2024-07-10T12:00:00Z",
+        "champion": {"versions": {version: 24}},
+        "challenger": None,
+    }
+
+
+def test_a_dry_run_names_the_versions_and_removes_none(platform: Platform) -> None:
+    daily_versions(platform)
+    before = files_of(platform.settings.home)
+    would = enforce(platform, dry_run=True)
+    assert files_of(platform.settings.home) == before
+    assert removed_by(would)["model_versions"] == 50
+    assert removed_by(enforce(platform))["keys"] == removed_by(would)["keys"]
+
+
+def test_the_months_can_be_forecast_again_without_what_was_removed(platform: Platform) -> None:
+    """A forecast that exists stays with its text; anchors make those that are missing."""
+    daily_versions(platform)
+    assert enforce(platform).success
+    platform.store.delete_forecasts(key("4h"), utc("2024-05-01"), utc("2024-06-01"))
+    result = platform.materialise(["BTC_USDT/prediction_4h"], "2024-05-01")
+    assert result.success, failures(result)
+
+
+def test_a_damaged_record_of_roles_stops_its_own_key_only(platform: Platform) -> None:
+    daily = daily_versions(platform)
+    (daily[0].folder.parent / "roles.json").write_bytes(b"")
+    before = left(platform)
+    message = failures(enforce(platform))["retain"]
+    assert "1 of 2 keys failed: BTC/USDT 1h: " in message
+    assert str(daily[0].folder.parent / "roles.json") in message
+    assert left(platform) == before
 
 
 def test_it_runs_every_night(platform: Platform) -> None:

@@ -5,8 +5,13 @@
 - Months never fetched and a missing newest candle are errors of different kinds; too few candles
   are neither, but give no version.
 - Of many keys trained together, one that fails leaves the others.
+- While the champion has no challenger, the newest version becomes it.
 """
 
+import os
+import threading
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as library_version
 from pathlib import Path
@@ -16,16 +21,21 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.candles import content_hash, empty_candles
+from coin_assets.domain.forecasting import CHALLENGER, CHAMPION
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe
+from coin_assets.domain.validation import validation, validation_facts
 from coin_assets.errors import (
     CandlesNotYetAvailable,
+    CorruptArtefact,
     MonthsNotFetched,
     PermanentError,
     TemporaryError,
 )
-from coin_assets.models.registry import ModelRegistry, ModelVersion
+from coin_assets.models.forecasters import new_forecaster
+from coin_assets.models.registry import SCHEMA_VERSION, ModelRegistry, ModelVersion
 from coin_assets.models.training import (
+    CODE_VERSION,
     TrainingRequest,
     TrainingResult,
     has_enough,
@@ -138,31 +148,47 @@ def test_a_gap_is_trained_over(store: ParquetStore, registry: ModelRegistry) -> 
 def test_a_new_version_tells_everything_about_its_training(
     store: ParquetStore, registry: ModelRegistry
 ) -> None:
-    result = train(store, registry, request(lookback=timedelta(days=30)), NOW)
+    wanted = replace(request(lookback=timedelta(days=30)), run_id="7f3a")
+    result = train(store, registry, wanted, NOW)
     used = store.read_candles(BTC, NOV - timedelta(days=30), NOV)
     metadata = version_of(result).metadata()
     digest = metadata.pop("artefact_sha256")
+    held_out = validation(new_forecaster(BTC), used, BTC.timeframe)
+    assert held_out is not None
     assert len(digest) == 64
     assert metadata == {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "model_version": "1",
         "symbol": "BTC/USDT",
         "timeframe": "1h",
-        "forecaster": "volatility_scaled_baseline",
+        "forecaster": new_forecaster(BTC).name,
+        "features": list(new_forecaster(BTC).features),
         "cutoff": "2026-11-01T00:00:00+00:00",
         "lookback": "30d",
         "trained_at": "2026-11-03T04:05:06+00:00",
+        "run_id": "7f3a",
         "data_start": "2026-10-02T00:00:00+00:00",
         "data_end": "2026-11-01T00:00:00+00:00",
         "rows": 720,
         "data_hash": content_hash(used),
-        "code_version": "1",
+        "code_version": CODE_VERSION,
+        "package_version": library_version("coin_assets"),
         "loss": result.loss,
+        **validation_facts(held_out),
         "libraries": {name: library_version(name) for name in ("numpy", "pandas", "scikit-learn")},
     }
     assert result == TrainingResult(
-        result.request, result.version, created=True, rows=720, loss=result.loss
+        wanted, result.version, created=True, rows=720, loss=result.loss, skill=held_out.skill
     )
+
+
+def test_scores_of_a_kept_version_are_told_again(
+    store: ParquetStore, registry: ModelRegistry
+) -> None:
+    first, again = (train(store, registry, request(), NOW) for _ in range(2))
+    assert first.loss is not None
+    assert first.skill is not None
+    assert (again.loss, again.skill, again.created) == (first.loss, first.skill, False)
 
 
 def test_an_existing_version_is_kept_even_if_the_candles_changed(
@@ -203,7 +229,11 @@ def test_the_same_candles_make_the_same_artefact_whenever_it_is_trained(
     tmp_path: Path, store: ParquetStore, registry: ModelRegistry
 ) -> None:
     first = train(store, registry, request(), NOW)
-    later = train(store, ModelRegistry(tmp_path / "b"), request(), NOW + timedelta(days=9))
+    elsewhere = ModelRegistry(tmp_path / "b")
+    train(store, elsewhere, request(OCT), NOW)
+    wanted = replace(request(), run_id="another")
+    later = train(store, elsewhere, wanted, NOW + timedelta(days=9))
+    assert (version_of(first).number, version_of(later).number) == (1, 2)
     assert artefact(later) == artefact(first)
 
 
@@ -318,6 +348,63 @@ def test_only_months_that_candles_open_in_need_to_be_fetched(
     assert version_of(result).metadata()["data_end"] == cutoff.isoformat()
 
 
+# ----------------------------------------------------------------------------------- the challenger
+
+
+def crowned(store: ParquetStore, registry: ModelRegistry) -> ModelVersion:
+    """A champion: the version of October."""
+    champion = version_of(train(store, registry, request(OCT), NOW))
+    registry.appoint(BTC, CHAMPION, champion, OCT, reason="", by="", recorded_at=NOW)
+    return champion
+
+
+def test_the_newest_training_challenges_a_champion_without_challenger(
+    store: ParquetStore, registry: ModelRegistry
+) -> None:
+    train(store, registry, request(OCT), NOW)
+    assert registry.roles(BTC).is_empty
+    crowned(store, registry)
+    train(store, registry, request(OCT - 24 * HOUR), NOW)
+    assert registry.roles(BTC).holder(CHALLENGER) is None
+    second = version_of(train(store, registry, request(NOV), NOW))
+    third = version_of(train(store, registry, request(NOV + 24 * HOUR), NOW))
+    change = registry.roles(BTC).last_change(CHALLENGER)
+    assert change is not None
+    assert (change.version, change.since) == (second.name, second.cutoff)
+    assert (change.by, change.recorded_at) == ("training", NOW)
+    assert change.reason == "newest training while there is no challenger"
+    registry.appoint(BTC, CHALLENGER, None, NOW, reason="", by="", recorded_at=NOW)
+    train(store, registry, request(OCT), NOW)
+    assert registry.roles(BTC).holder(CHALLENGER) == third.name
+
+
+def test_a_training_killed_before_the_appointment_is_made_good_by_the_next(
+    store: ParquetStore, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowned(store, registry)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelRegistry, "appoint_next_challenger", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(store, registry, request(NOV), NOW)
+    assert len(registry.versions(BTC)) == 2
+    assert registry.roles(BTC).holder(CHALLENGER) is None
+    for _ in range(2):
+        assert not train(store, registry, request(NOV), NOW).created
+        assert registry.roles(BTC).holder(CHALLENGER) == "2"
+    assert len(registry.roles(BTC).changes) == 2
+
+
+def test_too_few_candles_challenge_nobody(store: ParquetStore, registry: ModelRegistry) -> None:
+    crowned(store, registry)
+    wanted = request(NOV, lookback=timedelta(days=9))
+    assert train(store, registry, wanted, NOW).insufficient is not None
+    assert registry.roles(BTC).holder(CHALLENGER) is None
+
+
 # ---------------------------------------------------------------------------------------- many keys
 
 
@@ -351,6 +438,107 @@ def test_a_corrupt_file_of_one_key_leaves_the_others(
     results = train_all(store, registry, [request(), request(key=ether)], NOW, lambda _: None)
     assert str(path) in str(results[0].error)
     assert results[1].created
+
+
+def test_a_damaged_version_or_record_of_one_key_leaves_the_others(
+    store: ParquetStore, registry: ModelRegistry
+) -> None:
+    ether, ripple = (Key(f"{coin}/USDT", BTC.timeframe) for coin in ("ETH", "XRP"))
+    for key in (ether, ripple):
+        store.write_candles(key, candles(key, SEP, NOV), SEP, NOV)
+    damaged = version_of(train(store, registry, request(), NOW))
+    (damaged.folder / "metadata.json").write_bytes(b"")
+    champion = version_of(train(store, registry, request(key=ether), NOW))
+    registry.appoint(ether, CHAMPION, champion, NOV, reason="", by="", recorded_at=NOW)
+    record = champion.folder.parent / "roles.json"
+    record.write_bytes(b"")
+    requests = [request(key=key) for key in (BTC, ether, ripple)]
+    results = train_all(store, registry, requests, NOW, lambda _: None)
+    assert [type(result.error) for result in results[:2]] == [CorruptArtefact] * 2
+    assert str(damaged.folder) in str(results[0].error)
+    assert str(record) in str(results[1].error)
+    assert results[2].created
+
+
+class Watched(ParquetStore):
+    """Counts reads of candles, and how many keys are read at once; some keys break.
+
+    A read waits for others to come, so that all that may run at once do.
+    """
+
+    def __init__(self, root: Path, width: int, broken: frozenset[str] = frozenset()) -> None:
+        super().__init__(root)
+        self.reads: Counter[Key] = Counter()
+        self.at_once = self.most = 0
+        self._broken, self._width, self._lock = broken, width, threading.Lock()
+        self._full = threading.Event()
+
+    def read_candles(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+        with self._lock:
+            self.reads[key] += 1
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+            if self.at_once >= self._width:
+                self._full.set()
+        self._full.wait(0.2)
+        try:
+            if key.symbol in self._broken:
+                raise ZeroDivisionError(key.symbol)
+            return super().read_candles(key, start, end)
+        finally:
+            with self._lock:
+                self.at_once -= 1
+
+
+def twins(tmp_path: Path, *symbols: str) -> list[TrainingRequest]:
+    """A request for each symbol; all have the same candles."""
+    store, frame = ParquetStore(tmp_path), candles(BTC, SEP, NOV)
+    keys = [Key(symbol, BTC.timeframe) for symbol in symbols]
+    for key in keys:
+        store.write_candles(key, frame, SEP, NOV)
+    return [request(key=key) for key in keys]
+
+
+def test_the_store_is_read_once_a_key_and_as_many_keys_at_a_time_as_there_are_cores(
+    tmp_path: Path, registry: ModelRegistry
+) -> None:
+    cores = os.cpu_count() or 1
+    requests = twins(tmp_path, *(f"C{number}/USDT" for number in range(cores + 2)))
+    watched = Watched(tmp_path, cores)
+    train_all(watched, registry, requests, NOW, lambda _: None)
+    assert dict(watched.reads) == dict.fromkeys((each.key for each in requests), 1)
+    assert watched.most == cores
+
+
+def test_a_defect_in_one_key_rises_when_the_others_are_trained_and_told(
+    tmp_path: Path, registry: ModelRegistry
+) -> None:
+    requests = twins(tmp_path, "A/USDT", "B/USDT", "C/USDT", "D/USDT")
+    watched = Watched(tmp_path, 1, broken=frozenset({"A/USDT", "C/USDT"}))
+    heard: list[TrainingResult] = []
+    with pytest.raises(ZeroDivisionError) as defect:
+        train_all(watched, registry, requests, NOW, heard.append)
+    assert [result.request.key.symbol for result in heard] == ["B/USDT", "D/USDT"]
+    assert all(result.created for result in heard)
+    assert [note[:22] for note in defect.value.__notes__] == [
+        "Training A/USDT 1h fai",
+        "Training C/USDT 1h fai",
+    ]
+
+
+def test_an_interrupted_run_trains_no_more_keys_than_have_begun(
+    tmp_path: Path, registry: ModelRegistry
+) -> None:
+    count = 2 * (os.cpu_count() or 1) + 2
+    requests = twins(tmp_path, *(f"C{number}/USDT" for number in range(count)))
+
+    def interrupted(_: TrainingResult) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_all(Watched(tmp_path, 99), registry, requests, NOW, interrupted)
+    trained = [each.key for each in requests if registry.versions(each.key)]
+    assert 1 <= len(trained) < len(requests)
 
 
 def test_training_all_again_keeps_every_version(

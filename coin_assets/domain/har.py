@@ -1,0 +1,173 @@
+"""The forecaster: nobody knows the direction, but how far the price will go can be forecast.
+
+The median is the last close. Around it lie quantiles of standardised returns times a scale that
+ridge regression predicts for each step from `features`: a heterogeneous autoregression of the
+logarithm of the volatility to come (Corsi 2009, see there). The fewer independent observations
+there are, the more each part gives way to a simpler one: the regression to the mean of the recent
+volatilities, that to the usual volatility, the quantiles of a step to those of one step.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from coin_assets.domain.calibration import log_returns, standardised_quantiles
+from coin_assets.domain.features import FLOOR, GROUPS, FeatureSet, Grid
+from coin_assets.domain.forecasting import MEDIAN, QUANTILES, STEPS, Floats, minimum_candles
+from coin_assets.domain.ridge import Linear
+from coin_assets.domain.scale import ScaleFitting, ScaleModel
+from coin_assets.domain.timeframes import Timeframe
+from coin_assets.domain.variance import forward_means
+from coin_assets.errors import DataRefused, InsufficientData
+
+
+class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """`Forecaster` with median = last close and quantiles scaled by a predicted volatility.
+
+    Args:
+        timeframe: name of the timeframe of the candles.
+        longest: longest window of the features in candles, a power of two.
+        groups: features besides the volatilities; see `FeatureSet`.
+        range_share: see `candle_variance`.
+        penalty: of the ridge regression, in rows; infinite leaves the mean of the log volatilities.
+        half_life: of the weights of its rows, in candles.
+        half_trust: independent observations that count half; see `trust`.
+
+    Attributes:
+        typical_volatility_: mean volatility of a candle, as log return.
+        scale_model_: features to the scale of the returns over 1..`STEPS` candles.
+        quantiles_: of standardised log returns, shape (`STEPS`, quantiles); the median is 0.
+    """
+
+    name = "har_ridge"
+
+    def __init__(
+        self,
+        timeframe: str,
+        longest: int = 256,
+        groups: tuple[str, ...] = GROUPS,
+        range_share: float = 0.75,
+        penalty: float = 150.0,
+        half_life: float = 8192.0,
+        half_trust: float = 40.0,
+    ) -> None:
+        self.timeframe = timeframe
+        self.longest = longest
+        self.groups = groups
+        self.range_share = range_share
+        self.penalty = penalty
+        self.half_life = half_life
+        self.half_trust = half_trust
+
+    @property
+    def context(self) -> int:
+        return self.longest + 1
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self._features().names
+
+    def fit(self, candles: pd.DataFrame) -> Self:
+        """Learn scale and quantiles; see `Forecaster.fit`."""
+        timeframe = Timeframe.parse(self.timeframe)
+        needed = minimum_candles(timeframe)
+        if len(candles) < needed:
+            raise InsufficientData(
+                f"{len(candles)} {timeframe} candles are too few; a forecast needs {needed}."
+            )
+        unmoved = f"The price hardly ever moved in {len(candles)} {timeframe} candles."
+        grid = Grid.of(candles, timeframe, self.range_share)
+        places = np.flatnonzero(np.isfinite(grid.close))
+        self.typical_volatility_ = float(grid.volatility[places].mean())
+        if not self.typical_volatility_ > 0:
+            raise InsufficientData(unmoved)
+        features = self._features()
+        variance = forward_means(grid.volatility**2, STEPS)[places]
+        floor = FLOOR * self.typical_volatility_
+        fitting = ScaleFitting(len(features.windows), self.penalty, self.half_life, self.half_trust)
+        self.scale_model_, scales = fitting.fit(
+            features.columns(grid, places, self.typical_volatility_),
+            np.log(np.maximum(np.sqrt(variance), floor)),
+            places,
+        )
+        returns = log_returns(grid.close)[places[-len(scales) :]]
+        self.quantiles_ = standardised_quantiles(returns, scales, self.half_trust)
+        if not (self.quantiles_[:, -1] > 0).all():
+            raise InsufficientData(unmoved)
+        return self
+
+    def predict_quantiles(self, candles: pd.DataFrame, origins: pd.DatetimeIndex) -> Floats:
+        """Quantiles of future closes; see `Forecaster.predict_quantiles`.
+
+        Raises:
+            DataRefused: an origin is no close of a candle.
+        """
+        check_is_fitted(self, "quantiles_")
+        timeframe = Timeframe.parse(self.timeframe)
+        grid = Grid.of(candles, timeframe, self.range_share)
+        places = timeframe.ordinals(origins) - 1 - grid.first
+        inside = np.clip(places, 0, len(grid.close) - 1)
+        last = grid.close[inside]
+        strange = (inside != places) | np.isnan(last)
+        if strange.any():
+            raise DataRefused(
+                f"{int(strange.sum())} of {len(origins)} origins close no {timeframe} candle, "
+                f"first {origins[strange][0]}. Ask for closes of the candles given."
+            )
+        columns = self._features().columns(grid, places, self.typical_volatility_)
+        scales = self.scale_model_.scales(columns)
+        prices = last[:, None, None] * np.exp(scales[:, :, None] * self.quantiles_)
+        return np.asarray(prices, dtype=np.float64)
+
+    def state(self) -> dict[str, Any]:
+        """Parameters and fitted values as JSON values."""
+        check_is_fitted(self, "quantiles_")
+        model = self.scale_model_
+        return {
+            "parameters": self.get_params() | {"groups": list(self.groups)},
+            "features": list(self.features),
+            "typical_volatility": self.typical_volatility_,
+            "intercepts": model.linear.intercepts.tolist(),
+            "coefficients": model.linear.coefficients.tolist(),
+            "centre": model.centre.tolist(),
+            "exponent": model.exponent,
+            "quantiles": self.quantiles_.tolist(),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Inverse of `state`.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is no state of this estimator.
+        """
+        parameters = state["parameters"]
+        estimator = cls(**parameters | {"groups": tuple(parameters["groups"])})
+        if list(estimator.features) != state["features"]:
+            raise ValueError(f"features are {state['features']}, not {list(estimator.features)}")
+        shape = (len(estimator.features), STEPS)
+        estimator.typical_volatility_ = float(_finite(state, "typical_volatility", ()))
+        estimator.scale_model_ = ScaleModel(
+            Linear(_finite(state, "intercepts", (STEPS,)), _finite(state, "coefficients", shape)),
+            centre=_finite(state, "centre", (STEPS,)),
+            exponent=float(_finite(state, "exponent", ())),
+        )
+        estimator.quantiles_ = _finite(state, "quantiles", (STEPS, len(QUANTILES)))
+        if (np.diff(estimator.quantiles_) < 0).any() or estimator.quantiles_[:, MEDIAN].any():
+            raise ValueError("quantiles decrease, or the median is not zero")
+        if not (estimator.typical_volatility_ > 0 and 0 <= estimator.scale_model_.exponent <= 1):
+            raise ValueError("the typical volatility is not positive, or the exponent not a share")
+        return estimator
+
+    def _features(self) -> FeatureSet:
+        return FeatureSet(Timeframe.parse(self.timeframe), self.longest, tuple(self.groups))
+
+
+def _finite(state: dict[str, Any], name: str, shape: tuple[int, ...]) -> Floats:
+    values = np.asarray(state[name], dtype=np.float64)
+    if values.shape != shape or not np.isfinite(values).all():
+        raise ValueError(f"{name} of shape {values.shape} are not finite ones of shape {shape}")
+    return values

@@ -1,0 +1,70 @@
+"""The scale model.
+
+- What it says in hindsight of a row does not depend on what came after the row's block began.
+- With no row whose outcome is known it is the mean of the recent log volatilities.
+- Longer histories are believed more; what is foreseen comes true on average.
+"""
+
+import numpy as np
+import pytest
+
+from coin_assets.domain.forecasting import STEPS, Floats
+from coin_assets.domain.scale import ScaleFitting, ScaleModel
+from coin_assets.domain.timeframes import Ordinals
+
+FITTING = ScaleFitting(windows=2, penalty=20.0, half_life=5000.0, half_trust=40.0)
+
+
+def history(rows: int, seed: int = 0) -> tuple[list[Floats], Floats, Ordinals]:
+    """Two features, a log volatility that depends on the first and on neither, and gaps."""
+    rng = np.random.default_rng(seed)
+    columns = [np.asarray(rng.standard_normal(rows)) for _ in range(2)]
+    noise = 0.3 * rng.standard_normal((rows, STEPS))
+    log_volatility = 0.5 * columns[0][:, None] + noise - 1
+    log_volatility[max(0, rows - STEPS) :] = np.nan
+    return columns, log_volatility, np.cumsum(rng.integers(1, 3, rows))
+
+
+def fitted(rows: int) -> tuple[ScaleModel, Floats]:
+    return FITTING.fit(*history(rows))
+
+
+def test_hindsight_sees_no_later_outcome() -> None:
+    columns, log_volatility, places = history(1600)
+    # With everything believed and no correction by what came later, rows show what they knew.
+    trusting = ScaleFitting(windows=2, penalty=20.0, half_life=5000.0, half_trust=0.0)
+    _, honest = trusting.fit(columns, log_volatility, places)
+    changed = log_volatility.copy()
+    changed[1000:] += np.random.default_rng(1).standard_normal((600, STEPS))
+    _, other = trusting.fit(columns, changed, places)
+    moved = np.log(other / honest)
+    # One level per step is learned from all of hindsight; up to that, early rows stand still.
+    np.testing.assert_allclose(moved[:1000] - moved[0], 0.0, atol=1e-9)
+    assert np.abs(moved[1200:] - moved[0]).max() > 1e-3
+
+
+def test_without_known_outcomes_it_is_the_mean_of_the_log_volatilities() -> None:
+    columns, log_volatility, places = history(24)
+    model, scales = FITTING.fit(columns, np.full_like(log_volatility, np.nan), places)
+    assert model.exponent == 0
+    expected = np.exp(np.mean(columns)) * np.sqrt(np.arange(1, STEPS + 1))
+    np.testing.assert_allclose(scales, np.tile(expected, (24, 1)))
+    np.testing.assert_allclose(model.scales(columns), scales)
+
+
+def test_what_is_foreseen_comes_true_on_average() -> None:
+    columns, log_volatility, _ = history(4000)
+    model, _ = fitted(4000)
+    foreseen = model.scales(columns) / np.sqrt(np.arange(1, STEPS + 1))
+    ratios = np.nanmean(np.exp(log_volatility), axis=0) / foreseen[:-STEPS].mean(axis=0)
+    np.testing.assert_allclose(ratios, 1.0, atol=0.1)
+    coefficients = model.linear.coefficients
+    np.testing.assert_allclose(coefficients[0], 0.5, atol=0.05)
+    np.testing.assert_allclose(coefficients[1], 0.0, atol=0.05)
+
+
+def test_a_longer_history_is_believed_more() -> None:
+    exponents = [fitted(rows)[0].exponent for rows in (24, 240, 2400, 24000)]
+    assert exponents[0] == 0
+    assert exponents == sorted(set(exponents))
+    assert exponents[-1] == pytest.approx(0.96, abs=0.01)

@@ -1,0 +1,79 @@
+"""Which forecaster serves a key, and how a stored one is found again.
+
+- Every timeframe has one, which is content with the fewest candles that a forecast needs.
+- A forecaster restored by name forecasts the same to the bit; unknown names and foreign states
+  are refused as corrupt.
+- Nothing of scikit-learn is imported before a forecaster is asked for.
+"""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from coin_assets.domain.baseline import VolatilityScaledBaseline
+from coin_assets.domain.forecasting import Forecaster, minimum_candles
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import NAMES, Timeframe
+from coin_assets.errors import CorruptArtefact, InsufficientData
+from coin_assets.models.forecasters import new_forecaster, restored_forecaster
+from coin_assets_tests.domain.walks import random_candles
+
+
+def key(timeframe: str) -> Key:
+    return Key("BTC/USDT", Timeframe.parse(timeframe))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_timeframe_has_one_that_the_fewest_candles_suffice_for(name: str) -> None:
+    timeframe = Timeframe.parse(name)
+    candles = random_candles(1, minimum_candles(timeframe), timeframe=timeframe)
+    with pytest.raises(InsufficientData, match=rf"^{len(candles) - 1} {name} candles"):
+        new_forecaster(key(name)).fit(candles.iloc[:-1])
+    forecaster = new_forecaster(key(name)).fit(candles)
+    origins = timeframe.close_all(candles["timestamp"])
+    quantiles = forecaster.predict_quantiles(candles, origins)
+    assert np.isfinite(quantiles).all()
+    assert (quantiles[:, :, -1] > quantiles[:, :, 0]).all()
+    assert len(forecaster.features) == len(set(forecaster.features)) > 0
+
+
+@pytest.mark.parametrize(
+    "forecaster", [new_forecaster(key("1h")), VolatilityScaledBaseline("1h")], ids=["new", "old"]
+)
+def test_a_restored_forecaster_forecasts_the_same_to_the_bit(forecaster: Forecaster) -> None:
+    candles = random_candles(2, 400)
+    fitted = forecaster.fit(candles)
+    restored = restored_forecaster(fitted.name, json.loads(json.dumps(fitted.state())))
+    origins = Timeframe.parse("1h").close_all(candles["timestamp"])
+    again = restored.predict_quantiles(candles, origins)
+    assert again.tobytes() == fitted.predict_quantiles(candles, origins).tobytes()
+    assert restored.context == fitted.context
+
+
+def test_an_unknown_method_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(CorruptArtefact, match=r"Unknown forecaster 'oracle'.*har_ridge"):
+        restored_forecaster("oracle", {})
+
+
+@pytest.mark.parametrize("field", ["parameters", "features", "quantiles", "typical_volatility"])
+def test_a_state_that_lacks_something_is_refused(field: str) -> None:
+    fitted = new_forecaster(key("1h")).fit(random_candles(2, 400))
+    state = fitted.state()
+    del state[field]
+    with pytest.raises(CorruptArtefact, match=rf"State of har_ridge is not usable .*{field}"):
+        restored_forecaster(fitted.name, state)
+
+
+def test_the_state_of_another_method_is_refused() -> None:
+    foreign = VolatilityScaledBaseline("1h").fit(random_candles(2, 400)).state()
+    with pytest.raises(CorruptArtefact, match="State of har_ridge is not usable"):
+        restored_forecaster("har_ridge", foreign)
+
+
+def test_scikit_learn_is_not_imported_before_it_is_needed() -> None:
+    code = "import sys, coin_assets.models.forecasters; sys.exit('sklearn' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == 0
