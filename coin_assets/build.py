@@ -7,6 +7,7 @@ import dagster as dg
 
 from coin_assets.alerts.incidents import Rules
 from coin_assets.assets.candles import derived_candles, fetched_candles
+from coin_assets.assets.evaluations import evaluations
 from coin_assets.assets.models import trained_models
 from coin_assets.assets.predictions import predictions
 from coin_assets.assets.published import manifest, published_files
@@ -24,6 +25,8 @@ from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
 from coin_assets.jobs.acknowledge import acknowledge_job
 from coin_assets.jobs.backfill import backfill_job
+from coin_assets.jobs.evaluate import evaluate_job
+from coin_assets.jobs.promotion import promote_job, rollback_job
 from coin_assets.jobs.reconcile import reconcile_job
 from coin_assets.jobs.redo import redo_job
 from coin_assets.jobs.retention import retention_job, retention_schedule
@@ -73,6 +76,7 @@ def build_definitions(
     specs = series_specs(settings)
     with beta_features_accepted():
         steps = [asset for spec in specs for asset in series_assets(spec, specs)]
+        scored = [evaluations(spec) for spec in specs]
     checks = [
         check
         for spec in specs
@@ -81,19 +85,23 @@ def build_definitions(
     alerts = alert_settings(settings)
     update, training = update_job(steps, checks), training_job(specs)
     redo, retention = redo_job(specs), retention_job(specs)
+    evaluate, promote = evaluate_job(scored), promote_job(specs)
     schedules: list[Any] = [retrain_schedule(specs, training), retention_schedule(retention)]
     sensors: list[Any] = [
-        candles_due_sensor(specs, checks_of(steps), [update, training]),
+        candles_due_sensor(specs, checks_of(steps), [update, training, evaluate, promote]),
         publish_due_sensor(specs, checks_of(steps), update),
         late_candles_sensor(specs, redo),
         training_events_sensor(specs, training),
     ]
     watched = [each.name for each in (*sensors, *schedules)]
     definitions = dg.Definitions(
-        assets=[*steps, manifest(specs)],
+        assets=[*steps, *scored, manifest(specs)],
         jobs=[
             update,
             training,
+            evaluate,
+            promote,
+            rollback_job(specs),
             redo,
             retention,
             backfill_job(specs),

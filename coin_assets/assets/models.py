@@ -40,7 +40,7 @@ def trained_models(spec: SeriesSpec) -> dg.AssetsDefinition:
         for month in months_between(start, end):
             extent = store.client().extent(spec.key)
             first = spec.first_usable(clock.now(), None if extent is None else extent.first)
-            request = TrainingRequest(spec.key, month, first)
+            request = TrainingRequest(spec.key, month, first, run_id=context.run.run_id)
             with failures_named():
                 result = train(store.client(), registry.client(), request, clock.now())
             context.log.info(training_line(result))
@@ -97,8 +97,9 @@ def training_metadata(result: TrainingResult) -> dict[str, Any]:
         "duration_seconds": result.seconds,
         "created": result.created,
     }
-    if result.loss is not None:
-        facts["loss"] = result.loss
+    for name in ("loss", "skill"):
+        if (score := getattr(result, name)) is not None:
+            facts[name] = score
     if result.version is None:
         return facts | {"insufficient_data": result.insufficient or ""}
     stored = result.version.metadata()

@@ -23,7 +23,7 @@ _PLOTTED_CANDLES = 72
 
 
 def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
-    """Champion forecasts, one an origin, each by a model trained on nothing after it."""
+    """Forecasts at every origin, each by a model trained on nothing after it."""
 
     @dg.asset(
         **spec.common(PREDICTIONS, {"scikitlearn", "parquet"}, **{"dagster/column_schema": SCHEMA}),
@@ -34,7 +34,8 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
         ],
         description=(
             f"24-step quantile forecasts of {spec.key} at every candle close (origin) of the "
-            "month. Missing origins are filled; a forecast that exists is never changed."
+            "month, by the champion and, in its shadow, the challenger. Missing origins are "
+            "filled; a forecast that exists is never changed."
         ),
         freshness_policy=spec.freshness,
         check_specs=[_check_spec(spec)],
@@ -62,8 +63,10 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
             candles = _candles_before(store.client(), spec, report)
         context.log.info(
             f"{spec.key}: {report.added} forecasts added at {report.origins} origins, "
-            f"{report.unmodelled} without a model"
+            f"{report.unmodelled} without a model; {report.shadowed} added of the challenger"
         )
+        if report.shadow_error is not None:
+            context.log.error(f"{spec.key}: no forecasts of the challenger: {report.shadow_error}")
         # The newest origin describes the newest month; of a range it is shown on that one alone.
         if not report.newest.empty:
             context.add_asset_metadata(
@@ -75,6 +78,8 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
                 "window": f"[{window[0]:%Y-%m-%d}, {window[1]:%Y-%m-%d})",
                 "origins": report.origins,
                 "forecasts_added": report.added,
+                "challenger_forecasts_added": report.shadowed,
+                "challenger_error": str(report.shadow_error or ""),
                 "origins_without_model": report.unmodelled,
             },
             check_results=[sane_forecast(spec, report.newest, candles)],

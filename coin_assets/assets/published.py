@@ -1,6 +1,7 @@
 """The published assets: ``published_<timeframe>``, the files that users read, and the manifest."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -16,15 +17,17 @@ from coin_assets.assets.specs import (
 )
 from coin_assets.domain.candles import empty_candles
 from coin_assets.domain.documents import Document, time_text
+from coin_assets.domain.evaluation import quality_of
 from coin_assets.domain.forecast_checks import RECENT_CANDLES, forecast_problems
 from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.keys import Key
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
 from coin_assets.domain.manifest_facts import KeyFacts
-from coin_assets.errors import ForecastRefused
+from coin_assets.errors import CorruptArtefact, ForecastRefused
+from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.publish.folder import MANIFEST
 from coin_assets.publish.publisher import Failure, Publisher
-from coin_assets.resources import Clock, PublisherResource, StoreResource
+from coin_assets.resources import Clock, PublisherResource, RegistryResource, StoreResource
 from coin_assets.steps.health import history_of, known_outages
 from coin_assets.steps.predict import newest_forecast
 from coin_assets.store.base import Store
@@ -52,6 +55,7 @@ def published_files(spec: SeriesSpec, all_specs: tuple[SeriesSpec, ...]) -> dg.A
     def published(
         context: dg.AssetExecutionContext,
         store: StoreResource,
+        registry: RegistryResource,
         publisher: PublisherResource,
         clock: Clock,
     ) -> dg.MaterializeResult:
@@ -62,6 +66,7 @@ def published_files(spec: SeriesSpec, all_specs: tuple[SeriesSpec, ...]) -> dg.A
                 spec,
                 store.client(),
                 publisher.client(),
+                registry.evaluations(),
                 failures,
                 clock.now(),
                 all_specs,
@@ -76,6 +81,7 @@ def publish_key(
     spec: SeriesSpec,
     store: Store,
     publisher: Publisher,
+    evaluations: EvaluationBook,
     failures: dict[Key, Failure],
     now: datetime,
     all_specs: tuple[SeriesSpec, ...] = (),
@@ -87,6 +93,7 @@ def publish_key(
         all_specs: tell what of other keys may be shown if the manifest was lost.
     """
     facts, history = _stored_facts(store, spec, now)
+    facts = replace(facts, quality=quality(evaluations, spec.key))
     forecast = newest_forecast(store, spec.key)
     _require_fit(store, spec, forecast)
     is_current = forecast.empty or facts.coverage_end == forecast["as_of"].iloc[0]
@@ -115,6 +122,15 @@ def publish_key(
         metadata["as_of"] = dg.MetadataValue.timestamp(as_of)
         metadata["boundary_to_published_seconds"] = (now - as_of).total_seconds()
     return metadata
+
+
+def quality(evaluations: EvaluationBook, key: Key) -> Document | None:
+    """What the manifest says of a key's past forecasts; nothing while that cannot be read."""
+    try:
+        document = evaluations.read(key)
+    except CorruptArtefact:
+        return None  # it is due again, and says so
+    return None if document is None else quality_of(document)
 
 
 def _require_fit(store: Store, spec: SeriesSpec, forecast: pd.DataFrame) -> None:

@@ -9,11 +9,13 @@ import dagster as dg
 
 from coin_assets.assets.specs import SeriesSpec
 from coin_assets.automation.planner import plan_updates
+from coin_assets.automation.quality import plan_quality, quality_facts
 from coin_assets.automation.requests import ChecksOfAsset, described, run_requests
 from coin_assets.automation.runs import runs_of
 from coin_assets.automation.state import key_states
 from coin_assets.automation.work import KeyState, Plan
 from coin_assets.market.base import Market
+from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.publish.publisher import Publisher
 from coin_assets.resources import (
@@ -28,7 +30,7 @@ from coin_assets.store.base import Store
 
 INTERVAL_SECONDS = 5
 
-_Clients = tuple[Store, Market, ModelRegistry, Publisher]
+_Clients = tuple[Store, Market, ModelRegistry, EvaluationBook, Publisher]
 
 
 def candles_due_sensor(
@@ -37,7 +39,7 @@ def candles_due_sensor(
     """``candles_due``.
 
     Args:
-        jobs: the jobs ``update`` and ``train_models``.
+        jobs: the jobs ``update``, ``train_models``, ``evaluate`` and ``promote_champion``.
     """
 
     @dg.sensor(
@@ -49,7 +51,8 @@ def candles_due_sensor(
             "Compares the candles, models and forecasts that should exist by now with those that "
             "do, and requests one run a month for the difference, through to the published files. "
             "It looks every few seconds; what failed is asked for again, ever more slowly, up to "
-            "every 15 minutes, and never given up."
+            "every 15 minutes, and never given up. When nothing is due it has matured forecasts "
+            "scored, once a day, and challengers promoted that have earned it."
         ),
     )
     def candles_due(
@@ -60,7 +63,13 @@ def candles_due_sensor(
         publisher: PublisherResource,
         clock: Clock,
     ) -> dg.SensorResult:
-        clients = store.client(), market.client(), registry.client(), publisher.client()
+        clients = (
+            store.client(),
+            market.client(),
+            registry.client(),
+            registry.evaluations(),
+            publisher.client(),
+        )
         states, plan = _plan(context.instance, specs, clients, clock)
         wait = _seconds_to_boundary(specs, clock)
         if plan.is_empty and wait <= INTERVAL_SECONDS:
@@ -79,11 +88,16 @@ def _plan(
     instance: dg.DagsterInstance, specs: Sequence[SeriesSpec], clients: _Clients, clock: Clock
 ) -> tuple[list[KeyState], Plan]:
     """What stands, and what is to be done about it."""
-    store, market, registry, publisher = clients
+    store, market, registry, evaluations, publisher = clients
     standings = standing_of(store, registry, publisher, [spec.key for spec in specs])
     states = key_states(specs, store, market, standings, clock.now(), clock.settled())
     at = clock.machine_time()
-    return states, plan_updates(states, runs_of(instance, specs, at), at)
+    runs = runs_of(instance, specs, at)
+    plan = plan_updates(states, runs, at)
+    if plan.is_empty:  # nothing live waits for scores
+        facts = quality_facts(evaluations, registry, [spec.key for spec in specs])
+        plan = plan_quality(states, facts, runs, at)
+    return states, plan
 
 
 def _seconds_to_boundary(specs: Sequence[SeriesSpec], clock: Clock) -> float:

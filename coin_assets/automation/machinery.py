@@ -8,6 +8,7 @@ import dagster as dg
 from dagster._core.scheduler.instigation import (
     InstigatorState,
     InstigatorStatus,
+    InstigatorTick,
     SensorInstigatorData,
     TickStatus,
 )
@@ -58,17 +59,24 @@ def _of_instigator(
     subject = f"{'sensor' if is_sensor else 'schedule'} {state.instigator_name}"
     if state.status is InstigatorStatus.STOPPED:
         return Trouble(subject, now, "it was switched off")
-    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
+    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=2)
     if not ticks:
         return None
-    last = ticks[0]
-    at = datetime.fromtimestamp(last.timestamp, UTC)
-    if last.status is TickStatus.FAILURE:
-        message = last.error.message.strip().splitlines()[0] if last.error else "no message"
-        return Trouble(subject, at, f"its last tick failed: {message}")
+    at = _time_of(ticks[0])
     if is_sensor and now - at > _SILENT_AFTER + timedelta(seconds=_interval(state)):
         return Trouble(subject, at, f"no tick since {at:%Y-%m-%d %H:%M} UTC")
+    # One that fails is nearly always seen while it tries again.
+    ended = [tick for tick in ticks if tick.status is not TickStatus.STARTED]
+    if ended and ended[0].status is TickStatus.FAILURE:
+        error = ended[0].error
+        message = error.message.strip().partition("\n")[0] if error else ""
+        detail = f"its last tick failed: {message or 'no message'}"
+        return Trouble(subject, _time_of(ended[0]), detail)
     return None
+
+
+def _time_of(tick: InstigatorTick) -> datetime:
+    return datetime.fromtimestamp(tick.timestamp, UTC)
 
 
 def _interval(state: InstigatorState) -> float:

@@ -25,7 +25,7 @@ from coin_assets.automation.work import (
     Wanted,
 )
 from coin_assets.domain.keys import Key
-from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Step
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Step
 from coin_assets.domain.timeframes import month_start, months_between, next_month
 
 MOST_REQUESTS = 6
@@ -64,7 +64,8 @@ def plan_repairs(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
     if not damaged:
         return Plan()
     planned = {step for steps in _live(states, runs, now).values() for step in steps}
-    renewed = {step.key for step in planned} | {step.key for step, _ in runs.in_flight}
+    renewing = {step for step, _ in runs.in_flight if step.layer != QUALITY}
+    renewed = {step.key for step in planned | renewing}
     steps = []
     for state in damaged:
         step = Step(state.key, PUBLISHED)

@@ -9,6 +9,7 @@ from coin_assets.assets.published import (
     completeness,
     history_candles,
     manifest_materialization,
+    quality,
 )
 from coin_assets.assets.specs import SeriesSpec
 from coin_assets.automation.planner import plan_repairs
@@ -17,6 +18,7 @@ from coin_assets.automation.runs import runs_of
 from coin_assets.automation.state import key_states
 from coin_assets.automation.work import Failures, Runs
 from coin_assets.domain.keys import Key
+from coin_assets.domain.layers import QUALITY
 from coin_assets.publish.folder import Difference
 from coin_assets.publish.publisher import Failure, Publisher
 from coin_assets.resources import (
@@ -73,6 +75,7 @@ def publish_due_sensor(
             is_complete=completeness(store.client(), specs, now),
             outages=known_outages(store.client(), keys),
             differing=differing,
+            qualities={key: quality(registry.evaluations(), key) for key in keys},
         )
         if differing:
             standings = standing_of(store.client(), registry.client(), folder, keys)
@@ -112,9 +115,11 @@ def _differing(
 
 
 def _key_failures(runs: Runs) -> dict[Key, Failure]:
-    """The newest failure of every key."""
+    """The newest failure of every key on its way to published files."""
     newest: dict[Key, Failures] = {}
     for step, failures in runs.failures.items():
+        if step.layer == QUALITY:
+            continue
         if step.key not in newest or newest[step.key].last < failures.last:
             newest[step.key] = failures
     return {key: Failure(each.last, each.error, each.count) for key, each in newest.items()}

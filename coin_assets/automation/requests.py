@@ -6,9 +6,24 @@ from collections.abc import Iterable, Mapping, Sequence
 import dagster as dg
 
 from coin_assets.assets.specs import asset_key
-from coin_assets.automation.runs import PURPOSE_TAG, TRAIN_JOB, UPDATE_JOB
-from coin_assets.automation.work import LIVE, REPAIR, TRAINING, Plan, Request
-from coin_assets.domain.layers import PUBLISHED
+from coin_assets.automation.runs import (
+    EVALUATE_JOB,
+    PROMOTE_JOB,
+    PURPOSE_TAG,
+    TRAIN_JOB,
+    UPDATE_JOB,
+)
+from coin_assets.automation.work import (
+    EVALUATION,
+    LIVE,
+    PROMOTION,
+    REPAIR,
+    TRAINING,
+    Plan,
+    Request,
+)
+from coin_assets.domain.keys import Key
+from coin_assets.domain.layers import PUBLISHED, QUALITY
 from coin_assets.domain.training_events import Triggered, grouped
 from coin_assets.partitions import partition_of
 
@@ -29,18 +44,42 @@ def checks_of(assets: Iterable[dg.AssetsDefinition]) -> ChecksOfAsset:
 
 
 def run_requests(plan: Plan, checks: ChecksOfAsset) -> list[dg.RunRequest]:
-    """One run request for each request of the plan, and as many trainings as its keys need."""
-    trainings = [training_request(each, {PURPOSE_TAG: TRAINING}) for each in grouped(plan.training)]
-    return [_update(request, checks) for request in plan.requests] + trainings
+    """One run request for each request of the plan, one for all evaluations, and as many trainings
+    and promotions as their keys need."""
+    return [
+        *(_update(request, checks) for request in plan.requests),
+        *(training_request(each, {PURPOSE_TAG: TRAINING}) for each in grouped(plan.training)),
+        *([_evaluation(plan.evaluations)] if plan.evaluations else []),
+        *(_promotion(each) for each in grouped(plan.promotions)),
+    ]
 
 
 def training_request(keys: Triggered, tags: Mapping[str, str]) -> dg.RunRequest:
     """A training of exactly these keys."""
-    config = {
+    return dg.RunRequest(
+        job_name=TRAIN_JOB, run_config=_config(keys), tags={**TRAINING_TAGS, **tags}
+    )
+
+
+def _promotion(keys: Triggered) -> dg.RunRequest:
+    return dg.RunRequest(
+        job_name=PROMOTE_JOB, run_config=_config(keys), tags={PURPOSE_TAG: PROMOTION}
+    )
+
+
+def _evaluation(keys: Iterable[Key]) -> dg.RunRequest:
+    return dg.RunRequest(
+        job_name=EVALUATE_JOB,
+        asset_selection=[asset_key(key, QUALITY) for key in keys],
+        tags={PURPOSE_TAG: EVALUATION, PRIORITY_TAG: _BACKGROUND_PRIORITY},
+    )
+
+
+def _config(keys: Triggered) -> dict[str, list[str]]:
+    return {
         "symbols": list(keys.symbols),
         "timeframes": [timeframe.name for timeframe in keys.timeframes],
     }
-    return dg.RunRequest(job_name=TRAIN_JOB, run_config=config, tags={**TRAINING_TAGS, **tags})
 
 
 def _update(request: Request, checks: ChecksOfAsset) -> dg.RunRequest:
@@ -67,6 +106,11 @@ def described(plan: Plan) -> str:
         f"{len({step.key for step in request.steps})} keys"
         for request in plan.requests
     ]
-    if plan.training:
-        parts.append(f"training of {', '.join(map(str, plan.training))}")
+    for what, keys in {
+        "training": plan.training,
+        "evaluation": plan.evaluations,
+        "promotion": plan.promotions,
+    }.items():
+        if keys:
+            parts.append(f"{what} of {', '.join(map(str, keys))}")
     return "; ".join(parts)

@@ -14,24 +14,32 @@ import dagster as dg
 from coin_assets.assets.specs import SeriesSpec, asset_key, failure_kind, failure_message
 from coin_assets.automation.work import (
     ANCHORS,
+    EVALUATION,
     GAPS,
     HISTORY,
     LONGEST_DELAY,
+    PROMOTION,
     TRAINING,
     Failures,
     Runs,
 )
 from coin_assets.domain.keys import Key
-from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Step
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Step
 from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
 
 PURPOSE_TAG = "coin_assets/purpose"
-UPDATE_JOB, TRAIN_JOB = "update", "train_models"
+UPDATE_JOB, TRAIN_JOB, EVALUATE_JOB, PROMOTE_JOB = (
+    "update",
+    "train_models",
+    "evaluate",
+    "promote_champion",
+)
 _PARTITION_TAG = "dagster/partition"
 _BACKFILL_TAG = "dagster/backfill"
-_BACKGROUND = (HISTORY, GAPS, ANCHORS)
-_LAYERS = (CANDLES, MODELS, PREDICTIONS, PUBLISHED)
+_BACKGROUND = (HISTORY, GAPS, ANCHORS, EVALUATION)
+_UNPARTITIONED = (PUBLISHED, QUALITY)
+_LAYERS = (CANDLES, MODELS, PREDICTIONS, *_UNPARTITIONED)
 # At the longest delay this holds failures enough for the delay to stay the longest.
 _LOOKBACK = timedelta(hours=2)
 _MOST_RUNS = 200
@@ -57,23 +65,33 @@ def runs_of(instance: dg.DagsterInstance, specs: Sequence[SeriesSpec], now: date
     steps = steps_of_assets(specs)
     in_flight: set[tuple[Step, datetime | None]] = set()
     training: set[Key] = set()
+    promoting: set[Key] = set()
     busy: set[str] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=_IN_FLIGHT)):
         busy |= {run.tags[PURPOSE_TAG]} if PURPOSE_TAG in run.tags else set()
         if run.job_name == TRAIN_JOB:
-            training |= _trained_keys(run, specs)
+            training |= _configured_keys(run, specs)
+        elif run.job_name == PROMOTE_JOB:
+            promoting |= _configured_keys(run, specs)
         elif _BACKFILL_TAG not in run.tags:  # live work never waits for a backfill
             in_flight |= _steps_of_run(run, steps)
     # What brought nothing in the background is left alone for a while.
     rested: set[tuple[Step, datetime | None]] = set()
     for run in _recent_background(instance, now):
-        if run.job_name != TRAIN_JOB:
+        if run.job_name == PROMOTE_JOB:
+            promoting |= _configured_keys(run, specs)
+        elif run.job_name != TRAIN_JOB:
             rested |= _steps_of_run(run, steps)
         elif run.is_success:
-            training |= _trained_keys(run, specs)
+            training |= _configured_keys(run, specs)
     failures = _failures(instance, specs, steps, now)
     return Runs(
-        frozenset(in_flight), frozenset(training), frozenset(busy), failures, frozenset(rested)
+        frozenset(in_flight),
+        frozenset(training),
+        frozenset(promoting),
+        frozenset(busy),
+        failures,
+        frozenset(rested),
     )
 
 
@@ -100,7 +118,7 @@ def _recent_background(instance: dg.DagsterInstance, now: datetime) -> list[dg.D
     found = instance.get_runs(
         dg.RunsFilter(
             statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
-            tags={PURPOSE_TAG: [*_BACKGROUND, TRAINING]},
+            tags={PURPOSE_TAG: [*_BACKGROUND, TRAINING, PROMOTION]},
             updated_after=now - LONGEST_DELAY,
         ),
         limit=_MOST_RUNS,
@@ -200,7 +218,7 @@ def _failed_trainings(
     parts = {part for error in errors for part in error.parts}
     return {
         Step(key, MODELS): errors[0]
-        for key in _trained_keys(run, specs)
+        for key in _configured_keys(run, specs)
         if not parts or str(key) in parts
     }
 
@@ -256,7 +274,8 @@ def _steps_of_run(run: dg.DagsterRun, steps: StepOfAsset) -> set[tuple[Step, dat
     found: set[tuple[Step, datetime | None]] = set()
     for asset in selected:
         step = steps[asset]
-        found |= {(step, None)} if step.layer == PUBLISHED else {(step, m) for m in months}
+        is_whole = step.layer in _UNPARTITIONED
+        found |= {(step, None)} if is_whole else {(step, m) for m in months}
     return found
 
 
@@ -269,11 +288,11 @@ def _months_of(run: dg.DagsterRun) -> list[datetime]:
     return months_between(start, next_month(end))
 
 
-def _trained_keys(run: dg.DagsterRun, specs: Iterable[SeriesSpec]) -> set[Key]:
-    """Keys that a training is about; its settings name symbols and timeframes."""
+def _configured_keys(run: dg.DagsterRun, specs: Iterable[SeriesSpec]) -> set[Key]:
+    """Keys that a one-op job is about; its settings name symbols and timeframes."""
     config: Any = run.run_config
     if "ops" in config:
-        config = config["ops"]["train"]["config"]
+        config = next(iter(config["ops"].values()))["config"]
     symbols, timeframes = config.get("symbols") or (), config.get("timeframes") or ()
     return {
         spec.key

@@ -8,13 +8,15 @@ from coin_assets.domain.keys import Key
 from coin_assets.domain.layers import Step
 from coin_assets.domain.timeframes import Timeframe, month_start
 
-LIVE, HISTORY, GAPS, ANCHORS, REPAIR, TRAINING = (
+LIVE, HISTORY, GAPS, ANCHORS, REPAIR, TRAINING, EVALUATION, PROMOTION = (
     "live",
     "history",
     "gaps",
     "anchors",
     "repair",
     "training",
+    "evaluation",
+    "promotion",
 )
 # Steps by the month of their run.
 Wanted = dict[datetime, list[Step]]
@@ -115,17 +117,20 @@ class Runs:
     """What Dagster's own records say.
 
     Attributes:
-        in_flight: steps of queued or started runs, each with its month; published files have none.
+        in_flight: steps of queued or started runs, each with its month; published files and
+            evaluations have none.
         training: keys of queued or started trainings.
+        promoting: keys of promotions that are queued or started, or ended lately.
         busy: purposes of the planner's own queued or started runs.
-        failures: of steps that failed since they last succeeded. Of runs that fill in history,
-            gaps and anchors they do not count: a bad month of long ago must not hold up today's.
+        failures: of steps that failed since they last succeeded. Of runs in the background they do
+            not count: a bad month of long ago must not hold up today's.
         rested: steps that such a background run ended lately, well or not, each with its month;
             no other one asks for them for a while, and nothing live waits for that.
     """
 
     in_flight: frozenset[tuple[Step, datetime | None]] = frozenset()
     training: frozenset[Key] = frozenset()
+    promoting: frozenset[Key] = frozenset()
     busy: frozenset[str] = frozenset()
     failures: Mapping[Step, Failures] = field(default_factory=dict)
     rested: frozenset[tuple[Step, datetime | None]] = frozenset()
@@ -134,7 +139,7 @@ class Runs:
         """Whether a step may be asked for: not in flight, and not to be left alone for a while."""
         return (step, month) not in self.in_flight and not self.is_backing_off(step, now)
 
-    def is_free_in_background(self, step: Step, month: datetime, now: datetime) -> bool:
+    def is_free_in_background(self, step: Step, month: datetime | None, now: datetime) -> bool:
         """Whether a step may be asked for that nothing live waits for."""
         return (step, month) not in self.rested and self.is_free(step, month, now)
 
@@ -158,11 +163,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """Runs to request now; ``training`` are the keys that need a model first."""
+    """Runs to request now.
+
+    Attributes:
+        training: keys that need a model first.
+        evaluations: keys whose matured forecasts are to be scored.
+        promotions: keys whose challenger is to be promoted or retired.
+    """
 
     requests: tuple[Request, ...] = ()
     training: tuple[Key, ...] = ()
+    evaluations: tuple[Key, ...] = ()
+    promotions: tuple[Key, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not self.requests and not self.training
+        return not (self.requests or self.training or self.evaluations or self.promotions)

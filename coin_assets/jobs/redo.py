@@ -12,11 +12,11 @@ from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
 from coin_assets.errors import CoinAssetsError
 from coin_assets.jobs.one_op import one_op_job, require_all_done
 from coin_assets.jobs.selection import chosen_specs
+from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.partitions import partition_of
 from coin_assets.publish.publisher import Publisher
 from coin_assets.resources import Clock, PublisherResource, RegistryResource, StoreResource
-from coin_assets.steps.predict import redo_forecasts, touched_forecasts
 from coin_assets.steps.redo import (
     Pending,
     mark_redone,
@@ -24,6 +24,7 @@ from coin_assets.steps.redo import (
     redo_candles,
     touched_candles,
 )
+from coin_assets.steps.repredict import redo_forecasts, touched_forecasts
 from coin_assets.store.base import Store
 
 
@@ -41,6 +42,7 @@ class _Tools(NamedTuple):
     store: Store
     registry: ModelRegistry
     publisher: Publisher
+    evaluations: EvaluationBook
     clock: Clock
 
 
@@ -59,7 +61,14 @@ def redo_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
         publisher: PublisherResource,
         clock: Clock,
     ) -> None:
-        tools = _Tools(context, store.client(), registry.client(), publisher.client(), clock)
+        tools = _Tools(
+            context,
+            store.client(),
+            registry.client(),
+            publisher.client(),
+            registry.evaluations(),
+            clock,
+        )
         with failures_named():
             chosen = chosen_specs("redo_touched", specs, config.symbols, [])
             failed: dict[str, CoinAssetsError] = {}
@@ -113,7 +122,7 @@ def _redo_series(
     tools: _Tools, spec: SeriesSpec, pending: Pending, opens: pd.DatetimeIndex
 ) -> None:
     """Candles, then the forecasts that see them, then the files that show either."""
-    context, store, registry, publisher, clock = tools
+    context, store, registry, publisher, evaluations, clock = tools
     key, now = spec.key, clock.now()
     first = spec.first_source_expected(now)
     for report in redo_candles(store, pending, key, opens, first):
@@ -139,7 +148,7 @@ def _redo_series(
         f"{key}: {len(opens)} candles touched, {forecasts} of {origins} forecasts changed"
     )
     if shows_forecast or _shows_candles(store, spec, opens):
-        metadata = publish_key(context, spec, store, publisher, {}, now)
+        metadata = publish_key(context, spec, store, publisher, evaluations, {}, now)
         _report(context, spec, PUBLISHED, metadata, None)
 
 

@@ -72,7 +72,12 @@ def training_job(
             chosen = chosen_specs("train_models", specs, config.symbols, config.timeframes)
             now, earlier = clock.now(), _reported_before(context)
             requests = [
-                _same_again(_request(config, spec, now, store.client().extent(spec.key)), earlier)
+                _same_again(
+                    _request(
+                        config, spec, now, store.client().extent(spec.key), context.run.run_id
+                    ),
+                    earlier,
+                )
                 for spec in chosen
             ]
             if config.dry_run:
@@ -190,7 +195,7 @@ def _report(
 
 
 def _request(
-    config: TrainingConfig, spec: SeriesSpec, now: datetime, extent: Extent | None
+    config: TrainingConfig, spec: SeriesSpec, now: datetime, extent: Extent | None, run_id: str
 ) -> TrainingRequest:
     """What to train for a key of which ``extent`` is stored."""
     lookback = _lookback(config.lookback)
@@ -206,7 +211,7 @@ def _request(
             f"{spec.key}. Choose one after {spec.history_start:%Y-%m-%d} and not after now."
         )
     first = spec.first_usable(now, None if extent is None else extent.first)
-    return TrainingRequest(spec.key, cutoff, first, lookback, config.lookback)
+    return TrainingRequest(spec.key, cutoff, first, lookback, config.lookback, run_id)
 
 
 def _lookback(text: str | None) -> timedelta | None:

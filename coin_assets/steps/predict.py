@@ -1,27 +1,31 @@
-"""Making forecasts, without Dagster: at origins that lack one, and where candles were revised."""
+"""Making the forecasts that are missing, without Dagster: the champion's and the challenger's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
+from coin_assets.domain.champions import Roles, version_for
+from coin_assets.domain.evaluation_windows import is_contested
 from coin_assets.domain.forecasting import (
+    CHALLENGER,
     CHAMPION,
-    PRICE_COLUMNS,
-    eligible_version,
+    LIVE,
     forecast_frame,
     kind_of,
 )
 from coin_assets.domain.keys import Key
-from coin_assets.domain.revisions import touched_origins
-from coin_assets.domain.timeframes import months_between, next_month
-from coin_assets.errors import ModelMissing
+from coin_assets.errors import CoinAssetsError, ModelMissing
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.models.training import has_enough
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import require_covered, require_newest
 
+FIRST_LIVE = "first live forecast"
 _INSTANT = timedelta.resolution
+
+Makers = dict[ModelVersion, pd.DatetimeIndex]
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,18 @@ class PredictionReport:
     Attributes:
         origins: closed-candle origins in the window.
         added: origins that got a forecast now.
+        shadowed: origins that got a forecast of the challenger now.
         unmodelled: origins before which no model was trained; they have no forecast.
         newest: forecast rows of the newest origin in the window; empty if there is none.
+        shadow_error: why the challenger could not forecast, if it should have.
     """
 
     origins: int
     added: int
+    shadowed: int
     unmodelled: int
     newest: pd.DataFrame
+    shadow_error: CoinAssetsError | None = None
 
 
 def predict_window(
@@ -50,9 +58,12 @@ def predict_window(
     closed_by: datetime,
     horizon: datetime,
 ) -> PredictionReport:
-    """Make the champion forecasts that are missing at the origins in ``window`` (half-open).
+    """Make the forecasts that are missing at the origins in ``window`` (half-open).
 
-    A forecast that exists is never touched: a later model must not rewrite what was said.
+    A forecast that exists is never touched: a later model must not rewrite what was said. The
+    first live forecast of all makes its model the champion, where a challenger can earn that place
+    (`is_contested`). The challenger forecasts only where the champion does, and what is wrong with
+    it holds up nothing.
 
     Args:
         closed_by: the clock; a forecast whose first candle closed by then is a backtest.
@@ -61,109 +72,70 @@ def predict_window(
     Raises:
         MonthsNotFetched, CandlesNotYetAvailable: candles up to the newest due origin are missing.
         ModelMissing: the newest origin could have a model but has none.
-        CorruptArtefact: a model cannot be loaded.
+        CorruptArtefact: the champion, or the record of who it is, cannot be loaded.
     """
     origins = _origins(store, key, window, min(closed_by, horizon), history_start)
-    stored = _champion(store.read_forecasts(key, *window))
-    pending = origins[~origins.isin(pd.DatetimeIndex(stored["as_of"]))]
-    versions = registry.versions(key)
-    by_version: dict[ModelVersion | None, list[pd.Timestamp]] = {}
-    for origin in pending:
-        by_version.setdefault(eligible_version(versions, origin), []).append(origin)
-    unmodelled = by_version.pop(None, [])
-    for version, times in by_version.items():
-        if version is not None:
-            forecast = _forecast(store, registry, version, times, closed_by, history_start)
-            store.add_forecasts(key, forecast)
-    if unmodelled and unmodelled[-1] == origins[-1]:
+    stored = store.read_forecasts(key, *window)
+    versions, roles = registry.versions(key), registry.roles(key)
+    pending = _without(origins, _origins_of(stored, CHAMPION))
+    champions, unmodelled = _makers(CHAMPION, versions, roles, pending)
+    made = [
+        forecasts_by(version, CHAMPION, store, registry, times, closed_by, history_start)
+        for version, times in champions.items()
+    ]
+    if roles.holder(CHAMPION) is None and is_contested(key.timeframe):
+        # Not before it has shown that it can forecast.
+        roles = _first_champion(registry, key, champions, closed_by) or roles
+    followed = _without(_without(origins, unmodelled), _origins_of(stored, CHALLENGER))
+    shadows, error = [], None
+    try:
+        challengers, _ = _makers(CHALLENGER, versions, roles, followed)
+        shadows = [
+            forecasts_by(version, CHALLENGER, store, registry, times, closed_by, history_start)
+            for version, times in challengers.items()
+        ]
+    except CoinAssetsError as raised:
+        error = raised
+    champion = of_role(stored, CHAMPION)
+    if made or shadows:
+        store.add_forecasts(key, pd.concat([*made, *shadows], ignore_index=True))
+        champion = pd.concat([champion, *made], ignore_index=True)
+    if len(unmodelled) and unmodelled[-1] == origins[-1]:
         _require_no_model_possible(store, key, origins[-1].to_pydatetime(), history_start)
-    newest = _newest_origin(_champion(store.read_forecasts(key, *window)))
-    return PredictionReport(len(origins), len(pending) - len(unmodelled), len(unmodelled), newest)
+    return PredictionReport(
+        origins=len(origins),
+        added=len(pending) - len(unmodelled),
+        shadowed=sum(shadow["as_of"].nunique() for shadow in shadows),
+        unmodelled=len(unmodelled),
+        newest=champion[champion["as_of"] == champion["as_of"].max()],
+        shadow_error=error,
+    )
 
 
-@dataclass(frozen=True)
-class TouchedForecasts:
-    """Forecasts of one month that see changed candles, by the version that makes them again."""
-
-    month: datetime
-    by_version: dict[ModelVersion, pd.DatetimeIndex]
-
-    @property
-    def origins(self) -> pd.DatetimeIndex:
-        found = pd.DatetimeIndex([], tz=UTC)
-        for origins in self.by_version.values():
-            found = found.union(origins)
-        return found
-
-
-def touched_forecasts(
+def forecasts_by(
+    version: ModelVersion,
+    role: str,
     store: Store,
     registry: ModelRegistry,
-    key: Key,
-    opens: pd.DatetimeIndex,
-    history_start: datetime,
+    origins: pd.DatetimeIndex,
     closed_by: datetime,
-) -> list[TouchedForecasts]:
-    """Which forecasts see the changed candles ``opens``, month by month.
-
-    A stored forecast stays with its version as long as that exists. An origin without a forecast
-    counts if its own candle changed, so that it may have come late, and its month has forecasts.
-    """
-    if not len(opens):
-        return []
-    versions = registry.versions(key)
-    by_name = {version.name: version for version in versions}
-    contexts: dict[ModelVersion, int] = {}
-    late = key.timeframe.close_all(opens)
-    found = []
-    for month in months_between(late.min().to_pydatetime(), closed_by + _INSTANT):
-        stored = _champion(store.read_forecasts(key, month, next_month(month)))
-        if stored.empty:
-            continue
-        made_by = stored.drop_duplicates("as_of").set_index("as_of")["model_version"]
-        closes = _closes(store, key, month, history_start, closed_by)
-        makers: dict[ModelVersion, list[pd.Timestamp]] = {}
-        for origin in closes[closes.isin(made_by.index) | closes.isin(late)]:
-            version = by_name.get(made_by.get(origin, "")) or eligible_version(versions, origin)
-            if version is not None:
-                makers.setdefault(version, []).append(origin)
-        touched = {}
-        for version, times in makers.items():
-            if version not in contexts:
-                contexts[version] = registry.load(version).context
-            seeing = touched_origins(opens, key.timeframe, contexts[version], closed_by)
-            origins = pd.DatetimeIndex(times)
-            if (seen := origins.isin(seeing)).any():
-                touched[version] = origins[seen]
-        if touched:
-            found.append(TouchedForecasts(month, touched))
-    return found
-
-
-def redo_forecasts(
-    store: Store,
-    registry: ModelRegistry,
-    key: Key,
-    touched: TouchedForecasts,
     history_start: datetime,
-    closed_by: datetime,
-) -> int:
-    """Make forecasts again from the candles as they are now; returns how many came out different.
+) -> pd.DataFrame:
+    """Forecast frame of ``origins``, which ascend, by one model version.
 
-    One that comes out the same stays as it is, so that a live forecast remains one.
+    Raises:
+        MonthsNotFetched: candles that the model looks at were never stored.
+        CorruptArtefact: the model cannot be loaded.
     """
-    stored = _champion(store.read_forecasts(key, touched.month, next_month(touched.month)))
-    values = ["as_of", "step", *PRICE_COLUMNS, "model_version"]
-    known = pd.MultiIndex.from_frame(stored[values])
-    changed = 0
-    for version, origins in touched.by_version.items():
-        new = _forecast(store, registry, version, list(origins), closed_by, history_start)
-        same = pd.MultiIndex.from_frame(new[values]).isin(known)
-        differing = new[new["as_of"].isin(new["as_of"][~same])]
-        if len(differing):
-            store.revise_forecasts(key, differing)
-            changed += differing["as_of"].nunique()
-    return changed
+    key = version.key
+    forecaster = registry.load(version)
+    first = key.timeframe.shift(origins[0].to_pydatetime(), -forecaster.context)
+    first = max(first, history_start)
+    last = origins[-1].to_pydatetime()
+    require_covered(store, key, first, last)
+    quantiles = forecaster.predict_quantiles(store.read_candles(key, first, last), origins)
+    kinds = [kind_of(origin, key.timeframe, closed_by) for origin in origins]
+    return forecast_frame(origins, quantiles, version.name, kinds, role)
 
 
 def newest_forecast(store: Store, key: Key) -> pd.DataFrame:
@@ -171,28 +143,46 @@ def newest_forecast(store: Store, key: Key) -> pd.DataFrame:
     origin = store.newest_forecasts([key]).get(key)
     if origin is None:
         return pd.DataFrame()
-    return _champion(store.read_forecasts(key, origin, origin + _INSTANT))
+    return of_role(store.read_forecasts(key, origin, origin + _INSTANT), CHAMPION)
 
 
-def _closes(
-    store: Store, key: Key, month: datetime, history_start: datetime, closed_by: datetime
-) -> pd.DatetimeIndex:
-    """Closes in ``month``, up to ``closed_by``, of stored candles."""
-    start = max(key.timeframe.shift(month, -1), history_start)
-    opens = store.read_candles(key, start, next_month(month))["timestamp"]
-    closes = key.timeframe.close_all(opens)
-    last = pd.Timestamp(min(closed_by, next_month(month) - _INSTANT))
-    return closes[(closes >= pd.Timestamp(month)) & (closes <= last)]
+def of_role(forecasts: pd.DataFrame, role: str) -> pd.DataFrame:
+    """The rows of one role."""
+    rows: pd.DataFrame = forecasts[forecasts["role"] == role]
+    return rows
 
 
-def _champion(forecasts: pd.DataFrame) -> pd.DataFrame:
-    champion: pd.DataFrame = forecasts[forecasts["role"] == CHAMPION]
-    return champion
+def _origins_of(forecasts: pd.DataFrame, role: str) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(of_role(forecasts, role)["as_of"])
 
 
-def _newest_origin(forecasts: pd.DataFrame) -> pd.DataFrame:
-    newest: pd.DataFrame = forecasts[forecasts["as_of"] == forecasts["as_of"].max()]
-    return newest
+def _without(origins: pd.DatetimeIndex, others: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    left: pd.DatetimeIndex = origins[~origins.isin(others)]
+    return left
+
+
+def _makers(
+    role: str, versions: Sequence[ModelVersion], roles: Roles, origins: pd.DatetimeIndex
+) -> tuple[Makers, pd.DatetimeIndex]:
+    """Which version forecasts which origins, and the origins that none may forecast."""
+    found: dict[ModelVersion | None, list[pd.Timestamp]] = {}
+    for origin in origins:
+        found.setdefault(version_for(role, versions, roles, origin), []).append(origin)
+    nobody = pd.DatetimeIndex(found.pop(None, []), tz=UTC)
+    return {maker: pd.DatetimeIndex(times) for maker, times in found.items() if maker}, nobody
+
+
+def _first_champion(
+    registry: ModelRegistry, key: Key, makers: Makers, closed_by: datetime
+) -> Roles | None:
+    """Record who makes the first live forecast, if it is about to be made."""
+    for version, origins in makers.items():
+        newest = origins[-1].to_pydatetime()
+        if kind_of(newest, key.timeframe, closed_by) == LIVE:
+            return registry.appoint(
+                key, CHAMPION, version, newest, reason=FIRST_LIVE, by="update", recorded_at=newest
+            )
+    return None
 
 
 def _origins(
@@ -214,25 +204,6 @@ def _origins(
     require_covered(store, key, oldest, until)
     require_newest(store, key, newest)
     return timeframe.close_all(store.read_candles(key, oldest, until)["timestamp"])
-
-
-def _forecast(
-    store: Store,
-    registry: ModelRegistry,
-    version: ModelVersion,
-    times: list[pd.Timestamp],
-    closed_by: datetime,
-    history_start: datetime,
-) -> pd.DataFrame:
-    key, origins = version.key, pd.DatetimeIndex(times)
-    forecaster = registry.load(version)
-    first = key.timeframe.shift(origins[0].to_pydatetime(), -forecaster.context)
-    first = max(first, history_start)
-    last = origins[-1].to_pydatetime()
-    require_covered(store, key, first, last)
-    quantiles = forecaster.predict_quantiles(store.read_candles(key, first, last), origins)
-    kinds = [kind_of(origin, key.timeframe, closed_by) for origin in origins]
-    return forecast_frame(origins, quantiles, version.name, kinds)
 
 
 def _require_no_model_possible(

@@ -5,7 +5,6 @@
 - By hand they run in one step a key, all or some; updates never run them.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,7 +24,8 @@ from coin_assets.domain.keys import Key
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.manifest import FRESH, HARD_STALE, STALE
 from coin_assets.domain.manifest_facts import KeyFacts
-from coin_assets.models.registry import ModelRegistry, ModelVersion
+from coin_assets.models.registry import SCHEMA_VERSION, ModelRegistry, ModelVersion
+from coin_assets.models.sealed import sealed
 from coin_assets.publish.publisher import Publisher
 from coin_assets.steps.standing import Standing
 from coin_assets.store.base import Store
@@ -61,13 +61,18 @@ def facts(check: dg.AssetCheckEvaluation) -> dict[str, Any]:
 def trained(home: Path, cutoff: datetime, **changed: Any) -> ModelVersion:
     """A version in the registry's place whose metadata is that of a good one, but for this."""
     metadata = {
+        "schema_version": SCHEMA_VERSION,
+        "model_version": "3",
+        "symbol": key("1h").symbol,
+        "timeframe": "1h",
+        "cutoff": cutoff.isoformat(),
         "data_start": "2026-01-01T00:00:00+00:00",
         "data_end": cutoff.isoformat(),
         "rows": 5000,
     }
     folder = home / "models" / "0003"
     folder.mkdir(parents=True)
-    (folder / "metadata.json").write_text(json.dumps(metadata | changed))
+    (folder / "metadata.json").write_bytes(sealed(metadata | changed))
     return ModelVersion(key("1h"), 3, cutoff, folder)
 
 

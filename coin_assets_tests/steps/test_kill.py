@@ -38,7 +38,6 @@ HOUR = timedelta(hours=1)
 
 # --------------------------------------------------------------------------------- SIGKILL for real
 
-KILLS = 30
 START, END, NOW = utc("2017-09-01"), utc("2022-08-01"), utc("2022-07-10T12:30")
 # Real outages of the exchange, for machines without the real candles.
 OUTAGES = [
@@ -104,14 +103,15 @@ def killed_after(
 
 
 @pytest.mark.timeout(600)
-def test_thirty_kills_leave_no_trace_and_cost_at_most_a_page_each(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [8, pytest.param(30, marks=pytest.mark.slow)])
+def test_kills_leave_no_trace_and_cost_at_most_a_page_each(tmp_path: Path, kills: int) -> None:
     chance = random.Random(20171)
     market = market_with_outages()
     with FakeExchange(NOW, market) as exchange:
         pace = seconds_a_page(started(exchange.url, tmp_path / "undisturbed"), exchange)
         undisturbed = page_requests(exchange)
     with FakeExchange(NOW, market) as exchange:
-        for _ in range(KILLS):
+        for _ in range(kills):
             backfill = started(exchange.url, tmp_path / "killed")
             requests, seconds = chance.randint(1, 2), chance.uniform(0, 1.5 * pace)
             assert killed_after(backfill, exchange, requests, seconds)
@@ -133,9 +133,9 @@ def test_thirty_kills_leave_no_trace_and_cost_at_most_a_page_each(tmp_path: Path
 
     # Each restart reads the last few candles again: together less than a page.
     assert len(undisturbed) >= 80
-    assert KILLS * REREAD < CANDLES_A_PAGE
-    assert len(asked) <= len(undisturbed) + KILLS + 1
-    assert len(refetched(asked, candles)) <= KILLS
+    assert kills * REREAD < CANDLES_A_PAGE
+    assert len(asked) <= len(undisturbed) + kills + 1
+    assert len(refetched(asked, candles)) <= kills
 
 
 def refetched(asked: list[datetime], candles: pd.DataFrame) -> list[datetime]:
