@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 # Marks of finished installations; a changed lock file or project file installs again.
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
+BENCH := $(VENV)/.bench
 
 ifeq ($(origin COIN_HOME),undefined)
 demo: export COIN_HOME := $(CURDIR)/var/demo
@@ -57,7 +58,7 @@ format: $(DEV) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(DEV) ## Measure, and write benchmarks/results.json and docs/benchmarks.md
+bench: $(BENCH) ## Measure, and write benchmarks/results.json and docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
 screenshots: $(DEV) ## Take the pictures of docs/images anew (needs Chromium)
@@ -68,6 +69,8 @@ lock: ## Resolve the dependencies again (needs uv)
 		--python-version 3.11 -o requirements.lock -q
 	uv pip compile pyproject.toml --extra dev -c requirements.lock --no-strip-extras --universal \
 		--generate-hashes --python-version 3.11 -o requirements-dev.lock -q
+	uv pip compile pyproject.toml --extra bench -c requirements-dev.lock --no-strip-extras \
+		--universal --generate-hashes --python-version 3.11 -o requirements-bench.lock -q
 
 clean: ## Remove the environment and the caches, never the data
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
@@ -87,3 +90,10 @@ $(DEV): requirements-dev.lock $(RUNTIME)
 	@echo "Installing the development tools ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
+
+# What forecasts are compared with is optional: without it the benchmarks leave its rows out.
+$(BENCH): requirements-bench.lock $(DEV)
+	@echo "Installing what the benchmarks compare with ..."
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements-bench.lock; then touch $@; \
+		else echo "It could not be installed; the benchmarks run without it." >&2; fi

@@ -8,7 +8,20 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from benchmarks import backfill, demo, idle, ingest, live, load, sensors, store, update
+from benchmarks import (
+    backfill,
+    demo,
+    forecast_costs,
+    forecasts,
+    idle,
+    ingest,
+    live,
+    load,
+    promotion,
+    sensors,
+    store,
+    update,
+)
 from benchmarks.harness import ROOT, Bench, BenchmarkFailed, Figure
 from benchmarks.machine import describe_machine, load_average
 from benchmarks.report import document, group_result, read_results, text_table, write_results
@@ -26,6 +39,9 @@ GROUPS: dict[str, Callable[[Bench], list[Figure]]] = {
     "live": live.measure,
     "sensors": sensors.measure,
     "idle": idle.measure,
+    "forecasts": forecasts.measure,
+    "forecast_costs": forecast_costs.measure,
+    "promotion": promotion.measure,
 }
 
 

@@ -1,21 +1,26 @@
 """A home of many keys in which nothing is due, made of the real home of one symbol.
 
 Everything is there that sensors look at: 28 months of candles, forecasts, models and ledgers,
-published files with their manifest, and a Dagster instance with runs, check results and freshness
-states. Files of the store are hard links to those of the one symbol.
+evaluations, published files with their manifest, and a Dagster instance with runs, check results
+and freshness states. Files of the store are hard links to those of the one symbol; of the models,
+those that name their symbol are written anew where sensors read them.
 """
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice, product
 from pathlib import Path
 from string import ascii_uppercase
+from unittest.mock import patch
 
 import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
+from sqlalchemy import Connection, Engine, StaticPool, create_engine
 
 from benchmarks.harness import BenchmarkFailed
 from coin_assets.assets.specs import SeriesSpec
@@ -23,6 +28,8 @@ from coin_assets.automation.requests import PRIORITY_TAG
 from coin_assets.automation.runs import PURPOSE_TAG, UPDATE_JOB
 from coin_assets.automation.work import LIVE
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
+from coin_assets.models.registry import SCHEMA_VERSION
+from coin_assets.models.sealed import read_sealed, sealed
 from coin_assets.publish.folder import MANIFEST
 from coin_assets.settings import Settings
 from coin_assets_tests.platform import BTC, Platform, failures
@@ -64,6 +71,7 @@ def make_original() -> None:
     result = platform.update(FIRST_MONTH, LAST_MONTH)
     if not result.success:
         raise BenchmarkFailed(f"the original could not be made: {failures(result)}")
+    platform.settle("candles_due")  # scores what has matured
     if requested := platform.settle("candles_due") + platform.settle("publish_due"):
         raise BenchmarkFailed(f"an update left something to do: {requested}")
 
@@ -79,7 +87,29 @@ def copy_original(original: Path, home: Path, symbols: Sequence[str]) -> None:
                 copy_function=os.link,
                 ignore=shutil.ignore_patterns(".*"),
             )
+    for symbol in symbols:
+        _rename_models(home, symbol)
+    _copy_evaluations(original, home, symbols)
     _copy_published(original / "published", home / "published", symbols)
+
+
+def _rename_models(home: Path, symbol: str) -> None:
+    """The newest version of each timeframe belongs to ``symbol``; the others are only listed."""
+    for folder in (home / "models" / f"symbol={symbol.replace('/', '_')}").iterdir():
+        path = max(folder.glob("[0-9]*/metadata.json"))
+        known = read_sealed(path, SCHEMA_VERSION, "")
+        path.unlink()  # it is a link
+        path.write_bytes(sealed({**known, "symbol": symbol}))
+
+
+def _copy_evaluations(original: Path, home: Path, symbols: Sequence[str]) -> None:
+    for path in (original / "evaluations").rglob("evaluation.json"):
+        text = path.read_text()
+        for symbol in symbols:
+            name = symbol.partition("/")[0]
+            copy = home / _renamed(str(path.relative_to(original)), name)
+            copy.parent.mkdir(parents=True)
+            copy.write_text(_renamed(text, name))
 
 
 def _copy_published(original: Path, folder: Path, symbols: Sequence[str]) -> None:
@@ -134,3 +164,35 @@ def record_history(instance: dg.DagsterInstance, specs: Sequence[SeriesSpec]) ->
                 state_change_timestamp=0.0,
             )
         )
+
+
+@contextmanager
+def recorded_quickly(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Let the instance record asset events in milliseconds each, not in tens of them.
+
+    Dagster opens its SQLite files anew for every statement and makes each of them durable, which
+    takes minutes for thousands of events. Here files stay open, and nothing is waited for.
+    """
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqliteEventLogStorage):
+        raise BenchmarkFailed(f"Events are kept by {type(storage).__name__}, not in SQLite.")
+    usual, engines = storage._connect, dict[str, Engine]()
+
+    @contextmanager
+    def connected(shard: str) -> Iterator[Connection]:
+        if shard not in engines:
+            with usual(shard):
+                """Makes the file."""
+            address = storage.conn_string_for_shard(shard)
+            engines[shard] = create_engine(address, poolclass=StaticPool)
+            with engines[shard].connect() as connection:
+                connection.exec_driver_sql("PRAGMA synchronous = OFF")
+        with engines[shard].begin() as connection:
+            yield connection
+
+    try:
+        with patch.object(storage, "_connect", connected):
+            yield
+    finally:
+        for engine in engines.values():
+            engine.dispose()

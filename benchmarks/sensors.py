@@ -23,6 +23,7 @@ from benchmarks.many_keys import (
     copy_original,
     make_original,
     record_history,
+    recorded_quickly,
     settings_of,
     symbols_of,
 )
@@ -38,6 +39,7 @@ from coin_assets_tests.platform import StoppedClock
 _KEYS, _QUICK_KEYS = (25, 250, 2500), (25,)
 _NAMES = ("candles_due", "publish_due", "late_candles", "health_alerts")
 _LATER_TICKS = 5
+_TIMED_RESULTS = 100
 _MIB = 1 << 10  # of the kilobytes that the system counts
 
 
@@ -46,7 +48,7 @@ class Prepared(TypedDict):
 
     first_seconds: float
     results: int
-    record_seconds: float
+    seconds_a_result: float
 
 
 class Ticks(TypedDict):
@@ -103,11 +105,11 @@ def _figures(home: Home, keys: int, prepared: Prepared) -> list[Figure]:
             f"of a new instance, after a tick of `publish_due`; it returns {results}",
         ),
         Figure(
-            f"health_alerts, {keys:,} keys: recording these results",
-            prepared["record_seconds"],
+            f"health_alerts, {keys:,} keys: recording one of these results",
+            prepared["seconds_a_result"],
             "s",
-            "by the daemon after the tick, not within its 60 s: "
-            "`report_runless_asset_event` for each",
+            "by the daemon after the tick, not within its 60 s: `report_runless_asset_event`, mean "
+            f"of the first {_TIMED_RESULTS}",
         ),
         Figure(
             f"memory, {keys:,} keys",
@@ -122,14 +124,18 @@ def prepare() -> Prepared:
     """Let the sensors bring the home of this process to rest; runs in a process of its own."""
     specs = series_specs(Settings())
     with dg.DagsterInstance.get() as instance:
-        record_history(instance, specs)
+        with recorded_quickly(instance):
+            record_history(instance, specs)
         _tick(instance, "publish_due", specs)  # makes the manifest complete
         first_seconds, data = timed(_tick, instance, "health_alerts", specs)
-        record_seconds, _ = timed(_record, instance, data.asset_events)
+        events = data.asset_events
+        record_seconds, _ = timed(_record, instance, events[:_TIMED_RESULTS])
+        with recorded_quickly(instance):
+            _record(instance, events[_TIMED_RESULTS:])
     return {
         "first_seconds": first_seconds,
-        "results": len(data.asset_events),
-        "record_seconds": record_seconds,
+        "results": len(events),
+        "seconds_a_result": record_seconds / len(events[:_TIMED_RESULTS]),
     }
 
 

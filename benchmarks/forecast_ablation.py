@@ -1,0 +1,111 @@
+"""Benchmark ``forecast_ablation``: what each part of the forecaster buys."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.forecast_protocol import SYMBOLS, TUNING, Span, load, scored_origins, walk_forward
+from benchmarks.forecast_scores import (
+    Scores,
+    block_length,
+    mean_ratio,
+    outcome,
+    ratio_interval,
+    score,
+)
+from benchmarks.harness import Bench, Figure, say, timed
+from coin_assets.domain.baseline import VolatilityScaledBaseline
+from coin_assets.domain.features import CALENDAR, LEVERAGE, VOLUME
+from coin_assets.domain.forecasting import Forecaster
+from coin_assets.domain.har import HarForecaster
+from coin_assets.domain.keys import Key
+from coin_assets.domain.naive import naive_quantiles
+from coin_assets.domain.timeframes import Timeframe
+from coin_assets.models.forecasters import new_forecaster
+
+# Large enough that nothing is left of what it penalises, or of how weights differ.
+_ENDLESS = 1e12
+# What is done without -> the parameters that do.
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "the calendar": {"groups": (VOLUME, LEVERAGE)},
+    "the volume": {"groups": (LEVERAGE, CALENDAR)},
+    "the falls": {"groups": (VOLUME, CALENDAR)},
+    "all but volatilities": {"groups": ()},
+    "the range, by squared returns alone": {"range_share": 0.0},
+    "the regression, by the mean of the log volatilities": {"penalty": _ENDLESS},
+    "forgetting in the regression": {"half_life": _ENDLESS},
+    "shrinking": {"half_trust": 0.0},
+    "forgetting in the quantiles": {"calibrated": 8192},
+}
+
+Make = Callable[[Key], Forecaster]
+
+
+def measure(bench: Bench) -> list[Figure]:
+    """What is lost on the tuning spans when a part of the forecaster is left out.
+
+    Each variant is trained for the first instant of each month and forecasts the month's origins,
+    as in ``forecasts``, but on the spans that come before the test spans and without store and
+    registry. The figure is its pinball loss to that of the whole forecaster at the same origins,
+    mean of three symbols: above 1, the part helped. Intervals are 95%, by the paired block
+    bootstrap. Nothing of the test spans is read.
+    """
+    figures = []
+    for timeframe in bench.pick(tuple(TUNING), ("1w",)):
+        seconds, found = timed(_figures, timeframe, TUNING[timeframe])
+        say(f"{timeframe}: {len(VARIANTS) + 1} variants in {seconds:.0f} s")
+        figures += found
+    return figures
+
+
+def _figures(timeframe: str, span: Span) -> list[Figure]:
+    whole = _scores(timeframe, span, new_forecaster)
+    naive = _scores(timeframe, span, None)
+    variants: dict[str, Make] = {
+        f"without {part}": partial(_varied, changes=changes) for part, changes in VARIANTS.items()
+    }
+    variants["with trailing volatility alone"] = _trailing_volatility
+    found = [_compared(timeframe, span, "whole, to naive", whole, naive)]
+    for name, make in variants.items():
+        scores = _scores(timeframe, span, make)
+        found.append(_compared(timeframe, span, f"{name}, to whole", scores, whole))
+    return found
+
+
+def _varied(key: Key, changes: Mapping[str, Any]) -> Forecaster:
+    forecaster = new_forecaster(key)
+    if not isinstance(forecaster, HarForecaster):
+        raise TypeError(f"{key} is forecast by {forecaster.name}, which has no such parts.")
+    return forecaster.set_params(**changes)
+
+
+def _trailing_volatility(key: Key) -> Forecaster:
+    return VolatilityScaledBaseline(key.timeframe.name)
+
+
+def _scores(timeframe: str, span: Span, make: Make | None) -> list[Scores]:
+    """Of each symbol, by models of ``make``, or by the naive forecast."""
+    scores = []
+    for symbol in SYMBOLS:
+        key = Key(symbol, Timeframe.parse(timeframe))
+        candles = load(symbol, timeframe, span)
+        origins = scored_origins(candles, key.timeframe, span)
+        if make is None:
+            quantiles = naive_quantiles(candles, origins, key.timeframe)
+        else:
+            quantiles = walk_forward(make, candles, key, origins)
+        scores.append(score(quantiles, outcome(candles, key.timeframe, origins)))
+    return scores
+
+
+def _compared(
+    timeframe: str, span: Span, name: str, ours: list[Scores], theirs: list[Scores]
+) -> Figure:
+    losses, reference = [one.losses for one in ours], [one.losses for one in theirs]
+    block = block_length(len(losses[0]), span.every)
+    low, high = ratio_interval(losses, reference, block)
+    covered = 100 * float(np.mean([one.coverage_80 for one in ours]))
+    how = f"95% interval {low:.4f} to {high:.4f}; its 80% interval covers {covered:.1f}"
+    return Figure(f"{timeframe}: {name}", mean_ratio(losses, reference), "ratio", how)

@@ -1,0 +1,90 @@
+"""One symbol and timeframe of the benchmark ``forecasts``: forecasts of every way, scored."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from benchmarks.forecast_pictures import Fan
+from benchmarks.forecast_protocol import TEST, Span, load, scored_origins
+from benchmarks.forecast_scores import Outcome, Scores, known_variance, outcome, score
+from benchmarks.harness import say, timed
+from benchmarks.prophet_forecasts import prophet_quantiles
+from benchmarks.published_path import installation
+from coin_assets.domain.forecasting import Floats
+from coin_assets.domain.keys import Key
+from coin_assets.domain.naive import naive_quantiles
+from coin_assets.domain.timeframes import Timeframe
+
+# Prophet takes half a second an origin: every how many scored origins it forecasts. Five times 25
+# hours visits each hour of the day as well.
+PROPHET_EVERY = {"1h": 5, "1d": 2, "1w": 1}
+
+
+@dataclass(frozen=True, eq=False)
+class Duel:
+    """A rival beside the champion and the naive forecast at the same origins."""
+
+    rival: Scores
+    champion: Scores
+    naive: Scores
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Scores of one symbol and timeframe.
+
+    Attributes:
+        bound: of what knows the variance to come; no forecast.
+        prophet: at some of the origins; None if it is not installed.
+        fan: the champion's forecast at the newest scored origin.
+    """
+
+    key: Key
+    champion: Scores
+    naive: Scores
+    bound: Scores
+    prophet: Duel | None
+    fan: Fan
+
+
+def scored_case(symbol: str, timeframe: str, span: Span, prophet_at_most: int | None) -> Case:
+    """Forecast and score one symbol.
+
+    Args:
+        prophet_at_most: so many origins are forecast by Prophet; None is all that are its turn.
+    """
+    key = Key(symbol, Timeframe.parse(timeframe))
+    candles = load(symbol, timeframe, TEST[timeframe])
+    origins = scored_origins(candles, key.timeframe, span)
+    with installation(key, candles, span.end) as home:
+        seconds, _ = timed(home.walk_forward, span)
+        quantiles = home.quantiles(origins)
+    say(f"{key}: {len(origins)} origins scored; trained and forecast in {seconds:.0f} s")
+    came = outcome(candles, key.timeframe, origins)
+    naive = naive_quantiles(candles, origins, key.timeframe)
+    every = slice(None, None, PROPHET_EVERY[timeframe])
+    chosen = np.arange(len(origins))[every][:prophet_at_most]
+    return Case(
+        key,
+        score(quantiles, came),
+        score(naive, came),
+        score(known_variance(candles, key.timeframe, came), came),
+        _duel(key, candles, came, quantiles, naive, chosen) if len(chosen) else None,
+        Fan.of(key, candles, origins[-1], quantiles[-1]),
+    )
+
+
+def _duel(
+    key: Key,
+    candles: pd.DataFrame,
+    came: Outcome,
+    champion: Floats,
+    naive: Floats,
+    chosen: npt.NDArray[np.int64],
+) -> Duel:
+    part = outcome(candles, key.timeframe, came.origins[chosen])
+    seconds, quantiles = timed(prophet_quantiles, candles, key.timeframe, part.origins)
+    say(f"{key}: Prophet at {len(chosen)} of these origins in {seconds:.0f} s")
+    return Duel(score(quantiles, part), score(champion[chosen], part), score(naive[chosen], part))

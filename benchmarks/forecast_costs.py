@@ -1,0 +1,247 @@
+"""Benchmark ``forecast_costs``: what training, forecasting and backtesting take."""
+
+import statistics
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypedDict
+
+from benchmarks.forecast_protocol import SYMBOLS, TEST, load
+from benchmarks.harness import (
+    Bench,
+    BenchmarkFailed,
+    Figure,
+    Home,
+    execute,
+    in_fresh_process,
+    say,
+    temporary_home,
+    timed,
+)
+from benchmarks.published_path import installation
+from coin_assets.domain.keys import Key
+from coin_assets.domain.resampling import derive
+from coin_assets.domain.timeframes import Timeframe, month_start, next_month
+from coin_assets.models.registry import ModelRegistry
+from coin_assets.models.training import TrainingRequest, train_all
+from coin_assets.steps.predict import predict_window
+from coin_assets.store.parquet import ParquetStore
+
+# Most seconds that pass.
+TRAINING_BAR, UPDATE_BAR, BACKTEST_BAR = 60.0, 1.0, 60.0
+_HOUR = Timeframe("1h")
+_DERIVED = ("4h", "1d", "1w", "1M")
+# Real candles end before two of the default symbols: these have those of others.
+_COPIES = {"SOL/USDT": "BTC/USDT", "DOGE/USDT": "ETH/USDT"}
+_ORIGINALS = {symbol: symbol for symbol in SYMBOLS}
+_NOW = TEST["1h"].end
+_QUICK_START = datetime(2025, 4, 1, tzinfo=UTC)
+_LOCATION = "import coin_assets.definitions"
+_ESTIMATORS = "sklearn"
+
+
+class Trained(TypedDict):
+    """What the training process tells; seconds of all keys and of each."""
+
+    seconds: float
+    keys: dict[str, float]
+
+
+class Forecast(TypedDict):
+    """What a forecasting process tells, in seconds."""
+
+    imports: float
+    forecasts: float
+
+
+def measure(bench: Bench) -> list[Figure]:
+    """Training and forecasting of the 25 default keys on full history, without Dagster.
+
+    The store holds real candles of three symbols, copies of them for the other two, and coarser
+    timeframes derived from 1h. Training and forecasts run in fresh processes, so that they pay for
+    importing scikit-learn. The backtest trains an anchor for each of twelve months and forecasts
+    each of the year's hours, with all that the store and the registry ask for.
+    """
+    sources = bench.pick(_ORIGINALS | _COPIES, {"BTC/USDT": "BTC/USDT"})
+    figures = []
+    with temporary_home() as home:
+        for symbol, source in sources.items():
+            say(f"candles of {symbol}")
+            _store_candles(home.folder, symbol, source)
+        symbols = list(sources)
+        figures += _training_figures(home, symbols)
+        figures += _update_figures(home, symbols, bench.pick(3, 1))
+    figures.append(_backtest_figure(bench))
+    return figures + _import_figures(bench.pick(7, 1))
+
+
+def train_keys(symbols: list[str]) -> Trained:
+    """Train all keys of ``symbols`` in the home of this process."""
+    home = Path.cwd()
+    store, registry = ParquetStore(home), ModelRegistry(home)
+    requests = []
+    for key in _keys(symbols):
+        extent = store.extent(key)
+        if extent is None:
+            raise BenchmarkFailed(f"{key} has no candles.")
+        cutoff = key.timeframe.close_of(extent.last)
+        requests.append(TrainingRequest(key, cutoff, month_start(extent.first)))
+    seconds, results = timed(train_all, store, registry, requests, _NOW, lambda _: None)
+    for result in results:
+        if result.version is None:
+            raise BenchmarkFailed(f"{result.request.key}: {result.error or result.insufficient}")
+    return {"seconds": seconds, "keys": {str(one.request.key): one.seconds for one in results}}
+
+
+def forecast_newest(symbols: list[str]) -> Forecast:
+    """Make the forecast of the newest origin of every key in the home of this process."""
+    home = Path.cwd()
+    store, registry = ParquetStore(home), ModelRegistry(home)
+    keys = _keys(symbols)
+    started = time.perf_counter()
+    registry.load(registry.versions(keys[0])[-1])
+    imported = time.perf_counter()
+    for key in keys:
+        extent = store.extent(key)
+        if extent is None:
+            raise BenchmarkFailed(f"{key} has no candles.")
+        month = month_start(key.timeframe.close_of(extent.last))
+        window = month, next_month(month)
+        start = month_start(extent.first)
+        now = _NOW + timedelta(seconds=5)
+        report = predict_window(store, registry, key, window, start, now, now)
+        if report.added != 1:
+            raise BenchmarkFailed(f"{key}: {report.added} forecasts were made in place of one.")
+    return {"imports": imported - started, "forecasts": time.perf_counter() - imported}
+
+
+def run_candles_only() -> list[str]:
+    """Materialise candles in the home of this process; returns what was imported meanwhile."""
+    from coin_assets_tests.platform import Platform
+
+    platform = Platform(Path.cwd(), "2024-02-10T00:00:10")
+    done = platform.materialise(["BTC_USDT/ohlcv_1h", "BTC_USDT/ohlcv_1d"], "2024-01-01")
+    if not done.success:
+        raise BenchmarkFailed("A run of candles alone failed.")
+    return sorted(sys.modules)
+
+
+def _keys(symbols: list[str]) -> list[Key]:
+    names = (_HOUR.name, *_DERIVED)
+    return [Key(symbol, Timeframe.parse(name)) for symbol in symbols for name in names]
+
+
+def _store_candles(folder: Path, symbol: str, source: str) -> None:
+    store, candles = ParquetStore(folder), load(source, _HOUR.name, TEST[_HOUR.name])
+    start = month_start(candles["timestamp"].iloc[0])
+    store.write_candles(Key(symbol, _HOUR), candles, start, _NOW)
+    for name in _DERIVED:
+        timeframe = Timeframe.parse(name)
+        derived = derive(candles, _HOUR, timeframe, start, _NOW, _NOW).candles
+        store.write_candles(Key(symbol, timeframe), derived, start, _NOW)
+
+
+def _training_figures(home: Home, symbols: list[str]) -> list[Figure]:
+    say("training")
+    trained = in_fresh_process(home, train_keys, symbols=symbols)
+    count = len(trained["keys"])
+    figures = [
+        _bar_figure(
+            f"training of {count} keys",
+            [trained["seconds"]],
+            TRAINING_BAR,
+            "one `train_all` on full history, with validation and the import of scikit-learn",
+        )
+    ]
+    for name in (_HOUR.name, *_DERIVED):
+        seconds = [value for key, value in trained["keys"].items() if key.endswith(f" {name}")]
+        how = "one key, beside others on all cores: reading, fit, scores, storing"
+        figures.append(Figure.median(f"training of a {name} key", seconds, "s", how))
+    return figures
+
+
+def _update_figures(home: Home, symbols: list[str], times: int) -> list[Figure]:
+    store, found = ParquetStore(home.folder), []
+    keys = _keys(symbols)
+    first, end = month_start(_NOW - timedelta(days=31)), next_month(_NOW)
+    # The first live forecast of a key appoints its champion, once for all: it is not measured.
+    for number in range(times + 1):
+        say(f"forecasts of one update, {number} of {times}")
+        for key in keys:
+            store.delete_forecasts(key, first, end)
+        found.append(in_fresh_process(home, forecast_newest, symbols=symbols))
+    found = found[1:]
+    how = (
+        f"`predict_window` of {len(keys)} keys one after the other, the newest origin of each: "
+        "artefacts loaded and checked, candles read, forecasts stored durably"
+    )
+    return [
+        _bar_figure(
+            "forecasts of one update", [one["forecasts"] for one in found], UPDATE_BAR, how
+        ),
+        Figure.median(
+            "first model of a process",
+            [one["imports"] for one in found],
+            "s",
+            "before these: loading one artefact, with what it imports",
+        ),
+    ]
+
+
+def _backtest_figure(bench: Bench) -> Figure:
+    span = TEST[_HOUR.name]
+    span = bench.pick(span, replace(span, start=_QUICK_START))
+    key = Key(SYMBOLS[0], _HOUR)
+    candles = load(key.symbol, _HOUR.name, TEST[_HOUR.name])
+    origins = _HOUR.count(span.start, span.end)
+    say(f"backtest of {key}, {origins:,} origins")
+    with installation(key, candles, span.end) as home:
+        seconds, _ = timed(home.walk_forward, span)
+        found = len(home.quantiles(_HOUR.opens(span.start, span.end)))
+    if found != origins:
+        raise BenchmarkFailed(f"{key}: {found} of {origins} forecasts were made.")
+    return _bar_figure(
+        f"backtest of {key.symbol} 1h",
+        [seconds],
+        BACKTEST_BAR,
+        f"anchors of all months and {origins:,} forecasts from {span.start:%Y-%m} on, stored",
+    )
+
+
+def _import_figures(times: int) -> list[Figure]:
+    """New interpreters, from start to exit.
+
+    Raises:
+        BenchmarkFailed: the code location or a run of candles alone imports scikit-learn.
+    """
+    say("imports")
+    with temporary_home() as home:
+        check = f"{_LOCATION}, sys; sys.exit('{_ESTIMATORS}' in sys.modules)"
+        execute(home, sys.executable, "-c", check)
+        if _ESTIMATORS in in_fresh_process(home, run_candles_only):
+            raise BenchmarkFailed("A run of candles alone imports scikit-learn.")
+        statements = {
+            "code location": (_LOCATION, "without scikit-learn, as it is"),
+            "code location and scikit-learn": (
+                f"{_LOCATION}, sklearn.linear_model",
+                "what it would be if definitions needed estimators",
+            ),
+        }
+        return [
+            Figure.median(
+                name,
+                [execute(home, sys.executable, "-c", text)[0] for _ in range(times)],
+                "s",
+                f"`{text}`: {how}",
+            )
+            for name, (text, how) in statements.items()
+        ]
+
+
+def _bar_figure(name: str, samples: list[float], bar: float, how: str) -> Figure:
+    seconds = statistics.median(samples)
+    word = "PASS" if seconds <= bar else "FAIL"
+    say(f"{word} {name}: {seconds:.3g} s, at most {bar:g} s")
+    return Figure.median(name, samples, "s", f"{word}, the bar is {bar:g} s; {how}")

@@ -1,0 +1,147 @@
+"""The figures of the benchmark ``forecasts``, beside the bars they must pass."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from benchmarks.forecast_bars import (
+    CALM,
+    COVERAGE_MEAN,
+    COVERAGE_WORST,
+    MEDIAN_ERROR,
+    NAIVE_MEAN,
+    NAIVE_WORST,
+    PROPHET,
+    WILD,
+    verdicts,
+)
+from benchmarks.forecast_cases import PROPHET_EVERY, Case, Duel
+from benchmarks.forecast_scores import Scores, block_length, mean_ratio, ratio_interval
+from benchmarks.harness import Figure, say
+from coin_assets.domain.forecasting import Floats
+
+_NOMINAL = 0.8
+_CALM, _WILD = 0, 2  # places in `Scores.terciles`
+
+
+def figures_of(timeframe: str, every: int, cases: Sequence[Case]) -> list[Figure]:
+    """What a timeframe's cases show; each bar is told as passed or missed at once.
+
+    Args:
+        every: candles between neighbouring origins.
+    """
+    champions, naives = [case.champion for case in cases], [case.naive for case in cases]
+    losses, naive_losses = [one.losses for one in champions], [one.losses for one in naives]
+    block = block_length(len(losses[0]), every)
+    measured = _measured(cases)
+    bound = mean_ratio([case.bound.losses for case in cases], naive_losses)
+    reach = (1 - measured[NAIVE_MEAN]) / (1 - bound)
+    duels = [case.prophet for case in cases if case.prophet is not None]
+    return [
+        *_bar_figures(timeframe, measured, {NAIVE_MEAN: _interval(losses, naive_losses, block)}),
+        *(
+            _figure(
+                timeframe,
+                f"pinball to naive, {case.key.symbol}",
+                mean_ratio([case.champion.losses], [case.naive.losses]),
+                _interval([case.champion.losses], [case.naive.losses], block),
+            )
+            for case in cases
+        ),
+        _figure(timeframe, "bound", bound, "not a forecast: pinball to naive if variance is known"),
+        _percent(timeframe, "reached of what the bound leaves", reach, "0 is naive, 100 the bound"),
+        *_coverage_figures(timeframe, "published", champions),
+        *_coverage_figures(timeframe, "naive", naives),
+        *(_prophet_figures(timeframe, duels) if duels else ()),
+        _direction(timeframe, champions),
+        Figure(f"{timeframe}: origins", len(losses[0]), "", "scored, of each symbol"),
+    ]
+
+
+def _measured(cases: Sequence[Case]) -> dict[str, float]:
+    """What the bars are about."""
+    champions, naives = [case.champion for case in cases], [case.naive for case in cases]
+    ratios = [mean_ratio([case.champion.losses], [case.naive.losses]) for case in cases]
+    errors = [_error(one.coverage_80) for one in champions]
+    measured = {
+        NAIVE_MEAN: float(np.mean(ratios)),
+        NAIVE_WORST: max(ratios),
+        MEDIAN_ERROR: mean_ratio([one.misses for one in champions], [one.misses for one in naives]),
+        COVERAGE_MEAN: float(np.mean(errors)),
+        COVERAGE_WORST: max(errors),
+        CALM: _mean(champions, lambda one: _error(one.terciles[_CALM])),
+        WILD: _mean(champions, lambda one: _error(one.terciles[_WILD])),
+    }
+    duels = [case.prophet for case in cases if case.prophet is not None]
+    if duels:
+        theirs = [duel.rival.losses for duel in duels]
+        measured[PROPHET] = mean_ratio([duel.champion.losses for duel in duels], theirs)
+    return measured
+
+
+def _bar_figures(timeframe: str, measured: dict[str, float], notes: dict[str, str]) -> list[Figure]:
+    found = []
+    for verdict in verdicts(timeframe, measured):
+        say(str(verdict))
+        parts = [f"{verdict.word}, the bar is {verdict.bar:g}", notes.get(verdict.measure)]
+        how = "; ".join(part for part in parts if part)
+        found.append(_figure(timeframe, verdict.measure, verdict.value, how))
+    return found
+
+
+def _prophet_figures(timeframe: str, duels: Sequence[Duel]) -> list[Figure]:
+    ratio = mean_ratio([one.rival.losses for one in duels], [one.naive.losses for one in duels])
+    count, every = len(duels[0].rival.losses), PROPHET_EVERY[timeframe]
+    how = f"mean of symbols, {count} origins of each: 1 in {every} of those scored"
+    rivals = [duel.rival for duel in duels]
+    return [
+        _figure(timeframe, "Prophet, pinball to naive", ratio, how),
+        *_coverage_figures(timeframe, "Prophet", rivals),
+    ]
+
+
+def _coverage_figures(timeframe: str, who: str, scores: Sequence[Scores]) -> list[Figure]:
+    parts = np.mean([one.terciles for one in scores], axis=0)
+    calm, middle, wild = (f"{100 * part:.1f}" for part in parts)
+    low, high = (100 * pick(one.coverage_80 for one in scores) for pick in (min, max))
+    how = f"symbols {low:.1f} to {high:.1f}; calm {calm}, middle {middle}, wild {wild}"
+    return [
+        _percent(timeframe, f"{who}, 80% covers", _mean(scores, lambda one: one.coverage_80), how),
+        _percent(
+            timeframe,
+            f"{who}, 90% covers",
+            _mean(scores, lambda one: one.coverage_90),
+            "mean of symbols",
+        ),
+    ]
+
+
+def _direction(timeframe: str, scores: Sequence[Scores]) -> Figure:
+    said = [one.direction for one in scores if not np.isnan(one.direction)]
+    how = "share of medians that moved as the price did, mean of the symbols that say any"
+    if not said:
+        return Figure(f"{timeframe}: direction", "none said", "", "all medians are the last close")
+    return _percent(timeframe, "direction", float(np.mean(said)), how)
+
+
+def _mean(scores: Sequence[Scores], value: Callable[[Scores], float]) -> float:
+    return float(np.mean([value(one) for one in scores]))
+
+
+def _interval(losses: Sequence[Floats], reference: Sequence[Floats], block: int) -> str:
+    low, high = ratio_interval(losses, reference, block)
+    return f"95% interval {low:.3f} to {high:.3f} by blocks of {block} origins"
+
+
+def _figure(timeframe: str, name: str, value: float, how: str) -> Figure:
+    """Of a ratio or error, which three digits do not tell."""
+    return Figure(f"{timeframe}: {name}", f"{value:.3f}", "", how)
+
+
+def _percent(timeframe: str, name: str, share: float, how: str) -> Figure:
+    return Figure(f"{timeframe}: {name}", 100 * share, "%", how)
+
+
+def _error(coverage: float) -> float:
+    """In points."""
+    return 100 * abs(coverage - _NOMINAL)

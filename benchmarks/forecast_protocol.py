@@ -1,0 +1,122 @@
+"""How forecasts are scored: spans of origins, and walk-forward training inside them.
+
+Rolling origins (Tashman, Out-of-sample tests of forecasting accuracy, Int. J. Forecasting 16,
+2000): at the first instant of each calendar month a model is trained on all candles closed by
+then, and it forecasts the origins of that month. Choices are made on `TUNING` spans. `TEST` spans
+come after them and are scored when everything is chosen; `load` keeps the two apart.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.harness import REAL_CANDLES, BenchmarkFailed
+from coin_assets.domain.candles import between, closed_by, validated
+from coin_assets.domain.forecasting import STEPS, Floats, Forecaster
+from coin_assets.domain.keys import Key, safe_name
+from coin_assets.domain.timeframes import Timeframe, month_start
+
+SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT")
+
+
+class HeldOut(BenchmarkFailed):
+    """Tuning asked for candles of the test span."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Origins that are scored: every ``every``-th boundary in ``[start, end)``.
+
+    Attributes:
+        end: all candles that a forecast is compared with are closed by then.
+        every: in candles.
+    """
+
+    start: datetime
+    end: datetime
+    every: int
+
+
+def _utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+# Every 25 hours, so that each hour of the day gets its turn.
+TEST = {
+    "1h": Span(_utc("2024-07-01"), _utc("2025-07-01"), 25),
+    "1d": Span(_utc("2022-07-01"), _utc("2025-07-01"), 5),
+    "1w": Span(_utc("2022-07-01"), _utc("2025-07-01"), 2),
+}
+TUNING = {
+    "1h": Span(_utc("2022-07-01"), _utc("2024-07-01"), 25),
+    "1d": Span(_utc("2019-07-01"), _utc("2022-07-01"), 5),
+    "1w": Span(_utc("2020-01-01"), _utc("2022-07-01"), 2),
+}
+
+
+def load(symbol: str, timeframe: str, span: Span, folder: Path = REAL_CANDLES) -> pd.DataFrame:
+    """Real candles of the exchange's own, from the listing until ``span`` ends.
+
+    Raises:
+        HeldOut: ``span`` is not the test span and reaches into it; nothing was read.
+        BenchmarkFailed: there is no file of these candles.
+    """
+    test = TEST[timeframe]
+    if span != test and span.end > test.start:
+        raise HeldOut(
+            f"A span of {timeframe} candles until {span.end:%Y-%m-%d} reaches into the test span, "
+            f"which starts on {test.start:%Y-%m-%d}. Tune on candles closed by then."
+        )
+    path = folder / f"{safe_name(symbol)}_{timeframe}.parquet"
+    if not path.exists():
+        raise BenchmarkFailed(f"{path} is missing; forecasts are scored on real candles only.")
+    parsed = Timeframe.parse(timeframe)
+    rows = pd.read_parquet(path, filters=[("timestamp", "<", parsed.floor(span.end))])
+    return validated(rows, parsed, path.name)
+
+
+def scored_origins(candles: pd.DataFrame, timeframe: Timeframe, span: Span) -> pd.DatetimeIndex:
+    """Origins of ``span`` that are closes of ``candles`` and whose `STEPS` candles are over."""
+    boundaries = timeframe.opens(span.start, timeframe.shift(span.end, 1 - STEPS))
+    chosen = boundaries[:: span.every]
+    return chosen[chosen.isin(timeframe.close_all(candles["timestamp"]))]
+
+
+def by_month(origins: pd.DatetimeIndex) -> Iterator[tuple[datetime, pd.DatetimeIndex]]:
+    """Calendar months with the origins that lie in each; ascending."""
+    months = np.array([month_start(origin) for origin in origins], dtype=object)
+    for month in sorted(set(months)):
+        yield month, origins[months == month]
+
+
+def walk_forward(
+    make: Callable[[Key], Forecaster],
+    candles: pd.DataFrame,
+    key: Key,
+    origins: pd.DatetimeIndex,
+) -> Floats:
+    """Forecasts by models that are trained anew each month.
+
+    Args:
+        make: an unfitted forecaster for ``key``.
+        candles: from the beginning of the history on.
+        origins: ascending closes of ``candles``.
+
+    Returns:
+        Quantiles of the price, shape (origins, `STEPS`, quantiles).
+
+    Raises:
+        InsufficientData: too few candles before the first month.
+    """
+    parts = []
+    for month, inside in by_month(origins):
+        forecaster = make(key).fit(closed_by(candles, key.timeframe, month))
+        # As the published path reads them: the context of the first, up to the last.
+        first = key.timeframe.shift(inside[0].to_pydatetime(), -forecaster.context)
+        seen = between(candles, first, inside[-1].to_pydatetime())
+        parts.append(forecaster.predict_quantiles(seen, inside))
+    return np.concatenate(parts)

@@ -1,0 +1,206 @@
+"""What came after the scored origins, and how good forecasts of it were beside the naive one.
+
+Intervals come from the moving block bootstrap (Kunsch, The jackknife and the bootstrap for general
+stationary observations, Annals of Statistics 17, 1989), paired: forecast and naive are drawn at the
+same origins, and all symbols together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from coin_assets.domain.forecasting import MEDIAN, QUANTILES, STEPS, Floats
+from coin_assets.domain.naive import NAIVE_WINDOW
+from coin_assets.domain.scoring import pinball_loss
+from coin_assets.domain.timeframes import Ordinals, Timeframe
+
+_DRAWS, _SEED, _LEVEL = 2000, 7, 0.95
+_TERCILES = 3
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came after ``origins``.
+
+    Attributes:
+        last: closes at the origins, shape (origins,).
+        actual: closes of the `STEPS` candles after each, shape (origins, `STEPS`); NaN in gaps.
+        volatility: root mean square of the last `STEPS` one-step log returns known at each origin.
+        realised: the same of the `STEPS` returns after it, which no forecast can know.
+    """
+
+    origins: pd.DatetimeIndex
+    last: Floats
+    actual: Floats
+    volatility: Floats
+    realised: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Scores of one symbol's forecasts.
+
+    Attributes:
+        losses: pinball loss on log price at each origin, mean over steps and quantiles.
+        misses: absolute error of the median on log price at each origin, mean over steps.
+        coverage_80, coverage_90: share of closes inside the interval.
+        terciles: coverage of the 80% interval in the calm, middle and wild third of the origins,
+            by the volatility known there.
+        direction: share of the medians that moved the way the price did, ties excluded; NaN if
+            all are ties, as with the last close for median.
+        observed: share of closes at or below each quantile.
+    """
+
+    losses: Floats
+    misses: Floats
+    coverage_80: float
+    coverage_90: float
+    terciles: tuple[float, float, float]
+    direction: float
+    observed: Floats
+
+
+def outcome(candles: pd.DataFrame, timeframe: Timeframe, origins: pd.DatetimeIndex) -> Outcome:
+    """What came after ``origins``, by candles that reach `STEPS` beyond the last of them.
+
+    Missing candles stay missing: a return across a gap does not count.
+    """
+    close, last = _on_grid(candles, timeframe, origins)
+    squares = np.diff(np.log(close), prepend=np.nan) ** 2
+    steps = np.arange(1, STEPS + 1)
+    after, before = last[:, None] + steps, last[:, None] - steps + 1
+    return Outcome(
+        origins,
+        last=close[last],
+        actual=close[after],
+        volatility=_root_mean(squares[before]),
+        realised=_root_mean(squares[after]),
+    )
+
+
+def score(quantiles: Floats, came: Outcome) -> Scores:
+    """Score forecasts of the origins of ``came``.
+
+    Args:
+        quantiles: prices, shape (origins, `STEPS`, quantiles).
+    """
+    known = np.isfinite(came.actual)
+    actual, median = np.log(came.actual), quantiles[:, :, MEDIAN]
+    losses = pinball_loss(actual, np.log(quantiles)).mean(axis=2)
+    misses = np.abs(actual - np.log(median))
+    inside = _inside(quantiles, came.actual, 0.1, 0.9)
+    return Scores(
+        losses=np.nanmean(losses, axis=1),
+        misses=np.nanmean(misses, axis=1),
+        coverage_80=_share(inside, known),
+        coverage_90=_share(_inside(quantiles, came.actual, 0.05, 0.95), known),
+        terciles=_by_tercile(inside, known, came.volatility),
+        direction=_direction(median, came),
+        observed=(came.actual[:, :, None] <= quantiles)[known].mean(axis=0),
+    )
+
+
+def known_variance(candles: pd.DataFrame, timeframe: Timeframe, came: Outcome) -> Floats:
+    """What nobody can forecast: the naive way, told the variance of the candles to come.
+
+    The h-step log returns of the trailing `NAIVE_WINDOW` candles are each divided by the root mean
+    square of the `STEPS` returns that followed, and their quantiles multiplied by that of the
+    `STEPS` returns to come.
+
+    Returns:
+        Quantiles of the price, shape (origins, `STEPS`, quantiles); the median is the last close.
+    """
+    close, last = _on_grid(candles, timeframe, came.origins)
+    log_close = np.log(close)
+    squares = np.diff(log_close, prepend=np.nan) ** 2
+    steps = np.arange(1, STEPS + 1)
+    quantiles = np.empty((len(last), STEPS, len(QUANTILES)))
+    for row, newest in enumerate(last):
+        starts = np.arange(max(0, newest - NAIVE_WINDOW), newest - STEPS + 1)
+        after = starts[:, None] + steps
+        returns = log_close[after] - log_close[starts][:, None]
+        standardised = returns / _root_mean(squares[after])[:, None]
+        quantiles[row] = np.nanquantile(standardised, QUANTILES, axis=0).T
+    quantiles -= quantiles[:, :, [MEDIAN]]
+    widened = np.exp(came.realised[:, None, None] * quantiles)
+    return np.asarray(came.last[:, None, None] * widened, dtype=np.float64)
+
+
+def block_length(origins: int, every: int) -> int:
+    """Origins in a block of the bootstrap, for origins that lie ``every`` candles apart.
+
+    As long as forecasts overlap, `STEPS` candles, and at least the cube root of the sample, for
+    volatility persists (Hall, Horowitz and Jing, Biometrika 82, 1995).
+    """
+    return min(origins, max(ceil(STEPS / every), ceil(float(np.cbrt(origins)))))
+
+
+def mean_ratio(losses: Sequence[Floats], reference: Sequence[Floats]) -> float:
+    """Mean over symbols of the ratio of mean losses."""
+    pairs = zip(losses, reference, strict=True)
+    return float(np.mean([ours.mean() / theirs.mean() for ours, theirs in pairs]))
+
+
+def ratio_interval(
+    losses: Sequence[Floats], reference: Sequence[Floats], block: int
+) -> tuple[float, float]:
+    """95% interval of `mean_ratio`.
+
+    Args:
+        losses: of each symbol at the same origins, shape (origins,).
+        reference: the same of the forecast to compare with.
+        block: neighbouring origins that are drawn together.
+    """
+    ours, theirs = np.array(losses), np.array(reference)
+    origins = ours.shape[1]
+    generator = np.random.default_rng(_SEED)
+    starts = generator.integers(0, origins - block + 1, (_DRAWS, ceil(origins / block)))
+    drawn = (starts[:, :, None] + np.arange(block)).reshape(_DRAWS, -1)[:, :origins]
+    ratios = (ours[:, drawn].mean(axis=2) / theirs[:, drawn].mean(axis=2)).mean(axis=0)
+    low, high = np.quantile(ratios, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _on_grid(
+    candles: pd.DataFrame, timeframe: Timeframe, origins: pd.DatetimeIndex
+) -> tuple[Floats, Ordinals]:
+    """Closes at their candle numbers, NaN in gaps, and where the last of each origin stands."""
+    ordinals = timeframe.ordinals(candles["timestamp"])
+    close = np.full(int(ordinals[-1] - ordinals[0]) + 1, np.nan)
+    close[ordinals - ordinals[0]] = candles["close"]
+    return close, timeframe.ordinals(origins) - 1 - ordinals[0]
+
+
+def _root_mean(squares: Floats) -> Floats:
+    return np.asarray(np.sqrt(np.nanmean(squares, axis=-1)), dtype=np.float64)
+
+
+def _inside(quantiles: Floats, actual: Floats, low: float, high: float) -> Floats:
+    lower, upper = (quantiles[:, :, QUANTILES.index(level)] for level in (low, high))
+    return np.asarray((lower <= actual) & (actual <= upper), dtype=np.float64)
+
+
+def _share(hits: Floats, known: Mask) -> float:
+    return float(hits[known].mean())
+
+
+def _by_tercile(inside: Floats, known: Mask, volatility: Floats) -> tuple[float, float, float]:
+    calm, middle, wild = np.array_split(np.argsort(volatility, kind="stable"), _TERCILES)
+    return (
+        _share(inside[calm], known[calm]),
+        _share(inside[middle], known[middle]),
+        _share(inside[wild], known[wild]),
+    )
+
+
+def _direction(median: Floats, came: Outcome) -> float:
+    said = np.sign(median - came.last[:, None])
+    moved = np.sign(came.actual - came.last[:, None])
+    counted = (said != 0) & (moved != 0) & np.isfinite(moved)
+    return float((said == moved)[counted].mean()) if counted.any() else float("nan")

@@ -1,0 +1,79 @@
+"""Walk-forward forecasts as an installation makes them: store, registry, training, steps.
+
+A backtest is a backfill: the anchor version of every month, then the forecasts that the month
+lacks, read back from the store.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from benchmarks.forecast_protocol import Span
+from benchmarks.harness import BenchmarkFailed, temporary_home
+from coin_assets.domain.forecasting import CHAMPION, QUANTILE_COLUMNS, QUANTILES, STEPS, Floats
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import month_start, months_between, next_month
+from coin_assets.models.registry import ModelRegistry
+from coin_assets.models.training import TrainingRequest, train
+from coin_assets.steps.predict import predict_window
+from coin_assets.store.parquet import ParquetStore
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A home with the candles of one key up to ``now``.
+
+    Attributes:
+        start: first month of the history.
+    """
+
+    key: Key
+    store: ParquetStore
+    registry: ModelRegistry
+    start: datetime
+    now: datetime
+
+    def walk_forward(self, span: Span) -> None:
+        """Train the anchors of the months of ``span`` and make the forecasts of these months.
+
+        Raises:
+            BenchmarkFailed: there were too few candles to train on.
+        """
+        months = months_between(month_start(span.start), span.end)
+        for month in months:
+            request = TrainingRequest(self.key, month, self.start)
+            result = train(self.store, self.registry, request, self.now)
+            if result.insufficient is not None:
+                raise BenchmarkFailed(f"{self.key}, {month:%Y-%m}: {result.insufficient}")
+        for month in months:
+            window = month, next_month(month)
+            predict_window(
+                self.store, self.registry, self.key, window, self.start, self.now, self.now
+            )
+
+    def quantiles(self, origins: pd.DatetimeIndex) -> Floats:
+        """Stored champion forecasts of ``origins``; prices, shape (origins, `STEPS`, quantiles).
+
+        Raises:
+            BenchmarkFailed: an origin has none.
+        """
+        first, last = origins[0].to_pydatetime(), origins[-1].to_pydatetime()
+        stored = self.store.read_forecasts(self.key, first, self.key.timeframe.next(last))
+        champion = stored[(stored["role"] == CHAMPION) & stored["as_of"].isin(origins)]
+        found = champion["as_of"].nunique()
+        if found != len(origins):
+            raise BenchmarkFailed(f"{self.key}: {len(origins) - found} origins have no forecast.")
+        return champion[QUANTILE_COLUMNS].to_numpy().reshape(found, STEPS, len(QUANTILES))
+
+
+@contextmanager
+def installation(key: Key, candles: pd.DataFrame, now: datetime) -> Iterator[Installation]:
+    """A temporary home that has fetched ``candles``, all that the market had until ``now``."""
+    with temporary_home() as home:
+        store = ParquetStore(home.folder)
+        start = month_start(candles["timestamp"].iloc[0])
+        store.write_candles(key, candles, start, now)
+        yield Installation(key, store, ModelRegistry(home.folder), start, now)
