@@ -118,23 +118,29 @@ class Evaluation:
 
 
 def evaluation(
-    key: Key, candles: pd.DataFrame, forecasts: pd.DataFrame, as_of: datetime
+    key: Key,
+    candles: pd.DataFrame,
+    forecasts: pd.DataFrame,
+    as_of: datetime,
+    start: datetime | None = None,
 ) -> Evaluation:
     """Score the forecasts of both roles whose candles are over at ``as_of``.
 
     Args:
         candles: from `candles_from` to ``as_of`` at least, as far as there are any; the others
             change nothing.
-        forecasts: forecast frame with the origins of `window_of`; others change nothing.
+        forecasts: forecast frame with the origins of the window; others change nothing.
         as_of: data time, the close of the newest candle.
+        start: first origin; that of `window_of` by default.
 
     Raises:
         DataRefused: stored forecasts are incomplete; see `matured`.
     """
     timeframe = key.timeframe
-    start, end = window_of(timeframe, as_of)
+    usual, end = window_of(timeframe, as_of)
+    start = usual if start is None else start
     opened = candles["timestamp"]
-    seen = candles[(opened >= candles_from(timeframe, as_of)) & (opened < as_of)]
+    seen = candles[(opened >= candles_from(timeframe, start)) & (opened < as_of)]
     made = forecasts[(forecasts["as_of"] >= start) & (forecasts["as_of"] < end)]
     judged: dict[str, Judged | None] = {}
     unscored = {}

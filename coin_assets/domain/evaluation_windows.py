@@ -9,6 +9,7 @@ from coin_assets.domain.timeframes import Timeframe
 
 _DAY_SECONDS = 86400
 _WEEKS, _MONTHS = 104, 36
+_CONTEST = 4
 
 
 def window_of(timeframe: Timeframe, as_of: datetime) -> tuple[datetime, datetime]:
@@ -24,9 +25,19 @@ def window_of(timeframe: Timeframe, as_of: datetime) -> tuple[datetime, datetime
     return timeframe.shift(end, -_origins(timeframe)), end
 
 
-def candles_from(timeframe: Timeframe, as_of: datetime) -> datetime:
-    """Open of the first candle that an evaluation looks at."""
-    return timeframe.shift(window_of(timeframe, as_of)[0], -NAIVE_WINDOW)
+def contest_from(timeframe: Timeframe, as_of: datetime, since: datetime) -> datetime:
+    """First origin at which a challenger is compared with the champion.
+
+    The more the better: as long as it has been challenger, and at most `_CONTEST` windows.
+    """
+    return max(
+        since, timeframe.shift(window_of(timeframe, as_of)[1], -_CONTEST * _origins(timeframe))
+    )
+
+
+def candles_from(timeframe: Timeframe, start: datetime) -> datetime:
+    """Open of the first candle that the scores of origins from ``start`` on look at."""
+    return timeframe.shift(timeframe.floor(start), -NAIVE_WINDOW)
 
 
 def is_contested(timeframe: Timeframe) -> bool:

@@ -35,6 +35,8 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         penalty: of the ridge regression, in rows; infinite leaves the mean of the log volatilities.
         half_life: of the weights of its rows, in candles.
         half_trust: independent observations that count half; see `trust`.
+        calibrated: newest candles that the quantiles are learned from; over long years markets
+            become calmer or wilder than any scale expects.
 
     Attributes:
         typical_volatility_: mean volatility of a candle, as log return.
@@ -53,6 +55,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         penalty: float = 150.0,
         half_life: float = 8192.0,
         half_trust: float = 40.0,
+        calibrated: int = 8192,
     ) -> None:
         self.timeframe = timeframe
         self.longest = longest
@@ -61,6 +64,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         self.penalty = penalty
         self.half_life = half_life
         self.half_trust = half_trust
+        self.calibrated = calibrated
 
     @property
     def context(self) -> int:
@@ -93,6 +97,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             np.log(np.maximum(np.sqrt(variance), floor)),
             places,
         )
+        scales = scales[-self.calibrated :]
         returns = log_returns(grid.close)[places[-len(scales) :]]
         self.quantiles_ = standardised_quantiles(returns, scales, self.half_trust)
         if not (self.quantiles_[:, -1] > 0).all():

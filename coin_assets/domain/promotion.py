@@ -146,7 +146,7 @@ def judge(
     """Judge a challenger on all that has matured for it and the champion.
 
     It tells little from little: in simulations a challenger that loses 4% less passes within a
-    term of 30 days of hours in one case of four, and in nine of ten if 90 days of walk-forward
+    term of 30 days of hours in one case of seven, and in six of seven if 90 days of walk-forward
     forecasts go before. Weeks and months need years of them, or the decision of a person.
 
     Args:

@@ -1,7 +1,7 @@
 """What a challenger must show besides a large enough sample, criterion by criterion.
 
 The limits were chosen by simulation: a challenger that is just as good as the champion gets its
-place in one or two terms of a hundred, although it is looked at every day.
+place in about one term of a hundred, although it is looked at every day.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from coin_assets.domain.forecasting import STEPS
 from coin_assets.domain.timeframes import Timeframe
 
-LEVEL = 0.01  # of one look at the champion
+LEVEL = 0.0075  # of one look at the champion
 LARGEST_RATIO = 0.995  # to the champion's loss: a smaller gain is not worth a change
 NAIVE_LEVEL = 0.05  # the naive forecast is no rival, only a floor
 COVERAGE, COVERAGE_OFF = 0.8, 0.04

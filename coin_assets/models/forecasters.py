@@ -12,13 +12,18 @@ from coin_assets.errors import CorruptArtefact
 # Longest window by unit of the timeframe, in candles: beyond it, nothing was gained on candles
 # before the test spans, and every candle more is one more that a revision touches.
 _LONGEST = {"m": 256, "h": 256, "d": 64, "w": 16, "M": 8}
+# Candles that the quantiles are learned from: the newest ones of long timeframes, of which a whole
+# history is several markets in a row. On candles before the test spans coverage was nearest to
+# nominal so.
+_CALIBRATED = {"m": 8192, "h": 8192, "d": 500, "w": 156, "M": 156}
 
 
 def new_forecaster(key: Key) -> Forecaster:
     """An unfitted forecaster for ``key``."""
     from coin_assets.domain.har import HarForecaster
 
-    return HarForecaster(key.timeframe.name, longest=_LONGEST[key.timeframe.unit])
+    unit = key.timeframe.unit
+    return HarForecaster(key.timeframe.name, longest=_LONGEST[unit], calibrated=_CALIBRATED[unit])
 
 
 def restored_forecaster(name: str, state: dict[str, Any]) -> Forecaster:

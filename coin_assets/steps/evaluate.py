@@ -5,7 +5,7 @@ from datetime import datetime
 
 from coin_assets.domain.documents import Document, parse_time, time_text
 from coin_assets.domain.evaluation import Evaluation, evaluation
-from coin_assets.domain.evaluation_windows import candles_from
+from coin_assets.domain.evaluation_windows import candles_from, contest_from, window_of
 from coin_assets.domain.forecasting import CHALLENGER, CHAMPION
 from coin_assets.domain.keys import Key
 from coin_assets.domain.promotion import Verdict, judge
@@ -53,19 +53,19 @@ def evaluate_key(
             f"{key.symbol_name}/ohlcv_{key.timeframe} first."
         )
     as_of = key.timeframe.close_of(newest)
-    candles = store.read_candles(key, candles_from(key.timeframe, as_of), as_of)
-    forecasts = store.read_forecasts(key, candles_from(key.timeframe, as_of), as_of)
-    found = evaluation(key, candles, forecasts, as_of)
+    start, end = window_of(key.timeframe, as_of)
+    found = _scored(store, key, start, as_of)
     roles = registry.roles(key)
-    challenger, champion = roles.holder(CHALLENGER), roles.last_change(CHAMPION)
-    start, end = found.window
+    challenger, champion = roles.last_change(CHALLENGER), roles.last_change(CHAMPION)
     before, damaged = _before(evaluations, key)
     document = found.document()
     verdict = None
-    if challenger is not None and champion is not None and champion.version is not None:
-        passes = _passes(before, challenger, as_of)
+    if challenger and challenger.version and champion and champion.version:
+        first = contest_from(key.timeframe, as_of, challenger.since)
+        contest = found if first >= start else _scored(store, key, first, as_of)
+        passes = _passes(before, challenger.version, as_of)
         verdict = judge(
-            found.pairs_of(champion.version, challenger),
+            contest.pairs_of(champion.version, challenger.version),
             key.timeframe,
             earlier_passes=passes,
             champion_since=min(champion.since, as_of),
@@ -75,12 +75,18 @@ def evaluate_key(
         passed = [*passes, as_of] if verdict.passed else []
         document["promotion"] = {
             **verdict.document(),
-            "challenger": challenger,
+            "challenger": challenger.version,
             "champion": champion.version,
             "passes": [time_text(time) for time in passed],
         }
     evaluations.write(key, document)
-    return EvaluationReport(found, document, verdict, challenger, damaged)
+    return EvaluationReport(found, document, verdict, roles.holder(CHALLENGER), damaged)
+
+
+def _scored(store: Store, key: Key, start: datetime, as_of: datetime) -> Evaluation:
+    """All that is stored of the origins from ``start`` on."""
+    candles = store.read_candles(key, candles_from(key.timeframe, start), as_of)
+    return evaluation(key, candles, store.read_forecasts(key, start, as_of), as_of, start)
 
 
 def _before(evaluations: EvaluationBook, key: Key) -> tuple[Document | None, str | None]:

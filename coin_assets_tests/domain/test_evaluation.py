@@ -77,7 +77,7 @@ def test_the_window_is_the_contracts(name: str) -> None:
         assert end - start == timedelta(days=DAYS[name])
     newest = timeframe.shift(end, -1)
     assert timeframe.shift(newest, STEPS) == as_of
-    assert timeframe.count(candles_from(timeframe, as_of), start) == 500
+    assert timeframe.count(candles_from(timeframe, start), start) == 500
 
 
 def test_exactly_the_origins_of_the_window_are_scored() -> None:
@@ -168,7 +168,7 @@ def test_nothing_outside_changes_a_byte() -> None:
     as_of = START + timedelta(hours=1300)
     start, end = window_of(HOUR, as_of)
     whole = text_of(evaluated(made, long, as_of))
-    needed = (long["timestamp"] >= candles_from(HOUR, as_of)) & (long["timestamp"] < as_of)
+    needed = (long["timestamp"] >= candles_from(HOUR, start)) & (long["timestamp"] < as_of)
     inner = (made["as_of"] >= start) & (made["as_of"] < end)
     corrupt = long.assign(close=long["close"].where(needed, 7.0))
     assert text_of(evaluated(made[inner], long[needed], as_of)) == whole

@@ -14,6 +14,7 @@
 import json
 import math
 from datetime import timedelta
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -318,6 +319,22 @@ def test_the_hour_of_day_is_foreseen() -> None:
     soon_busy = (origins.hour >= 12) & (origins.hour < 18)
     assert one_step[soon_busy].mean() > 2 * one_step[~soon_busy].mean()
     assert one_step[soon_busy].min() > np.median(one_step[~soon_busy])
+
+
+def test_quantiles_forget_what_lies_before_the_calibrated_candles() -> None:
+    rng = np.random.default_rng(8)
+    with_jumps = 0.01 * rng.standard_t(2, 2000)
+    without = 0.01 * rng.standard_normal(2000)
+    candles = candles_of(np.concatenate([with_jumps, without]))
+
+    def tail_to_shoulder(calibrated: int) -> float:
+        estimator = HarForecaster("1h", longest=64, calibrated=calibrated).fit(candles)
+        quantiles = estimator.quantiles_[0]
+        return float(quantiles[QUANTILES.index(0.95)] / quantiles[QUANTILES.index(0.75)])
+
+    of_normal = NormalDist().inv_cdf(0.95) / NormalDist().inv_cdf(0.75)
+    assert tail_to_shoulder(2000) < tail_to_shoulder(4000)
+    assert tail_to_shoulder(2000) == pytest.approx(of_normal, rel=0.1)
 
 
 @requires_real_data

@@ -394,7 +394,7 @@ def test_the_worlds_are_what_they_say() -> None:
         assert least <= float(np.mean(shares)) <= most
 
 
-COUNTS = [30, pytest.param(200, marks=pytest.mark.slow)]
+COUNTS = [60, pytest.param(200, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("count", COUNTS)
