@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
@@ -12,6 +13,8 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster_shared.record import copy
 
+from coin_assets.assets import candles
+from coin_assets.assets.specs import RETRIES
 from coin_assets.build import build_definitions, configured_resources
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe
@@ -75,6 +78,7 @@ class Platform:
     Attributes:
         now: what the platform's clock shows.
         ahead: seconds by which sensors see Dagster's records age faster than they do.
+        retries: how often a failing step is tried in its run; as configured, without the waits.
     """
 
     def __init__(self, home: Path, now: str, **settings: Any) -> None:
@@ -85,6 +89,8 @@ class Platform:
         self.ahead = 0.0
         self.market: GivenMarket | None = None
         self.disk: DiskResource | None = None
+        self.retries = RETRIES.max_retries
+        self._built: tuple[object, dg.Definitions] | None = None
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -97,7 +103,13 @@ class Platform:
 
     @property
     def definitions(self) -> dg.Definitions:
-        return build_definitions(self.settings, **self.overrides)
+        """Built once; anew when the clock or another part of the test was changed."""
+        parts = (self.settings, self.now, self.ahead, self.market, self.disk, self.retries)
+        if self._built is None or self._built[0] != parts:
+            policy = dg.RetryPolicy(max_retries=self.retries)
+            with patch.object(candles, "RETRIES", policy):
+                self._built = parts, build_definitions(self.settings, **self.overrides)
+        return self._built[1]
 
     @property
     def store(self) -> Store:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Locator, Page, expect
 
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.partitions import partition_of
@@ -19,6 +20,7 @@ from coin_assets_tests.platform import files_of, key
 from coin_assets_tests.webui import ROOT, WebUi, environment, run, up
 
 README = (ROOT / "README.md").read_text()
+SENSORS = ("candles_due", "publish_due", "late_candles", "health_alerts")
 HISTORY_START = "2026-06-01"  # the README's lines speak of months from 2026-08 on
 
 
@@ -135,6 +137,36 @@ def test_the_web_ui_shows_graph_months_and_forecast(installation: Installation) 
         plot = tab.get_by_alt_text("BTC/USDT 1h forecast")
         plot.wait_for()
         assert plot.evaluate("image => image.naturalWidth") > 400
+
+
+@requires_browser
+def test_the_web_ui_shows_freshness_checks_and_what_runs_by_itself(
+    installation: Installation,
+) -> None:
+    with page() as tab:
+        tab.goto(f"{installation.ui.url}/assets/BTC_USDT/published_1h")
+        tab.get_by_text("Fails if more than 2 hours since last materialization").first.wait_for()
+        tab.get_by_text("Passing", exact=True).first.wait_for()
+        checks = "?view=checks&checkDetail"
+        tab.goto(f"{installation.ui.url}/assets/BTC_USDT/ohlcv_1h{checks}=contract")
+        for text in ("gaps", "suspicious_bars", "data_time", "Evaluation result", "Passed"):
+            tab.get_by_text(text, exact=True).first.wait_for()
+        tab.goto(f"{installation.ui.url}/assets/BTC_USDT/published_1h{checks}=data_time")
+        tab.get_by_text("Execution history", exact=True).click()
+        tab.get_by_text("published data ends").first.wait_for()
+        tab.goto(f"{installation.ui.url}/automation")
+        for kind, name in (
+            *(("sensors", name) for name in SENSORS),
+            *(("schedules", name) for name in ("retrain", "retention")),
+        ):
+            expect(switch(tab, f"{kind}/{name}")).to_be_checked(timeout=60_000)
+        expect(switch(tab, "sensors/training_events")).not_to_be_checked()
+
+
+def switch(tab: Page, what: str) -> Locator:
+    """What turns a sensor or schedule on and off; the box before it selects the row."""
+    row = tab.locator(f"a[href$='/{what}']").locator("..")
+    return row.get_by_role("checkbox").last
 
 
 def test_the_servers_listen_on_localhost_only(installation: Installation) -> None:

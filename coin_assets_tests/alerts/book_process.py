@@ -22,10 +22,12 @@ def deliver(book: AlertBook, url: str, minute: int) -> None:
 
 
 def advance_for_ever(book: AlertBook) -> None:
-    """Minute after minute: two subjects fail together, then they are well."""
+    """Minute after minute: two subjects fail together, then they are well; tells each minute."""
     for minute in count():
         wrong = [stale(BTC), stale(ETH)] if minute % 2 == 0 else []
         book.advance(wrong, NOW + timedelta(minutes=minute), RULES, ["channel"])
+        sys.stdout.write(f"{minute}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The main job: from candles to published files that tell the truth about their age."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -42,10 +43,9 @@ class FailingMarket(SandboxMarket):
         return super().pages(key, start, end, now)
 
 
-@pytest.fixture
-def platform(tmp_path: Path) -> Platform:
+def opened(home: Path) -> Platform:
     return Platform(
-        tmp_path / "home",
+        home,
         now="2024-07-10T12:30",
         derived_timeframes="4h,1d,1w,1M",
         symbols=f"{BTC},{ETH}",
@@ -53,11 +53,24 @@ def platform(tmp_path: Path) -> Platform:
     )
 
 
-def test_one_run_goes_from_candles_to_valid_published_files(platform: Platform) -> None:
+@pytest.fixture(scope="module")
+def updated(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """After one run from the first month to the last, for tests that change nothing."""
+    platform = opened(tmp_path_factory.mktemp("updated") / "home")
     assert platform.update("2024-01-01", "2024-07-01").success
+    return platform
+
+
+@pytest.fixture
+def platform(updated: Platform, tmp_path: Path) -> Platform:
+    """A copy of ``updated`` with an instance of its own, which knows of no run yet."""
+    return opened(Path(shutil.copytree(updated.settings.home, tmp_path / "home")))
+
+
+def test_one_run_goes_from_candles_to_valid_published_files(updated: Platform) -> None:
     for timeframe in ("1h", "4h", "1d"):
-        history = document(platform, f"history_BTC_USDT_{timeframe}.json")
-        prediction = document(platform, f"prediction_BTC_USDT_{timeframe}.json")
+        history = document(updated, f"history_BTC_USDT_{timeframe}.json")
+        prediction = document(updated, f"prediction_BTC_USDT_{timeframe}.json")
         assert_valid("history", history)
         assert_valid("prediction", prediction)
         step = Timeframe.parse(timeframe)
@@ -78,9 +91,8 @@ def test_one_run_goes_from_candles_to_valid_published_files(platform: Platform) 
             )
 
 
-def test_the_manifest_tells_status_age_and_coverage(platform: Platform) -> None:
-    platform.update("2024-01-01", "2024-07-01")
-    public, ops = entries(platform), entries(platform, "ops")
+def test_the_manifest_tells_status_age_and_coverage(updated: Platform) -> None:
+    public, ops = entries(updated), entries(updated, "ops")
     assert {name: each["status"] for name, each in public.items()} == {
         f"{symbol} {timeframe}": "insufficient_data" if timeframe in ("1w", "1M") else "fresh"
         for symbol in (BTC, ETH)
@@ -103,19 +115,17 @@ def test_the_manifest_tells_status_age_and_coverage(platform: Platform) -> None:
         False,
         "2024-07-10T12:30:00Z",
     )
-    assert len(platform.materialisations("manifest")) == 10  # once for each published asset
+    assert len(updated.materialisations("manifest")) == 10  # once for each published asset
 
 
-def test_history_files_show_their_window(platform: Platform) -> None:
-    platform.update("2024-01-01", "2024-07-01")
-    hours = document(platform, "history_BTC_USDT_1h.json")["data"]
+def test_history_files_show_their_window(updated: Platform) -> None:
+    hours = document(updated, "history_BTC_USDT_1h.json")["data"]
     assert len(hours) == 90 * 24  # COIN_HISTORY_WINDOW
-    days = document(platform, "history_BTC_USDT_1d.json")["data"]
+    days = document(updated, "history_BTC_USDT_1d.json")["data"]
     assert days[0]["timestamp"] == "2024-01-01T00:00:00Z"  # no window, so all of it
 
 
 def test_data_that_grows_old_is_not_dressed_up(platform: Platform) -> None:
-    platform.update("2024-01-01", "2024-07-01")
     for now, word, allowed in (
         ("2024-07-10T13:05:00", "fresh", True),
         ("2024-07-10T13:05:01", "stale", True),
@@ -131,7 +141,6 @@ def test_data_that_grows_old_is_not_dressed_up(platform: Platform) -> None:
 
 
 def test_a_failing_symbol_fails_alone_and_is_called_degraded(platform: Platform) -> None:
-    assert platform.update("2024-01-01", "2024-07-01").success
     platform.now = "2024-07-10T13:30"
     platform.market = given(FailingMarket(ETH))
     result = platform.update("2024-07-01")
@@ -152,7 +161,6 @@ def test_a_failing_symbol_fails_alone_and_is_called_degraded(platform: Platform)
 
 
 def test_update_for_an_old_month_publishes_the_newest_data(platform: Platform) -> None:
-    platform.update("2024-01-01", "2024-07-01")
     assert platform.update("2024-05-01").success
     assert entries(platform)["BTC/USDT 1h"]["as_of"] == "2024-07-10T12:00:00Z"
 
@@ -166,7 +174,9 @@ def test_an_archive_that_ended_is_hard_stale(tmp_path: Path) -> None:
         history_start="2023-01-01",
         derived_timeframes="1d,1w,1M",
     )
-    assert platform.update("2023-01-01", "2025-07-01").success
+    candles = [f"BTC_USDT/ohlcv_{name}" for name in ("1h", "1d", "1w", "1M")]
+    assert platform.materialise(candles, "2023-01-01", "2025-07-01").success
+    assert platform.update("2025-06-01", "2025-07-01").success
     assert {name: each["status"] for name, each in entries(platform).items()} == {
         f"{BTC} {timeframe}": "hard_stale" for timeframe in ("1h", "1d", "1w", "1M")
     }

@@ -1,13 +1,13 @@
-"""Installations that the sensors find in good order, made once and copied for each test."""
+"""Installations and instances that the sensors find in good order, made once, copied for tests."""
 
 import shutil
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from coin_assets.assets import candles
 from coin_assets.automation import work
 from coin_assets_tests.automation.failing import FailingMarket
 from coin_assets_tests.platform import BTC, ETH, Platform, given
@@ -40,8 +40,23 @@ def platform(
 ) -> Platform:
     """``grown`` with an instance of its own; failed steps are tried again by the sensors alone,
     after a minute, two, four, and so on."""
-    monkeypatch.setattr(candles, "RETRIES", dg.RetryPolicy(max_retries=0))
     monkeypatch.setattr(work, "FIRST_DELAY", timedelta(minutes=1))
     platform = _two_symbols(Path(shutil.copytree(grown, tmp_path / "home")))
-    platform.market = given(market)
+    platform.market, platform.retries = given(market), 0
     return platform
+
+
+@pytest.fixture(scope="session")
+def empty_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an instance on disk; making its databases takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("instance")
+    with dg.DagsterInstance.local_temp(str(folder)):
+        return folder
+
+
+@pytest.fixture
+def instance(empty_instance: Path, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance on disk, as the daemon has it, in which nothing has happened yet."""
+    folder = shutil.copytree(empty_instance, tmp_path / "dagster")
+    with dg.DagsterInstance.local_temp(str(folder)) as made:
+        yield made

@@ -88,7 +88,7 @@ def variables(plan: Plan, port: int) -> dict[str, str]:
         "COIN_DERIVED_TIMEFRAMES": "5m",
         "COIN_HISTORY_START": f"{start:%Y-%m-%d}",
         "COIN_SETTLE_SECONDS": str(SETTLE_SECONDS),
-        "COIN_RETENTION": "1m:2d,5m:2d",
+        "COIN_RETENTION": "1m:2d",
         "COIN_ALERT_WEBHOOKS": f"json+{hooks}/json,discord+{hooks}/discord",
         "COIN_ALERT_CYCLE_SECONDS": str(plan.cycle_seconds),
         "COIN_ALERT_REPEAT_CYCLES": str(plan.repeat_cycles),
