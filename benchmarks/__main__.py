@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from benchmarks import (
     backfill,
     demo,
+    forecast_ablation,
     forecast_costs,
     forecasts,
     idle,
@@ -41,6 +42,7 @@ GROUPS: dict[str, Callable[[Bench], list[Figure]]] = {
     "idle": idle.measure,
     "forecasts": forecasts.measure,
     "forecast_costs": forecast_costs.measure,
+    "forecast_ablation": forecast_ablation.measure,
     "promotion": promotion.measure,
 }
 

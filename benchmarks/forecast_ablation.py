@@ -78,7 +78,8 @@ def _varied(key: Key, changes: Mapping[str, Any]) -> Forecaster:
     forecaster = new_forecaster(key)
     if not isinstance(forecaster, HarForecaster):
         raise TypeError(f"{key} is forecast by {forecaster.name}, which has no such parts.")
-    return forecaster.set_params(**changes)
+    varied: HarForecaster = forecaster.set_params(**changes)
+    return varied
 
 
 def _trailing_volatility(key: Key) -> Forecaster:

@@ -97,7 +97,7 @@ def _variables() -> dict[str, str]:
         "COIN_DERIVED_TIMEFRAMES": "5m",
         "COIN_HISTORY_START": f"{start:%Y-%m-%d}",
         "COIN_SETTLE_SECONDS": str(SETTLE_SECONDS),
-        "COIN_RETENTION": "1m:2d,5m:2d",
+        "COIN_RETENTION": "1m:2d",
         "LIVE_FRESHNESS": "1m:180/300,5m:600/1200",
         "FRESHNESS_DAEMON_INTERVAL_SECONDS": "30",  # Dagster's default
     }

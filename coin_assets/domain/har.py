@@ -32,7 +32,8 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         longest: longest window of the features in candles, a power of two.
         groups: features besides the volatilities; see `FeatureSet`.
         range_share: see `candle_variance`.
-        penalty: of the ridge regression, in rows; infinite leaves the mean of the log volatilities.
+        penalty: of the ridge regression, in rows; a very large one leaves the mean of the log
+            volatilities.
         half_life: of the weights of its rows, in candles.
         half_trust: independent observations that count half; see `trust`.
         calibrated: newest candles that the quantiles are learned from; over long years markets

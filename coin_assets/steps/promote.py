@@ -116,7 +116,7 @@ def _appoint(
     registry.load(version)  # a champion that cannot forecast would be none
     key = version.key
     newest = store.newest_forecasts([key]).get(key)
-    since = now if newest is None else min(now, key.timeframe.next(newest))
+    since = now if newest is None else key.timeframe.next(newest)
     last = registry.roles(key).last_change(CHAMPION)
     since = max(since, version.cutoff, *([] if last is None else [last.since]))
     registry.appoint(key, CHAMPION, version, since, reason=reason, by=by, recorded_at=now)
