@@ -45,7 +45,7 @@ test-live: $(DEV) ## Run the platform live through outages and kills (about 25 m
 test-live-short: $(DEV) ## The cut of the live test that CI runs (about 5 minutes)
 	$(BIN)/python -m coin_assets_tests.live --short
 
-test-slow: $(DEV) ## Simulate two years of 50 symbols with faults (an hour)
+test-slow: $(DEV) ## The slow tests: two simulated years with faults, kills, promotions (an hour)
 	$(BIN)/python -m pytest -m slow -s --numprocesses 2
 
 lint: $(DEV) ## Check style, formatting, types and import directions

@@ -33,6 +33,12 @@ FORECAST_SCHEMA = {
     "model_version": ("string", "version of the model that made it"),
     "kind": ("string", "live, or backtest when made after the first forecast candle closed"),
 }
+_TYPES = {
+    "as_of": TIMESTAMP_DTYPE,
+    "step": "int64",
+    **dict.fromkeys(PRICE_COLUMNS, "float64"),
+    **dict.fromkeys(("role", "model_version", "kind"), "str"),
+}
 CHAMPION, CHALLENGER = ROLES = ("champion", "challenger")
 LIVE, BACKTEST = KINDS = ("live", "backtest")
 
@@ -139,14 +145,8 @@ def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFra
     if rows.empty:
         return rows
     try:
-        rows = rows.astype(
-            {
-                "as_of": TIMESTAMP_DTYPE,
-                "step": "int64",
-                **dict.fromkeys(PRICE_COLUMNS, "float64"),
-                **dict.fromkeys(("role", "model_version", "kind"), "str"),
-            }
-        )
+        known = rows.dtypes.astype(str)  # casting what is right already takes time, too
+        rows = rows.astype({name: kind for name, kind in _TYPES.items() if known[name] != kind})
     except (TypeError, ValueError) as error:
         raise DataRefused(
             f"Forecast columns have wrong types: {error}. Nothing was stored."

@@ -146,6 +146,8 @@ class ParquetStore:
 
 
 def _keep_stored_origins(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    if len(stored) and len(new) and stored["as_of"].max() < new["as_of"].min():
+        return pd.concat([stored, new], ignore_index=True)  # the usual case, in a tenth of the time
     known = pd.MultiIndex.from_frame(stored[["role", "as_of"]])
     added = ~pd.MultiIndex.from_frame(new[["role", "as_of"]]).isin(known)
     return pd.concat([stored, new[added]], ignore_index=True)

@@ -26,7 +26,8 @@ import pytest
 from coin_assets.assets.candle_checks import derived_results, fetched_results
 from coin_assets.assets.specs import SeriesSpec
 from coin_assets.build import configured_resources, series_specs
-from coin_assets.domain.baseline import VolatilityScaledBaseline
+from coin_assets.domain.forecasting import CHAMPION
+from coin_assets.domain.har import HarForecaster
 from coin_assets.domain.keys import Key
 from coin_assets.errors import MarketUnavailable
 from coin_assets.market.base import Page
@@ -415,10 +416,14 @@ def test_a_forecast_that_cannot_be_right_is_not_published(platform: Platform) ->
     registry = configured_resources(platform.settings).registry.client()
     good = registry.versions(key("1h"))[-1]
     model = registry.load(good)
-    assert isinstance(model, VolatilityScaledBaseline)
+    assert isinstance(model, HarForecaster)
     model.quantiles_ = model.quantiles_ * 500
     trained = {name: good.metadata()[name] for name in ("lookback", "rows", "data_end")}
-    registry.add(key("1h"), model, utc("2024-04-20T13:00"), trained)
+    since = utc("2024-04-20T13:00")
+    bad = registry.add(key("1h"), model, since, trained)
+    registry.appoint(
+        key("1h"), CHAMPION, bad, since, reason="a mistake", by="test", recorded_at=since
+    )
 
     platform.now = "2024-04-20T13:30"
     result = platform.update("2024-04-01")

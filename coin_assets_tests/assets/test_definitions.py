@@ -25,7 +25,9 @@ LAYERS = {
     "model": "models",
     "prediction": "predictions",
     "published": "published",
+    "evaluation": "quality",
 }
+UNPARTITIONED = ("published", "quality")
 STEPS = {
     dg.AssetKey([symbol, f"{name}_{timeframe}"]): (symbol, timeframe, layer)
     for symbol in SYMBOLS
@@ -94,7 +96,7 @@ def test_a_partition_is_a_month_up_to_the_running_one(definitions: dg.Definition
     specs = specs_of(definitions)
     for key, (_, _, layer) in STEPS.items():
         partitions = specs[key].partitions_def
-        if layer == "published":
+        if layer in UNPARTITIONED:
             assert partitions is None
         else:
             assert partitions == dg.MonthlyPartitionsDefinition(
@@ -105,7 +107,7 @@ def test_a_partition_is_a_month_up_to_the_running_one(definitions: dg.Definition
 def test_ranges_of_months_are_one_run(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     for key, (_, _, layer) in STEPS.items():
-        if layer != "published":
+        if layer not in UNPARTITIONED:
             assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()
 
 
@@ -136,11 +138,12 @@ def test_months_depend_on_the_months_they_need(
     assert list(found.partitions_subset.get_partition_keys()) == needed
 
 
-def test_the_jobs_are_update_and_train_models(definitions: dg.Definitions) -> None:
+def test_the_jobs_are_the_designed_ones(definitions: dg.Definitions) -> None:
     jobs = {job.name for job in definitions.get_repository_def().get_all_jobs()}
-    assert {"update", "train_models"} <= jobs
-    update = definitions.resolve_job_def("update")
-    assert set(update.asset_layer.executable_asset_keys) == set(STEPS)
+    assert {"update", "train_models", "promote_champion", "rollback_champion"} <= jobs
+    for job, layers in (("update", {*LAYERS.values()} - {"quality"}), ("evaluate", {"quality"})):
+        steps = definitions.resolve_job_def(job).asset_layer.executable_asset_keys
+        assert set(steps) == {key for key, (_, _, layer) in STEPS.items() if layer in layers}
 
 
 def test_jobs_for_the_data_itself_take_their_settings_flat(definitions: dg.Definitions) -> None:
