@@ -25,6 +25,7 @@ from coin_assets.domain.naive import naive_quantiles
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.models.forecasters import new_forecaster
 
+_PERCENT = 100.0
 # Large enough that nothing is left of what it penalises, or of how weights differ.
 _ENDLESS = 1e12
 # What is done without -> the parameters that do.
@@ -48,9 +49,9 @@ def measure(bench: Bench) -> list[Figure]:
 
     Each variant is trained for the first instant of each month and forecasts the month's origins,
     as in ``forecasts``, but on the spans that come before the test spans and without store and
-    registry. The figure is its pinball loss to that of the whole forecaster at the same origins,
-    mean of three symbols: above 1, the part helped. Intervals are 95%, by the paired block
-    bootstrap. Nothing of the test spans is read.
+    registry. The figure is by how much its pinball loss at the same origins is above that of the
+    whole forecaster, mean of three symbols: above 0, the part helped. Intervals are 95%, by the
+    paired block bootstrap. Nothing of the test spans is read.
     """
     figures = []
     for timeframe in bench.pick(tuple(TUNING), ("1w",)):
@@ -67,10 +68,10 @@ def _figures(timeframe: str, span: Span) -> list[Figure]:
         f"without {part}": partial(_varied, changes=changes) for part, changes in VARIANTS.items()
     }
     variants["with trailing volatility alone"] = _trailing_volatility
-    found = [_compared(timeframe, span, "whole, to naive", whole, naive)]
+    found = [_compared(timeframe, span, "whole, above naive", whole, naive)]
     for name, make in variants.items():
         scores = _scores(timeframe, span, make)
-        found.append(_compared(timeframe, span, f"{name}, to whole", scores, whole))
+        found.append(_compared(timeframe, span, name, scores, whole))
     return found
 
 
@@ -107,6 +108,7 @@ def _compared(
     losses, reference = [one.losses for one in ours], [one.losses for one in theirs]
     block = block_length(len(losses[0]), span.every)
     low, high = ratio_interval(losses, reference, block)
-    covered = 100 * float(np.mean([one.coverage_80 for one in ours]))
-    how = f"95% interval {low:.4f} to {high:.4f}; its 80% interval covers {covered:.1f}"
-    return Figure(f"{timeframe}: {name}", mean_ratio(losses, reference), "ratio", how)
+    covered = _PERCENT * float(np.mean([one.coverage_80 for one in ours]))
+    above = [_PERCENT * (ratio - 1) for ratio in (mean_ratio(losses, reference), low, high)]
+    how = f"95% interval {above[1]:+.2f} to {above[2]:+.2f}; 80% intervals held {covered:.1f}%"
+    return Figure(f"{timeframe}: {name}", round(above[0], 2), "%", how)

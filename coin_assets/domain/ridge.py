@@ -90,8 +90,9 @@ class Moments:
         """The map with the least weighted squared error plus penalty.
 
         Features are standardised before; the penalty counts like so much weight of rows that say
-        that nothing depends on them. A feature that never changes gets no say, and without any
-        weight nothing does.
+        that nothing depends on them, and that a feature is spread by 1 about its mean: among few
+        rows one may hardly change, and must not count for the more when it does. A feature that
+        never changes gets no say, and without any weight nothing does.
         """
         if not self.weight > 0:
             return Linear(np.zeros_like(self.targets), np.zeros_like(self.products))
@@ -99,7 +100,8 @@ class Moments:
         level = self.targets / self.weight
         deviation = np.sqrt(np.maximum(self.squares / self.weight - centre**2, 0.0))
         constant = deviation <= 1e-6 * (np.abs(centre) + 1e-6)
-        inverse = np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, deviation))
+        spread = np.sqrt((self.weight * deviation**2 + penalty) / (self.weight + penalty))
+        inverse = np.where(constant, 0.0, 1.0 / spread)
         covariance = self.crossed / self.weight - np.outer(centre, centre)
         correlation = covariance * np.outer(inverse, inverse)
         shares = (self.products / self.weight - np.outer(centre, level)) * inverse[:, None]

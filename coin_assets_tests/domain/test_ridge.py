@@ -34,6 +34,9 @@ def test_it_is_ridge_regression_on_standardised_features(decays: bool, penalty: 
         weights = np.ones(len(features))
     centre = np.average(features, axis=0, weights=weights)
     deviation = np.sqrt(np.average((features - centre) ** 2, axis=0, weights=weights))
+    # The penalty's rows are spread by 1.
+    total = weights.sum()
+    deviation = np.sqrt((total * deviation**2 + penalty) / (total + penalty))
     oracle = Ridge(penalty).fit((features - centre) / deviation, targets, sample_weight=weights)
     found = predicted(Moments.of(features, targets, weights).solve(penalty), features)
     expected = oracle.predict((features - centre) / deviation)

@@ -3,21 +3,27 @@
 - Every timeframe has one, which is content with the fewest candles that a forecast needs.
 - A forecaster restored by name forecasts the same to the bit; unknown names and foreign states
   are refused as corrupt.
+- A short history gives bands of the width that its returns suggest.
 - Nothing of scikit-learn is imported before a forecaster is asked for.
 """
 
 import json
 import subprocess
 import sys
+from contextlib import closing
+from datetime import UTC, datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from coin_assets.domain.baseline import VolatilityScaledBaseline
 from coin_assets.domain.forecasting import Forecaster, minimum_candles
 from coin_assets.domain.keys import Key
+from coin_assets.domain.resampling import resample
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import CorruptArtefact, InsufficientData
+from coin_assets.market.factory import open_market
 from coin_assets.models.forecasters import new_forecaster, restored_forecaster
 from coin_assets_tests.domain.walks import random_candles
 
@@ -77,3 +83,26 @@ def test_scikit_learn_is_not_imported_before_it_is_needed() -> None:
     code = "import sys, coin_assets.models.forecasters; sys.exit('sklearn' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def days() -> pd.DataFrame:
+    """Half a year of daily candles of the sandbox market."""
+    start, end = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 7, 24, tzinfo=UTC)
+    with closing(open_market("sandbox", "")) as market:
+        pages = list(market.pages(Key("ETH/USDT", Timeframe("1h")), start, end, end))
+    hours = pd.concat([page.candles for page in pages], ignore_index=True)
+    return resample(hours, Timeframe("1h"), Timeframe("1d")).candles
+
+
+@pytest.mark.parametrize("count", range(120, 174, 4))
+def test_a_short_history_gives_sober_forecasts(days: pd.DataFrame, count: int) -> None:
+    """Among few rows a feature may hardly change; once that gave scales beyond all bounds."""
+    known = days.iloc[:count]
+    forecaster = new_forecaster(Key("ETH/USDT", Timeframe("1d"))).fit(known)
+    closes = Timeframe("1d").close_all(days["timestamp"])
+    quantiles = np.log(forecaster.predict_quantiles(days, closes[count - 1 :]))
+    daily = float(np.log(known["close"]).diff().std())
+    widths = (quantiles[:, :, -1] - quantiles[:, :, 0]) / np.sqrt(np.arange(1, 25)) / daily
+    assert (widths > 1).all()
+    assert (widths < 10).all()
