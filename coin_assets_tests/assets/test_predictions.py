@@ -3,15 +3,35 @@
 - A forecast for an origin is the same to the bit whether or not later candles exist.
 - A forecast that exists is never changed, whatever model is trained later.
 - Origins without an eligible model have no forecast; that is an error only where one could exist.
+- The challenger's forecasts are stored beside the champion's and never published; what is wrong
+  with it is told and holds up nothing. What is wrong with the champion leaves the last good files.
 """
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from coin_assets.domain.forecasting import STEPS
+from coin_assets.models.registry import ModelVersion
 from coin_assets.store.base import Store
+from coin_assets_tests.contested import (
+    HOUR as KEY,
+)
+from coin_assets_tests.contested import (
+    MONTH,
+    NEXT,
+    PREDICTION,
+    SECOND,
+    contested,
+    opened,
+    proceed,
+    version,
+)
 from coin_assets_tests.platform import Platform, failures, files_of, key, utc
 
 CANDLES = ["BTC_USDT/ohlcv_1h", "BTC_USDT/ohlcv_1d", "BTC_USDT/ohlcv_1w"]
@@ -105,15 +125,24 @@ def test_an_old_month_is_filled_by_the_model_of_that_month(platform: Platform) -
     assert made["as_of"].max() == utc("2024-06-30T23:00")
 
 
-def test_a_later_model_forecasts_later_origins_and_rewrites_nothing(platform: Platform) -> None:
+def test_a_later_model_forecasts_later_origins_in_the_shadow_and_rewrites_nothing(
+    platform: Platform,
+) -> None:
     platform.materialise([MODELS[0], HOUR], "2024-07-01")
     before = forecasts(platform.store)
     assert platform.train(symbols=["BTC/USDT"], timeframes=["1h"]).success
     platform.now = "2024-07-10T13:30"
     assert platform.materialise([CANDLES[0], HOUR], "2024-07-01").success
     after = forecasts(platform.store)
-    pd.testing.assert_frame_equal(after.iloc[: len(before)], before)
-    assert set(after.iloc[len(before) :]["model_version"]) == {"2"}
+    champion = after[after["role"] == "champion"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(champion.iloc[: len(before)], before)
+    assert set(champion["model_version"]) == {"1"}
+    shadow = after[after["role"] == "challenger"]
+    assert set(shadow["model_version"]) == {"2"}
+    # It knows nothing after 12:00, which has become an origin of the past.
+    kinds = shadow.groupby("as_of")["kind"].first()
+    hours = pd.DatetimeIndex(kinds.index).hour
+    assert dict(zip(hours, kinds, strict=True)) == {12: "backtest", 13: "live"}
 
 
 def test_a_model_never_forecasts_before_its_cutoff(platform: Platform) -> None:
@@ -162,3 +191,124 @@ def test_a_damaged_model_is_refused_and_the_forecasts_stand(platform: Platform) 
     refused = platform.materialise([CANDLES[0], HOUR], "2024-07-01")
     assert str(artefact) in failures(refused)["BTC_USDT__prediction_1h"]
     pd.testing.assert_frame_equal(forecasts(platform.store), before)
+
+
+# ------------------------------------------------------------------------- champion and challenger
+
+
+@pytest.fixture(scope="module")
+def contested_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return contested(tmp_path_factory.mktemp("contested") / "home")
+
+
+@pytest.fixture
+def rivals(contested_home: Path, tmp_path: Path) -> Platform:
+    """Version 1 is champion, 2 its challenger, and the next candle is about to come."""
+    return opened(Path(shutil.copytree(contested_home, tmp_path / "home")))
+
+
+def tampered(model: ModelVersion) -> None:
+    artefact = model.folder / "model.json"
+    artefact.write_text(artefact.read_text().replace("1", "2", 1))
+
+
+def truncated(model: ModelVersion) -> None:
+    artefact = model.folder / "model.json"
+    artefact.write_bytes(artefact.read_bytes()[:-100])
+
+
+def foreign(model: ModelVersion) -> None:
+    """Both files are sound, and another version's."""
+    (other,) = (each for each in model.folder.parent.glob("0*_*") if each != model.folder)
+    for name in ("model.json", "metadata.json"):
+        shutil.copy(other / name, model.folder / name)
+
+
+HARMS = pytest.mark.parametrize(
+    "harm", [tampered, truncated, foreign], ids=lambda each: str(each.__name__)
+)
+
+
+def test_the_shadow_forecasts_the_same_origins_and_is_never_published(rivals: Platform) -> None:
+    proceed(rivals, f"{NEXT}:30")
+    facts = rivals.metadata(PREDICTION)
+    assert (facts["forecasts_added"], facts["challenger_forecasts_added"]) == (1, 1)
+    assert (facts["model_version"], facts["challenger_error"]) == ("1", "")
+    made = everything(rivals)
+    shown = made.drop_duplicates(["role", "as_of"])
+    assert set(shown["kind"]) == {"live"}
+    assert [f"{row.role} {row.model_version} {row.as_of:%H}" for row in shown.itertuples()] == [
+        "challenger 2 12",
+        "challenger 2 13",
+        "champion 1 11",
+        "champion 1 12",
+        "champion 1 13",
+    ]
+    newest = made[made["as_of"] == utc(f"{NEXT}:00")]
+    said = [step["quantiles"]["0.05"] for step in published(rivals)["forecast"]]
+    assert said == newest.loc[newest["role"] == "champion", "q05"].tolist()
+    assert said != newest.loc[newest["role"] == "challenger", "q05"].tolist()
+
+
+@HARMS
+def test_what_is_wrong_with_the_challenger_is_told_and_holds_up_nothing(
+    rivals: Platform, harm: Callable[[ModelVersion], None]
+) -> None:
+    harm(version(rivals, 2))
+    rivals.now = f"{NEXT}:30"
+    result = rivals.materialise(["BTC_USDT/ohlcv_1h", PREDICTION, "BTC_USDT/published_1h"], MONTH)
+    assert result.success
+    facts = rivals.metadata(PREDICTION)
+    assert (facts["forecasts_added"], facts["challenger_forecasts_added"]) == (1, 0)
+    folder = str(version(rivals, 2).folder)
+    assert folder in facts["challenger_error"]
+    errors = [
+        entry.user_message
+        for entry in rivals.instance.all_logs(result.run_id)
+        if entry.level == 40 and "no forecasts of the challenger" in entry.user_message
+    ]
+    assert len(errors) == 1
+    assert folder in errors[0]
+    entry = rivals.entry("1h")
+    assert (entry["status"], entry["degraded"], entry["champion"]) == ("fresh", False, "1")
+    assert entry["prediction"]["as_of"] == f"{NEXT}:00:00Z"
+
+
+@HARMS
+def test_what_is_wrong_with_the_champion_leaves_the_last_good_forecast_and_says_so(
+    rivals: Platform, harm: Callable[[ModelVersion], None]
+) -> None:
+    before, stored = published(rivals), everything(rivals)
+    folder = version(rivals, 1).folder
+    sound = files_of(folder)
+    harm(version(rivals, 1))
+    rivals.now = f"{NEXT}:00:05"
+    for _ in range(2):
+        rivals.cycle()
+    pd.testing.assert_frame_equal(everything(rivals), stored)
+    assert published(rivals) == before
+    entry = rivals.entry("1h")
+    assert (entry["degraded"], entry["serve_allowed"]) == (True, True)
+    assert entry["prediction"]["as_of"] == f"{SECOND}:00:00Z"
+    assert str(folder) in entry["last_error"]
+
+    for name, content in sound.items():
+        (folder / name).write_bytes(content)
+    rivals.ahead = 3600.0  # the next try is due
+    for _ in range(2):
+        rivals.cycle()
+    entry = rivals.entry("1h")
+    assert (entry["degraded"], entry["champion"]) == (False, "1")
+    assert entry["prediction"]["as_of"] == f"{NEXT}:00:00Z"
+
+
+def published(platform: Platform) -> dict[str, Any]:
+    """The prediction file, but for the time at which it was written."""
+    path = platform.published / "prediction_BTC_USDT_1h.json"
+    found: dict[str, Any] = json.loads(path.read_bytes())
+    del found["updated_at"]
+    return found
+
+
+def everything(platform: Platform) -> pd.DataFrame:
+    return platform.store.read_forecasts(KEY, utc("2024-01-01"), utc("2025-01-01"))

@@ -25,6 +25,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     platform = _two_symbols(tmp_path_factory.mktemp("grown") / "home")
     assert platform.update("2024-01-01", "2024-02-01").success
     platform.settle("candles_due")
+    platform.tick("publish_due")  # what was evaluated last goes into the manifest
     return platform.settings.home
 
 

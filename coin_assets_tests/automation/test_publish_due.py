@@ -18,8 +18,8 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from coin_assets.domain.baseline import VolatilityScaledBaseline
 from coin_assets.domain.forecasting import PRICE_COLUMNS
+from coin_assets.models.forecasters import new_forecaster
 from coin_assets_tests.automation.failing import FailingMarket
 from coin_assets_tests.platform import BTC, ETH, Platform, key, utc
 from coin_assets_tests.schemas import assert_valid
@@ -237,15 +237,16 @@ def test_files_are_repaired_while_the_market_is_down(
 def test_a_forecast_that_is_not_sane_is_blocked_in_the_run_and_healed_by_the_next(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sane = VolatilityScaledBaseline.predict_quantiles
+    forecaster: Any = type(new_forecaster(key("1h")))
+    sane = forecaster.predict_quantiles
 
-    def insane(self: VolatilityScaledBaseline, *args: Any) -> Any:
+    def insane(self: Any, *args: Any) -> Any:
         return sane(self, *args) * 1000
 
     before = files(platform)
     platform.now = NEXT
     with monkeypatch.context() as patched:
-        patched.setattr(VolatilityScaledBaseline, "predict_quantiles", insane)
+        patched.setattr(forecaster, "predict_quantiles", insane)
         platform.cycle()
     refused(platform, before)
     healed(platform)

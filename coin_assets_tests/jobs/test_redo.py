@@ -19,6 +19,7 @@ from coin_assets.domain.candles import VALUES
 from coin_assets.domain.keys import Key
 from coin_assets.errors import CorruptArtefact
 from coin_assets.market.base import Market, Page
+from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.publish.publisher import Publisher
 from coin_assets_tests.market.patchy import PatchyMarket
@@ -175,42 +176,17 @@ def test_a_second_run_does_nothing(platform: Platform) -> None:
 def test_an_old_candle_outside_every_window_publishes_only_files_that_show_it(
     platform: Platform,
 ) -> None:
-    before = repulled(platform, spike("2024-02-10T10:00"), "2024-02-01")
+    before = repulled(platform, spike("2024-04-10T10:00"), "2024-04-01")
     assert platform.run("redo_touched").success
     assert added(platform, before) == {
-        "BTC_USDT/ohlcv_1d": ["2024-02-01"],
-        # The day lies within the context (121 days) of forecasts of June alone.
+        "BTC_USDT/ohlcv_1d": ["2024-04-01"],
+        # The day lies within the context (65 days) of forecasts of June alone.
         "BTC_USDT/prediction_1d": ["2024-06-01"],
-        "BTC_USDT/ohlcv_1w": ["2024-02-01"],
+        "BTC_USDT/ohlcv_1w": ["2024-04-01"],
         # The files of 1d and 1w hold the whole range, that of 1h 90 days.
         "BTC_USDT/published_1d": ["None"],
         "BTC_USDT/published_1w": ["None"],
     }
-
-
-def test_volume_alone_changes_candles_and_leaves_forecasts_as_they_are(platform: Platform) -> None:
-    forecasts = files_of(platform.settings.home / "forecasts")
-    repulled(platform, AlteredMarket(CHANGED, volume=5.0))
-    assert platform.run("redo_touched").success
-    assert files_of(platform.settings.home / "forecasts") == forecasts
-    assert platform.metadata("BTC_USDT/ohlcv_1d", "2024-06-01")["rows_changed"] == 1
-    assert platform.metadata("BTC_USDT/prediction_1h", "2024-06-01")["forecasts_changed"] == 0
-
-
-def test_a_live_forecast_stays_live_unless_it_comes_out_different(platform: Platform) -> None:
-    newest = utc("2024-07-10T12:00")
-
-    def kind() -> str:
-        rows = platform.store.read_forecasts(key("1h"), newest, newest + timedelta(hours=1))
-        return str(rows["kind"].iloc[0])
-
-    assert kind() == "live"
-    repulled(platform, AlteredMarket("2024-07-10T09:00", volume=5.0), "2024-07-01")
-    assert platform.run("redo_touched").success
-    assert kind() == "live"
-    repulled(platform, spike("2024-07-10T09:00"), "2024-07-01")
-    assert platform.run("redo_touched").success
-    assert kind() == "backtest"
 
 
 def test_a_candle_that_comes_late_brings_its_forecasts_with_it(
@@ -266,7 +242,8 @@ def test_a_dry_run_only_says_what_it_would_do(platform: Platform) -> None:
     assert (added(platform, before), files_of(platform.settings.home)) == ({}, files)
     said = [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
     candle = "1 candles from 2024-06-28 23:00 to 2024-06-28 23:00"
-    assert f"would redo BTC/USDT 1h: {candle}, 121 forecasts" in said
+    context = new_forecaster(key("1h")).context
+    assert f"would redo BTC/USDT 1h: {candle}, {context} forecasts" in said
     assert len(open_revisions(platform)) == 1
 
 

@@ -3,6 +3,7 @@
 - Every file keeps its schema; the manifest tells hash, size and data time of each.
 - Publishing one key leaves the entries of the others; keys no longer configured vanish.
 - A key is hidden until its history is complete, and public from then on.
+- Scores are shown with their key, and rewritten when they change.
 - Failures are shown beside older output, each counted once.
 - A manifest that is lost or damaged is made anew from the files.
 - Files are whole, readable by other users, and survive publishers at the same time.
@@ -25,6 +26,7 @@ import pytest
 
 from coin_assets.domain.candles import empty_candles
 from coin_assets.domain.documents import Document
+from coin_assets.domain.evaluation import quality_of
 from coin_assets.domain.forecasting import LIVE, STEPS, forecast_frame
 from coin_assets.domain.keys import Key
 from coin_assets.domain.ledger import Outage
@@ -33,6 +35,7 @@ from coin_assets.domain.manifest_facts import HIDDEN, KeyFacts
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.publish.publisher import Failure, Publisher
 from coin_assets_tests.schemas import assert_valid
+from coin_assets_tests.steps.known_market import KnownMarket, enough
 
 PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(["coin_assets.publish.publisher", "hypothesis", "pytest"])
@@ -368,6 +371,67 @@ def test_the_manifest_shows_the_outages_it_is_given(publisher: Publisher) -> Non
     shown = publisher.manifest()["ops"]["outages"]
     assert_valid("manifest", publisher.manifest())
     assert [(each["candles"], each["symbols"]) for each in shown] == [(3, ["BTC/USDT", "ETH/USDT"])]
+
+
+# ------------------------------------------------------------------------------------------- scores
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    """What the manifest shows of an evaluation of `BTC`."""
+    market = KnownMarket(tmp_path_factory.mktemp("known"))
+    found = quality_of(market.look(enough()).document)
+    assert found is not None
+    return found
+
+
+def refresh(publisher: Publisher, qualities: dict[Key, Document | None]) -> Document | None:
+    return publisher.refresh(
+        {}, NOW, is_complete=lambda _key: False, outages={}, qualities=qualities
+    )
+
+
+def qualities(publisher: Publisher) -> dict[Key, Document | None]:
+    return {key: entry["quality"] for key, entry in entries(publisher, "public").items()}
+
+
+def test_scores_are_published_with_their_key_and_stay(
+    publisher: Publisher, scores: Document
+) -> None:
+    offer(publisher, replace(facts(BTC), quality=scores), candles(BTC), forecast())
+    publish(publisher, ETH)
+    assert qualities(publisher) == {BTC: scores, ETH: None}
+    assert entries(publisher, "public")[BTC]["quality"] == scores
+
+
+def test_new_scores_rewrite_the_manifest_once_and_nothing_else(
+    tmp_path: Path, publisher: Publisher, scores: Document
+) -> None:
+    publish(publisher, BTC)
+    publish(publisher, ETH)
+    before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path) - {"manifest.json"}}
+    known = entries(publisher, "public")
+    assert refresh(publisher, {BTC: None, ETH: None}) is None
+    assert refresh(publisher, {BTC: scores, ETH: None}) == publisher.manifest()
+    assert entries(publisher, "public") == {**known, BTC: {**known[BTC], "quality": scores}}
+    assert refresh(publisher, {BTC: scores, ETH: None}) is None
+    assert refresh(publisher, {BTC: None, ETH: None}) is not None  # lost, or not to be read
+    assert entries(publisher, "public") == known
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
+def test_scores_of_a_hidden_key_are_shown_when_it_is_public(
+    publisher: Publisher, scores: Document
+) -> None:
+    publish(publisher, BTC)
+    publish(publisher, ETH, complete=())
+    shown: dict[Key, Any] = dict.fromkeys(KEYS, scores)
+    assert refresh(publisher, shown) is not None
+    assert qualities(publisher) == {BTC: scores}
+    assert scores["pinball"] not in entries(publisher, "ops")[ETH].values()
+    publish(publisher, ETH)
+    refresh(publisher, shown)
+    assert qualities(publisher) == {BTC: scores, ETH: scores}
 
 
 # ----------------------------------------------------------------------------------------- failures

@@ -1,5 +1,6 @@
 """One key with candles, models and forecasts in a home of its own, and a clock that tests move."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,12 +25,14 @@ class Contest:
 
     Attributes:
         now: time by which candles have closed and are stored.
+        alter: what the market's candles become on their way to the store.
     """
 
     def __init__(self, home: Path, timeframe: str = "1h", now: str | None = None) -> None:
         self.home = home
         self.key = key(timeframe)
         self.store, self.registry = ParquetStore(home), ModelRegistry(home)
+        self.alter: Callable[[pd.DataFrame], pd.DataFrame] = lambda candles: candles
         needed = minimum_candles(self.key.timeframe)
         self.until(utc(now) if now else self.key.timeframe.shift(START, needed))
 
@@ -39,7 +42,7 @@ class Contest:
         end = next_month(now)
         pages = list(SandboxMarket().pages(self.key, START, end, now))
         candles = pd.concat([page.candles for page in pages], ignore_index=True)
-        self.store.write_candles(self.key, candles, START, end)
+        self.store.write_candles(self.key, self.alter(candles), START, end)
 
     def pass_candles(self, count: int) -> None:
         self.until(self.now + count * timedelta(seconds=self.key.timeframe.seconds))

@@ -69,7 +69,9 @@ class KnownMarket:
 
     def forecasts(self, role: str, version: str) -> pd.DataFrame:
         """Of every origin from `FIRST` on, as wide as those of the role are."""
-        origins = pd.DatetimeIndex(pd.date_range(FIRST, self._candles["timestamp"].iloc[-1], freq="h"))
+        origins = pd.DatetimeIndex(
+            pd.date_range(FIRST, self._candles["timestamp"].iloc[-1], freq="h")
+        )
         normal = np.array([NormalDist().inv_cdf(level) for level in QUANTILES])
         quantiles = _LEVEL * np.exp(self.widths[role] * _SPREAD * normal)
         repeated = np.broadcast_to(quantiles, (len(origins), STEPS, len(QUANTILES)))
