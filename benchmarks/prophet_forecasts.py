@@ -1,5 +1,5 @@
 """Prophet (Taylor and Letham, Forecasting at scale, The American Statistician 72, 2018) as people
-use it on prices: fitted at each origin to the last closes, all else at its defaults."""
+use it: fitted at each origin to the last closes as they are, all else at its defaults."""
 
 import logging
 import multiprocessing
@@ -20,6 +20,7 @@ MISSING = (
     "Its rows are left out."
 )
 _SEED = 7
+_LEAST = 0.1
 
 
 def is_installed() -> bool:
@@ -30,7 +31,10 @@ def is_installed() -> bool:
 def prophet_quantiles(
     candles: pd.DataFrame, timeframe: Timeframe, origins: pd.DatetimeIndex
 ) -> Floats:
-    """Quantiles of Prophet's predictive samples of the log price, on all cores.
+    """Quantiles of Prophet's predictive samples of the price, on all cores.
+
+    It does not know that prices are above zero: what is less than `_LEAST` of the lowest close it
+    saw is raised to that, which the loss on log price is lenient to.
 
     Args:
         origins: closes of ``candles``; what lies after an origin is not shown to its fit.
@@ -49,7 +53,7 @@ def prophet_quantiles(
 def _seen(candles: pd.DataFrame, timeframe: Timeframe, origin: pd.Timestamp) -> pd.DataFrame:
     end = origin.to_pydatetime()
     recent = between(candles, timeframe.shift(end, -CLOSES), end)
-    return pd.DataFrame({"ds": _zoneless(recent["timestamp"]), "y": np.log(recent["close"])})
+    return pd.DataFrame({"ds": _zoneless(recent["timestamp"]), "y": recent["close"]})
 
 
 def _forecast(timeframe: Timeframe, origin: pd.Timestamp, series: pd.DataFrame) -> Floats:
@@ -64,7 +68,8 @@ def _forecast(timeframe: Timeframe, origin: pd.Timestamp, series: pd.DataFrame) 
     np.random.seed(_SEED)  # Prophet draws its samples from this generator
     model = Prophet().fit(series, seed=_SEED)
     samples = model.predictive_samples(pd.DataFrame({"ds": _zoneless(future)}))["yhat"]
-    return np.asarray(np.exp(np.quantile(samples, QUANTILES, axis=1).T), dtype=np.float64)
+    quantiles = np.quantile(samples, QUANTILES, axis=1).T
+    return np.asarray(np.maximum(quantiles, _LEAST * series["y"].min()), dtype=np.float64)
 
 
 def _zoneless(times: "pd.Series[pd.Timestamp]") -> "pd.Series[pd.Timestamp]":
