@@ -16,6 +16,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster_shared.record import copy as replaced
 
 from coin_assets.automation import quality
 from coin_assets.automation.quality import QualityFacts, plan_quality, quality_facts
@@ -245,6 +246,8 @@ def test_a_key_that_cannot_be_evaluated_rests_and_degrades_nothing(next_day: Pla
     assert requests(next_day) == []
     next_day.ahead = 16 * 60.0
     assert steps(requests(next_day)) == {"ETH_USDT/evaluation_4h"}
+    by_hand = replaced(request, tags={})
+    assert not next_day.launch(by_hand).is_success
     next_day.tick("publish_due")
     entry = next_day.entry("4h", ETH)
     assert (entry["degraded"], entry["last_error"], entry["status"]) == (False, None, "fresh")

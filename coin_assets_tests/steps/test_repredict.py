@@ -129,6 +129,20 @@ def test_who_is_champion_now_rewrites_nothing_of_the_one_before(tmp_path: Path) 
     assert set(contest.versions(CHALLENGER).values()) == {"2"}
 
 
+def test_a_forecast_stays_with_its_version_whatever_was_trained_since(tmp_path: Path) -> None:
+    """Where nobody is champion the newest version forecasts, but only what has no forecast yet."""
+    contest = Contest(tmp_path, "15m")
+    contest.train()
+    contest.pass_candles(8)
+    contest.predict(START)
+    opened = contest.now - 2 * timedelta(minutes=15)
+    contest.train(contest.now - HOUR)  # may forecast all that the change touches
+    changed(contest, opened)
+    contest.until(contest.now)
+    assert redone(contest, opened) == 2
+    assert set(contest.versions(CHAMPION).values()) == {"1"}
+
+
 def test_an_origin_that_came_late_gets_both_roles_of_its_time(tmp_path: Path) -> None:
     contest = contested(tmp_path / "late")
     late = contest.now + 2 * HOUR
