@@ -39,7 +39,15 @@ FOLDER, BOOK = "alerts", "alerts.sqlite"
 # A tick may take 60 s in all.
 _DELIVERY_SECONDS = 25.0
 _RECORD_EVERY = timedelta(hours=6)
-WATCHED_JOBS = ("train_models", "backfill", "redo_touched", "reconcile", "enforce_retention")
+WATCHED_JOBS = (
+    "train_models",
+    "evaluate",
+    "promote_champion",
+    "backfill",
+    "redo_touched",
+    "reconcile",
+    "enforce_retention",
+)
 
 
 @dataclass(frozen=True)
