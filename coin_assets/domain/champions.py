@@ -158,8 +158,8 @@ def version_for(
     said = f"Model version {change.version}, {role} since {_time(change.since)} by the record,"
     if found is None:
         raise CorruptArtefact(
-            f"{said} is not in the registry. Bring its folder back, or appoint another version "
-            f"that knows no candle after {_time(change.since)} from that time on."
+            f"{said} is not in the registry. Bring its folder back from a backup, or launch "
+            "promote_champion with override and another version."
         )
     if found.cutoff > origin:
         raise CorruptArtefact(

@@ -16,8 +16,9 @@ from coin_assets.remembered import Remembered
 from coin_assets.store.atomic import sync_folder
 
 REMEDY = (
-    "Set the version's folder aside by adding .damaged to its name, and materialise the model's "
-    "month again."
+    "Bring the version's folder back from a backup. Or, if roles.json beside it names the version "
+    "as champion, launch promote_champion with override and another version; if it does not, set "
+    "the folder aside by adding .damaged to its name, and materialise the model's month again."
 )
 _STAMP = "%Y%m%dT%H%M%SZ"
 _VERSION = re.compile(r"\d{4,}_\d{8}T\d{6}Z")

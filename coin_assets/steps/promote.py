@@ -61,8 +61,7 @@ def promote(
     name = version or registry.roles(key).holder(CHALLENGER)
     if name is None:
         raise ConfigurationError(
-            f"promote_champion config: {key} has no challenger. Name a version; there are "
-            f"{_names(registry.versions(key))}."
+            f"{key} has no challenger. Name one of its versions: {_names(registry.versions(key))}."
         )
     chosen = version_named(registry, key, name)
     if registry.roles(key).holder(CHAMPION) == name:
@@ -82,7 +81,7 @@ def roll_back(store: Store, registry: ModelRegistry, key: Key, reason: str, now:
     previous = roles.previous_champion()
     if previous is None:
         raise ConfigurationError(
-            f"rollback_champion: {key} never had another champion than "
+            f"{key} never had another champion than "
             f"{roles.holder(CHAMPION) or 'none'}. To appoint a version, launch promote_champion "
             "with override."
         )
@@ -100,7 +99,7 @@ def version_named(registry: ModelRegistry, key: Key, name: str) -> ModelVersion:
     versions = registry.versions(key)
     found = next((version for version in versions if version.name == name), None)
     if found is None:
-        raise ConfigurationError(f"{key} has no version {name}; there are {_names(versions)}.")
+        raise ConfigurationError(f"{key} has no version {name}. Its versions: {_names(versions)}.")
     return found
 
 

@@ -158,7 +158,7 @@ def test_no_other_version_stands_in_for_one_that_is_gone(role: str) -> None:
     with pytest.raises(CorruptArtefact) as refusal:
         version_for(role, [version(1, 0), version(3, 2)], roles((role, "2", 5)), day(6))
     assert f"Model version 2, {role} since 2026-01-06 00:00" in str(refusal.value)
-    assert "Bring its folder back, or appoint" in str(refusal.value)
+    assert "Bring its folder back from a backup, or launch promote_champion" in str(refusal.value)
 
 
 @pytest.mark.parametrize("role", ROLES)

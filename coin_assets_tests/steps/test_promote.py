@@ -130,14 +130,14 @@ def test_there_is_no_way_back_without_an_earlier_champion(contest: Contest) -> N
 @pytest.mark.parametrize(
     ("prepare", "version", "error", "message"),
     [
-        (lambda _: None, "9", ConfigurationError, r"no version 9; there are 1, 2\."),
+        (lambda _: None, "9", ConfigurationError, r"no version 9\. Its versions: 1, 2\."),
         (
             lambda contest: contest.registry.appoint(
                 contest.key, CHALLENGER, None, contest.now, reason="", by="", recorded_at=FIRST
             ),
             None,
             ConfigurationError,
-            r"no challenger\. Name a version; there are 1, 2\.",
+            r"no challenger\. Name one of its versions: 1, 2\.",
         ),
         (
             lambda contest: (version_folder(contest, 2) / "model.json").unlink(),
@@ -165,7 +165,7 @@ def test_what_cannot_be_champion_is_refused_and_the_present_one_stays(
 def test_a_rollback_to_a_version_that_is_gone_is_refused(contest: Contest) -> None:
     promoted(contest)
     shutil.rmtree(version_folder(contest, 1))
-    with pytest.raises(ConfigurationError, match=r"no version 1; there are 2\."):
+    with pytest.raises(ConfigurationError, match=r"no version 1\. Its versions: 2\."):
         rolled_back(contest)
     assert contest.holders()[0] == "2"
 
