@@ -55,24 +55,35 @@ def plan_updates(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
 
 
 def plan_repairs(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
-    """One run that writes the published files that are missing, damaged or behind the store.
+    """One run that writes the published files that are gone, damaged or behind the store.
 
     What `plan_updates` is about to publish anyway is left to it, and what lies behind the store
-    waits as long as runs renew the key or its source.
+    waits as long as runs renew the key or its source. Files that are wrong do not wait for runs
+    that keep failing before they publish.
     """
-    damaged = [state for state in states if state.damage or _is_behind_store(state)]
-    if not damaged:
+    wrong = [state for state in states if state.damage or _is_behind_store(state)]
+    if not wrong:
         return Plan()
     planned = {step for steps in _live(states, runs, now).values() for step in steps}
     renewing = {step for step, _ in runs.in_flight if step.layer != QUALITY}
     renewed = {step.key for step in planned | renewing}
     steps = []
-    for state in damaged:
+    for state in wrong:
         step = Step(state.key, PUBLISHED)
-        waits = not state.damage and not renewed.isdisjoint((state.key, state.source))
-        if not waits and step not in planned and runs.is_free(step, None, now):
+        if state.damage and REPAIR not in runs.busy and _is_failing(state, runs):
+            is_free = not runs.is_backing_off(step, now)
+        else:
+            waits = not state.damage and not renewed.isdisjoint((state.key, state.source))
+            is_free = not waits and step not in planned and runs.is_free(step, None, now)
+        if is_free:
             steps.append(step)
     return Plan((Request(month_start(now), tuple(steps), REPAIR),)) if steps else Plan()
+
+
+def _is_failing(state: KeyState, runs: Runs) -> bool:
+    """Whether what comes before the published files has failed and did not succeed since."""
+    before = {Step(key, CANDLES) for key in (state.key, state.source)}
+    return not runs.failures.keys().isdisjoint(before | {Step(state.key, PREDICTIONS)})
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,8 @@ def publish_due_sensor(
         if plan.is_empty:
             waiting = [str(state.key) for state in states if state.damage]
             reason = (
-                f"{', '.join(waiting)}: damaged; a run that publishes them is on its way, or failed"
+                f"{', '.join(waiting)}: damaged or gone; a run that publishes them is on its way, "
+                "or failed"
                 if waiting
                 else "no published file is damaged, or behind the store without a run on its way"
             )

@@ -122,13 +122,25 @@ def _state(
         anchor_missing=anchor_missing,
         history=_as_of(published.history),
         prediction=_as_of(published.prediction),
-        damage=published.corrupt,
+        damage=published.corrupt or _loss(standing),
         gap_months=gap_months,
     )
 
 
 def _as_of(file: PublishedFile | None) -> datetime | None:
     return None if file is None else file.as_of
+
+
+def _loss(standing: Standing) -> str | None:
+    """Which file of a key is gone; what was never published is no loss."""
+    published = standing.published
+    if not published.is_public:
+        return None
+    if published.history is None and standing.candles is not None:
+        return "its history file is gone"
+    if published.prediction is None and standing.forecast is not None:
+        return "its prediction file is gone"
+    return None
 
 
 def _models_wanted(

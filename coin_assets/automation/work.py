@@ -43,7 +43,8 @@ class KeyState:
         trainable: candles are enough, and complete, for a model trained now.
         anchor_missing: the running month's anchor version can be trained and is not there.
         history, prediction: ``as_of`` of the published files.
-        damage: why a published file has to be written again although it seems recent enough.
+        damage: why a published file has to be written again whatever it says of its time; also
+            that it is gone.
         gap_months: months with candles of the source that the market is to be asked for again, or
             was never asked for although it was for later ones.
     """

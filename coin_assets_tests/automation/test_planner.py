@@ -416,6 +416,27 @@ def test_files_that_are_missing_or_damaged_are_written_at_once(fault: str) -> No
     assert repairs(made) == {}
 
 
+@pytest.mark.parametrize("failing", [("1h", CANDLES), ("1d", CANDLES), ("1d", PREDICTIONS)])
+def test_damaged_files_do_not_wait_for_runs_that_fail_before_they_publish(
+    failing: tuple[str, str],
+) -> None:
+    made = world("2024-03-06T10:00:05", sources=HOURLY)
+    step = Step(key("1d"), PUBLISHED)
+    made.series[key("1d")].damage = "torn"
+    in_flight = frozenset({(step, None)})
+    failures = {Step(key(failing[0]), failing[1]): Failures(2, made.now)}
+    wanted = {(REPAIR, "2024-03"): {"1d published"}}
+    assert repairs(made, Runs(in_flight=in_flight)) == {}
+    assert repairs(made, Runs(in_flight=in_flight, failures=failures)) == wanted
+    repairing = Runs(in_flight=in_flight, failures=failures, busy=frozenset({REPAIR}))
+    assert repairs(made, repairing) == {}
+    itself = {step: Failures(2, made.now)}
+    assert repairs(made, Runs(in_flight=in_flight, failures=failures | itself)) == {}
+    made.series[key("1d")].damage = None
+    made.series[key("1d")].history = utc("2024-03-05T00:00")
+    assert repairs(made, Runs(in_flight=in_flight, failures=failures)) == {}
+
+
 def test_history_is_published_while_the_prediction_keeps_failing() -> None:
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
     made.faults.broken = {Step(key("1h"), PREDICTIONS)}

@@ -231,6 +231,21 @@ def test_files_are_repaired_while_the_market_is_down(
     assert entry["degraded"], "a repair is no success of the market"
 
 
+def test_files_that_are_gone_do_not_wait_for_a_run_that_is_about_to_fail_again(
+    platform: Platform, market: FailingMarket
+) -> None:
+    market.down = {BTC, ETH}
+    platform.now = NEXT
+    platform.cycle()
+    platform.ahead = 61.0
+    (again,) = platform.tick("candles_due").run_requests or []
+    assert PUBLISHED in (again.asset_selection or [])
+    platform.begin(again)
+    assert repairs(platform) == []
+    (platform.published / HISTORY).unlink()
+    assert [request.asset_selection for request in repairs(platform)] == [[PUBLISHED]]
+
+
 # ---------- forecasts beyond belief
 
 

@@ -112,7 +112,7 @@ def test_a_rollback_restores_the_forecast_that_the_old_champion_would_have_made(
         ("promote_champion", {"override": True, "reason": "  "}, "override needs a reason"),
         ("promote_champion", {"reason": WHY}, "are for override"),
         ("promote_champion", {"version": 2}, "are for override"),
-        ("promote_champion", {"override": True, "reason": WHY, "version": 9}, "Its versions: 1, 2."),
+        ("promote_champion", {"override": True, "reason": WHY, "version": 9}, "versions: 1, 2."),
         ("promote_champion", {"symbols": ["BTCUSDT"]}, "BTCUSDT"),
         ("rollback_champion", {"reason": " "}, "reason is empty"),
         ("rollback_champion", {"reason": WHY}, "launch promote_champion with override"),

@@ -134,15 +134,15 @@ class Rig:
         self.timeline.note("met", what)
 
     def damage(self, deleted: Key, damaged: Key) -> float:
-        """Delete the history file of one key and damage the prediction file of another."""
-        at = time.time()
+        """Delete the history file of one key and damage the prediction file of another; returns
+        when both were done."""
         (self.published / file_name("history", deleted)).unlink()
         file = self.published / file_name("prediction", damaged)
         file.write_bytes(file.read_bytes().replace(b"1", b"2"))
         self.timeline.note(
             "damage", f"deleted {file_name('history', deleted)}, changed {file.name}"
         )
-        return at
+        return time.time()
 
     def run_is_in_flight(self) -> bool:
         started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
