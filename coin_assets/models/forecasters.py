@@ -9,21 +9,25 @@ from coin_assets.domain.forecasting import Forecaster
 from coin_assets.domain.keys import Key
 from coin_assets.errors import CorruptArtefact
 
-# Longest window by unit of the timeframe, in candles: beyond it, nothing was gained on candles
-# before the test spans, and every candle more is one more that a revision touches.
-_LONGEST = {"m": 256, "h": 256, "d": 64, "w": 16, "M": 8}
-# Candles that the quantiles are learned from: the newest ones of long timeframes, of which a whole
-# history is several markets in a row. On candles before the test spans coverage was nearest to
-# nominal so.
-_CALIBRATED = {"m": 8192, "h": 8192, "d": 500, "w": 156, "M": 156}
+# By unit of the timeframe, all in candles; chosen on candles before the test spans (see
+# docs/forecasting.md). Beyond the longest window nothing was gained, and every candle more is one
+# more that a revision touches. The whole history of long timeframes is several markets in a row, so
+# their quantiles are learned from the newest candles, and their volatility is compared with the
+# recent usual: the longer the candles, the more of them that takes.
+_PARAMETERS: dict[str, dict[str, Any]] = {
+    "m": {},
+    "h": {},
+    "d": {"longest": 64, "centred": 128, "calibrated": 500},
+    "w": {"longest": 16, "centred": 256, "calibrated": 156},
+    "M": {"longest": 8, "centred": 64, "calibrated": 156},
+}
 
 
 def new_forecaster(key: Key) -> Forecaster:
     """An unfitted forecaster for ``key``."""
     from coin_assets.domain.har import HarForecaster
 
-    unit = key.timeframe.unit
-    return HarForecaster(key.timeframe.name, longest=_LONGEST[unit], calibrated=_CALIBRATED[unit])
+    return HarForecaster(key.timeframe.name, **_PARAMETERS[key.timeframe.unit])
 
 
 def restored_forecaster(name: str, state: dict[str, Any]) -> Forecaster:

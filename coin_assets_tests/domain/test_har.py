@@ -125,9 +125,10 @@ def test_corrupting_the_future_changes_nothing_up_to_an_origin_and_everything_af
 
 
 def test_one_candle_less_than_the_context_is_too_little() -> None:
-    candles = random_candles(seed=1, count=300)
+    candles = random_candles(seed=1, count=400)
     candles["open"] = candles["close"]  # so that the close before is seen nowhere else
     estimator = fitted(candles)
+    assert estimator.context < len(candles)
     whole, enough, short = (
         estimator.predict_quantiles(candles.tail(count), closes_of(candles)[[-1]])
         for count in (len(candles), estimator.context, estimator.context - 1)
@@ -155,7 +156,7 @@ def test_prices_in_another_unit_give_the_same_forecast_in_that_unit(
 
 def test_fewer_candles_than_needed_are_refused() -> None:
     candles = random_candles(seed=1, count=240)
-    assert fitted(candles).scale_model_.exponent < 0.5
+    assert fitted(candles).scale_model_.exponents.max() < 0.5
     with pytest.raises(InsufficientData, match=r"^239 1h .* needs 240\.$"):
         fitted(candles.iloc[:-1])
 
@@ -193,8 +194,8 @@ def test_it_is_a_scikit_learn_estimator() -> None:
     estimator = HarForecaster("4h", longest=128, penalty=7.0)
     copy = clone(estimator)
     assert copy.get_params() == estimator.get_params()
-    assert copy.set_params(longest=32).context == 33
-    assert estimator.context == 129
+    assert copy.set_params(longest=32, centred=64).context == 96
+    assert estimator.context == 128 + 256
     assert "volatility_128" in estimator.features
     assert "volatility_128" not in copy.features
 
@@ -232,6 +233,10 @@ def reversed_rows(rows: list[list[float]]) -> list[list[float]]:
     return [row[::-1] for row in rows]
 
 
+def without_one(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if name != "centred"}
+
+
 def lifted(rows: list[list[float]]) -> list[list[float]]:
     return [[value + 1 for value in row] for row in rows]
 
@@ -242,11 +247,12 @@ def lifted(rows: list[list[float]]) -> list[list[float]]:
         ("features", shortened, "features are"),
         ("intercepts", infinite, "intercepts"),
         ("coefficients", shortened, "coefficients"),
-        ("centre", shortened, r"shape \(24,\)"),
+        ("exponents", shortened, r"shape \(24,\)"),
         ("quantiles", shortened, r"shape \(23, 7\)"),
         ("quantiles", reversed_rows, "decrease"),
         ("quantiles", lifted, "median is not zero"),
-        ("exponent", lambda value: value + 1, "exponent"),
+        ("exponents", lambda values: [value + 1 for value in values], "exponent"),
+        ("parameters", without_one, "of another version"),
         ("typical_volatility", lambda value: -value, "volatility"),
     ],
 )

@@ -17,6 +17,7 @@ from coin_assets.domain.forecasting import Floats
 from coin_assets.domain.variance import (
     candle_variance,
     forward_means,
+    recent_means,
     trailing_means,
     trailing_sums,
 )
@@ -52,6 +53,18 @@ def test_a_jump_between_candles_counts_unless_a_candle_is_missing_between() -> N
     assert variance[1] == pytest.approx(0.75 * (1.5 - 2 * math.log(2)) * jump + 0.25 * jump)
     assert variance[[0, 3]].tolist() == [0.0, 0.0]
     assert np.isnan(variance[2])
+
+
+@given(data=st.data(), window=st.sampled_from([1, 4, 8]))
+def test_recent_means_are_those_of_a_naive_loop(data: st.DataObject, window: int) -> None:
+    length = data.draw(st.integers(1, 30))
+    places = sorted(data.draw(st.sets(st.integers(0, length - 1), min_size=1)))
+    values = data.draw(st.lists(st.floats(-9, 9), min_size=len(places), max_size=len(places)))
+    found = recent_means([np.array(values)], np.array(places), length, window)[0]
+    for place, mean in enumerate(found):
+        inside = [v for at, v in zip(places, values, strict=True) if place - window < at <= place]
+        expected = np.mean(inside) if inside else math.nan
+        assert mean == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 VALUES = st.lists(st.one_of(st.just(math.nan), st.floats(0, 1e3)), min_size=1, max_size=40)
