@@ -109,10 +109,16 @@ def _seconds_to_boundary(specs: Sequence[SeriesSpec], clock: Clock) -> float:
 
 def _reason(states: Sequence[KeyState], closed_by: datetime) -> str:
     """Why nothing is requested, for the list of ticks."""
-    late = [state for state in states if (state.verified or state.first) <= state.last_due]
-    if late:
-        shown = ", ".join(str(state.key) for state in late[:5])
-        more = f" and {len(late) - 5} more" if len(late) > 5 else ""
-        return f"{shown}{more} lack candles; their runs are on their way, or wait for the next try"
+    lacking = {
+        "candles": [state for state in states if (state.verified or state.first) <= state.last_due],
+        "a forecast": [state for state in states if state.lacks_forecast(state.candles)],
+    }
+    for what, late in lacking.items():
+        if late:
+            shown = ", ".join(str(state.key) for state in late[:5])
+            more = f" and {len(late) - 5} more" if len(late) > 5 else ""
+            return (
+                f"{shown}{more} lack {what}; their runs are on their way, or wait for the next try"
+            )
     following = min(state.timeframe.next(closed_by) for state in states)
     return f"everything is there; the next candle closes at {following:%Y-%m-%d %H:%M} UTC"

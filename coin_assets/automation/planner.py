@@ -101,7 +101,7 @@ def _live(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
     wanted: Wanted = defaultdict(list)
     for state in states:
         pull = pulls.get(state.source) if pulls else None
-        if pull is None and state.lacking is None and not _lacks_forecast(state, state.candles):
+        if pull is None and state.lacking is None and not state.lacks_forecast(state.candles):
             continue
         follows = False
         for month, step in _steps(state, sources[state.source], pull):
@@ -191,13 +191,6 @@ def _derivation(state: KeyState, source: KeyState, pull: _Extension | None) -> _
     return _Extension(month, close)
 
 
-def _lacks_forecast(state: KeyState, until: datetime | None) -> bool:
-    """Whether the candle that closes at ``until`` should have a forecast and has none."""
-    if until is None or not state.expects_forecast(until):
-        return False
-    return state.forecast is None or state.forecast < until
-
-
 def _month_to_predict(state: KeyState, until: datetime, *, is_extended: bool) -> datetime | None:
     """Month of the first origin that lacks a forecast, once the candles for all its due origins
     are there; None if there is none. Only the newest one is needed of a key without any forecast,
@@ -207,7 +200,7 @@ def _month_to_predict(state: KeyState, until: datetime, *, is_extended: bool) ->
         until: close of the newest candle, stored or about to be.
         is_extended: whether candles are about to be added.
     """
-    if not _lacks_forecast(state, until):
+    if not state.lacks_forecast(until):
         return None
     due = floor_of(state.timeframe, state.due)
     verified = state.verified or until

@@ -91,6 +91,12 @@ class KeyState:
         """Whether a model may forecast at the origin ``until``."""
         return self.first_cutoff is not None and self.first_cutoff <= until
 
+    def lacks_forecast(self, until: datetime | None) -> bool:
+        """Whether the candle that closes at ``until`` should have a forecast and has none."""
+        if until is None or not self.expects_forecast(until):
+            return False
+        return self.forecast is None or self.forecast < until
+
 
 @dataclass(frozen=True)
 class Failures:

@@ -94,11 +94,20 @@ class Roles:
         return _version_of(self.change_at(role, origin))
 
     def previous_champion(self) -> str | None:
-        """The champion before the present one; a rollback appoints it, and a second one undoes
-        the first."""
-        present = self.holder(CHAMPION)
-        earlier = (each.version for each in reversed(self.changes) if each.role == CHAMPION)
-        return next((version for version in earlier if version != present), None)
+        """The champion that a rollback appoints; None if there is no way back.
+
+        Who was champion before counts, not when: to return to one takes back what came after it,
+        so that a second rollback goes one further.
+        """
+        standing: list[str | None] = []
+        for change in self.changes:
+            if change.role != CHAMPION:
+                continue
+            if change.version in standing:
+                del standing[standing.index(change.version) + 1 :]
+            else:
+                standing.append(change.version)
+        return standing[-2] if len(standing) > 1 else None
 
     def with_change(self, change: RoleChange, cutoff: datetime | None) -> Self:
         """The record with ``change`` at its end, or as it is if the role is held so already.

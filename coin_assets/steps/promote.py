@@ -74,16 +74,15 @@ def roll_back(store: Store, registry: ModelRegistry, key: Key, reason: str, now:
     """Make the champion before the present one champion again.
 
     Raises:
-        ConfigurationError: there was no other champion.
+        ConfigurationError: there was no champion before it.
         CorruptArtefact: its version cannot be loaded; the present one stays.
     """
     roles: Roles = registry.roles(key)
     previous = roles.previous_champion()
     if previous is None:
         raise ConfigurationError(
-            f"{key} never had another champion than "
-            f"{roles.holder(CHAMPION) or 'none'}. To appoint a version, launch promote_champion "
-            "with override."
+            f"{key} has no champion before {roles.holder(CHAMPION) or 'the first one'} to go back "
+            "to. To appoint a version, launch promote_champion with override."
         )
     chosen = version_named(registry, key, previous)
     since = _appoint(store, registry, chosen, now, reason, OPERATOR)

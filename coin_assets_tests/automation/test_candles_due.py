@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 from dagster_shared.record import copy as replaced
 
-from coin_assets.errors import SymbolUnavailable
+from coin_assets.errors import DataRefused, SymbolUnavailable
 from coin_assets_tests.automation.failing import FailingMarket
 from coin_assets_tests.platform import BTC, ETH, Platform, key, utc
 
@@ -284,6 +284,23 @@ def test_a_training_that_failed_is_tried_again(untrained: Platform) -> None:
     assert "training" not in [request.tags[PURPOSE] for request in due(untrained)]
     untrained.ahead = 61.0
     assert "training" in [request.tags[PURPOSE] for request in due(untrained)]
+
+
+def test_a_key_that_waits_for_its_next_forecast_is_told(
+    untrained: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untrained.settle("candles_due")
+
+    def broken(*_: object) -> None:
+        raise DataRefused("no forecast today")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("coin_assets.domain.har.HarForecaster.predict_quantiles", broken)
+        untrained.now = "2024-02-29T13:00:05"
+        untrained.cycle()
+    tick = untrained.tick("candles_due")
+    assert not tick.run_requests
+    assert "BTC/USDT 1h, ETH/USDT 1h lack a forecast; their runs" in str(tick.skip_message)
 
 
 def test_with_models_everything_is_forecast_and_published(untrained: Platform) -> None:

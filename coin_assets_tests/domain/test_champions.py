@@ -90,14 +90,19 @@ def test_a_challenger_can_become_champion_of_origins_before_its_challenge() -> N
     assert [promoted.holder_at(CHALLENGER, day(at)) for at in (5.9, 6)] == [None, None]
 
 
-def test_rolling_back_twice_undoes_the_rollback() -> None:
-    one, two = version(1, 0), version(2, 6)
+def test_rolling_back_goes_further_back_each_time() -> None:
+    one, two, three, four = version(1, 0), version(2, 6), version(3, 7), version(4, 8)
     record = appointed(roles((CHAMPION, "1", 5)), CHAMPION, two, 9)
-    assert record.previous_champion() == "1"
-    back = appointed(record, CHAMPION, one, 10)
-    assert back.holder(CHAMPION) == "1"
-    assert back.previous_champion() == "2"
-    assert [back.holder_at(CHAMPION, day(at)) for at in (5, 9, 10)] == ["1", "2", "1"]
+    record = appointed(record, CHAMPION, three, 10)
+    assert record.previous_champion() == "2"
+    once = appointed(record, CHAMPION, two, 11)
+    assert once.previous_champion() == "1"
+    twice = appointed(once, CHAMPION, one, 12)
+    assert twice.previous_champion() is None
+    promoted = appointed(once, CHAMPION, four, 12)
+    assert promoted.previous_champion() == "2"
+    held = [twice.holder_at(CHAMPION, day(at)) for at in (5, 9, 10, 11, 12)]
+    assert held == ["1", "2", "3", "2", "1"]
 
 
 def test_a_first_champion_has_none_before_it() -> None:
@@ -269,12 +274,19 @@ def test_appointing_again_changes_nothing_and_one_version_never_holds_both_roles
 
 
 @given(VERSIONS, REQUESTS)
-def test_the_previous_champion_is_another_one_that_was(
+def test_rolling_back_again_and_again_ends_with_the_first_champion(
     versions: list[Version], requests: list[tuple[str, int, int]]
 ) -> None:
+    known = {each.name: each for each in versions}
     for _, record, _ in history(versions, requests):
         champions = [each.version for each in record.changes if each.role == CHAMPION]
-        assert record.previous_champion() == (champions[-2] if len(champions) > 1 else None)
+        visited = champions[-1:]
+        while (previous := record.previous_champion()) is not None:
+            assert previous in champions
+            assert previous not in visited
+            visited.append(previous)
+            record = appointed(record, CHAMPION, known[previous], 99)
+        assert visited[-1:] == champions[:1]
 
 
 @given(VERSIONS, REQUESTS)
