@@ -16,7 +16,13 @@ from benchmarks.forecast_bars import (
     verdicts,
 )
 from benchmarks.forecast_cases import PROPHET_EVERY, Case, Duel
-from benchmarks.forecast_scores import Scores, block_length, mean_ratio, ratio_interval
+from benchmarks.forecast_scores import (
+    Scores,
+    block_length,
+    coverage_interval,
+    mean_ratio,
+    ratio_interval,
+)
 from benchmarks.harness import Figure, say
 from coin_assets.domain.forecasting import Floats
 
@@ -38,7 +44,15 @@ def figures_of(timeframe: str, every: int, cases: Sequence[Case]) -> list[Figure
     reach = (1 - measured[NAIVE_MEAN]) / (1 - bound)
     duels = [case.prophet for case in cases if case.prophet is not None]
     return [
-        *_bar_figures(timeframe, measured, {NAIVE_MEAN: _interval(losses, naive_losses, block)}),
+        *_bar_figures(
+            timeframe,
+            measured,
+            {
+                NAIVE_MEAN: _interval(losses, naive_losses, block),
+                CALM: _covered(champions, _CALM, block),
+                WILD: _covered(champions, _WILD, block),
+            },
+        ),
         *(
             _figure(
                 timeframe,
@@ -131,6 +145,11 @@ def _mean(scores: Sequence[Scores], value: Callable[[Scores], float]) -> float:
 def _interval(losses: Sequence[Floats], reference: Sequence[Floats], block: int) -> str:
     low, high = ratio_interval(losses, reference, block)
     return f"95% interval {low:.3f} to {high:.3f} by blocks of {block} origins"
+
+
+def _covered(scores: Sequence[Scores], third: int, block: int) -> str:
+    low, high = coverage_interval(scores, third, block)
+    return f"95% interval of what is covered {100 * low:.1f}% to {100 * high:.1f}%"
 
 
 def _figure(timeframe: str, name: str, value: float, how: str) -> Figure:

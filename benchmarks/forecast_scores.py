@@ -52,6 +52,8 @@ class Scores:
         coverage_80, coverage_90: share of closes inside the interval.
         terciles: coverage of the 80% interval in the calm, middle and wild third of the origins,
             by the volatility known there.
+        covered: coverage of the 80% interval at each origin.
+        thirds: 0, 1 or 2, the third of each origin.
         direction: share of the medians that moved the way the price did, ties excluded; NaN if
             all are ties, as with the last close for median.
         observed: share of closes at or below each quantile.
@@ -62,6 +64,8 @@ class Scores:
     coverage_80: float
     coverage_90: float
     terciles: tuple[float, float, float]
+    covered: Floats
+    thirds: Ordinals
     direction: float
     observed: Floats
 
@@ -95,12 +99,17 @@ def score(quantiles: Floats, came: Outcome) -> Scores:
     losses = pinball_loss(actual, np.log(quantiles)).mean(axis=2)
     misses = np.abs(actual - np.log(median))
     inside = _inside(quantiles, came.actual, 0.1, 0.9)
+    thirds = np.empty(len(inside), dtype=np.int64)
+    for third, rows in enumerate(_terciles(came.volatility)):
+        thirds[rows] = third
     return Scores(
         losses=np.nanmean(losses, axis=1),
         misses=np.nanmean(misses, axis=1),
         coverage_80=_share(inside, known),
         coverage_90=_share(_inside(quantiles, came.actual, 0.05, 0.95), known),
         terciles=_by_tercile(inside, known, came.volatility),
+        covered=(inside * known).sum(axis=1) / known.sum(axis=1),
+        thirds=thirds,
         direction=_direction(median, came),
         observed=(came.actual[:, :, None] <= quantiles)[known].mean(axis=0),
     )
@@ -158,12 +167,33 @@ def ratio_interval(
         block: neighbouring origins that are drawn together.
     """
     ours, theirs = np.array(losses), np.array(reference)
-    origins = ours.shape[1]
+    drawn = _drawn(ours.shape[1], block)
+    return _middle((ours[:, drawn].mean(axis=2) / theirs[:, drawn].mean(axis=2)).mean(axis=0))
+
+
+def coverage_interval(scores: Sequence[Scores], third: int, block: int) -> tuple[float, float]:
+    """95% interval of the coverage in one third of the origins, mean of symbols.
+
+    Args:
+        block: as `ratio_interval`.
+    """
+    covered = np.array([one.covered for one in scores])
+    counted = np.array([one.thirds == third for one in scores], dtype=np.float64)
+    drawn = _drawn(covered.shape[1], block)
+    hits, totals = ((each[:, drawn]).sum(axis=2) for each in (covered * counted, counted))
+    with np.errstate(invalid="ignore"):
+        return _middle(np.nanmean(hits / totals, axis=0))
+
+
+def _drawn(origins: int, block: int) -> Ordinals:
+    """Rows of each draw of the bootstrap, shape (draws, origins)."""
     generator = np.random.default_rng(_SEED)
     starts = generator.integers(0, origins - block + 1, (_DRAWS, ceil(origins / block)))
-    drawn = (starts[:, :, None] + np.arange(block)).reshape(_DRAWS, -1)[:, :origins]
-    ratios = (ours[:, drawn].mean(axis=2) / theirs[:, drawn].mean(axis=2)).mean(axis=0)
-    low, high = np.quantile(ratios, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    return (starts[:, :, None] + np.arange(block)).reshape(_DRAWS, -1)[:, :origins]
+
+
+def _middle(values: Floats) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return float(low), float(high)
 
 
@@ -191,12 +221,17 @@ def _share(hits: Floats, known: Mask) -> float:
 
 
 def _by_tercile(inside: Floats, known: Mask, volatility: Floats) -> tuple[float, float, float]:
-    calm, middle, wild = np.array_split(np.argsort(volatility, kind="stable"), _TERCILES)
+    calm, middle, wild = _terciles(volatility)
     return (
         _share(inside[calm], known[calm]),
         _share(inside[middle], known[middle]),
         _share(inside[wild], known[wild]),
     )
+
+
+def _terciles(volatility: Floats) -> list[Ordinals]:
+    """Rows of the calm, middle and wild third."""
+    return np.array_split(np.argsort(volatility, kind="stable"), _TERCILES)
 
 
 def _direction(median: Floats, came: Outcome) -> float:
