@@ -1,0 +1,260 @@
+"""What the stages of a pipe do to a stream of tables."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from coin_assets_tests.influx import tables
+from coin_assets_tests.influx.refusal import Refusal
+from coin_assets_tests.influx.tables import Column, Table
+
+BOUNDS = ("_start", "_stop")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Tables on their way through a pipe.
+
+    Attributes:
+        origin: ``stored`` as read, ``grouped`` by the storage engine, or ``computed``. The engine
+            pushes the first stages down to its storage, and a few behave otherwise there.
+        name: of the result.
+    """
+
+    tables: list[Table]
+    origin: Literal["stored", "grouped", "computed"] = "computed"
+    name: str = "_result"
+
+    def of(self, found: Sequence[Table]) -> "Stream":
+        return Stream([each for each in found if len(each)], "computed", self.name)
+
+
+def filtered(stream: Stream, chosen: Callable[[Table], Any]) -> Stream:
+    """Rows that ``chosen`` tells: by an array, or one truth value for a whole table."""
+    kept: list[Table] = []
+    for table in stream.tables:
+        rows = chosen(table)
+        if rows.shape == ():
+            kept += [table] if rows else []
+        elif rows.any():
+            kept.append(table.take(rows))
+    return Stream(kept, stream.origin, stream.name)
+
+
+def group(stream: Stream, columns: Sequence[str], mode: str) -> Stream:
+    if mode not in ("by", "except"):
+        raise Refusal("invalid", f'group: mode "{mode}" is not covered')
+    pushed = stream.origin == "stored" and mode == "by" and not {"_time", "_value"} & {*columns}
+    singled: list[Table] = []
+    for table in stream.tables:
+        if mode == "except":
+            key = tuple(each for each in table.columns if each not in columns)
+        else:
+            wanted = [*BOUNDS, *(each for each in columns if each not in BOUNDS)]
+            key = tuple(each for each in (wanted if pushed else columns) if each in table.columns)
+        singled += _split(table, key)
+    try:
+        found = [tables.stacked(each) for each in tables.grouped(singled)]
+    except Refusal as collision:
+        if not pushed:
+            raise
+        raise Refusal("internal error", f"schema collision: {collision.message}") from collision
+    return Stream(found, "grouped" if pushed else "computed", stream.name)
+
+
+def _split(table: Table, key: tuple[str, ...]) -> list[Table]:
+    """Tables of which each has one value in each column of the key."""
+    varying = [name for name in key if not table.columns[name].is_constant]
+    if not varying:
+        return [Table(table.columns, key)]
+    codes, numbers = _codes([table.columns[name] for name in varying])
+    return [_keyed(table.take(codes == number), key, varying) for number in range(numbers)]
+
+
+def _keyed(table: Table, key: tuple[str, ...], varying: Sequence[str]) -> Table:
+    columns = dict(table.columns)
+    for name in varying:
+        column = columns[name]
+        if not column.nulls[0]:
+            columns[name] = Column(
+                column.kind, np.broadcast_to(column.values[:1], len(column.values))
+            )
+    return Table(columns, key)
+
+
+def _codes(columns: Sequence[Column]) -> tuple[Any, int]:
+    """A number for each row, equal for rows that are equal, counted by first appearance."""
+    codes = np.zeros(len(columns[0].values), np.int64)
+    for column in columns:
+        values, uniques = pd.factorize(column.values)
+        values = np.where(column.nulls, len(uniques), values)
+        codes = codes * (len(uniques) + 1) + values
+        codes = pd.factorize(codes)[0]
+    return codes, int(codes.max(initial=-1)) + 1
+
+
+def keep(stream: Stream, chosen: Callable[[str], bool]) -> Stream:
+    """Only some columns; tables that are alike then become one.
+
+    Raises:
+        Refusal: 400; tables to be made one have different columns.
+    """
+    kept: list[Table] = []
+    for table in stream.tables:
+        columns = {name: each for name, each in table.columns.items() if chosen(name)}
+        if columns:
+            kept.append(Table(columns, tuple(name for name in table.key if name in columns)))
+    found: list[Table] = []
+    for alike in tables.grouped(kept):
+        shapes = {tuple((n, c.kind) for n, c in each.columns.items()) for each in alike}
+        if len({len(shape) for shape in shapes}) > 1:
+            message = "requested operation merges tables with different numbers of columns"
+            raise Refusal("invalid", f"{message} for group key")
+        if len(shapes) > 1:
+            message = "requested operation merges tables with different schemas"
+            raise Refusal("invalid", f"{message} for group key")
+        found.append(tables.stacked(alike))
+    return stream.of(found)
+
+
+def select(stream: Stream, which: str, name: str) -> Stream:
+    """The first, last, least or greatest row of each table, by a column that is not null."""
+    found: list[Table] = []
+    for table in stream.tables:
+        column = _column(table, name)
+        rows = np.flatnonzero(~column.nulls)
+        if not len(rows):
+            continue
+        by = column
+        if which in ("first", "last") and stream.origin == "grouped":
+            by = table.columns["_time"]
+        elif which in ("first", "last"):
+            found.append(table.take(rows[:1] if which == "first" else rows[-1:]))
+            continue
+        elif column.kind in (tables.STRING, tables.BOOLEAN):
+            raise Refusal("invalid", f"unsupported input type for {which}: {column.kind}")
+        values = by.values[rows]
+        if which in ("first", "min"):
+            place = int(np.argmin(values))
+        else:
+            place = len(values) - 1 - int(np.argmax(values[::-1]))
+            place = int(np.argmax(values)) if which == "max" else place
+        found.append(table.take(rows[place : place + 1]))
+    return stream.of(found)
+
+
+def count(stream: Stream, name: str) -> Stream:
+    """How many rows each table has, nulls among them."""
+    found: list[Table] = []
+    for table in stream.tables:
+        _column(table, name)
+        if name in table.key:
+            raise Refusal("invalid", "cannot aggregate columns that are part of the group key")
+        counted = tables.constant(tables.LONG, len(table), 1)
+        key = {each: table.columns[each].take(slice(0, 1)) for each in table.key}
+        if stream.origin == "computed":
+            found.append(Table(key | {name: counted}, table.key))
+        else:
+            bounds = {each: key.pop(each) for each in BOUNDS}
+            found.append(Table(bounds | {name: counted} | key, table.key))
+    return stream.of(found)
+
+
+def distinct(stream: Stream, name: str) -> Stream:
+    """The different values of a column of each table, in order of appearance, as ``_value``."""
+    found: list[Table] = []
+    for table in stream.tables:
+        column = _column(table, name)
+        codes, _ = _codes([column])
+        rows = np.unique(codes, return_index=True)[1]
+        columns = {each: table.columns[each].take(rows) for each in table.key}
+        found.append(Table(columns | {"_value": column.take(rows)}, table.key))
+    return stream.of(found)
+
+
+def sort(stream: Stream, names: Sequence[str], descending: bool) -> Stream:
+    found: list[Table] = []
+    for table in stream.tables:
+        keys: list[Any] = []
+        for name in reversed(names):
+            if name not in table.columns:
+                continue
+            column = table.columns[name]
+            filled = np.where(column.nulls, column.values[0], column.values)
+            codes = np.unique(filled, return_inverse=True)[1] + 1
+            codes = np.where(column.nulls, 0, codes)
+            keys.append(-codes if descending else codes)
+        found.append(table.take(np.lexsort(keys)) if keys else table)
+    return stream.of(found)
+
+
+def limit(stream: Stream, most: int, offset: int) -> Stream:
+    return stream.of([each.take(slice(offset, offset + most)) for each in stream.tables])
+
+
+def pivot(stream: Stream, row_key: Sequence[str], column_key: Sequence[str], value: str) -> Stream:
+    """A row for each row key and a column for each column key, rows in order of appearance."""
+    narrowed: list[Table] = []
+    for table in stream.tables:
+        for name in (*row_key, *column_key, value):
+            if name not in table.columns:
+                raise Refusal("invalid", f"specified column does not exist in table: {name}")
+        gone = (*column_key, value)
+        key = tuple(name for name in table.key if name not in gone)
+        narrowed.append(Table(table.columns, key))
+    found = [_pivoted(each, row_key, column_key, value) for each in tables.grouped(narrowed)]
+    return stream.of(found)
+
+
+def _pivoted(
+    group_of: Sequence[Table], row_key: Sequence[str], column_key: Sequence[str], value: str
+) -> Table:
+    key = group_of[0].key
+    rows, length = _codes([tables.joined([t.columns[name] for t in group_of]) for name in row_key])
+    first = np.unique(rows, return_index=True)[1]
+    columns = {
+        name: tables.joined([table.columns[name] for table in group_of]).take(first)
+        for name in group_of[0].columns
+        if name in row_key or name in key
+    }
+    new: dict[str, tuple[str, Any, Any]] = {}
+    begin = 0
+    for table in group_of:
+        places = rows[begin : begin + len(table)]
+        begin += len(table)
+        cells = table.columns[value]
+        for label, chosen in _labels(table, column_key):
+            if label not in new:
+                blank = tables.missing(cells.kind, length)
+                new[label] = (cells.kind, blank.values, blank.nulls)
+            kind, values, null = new[label]
+            if kind != cells.kind:
+                raise Refusal("invalid", f'schema collision detected: column "{label}"')
+            values[places[chosen]] = cells.values[chosen]
+            null[places[chosen]] = cells.nulls[chosen]
+    for label, (kind, values, null) in new.items():
+        columns[label] = Column(kind, values, null if null.any() else None)
+    return Table(columns, key)
+
+
+def _labels(table: Table, column_key: Sequence[str]) -> list[tuple[str, Any]]:
+    """Names of the new columns, each with the rows that belong to it."""
+    columns = [table.columns[name] for name in column_key]
+    if all(each.is_constant for each in columns):
+        return [("_".join(str(each.values[0]) for each in columns), slice(None))]
+    codes, numbers = _codes(columns)
+    found: list[tuple[str, Any]] = []
+    for number in range(numbers):
+        chosen = codes == number
+        row = int(np.argmax(chosen))
+        found.append(("_".join(str(each.values[row]) for each in columns), chosen))
+    return found
+
+
+def _column(table: Table, name: str) -> Column:
+    if name not in table.columns:
+        raise Refusal("invalid", f'no column "{name}" exists')
+    return table.columns[name]
