@@ -31,8 +31,14 @@ def encoded(results: Iterable[tuple[str, Sequence[Table]]], dialect: Dialect) ->
     return "".join(_result(name, each, dialect) + LINE for name, each in results)
 
 
-def error(message: str, dialect: Dialect, after: str = "") -> str:
-    """The table of an error that comes up after the answer was begun."""
+def broken_off(text: str, message: str, dialect: Dialect) -> str:
+    """The first half of the lines of an answer, and the table of an error that ended it."""
+    lines = text.splitlines(keepends=True)
+    begun = "".join(lines[: len(lines) // 2])
+    return begun + _error(message, dialect, after=begun)
+
+
+def _error(message: str, dialect: Dialect, after: str) -> str:
     rows = {"datatype": "string,string", "group": "true,true", "default": ","}
     lines = [f"#{each},{rows[each]}" for each in dialect.annotations]
     lines += [",error,reference", f",{quoted(message)},"]

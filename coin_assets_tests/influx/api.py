@@ -7,63 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from coin_assets_tests.influx import annotated_csv, flux_syntax, line_protocol
+from coin_assets_tests.influx import annotated_csv, line_protocol
 from coin_assets_tests.influx.annotated_csv import Dialect
 from coin_assets_tests.influx.database import Database, Rights
 from coin_assets_tests.influx.faults import Fault
-from coin_assets_tests.influx.refusal import CODE, STATUS, Refusal
+from coin_assets_tests.influx.flux_tree import nanoseconds
+from coin_assets_tests.influx.messages import VERSION, Answer, Request, json_answer, refused
+from coin_assets_tests.influx.refusal import Refusal
 
-VERSION = "v2.7.12"
-JSON = "application/json; charset=utf-8"
 _ANNOTATIONS = ("datatype", "group", "default")
-
-
-@dataclass
-class Request:
-    """A request, as it is kept for the tests; it holds no token.
-
-    Attributes:
-        query: the parameters of its address.
-        size: bytes of its body as they were sent.
-        text: Flux of a query, the document of a delete; empty for a write.
-        lines: of a write.
-        status: what it was answered with; 0 if with nothing.
-    """
-
-    method: str
-    path: str
-    query: dict[str, str]
-    size: int = 0
-    text: str = ""
-    lines: int = 0
-    status: int = 0
-    gzipped: bool = False
-    content_type: str = ""
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int = 204
-    body: bytes = b""
-    content_type: str = ""
-    code: str = ""
-    retry_after: int | None = None
-
-
-def json_answer(status: int, document: Any) -> Answer:
-    return Answer(status, json.dumps(document).encode(), JSON)
-
-
-def refused(code: str, message: str, retry_after: int | None = None) -> Answer:
-    body = json.dumps({"code": code, "message": message}).encode()
-    return Answer(STATUS[code], body, JSON, code, retry_after)
-
-
-def failure(status: int, retry_after: int | None) -> Answer:
-    """What a fault answers with."""
-    code = CODE.get(status, "internal error")
-    body = json.dumps({"code": code, "message": f"{code} (injected by a test)"}).encode()
-    return Answer(status, body, JSON, code, retry_after)
 
 
 @dataclass(frozen=True)
@@ -148,12 +100,9 @@ class Api:
         except Refusal as refusal:
             raise Refusal("invalid", f"failed to decode request body: {refusal}") from refusal
         results = self.database.query(request.text, rights, fault.newest)
-        if fault.message:
-            results = [(name, found[: (len(found) + 1) // 2]) for name, found in results]
         text = annotated_csv.encoded(results, dialect)
         if fault.message:
-            text = text.removesuffix("\r\n")
-            text += annotated_csv.error(fault.message, dialect, after=text)
+            text = annotated_csv.broken_off(text, fault.message, dialect)
         return Answer(200, text.encode(), "text/csv; charset=utf-8")
 
     def _delete(self, request: Request, body: bytes, rights: Rights, _: Fault) -> Answer:
@@ -169,18 +118,16 @@ class Api:
 
     def _buckets(self, request: Request, _body: bytes, rights: Rights, _: Fault) -> Answer:
         self._check_org(request, required=False)
-        names = request.query.get("name"), request.query.get("id")
-        with self.database.lock:
-            found = [
-                each
-                for each in self.database.buckets
-                if names[0] in (None, each.name)
-                and names[1] in (None, each.id)
-                and (rights.reads is None or each.name in rights.reads)
-            ]
-            documents = [self.database.bucket_document(each) for each in found]
-        if names[0] is not None and not documents and len(request.query.keys() & {"org", "orgID"}):
-            raise Refusal("not found", f'bucket "{names[0]}" not found')
+        name, bucket_id = request.query.get("name"), request.query.get("id")
+        documents = [
+            self.database.bucket_document(each)
+            for each in self.database.all_buckets()
+            if name in (None, each.name)
+            and bucket_id in (None, each.id)
+            and (rights.reads is None or each.name in rights.reads)
+        ]
+        if name is not None and not documents and request.query.keys() & {"org", "orgID"}:
+            raise Refusal("not found", f'bucket "{name}" not found')
         links = {"self": "/api/v2/buckets?descending=false&limit=20&offset=0"}
         return json_answer(200, {"links": links, "buckets": documents})
 
@@ -251,7 +198,7 @@ def _document(body: bytes) -> dict[str, Any]:
 
 def _delete_time(document: dict[str, Any], name: str) -> int:
     try:
-        return flux_syntax.nanoseconds(document[name])
+        return nanoseconds(document[name])
     except (KeyError, ValueError, TypeError, AssertionError) as error:
         form = "please format your time with RFC3339Nano format, example: 2009-01-02T23:00:00Z"
         reason = f"invalid RFC3339Nano for field {name}, {form}"

@@ -13,6 +13,7 @@ from coin_assets_tests.influx.refusal import Refusal
 from coin_assets_tests.influx.tables import Table
 
 DAY, HOUR = 86_400, 3_600
+SYSTEM = (Bucket("10", "_tasks", 3 * DAY), Bucket("11", "_monitoring", 7 * DAY))
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ class Database:
             if not found:
                 raise Refusal("not found", "bucket not found")
             self.buckets.remove(found[0])
+
+    def all_buckets(self) -> list[Bucket]:
+        """Also those that the server keeps for itself."""
+        with self.lock:
+            return [*self.buckets, *SYSTEM]
 
     def bucket(self, name: str) -> Bucket:
         """By name or id. Raises Refusal (404)."""
@@ -150,7 +156,7 @@ class Database:
         return {
             "id": bucket.id,
             "orgID": self.org_id,
-            "type": "user",
+            "type": "system" if bucket.name.startswith("_") else "user",
             "name": bucket.name,
             "retentionRules": [rule | {"shardGroupDurationSeconds": shard}],
             "createdAt": made,

@@ -2,21 +2,23 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from coin_assets_tests.influx import flux_functions as functions
 from coin_assets_tests.influx import flux_predicate, tables
 from coin_assets_tests.influx import flux_syntax as syntax
+from coin_assets_tests.influx import flux_tree as tree
+from coin_assets_tests.influx.flux_arguments import Arguments
 from coin_assets_tests.influx.flux_functions import Stream
+from coin_assets_tests.influx.flux_pivot import pivot
 from coin_assets_tests.influx.points import Stored
 from coin_assets_tests.influx.refusal import Refusal
 from coin_assets_tests.influx.tables import Column, Table
 
 Read = Callable[[str, int, int], Iterable[Stored]]
-Kind = TypeVar("Kind")
-_MONTH_AGO = syntax.Duration(-30 * 86_400 * 10**9)
+_MONTH_AGO = tree.Duration(-30 * 86_400 * 10**9)
 SCHEMA = "influxdata/influxdb/schema"
 _UNBOUNDED = (
     "error in building plan while starting program: cannot submit unbounded read to "
@@ -34,39 +36,6 @@ class _Bucket:
     """What ``from`` gives: nothing can be read of it before ``range``."""
 
     name: str
-
-
-@dataclass(frozen=True)
-class _Arguments:
-    """The evaluated arguments of a call, asked for by name and type."""
-
-    of: str
-    at: str
-    values: dict[str, Any]
-    asked: set[str]
-
-    def need(self, name: str, kind: type[Kind]) -> Kind:
-        if name not in self.values:
-            raise Refusal("invalid", f"error {self.at}: missing required argument {name}")
-        return self.get(name, kind, self.values[name])
-
-    def get(self, name: str, kind: type[Kind], otherwise: Kind) -> Kind:
-        self.asked.add(name)
-        value: object = self.values.get(name, otherwise)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            found = f"expected {kind.__name__} but found {type(value).__name__}"
-            raise Refusal("invalid", f"error {self.at}: {found} (argument {name})")
-        return value
-
-    def names(self, name: str, otherwise: list[str] | None = None) -> list[str]:
-        found = self.need(name, list) if otherwise is None else self.get(name, list, otherwise)
-        if not all(isinstance(each, str) for each in found):
-            raise Refusal("invalid", f"error {self.at}: expected [string] (argument {name})")
-        return found
-
-    def refuse_others(self) -> None:
-        for name in self.values.keys() - self.asked - {"tables"}:
-            raise Refusal("invalid", f"error {self.at}: found unexpected argument {name}")
 
 
 def evaluate(text: str, read: Read, now: int) -> list[tuple[str, list[Table]]]:
@@ -102,8 +71,8 @@ class _Engine:
         self._packages = {path.rpartition("/")[2] for path in imports}
         self._variables: dict[str, Any] = {}
 
-    def statement(self, node: syntax.Expression | syntax.Assignment) -> Stream | None:
-        if isinstance(node, syntax.Assignment):
+    def statement(self, node: tree.Expression | tree.Assignment) -> Stream | None:
+        if isinstance(node, tree.Assignment):
             self._variables[node.name] = self._value(node.value)
             return None
         value = self._value(node)
@@ -111,27 +80,27 @@ class _Engine:
             raise Refusal("invalid", _UNBOUNDED.format(value.name))
         return value if isinstance(value, Stream) else None
 
-    def _value(self, node: syntax.Expression) -> Any:
-        if isinstance(node, syntax.Literal):
+    def _value(self, node: tree.Expression) -> Any:
+        if isinstance(node, tree.Literal):
             return node.value
-        if isinstance(node, syntax.Array):
+        if isinstance(node, tree.Array):
             return [self._value(each) for each in node.items]
-        if isinstance(node, syntax.Function):
+        if isinstance(node, tree.Function):
             return node
-        if isinstance(node, syntax.Pipe):
+        if isinstance(node, tree.Pipe):
             return self._call(node.call, self._value(node.source))
-        if isinstance(node, syntax.Call):
+        if isinstance(node, tree.Call):
             return self._call(node, None)
-        if isinstance(node, syntax.Name) and node.name in self._variables:
+        if isinstance(node, tree.Name) and node.name in self._variables:
             return self._variables[node.name]
-        if isinstance(node, syntax.Name):
+        if isinstance(node, tree.Name):
             raise Refusal("invalid", f"error {node.at}: undefined identifier {node.name}")
         raise Refusal("invalid", f"compilation failed: {type(node).__name__} is not covered here")
 
-    def _call(self, node: syntax.Call, piped: Any) -> Any:
+    def _call(self, node: tree.Call, piped: Any) -> Any:
         name = self._function_name(node.function, node.at)
         values = {key: self._value(each) for key, each in node.arguments.items()}
-        arguments = _Arguments(name, node.at, values, set())
+        arguments = Arguments(node.at, values)
         if name in _SOURCES:
             found = _SOURCES[name](self, arguments)
         else:
@@ -144,12 +113,12 @@ class _Engine:
         arguments.refuse_others()
         return found
 
-    def _function_name(self, node: syntax.Expression, at: str) -> str:
-        if isinstance(node, syntax.Member) and isinstance(node.of, syntax.Name):
+    def _function_name(self, node: tree.Expression, at: str) -> str:
+        if isinstance(node, tree.Member) and isinstance(node.of, tree.Name):
             if node.of.name not in self._packages:
                 raise Refusal("invalid", f"error {at}: undefined identifier {node.of.name}")
             name = f"{node.of.name}.{node.name}"
-        elif isinstance(node, syntax.Name):
+        elif isinstance(node, tree.Name):
             name, at = node.name, node.at
         else:
             raise syntax.bad(at, "this call is not covered")
@@ -159,33 +128,33 @@ class _Engine:
 
     def _moment(self, value: object, at: str) -> int:
         """A time, or a duration from now, or seconds, in nanoseconds."""
-        if isinstance(value, syntax.Time):
+        if isinstance(value, tree.Time):
             return value.nanoseconds
-        if isinstance(value, syntax.Duration):
+        if isinstance(value, tree.Duration):
             return self._now + value.nanoseconds
         if isinstance(value, int) and not isinstance(value, bool):
             return value * 10**9
         raise Refusal("invalid", f"error {at}: expected time but found {type(value).__name__}")
 
-    def _stored(self, bucket: str, arguments: _Arguments) -> list[Table]:
+    def _stored(self, bucket: str, arguments: Arguments) -> list[Table]:
         """Tables of the range that the arguments ``start`` and ``stop`` name."""
         start = self._moment(arguments.need("start", object), arguments.at)
-        stop = self._moment(arguments.get("stop", object, syntax.Time(self._now)), arguments.at)
+        stop = self._moment(arguments.get("stop", object, tree.Time(self._now)), arguments.at)
         if start >= stop:
             empty = "cannot query an empty range"
             raise Refusal("invalid", f"error in building plan while starting program: {empty}")
         return [tables.of_series(each, start, stop) for each in self._read(bucket, start, stop)]
 
-    def from_bucket(self, arguments: _Arguments) -> _Bucket:
+    def from_bucket(self, arguments: Arguments) -> _Bucket:
         return _Bucket(arguments.need("bucket", str))
 
-    def now(self, _: _Arguments) -> syntax.Time:
-        return syntax.Time(self._now)
+    def now(self, _: Arguments) -> tree.Time:
+        return tree.Time(self._now)
 
-    def time(self, arguments: _Arguments) -> syntax.Time:
-        return syntax.Time(syntax.nanoseconds(arguments.need("v", str)))
+    def time(self, arguments: Arguments) -> tree.Time:
+        return tree.Time(tree.nanoseconds(arguments.need("v", str)))
 
-    def tag_keys(self, arguments: _Arguments) -> Stream:
+    def tag_keys(self, arguments: Arguments) -> Stream:
         measurement = arguments.need("measurement", str)
         arguments.values.setdefault("start", _MONTH_AGO)
         found = self._stored(arguments.need("bucket", str), arguments)
@@ -198,13 +167,13 @@ class _Engine:
         names = np.array(sorted(keys, key=_bounds_first), np.object_)
         return Stream([Table({"_value": Column(tables.STRING, names)}, ())] if keys else [])
 
-    def range(self, source: Stream | _Bucket, arguments: _Arguments) -> Stream:
+    def range(self, source: Stream | _Bucket, arguments: Arguments) -> Stream:
         if isinstance(source, Stream):
             raise Refusal("invalid", "compilation failed: range is covered after from only")
         return Stream(self._stored(source.name, arguments), "stored")
 
-    def filter(self, source: Stream, arguments: _Arguments) -> Stream:
-        function = arguments.need("fn", syntax.Function)
+    def filter(self, source: Stream, arguments: Arguments) -> Stream:
+        function = arguments.need("fn", tree.Function)
         known = self._variables
         return functions.filtered(
             source, lambda table: flux_predicate.chosen(function, table, known)
@@ -215,33 +184,33 @@ def _bounds_first(name: str) -> tuple[bool, str]:
     return name not in functions.BOUNDS, name
 
 
-def _named(source: Stream, arguments: _Arguments) -> Stream:
+def _named(source: Stream, arguments: Arguments) -> Stream:
     return replace(source, name=arguments.get("name", str, "_result"))
 
 
-def _kept(source: Stream, arguments: _Arguments) -> Stream:
+def _kept(source: Stream, arguments: Arguments) -> Stream:
     names = arguments.names("columns")
     return functions.keep(source, lambda name: name in names)
 
 
-def _dropped(source: Stream, arguments: _Arguments) -> Stream:
+def _dropped(source: Stream, arguments: Arguments) -> Stream:
     names = arguments.names("columns")
     return functions.keep(source, lambda name: name not in names)
 
 
-def _selected(which: str) -> Callable[[_Engine, Any, _Arguments], Stream]:
+def _selected(which: str) -> Callable[[_Engine, Any, Arguments], Stream]:
     return lambda _, source, arguments: functions.select(
         source, which, arguments.get("column", str, "_value")
     )
 
 
-_SOURCES: dict[str, Callable[[_Engine, _Arguments], Any]] = {
+_SOURCES: dict[str, Callable[[_Engine, Arguments], Any]] = {
     "from": _Engine.from_bucket,
     "now": _Engine.now,
     "time": _Engine.time,
     "schema.measurementTagKeys": _Engine.tag_keys,
 }
-_STAGES: dict[str, Callable[[_Engine, Any, _Arguments], Stream]] = {
+_STAGES: dict[str, Callable[[_Engine, Any, Arguments], Stream]] = {
     "range": _Engine.range,
     "filter": _Engine.filter,
     "first": _selected("first"),
@@ -266,7 +235,7 @@ _STAGES: dict[str, Callable[[_Engine, Any, _Arguments], Stream]] = {
     "limit": lambda _, source, arguments: functions.limit(
         source, arguments.need("n", int), arguments.get("offset", int, 0)
     ),
-    "pivot": lambda _, source, arguments: functions.pivot(
+    "pivot": lambda _, source, arguments: pivot(
         source,
         arguments.names("rowKey"),
         arguments.names("columnKey"),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from coin_assets_tests.influx import tables
 from coin_assets_tests.influx.refusal import Refusal
@@ -70,7 +69,7 @@ def _split(table: Table, key: tuple[str, ...]) -> list[Table]:
     varying = [name for name in key if not table.columns[name].is_constant]
     if not varying:
         return [Table(table.columns, key)]
-    codes, numbers = _codes([table.columns[name] for name in varying])
+    codes, numbers = tables.numbered([table.columns[name] for name in varying])
     return [_keyed(table.take(codes == number), key, varying) for number in range(numbers)]
 
 
@@ -83,17 +82,6 @@ def _keyed(table: Table, key: tuple[str, ...], varying: Sequence[str]) -> Table:
                 column.kind, np.broadcast_to(column.values[:1], len(column.values))
             )
     return Table(columns, key)
-
-
-def _codes(columns: Sequence[Column]) -> tuple[Any, int]:
-    """A number for each row, equal for rows that are equal, counted by first appearance."""
-    codes = np.zeros(len(columns[0].values), np.int64)
-    for column in columns:
-        values, uniques = pd.factorize(column.values)
-        values = np.where(column.nulls, len(uniques), values)
-        codes = codes * (len(uniques) + 1) + values
-        codes = pd.factorize(codes)[0]
-    return codes, int(codes.max(initial=-1)) + 1
 
 
 def keep(stream: Stream, chosen: Callable[[str], bool]) -> Stream:
@@ -168,7 +156,7 @@ def distinct(stream: Stream, name: str) -> Stream:
     found: list[Table] = []
     for table in stream.tables:
         column = _column(table, name)
-        codes, _ = _codes([column])
+        codes, _ = tables.numbered([column])
         rows = np.unique(codes, return_index=True)[1]
         columns = {each: table.columns[each].take(rows) for each in table.key}
         found.append(Table(columns | {"_value": column.take(rows)}, table.key))
@@ -193,65 +181,6 @@ def sort(stream: Stream, names: Sequence[str], descending: bool) -> Stream:
 
 def limit(stream: Stream, most: int, offset: int) -> Stream:
     return stream.of([each.take(slice(offset, offset + most)) for each in stream.tables])
-
-
-def pivot(stream: Stream, row_key: Sequence[str], column_key: Sequence[str], value: str) -> Stream:
-    """A row for each row key and a column for each column key, rows in order of appearance."""
-    narrowed: list[Table] = []
-    for table in stream.tables:
-        for name in (*row_key, *column_key, value):
-            if name not in table.columns:
-                raise Refusal("invalid", f"specified column does not exist in table: {name}")
-        gone = (*column_key, value)
-        key = tuple(name for name in table.key if name not in gone)
-        narrowed.append(Table(table.columns, key))
-    found = [_pivoted(each, row_key, column_key, value) for each in tables.grouped(narrowed)]
-    return stream.of(found)
-
-
-def _pivoted(
-    group_of: Sequence[Table], row_key: Sequence[str], column_key: Sequence[str], value: str
-) -> Table:
-    key = group_of[0].key
-    rows, length = _codes([tables.joined([t.columns[name] for t in group_of]) for name in row_key])
-    first = np.unique(rows, return_index=True)[1]
-    columns = {
-        name: tables.joined([table.columns[name] for table in group_of]).take(first)
-        for name in group_of[0].columns
-        if name in row_key or name in key
-    }
-    new: dict[str, tuple[str, Any, Any]] = {}
-    begin = 0
-    for table in group_of:
-        places = rows[begin : begin + len(table)]
-        begin += len(table)
-        cells = table.columns[value]
-        for label, chosen in _labels(table, column_key):
-            if label not in new:
-                blank = tables.missing(cells.kind, length)
-                new[label] = (cells.kind, blank.values, blank.nulls)
-            kind, values, null = new[label]
-            if kind != cells.kind:
-                raise Refusal("invalid", f'schema collision detected: column "{label}"')
-            values[places[chosen]] = cells.values[chosen]
-            null[places[chosen]] = cells.nulls[chosen]
-    for label, (kind, values, null) in new.items():
-        columns[label] = Column(kind, values, null if null.any() else None)
-    return Table(columns, key)
-
-
-def _labels(table: Table, column_key: Sequence[str]) -> list[tuple[str, Any]]:
-    """Names of the new columns, each with the rows that belong to it."""
-    columns = [table.columns[name] for name in column_key]
-    if all(each.is_constant for each in columns):
-        return [("_".join(str(each.values[0]) for each in columns), slice(None))]
-    codes, numbers = _codes(columns)
-    found: list[tuple[str, Any]] = []
-    for number in range(numbers):
-        chosen = codes == number
-        row = int(np.argmax(chosen))
-        found.append(("_".join(str(each.values[row]) for each in columns), chosen))
-    return found
 
 
 def _column(table: Table, name: str) -> Column:

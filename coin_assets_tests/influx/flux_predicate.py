@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from coin_assets_tests.influx import flux_syntax as syntax
+from coin_assets_tests.influx import flux_tree as tree
 from coin_assets_tests.influx import tables
 from coin_assets_tests.influx.refusal import Refusal
 from coin_assets_tests.influx.tables import Column, Table
@@ -28,7 +28,7 @@ _KINDS = {str: tables.STRING, bool: tables.BOOLEAN, int: tables.LONG, float: tab
 Values = dict[str, Any]
 
 
-def chosen(function: syntax.Function, table: Table, known: Values) -> Any:
+def chosen(function: tree.Function, table: Table, known: Values) -> Any:
     """Which rows are meant: an array, or one truth value for all of them.
 
     Args:
@@ -54,25 +54,25 @@ class _Rows:
         self._table = table
         self._known = known
 
-    def evaluate(self, node: syntax.Expression) -> Column:
-        if isinstance(node, syntax.Literal):
+    def evaluate(self, node: tree.Expression) -> Column:
+        if isinstance(node, tree.Literal):
             return _literal(node.value)
-        if isinstance(node, syntax.Member):
+        if isinstance(node, tree.Member):
             return self._member(node)
-        if isinstance(node, syntax.Name) and node.name in self._known:
+        if isinstance(node, tree.Name) and node.name in self._known:
             return _literal(self._known[node.name])
-        if isinstance(node, syntax.Name):
+        if isinstance(node, tree.Name):
             raise Refusal("invalid", f"error {node.at}: undefined identifier {node.name}")
-        if isinstance(node, syntax.Unary):
+        if isinstance(node, tree.Unary):
             return self._unary(node)
-        if isinstance(node, syntax.Binary) and node.operator in ("and", "or"):
+        if isinstance(node, tree.Binary) and node.operator in ("and", "or"):
             return self._logical(node)
-        if isinstance(node, syntax.Binary):
+        if isinstance(node, tree.Binary):
             return self._comparison(node)
         raise Refusal("invalid", "compilation failed: this predicate is not covered")
 
-    def _member(self, node: syntax.Member) -> Column:
-        if not isinstance(node.of, syntax.Name) or node.of.name != self._row:
+    def _member(self, node: tree.Member) -> Column:
+        if not isinstance(node.of, tree.Name) or node.of.name != self._row:
             raise Refusal("invalid", "compilation failed: only columns of the row are covered")
         column = self._table.columns.get(node.name)
         if column is None:
@@ -81,7 +81,7 @@ class _Rows:
             return Column(column.kind, np.array(column.values[0], column.values.dtype))
         return column
 
-    def _unary(self, node: syntax.Unary) -> Column:
+    def _unary(self, node: tree.Unary) -> Column:
         operand = self.evaluate(node.operand)
         if node.operator == "exists":
             exists = np.broadcast_to(~_null(operand), operand.values.shape)
@@ -90,7 +90,7 @@ class _Rows:
             return Column(tables.BOOLEAN, ~operand.values.astype(np.bool_), operand.null)
         raise Refusal("invalid", f"compilation failed: {node.operator} is not covered here")
 
-    def _logical(self, node: syntax.Binary) -> Column:
+    def _logical(self, node: tree.Binary) -> Column:
         sides = [self.evaluate(each) for each in (node.left, node.right)]
         if any(each.kind != tables.BOOLEAN for each in sides):
             raise Refusal("invalid", f"error {node.at}: expected bool")
@@ -107,7 +107,7 @@ class _Rows:
             value, decided = true[0] | true[1], true[0] | true[1] | (false[0] & false[1])
         return Column(tables.BOOLEAN, value, ~decided)
 
-    def _comparison(self, node: syntax.Binary) -> Column:
+    def _comparison(self, node: tree.Binary) -> Column:
         if node.operator not in _COMPARE:
             raise Refusal("invalid", f"compilation failed: error {node.at}: not covered")
         left, right = self.evaluate(node.left), self.evaluate(node.right)
@@ -123,7 +123,7 @@ class _Rows:
 
 
 def _literal(value: Any) -> Column:
-    if isinstance(value, syntax.Time):
+    if isinstance(value, tree.Time):
         return Column(tables.TIME, np.array(value.nanoseconds, np.int64))
     kind = _KINDS.get(type(value))
     if kind is None:

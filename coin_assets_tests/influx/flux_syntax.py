@@ -1,10 +1,25 @@
 """Flux to a syntax tree: the tokens, expressions and statements of this project's queries."""
 
 import re
-from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple
 
+from coin_assets_tests.influx.flux_tree import (
+    Array,
+    Assignment,
+    Binary,
+    Call,
+    Duration,
+    Expression,
+    Function,
+    Literal,
+    Member,
+    Name,
+    Pipe,
+    Program,
+    Time,
+    Unary,
+    nanoseconds,
+)
 from coin_assets_tests.influx.refusal import Refusal
 
 _TOKEN = re.compile(
@@ -21,7 +36,7 @@ _TOKEN = re.compile(
 )
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9}
 _UNITS |= {"h": 3600 * 10**9, "d": 86_400 * 10**9, "w": 7 * 86_400 * 10**9}
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "$": "$"}
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "${": "${"}
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
@@ -31,92 +46,6 @@ class Token(NamedTuple):
     at: str  # as the real server writes a place: @line:column-line:column
 
 
-@dataclass(frozen=True)
-class Time:
-    """A point in time, in nanoseconds."""
-
-    nanoseconds: int
-
-
-@dataclass(frozen=True)
-class Duration:
-    nanoseconds: int
-
-
-@dataclass(frozen=True)
-class Literal:
-    value: str | float | int | bool | Time | Duration
-
-
-@dataclass(frozen=True)
-class Name:
-    name: str
-    at: str
-
-
-@dataclass(frozen=True)
-class Member:
-    """``of.name`` or ``of["name"]``."""
-
-    of: "Expression"
-    name: str
-
-
-@dataclass(frozen=True)
-class Array:
-    items: tuple["Expression", ...]
-
-
-@dataclass(frozen=True)
-class Unary:
-    """``-``, ``not`` or ``exists``."""
-
-    operator: str
-    operand: "Expression"
-
-
-@dataclass(frozen=True)
-class Binary:
-    operator: str
-    left: "Expression"
-    right: "Expression"
-    at: str
-
-
-@dataclass(frozen=True)
-class Function:
-    parameters: tuple[str, ...]
-    body: "Expression"
-
-
-@dataclass(frozen=True)
-class Call:
-    function: "Expression"
-    arguments: dict[str, "Expression"]
-    at: str
-
-
-@dataclass(frozen=True)
-class Pipe:
-    source: "Expression"
-    call: Call
-
-
-Expression = Literal | Name | Member | Array | Unary | Binary | Function | Call | Pipe
-
-
-@dataclass(frozen=True)
-class Assignment:
-    name: str
-    value: Expression
-
-
-@dataclass(frozen=True)
-class Program:
-    imports: tuple[str, ...]
-    statements: tuple[Expression | Assignment, ...]
-
-
 def parse(text: str) -> Program:
     """The program of a query.
 
@@ -124,18 +53,6 @@ def parse(text: str) -> Program:
         Refusal: 400; it is no Flux, or Flux that the stand-in does not cover.
     """
     return _Parser(_tokens(text)).program()
-
-
-def nanoseconds(text: str) -> int:
-    """An RFC 3339 time, with a fraction of up to nine digits, since 1970."""
-    whole, dot, rest = text.partition(".")
-    digits = re.match(r"\d*", rest)
-    assert digits is not None
-    zone = rest[digits.end() :] if dot else ""
-    moment = datetime.fromisoformat(whole + zone if "T" in whole else f"{whole}T00:00:00Z")
-    since = moment - datetime.fromisoformat("1970-01-01T00:00:00Z")
-    seconds = since.days * 86_400 + since.seconds
-    return seconds * 10**9 + int(digits[0].ljust(9, "0"))
 
 
 def _tokens(text: str) -> list[Token]:
@@ -317,7 +234,7 @@ class _Parser:
         inner = token.text[1:-1]
         if re.search(r"(?<!\\)(?:\\\\)*\$\{", inner):
             raise bad(token.at, "string interpolation is not covered")
-        return re.sub(r"\\(.)", plain, inner, flags=re.DOTALL)
+        return re.sub(r"\\(\$\{|.)", plain, inner, flags=re.DOTALL)
 
     def _peek(self) -> Token:
         return self._tokens[self._next]

@@ -11,9 +11,10 @@ from threading import Lock, Thread
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from coin_assets_tests.influx.api import VERSION, Answer, Api, Request, failure
+from coin_assets_tests.influx.api import Api
 from coin_assets_tests.influx.database import Database, Rights
 from coin_assets_tests.influx.faults import Fault, Faults
+from coin_assets_tests.influx.messages import VERSION, Answer, Request, failure
 
 TOKEN = "stand-in-token"  # noqa: S105 (it opens nothing but the stand-in)
 MOST_BYTES = 50_000_000

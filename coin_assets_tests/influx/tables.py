@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from coin_assets_tests.influx.points import Stored, Values
 from coin_assets_tests.influx.refusal import Refusal
@@ -158,3 +159,14 @@ def stacked(tables: Sequence[Table]) -> Table:
         for name, kind in kinds.items()
     }
     return Table(columns, tables[0].key)
+
+
+def numbered(columns: Sequence[Column]) -> tuple[Any, int]:
+    """A number for each row, equal for rows that are equal, counted by first appearance."""
+    codes = np.zeros(len(columns[0].values), np.int64)
+    for column in columns:
+        values, uniques = pd.factorize(column.values)
+        values = np.where(column.nulls, len(uniques), values)
+        codes = codes * (len(uniques) + 1) + values
+        codes = pd.factorize(codes)[0]
+    return codes, int(codes.max(initial=-1)) + 1
