@@ -91,7 +91,11 @@ class _Rows:
         raise Refusal("invalid", f"compilation failed: {node.operator} is not covered here")
 
     def _logical(self, node: tree.Binary) -> Column:
-        sides = [self.evaluate(each) for each in (node.left, node.right)]
+        first = self.evaluate(node.left)
+        settled = first.kind == tables.BOOLEAN and not first.values.ndim and not _null(first).any()
+        if settled and bool(first.values) == (node.operator == "or"):
+            return first  # of a whole series, most of which a filter leaves out
+        sides = [first, self.evaluate(node.right)]
         if any(each.kind != tables.BOOLEAN for each in sides):
             raise Refusal("invalid", f"error {node.at}: expected bool")
         nulls = [_null(each) for each in sides]
