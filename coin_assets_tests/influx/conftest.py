@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from influxdb_client import InfluxDBClient
+from influxdb_client.client.influxdb_client import InfluxDBClient
 
 from coin_assets_tests.influx.server import InfluxServer
 

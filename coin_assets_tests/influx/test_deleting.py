@@ -1,7 +1,8 @@
 """Deletes through the real client: which points go, and which predicates are refused."""
 
 import pytest
-from influxdb_client import InfluxDBClient, Point
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write.point import Point
 
 from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.influx.test_writing import refusal, stored, write

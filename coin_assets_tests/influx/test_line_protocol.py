@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from influxdb_client import Point
+from influxdb_client.client.write.point import Point
 
 from coin_assets_tests.influx.line_protocol import Unsigned, Value, parse
 from coin_assets_tests.influx.points import series_key

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from influxdb_client import InfluxDBClient
 from influxdb_client.client.flux_csv_parser import FluxQueryException
+from influxdb_client.client.influxdb_client import InfluxDBClient
 
 from coin_assets_tests.influx.database import Rights
 from coin_assets_tests.influx.server import InfluxServer
@@ -53,6 +53,15 @@ def test_queries_are_refused(client: InfluxDBClient, query: str, message: str) -
     status, code, found = refusal(lambda: client.query_api().query(query))
     assert (status, code) == (400, "invalid")
     assert re.sub(r"@[0-9]+:[0-9]+-[0-9]+:[0-9]+", "@", found).startswith(message)
+
+
+def test_a_filter_is_checked_also_without_any_row(client: InfluxDBClient) -> None:
+    def status(predicate: str) -> int:
+        query = f"{FROM} |> filter(fn: (r) => {predicate})"
+        return refusal(lambda: client.query_api().query(query))[0]
+
+    predicates = ['r._field == "f" and r.t + 1 > 2', "unknown", "r.of.row", "[1]"]
+    assert [status(each) for each in predicates] == [400] * 4
 
 
 def test_errors_name_their_place(client: InfluxDBClient) -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 import requests
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from influxdb_client import InfluxDBClient
+from influxdb_client.client.influxdb_client import InfluxDBClient
 
 from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.influx.test_writing import EVER, write

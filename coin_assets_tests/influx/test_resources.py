@@ -5,7 +5,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
-from influxdb_client import BucketRetentionRules, InfluxDBClient
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
 
 from coin_assets_tests.influx.messages import VERSION
 from coin_assets_tests.influx.server import InfluxServer

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import requests
-from influxdb_client import InfluxDBClient, Point
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write.point import Point
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
@@ -20,9 +21,9 @@ EVER = "range(start: 1678-01-01T00:00:00Z, stop: 2262-01-01T00:00:00Z)"
 
 
 def write(client: InfluxDBClient, lines: str, bucket: str = "market", **kwargs: Any) -> None:
-    client.write_api(write_options=SYNCHRONOUS).write(
-        bucket, record=lines, write_precision="s", **kwargs
-    )
+    """Times are in seconds."""
+    api = client.write_api(write_options=SYNCHRONOUS)
+    api.write(bucket, record=lines, **({"write_precision": "s"} | kwargs))
 
 
 def stored(client: InfluxDBClient, bucket: str = "market") -> list[tuple[str, Any, int]]:
