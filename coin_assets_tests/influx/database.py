@@ -148,7 +148,7 @@ class Database:
 
     def bucket_document(self, bucket: Bucket) -> dict[str, Any]:
         """As the server tells of a bucket: an endless one has a rule of 0 seconds."""
-        days = bucket.retention // DAY
+        days = bucket.retention / DAY
         shard = 7 * DAY if not days or days >= 180 else DAY if days >= 2 else HOUR
         rule = {"type": "expire", "everySeconds": bucket.retention}
         made = datetime.now(UTC).isoformat().replace("+00:00", "Z")

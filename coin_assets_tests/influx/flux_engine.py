@@ -175,6 +175,7 @@ class _Engine:
     def filter(self, source: Stream, arguments: Arguments) -> Stream:
         function = arguments.need("fn", tree.Function)
         known = self._variables
+        flux_predicate.check(function, known)
         return functions.filtered(
             source, lambda table: flux_predicate.chosen(function, table, known)
         )

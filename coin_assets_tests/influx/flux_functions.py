@@ -55,12 +55,14 @@ def group(stream: Stream, columns: Sequence[str], mode: str) -> Stream:
             wanted = [*BOUNDS, *(each for each in columns if each not in BOUNDS)]
             key = tuple(each for each in (wanted if pushed else columns) if each in table.columns)
         singled += _split(table, key)
-    try:
-        found = [tables.stacked(each) for each in tables.grouped(singled)]
-    except Refusal as collision:
-        if not pushed:
-            raise
-        raise Refusal("internal error", f"schema collision: {collision.message}") from collision
+    groups = tables.grouped(singled)
+    for alike in groups if pushed else []:
+        kinds = {each.columns["_value"].kind: None for each in alike}
+        if len(kinds) > 1:
+            one, other = (tables.NAMES.get(kind, kind) for kind in [*kinds][:2])
+            mixed = f"schema collision: cannot group {one} and {other} types together"
+            raise Refusal("internal error", mixed)
+    found = [tables.stacked(each) for each in groups]
     return Stream(found, "grouped" if pushed else "computed", stream.name)
 
 

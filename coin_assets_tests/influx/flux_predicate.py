@@ -28,15 +28,41 @@ _KINDS = {str: tables.STRING, bool: tables.BOOLEAN, int: tables.LONG, float: tab
 Values = dict[str, Any]
 
 
-def chosen(function: tree.Function, table: Table, known: Values) -> Any:
-    """Which rows are meant: an array, or one truth value for all of them.
+def check(function: tree.Function, known: Values) -> None:
+    """Refuse what cannot be evaluated, also where there is no row to evaluate it for.
 
     Args:
         known: the variables of the program.
+
+    Raises:
+        Refusal: 400; it names what is unknown or not covered.
     """
     if len(function.parameters) != 1:
-        raise Refusal("invalid", "filter: the function must have one parameter")
-    truth = _Rows(function.parameters[0], table, known).evaluate(function.body)
+        raise Refusal("invalid", "compilation failed: filter: the function must have one parameter")
+    _check(function.body, function.parameters[0], known)
+
+
+def _check(node: tree.Expression, row: str, known: Values) -> None:
+    if isinstance(node, tree.Binary):
+        if node.operator not in (*_COMPARE, "and", "or"):
+            raise Refusal("invalid", f"compilation failed: error {node.at}: not covered")
+        _check(node.left, row, known)
+        _check(node.right, row, known)
+    elif isinstance(node, tree.Unary) and node.operator in ("not", "exists"):
+        _check(node.operand, row, known)
+    elif isinstance(node, tree.Member):
+        if not isinstance(node.of, tree.Name) or node.of.name != row:
+            raise Refusal("invalid", "compilation failed: only columns of the row are covered")
+    elif isinstance(node, tree.Name):
+        if node.name not in known:
+            raise Refusal("invalid", f"error {node.at}: undefined identifier {node.name}")
+    elif not isinstance(node, tree.Literal):
+        raise Refusal("invalid", "compilation failed: this predicate is not covered")
+
+
+def chosen(function: tree.Function, table: Table, known: Values) -> Any:
+    """Which rows a checked function means: an array, or one truth value for all of them."""
+    truth = _Rows(table, known).evaluate(function.body)
     if truth.kind != tables.BOOLEAN:
         raise Refusal("invalid", f"type error: expected bool but found {truth.kind}")
     return truth.values.astype(np.bool_) & ~_null(truth)
@@ -49,8 +75,7 @@ def _null(column: Column) -> Any:
 class _Rows:
     """Expressions of one row, for all rows; what all have in common is an array without axes."""
 
-    def __init__(self, row: str, table: Table, known: Values) -> None:
-        self._row = row
+    def __init__(self, table: Table, known: Values) -> None:
         self._table = table
         self._known = known
 
@@ -58,23 +83,18 @@ class _Rows:
         if isinstance(node, tree.Literal):
             return _literal(node.value)
         if isinstance(node, tree.Member):
-            return self._member(node)
-        if isinstance(node, tree.Name) and node.name in self._known:
-            return _literal(self._known[node.name])
+            return self._member(node.name)
         if isinstance(node, tree.Name):
-            raise Refusal("invalid", f"error {node.at}: undefined identifier {node.name}")
+            return _literal(self._known[node.name])
         if isinstance(node, tree.Unary):
             return self._unary(node)
-        if isinstance(node, tree.Binary) and node.operator in ("and", "or"):
+        assert isinstance(node, tree.Binary)
+        if node.operator in ("and", "or"):
             return self._logical(node)
-        if isinstance(node, tree.Binary):
-            return self._comparison(node)
-        raise Refusal("invalid", "compilation failed: this predicate is not covered")
+        return self._comparison(node)
 
-    def _member(self, node: tree.Member) -> Column:
-        if not isinstance(node.of, tree.Name) or node.of.name != self._row:
-            raise Refusal("invalid", "compilation failed: only columns of the row are covered")
-        column = self._table.columns.get(node.name)
+    def _member(self, name: str) -> Column:
+        column = self._table.columns.get(name)
         if column is None:
             return Column(tables.BOOLEAN, np.array(False), np.array(True))
         if column.is_constant:
@@ -86,9 +106,7 @@ class _Rows:
         if node.operator == "exists":
             exists = np.broadcast_to(~_null(operand), operand.values.shape)
             return Column(tables.BOOLEAN, exists)
-        if node.operator == "not":
-            return Column(tables.BOOLEAN, ~operand.values.astype(np.bool_), operand.null)
-        raise Refusal("invalid", f"compilation failed: {node.operator} is not covered here")
+        return Column(tables.BOOLEAN, ~operand.values.astype(np.bool_), operand.null)
 
     def _logical(self, node: tree.Binary) -> Column:
         first = self.evaluate(node.left)
@@ -112,8 +130,6 @@ class _Rows:
         return Column(tables.BOOLEAN, value, ~decided)
 
     def _comparison(self, node: tree.Binary) -> Column:
-        if node.operator not in _COMPARE:
-            raise Refusal("invalid", f"compilation failed: error {node.at}: not covered")
         left, right = self.evaluate(node.left), self.evaluate(node.right)
         null = _null(left) | _null(right)
         if null.all():

@@ -1,7 +1,7 @@
 """Requests and answers, apart from how they travel."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coin_assets_tests.influx.refusal import CODE, STATUS
@@ -42,17 +42,17 @@ class Answer:
     retry_after: int | None = None
 
 
-def json_answer(status: int, document: Any) -> Answer:
-    return Answer(status, json.dumps(document).encode(), JSON)
+def json_answer(status: int, document: Any, code: str = "") -> Answer:
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return Answer(status, text.encode(), JSON, code)
 
 
-def refused(code: str, message: str, retry_after: int | None = None) -> Answer:
-    body = json.dumps({"code": code, "message": message}).encode()
-    return Answer(STATUS[code], body, JSON, code, retry_after)
+def refused(code: str, message: str) -> Answer:
+    return json_answer(STATUS[code], {"code": code, "message": message}, code)
 
 
 def failure(status: int, retry_after: int | None) -> Answer:
     """What a fault answers with."""
     code = CODE.get(status, "internal error")
-    body = json.dumps({"code": code, "message": f"{code} (injected by a test)"}).encode()
-    return Answer(status, body, JSON, code, retry_after)
+    answer = json_answer(status, {"code": code, "message": f"{code} (a test wants it)"}, code)
+    return replace(answer, retry_after=retry_after)

@@ -2,6 +2,7 @@
 
 import gzip
 import socket
+import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -143,7 +144,9 @@ class _Server(ThreadingHTTPServer):
                 continue  # the other side was faster
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Connections that are cut are part of the game; they end in silence."""
+        """Connections that are cut are part of the game; anything else is a mistake in here."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -162,9 +165,6 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def do_DELETE(self) -> None:
-        self._serve()
-
-    def do_PATCH(self) -> None:
         self._serve()
 
     def _serve(self) -> None:
