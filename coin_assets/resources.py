@@ -94,6 +94,7 @@ class StoreResource(dg.ConfigurableResource):
     Attributes:
         kind: ``parquet``, or ``influxdb``, which needs the rest as well.
         market: whose candles they are.
+        patience_seconds: how long to try again when the server does not answer.
     """
 
     home: str
@@ -103,6 +104,7 @@ class StoreResource(dg.ConfigurableResource):
     org: str = ""
     bucket: str = ""
     token: str = ""
+    patience_seconds: float = 30.0
     _store: Store | None = PrivateAttr(default=None)
 
     def client(self) -> Store:
@@ -119,7 +121,13 @@ class StoreResource(dg.ConfigurableResource):
         token = self.token
         if isinstance(token, dg.EnvVar):  # Dagster fills it in for runs and sensors only
             token = token.get_value() or ""
-        return Connection(self.url, self.org, self.bucket, token.strip())
+        return Connection(
+            self.url,
+            self.org,
+            self.bucket,
+            token.strip(),
+            patience_seconds=self.patience_seconds,
+        )
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         if self._store is not None:

@@ -9,7 +9,7 @@
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -294,11 +294,12 @@ def test_the_token_is_shown_nowhere(
     store = opened(influx, tmp_path, patience=0.2)
     store.write_candles(HOURLY, hours(NOV, 3), NOV, DEC)
     shown = [repr(connection_to(influx)), str(connection_to(influx))]
-    for spoil in (
+    spoils: list[Callable[[], None]] = [
         influx.revoke,
         lambda: influx.faults.fail(QUERY, 503, times=50),
         influx.down,
-    ):
+    ]
+    for spoil in spoils:
         spoil()
         with pytest.raises((StoreRefused, StoreUnavailable)) as error:
             store.read_candles(HOURLY, NOV, DEC)

@@ -95,17 +95,13 @@ def test_a_request_holds_so_many_lines_at_most(number: int) -> None:
     assert all(0 < size <= LINES_A_REQUEST for size in sizes)
 
 
-def times(kind: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    return lambda frame: frame.assign(timestamp=frame["timestamp"].astype(kind))
-
-
 TRAPS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     # what InfluxDB or the client would make of it -> how to come by it
     "1970, by row number": lambda frame: frame.assign(timestamp=range(len(frame))),
     "UTC, though nobody said so": lambda frame: frame.assign(
         timestamp=frame["timestamp"].dt.tz_localize(None)
     ),
-    "another unit": times("datetime64[ns, UTC]"),
+    "another unit": lambda frame: frame.astype({"timestamp": "datetime64[ns, UTC]"}),
     "a missing time": lambda frame: frame.assign(
         timestamp=frame["timestamp"].where(frame.index != 1)
     ),

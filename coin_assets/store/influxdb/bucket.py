@@ -90,7 +90,7 @@ class Bucket:
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
-            client.close()  # type: ignore[no-untyped-call]
+            client.close()
 
     def connected(self) -> "InfluxDBClient":
         """The client library's client, made now if need be."""
