@@ -25,6 +25,7 @@ from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
 from coin_assets.jobs.acknowledge import acknowledge_job
 from coin_assets.jobs.backfill import backfill_job
+from coin_assets.jobs.doctor import doctor_job
 from coin_assets.jobs.evaluate import evaluate_job
 from coin_assets.jobs.promotion import promote_job, rollback_job
 from coin_assets.jobs.reconcile import reconcile_job
@@ -107,6 +108,7 @@ def build_definitions(
             backfill_job(specs),
             reconcile_job(specs),
             acknowledge_job(specs, alerts.book),
+            doctor_job(specs),
         ],
         asset_checks=checks,
         schedules=schedules,

@@ -28,6 +28,20 @@ class Extent:
     rows: int
 
 
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        about: what it is, in a word or two.
+        told: what was found; of a problem also what to do about it.
+    """
+
+    about: str
+    told: str
+    is_fine: bool = True
+
+
 class Store(Protocol):
     """Candles by key and open time, forecasts by key and origin (``as_of``). Ranges are half-open.
 
@@ -139,6 +153,13 @@ class Store(Protocol):
 
     def delete_revisions(self, key: Key, start: datetime, end: datetime) -> int:
         """Remove the revisions of the candles that open in ``[start, end)``; returns how many."""
+        ...
+
+    def examine(self, since: datetime, now: datetime) -> list[Finding]:
+        """Look at all it takes to work here with candles from ``since`` on; changes no row.
+
+        What is wrong is among the findings; none of it is raised, and one does not hide another.
+        """
         ...
 
     def close(self) -> None:

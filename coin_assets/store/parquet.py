@@ -1,6 +1,9 @@
 """The embedded store: Parquet files and ledgers below one folder."""
 
+import shutil
+from datetime import datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pyarrow as pa
 
@@ -8,6 +11,7 @@ from coin_assets.domain.candles import VALUES
 from coin_assets.domain.forecasting import PRICE_COLUMNS
 from coin_assets.domain.revisions import REVISION_SCHEMA
 from coin_assets.store import tabular
+from coin_assets.store.base import Finding
 from coin_assets.store.ledgers import LedgerFiles
 from coin_assets.store.monthly import MonthlyTable
 
@@ -36,12 +40,23 @@ class ParquetStore(tabular.TabularStore):
     many processes."""
 
     def __init__(self, home: Path) -> None:
+        self._home = home
         super().__init__(
             candles=MonthlyTable(home / "candles", tabular.CANDLES, CANDLES),
             forecasts=MonthlyTable(home / "forecasts", tabular.FORECASTS, FORECASTS),
             revisions=MonthlyTable(home / "revisions", tabular.REVISIONS, REVISIONS),
             ledgers=LedgerFiles(home / "ledger"),
         )
+
+    def examine(self, since: datetime, now: datetime) -> list[Finding]:  # noqa: ARG002
+        try:
+            self._home.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=self._home, prefix=".probe-"):
+                free = shutil.disk_usage(self._home).free
+        except OSError as error:
+            told = f"{self._home} cannot be written ({error.strerror}); let this user write there."
+            return [Finding("folder", told, is_fine=False)]
+        return [Finding("folder", f"{self._home} can be written, {free / 1e9:.1f} GB are free")]
 
     def close(self) -> None:
         """Nothing is held open."""

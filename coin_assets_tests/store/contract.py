@@ -382,6 +382,14 @@ class StoreContract:
         read["close"] = 0.0
         assert_same(everything(store, HOURLY), hours(NOV, 3))
 
+    def test_a_store_that_works_is_told_to(self, store: Store) -> None:
+        for _ in range(2):
+            findings = store.examine(OCT, datetime.now(UTC))
+            assert findings
+            assert [finding for finding in findings if not finding.is_fine] == []
+            store.write_candles(HOURLY, hours(NOV, 3), NOV, DEC)
+            store.add_forecasts(HOURLY, forecasts_at([NOV]))
+
     # -- writing windows
 
     def test_a_window_write_removes_what_it_does_not_offer_and_nothing_else(

@@ -74,6 +74,28 @@ class Bucket:
 
         self._repeated("delete points", attempt)
 
+    def ping(self) -> dict[str, str]:
+        """Headers of the answer to nothing, by names in small letters; no token is looked at."""
+        from influxdb_client.service.ping_service import PingService  # see above
+
+        def attempt() -> dict[str, str]:
+            service = PingService(self.connected().api_client)
+            _, _, headers = service.get_ping_with_http_info(_return_http_data_only=False)
+            return {name.lower(): value for name, value in headers.items()}
+
+        return self._repeated("answer a ping", attempt)
+
+    def retention(self) -> int | None:
+        """Seconds that the bucket keeps points, 0 for ever; None if no such bucket is shown."""
+        where = self.connection
+
+        def attempt() -> int | None:
+            found = self.connected().buckets_api().find_buckets(name=where.bucket, org=where.org)
+            rules = [rule for each in found.buckets or [] for rule in each.retention_rules]
+            return None if not found.buckets else sum(rule.every_seconds for rule in rules)
+
+        return self._repeated("show the bucket", attempt)
+
     def confirm(self, is_there: Callable[[], bool], what: str) -> None:
         """Wait until what was written can be read.
 

@@ -28,6 +28,13 @@ def market_of(bucket: Bucket) -> str | None:
     return str(rows["market"].iloc[0]) if len(rows) else None
 
 
+def record_market(bucket: Bucket, market: str) -> None:
+    """Claim a bucket; for the market that it has already, this changes nothing."""
+    row = pd.DataFrame({"timestamp": [UNDATED], "market": [market]}).astype(INSTALLATION.dtypes)
+    for lines in requests_of(INSTALLATION, {}, row):
+        bucket.write(lines)
+
+
 class ClaimedBucket:
     """A bucket that is claimed for one market before the first request that uses it."""
 
@@ -83,11 +90,7 @@ class ClaimedBucket:
         with locked(self._locks / INSTALLATION.name):
             recorded = market_of(self._bucket)
             if recorded is None:
-                row = pd.DataFrame({"timestamp": [UNDATED], "market": [self._market]}).astype(
-                    INSTALLATION.dtypes
-                )
-                for lines in requests_of(INSTALLATION, {}, row):
-                    self._bucket.write(lines)
+                record_market(self._bucket, self._market)
                 self._bucket.confirm(lambda: market_of(self._bucket) is not None, "its market")
         return recorded or self._market
 

@@ -1,10 +1,13 @@
 """The store on InfluxDB 2: what an installation keeps in one bucket."""
 
+from datetime import datetime
 from pathlib import Path
 
 from coin_assets.store import tabular
+from coin_assets.store.base import Finding
 from coin_assets.store.influxdb.bucket import Bucket
 from coin_assets.store.influxdb.connection import Connection
+from coin_assets.store.influxdb.examination import examine
 from coin_assets.store.influxdb.installation import ClaimedBucket
 from coin_assets.store.influxdb.ledgers import LedgerPoints
 from coin_assets.store.influxdb.markers import MonthMarkers
@@ -24,6 +27,7 @@ class InfluxStore(tabular.TabularStore):
     """
 
     def __init__(self, connection: Connection, market: str, locks: Path) -> None:
+        self._connection, self._market = connection, market
         self._bucket = bucket = ClaimedBucket(Bucket(connection), market, locks)
         super().__init__(
             candles=MeasurementTable(
@@ -33,6 +37,9 @@ class InfluxStore(tabular.TabularStore):
             revisions=RevisionTable(bucket, tabular.REVISIONS, REVISION, locks),
             ledgers=LedgerPoints(bucket, locks),
         )
+
+    def examine(self, since: datetime, now: datetime) -> list[Finding]:
+        return examine(self._connection, self._market, since, now)
 
     def close(self) -> None:
         """Release connections."""
