@@ -13,6 +13,7 @@ from coin_assets_tests.influx import flux_tree as tree
 from coin_assets_tests.influx.flux_arguments import Arguments
 from coin_assets_tests.influx.flux_functions import Stream
 from coin_assets_tests.influx.flux_pivot import pivot
+from coin_assets_tests.influx.flux_tokens import bad
 from coin_assets_tests.influx.points import Stored
 from coin_assets_tests.influx.refusal import Refusal
 from coin_assets_tests.influx.tables import Column, Table
@@ -121,9 +122,9 @@ class _Engine:
         elif isinstance(node, tree.Name):
             name, at = node.name, node.at
         else:
-            raise syntax.bad(at, "this call is not covered")
+            raise bad(at, "this call is not covered")
         if name not in _SOURCES and name not in _STAGES:
-            raise syntax.bad(at, f"undefined identifier {name}, or not covered by the stand-in")
+            raise bad(at, f"undefined identifier {name}, or not covered by the stand-in")
         return name
 
     def _moment(self, value: object, at: str) -> int:

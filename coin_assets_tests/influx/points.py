@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from coin_assets_tests.influx.line_protocol import Point, Series, Unsigned
+from coin_assets_tests.influx.field_values import Unsigned
+from coin_assets_tests.influx.line_protocol import Point, Series
 from coin_assets_tests.influx.refusal import Refusal
 
 MAX_STRING = 1_048_576
