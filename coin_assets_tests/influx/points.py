@@ -173,14 +173,19 @@ class Bucket:
         left = {measurement for measurement, _ in self.columns}
         self.kinds = {name: kinds for name, kinds in self.kinds.items() if name in left}
 
-    def read(self, start: int, stop: int, hidden: int = 0) -> Iterator[Stored]:
+    def read(
+        self, start: int, stop: int, wanted: Callable[[Series, str], bool], hidden: int = 0
+    ) -> Iterator[Stored]:
         """Points from ``start`` before ``stop``, by measurement, tags and field.
 
         Args:
+            wanted: whether a field of a series is to be read.
             hidden: so many of the newest times of each field are left out.
         """
         for series in sorted(self.columns):
             for name, column in sorted(self.columns[series].items()):
+                if not wanted(series, name):
+                    continue
                 times, values = column.arrays()
                 if hidden:
                     times, values = times[:-hidden], values[:-hidden]
