@@ -556,6 +556,15 @@ def test_a_token_from_code_must_be_the_one_that_runs_will_find(
     assert Settings(influxdb_v2_token=SECRET).store == "parquet"
 
 
+@pytest.mark.parametrize("user", [f"{SECRET}@", f"me:{SECRET}@", f":{SECRET}@"])
+def test_the_address_of_influxdb_carries_no_user(
+    monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    [problem] = problems_of(monkeypatch, INFLUXDB_V2_URL=f"https://{user}i.example:8086")
+    assert problem.startswith("INFLUXDB_V2_URL: https://i.example/... has a user")
+    assert SECRET not in problem
+
+
 def test_tags_that_the_client_would_add_stop_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     tags = {"INFLUXDB_V2_TAG_HOST": "a", "INFLUXDB_V2_TAG_RUN": "b"}
     problems = problems_of(monkeypatch, COIN_STORE="influxdb", **INFLUXDB, **tags)
