@@ -684,3 +684,23 @@ def test_table_has_one_row_a_variable_with_its_default() -> None:
     assert defaults["COIN_ARCHIVE"] == "empty"
     assert defaults["INFLUXDB_V2_TOKEN"] == ""
     assert all(len(row) == 3 and row[2].rstrip(" |") for row in rows)
+
+
+def test_make_env_prints_where_the_store_is_and_no_secret(folder: Path) -> None:
+    root = Path(__file__).parents[1]
+    secrets = {"COIN_ALERT_WEBHOOKS": "x" + SECRET, "COIN_HEARTBEAT_URL": "x" + SECRET}
+    given = {
+        **os.environ,
+        **INFLUXDB,
+        **secrets,
+        "COIN_HOME": str(folder),
+        "COIN_STORE": "influxdb",
+    }
+    done = subprocess.run(
+        ["make", "-s", "env"], cwd=root, env=given, capture_output=True, text=True, check=True
+    )
+    assert INFLUXDB["INFLUXDB_V2_URL"] in done.stdout
+    assert "COIN_STORE" in done.stdout
+    assert SECRET not in done.stdout
+    assert INFLUXDB["INFLUXDB_V2_TOKEN"] not in done.stdout
+    assert "TOKEN" not in done.stdout
