@@ -238,7 +238,7 @@ def test_rows_that_never_come_to_sight_are_not_taken_for_stored(tmp_path: Path) 
         store.write_candles(HOURLY, frame.head(6), NOV, DEC)
         server.faults.add(Fault(QUERY))  # what is stored before
         server.faults.hide_newest(1, FOREVER)
-        with pytest.raises(StoreUnavailable, match="3 changed candles.*retention"):
+        with pytest.raises(StoreUnavailable, match=r"3 changed candles.*retention"):
             store.merge_candles(HOURLY, frame.tail(3), NOV, DEC)
         server.faults.clear()
         assert store.merge_candles(HOURLY, frame.tail(3), NOV, DEC).rows_changed == 0
