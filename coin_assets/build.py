@@ -25,6 +25,7 @@ from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
 from coin_assets.jobs.acknowledge import acknowledge_job
 from coin_assets.jobs.backfill import backfill_job
+from coin_assets.jobs.doctor import doctor_job
 from coin_assets.jobs.evaluate import evaluate_job
 from coin_assets.jobs.promotion import promote_job, rollback_job
 from coin_assets.jobs.reconcile import reconcile_job
@@ -70,7 +71,7 @@ def build_definitions(
         raise ConfigurationError(f"No resources {sorted(unknown)}; there are {sorted(resources)}.")
     open_home(
         settings.home,
-        ":".join(filter(None, (settings.market_kind, settings.market_argument))),
+        market_name(settings),
         needs_case={"1m", "1M"} <= {timeframe.name for timeframe in settings.timeframes},
     )
     specs = series_specs(settings)
@@ -107,6 +108,7 @@ def build_definitions(
             backfill_job(specs),
             reconcile_job(specs),
             acknowledge_job(specs, alerts.book),
+            doctor_job(specs),
         ],
         asset_checks=checks,
         schedules=schedules,
@@ -170,12 +172,29 @@ def alert_settings(settings: Settings) -> AlertSettings:
     )
 
 
+def market_name(settings: Settings) -> str:
+    """The market by which homes and buckets are told apart."""
+    return ":".join(filter(None, (settings.market_kind, settings.market_argument)))
+
+
+def configured_store(settings: Settings) -> StoreResource:
+    """The store; runs read its token from the environment, so it stands in no configuration."""
+    home = str(settings.home)
+    if settings.store == "parquet":
+        return StoreResource(home=home)
+    return StoreResource(
+        home=home,
+        kind=settings.store,
+        market=market_name(settings),
+        url=settings.influxdb_v2_url,
+        org=settings.influxdb_v2_org,
+        bucket=settings.influxdb_bucket,
+        token=dg.EnvVar("INFLUXDB_V2_TOKEN"),
+    )
+
+
 def configured_resources(settings: Settings) -> Resources:
     """Resources as the settings say."""
-    if settings.store != "parquet":
-        raise ConfigurationError(
-            f"COIN_STORE: {settings.store!r} is not available in this version; use parquet."
-        )
     home = str(settings.home)
     limits = {
         timeframe.name: [
@@ -192,7 +211,7 @@ def configured_resources(settings: Settings) -> Resources:
             archive=settings.archive,
             downloads=str(settings.home / "downloads"),
         ),
-        store=StoreResource(home=home),
+        store=configured_store(settings),
         registry=RegistryResource(home=home),
         publisher=PublisherResource(
             folder=str(settings.publish_dir),
