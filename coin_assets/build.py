@@ -25,6 +25,7 @@ from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
 from coin_assets.jobs.acknowledge import acknowledge_job
 from coin_assets.jobs.backfill import backfill_job
+from coin_assets.jobs.copy_store import Openers, copy_store_job
 from coin_assets.jobs.evaluate import evaluate_job
 from coin_assets.jobs.promotion import promote_job, rollback_job
 from coin_assets.jobs.reconcile import reconcile_job
@@ -44,7 +45,9 @@ from coin_assets.resources import (
 )
 from coin_assets.settings import Settings
 from coin_assets.steps.standing import standing_of
+from coin_assets.store.base import Store
 from coin_assets.store.home import open_home
+from coin_assets.store.parquet import ParquetStore
 
 # A code location that runs for longer without a reload shows too short a lineage, no more.
 MONTHS_UNTIL_RELOAD = 24
@@ -106,6 +109,7 @@ def build_definitions(
             retention,
             backfill_job(specs),
             reconcile_job(specs),
+            copy_store_job(specs, store_openers(settings), settings.store),
             acknowledge_job(specs, alerts.book),
         ],
         asset_checks=checks,
@@ -168,6 +172,15 @@ def alert_settings(settings: Settings) -> AlertSettings:
         disk=settings.disk_limits,
         heartbeat_url=settings.heartbeat_url.get_secret_value(),
     )
+
+
+def store_openers(settings: Settings) -> Openers:
+    """How the stores of this installation are opened, whichever of them is in use."""
+
+    def influxdb() -> Store:
+        raise ConfigurationError("COIN_STORE: 'influxdb' is not available in this version.")
+
+    return {"parquet": lambda: ParquetStore(settings.home), "influxdb": influxdb}
 
 
 def configured_resources(settings: Settings) -> Resources:
