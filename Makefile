@@ -18,7 +18,8 @@ export DAGSTER_HOME = $(CURDIR)
 export COIN_DAGSTER_HOME = $(abspath $(COIN_HOME))/dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up env compose-secrets compose-config test test-live test-live-short test-slow lint format bench screenshots lock clean
+.PHONY: help demo up env compose-secrets compose-config test test-influxdb test-live test-live-short \
+	test-slow lint format bench screenshots lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -32,7 +33,7 @@ up: $(RUNTIME) ## Start web UI and daemon on localhost, port 3000 or PORT=
 # Secrets stay out: what carries them is read from the environment only.
 env: ## Print what direct dagster commands need, for a shell to eval
 	@mkdir -p "$(COIN_DAGSTER_HOME)"
-	@export -p | sed -nE 's/^(export|declare -x) (COIN_[A-Z_]+|DAGSTER_HOME)=/export \2=/p' \
+	@export -p | sed -nE 's/^(export|declare -x) (COIN_[A-Z_]+|DAGSTER_HOME|INFLUXDB_V2_(URL|ORG))=/export \2=/p' \
 		| grep -vE 'WEBHOOKS|HEARTBEAT'
 	@echo 'export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
@@ -48,6 +49,9 @@ compose-config: ## Check deploy/compose.yaml
 
 test: $(DEV) ## Run the test suite
 	$(BIN)/python -m pytest
+
+test-influxdb: $(DEV) ## Test the store on the InfluxDB 2 that INFLUXDB_V2_* and the bucket name
+	$(BIN)/python -m pytest -m influxdb --numprocesses 0
 
 test-live: $(DEV) ## Run the platform live through outages and kills (about 25 minutes)
 	$(BIN)/python -m coin_assets_tests.live

@@ -1,6 +1,7 @@
 """From settings to Dagster definitions; production, tests and tools all come through here."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -26,6 +27,7 @@ from coin_assets.errors import ConfigurationError
 from coin_assets.jobs.acknowledge import acknowledge_job
 from coin_assets.jobs.backfill import backfill_job
 from coin_assets.jobs.copy_store import Openers, copy_store_job
+from coin_assets.jobs.doctor import doctor_job
 from coin_assets.jobs.evaluate import evaluate_job
 from coin_assets.jobs.promotion import promote_job, rollback_job
 from coin_assets.jobs.reconcile import reconcile_job
@@ -43,11 +45,10 @@ from coin_assets.resources import (
     Resources,
     StoreResource,
 )
-from coin_assets.settings import Settings
+from coin_assets.settings import STORES, Settings
 from coin_assets.steps.standing import standing_of
 from coin_assets.store.base import Store
 from coin_assets.store.home import open_home
-from coin_assets.store.parquet import ParquetStore
 
 # A code location that runs for longer without a reload shows too short a lineage, no more.
 MONTHS_UNTIL_RELOAD = 24
@@ -73,7 +74,7 @@ def build_definitions(
         raise ConfigurationError(f"No resources {sorted(unknown)}; there are {sorted(resources)}.")
     open_home(
         settings.home,
-        ":".join(filter(None, (settings.market_kind, settings.market_argument))),
+        market_name(settings),
         needs_case={"1m", "1M"} <= {timeframe.name for timeframe in settings.timeframes},
     )
     specs = series_specs(settings)
@@ -111,6 +112,7 @@ def build_definitions(
             reconcile_job(specs),
             copy_store_job(specs, store_openers(settings), settings.store),
             acknowledge_job(specs, alerts.book),
+            doctor_job(specs),
         ],
         asset_checks=checks,
         schedules=schedules,
@@ -174,21 +176,40 @@ def alert_settings(settings: Settings) -> AlertSettings:
     )
 
 
+def market_name(settings: Settings) -> str:
+    """The market by which homes and buckets are told apart."""
+    return ":".join(filter(None, (settings.market_kind, settings.market_argument)))
+
+
+def configured_store(settings: Settings) -> StoreResource:
+    """The store; runs read its token from the environment, so it stands in no configuration."""
+    home = str(settings.home)
+    if settings.store == "parquet":
+        return StoreResource(home=home)
+    return StoreResource(
+        home=home,
+        kind=settings.store,
+        market=market_name(settings),
+        url=settings.influxdb_v2_url,
+        org=settings.influxdb_v2_org,
+        bucket=settings.influxdb_bucket,
+        token=dg.EnvVar("INFLUXDB_V2_TOKEN"),
+    )
+
+
 def store_openers(settings: Settings) -> Openers:
     """How the stores of this installation are opened, whichever of them is in use."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
 
-    def influxdb() -> Store:
-        raise ConfigurationError("COIN_STORE: 'influxdb' is not available in this version.")
+    def opened(kind: str) -> Store:
+        # What the other store needs is checked only now.
+        return configured_store(Settings(**(given | {"store": kind}))).client()
 
-    return {"parquet": lambda: ParquetStore(settings.home), "influxdb": influxdb}
+    return {kind: partial(opened, kind) for kind in STORES}
 
 
 def configured_resources(settings: Settings) -> Resources:
     """Resources as the settings say."""
-    if settings.store != "parquet":
-        raise ConfigurationError(
-            f"COIN_STORE: {settings.store!r} is not available in this version; use parquet."
-        )
     home = str(settings.home)
     limits = {
         timeframe.name: [
@@ -205,7 +226,7 @@ def configured_resources(settings: Settings) -> Resources:
             archive=settings.archive,
             downloads=str(settings.home / "downloads"),
         ),
-        store=StoreResource(home=home),
+        store=configured_store(settings),
         registry=RegistryResource(home=home),
         publisher=PublisherResource(
             folder=str(settings.publish_dir),

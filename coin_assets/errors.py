@@ -25,6 +25,10 @@ class CandlesNotYetAvailable(TemporaryError):
     """A candle that is due by the clock is not there yet."""
 
 
+class StoreUnavailable(TemporaryError):
+    """The store's server does not answer, or does not give back yet what was written."""
+
+
 class PermanentError(CoinAssetsError):
     """Trying again changes nothing; somebody has to act on this symbol, month or file."""
 
@@ -39,6 +43,10 @@ class MonthsNotFetched(PermanentError):
 
 class PartsFailed(PermanentError):
     """A job could not do some symbols or keys; the message names each with its cause."""
+
+
+class StoreRefused(PermanentError):
+    """The store's server will not do it: a wrong token, no such bucket, another type of column."""
 
 
 class ModelMissing(PermanentError):

@@ -23,6 +23,8 @@ from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
+from coin_assets.store.influxdb.connection import Connection
+from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets.store.parquet import ParquetStore
 
 
@@ -87,15 +89,45 @@ class MarketResource(dg.ConfigurableResource):
 
 
 class StoreResource(dg.ConfigurableResource):
-    """Where candles and forecasts live."""
+    """Where candles and forecasts live.
+
+    Attributes:
+        kind: ``parquet``, or ``influxdb``, which needs the rest as well.
+        market: whose candles they are.
+        patience_seconds: how long to try again when the server does not answer.
+    """
 
     home: str
+    kind: str = "parquet"
+    market: str = ""
+    url: str = ""
+    org: str = ""
+    bucket: str = ""
+    token: str = ""
+    patience_seconds: float = 30.0
     _store: Store | None = PrivateAttr(default=None)
 
     def client(self) -> Store:
         if self._store is None:
-            self._store = ParquetStore(Path(self.home))
+            home = Path(self.home)
+            if self.kind == "parquet":
+                self._store = ParquetStore(home)
+            else:
+                self._store = InfluxStore(self.connection(), self.market, home / "locks")
         return self._store
+
+    def connection(self) -> Connection:
+        """To the server of the store, if it has one."""
+        token = self.token
+        if isinstance(token, dg.EnvVar):  # Dagster fills it in for runs and sensors only
+            token = token.get_value() or ""
+        return Connection(
+            self.url,
+            self.org,
+            self.bucket,
+            token.strip(),
+            patience_seconds=self.patience_seconds,
+        )
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         if self._store is not None:

@@ -7,7 +7,7 @@ Nothing is created and nobody is contacted here.
 
 import os
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
@@ -39,14 +39,11 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 
 SETTINGS_FILE = "coin_assets.toml"
-# Checked from the first version on, so that a configuration stays valid when their parts come.
-NOT_USED_YET = (
-    "influxdb_v2_url",
-    "influxdb_v2_token",
-    "influxdb_v2_org",
-    "influxdb_bucket",
-)
+STORES = ("parquet", "influxdb")
 _VARIABLES_OF_OTHERS = {"COIN_DAGSTER_HOME"}  # dagster.yaml reads it
+
+_TOKEN = "INFLUXDB_V2_TOKEN"  # noqa: S105 (a name)
+_ADDED_TAGS = "INFLUXDB_V2_TAG_"  # of the client library: tags it adds to all points
 
 Rule = Callable[[Any, rules.Given], Iterable[str]]
 
@@ -112,7 +109,7 @@ class Settings(BaseSettings):
     archive: Annotated[str, _by(rules.archive, rules.only_for_ccxt)] = _setting(
         "", "bulk history for a `ccxt:` market: folder or base URL in Binance Vision layout"
     )
-    store: Annotated[str, _by(notation.one_of("parquet", "influxdb"))] = _setting(
+    store: Annotated[str, _by(notation.one_of(*STORES))] = _setting(
         "parquet", "`parquet` or `influxdb`"
     )
     source_timeframes: Annotated[
@@ -173,7 +170,7 @@ class Settings(BaseSettings):
         _setting(None, "server; required with `COIN_STORE=influxdb`")
     )
     influxdb_v2_token: Annotated[SecretStr, _by(rules.secret, rules.needed_by_influxdb)] = _setting(
-        None, "API token; required with `COIN_STORE=influxdb`"
+        None, "API token, from the environment only; required with `COIN_STORE=influxdb`"
     )
     influxdb_v2_org: Annotated[str, _by(notation.text, rules.needed_by_influxdb)] = _setting(
         None, "organisation; required with `COIN_STORE=influxdb`"
@@ -193,6 +190,10 @@ class Settings(BaseSettings):
             problems += [line for each in error.errors() for line in _problem_lines(each)]
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             problems.append(f"{SETTINGS_FILE}: cannot be read ({error}); correct the file.")
+        except ConfigurationError as error:
+            problems.append(str(error))
+        if not problems and self.store == "influxdb":
+            problems += _against_influxdb(self.influxdb_v2_token.get_secret_value())
         # Raised outside of `except`, because the caught error carries all values, secrets too.
         if problems:
             raise ConfigurationError("\n".join(problems))
@@ -210,7 +211,7 @@ class Settings(BaseSettings):
         **__: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Where values come from, the strongest first."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _File(settings_cls)
 
     @property
     def market_kind(self) -> str:
@@ -242,9 +243,32 @@ class Settings(BaseSettings):
         return max(dividing, key=attrgetter("seconds"))
 
 
-def unused_variables(settings: Settings) -> list[str]:
-    """Variables that were set, are valid, and change nothing in this version."""
-    return [variable_of(name) for name in NOT_USED_YET if name in settings.model_fields_set]
+class _File(TomlConfigSettingsSource):
+    """The settings file, in which no token may stand: runs take it from the environment."""
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        if _TOKEN in values:
+            raise ConfigurationError(
+                f"{_TOKEN}: a token does not belong into {SETTINGS_FILE}, which others can read; "
+                "remove it there, and set the environment variable."
+            )
+        return values
+
+
+def _against_influxdb(token: str) -> Iterator[str]:
+    """What the environment has against `COIN_STORE=influxdb`."""
+    if os.environ.get(_TOKEN, "").strip() != token:
+        yield (
+            f"{_TOKEN}: the value (hidden) is not the one of the environment, from which runs take "
+            "it; set the environment variable."
+        )
+    for name in sorted(os.environ):
+        if name.startswith(_ADDED_TAGS):
+            yield (
+                f"{name}: a tag on every point would make other series of all candles; unset the "
+                "variable."
+            )
 
 
 def settings_table() -> str:
@@ -252,8 +276,7 @@ def settings_table() -> str:
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = f"`{field.default}`" if field.default else "empty" if field.default == "" else ""
-        later = " (not used yet)" if name in NOT_USED_YET else ""
-        rows.append(f"| `{variable_of(name)}` | {default} | {field.description}{later} |")
+        rows.append(f"| `{variable_of(name)}` | {default} | {field.description} |")
     return "\n".join(rows) + "\n"
 
 

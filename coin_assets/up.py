@@ -19,7 +19,7 @@ import dagster as dg
 from coin_assets.build import build_definitions
 from coin_assets.dead_runs import end_dead_runs
 from coin_assets.errors import CoinAssetsError, ConfigurationError
-from coin_assets.settings import Settings, unused_variables
+from coin_assets.settings import Settings
 
 HOST = "127.0.0.1"
 
@@ -44,8 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CoinAssetsError as error:
         print(f"make up: {error}", file=sys.stderr)
         return 2
-    for variable in unused_variables(settings):
-        print(f"make up: {variable} is set, but nothing uses it in this version", file=sys.stderr)
     ended = end_dead_runs(dg.DagsterInstance.get())
     if ended:
         print(f"make up: marked {len(ended)} runs of killed processes as failed")

@@ -25,7 +25,6 @@ from coin_assets.settings import (
     SETTINGS_FILE,
     Settings,
     settings_table,
-    unused_variables,
     variable_of,
 )
 
@@ -170,8 +169,11 @@ def test_history_window_given_replaces_the_default(monkeypatch: pytest.MonkeyPat
     assert window == {Timeframe("4h"): timedelta(days=1)}
 
 
-def test_typed_values_are_accepted_as_they_are(folder: Path) -> None:
+def test_typed_values_are_accepted_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
     (folder / "files").mkdir()
+    monkeypatch.setenv("INFLUXDB_V2_TOKEN", "hush")
     first = Settings(
         home=folder / "home",
         market="ccxt:kraken",
@@ -519,9 +521,7 @@ def test_refused_secrets_show_in_no_message_and_no_traceback(
     assert SECRET not in shown
 
 
-@pytest.mark.parametrize(
-    "variable", ["INFLUXDB_V2_TOKEN", "COIN_HEARTBEAT_URL", "COIN_ALERT_WEBHOOKS"]
-)
+@pytest.mark.parametrize("variable", ["COIN_HEARTBEAT_URL", "COIN_ALERT_WEBHOOKS"])
 @pytest.mark.parametrize("value", ["20250101", "{ x = 20250101 }", "[[20250101]]"])
 def test_secret_of_the_wrong_type_is_hidden(folder: Path, variable: str, value: str) -> None:
     (folder / SETTINGS_FILE).write_text(f"{variable} = {value}")
@@ -530,6 +530,39 @@ def test_secret_of_the_wrong_type_is_hidden(folder: Path, variable: str, value: 
     ) as e:
         Settings()
     assert "20250101" not in repr(e.value)
+
+
+@pytest.mark.parametrize("store", ["parquet", "influxdb"])
+@pytest.mark.parametrize("value", [f"'{SECRET}'", "20250101", "''"])
+def test_a_token_in_the_file_is_refused_and_hidden(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, store: str, value: str
+) -> None:
+    (folder / SETTINGS_FILE).write_text(f"INFLUXDB_V2_TOKEN = {value}")
+    [problem] = problems_of(monkeypatch, COIN_STORE=store, **INFLUXDB)
+    assert problem.startswith("INFLUXDB_V2_TOKEN: a token does not belong into coin_assets.toml")
+    assert "set the environment variable" in problem
+    assert SECRET not in problem
+    assert "20250101" not in problem
+
+
+def test_a_token_from_code_must_be_the_one_that_runs_will_find(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in INFLUXDB.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=r"INFLUXDB_V2_TOKEN: .*environment") as caught:
+        Settings(store="influxdb", influxdb_v2_token=SECRET)
+    assert SECRET not in repr(caught.value)
+    assert Settings(influxdb_v2_token=SECRET).store == "parquet"
+
+
+def test_tags_that_the_client_would_add_stop_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    tags = {"INFLUXDB_V2_TAG_HOST": "a", "INFLUXDB_V2_TAG_RUN": "b"}
+    problems = problems_of(monkeypatch, COIN_STORE="influxdb", **INFLUXDB, **tags)
+    assert [problem.partition(":")[0] for problem in problems] == sorted(tags)
+    assert all("unset the variable" in problem for problem in problems)
+    monkeypatch.setenv("COIN_STORE", "parquet")
+    assert Settings().store == "parquet"
 
 
 def test_error_keeps_no_reference_to_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -642,8 +675,3 @@ def test_table_has_one_row_a_variable_with_its_default() -> None:
     assert defaults["COIN_ARCHIVE"] == "empty"
     assert defaults["INFLUXDB_V2_TOKEN"] == ""
     assert all(len(row) == 3 and row[2].rstrip(" |") for row in rows)
-
-
-def test_only_what_changes_nothing_yet_is_called_unused() -> None:
-    in_use = Settings(retention="1m:1d", disk_limits="1/2/3", symbols="BTC/USDT")
-    assert unused_variables(in_use) == []

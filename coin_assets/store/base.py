@@ -28,11 +28,36 @@ class Extent:
     rows: int
 
 
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        about: what it is, in a word or two.
+        told: what was found; of a problem also what to do about it.
+    """
+
+    about: str
+    told: str
+    is_fine: bool = True
+
+
 class Store(Protocol):
     """Candles by key and open time, forecasts by key and origin (``as_of``). Ranges are half-open.
 
-    Writes are atomic per month: a reader sees a month before or after a write, never in between,
-    and a killed writer leaves the one or the other.
+    One writer of a key at a time; readers never wait. What a write leaves when its process is
+    killed, or its server, and what a reader may see meanwhile:
+
+    - Parquet: of every month the old or the new rows.
+    - InfluxDB: some of the changed rows, the oldest first, for it has no transactions; a request of
+      5,000 rows is its unit. New months count as fetched only when all of them are stored and were
+      read back, and a ledger never claims a candle that is not stored, so that the same write again
+      completes it; until then its rows are missing, not wrong.
+
+    Raises:
+        StoreUnavailable: a server does not answer; the same again later completes the write.
+        StoreRefused: a server will not do it; the message says what to change.
+        CorruptArtefact: what is stored is not what was written.
     """
 
     def read_candles(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
@@ -128,6 +153,13 @@ class Store(Protocol):
 
     def delete_revisions(self, key: Key, start: datetime, end: datetime) -> int:
         """Remove the revisions of the candles that open in ``[start, end)``; returns how many."""
+        ...
+
+    def examine(self, since: datetime, now: datetime) -> list[Finding]:
+        """Look at all it takes to work here with candles from ``since`` on; changes no row.
+
+        What is wrong is among the findings; none of it is raised, and one does not hide another.
+        """
         ...
 
     def close(self) -> None:

@@ -52,7 +52,7 @@ class LedgerFiles:
             wanted = change(known)
             if wanted != known:
                 remove_partials(path.parent)
-                write_atomically(path, (json.dumps(_document(wanted), indent=1) + "\n").encode())
+                write_atomically(path, (json.dumps(document_of(wanted), indent=1) + "\n").encode())
         return wanted
 
     def _path(self, key: Key) -> str:
@@ -61,10 +61,11 @@ class LedgerFiles:
 
 
 def _read(path: str) -> Ledger:
-    return _ledger_of(json.loads(Path(path).read_bytes()))
+    return ledger_of(json.loads(Path(path).read_bytes()))
 
 
-def _document(ledger: Ledger) -> dict[str, Any]:
+def document_of(ledger: Ledger) -> dict[str, Any]:
+    """A ledger as JSON says it, in every backend."""
     return {
         "listed": _text(ledger.listed),
         "absences": [
@@ -77,7 +78,12 @@ def _document(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def _ledger_of(document: dict[str, Any]) -> Ledger:
+def ledger_of(document: dict[str, Any]) -> Ledger:
+    """What `document_of` was made of.
+
+    Raises:
+        KeyError, TypeError, ValueError: it was made of nothing.
+    """
     absences = [
         {name: _time(value) if name in _TIMES else value for name, value in absence.items()}
         for absence in document["absences"]

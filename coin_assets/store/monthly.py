@@ -6,7 +6,7 @@ Dot files (locks, partial files) are invisible to hive-aware readers.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -22,9 +22,8 @@ from coin_assets.errors import CorruptArtefact
 from coin_assets.remembered import Remembered
 from coin_assets.store.atomic import locked, remove_partials, write_atomically
 from coin_assets.store.base import Extent
+from coin_assets.store.tabular import Combine, TableKind, changes
 
-# (stored rows of a month, new rows of it) -> rows the month shall hold
-Combine = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 # Ranges longer than this are read by listing the folder, not by trying each month.
 _MONTHS_TO_LIST = 24
 # What pyarrow raises on a damaged file; text and times of a damaged footer give the last two.
@@ -38,21 +37,15 @@ _MONTHS: Remembered[tuple[datetime, ...]] = Remembered(10_000)
 
 @dataclass(frozen=True)
 class MonthlyTable:
-    """Rows of one schema, found by key and by the range of a time column.
+    """`Table` of one schema; a month written without rows may leave an empty file behind.
 
     Attributes:
         schema: column types, in order; nothing else is stored.
-        time: the column that decides the month of a row.
-        identity: columns that identify a row; rows are kept sorted by them.
-        remembers_empty: whether a month written without rows leaves an empty file behind.
     """
 
     root: Path
-    name: str
+    kind: TableKind
     schema: pa.Schema
-    time: str
-    identity: tuple[str, ...]
-    remembers_empty: bool
 
     def read(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
         """Rows whose time lies in ``[start, end)``, sorted by identity."""
@@ -61,11 +54,11 @@ class MonthlyTable:
             touched = sorted(set(touched) & set(self.months(key)))
         parts = [part for month in touched if (part := self._read_month(key, month)) is not None]
         frame = self._frame(pa.concat_tables(parts) if parts else self.schema.empty_table())
-        inside = (frame[self.time] >= start) & (frame[self.time] < end)
+        inside = (frame[self.kind.time] >= start) & (frame[self.kind.time] < end)
         frame = frame[inside]
         # Months follow each other, so rows identified by time first are in order already.
-        if self.identity[0] != self.time:
-            frame = frame.sort_values(list(self.identity))
+        if self.kind.identity[0] != self.kind.time:
+            frame = frame.sort_values(list(self.kind.identity))
         return frame.reset_index(drop=True)
 
     def update(
@@ -81,7 +74,7 @@ class MonthlyTable:
             for month in months:
                 inside = rows
                 if len(months) > 1:
-                    times = rows[self.time]
+                    times = rows[self.kind.time]
                     inside = rows[(times >= month) & (times < next_month(month))]
                 month_held, month_changed = self._update_month(key, month, inside, combine)
                 held, changed = held + month_held, changed + month_changed
@@ -96,7 +89,7 @@ class MonthlyTable:
                 if not path.exists():
                     continue
                 stored = self._frame(self._load(path))
-                keep = stored[(stored[self.time] < start) | (stored[self.time] >= end)]
+                keep = stored[(stored[self.kind.time] < start) | (stored[self.kind.time] >= end)]
                 removed += len(stored) - len(keep)
                 if keep.empty:
                     path.unlink()
@@ -152,12 +145,9 @@ class MonthlyTable:
         path = self._path(key, month)
         known = path.exists()
         stored = self._frame(self._load(path) if known else self.schema.empty_table())
-        wanted = combine(stored, rows) if len(stored) else rows
-        if self.identity != (self.time,) or not wanted[self.time].is_monotonic_increasing:
-            wanted = wanted.sort_values(list(self.identity), ignore_index=True)
-        wanted = wanted[self.schema.names].reset_index(drop=True)
-        changed = _rows_changed(stored, wanted, list(self.identity))
-        if changed or (not known and self.remembers_empty):
+        wanted = self.kind.result(combine, stored, rows)
+        changed = changes(self.kind, stored, wanted).rows
+        if changed or (not known and self.kind.remembers_empty):
             self._store(path, wanted)
         return len(wanted), changed
 
@@ -205,7 +195,7 @@ class MonthlyTable:
         self._require_schema(Path(path), footer.schema.to_arrow_schema())
         if footer.num_rows == 0:
             return None
-        column = self.schema.get_field_index(self.time)
+        column = self.schema.get_field_index(self.kind.time)
         groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
         times = [group.column(column).statistics for group in groups]
         if any(time is None for time in times):  # not "None in": pyarrow crashes on ==
@@ -234,7 +224,7 @@ class MonthlyTable:
         return f"{self.root}/symbol={key.symbol_name}/timeframe={key.timeframe.name}"
 
     def _file(self, folder: str, month: datetime) -> str:
-        return f"{folder}/{_PREFIX}{_label(month)}/{self.name}.parquet"
+        return f"{folder}/{_PREFIX}{_label(month)}/{self.kind.name}.parquet"
 
 
 def _listed(folder: str) -> tuple[datetime, ...]:
@@ -269,15 +259,3 @@ def _unreadable(path: Path, error: Exception) -> CorruptArtefact:
     return CorruptArtefact(
         f"{path} cannot be read ({error}). Remove the file and materialise its month again."
     )
-
-
-def _rows_changed(stored: pd.DataFrame, wanted: pd.DataFrame, identity: list[str]) -> int:
-    """Rows that were added, removed or got other values."""
-    if len(stored) <= len(wanted) and stored.equals(wanted.head(len(stored))):
-        return len(wanted) - len(stored)  # nothing but added at the end, if at all
-    both = stored.merge(wanted, how="outer", on=identity, suffixes=("_old", "_new"), indicator=True)
-    differs = (both["_merge"] != "both").to_numpy()
-    for name in wanted.columns.difference(identity):
-        old, new = both[f"{name}_old"], both[f"{name}_new"]
-        differs = differs | ((old != new) & ~(old.isna() & new.isna())).to_numpy()
-    return int(differs.sum())

@@ -197,7 +197,7 @@ def test_loading_opens_no_socket_and_no_heavy_library(tmp_path: Path) -> None:
         "def refuse(*a, **k): raise AssertionError('a socket was opened')\n"
         "socket.socket.connect = socket.socket.bind = socket.create_connection = refuse\n"
         "import coin_assets.definitions\n"
-        "print(sorted({'sklearn', 'ccxt', 'matplotlib'} & set(sys.modules)))\n"
+        "print(sorted({'sklearn', 'ccxt', 'matplotlib', 'influxdb_client'} & set(sys.modules)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-c", code],

@@ -26,11 +26,11 @@ from coin_assets.domain.layers import CANDLES, Step
 from coin_assets.errors import SymbolUnavailable
 from coin_assets_tests.automation.failing import FailingMarket
 from coin_assets_tests.deploy.postgres import Postgres, requires_postgres, running
+from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.platform import BTC, ETH, Platform, files_of, given, key, utc
 from coin_assets_tests.webui import ROOT, WebUi, environment, free_port
 
 DEPLOY = ROOT / "deploy"
-TOKEN = "token-that-nobody-may-see"  # noqa: S105 (made up)
 pytestmark = requires_postgres
 
 
@@ -152,9 +152,17 @@ def _end_session(session: int) -> None:
         return
 
 
-def test_the_services_bring_in_history_by_themselves(postgres: Postgres, tmp_path: Path) -> None:
+@pytest.fixture
+def influx() -> Iterator[InfluxServer]:
+    with InfluxServer() as server:
+        yield server
+
+
+def test_the_services_bring_in_history_by_themselves(
+    postgres: Postgres, influx: InfluxServer, tmp_path: Path
+) -> None:
     (tmp_path / "password").write_text(postgres.password + "\n")
-    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "token").write_text(influx.token)
     code, web = free_port(), free_port()
     now = datetime.now(UTC)
     env = environment(
@@ -163,7 +171,11 @@ def test_the_services_bring_in_history_by_themselves(postgres: Postgres, tmp_pat
         DAGSTER_CODE_HOST="127.0.0.1",
         DAGSTER_CODE_PORT=str(code),
         DAGSTER_POSTGRES_PASSWORD_FILE=str(tmp_path / "password"),
+        INFLUXDB_V2_URL=influx.url,
+        INFLUXDB_V2_ORG=influx.org,
         INFLUXDB_V2_TOKEN_FILE=str(tmp_path / "token"),
+        COIN_STORE="influxdb",
+        COIN_INFLUXDB_BUCKET=influx.bucket,
         COIN_DAGSTER_HOME=str(tmp_path / "dagster"),
         COIN_PUBLISH_DIR=str(tmp_path / "published"),
         COIN_SYMBOLS=BTC,
@@ -203,12 +215,14 @@ def test_the_services_bring_in_history_by_themselves(postgres: Postgres, tmp_pat
         )
         assert check.returncode == 0
     assert postgres.count("runs", "status = 'SUCCESS' and pipeline_name = 'update'") >= 1
+    assert influx.asked("/api/v2/write", status=204)
+    assert not (tmp_path / "home" / "candles").exists()
     assert files_of(DEPLOY) == before  # the folder of dagster.yaml is read-only in the image
     for path in tmp_path.rglob("*"):
         if path.is_file() and path.name not in ("password", "token"):
             content = path.read_bytes()
             assert postgres.password.encode() not in content, path
-            assert TOKEN.encode() not in content, path
+            assert influx.token.encode() not in content, path
 
 
 def dagster(program: str) -> str:

@@ -1,9 +1,11 @@
 """``copy_store``: the chosen keys end up equal in both stores, whichever way they go.
 
-How a key is copied is tested with the step; here the two stores are folders of the embedded kind.
+How a key is copied is tested with the step. The two stores are folders of the embedded kind here,
+and at the end a folder and a bucket.
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,15 @@ import dagster as dg
 import pytest
 
 from coin_assets.build import series_specs
+from coin_assets.errors import StoreUnavailable
 from coin_assets.jobs.copy_store import copy_store_job
 from coin_assets.settings import Settings
+from coin_assets.steps.copy_store import MonthCopied, StoreCopy
 from coin_assets.store.base import Store
+from coin_assets.store.influxdb.connection import Connection
+from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets.store.parquet import ParquetStore
+from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, key, utc
 from coin_assets_tests.store.contract import candles_at, forecasts_at, hours
 
@@ -155,7 +162,82 @@ def test_wrong_settings_are_refused(two: Two, config: dict[str, Any], words: str
     assert two.files("influxdb") == {}
 
 
-def test_the_platform_has_the_job(tmp_path: Path) -> None:
-    platform = Platform(tmp_path, now="2024-02-10T12:30")
-    (message,) = failures(platform.run("copy_store")).values()
-    assert "influxdb" in message  # it is not configured
+# ------------------------------------------------------------------------- to a server and back
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[InfluxServer]:
+    with InfluxServer() as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+def platform_at(home: Path, market: str = "sandbox") -> Platform:
+    return Platform(home, now="2024-02-10T12:30", derived_timeframes="4h", market=market)
+
+
+def history(home: Path) -> dict[str, bytes]:
+    """What the store keeps, without what lies beside it."""
+    parts = ("candles", "forecasts", "revisions", "ledger")
+    return {name: text for name, text in files_of(home).items() if name.split("/")[0] in parts}
+
+
+def test_history_moves_to_influxdb_and_back_unchanged(server: InfluxServer, tmp_path: Path) -> None:
+    first = platform_at(tmp_path / "first")
+    assert first.update("2024-01-01", "2024-02-01").success
+    result = first.run("copy_store")
+    assert result.success
+    assert metadata_of(result)["forecasts"] > 0
+    again = first.run("copy_store")
+    assert metadata_of(again)["months_changed"] == 0
+
+    second = platform_at(tmp_path / "second")
+    assert second.run("copy_store", source="influxdb").success
+    assert history(tmp_path / "second") == history(tmp_path / "first")
+    assert len(history(tmp_path / "first")) == 6  # candles of two keys, forecasts, a ledger
+    for run in (result, again):
+        told = "\n".join(str(entry) for entry in first.instance.all_logs(run.run_id))
+        assert server.token not in told
+
+
+def test_a_bucket_of_another_market_is_refused(server: InfluxServer, tmp_path: Path) -> None:
+    sandbox = platform_at(tmp_path / "sandbox")
+    assert sandbox.materialise(["BTC_USDT/ohlcv_1h"], "2024-01-01").success
+    assert sandbox.run("copy_store").success
+    other = platform_at(tmp_path / "other", "ccxt:binance")
+    (message,) = failures(other.run("copy_store")).values()
+    assert "sandbox" in message
+    assert server.token not in message
+
+
+def test_a_server_that_goes_away_is_gone_on_with_when_it_is_back(
+    server: InfluxServer, tmp_path: Path
+) -> None:
+    connection = Connection(
+        server.url, server.org, server.bucket, server.token, patience_seconds=0.5
+    )
+    ours = ParquetStore(tmp_path / "home")
+    ours.write_candles(HOURLY, hours(START, 4000), START, utc("2024-07-01"))
+    ours.add_forecasts(HOURLY, forecasts_at([utc("2024-05-02")]))
+    told: list[str] = []
+
+    def progress(month: MonthCopied) -> None:
+        told.append(month.label)
+        if len(told) == 2:
+            server.down()
+
+    with closing(InfluxStore(connection, "sandbox", tmp_path / "locks")) as theirs:
+        with pytest.raises(StoreUnavailable):
+            StoreCopy(ours, theirs, progress=progress).copy(HOURLY)
+        server.up()
+        done = StoreCopy(ours, theirs, progress=progress).copy(HOURLY)
+        assert told == [f"2024-{month:02d}" for month in range(1, 7)]
+        assert done.rows == {"candles": 4000, "forecasts": 24, "revisions": 0}
+        assert theirs.read_candles(HOURLY, START, END).equals(ours.read_candles(HOURLY, START, END))
+
+
+def test_what_the_other_store_needs_is_said(tmp_path: Path) -> None:
+    (message,) = failures(platform_at(tmp_path).run("copy_store")).values()
+    for name in ("INFLUXDB_V2_URL", "INFLUXDB_V2_TOKEN", "INFLUXDB_V2_ORG", "COIN_INFLUXDB_BUCKET"):
+        assert name in message

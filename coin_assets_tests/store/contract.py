@@ -9,6 +9,8 @@
 - A ledger is changed by one at a time, and comes back as it was. Revisions are kept by candle and
   time seen.
 
+- Writers in many threads wait for each other where they must.
+
 A backend runs these tests by subclassing `StoreContract` with a ``store`` fixture. Tests that need
 many stores use a fresh symbol instead, so that one store serves them all.
 """
@@ -16,6 +18,7 @@ many stores use a fresh symbol instead, so that one store serves them all.
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -177,6 +180,8 @@ INVALID_CANDLES: dict[str, Change] = {
     "negative_volume": with_value("volume", -1.0),
     "not_numeric": lambda frame: frame.assign(open="ten"),
     "columns": lambda frame: frame.drop(columns="volume"),
+    # Numbers that a backend might take for nanoseconds or rows: they would lie in 1970.
+    "timestamp_type": lambda frame: frame.assign(timestamp=range(len(frame))),
 }
 
 # words of the message -> how to break the rule
@@ -377,6 +382,14 @@ class StoreContract:
         read["close"] = 0.0
         assert_same(everything(store, HOURLY), hours(NOV, 3))
 
+    def test_a_store_that_works_is_told_to(self, store: Store) -> None:
+        for _ in range(2):
+            findings = store.examine(OCT, datetime.now(UTC))
+            assert findings
+            assert [finding for finding in findings if not finding.is_fine] == []
+            store.write_candles(HOURLY, hours(NOV, 3), NOV, DEC)
+            store.add_forecasts(HOURLY, forecasts_at([NOV]))
+
     # -- writing windows
 
     def test_a_window_write_removes_what_it_does_not_offer_and_nothing_else(
@@ -576,7 +589,18 @@ class StoreContract:
     # -- keys
 
     @pytest.mark.parametrize(
-        "symbol", ["BTC/USDT", "BTC/USDT:USDT", "BTC/USDT:USDT-261225", "1000PEPE/USDT", "Ä=1/USDT"]
+        "symbol",
+        [
+            "BTC/USDT",
+            "BTC/USDT:USDT",
+            "BTC/USDT:USDT-261225",
+            "1000PEPE/USDT",
+            "Ä=1/USDT",
+            r"""A"B'C\D E,F=G/H:I#J""",
+            "A ${B}/$C%s%",
+            "NA",
+            "#datatype",
+        ],
     )
     def test_any_symbol_can_be_stored(self, store: Store, symbol: str) -> None:
         key, other = key_of("1h", symbol), key_of("1h", "OTHER/USDT")
@@ -586,6 +610,57 @@ class StoreContract:
         assert_same(everything(store, key), hours(NOV, 2))
         assert store.newest_candles([key, other]) == {key: NOV + HOUR, other: NOV + 2 * HOUR}
         assert store.newest_forecasts([key, other]) == {key: NOV}
+
+    def test_names_with_what_query_languages_read_into_them_lie_side_by_side(
+        self, store: Store
+    ) -> None:
+        symbols = ["A/USDT", 'A/USDT" or "" == "', "A/USDT' and '' = '", r"A/USDT\n", "a/usdt"]
+        keys = [key_of("1h", symbol) for symbol in symbols]
+        for number, key in enumerate(keys, 1):
+            store.write_candles(key, hours(NOV, number, price=float(number)), NOV, DEC)
+        assert store.newest_candles(keys) == {
+            key: NOV + HOUR * (number - 1) for number, key in enumerate(keys, 1)
+        }
+        for number, key in enumerate(keys, 1):
+            assert store.delete_candles(key, NOV, NOV + HOUR) == 1
+            assert_same(
+                everything(store, key),
+                hours(NOV, number, price=float(number))[1:].reset_index(drop=True),
+            )
+
+    def test_candles_of_1970_and_before_are_as_good_as_any(self, store: Store) -> None:
+        start = datetime(1969, 12, 1, tzinfo=UTC)
+        end = datetime(1970, 2, 1, tzinfo=UTC)
+        frame = hours(datetime(1969, 12, 31, 22, tzinfo=UTC), 5)
+        store.write_candles(HOURLY, frame, start, end)
+        assert_same(store.read_candles(HOURLY, start, end), frame)
+        assert store.newest_candles([HOURLY]) == {HOURLY: datetime(1970, 1, 1, 2, tzinfo=UTC)}
+        assert store.delete_candles(HOURLY, start, end) == 5
+
+    def test_writers_of_different_symbols_do_not_disturb_each_other(self, store: Store) -> None:
+        keys = [fresh_key("1h") for _ in range(4)]
+
+        def write(key: Key) -> None:
+            for part in range(6):
+                start = NOV + 5 * HOUR * part
+                store.merge_candles(key, hours(start, 5, price=1.0 + keys.index(key)), NOV, DEC)
+                store.update_ledger(key, partial(Ledger.listed_at, time=DEC - HOUR * part))
+
+        with ThreadPoolExecutor(len(keys)) as pool:
+            assert list(pool.map(write, keys)) == [None] * len(keys)
+        for number, key in enumerate(keys):
+            assert_same(everything(store, key), hours(NOV, 30, price=1.0 + number))
+            assert store.read_ledger(key) == Ledger(listed=DEC - 5 * HOUR)
+        assert store.newest_candles(keys) == dict.fromkeys(keys, NOV + 29 * HOUR)
+
+    def test_writers_of_one_month_lose_nothing_of_each_other(self, store: Store) -> None:
+        def write(part: int) -> None:
+            start = NOV + 5 * HOUR * part
+            store.merge_candles(HOURLY, hours(start, 5), start, start + 5 * HOUR)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(write, range(8))) == [None] * 8
+        assert_same(everything(store, HOURLY), hours(NOV, 40))
 
     def test_spot_and_swap_of_one_pair_lie_side_by_side(self, store: Store) -> None:
         spot, swap = key_of("1h", "BTC/USDT"), key_of("1h", "BTC/USDT:USDT")

@@ -1,0 +1,88 @@
+"""From the annotated CSV of an answer to frames.
+
+An answer has one block a schema; a block is some annotations that begin with ``#``, the header,
+and the rows of one table or many. Errors that came up too late for a status are a table as well.
+"""
+
+import io
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from coin_assets.domain.candles import TIMESTAMP_DTYPE
+from coin_assets.errors import CorruptArtefact
+
+_ANNOTATION = b"#"
+_FIRST_ANNOTATION = b"#datatype"
+
+
+class QueryFailed(Exception):
+    """The server began to answer and could not go on."""
+
+
+def frame_of(body: bytes, columns: Mapping[str, str], time: str = "_time") -> pd.DataFrame:
+    """Rows of all tables, in no particular order.
+
+    Args:
+        columns: types of the columns to keep; missing or empty values of any are refused.
+        time: the column that InfluxDB calls ``_time``.
+
+    Raises:
+        QueryFailed: the answer holds an error.
+        CorruptArtefact: a point lacks a field or has one of another type.
+    """
+    named = {("_time" if name == time else name): kind for name, kind in columns.items()}
+    parts = [_rows(block, named) for block in _blocks(body)]
+    if not parts:
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+    rows = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+    return rows.rename(columns={"_time": time})[list(columns)]
+
+
+def _blocks(body: bytes) -> Iterator[bytes]:
+    """Header and rows of each block that has rows."""
+    for block in _split(body):
+        while block.startswith(_ANNOTATION):
+            block = block.partition(b"\n")[2]
+        header, _, rows = block.partition(b"\n")
+        names = header.strip().split(b",")
+        if b"error" in names:
+            raise QueryFailed(_error(block))
+        if rows.strip():
+            yield block
+
+
+def _split(body: bytes) -> Iterator[bytes]:
+    body = body.lstrip(b"\r\n")
+    start = 0
+    while start < len(body):
+        end = body.find(b"\n" + _FIRST_ANNOTATION, start + 1)
+        end = len(body) if end < 0 else end + 1
+        yield body[start:end].lstrip(b"\r\n")
+        start = end
+
+
+def _rows(block: bytes, columns: Mapping[str, str]) -> pd.DataFrame:
+    kinds = {name: "str" if kind == TIMESTAMP_DTYPE else kind for name, kind in columns.items()}
+    try:
+        rows = pd.read_csv(
+            io.BytesIO(block),
+            usecols=list(columns),
+            dtype=kinds,
+            keep_default_na=False,  # a symbol may be called NA
+        )
+        if "_time" in columns:
+            rows["_time"] = pd.to_datetime(rows["_time"], utc=True, format="ISO8601").dt.as_unit(
+                "us"
+            )
+    except ValueError as error:
+        raise CorruptArtefact(
+            f"InfluxDB holds points without all of {list(columns)}, or with others of the same "
+            f"name ({error}). Delete the points that this platform has not written."
+        ) from error
+    return rows
+
+
+def _error(block: bytes) -> str:
+    rows = pd.read_csv(io.BytesIO(block), dtype="str", keep_default_na=False)
+    return str(rows["error"].iloc[0]) if len(rows) else "no reason given"

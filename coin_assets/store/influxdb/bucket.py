@@ -1,0 +1,168 @@
+"""The bucket of a server: one way to write, to ask and to delete, each tried again for a while.
+
+All three may be repeated: the same points replace themselves. The client library is imported when
+the first request is made, for it takes a third of a second that other stores need not spend.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+from coin_assets.errors import StoreUnavailable
+from coin_assets.store.influxdb import flux
+from coin_assets.store.influxdb.connection import Connection
+from coin_assets.store.influxdb.measurements import Measurement
+from coin_assets.store.influxdb.refusals import failure_of
+
+if TYPE_CHECKING:
+    from influxdb_client.client.influxdb_client import InfluxDBClient
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+
+T = TypeVar("T")
+
+
+class Bucket:
+    """Requests to one bucket; safe for many threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._client: InfluxDBClient | None = None
+        self._lock = Lock()
+
+    def write(self, lines: str) -> None:
+        """Store the points of some lines, which are on the server when this returns.
+
+        Raises:
+            StoreRefused, StoreUnavailable: as all methods.
+        """
+        from influxdb_client.client.write_api import SYNCHRONOUS  # see above
+        from influxdb_client.domain.write_precision import WritePrecision
+
+        where = self.connection
+
+        def attempt() -> None:
+            writer = self.connected().write_api(SYNCHRONOUS)
+            writer.write(where.bucket, where.org, lines, write_precision=WritePrecision.S)  # type: ignore[arg-type]
+
+        self._repeated("store points", attempt)
+
+    def query(self, script: str, parse: Callable[[bytes], T]) -> T:
+        """What ``parse`` makes of the answer to a Flux script."""
+
+        def attempt() -> T:
+            answer = self.connected().query_api().query_raw(script, self.connection.org)
+            try:
+                return parse(answer.read())
+            finally:
+                answer.release_conn()
+
+        return self._repeated("answer a query", attempt)
+
+    def delete(
+        self, measurement: Measurement, tags: dict[str, str], start: datetime, end: datetime
+    ) -> None:
+        """Remove the points of ``[start, end)``."""
+        where = self.connection
+        first, last = flux.delete_bounds(start, end)
+        which = flux.predicate(measurement, tags)
+
+        def attempt() -> None:
+            self.connected().delete_api().delete(first, last, which, where.bucket, where.org)
+
+        self._repeated("delete points", attempt)
+
+    def ping(self) -> dict[str, str]:
+        """Headers of the answer to nothing, by names in small letters; no token is looked at."""
+        from influxdb_client.service.ping_service import PingService  # see above
+
+        def attempt() -> dict[str, str]:
+            service = PingService(self.connected().api_client)
+            _, _, headers = service.get_ping_with_http_info(_return_http_data_only=False)
+            return {name.lower(): value for name, value in headers.items()}
+
+        return self._repeated("answer a ping", attempt)
+
+    def retention(self) -> int | None:
+        """Seconds that the bucket keeps points, 0 for ever; None if no such bucket is shown."""
+        where = self.connection
+
+        def attempt() -> int | None:
+            found = self.connected().buckets_api().find_buckets(name=where.bucket, org=where.org)
+            rules = [rule for each in found.buckets or [] for rule in each.retention_rules]
+            return None if not found.buckets else sum(rule.every_seconds for rule in rules)
+
+        return self._repeated("show the bucket", attempt)
+
+    def confirm(self, is_there: Callable[[], bool], what: str) -> None:
+        """Wait until what was written can be read.
+
+        Raises:
+            StoreUnavailable: it cannot, for as long as patience lasts.
+        """
+        patience = _Patience(self.connection.patience_seconds)
+        while not is_there():
+            if not patience.rested():
+                raise self._missing(what)
+
+    def close(self) -> None:
+        """Release connections; the next request would open others."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def connected(self) -> "InfluxDBClient":
+        """The client library's client, made now if need be."""
+        from influxdb_client.client.influxdb_client import InfluxDBClient  # see above
+
+        with self._lock:
+            if self._client is None:
+                where = self.connection
+                self._client = InfluxDBClient(
+                    where.url,
+                    where.token,
+                    org=where.org,
+                    timeout=int(where.answer_seconds * 1000),
+                    enable_gzip=True,
+                )
+            return self._client
+
+    def _missing(self, what: str) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"{self.connection} took {what} but does not give them back as they were sent. If they "
+            "are older than the bucket's retention it drops them: lengthen the retention, or set "
+            "COIN_HISTORY_START later. If not, the next attempt carries on from what is stored."
+        )
+
+    def _repeated(self, doing: str, attempt: Callable[[], T]) -> T:
+        patience = _Patience(self.connection.patience_seconds)
+        while True:
+            try:
+                return attempt()
+            except Exception as error:
+                failure = failure_of(error)
+                if failure is None:
+                    raise
+            # Not from the caught error: it may quote what was sent.
+            if not (failure.is_temporary and patience.rested(failure.wait)):
+                raise failure.error(self.connection, doing)
+
+
+class _Patience:
+    """Pauses between attempts, ever longer, for some seconds altogether."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+        self._pause = _FIRST_PAUSE
+
+    def rested(self, least: float = 0.0) -> bool:
+        """Pause, ``least`` seconds at least; False if there is no time for another attempt."""
+        pause = max(self._pause, least)
+        if time.monotonic() + pause > self._until:
+            return False
+        time.sleep(pause)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        return True

@@ -1,0 +1,112 @@
+"""All Flux there is, and the one other text that InfluxDB takes: the predicate of a delete.
+
+Names come in as they are and are escaped here; times are whole seconds, as all that is stored.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from coin_assets.store.influxdb.lines import sayable
+from coin_assets.store.influxdb.measurements import Measurement
+
+_SECOND, _NANOSECOND = timedelta(seconds=1), "000000001"
+BEGIN, END = datetime(1678, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
+
+
+def rows(
+    bucket: str, measurement: Measurement, tags: Mapping[str, str], start: datetime, end: datetime
+) -> str:
+    """All columns of the points of ``[start, end)``."""
+    columns = ["_time", *(name for name in measurement.dtypes if name != measurement.time)]
+    return (
+        f"{_points(bucket, measurement, tags, start, end)}"
+        ' |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
+        f" |> keep(columns: [{', '.join(map(_text, columns))}])"
+    )
+
+
+def times(
+    bucket: str,
+    measurement: Measurement,
+    tags: Mapping[str, str],
+    start: datetime,
+    end: datetime,
+    pick: str = "",
+) -> str:
+    """Times of the points, one row a series and time; ``pick``: only the ``first`` or ``last``."""
+    picked = f" |> {pick}()" if pick else ""
+    return (
+        f"{_points(bucket, measurement, tags, start, end, measurement.fields[:1])}{picked}"
+        ' |> keep(columns: ["_time", "symbol", "timeframe"])'
+    )
+
+
+def count(
+    bucket: str, measurement: Measurement, tags: Mapping[str, str], start: datetime, end: datetime
+) -> str:
+    """Number of the points of each series, in ``_value``."""
+    return (
+        f"{_points(bucket, measurement, tags, start, end, measurement.fields[:1])} |> count()"
+        ' |> keep(columns: ["_value"])'
+    )
+
+
+def tag_keys(bucket: str, measurement: Measurement) -> str:
+    """Names of the measurement's tags, in ``_value``; some begin with an underscore."""
+    return (
+        'import "influxdata/influxdb/schema"\n'
+        f"schema.measurementTagKeys(bucket: {_text(bucket)}, "
+        f"measurement: {_text(measurement.name)}, start: {_instant(BEGIN)}, stop: {_instant(END)})"
+    )
+
+
+def predicate(measurement: Measurement, tags: Mapping[str, str]) -> str:
+    """Which series a delete is about."""
+    named = {"_measurement": measurement.name, **tags}
+    return " AND ".join(f"{name}={_quoted(value)}" for name, value in named.items())
+
+
+def delete_bounds(start: datetime, end: datetime) -> tuple[str, str]:
+    """``[start, end)`` for a delete, which includes its end."""
+    before = _whole(end) - _SECOND
+    return _instant(start), f"{before:%Y-%m-%dT%H:%M:%S}.999999999Z"
+
+
+def _points(
+    bucket: str,
+    measurement: Measurement,
+    tags: Mapping[str, str],
+    start: datetime,
+    end: datetime,
+    fields: tuple[str, ...] = (),
+) -> str:
+    wanted = [
+        f"r._measurement == {_text(measurement.name)}",
+        *(f"r.{name} == {_text(value)}" for name, value in tags.items()),
+    ]
+    either = " or ".join(f"r._field == {_text(name)}" for name in fields or measurement.fields)
+    return (
+        f"from(bucket: {_text(bucket)})"
+        f" |> range(start: {_instant(start)}, stop: {_instant(end)})"
+        f" |> filter(fn: (r) => {' and '.join(wanted)} and ({either}))"
+    )
+
+
+def _text(name: str) -> str:
+    """A Flux string, in which ``${`` would begin an expression."""
+    return _quoted(sayable(name)).replace("${", r"\${")
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _instant(time: datetime) -> str:
+    return f"{_whole(time):%Y-%m-%dT%H:%M:%S}Z"
+
+
+def _whole(time: datetime) -> datetime:
+    """The first whole second from ``time`` on: no point lies in between."""
+    whole = time.astimezone(UTC).replace(microsecond=0)
+    return whole if whole == time else whole + _SECOND

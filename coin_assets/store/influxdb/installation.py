@@ -1,0 +1,108 @@
+"""Which market a bucket belongs to, so that sandbox and real candles never mix."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+import pandas as pd
+
+from coin_assets.errors import ConfigurationError
+from coin_assets.store.atomic import locked
+from coin_assets.store.influxdb import flux
+from coin_assets.store.influxdb.answers import frame_of
+from coin_assets.store.influxdb.bucket import Bucket
+from coin_assets.store.influxdb.lines import requests_of
+from coin_assets.store.influxdb.measurements import INSTALLATION, UNDATED, Measurement
+
+T = TypeVar("T")
+
+
+def market_of(bucket: Bucket) -> str | None:
+    """The market that a bucket was claimed for; None if it was not."""
+    script = flux.rows(
+        bucket.connection.bucket, INSTALLATION, {}, UNDATED, UNDATED + timedelta(seconds=1)
+    )
+    rows = bucket.query(script, lambda body: frame_of(body, INSTALLATION.dtypes, INSTALLATION.time))
+    return str(rows["market"].iloc[0]) if len(rows) else None
+
+
+def record_market(bucket: Bucket, market: str) -> None:
+    """Claim a bucket; for the market that it has already, this changes nothing."""
+    row = pd.DataFrame({"timestamp": [UNDATED], "market": [market]}).astype(INSTALLATION.dtypes)
+    for lines in requests_of(INSTALLATION, {}, row):
+        bucket.write(lines)
+
+
+class ClaimedBucket:
+    """A bucket that is claimed for one market before the first request that uses it."""
+
+    def __init__(self, bucket: Bucket, market: str, locks: Path) -> None:
+        self._bucket, self._market, self._locks = bucket, market, locks
+        self._claimed = False
+        self._lock = Lock()
+
+    @property
+    def name(self) -> str:
+        return self._bucket.connection.bucket
+
+    def write(self, lines: str) -> None:
+        """As `Bucket.write`.
+
+        Raises:
+            ConfigurationError: here as in all methods, the bucket belongs to another market.
+        """
+        self._claim()
+        self._bucket.write(lines)
+
+    def query(self, script: str, parse: Callable[[bytes], T]) -> T:
+        """As `Bucket.query`."""
+        self._claim()
+        return self._bucket.query(script, parse)
+
+    def delete(
+        self, measurement: Measurement, tags: dict[str, str], start: datetime, end: datetime
+    ) -> None:
+        """As `Bucket.delete`."""
+        self._claim()
+        self._bucket.delete(measurement, tags, start, end)
+
+    def confirm(self, is_there: Callable[[], bool], what: str) -> None:
+        """As `Bucket.confirm`."""
+        self._bucket.confirm(is_there, what)
+
+    def close(self) -> None:
+        """As `Bucket.close`."""
+        self._bucket.close()
+
+    def _claim(self) -> None:
+        with self._lock:
+            if self._claimed:
+                return
+            recorded = market_of(self._bucket)
+            if recorded is None:
+                recorded = self._record()
+            require_market(recorded, self._market, str(self._bucket.connection))
+            self._claimed = True
+
+    def _record(self) -> str:
+        with locked(self._locks / INSTALLATION.name):
+            recorded = market_of(self._bucket)
+            if recorded is None:
+                record_market(self._bucket, self._market)
+                self._bucket.confirm(lambda: market_of(self._bucket) is not None, "its market")
+        return recorded or self._market
+
+
+def require_market(recorded: str, market: str, where: str) -> None:
+    """Check that a bucket was claimed for ``market``.
+
+    Raises:
+        ConfigurationError: it was claimed for another one.
+    """
+    if recorded != market:
+        raise ConfigurationError(
+            f"COIN_MARKET: {market!r} is not the market of {where}, which holds candles of "
+            f"{recorded!r}; set COIN_MARKET={recorded}, or choose another COIN_INFLUXDB_BUCKET."
+        )

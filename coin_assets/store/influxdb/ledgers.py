@@ -1,0 +1,63 @@
+"""Gap ledgers: one point a key, that holds the ledger as JSON, as the embedded store's files do."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from coin_assets.domain.keys import Key
+from coin_assets.domain.ledger import Ledger
+from coin_assets.errors import CorruptArtefact
+from coin_assets.store.atomic import locked
+from coin_assets.store.influxdb import flux
+from coin_assets.store.influxdb.answers import frame_of
+from coin_assets.store.influxdb.installation import ClaimedBucket
+from coin_assets.store.influxdb.lines import key_tags, requests_of
+from coin_assets.store.influxdb.measurements import LEDGER, UNDATED
+from coin_assets.store.influxdb.tables import lock_folder
+from coin_assets.store.ledgers import document_of, ledger_of
+
+
+@dataclass(frozen=True)
+class LedgerPoints:
+    """The ledgers of a bucket."""
+
+    bucket: ClaimedBucket
+    locks: Path
+
+    def read(self, key: Key) -> Ledger:
+        """The ledger of ``key``; an empty one if there is none.
+
+        Raises:
+            CorruptArtefact: the point is not what was written.
+        """
+        script = flux.rows(
+            self.bucket.name, LEDGER, key_tags(key), UNDATED, UNDATED + timedelta(seconds=1)
+        )
+        rows = self.bucket.query(script, lambda body: frame_of(body, LEDGER.dtypes, LEDGER.time))
+        if rows.empty:
+            return Ledger()
+        try:
+            return ledger_of(json.loads(rows["document"].iloc[0]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptArtefact(
+                f"The point of {key} in measurement {LEDGER.name!r} is no gap ledger ({error}). "
+                "Delete it: the ledger is made anew when the months of "
+                f"{key.symbol_name}/ohlcv_{key.timeframe} are materialised again."
+            ) from error
+
+    def update(self, key: Key, change: Callable[[Ledger], Ledger]) -> Ledger:
+        """Replace the ledger by what ``change`` makes of it; nothing is sent if it stays equal."""
+        with locked(lock_folder(self.locks, LEDGER, key)):
+            known = self.read(key)
+            wanted = change(known)
+            if wanted != known:
+                document = json.dumps(document_of(wanted), separators=(",", ":"))
+                row = pd.DataFrame({"timestamp": [UNDATED], "document": [document]})
+                for lines in requests_of(LEDGER, key_tags(key), row.astype(LEDGER.dtypes)):
+                    self.bucket.write(lines)
+                self.bucket.confirm(lambda: self.read(key) == wanted, f"the ledger of {key}")
+        return wanted

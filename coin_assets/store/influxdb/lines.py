@@ -1,0 +1,117 @@
+"""From frames to line protocol, several times as fast as the client's serialiser and byte for byte
+the same; what must not be sent is refused before anything is.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from coin_assets.domain.candles import TIMESTAMP_DTYPE
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import as_micros
+from coin_assets.errors import DataRefused, StoreRefused
+from coin_assets.store.influxdb.measurements import Measurement
+
+LINES_A_REQUEST = 5_000
+
+_SPECIAL = re.compile(r"([,= ])")
+# Line protocol cannot say a backslash that stands before one of its own characters, or last.
+_UNSAYABLE = re.compile(r"[\x00-\x1f\x7f]|\\(?=[,= ]|$)")
+
+
+def key_tags(key: Key) -> dict[str, str]:
+    """The tags by which every measurement knows its key."""
+    return {"symbol": key.symbol, "timeframe": key.timeframe.name}
+
+
+def requests_of(
+    measurement: Measurement, tags: Mapping[str, str], rows: pd.DataFrame
+) -> Iterator[str]:
+    """Line protocol of ``rows`` in their order, at most `LINES_A_REQUEST` lines a piece.
+
+    Raises:
+        DataRefused: a value or type that InfluxDB would drop or take for another.
+        StoreRefused: a name that line protocol cannot say.
+    """
+    _require_fit(measurement, rows)
+    columns = [
+        *(map(_escaped, map(sayable, rows[name])) for name in measurement.words),
+        *(map("{:02d}".format, rows[name].tolist()) for name in measurement.numbers),
+        *(_values(measurement, rows, name) for name in measurement.fields),
+        (as_micros(rows[measurement.time]) // 1_000_000).tolist(),
+    ]
+    lines = list(map(_template(measurement, tags).__mod__, zip(*columns, strict=True)))
+    for first in range(0, len(lines), LINES_A_REQUEST):
+        yield "\n".join(lines[first : first + LINES_A_REQUEST])
+
+
+def sayable(name: str) -> str:
+    """``name``, if a tag can hold it.
+
+    Raises:
+        StoreRefused: it cannot.
+    """
+    if not name or _UNSAYABLE.search(name):
+        raise StoreRefused(
+            f"{name!r} cannot be a name in InfluxDB, which takes no control characters and no "
+            "backslash before a comma, a blank, an equals sign or the end. Use another symbol, or "
+            "COIN_STORE=parquet. Nothing was stored."
+        )
+    return name
+
+
+def _template(measurement: Measurement, tags: Mapping[str, str]) -> str:
+    """A line with a place for each tag and field that differs from row to row."""
+    constant = {name: _escaped(sayable(value)).replace("%", "%%") for name, value in tags.items()}
+    varying = dict.fromkeys((*measurement.words, *measurement.numbers), "%s")
+    named = [f"{name}={value}" for name, value in sorted((constant | varying).items())]
+    # `repr` is the shortest text that reads back to the same bits.
+    values = [
+        f"{name}=" + ("%r" if name in measurement.floats else '"%s"') for name in measurement.fields
+    ]
+    order = [*measurement.words, *measurement.numbers]
+    if sorted(order) != order:
+        raise ValueError(f"tags of {measurement.name} are to be listed in order, not {order}")
+    return f"{','.join([measurement.name, *named])} {','.join(values)} %d"
+
+
+def _values(measurement: Measurement, rows: pd.DataFrame, name: str) -> list[object]:
+    values = rows[name].tolist()
+    if name in measurement.floats:
+        return values
+    return [text.replace("\\", "\\\\").replace('"', '\\"') for text in values]
+
+
+def _escaped(name: str) -> str:
+    return _SPECIAL.sub(r"\\\1", name)
+
+
+def _require_fit(measurement: Measurement, rows: pd.DataFrame) -> None:
+    for name, expected in measurement.dtypes.items():
+        found = str(rows[name].dtype) if name in rows else "nothing"
+        if found != expected:
+            raise DataRefused(
+                f"{measurement.name}: column {name} is {found}, not {expected}; InfluxDB would "
+                "store it as something else. Nothing was stored."
+            )
+        if rows[name].isna().any():
+            raise DataRefused(
+                f"{measurement.name}: column {name} lacks {int(rows[name].isna().sum())} values, "
+                "which InfluxDB would not change. Nothing was stored."
+            )
+    floats = rows[list(measurement.floats)].to_numpy()
+    if not np.isfinite(floats).all():
+        raise DataRefused(
+            f"{measurement.name}: {int((~np.isfinite(floats)).sum())} numbers are infinite, which "
+            "InfluxDB cannot store. Nothing was stored."
+        )
+    if (
+        rows[measurement.time].dtype == TIMESTAMP_DTYPE
+        and (as_micros(rows[measurement.time]) % 1_000_000).any()
+    ):
+        raise DataRefused(
+            f"{measurement.name}: some times are no whole seconds, to which InfluxDB is told to "
+            "keep them. Nothing was stored."
+        )

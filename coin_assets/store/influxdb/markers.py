@@ -1,0 +1,58 @@
+"""Which months of candles were fetched: one point each, written when all else of a month is there.
+
+Candles alone cannot tell: a month may have none.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import next_month
+from coin_assets.store.influxdb import flux
+from coin_assets.store.influxdb.answers import frame_of
+from coin_assets.store.influxdb.installation import ClaimedBucket
+from coin_assets.store.influxdb.lines import key_tags, requests_of
+from coin_assets.store.influxdb.measurements import MONTH, Measurement
+
+
+@dataclass(frozen=True)
+class MonthMarkers:
+    """The markers of a measurement."""
+
+    bucket: ClaimedBucket
+    measurement: Measurement
+
+    def of(
+        self, key: Key, start: datetime = flux.BEGIN, end: datetime = flux.END
+    ) -> list[datetime]:
+        """Marked months of ``[start, end)``, ascending."""
+        script = flux.times(self.bucket.name, MONTH, self._tags(key), start, end)
+        columns = {"_time": MONTH.dtypes[MONTH.time]}
+        rows = self.bucket.query(script, lambda body: frame_of(body, columns))
+        return sorted(time.to_pydatetime() for time in rows["_time"])
+
+    def add(self, key: Key, months: list[datetime]) -> None:
+        """Mark months that follow each other; those that are marked cost no write."""
+        start, end = months[0], next_month(months[-1])
+        new = sorted(set(months) - set(self.of(key, start, end)))
+        if not new:
+            return
+        rows = pd.DataFrame(
+            {"timestamp": new, "table": self.measurement.name, "fetched": 1.0}
+        ).astype(MONTH.dtypes)
+        for lines in requests_of(MONTH, key_tags(key), rows):
+            self.bucket.write(lines)
+        self.bucket.confirm(
+            lambda: set(new) <= set(self.of(key, start, end)), f"{len(new)} months of {key}"
+        )
+
+    def forget(self, key: Key, months: list[datetime]) -> None:
+        """Unmark months that follow each other."""
+        start, end = months[0], next_month(months[-1])
+        if self.of(key, start, end):
+            self.bucket.delete(MONTH, self._tags(key), start, end)
+
+    def _tags(self, key: Key) -> dict[str, str]:
+        return {**key_tags(key), "table": self.measurement.name}

@@ -1,0 +1,87 @@
+"""From what went wrong on the way to the server to errors that say what to do."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from urllib3.exceptions import HTTPError
+
+from coin_assets.errors import CoinAssetsError, StoreRefused, StoreUnavailable
+from coin_assets.store.influxdb.answers import QueryFailed
+from coin_assets.store.influxdb.connection import Connection
+
+_TEMPORARY = {408, 429}
+_REMEDIES = {
+    400: "It did not understand the request, or a field has another type there. Point "
+    "COIN_INFLUXDB_BUCKET to a bucket of this platform, on an InfluxDB 2.x.",
+    401: "The token is not valid there. Set INFLUXDB_V2_TOKEN to one that may read and write the "
+    "bucket, and restart.",
+    403: "The token is valid but may not do this. Give it read and write access to the bucket, or "
+    "set INFLUXDB_V2_TOKEN to another one, and restart.",
+    404: "The organisation or the bucket is not there. Create it, or correct INFLUXDB_V2_ORG and "
+    "COIN_INFLUXDB_BUCKET.",
+    413: "The request is larger than it, or a proxy before it, lets pass. Raise that limit: "
+    "requests have up to 5,000 lines, about 1 MB before gzip.",
+    422: "Some points are older than the retention of the bucket, or a field has another type "
+    "there. Lengthen the retention, or point COIN_INFLUXDB_BUCKET to a bucket of this platform.",
+}
+_OTHERWISE = "Look into its log; COIN_STORE=influxdb needs an InfluxDB 2.x."
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One attempt that failed.
+
+    Attributes:
+        status: of the HTTP answer; 0 if there was none, 200 if it broke off.
+        detail: the server's own words, or the network's.
+        wait: seconds that the server asks to wait.
+    """
+
+    status: int
+    detail: str
+    wait: float = 0.0
+
+    @property
+    def is_temporary(self) -> bool:
+        return self.status in _TEMPORARY or self.status >= 500 or self.status <= 200
+
+    def error(self, connection: Connection, doing: str) -> CoinAssetsError:
+        """What to raise when there will be no other attempt."""
+        code = f" (HTTP {self.status})" if self.status > 200 else ""
+        told = f"{connection} could not {doing}{code}: {connection.without_token(self.detail)}."
+        if not self.is_temporary:
+            return StoreRefused(f"{told} {_REMEDIES.get(self.status, _OTHERWISE)}")
+        asked = f" It asks to wait {self.wait:.0f} s." if self.wait else ""
+        return StoreUnavailable(
+            f"{told}{asked} See that it is running and reachable, or correct INFLUXDB_V2_URL; the "
+            "next attempt carries on from what is stored."
+        )
+
+
+def failure_of(error: Exception) -> Failure | None:
+    """What an attempt raised, if it comes from the server or from the way to it."""
+    from influxdb_client.rest import ApiException  # only a process that used it can have caught one
+
+    if isinstance(error, ApiException):
+        asked = error.headers.get("Retry-After") if error.headers else None
+        return Failure(error.status or 0, _words(error), _seconds(asked))
+    if isinstance(error, QueryFailed):
+        return Failure(200, str(error))
+    if isinstance(error, HTTPError | OSError):
+        return Failure(0, str(error).rpartition(": ")[2] or type(error).__name__)
+    return None
+
+
+def _words(error: Any) -> str:
+    """The message of an error document, else the beginning of whatever was sent."""
+    body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else error.body
+    try:
+        return str(json.loads(body)["message"])
+    except (KeyError, TypeError, ValueError):
+        return (body or error.reason or "no reason given").strip()[:300]
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Of a ``Retry-After`` header; the date that it may be as well is left to back-off."""
+    return float(retry_after) if retry_after and retry_after.isdecimal() else 0.0

@@ -1,0 +1,68 @@
+"""Revision records: one point a candle, that holds all its revisions as a JSON list."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from coin_assets.domain.candles import TIMESTAMP_DTYPE
+from coin_assets.domain.keys import Key
+from coin_assets.domain.revisions import empty_revisions
+from coin_assets.errors import CorruptArtefact
+from coin_assets.store.influxdb.measurements import REVISION
+from coin_assets.store.influxdb.tables import MeasurementTable
+from coin_assets.store.tabular import Changes
+
+_KINDS = {name: str(kind) for name, kind in empty_revisions().dtypes.items()}
+
+
+class RevisionTable(MeasurementTable):
+    """Rows that are packed into points by their candle."""
+
+    def count(self, key: Key, start: datetime, end: datetime) -> int:
+        return len(self.read(key, start, end))
+
+    def _from_points(self, points: pd.DataFrame) -> pd.DataFrame:
+        rows = [
+            {"timestamp": opened, **record}
+            for opened, text in points[["timestamp", "records"]].itertuples(index=False)
+            for record in _unpacked(text)
+        ]
+        values = pd.DataFrame(rows, columns=list(_KINDS), dtype="object")
+        return pd.DataFrame(
+            {name: pd.Series(values[name].tolist(), dtype=kind) for name, kind in _KINDS.items()}
+        )
+
+    def _to_send(self, wanted: pd.DataFrame, difference: Changes) -> pd.DataFrame:
+        touched = pd.concat([difference.put["timestamp"], difference.gone["timestamp"]])
+        rows = wanted[wanted["timestamp"].isin(touched)]
+        packed = [(opened, _packed(group)) for opened, group in rows.groupby("timestamp")]
+        return pd.DataFrame(packed, columns=["timestamp", "records"]).astype(REVISION.dtypes)
+
+
+def _packed(revisions: pd.DataFrame) -> str:
+    records = revisions.drop(columns="timestamp").to_dict("records")
+    return json.dumps([{str(k): _plain(v) for k, v in record.items()} for record in records])
+
+
+def _plain(value: Any) -> Any:
+    """As JSON says it; nothing for NaN and NaT."""
+    if pd.isna(value):
+        return None
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _unpacked(text: str) -> list[dict[str, Any]]:
+    times = [name for name, kind in _KINDS.items() if kind == TIMESTAMP_DTYPE]
+    try:
+        records = json.loads(text)
+        for record in records:
+            for name in set(times) & record.keys():
+                record[name] = record[name] and datetime.fromisoformat(record[name])
+    except (AttributeError, TypeError, ValueError) as error:
+        raise CorruptArtefact(
+            f"A point of measurement {REVISION.name!r} is no list of revisions ({error}). Delete "
+            "the point: its candle is then as if it had never changed."
+        ) from error
+    return list(records)

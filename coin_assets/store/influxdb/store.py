@@ -1,0 +1,46 @@
+"""The store on InfluxDB 2: what an installation keeps in one bucket."""
+
+from datetime import datetime
+from pathlib import Path
+
+from coin_assets.store import tabular
+from coin_assets.store.base import Finding
+from coin_assets.store.influxdb.bucket import Bucket
+from coin_assets.store.influxdb.connection import Connection
+from coin_assets.store.influxdb.examination import examine
+from coin_assets.store.influxdb.installation import ClaimedBucket
+from coin_assets.store.influxdb.ledgers import LedgerPoints
+from coin_assets.store.influxdb.markers import MonthMarkers
+from coin_assets.store.influxdb.measurements import FORECAST, OHLCV, REVISION
+from coin_assets.store.influxdb.revisions import RevisionTable
+from coin_assets.store.influxdb.tables import MeasurementTable
+
+
+class InfluxStore(tabular.TabularStore):
+    """`Store` in a bucket; safe for many processes that share the folder of locks.
+
+    Nobody is contacted before the first use.
+
+    Args:
+        market: whose candles it holds; the first use claims the bucket for it.
+        locks: folder of empty files by which writers of one key wait for each other.
+    """
+
+    def __init__(self, connection: Connection, market: str, locks: Path) -> None:
+        self._connection, self._market = connection, market
+        self._bucket = bucket = ClaimedBucket(Bucket(connection), market, locks)
+        super().__init__(
+            candles=MeasurementTable(
+                bucket, tabular.CANDLES, OHLCV, locks, MonthMarkers(bucket, OHLCV)
+            ),
+            forecasts=MeasurementTable(bucket, tabular.FORECASTS, FORECAST, locks),
+            revisions=RevisionTable(bucket, tabular.REVISIONS, REVISION, locks),
+            ledgers=LedgerPoints(bucket, locks),
+        )
+
+    def examine(self, since: datetime, now: datetime) -> list[Finding]:
+        return examine(self._connection, self._market, since, now)
+
+    def close(self) -> None:
+        """Release connections."""
+        self._bucket.close()

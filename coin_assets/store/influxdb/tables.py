@@ -1,0 +1,214 @@
+"""A `Table` in a measurement.
+
+InfluxDB has no transactions. So an update sends only rows that change, the oldest first and one
+request after the other; then it removes what has to go; then it reads all of it back; and last of
+all it marks the months as fetched. Killed anywhere, the same update again does the rest.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import as_micros, months_between, next_month
+from coin_assets.store.atomic import locked
+from coin_assets.store.base import Extent
+from coin_assets.store.influxdb import flux
+from coin_assets.store.influxdb.answers import frame_of
+from coin_assets.store.influxdb.installation import ClaimedBucket
+from coin_assets.store.influxdb.lines import key_tags, requests_of
+from coin_assets.store.influxdb.markers import MonthMarkers
+from coin_assets.store.influxdb.measurements import Measurement
+from coin_assets.store.tabular import Changes, Combine, TableKind, changes
+
+_MONTHS_AT_ONCE = 12
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class MeasurementTable:
+    """Rows that are points as they are.
+
+    Attributes:
+        locks: folder of the locks that let one writer of a key in at a time.
+        markers: of the months, if the kind remembers the empty ones.
+    """
+
+    bucket: ClaimedBucket
+    kind: TableKind
+    measurement: Measurement
+    locks: Path
+    markers: MonthMarkers | None = None
+
+    def read(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+        return self.kind.ordered(self._from_points(self._points(key, start, end)))
+
+    def update(
+        self, key: Key, rows: pd.DataFrame, months: list[datetime], combine: Combine
+    ) -> tuple[int, int]:
+        held = changed = 0
+        with locked(lock_folder(self.locks, self.measurement, key)):
+            for first, last in _spans(months):
+                start, end = first, next_month(last)
+                times = rows[self.kind.time]
+                stored = self.read(key, start, end)
+                new = rows[(times >= start) & (times < end)]
+                wanted = self.kind.result(combine, stored, new)
+                difference = changes(self.kind, stored, wanted)
+                if difference.rows:
+                    self._apply(key, wanted, difference)
+                if self.markers is not None:
+                    self.markers.add(key, months_between(start, end))
+                held, changed = held + len(wanted), changed + difference.rows
+        return held, changed
+
+    def delete(self, key: Key, start: datetime, end: datetime) -> int:
+        if start >= end:
+            return 0
+        with locked(lock_folder(self.locks, self.measurement, key)):
+            removed = self.count(key, start, end)
+            if self.markers is not None:
+                self._forget_emptied(key, start, end)
+            if removed:
+                self._remove(key, start, end)
+        return removed
+
+    def months(self, key: Key) -> list[datetime]:
+        if self.markers is None:
+            raise NotImplementedError(f"{self.kind.name} do not remember their months")
+        return self.markers.of(key)
+
+    def count(self, key: Key, start: datetime, end: datetime) -> int:
+        if start >= end:
+            return 0
+        script = flux.count(self.bucket.name, self.measurement, key_tags(key), start, end)
+        counts = self.bucket.query(script, lambda body: frame_of(body, {"_value": "int64"}))
+        return int(counts["_value"].sum())
+
+    def newest(self, keys: Iterable[Key]) -> dict[Key, datetime]:
+        wanted = {(key.symbol, key.timeframe.name): key for key in keys}
+        if not wanted:
+            return {}
+        one = key_tags(next(iter(wanted.values()))) if len(wanted) == 1 else {}
+        rows = self._times(one | dict(self.measurement.one_of), "last")
+        found: dict[Key, datetime] = {}
+        for time, *name in rows[["_time", "symbol", "timeframe"]].itertuples(index=False):
+            key = wanted.get((name[0], name[1]))
+            if key is not None:
+                found[key] = max(time.to_pydatetime(), found.get(key, flux.BEGIN))
+        return found
+
+    def extent(self, key: Key) -> Extent | None:
+        last = self._times(key_tags(key), "last")
+        if last.empty:
+            return None
+        first = self._times(key_tags(key), "first")
+        return Extent(
+            first["_time"].min().to_pydatetime(),
+            last["_time"].max().to_pydatetime(),
+            self.count(key, flux.BEGIN, flux.END),
+        )
+
+    # What a kind whose rows are no points as they are does otherwise.
+
+    def _from_points(self, points: pd.DataFrame) -> pd.DataFrame:
+        """Rows of points."""
+        return points
+
+    def _to_send(self, wanted: pd.DataFrame, difference: Changes) -> pd.DataFrame:  # noqa: ARG002
+        """Points of all that changes in ``wanted``."""
+        return difference.put
+
+    def _apply(self, key: Key, wanted: pd.DataFrame, difference: Changes) -> None:
+        time = self.kind.time
+        points = self._to_send(wanted, difference).sort_values(time, kind="stable")
+        for lines in requests_of(self.measurement, key_tags(key), points):
+            self.bucket.write(lines)
+        for start, end in _runs(difference.gone[time], wanted[time]):
+            self._remove(key, start, end)
+        touched = pd.concat([difference.put[time], difference.gone[time]])
+        start, end = touched.min(), touched.max() + _SECOND
+        expected = wanted[(wanted[time] >= start) & (wanted[time] < end)]
+        put = expected.index.isin(difference.put.index)
+
+        def is_there() -> bool:
+            found = self.read(key, start, end)
+            return found.equals(expected.reset_index(drop=True)) and (
+                _bits(found[put]) == _bits(expected[put])
+            )
+
+        self.bucket.confirm(is_there, f"{difference.rows} changed {self.kind.name} of {key}")
+
+    def _remove(self, key: Key, start: datetime, end: datetime) -> None:
+        self.bucket.delete(self.measurement, key_tags(key), start, end)
+
+    def _forget_emptied(self, key: Key, start: datetime, end: datetime) -> None:
+        """Before their rows are removed: a month with rows and no marker is fetched again, one
+        without rows and with a marker never."""
+        months = months_between(start, end)
+        edges = {month for month in (months[0], months[-1]) if self._keeps(key, month, start, end)}
+        emptied = [month for month in months if month not in edges]
+        if emptied and self.markers is not None:
+            self.markers.forget(key, emptied)
+
+    def _keeps(self, key: Key, month: datetime, start: datetime, end: datetime) -> bool:
+        """Whether a month has rows outside of ``[start, end)``."""
+        return bool(
+            self.count(key, month, max(month, start))
+            or self.count(key, min(next_month(month), end), next_month(month))
+        )
+
+    def _points(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+        columns, time = self.measurement.dtypes, self.measurement.time
+        if start >= end:
+            return frame_of(b"", columns, time)
+        script = flux.rows(self.bucket.name, self.measurement, key_tags(key), start, end)
+        return self.bucket.query(script, lambda body: frame_of(body, columns, time))
+
+    def _times(self, tags: dict[str, str], pick: str) -> pd.DataFrame:
+        script = flux.times(self.bucket.name, self.measurement, tags, flux.BEGIN, flux.END, pick)
+        columns = {
+            "_time": self.measurement.dtypes[self.measurement.time],
+            "symbol": "str",
+            "timeframe": "str",
+        }
+        return self.bucket.query(script, lambda body: frame_of(body, columns))
+
+
+def lock_folder(locks: Path, measurement: Measurement, key: Key) -> Path:
+    """Where the lock of the writers of a key lies."""
+    return locks / measurement.name / f"symbol={key.symbol_name}/timeframe={key.timeframe.name}"
+
+
+def _spans(months: list[datetime]) -> Iterator[tuple[datetime, datetime]]:
+    """First and last month of each run of months without a break, none longer than a year."""
+    run: list[datetime] = []
+    for month in months:
+        if run and (next_month(run[-1]) != month or len(run) == _MONTHS_AT_ONCE):
+            yield run[0], run[-1]
+            run = []
+        run.append(month)
+    if run:
+        yield run[0], run[-1]
+
+
+def _runs(
+    gone: "pd.Series[pd.Timestamp]", kept: "pd.Series[pd.Timestamp]"
+) -> Iterator[tuple[datetime, datetime]]:
+    """Half-open ranges that hold all of ``gone`` and none of ``kept``, as few as there are."""
+    if gone.empty:
+        return
+    times = gone.sort_values().reset_index(drop=True)
+    before = np.searchsorted(np.sort(as_micros(kept)), as_micros(times))
+    breaks = [0, *(np.flatnonzero(np.diff(before)) + 1).tolist(), len(times)]
+    for first, after in pairwise(breaks):
+        yield times[first].to_pydatetime(), times[after - 1].to_pydatetime() + _SECOND
+
+
+def _bits(rows: pd.DataFrame) -> bytes:
+    return rows.select_dtypes("float64").to_numpy().tobytes()
