@@ -8,6 +8,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -34,8 +35,9 @@ DEPLOY = ROOT / "deploy"
 pytestmark = requires_postgres
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def postgres() -> Iterator[Postgres]:
+    """One for each test: what runs one test made would be taken for those of the other."""
     with running() as server:
         yield server
 
@@ -110,6 +112,20 @@ def test_the_update_job_and_the_sensors_work_on_it(platform: Platform, postgres:
     }
 
 
+def test_old_runs_are_removed_as_the_guide_says(
+    platform: Platform, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert platform.materialise(["BTC_USDT/ohlcv_1h"], "2024-01-01").success
+    guide = (ROOT / "docs" / "operations" / "postgres.md").read_text()
+    (script,) = re.findall("<<'END'\n(.*?)\nEND", guide, re.DOTALL)
+    assert "days=90" in script
+    monkeypatch.setenv("DAGSTER_HOME", str(DEPLOY))
+    for days, left in ((90, 1), (-1, 0)):
+        exec(script.replace("days=90", f"days={days}"), {})  # noqa: S102 (from this repository)
+        assert postgres.count("runs") == left
+        assert (postgres.count("event_logs", "run_id <> ''") > 0) == bool(left)
+
+
 # ------------------------------------------------------------------- as the containers start it
 
 
@@ -158,6 +174,7 @@ def influx() -> Iterator[InfluxServer]:
         yield server
 
 
+@pytest.mark.timeout(600)
 def test_the_services_bring_in_history_by_themselves(
     postgres: Postgres, influx: InfluxServer, tmp_path: Path
 ) -> None:
@@ -165,6 +182,7 @@ def test_the_services_bring_in_history_by_themselves(
     (tmp_path / "token").write_text(influx.token)
     code, web = free_port(), free_port()
     now = datetime.now(UTC)
+    months = now.year * 12 + now.month - 1 - 2  # enough 4h candles for a model, on any day
     env = environment(
         tmp_path / "home",
         DAGSTER_HOME=str(DEPLOY),
@@ -180,7 +198,7 @@ def test_the_services_bring_in_history_by_themselves(
         COIN_PUBLISH_DIR=str(tmp_path / "published"),
         COIN_SYMBOLS=BTC,
         COIN_DERIVED_TIMEFRAMES="4h",
-        COIN_HISTORY_START=f"{now.year - (now.month == 1):04d}-{(now.month - 2) % 12 + 1:02d}-01",
+        COIN_HISTORY_START=f"{months // 12:04d}-{months % 12 + 1:02d}-01",
         PYTHONPATH=str(ROOT),
         **postgres.environment,
     )
@@ -201,7 +219,7 @@ def test_the_services_bring_in_history_by_themselves(
                 workspace=workspace,
             )
         )
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 400
         while not fresh(tmp_path / "published"):
             assert time.monotonic() < deadline, "\n".join(each.read_text() for each in log.values())
             time.sleep(1)
