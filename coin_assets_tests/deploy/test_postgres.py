@@ -225,13 +225,9 @@ def test_the_services_bring_in_history_by_themselves(
             time.sleep(1)
         nodes = WebUi(web).query("{ assetNodes { id } }")["assetNodes"]
         assert len(nodes) == 3 * 5 + 1 - 5
-        check = subprocess.run(
-            [str(DEPLOY / "entrypoint.sh"), dagster("dagster-daemon"), "liveness-check"],
-            env=env,
-            capture_output=True,
-            check=False,
-        )
-        assert check.returncode == 0
+        for service in ("daemon", "web"):
+            check = [word.replace(":3000", f":{web}") for word in healthcheck(service)]
+            subprocess.run(check, env=env, check=True, capture_output=True)
     assert postgres.count("runs", "status = 'SUCCESS' and pipeline_name = 'update'") >= 1
     assert influx.asked("/api/v2/write", status=204)
     assert not (tmp_path / "home" / "candles").exists()
@@ -243,13 +239,21 @@ def test_the_services_bring_in_history_by_themselves(
             assert influx.token.encode() not in content, path
 
 
-def dagster(program: str) -> str:
-    return str(Path(sys.executable).with_name(program))
+def healthcheck(service: str) -> list[str]:
+    """The check of a service of compose.yaml, to be run here."""
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    words = [str(word) for word in services[service]["healthcheck"]["test"]]
+    assert words.pop(0) == "CMD"
+    here = Path(sys.executable).parent
+    return [
+        str(here / word) if word in ("dagster", "dagster-daemon", "python") else word
+        for word in [word.replace("/app", str(DEPLOY)) for word in words]
+    ]
 
 
 def wait_for_code(port: int, env: dict[str, str]) -> None:
-    """The health check of the service, until it passes."""
-    check = [dagster("dagster"), "api", "grpc-health-check", "--host=127.0.0.1", f"--port={port}"]
+    """Until the check of the code location passes."""
+    check = [word.replace("=4000", f"={port}") for word in healthcheck("code")]
     deadline = time.monotonic() + 120
     while subprocess.run(check, env=env, capture_output=True, check=False).returncode:
         assert time.monotonic() < deadline, "the code location does not answer"
