@@ -50,7 +50,8 @@ compose-config: ## Check deploy/compose.yaml
 test: $(DEV) ## Run the test suite
 	$(BIN)/python -m pytest
 
-test-influxdb: $(DEV) ## Test the store on the InfluxDB 2 that INFLUXDB_V2_* and the bucket name
+test-influxdb: $(DEV) ## Test the store on the InfluxDB 2 that INFLUXDB_V2_* name
+	@echo "On $${INFLUXDB_V2_URL:-a stand-in, for INFLUXDB_V2_URL, _TOKEN, _ORG, COIN_INFLUXDB_BUCKET name no server}"
 	$(BIN)/python -m pytest -m influxdb --numprocesses 0
 
 test-live: $(DEV) ## Run the platform live through outages and kills (about 25 minutes)

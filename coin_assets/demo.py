@@ -143,6 +143,10 @@ class Demo:
         """``command`` with what makes this installation differ from the default in front of it."""
         settings = self._settings
         words = {
+            "store": settings.store,
+            "influxdb_v2_url": settings.influxdb_v2_url,
+            "influxdb_v2_org": settings.influxdb_v2_org,
+            "influxdb_bucket": settings.influxdb_bucket,
             "market": settings.market,
             "symbols": ",".join(settings.symbols),
             "source_timeframes": ",".join(map(str, settings.source_timeframes)),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationInfo
 
@@ -132,6 +133,15 @@ def limits_for_all(limits: dict[Timeframe, FreshnessLimits], given: Given) -> It
 def needed_by_influxdb(value: str | SecretStr, given: Given) -> Iterator[str]:
     if not value and given.get("store") == "influxdb":
         yield "'' will not do with COIN_STORE=influxdb; set it, or use COIN_STORE=parquet."
+
+
+def server_of_influxdb(url: str, given: Given) -> Iterator[str]:
+    yield from needed_by_influxdb(url, given)
+    if "@" in urlsplit(url).netloc:  # Dagster shows the address
+        yield (
+            f"{addresses.masked(url)} has a user in front of its host, which would be shown; leave "
+            "it out and set INFLUXDB_V2_TOKEN."
+        )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

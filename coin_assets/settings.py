@@ -166,7 +166,7 @@ class Settings(BaseSettings):
     disk_limits: Annotated[DiskLimits, _by(notation.disk_limits)] = _setting(
         "70/85/90", "warn, critical, block (percent)"
     )
-    influxdb_v2_url: Annotated[str, _by(addresses.optional_url, rules.needed_by_influxdb)] = (
+    influxdb_v2_url: Annotated[str, _by(addresses.optional_url, rules.server_of_influxdb)] = (
         _setting(None, "server; required with `COIN_STORE=influxdb`")
     )
     influxdb_v2_token: Annotated[SecretStr, _by(rules.secret, rules.needed_by_influxdb)] = _setting(

@@ -556,6 +556,15 @@ def test_a_token_from_code_must_be_the_one_that_runs_will_find(
     assert Settings(influxdb_v2_token=SECRET).store == "parquet"
 
 
+@pytest.mark.parametrize("user", [f"{SECRET}@", f"me:{SECRET}@", f":{SECRET}@"])
+def test_the_address_of_influxdb_carries_no_user(
+    monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    [problem] = problems_of(monkeypatch, INFLUXDB_V2_URL=f"https://{user}i.example:8086")
+    assert problem.startswith("INFLUXDB_V2_URL: https://i.example/... has a user")
+    assert SECRET not in problem
+
+
 def test_tags_that_the_client_would_add_stop_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     tags = {"INFLUXDB_V2_TAG_HOST": "a", "INFLUXDB_V2_TAG_RUN": "b"}
     problems = problems_of(monkeypatch, COIN_STORE="influxdb", **INFLUXDB, **tags)
@@ -675,3 +684,23 @@ def test_table_has_one_row_a_variable_with_its_default() -> None:
     assert defaults["COIN_ARCHIVE"] == "empty"
     assert defaults["INFLUXDB_V2_TOKEN"] == ""
     assert all(len(row) == 3 and row[2].rstrip(" |") for row in rows)
+
+
+def test_make_env_prints_where_the_store_is_and_no_secret(folder: Path) -> None:
+    root = Path(__file__).parents[1]
+    secrets = {"COIN_ALERT_WEBHOOKS": "x" + SECRET, "COIN_HEARTBEAT_URL": "x" + SECRET}
+    given = {
+        **os.environ,
+        **INFLUXDB,
+        **secrets,
+        "COIN_HOME": str(folder),
+        "COIN_STORE": "influxdb",
+    }
+    done = subprocess.run(
+        ["make", "-s", "env"], cwd=root, env=given, capture_output=True, text=True, check=True
+    )
+    assert INFLUXDB["INFLUXDB_V2_URL"] in done.stdout
+    assert "COIN_STORE" in done.stdout
+    assert SECRET not in done.stdout
+    assert INFLUXDB["INFLUXDB_V2_TOKEN"] not in done.stdout
+    assert "TOKEN" not in done.stdout

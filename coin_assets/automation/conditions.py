@@ -35,6 +35,8 @@ _CAUSES = {
     "MonthsNotFetched": "months of candles were never fetched",
     "ModelMissing": "there is no model",
     "CorruptArtefact": "a stored file is damaged",
+    "StoreUnavailable": "the store's server does not answer",
+    "StoreRefused": "the store's server refuses",
     "DiskFull": "the disk is full",
     "ForecastRefused": "the forecast was refused",
     "CheckFailed": "a check blocked it",

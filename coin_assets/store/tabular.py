@@ -20,8 +20,7 @@ from coin_assets.domain.timeframes import month_start, months_between
 from coin_assets.errors import InvalidCandles
 from coin_assets.store.base import Extent, Written
 
-# (stored rows, new rows) -> rows to hold. It sees one month or several, whole ones, and gives the
-# same either way. A `Table` sorts what it returns.
+# (stored rows, new rows) -> rows to hold, of whole months; the same for one or several at once.
 Combine = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 
 
@@ -158,7 +157,9 @@ class TabularStore:
         return self._put_forecasts(key, forecasts, _keep_stored_origins)
 
     def revise_forecasts(self, key: Key, forecasts: pd.DataFrame) -> Written:
-        return self._put_forecasts(key, forecasts, _keep_new_origins)
+        return self._put_forecasts(
+            key, forecasts, lambda stored, new: _keep_stored_origins(new, stored)
+        )
 
     def delete_forecasts(self, key: Key, start: datetime, end: datetime) -> int:
         return self._forecasts.delete(key, start, end)
@@ -242,10 +243,6 @@ def _keep_stored_origins(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFram
     known = pd.MultiIndex.from_frame(stored[["role", "as_of"]])
     added = ~pd.MultiIndex.from_frame(new[["role", "as_of"]]).isin(known)
     return pd.concat([stored, new[added]], ignore_index=True)
-
-
-def _keep_new_origins(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    return _keep_stored_origins(new, stored)
 
 
 def _newer_record(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

@@ -23,6 +23,8 @@ Not covered:
   interpolation, months and years as durations: refused with 400, never passed over.
 - Empty tables: the real engine sends some (for example of a ``limit`` to 0 rows) as a header with
   the group key as defaults. Where tables or rows have no order by contract, the order may differ.
+- A delete by ``_field``, ``_time`` or ``_value`` is refused (400); the real server says 204 and
+  deletes nothing. So are operators other than ``=``.
 - Types of fields belong to the whole bucket; the real server forgets them from shard to shard.
 - Retention drops points when they are written, it does not expire stored ones. Nothing is kept on
   disk.

@@ -14,6 +14,7 @@ from coin_assets_tests.influx.points import rfc3339
 from coin_assets_tests.influx.tables import Column, Table
 
 LINE = "\r\n"
+Results = Iterable[tuple[str, Sequence[Table]]]  # by name
 _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|^\\\.$')
 
 
@@ -26,23 +27,22 @@ class Dialect:
     delimiter: str = ","
 
 
-def encoded(results: Iterable[tuple[str, Sequence[Table]]], dialect: Dialect) -> str:
+def encoded(results: Results, dialect: Dialect) -> str:
     """All results, each followed by an empty line; without any table that is all there is."""
     return "".join(_result(name, each, dialect) + LINE for name, each in results)
 
 
-def broken_off(text: str, message: str, dialect: Dialect) -> str:
-    """The first half of the lines of an answer, and the table of an error that ended it."""
-    lines = text.splitlines(keepends=True)
-    begun = "".join(lines[: len(lines) // 2])
-    return begun + _error(message, dialect, after=begun)
-
-
-def _error(message: str, dialect: Dialect, after: str) -> str:
+def broken_off(results: Results, message: str, dialect: Dialect) -> str:
+    """The first half of the rows of each table, and the table of the error that ended it."""
+    halves = [
+        (name, [each.take(slice(0, (len(each) + 1) // 2)) for each in found])
+        for name, found in results
+    ]
+    begun = encoded(halves, dialect).removesuffix(LINE)
     rows = {"datatype": "string,string", "group": "true,true", "default": ","}
     lines = [f"#{each},{rows[each]}" for each in dialect.annotations]
     lines += [",error,reference", f",{quoted(message)},"]
-    return (LINE if after else "") + "".join(line + LINE for line in lines)
+    return begun + (LINE if begun else "") + "".join(line + LINE for line in lines)
 
 
 def _result(result: str, found: Sequence[Table], dialect: Dialect) -> str:

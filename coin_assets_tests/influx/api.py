@@ -77,8 +77,8 @@ class Api:
         if not text:
             raise Refusal("invalid", "writing requires points")
         if fault.cut == "half":
-            lines = text.splitlines(keepends=True)
-            text = "".join(lines[: len(lines) // 2])
+            lines = text.split("\n")
+            text = "\n".join(lines[: len(lines) // 2])
         request.lines = text.count("\n") + (not text.endswith("\n"))
         self.database.write(bucket.id, text, precision)
         return Answer(204)
@@ -100,9 +100,10 @@ class Api:
         except Refusal as refusal:
             raise Refusal("invalid", f"failed to decode request body: {refusal}") from refusal
         results = self.database.query(request.text, rights, fault.newest)
-        text = annotated_csv.encoded(results, dialect)
         if fault.message:
-            text = annotated_csv.broken_off(text, fault.message, dialect)
+            text = annotated_csv.broken_off(results, fault.message, dialect)
+        else:
+            text = annotated_csv.encoded(results, dialect)
         return Answer(200, text.encode(), "text/csv; charset=utf-8")
 
     def _delete(self, request: Request, body: bytes, rights: Rights, _: Fault) -> Answer:

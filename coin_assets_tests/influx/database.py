@@ -8,6 +8,7 @@ from threading import RLock
 from typing import Any
 
 from coin_assets_tests.influx import delete_predicate, flux_engine, line_protocol
+from coin_assets_tests.influx.flux_pushdown import Wanted
 from coin_assets_tests.influx.points import Bucket, Stored, rfc3339
 from coin_assets_tests.influx.refusal import Refusal
 from coin_assets_tests.influx.tables import Table
@@ -117,7 +118,7 @@ class Database:
             Refusal: what the engine has against the program.
         """
 
-        def read(name: str, start: int, stop: int) -> Iterable[Stored]:
+        def read(name: str, start: int, stop: int, wanted: Wanted) -> Iterable[Stored]:
             prefix = "failed to initialize execute state: "
             try:
                 bucket = self.bucket(name)
@@ -126,7 +127,7 @@ class Database:
             if rights.reads is not None and bucket.name not in rights.reads:
                 raise Refusal("not found", f'{prefix}could not find bucket "{name}"')
             with self.lock:
-                return list(bucket.read(start, stop, hidden))
+                return list(bucket.read(start, stop, wanted, hidden))
 
         return flux_engine.evaluate(text, read, self.now())
 

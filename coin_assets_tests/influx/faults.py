@@ -72,7 +72,7 @@ class Faults:
         self.add(Fault(WRITE, times, cut="half"))
 
     def error_in_body(self, message: str, times: int = 1) -> None:
-        """Answer a query with 200, half of its tables, and an error."""
+        """Answer a query with 200, half of the rows of each table, and an error."""
         self.add(Fault(QUERY, times, message=message))
 
     def hide_newest(self, rows: int = 1, times: int = 1) -> None:

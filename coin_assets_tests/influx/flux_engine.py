@@ -13,11 +13,13 @@ from coin_assets_tests.influx import flux_tree as tree
 from coin_assets_tests.influx.flux_arguments import Arguments
 from coin_assets_tests.influx.flux_functions import Stream
 from coin_assets_tests.influx.flux_pivot import pivot
+from coin_assets_tests.influx.flux_pushdown import StoredRange, Wanted
+from coin_assets_tests.influx.flux_tokens import bad
 from coin_assets_tests.influx.points import Stored
 from coin_assets_tests.influx.refusal import Refusal
 from coin_assets_tests.influx.tables import Column, Table
 
-Read = Callable[[str, int, int], Iterable[Stored]]
+Read = Callable[[str, int, int, Wanted], Iterable[Stored]]
 _MONTH_AGO = tree.Duration(-30 * 86_400 * 10**9)
 SCHEMA = "influxdata/influxdb/schema"
 _UNBOUNDED = (
@@ -42,7 +44,7 @@ def evaluate(text: str, read: Read, now: int) -> list[tuple[str, list[Table]]]:
     """Names and tables of the results.
 
     Args:
-        read: the points of a bucket from a time before another.
+        read: the wanted points of a bucket from a time before another.
         now: nanoseconds.
 
     Raises:
@@ -78,6 +80,8 @@ class _Engine:
         value = self._value(node)
         if isinstance(value, _Bucket):
             raise Refusal("invalid", _UNBOUNDED.format(value.name))
+        if isinstance(value, StoredRange):
+            return value.stream()
         return value if isinstance(value, Stream) else None
 
     def _value(self, node: tree.Expression) -> Any:
@@ -107,7 +111,9 @@ class _Engine:
             source = values.get("tables") if piped is None else piped
             if isinstance(source, _Bucket) and name != "range":
                 raise Refusal("invalid", _UNBOUNDED.format(source.name))
-            if not isinstance(source, Stream | _Bucket):
+            if isinstance(source, StoredRange) and name != "filter":
+                source = source.stream()
+            if not isinstance(source, Stream | StoredRange | _Bucket):
                 raise Refusal("invalid", f"error {node.at}: missing required argument tables")
             found = _STAGES[name](self, source, arguments)
         arguments.refuse_others()
@@ -121,9 +127,9 @@ class _Engine:
         elif isinstance(node, tree.Name):
             name, at = node.name, node.at
         else:
-            raise syntax.bad(at, "this call is not covered")
+            raise bad(at, "this call is not covered")
         if name not in _SOURCES and name not in _STAGES:
-            raise syntax.bad(at, f"undefined identifier {name}, or not covered by the stand-in")
+            raise bad(at, f"undefined identifier {name}, or not covered by the stand-in")
         return name
 
     def _moment(self, value: object, at: str) -> int:
@@ -136,14 +142,14 @@ class _Engine:
             return value * 10**9
         raise Refusal("invalid", f"error {at}: expected time but found {type(value).__name__}")
 
-    def _stored(self, bucket: str, arguments: Arguments) -> list[Table]:
-        """Tables of the range that the arguments ``start`` and ``stop`` name."""
+    def _stored(self, bucket: str, arguments: Arguments) -> StoredRange:
+        """The range that the arguments ``start`` and ``stop`` name."""
         start = self._moment(arguments.need("start", object), arguments.at)
         stop = self._moment(arguments.get("stop", object, tree.Time(self._now)), arguments.at)
         if start >= stop:
             empty = "cannot query an empty range"
             raise Refusal("invalid", f"error in building plan while starting program: {empty}")
-        return [tables.of_series(each, start, stop) for each in self._read(bucket, start, stop)]
+        return StoredRange(lambda wanted: self._read(bucket, start, stop, wanted), start, stop)
 
     def from_bucket(self, arguments: Arguments) -> _Bucket:
         return _Bucket(arguments.need("bucket", str))
@@ -157,25 +163,23 @@ class _Engine:
     def tag_keys(self, arguments: Arguments) -> Stream:
         measurement = arguments.need("measurement", str)
         arguments.values.setdefault("start", _MONTH_AGO)
-        found = self._stored(arguments.need("bucket", str), arguments)
-        keys = {
-            key
-            for table in found
-            if table.columns["_measurement"].values[0] == measurement
-            for key in table.key
-        }
+        stored = self._stored(arguments.need("bucket", str), arguments)
+        found = stored.stream(lambda series, _: series[0] == measurement)
+        keys = {key for table in found.tables for key in table.key}
         names = np.array(sorted(keys, key=_bounds_first), np.object_)
         return Stream([Table({"_value": Column(tables.STRING, names)}, ())] if keys else [])
 
-    def range(self, source: Stream | _Bucket, arguments: Arguments) -> Stream:
+    def range(self, source: Stream | _Bucket, arguments: Arguments) -> StoredRange:
         if isinstance(source, Stream):
             raise Refusal("invalid", "compilation failed: range is covered after from only")
-        return Stream(self._stored(source.name, arguments), "stored")
+        return self._stored(source.name, arguments)
 
-    def filter(self, source: Stream, arguments: Arguments) -> Stream:
+    def filter(self, source: Stream | StoredRange, arguments: Arguments) -> Stream:
         function = arguments.need("fn", tree.Function)
         known = self._variables
         flux_predicate.check(function, known)
+        if isinstance(source, StoredRange):
+            return source.filtered(function, known)
         return functions.filtered(
             source, lambda table: flux_predicate.chosen(function, table, known)
         )
@@ -211,7 +215,7 @@ _SOURCES: dict[str, Callable[[_Engine, Arguments], Any]] = {
     "time": _Engine.time,
     "schema.measurementTagKeys": _Engine.tag_keys,
 }
-_STAGES: dict[str, Callable[[_Engine, Any, Arguments], Stream]] = {
+_STAGES: dict[str, Callable[[_Engine, Any, Arguments], Stream | StoredRange]] = {
     "range": _Engine.range,
     "filter": _Engine.filter,
     "first": _selected("first"),

@@ -5,7 +5,7 @@ rows that are true.
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from coin_assets_tests.influx import tables
 from coin_assets_tests.influx.refusal import Refusal
 from coin_assets_tests.influx.tables import Column, Table
 
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -24,8 +24,14 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 _NUMBERS = (tables.DOUBLE, tables.LONG, tables.UNSIGNED)
-_KINDS = {str: tables.STRING, bool: tables.BOOLEAN, int: tables.LONG, float: tables.DOUBLE}
-Values = dict[str, Any]
+_KINDS: dict[type, str] = {
+    str: tables.STRING,
+    bool: tables.BOOLEAN,
+    int: tables.LONG,
+    float: tables.DOUBLE,
+    tree.Time: tables.TIME,
+}
+Values = Mapping[str, Any]
 
 
 def check(function: tree.Function, known: Values) -> None:
@@ -44,7 +50,7 @@ def check(function: tree.Function, known: Values) -> None:
 
 def _check(node: tree.Expression, row: str, known: Values) -> None:
     if isinstance(node, tree.Binary):
-        if node.operator not in (*_COMPARE, "and", "or"):
+        if node.operator not in (*COMPARE, "and", "or"):
             raise Refusal("invalid", f"compilation failed: error {node.at}: not covered")
         _check(node.left, row, known)
         _check(node.right, row, known)
@@ -109,11 +115,7 @@ class _Rows:
         return Column(tables.BOOLEAN, ~operand.values.astype(np.bool_), operand.null)
 
     def _logical(self, node: tree.Binary) -> Column:
-        first = self.evaluate(node.left)
-        settled = first.kind == tables.BOOLEAN and not first.values.ndim and not _null(first).any()
-        if settled and bool(first.values) == (node.operator == "or"):
-            return first  # of a whole series, most of which a filter leaves out
-        sides = [first, self.evaluate(node.right)]
+        sides = [self.evaluate(each) for each in (node.left, node.right)]
         if any(each.kind != tables.BOOLEAN for each in sides):
             raise Refusal("invalid", f"error {node.at}: expected bool")
         nulls = [_null(each) for each in sides]
@@ -134,18 +136,25 @@ class _Rows:
         null = _null(left) | _null(right)
         if null.all():
             return Column(tables.BOOLEAN, np.zeros(null.shape, np.bool_), null)
-        both_numbers = left.kind in _NUMBERS and right.kind in _NUMBERS
-        if left.kind != right.kind and not both_numbers:
-            conflict = f"expected {left.kind} but found {right.kind}"
-            raise Refusal("invalid", f"error {node.at}: {conflict}")
-        value = np.asarray(_COMPARE[node.operator](left.values, right.values)).astype(np.bool_)
+        check_kinds(node, left.kind, right.kind)
+        value = np.asarray(COMPARE[node.operator](left.values, right.values)).astype(np.bool_)
         return Column(tables.BOOLEAN, value, null)
 
 
-def _literal(value: Any) -> Column:
-    if isinstance(value, tree.Time):
-        return Column(tables.TIME, np.array(value.nanoseconds, np.int64))
-    kind = _KINDS.get(type(value))
-    if kind is None:
+def check_kinds(node: tree.Binary, left: str, right: str) -> None:
+    """Refuse to compare values of types that cannot be compared."""
+    if left != right and not (left in _NUMBERS and right in _NUMBERS):
+        raise Refusal("invalid", f"error {node.at}: expected {left} but found {right}")
+
+
+def kind_of(value: object) -> str:
+    if type(value) not in _KINDS:
         raise Refusal("invalid", "compilation failed: this value is not covered in a predicate")
+    return _KINDS[type(value)]
+
+
+def _literal(value: Any) -> Column:
+    kind = kind_of(value)
+    if isinstance(value, tree.Time):
+        return Column(kind, np.array(value.nanoseconds, np.int64))
     return Column(kind, np.array(value, np.object_ if kind == tables.STRING else type(value)))

@@ -1,8 +1,8 @@
 """Flux to a syntax tree: the tokens, expressions and statements of this project's queries."""
 
 import re
-from typing import NamedTuple
 
+from coin_assets_tests.influx.flux_tokens import Token, bad, tokens
 from coin_assets_tests.influx.flux_tree import (
     Array,
     Assignment,
@@ -20,30 +20,11 @@ from coin_assets_tests.influx.flux_tree import (
     Unary,
     nanoseconds,
 )
-from coin_assets_tests.influx.refusal import Refusal
 
-_TOKEN = re.compile(
-    r"""(?P<space>\s+|//[^\n]*)
-  | (?P<time>\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d))?)
-  | (?P<duration>(?:\d+(?:ns|us|µs|ms|mo|s|m|h|d|w|y))+(?![A-Za-z0-9_]))
-  | (?P<float>\d+\.\d*|\.\d+)
-  | (?P<int>\d+)
-  | (?P<string>"(?:[^"\\]|\\.)*")
-  | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-  | (?P<operator>\|>|=>|==|!=|<=|>=|=~|!~|[-+*/%^=<>(){}\[\],:.])
-  | (?P<illegal>.)""",
-    re.VERBOSE | re.DOTALL,
-)
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9}
 _UNITS |= {"h": 3600 * 10**9, "d": 86_400 * 10**9, "w": 7 * 86_400 * 10**9}
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "${": "${"}
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
-
-
-class Token(NamedTuple):
-    kind: str
-    text: str
-    at: str  # as the real server writes a place: @line:column-line:column
 
 
 def parse(text: str) -> Program:
@@ -52,37 +33,15 @@ def parse(text: str) -> Program:
     Raises:
         Refusal: 400; it is no Flux, or Flux that the stand-in does not cover.
     """
-    return _Parser(_tokens(text)).program()
-
-
-def _tokens(text: str) -> list[Token]:
-    tokens: list[Token] = []
-    line, line_start = 1, 0
-    for found in _TOKEN.finditer(text):
-        kind = found.lastgroup
-        assert kind is not None
-        column = found.start() - line_start + 1
-        at = f"@{line}:{column}-{line}:{column + len(found[0])}"
-        if kind == "illegal":
-            raise bad(at, f"invalid statement: {found[0]}")
-        if kind != "space":
-            tokens.append(Token(kind, found[0], at))
-        if "\n" in found[0]:
-            line += found[0].count("\n")
-            line_start = found.start() + found[0].rindex("\n") + 1
-    return tokens
-
-
-def bad(at: str, message: str) -> Refusal:
-    return Refusal("invalid", f"compilation failed: error {at}: {message}")
+    return _Parser(tokens(text)).program()
 
 
 class _Parser:
     """Recursive descent, one method a level of precedence."""
 
-    def __init__(self, tokens: list[Token]) -> None:
-        last = tokens[-1].at if tokens else "@1:1-1:1"
-        self._tokens = [*tokens, Token("end", "EOF", last)]
+    def __init__(self, found: list[Token]) -> None:
+        last = found[-1].at if found else "@1:1-1:1"
+        self._tokens = [*found, Token("end", "EOF", last)]
         self._next = 0
 
     def program(self) -> Program:

@@ -7,32 +7,22 @@ a line is left to the scanner, which also finds what to say about a malformed on
 import re
 from typing import NamedTuple
 
+from coin_assets_tests.influx.field_values import NUMBER, Malformed, Value, unquoted
 from coin_assets_tests.influx.refusal import Refusal
 
 NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 MIN_TIME, MAX_TIME = -(2**63) + 2, 2**63 - 2
 MAX_KEY_LENGTH = 65_535
 
-_NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"-?[0-9]+")
-_WHOLE = re.compile(r"(-?)([0-9]+)([iu])")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _AFTER_MEASUREMENT = re.compile(r"(?<!\\)[, ]")
 _IN_TAGS = re.compile(r"(?<!\\)[,= ]")
 _FIELD_KEY = re.compile(r"(?:[^\\,= ]|\\.)*", re.DOTALL)
 _UNQUOTED = re.compile(r"[^, ]*")
 _WHITESPACE = " \t\0"
-_TRUE, _FALSE = {"t", "T", "true", "True", "TRUE"}, {"f", "F", "false", "False", "FALSE"}
-
 Tags = tuple[tuple[str, str], ...]
 Series = tuple[str, Tags]
-
-
-class Unsigned(int):
-    """A field value written as ``1u``."""
-
-
-Value = float | int | Unsigned | bool | str
 
 
 class Point(NamedTuple):
@@ -46,10 +36,6 @@ class Point(NamedTuple):
     series: Series
     fields: dict[str, Value]
     time: int
-
-
-class _Malformed(Exception):
-    """What is wrong with a line."""
 
 
 def parse(text: str, precision: str, now: int) -> list[Point]:
@@ -66,7 +52,7 @@ def parse(text: str, precision: str, now: int) -> list[Point]:
     for line in _lines(text):
         try:
             points.append(_plain(line, unit, now, heads) or _scanned(line, unit, now))
-        except _Malformed as error:
+        except Malformed as error:
             malformed.append(f"unable to parse '{line}': {error}")
     if malformed:
         raise Refusal("invalid", "\n".join(malformed))
@@ -124,12 +110,12 @@ def _plain(line: str, unit: int, now: int, heads: dict[str, Series]) -> Point | 
             return None
         heads[parts[0]] = series
     fields: dict[str, Value] = {}
-    number = _NUMBER.fullmatch
+    number = NUMBER.fullmatch
     for item in parts[1].split(","):
         name, _, value = item.partition("=")
         if not name or not value:
             return None
-        fields[name] = float(value) if number(value) else _unquoted(value)
+        fields[name] = float(value) if number(value) else unquoted(value)
         if fields[name] in (float("inf"), float("-inf")):
             return None
     return Point(series, fields, time)
@@ -144,35 +130,35 @@ def _scanned(line: str, unit: int, now: int) -> Point:
 def _head(line: str) -> tuple[int, Series]:
     """Where measurement and tags end, and what they are."""
     if line[0] == ",":
-        raise _Malformed("missing measurement")
+        raise Malformed("missing measurement")
     found = _AFTER_MEASUREMENT.search(line, 1)
     if found is None:
-        raise _Malformed("missing fields")
+        raise Malformed("missing fields")
     measurement = line[: found.start()].replace(r"\,", ",").replace(r"\ ", " ")
     end, tags = found.start(), {}
     while line[end] == ",":
         end, key, value = _tag(line, end + 1)
         if key in tags:
-            raise _Malformed("duplicate tags")
+            raise Malformed("duplicate tags")
         tags[key] = value
     if end > MAX_KEY_LENGTH:
-        raise _Malformed(f"max key length exceeded: {end} > {MAX_KEY_LENGTH}")
+        raise Malformed(f"max key length exceeded: {end} > {MAX_KEY_LENGTH}")
     return end, (measurement, tuple(sorted(tags.items())))
 
 
 def _tag(line: str, start: int) -> tuple[int, str, str]:
     if line[start : start + 1] in ("", " ", ",", "="):
-        raise _Malformed("missing tag key")
+        raise Malformed("missing tag key")
     equals = _IN_TAGS.search(line, start + 1)
     if equals is None or equals[0] != "=":
-        raise _Malformed("missing tag value")
+        raise Malformed("missing tag value")
     if line[equals.end() : equals.end() + 1] in ("", " ", ","):
-        raise _Malformed("missing tag value")
+        raise Malformed("missing tag value")
     found = _IN_TAGS.search(line, equals.end() + 1)
     if found is None:
-        raise _Malformed("missing fields")
+        raise Malformed("missing fields")
     if found[0] == "=":
-        raise _Malformed("invalid tag format")
+        raise Malformed("invalid tag format")
     key, value = line[start : equals.start()], line[equals.end() : found.start()]
     return found.start(), _unescaped(key), _unescaped(value)
 
@@ -189,18 +175,18 @@ def _fields(line: str, start: int) -> tuple[int, dict[str, Value]]:
         name = _FIELD_KEY.match(line, end)
         assert name is not None
         if line[name.end() : name.end() + 1] != "=":
-            raise _Malformed("invalid field format")
+            raise Malformed("invalid field format")
         if not name[0]:
-            raise _Malformed("missing field key")
+            raise Malformed("missing field key")
         begin = name.end() + 1
         if line[begin : begin + 1] in ("", ",", " "):
-            raise _Malformed("missing field value")
+            raise Malformed("missing field value")
         end, fields[_unescaped(name[0]).replace(r"\"", '"')] = _value(line, begin)
         after = line[end : end + 1]
         if after in ("", " "):
             return end, fields
         if after != ",":
-            raise _Malformed("invalid field format")
+            raise Malformed("invalid field format")
         end += 1
 
 
@@ -208,41 +194,12 @@ def _value(line: str, start: int) -> tuple[int, Value]:
     if line[start] == '"':
         quoted = _QUOTED.match(line, start)
         if quoted is None:
-            raise _Malformed("unbalanced quotes")
+            raise Malformed("unbalanced quotes")
         text = re.sub(r'\\(["\\])', r"\1", quoted[0][1:-1])
         return quoted.end(), text
     token = _UNQUOTED.match(line, start)
     assert token is not None
-    return token.end(), _unquoted(token[0])
-
-
-def _unquoted(text: str) -> Value:
-    if _NUMBER.fullmatch(text):
-        number = float(text)
-        if number in (float("inf"), float("-inf")):
-            raise _Malformed("invalid float")
-        return number
-    if whole := _WHOLE.fullmatch(text):
-        return _whole(*whole.groups())
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE
-    is_number = text[0] in "0123456789.-Nn"
-    raise _Malformed("invalid number" if is_number else "invalid boolean")
-
-
-def _whole(sign: str, digits: str, kind: str) -> Value:
-    number = int(sign + digits)
-    if kind == "i":
-        if not -(2**63) <= number < 2**63:
-            reason = f'strconv.ParseInt: parsing "{sign}{digits}": value out of range'
-            raise _Malformed(f"unable to parse integer {sign}{digits}: {reason}")
-        return number
-    if sign:
-        raise _Malformed("invalid number")
-    if number >= 2**64:
-        reason = f'strconv.ParseUint: parsing "{digits}": value out of range'
-        raise _Malformed(f"unable to parse unsigned {digits}: {reason}")
-    return Unsigned(number)
+    return token.end(), unquoted(token[0])
 
 
 def _time(text: str, unit: int, now: int) -> int:
@@ -252,10 +209,10 @@ def _time(text: str, unit: int, now: int) -> int:
     assert digits is not None
     after = text[digits.end() :]
     if after[:1] not in ("", " ") or digits[0] in ("", "-"):
-        raise _Malformed("bad timestamp")
+        raise Malformed("bad timestamp")
     if after.strip(" "):
-        raise _Malformed("point is invalid")
+        raise Malformed("point is invalid")
     time = int(digits[0]) * unit
     if not MIN_TIME <= time <= MAX_TIME:
-        raise _Malformed(f"time outside range {MIN_TIME} - {MAX_TIME}")
+        raise Malformed(f"time outside range {MIN_TIME} - {MAX_TIME}")
     return time

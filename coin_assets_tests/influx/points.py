@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from coin_assets_tests.influx.line_protocol import Point, Series, Unsigned
+from coin_assets_tests.influx.field_values import Unsigned
+from coin_assets_tests.influx.line_protocol import Point, Series
 from coin_assets_tests.influx.refusal import Refusal
 
 MAX_STRING = 1_048_576
@@ -172,14 +173,19 @@ class Bucket:
         left = {measurement for measurement, _ in self.columns}
         self.kinds = {name: kinds for name, kinds in self.kinds.items() if name in left}
 
-    def read(self, start: int, stop: int, hidden: int = 0) -> Iterator[Stored]:
+    def read(
+        self, start: int, stop: int, wanted: Callable[[Series, str], bool], hidden: int = 0
+    ) -> Iterator[Stored]:
         """Points from ``start`` before ``stop``, by measurement, tags and field.
 
         Args:
+            wanted: whether a field of a series is to be read.
             hidden: so many of the newest times of each field are left out.
         """
         for series in sorted(self.columns):
             for name, column in sorted(self.columns[series].items()):
+                if not wanted(series, name):
+                    continue
                 times, values = column.arrays()
                 if hidden:
                     times, values = times[:-hidden], values[:-hidden]

@@ -1,18 +1,16 @@
 """The stand-in as a server on 127.0.0.1: sockets, tokens, compression, faults and the log."""
 
 import gzip
-import socket
-import sys
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Lock, Thread
-from typing import Any, Self
+from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
 from coin_assets_tests.influx.api import Api
+from coin_assets_tests.influx.connections import CuttableServer
 from coin_assets_tests.influx.database import Database, Rights
 from coin_assets_tests.influx.faults import Fault, Faults
 from coin_assets_tests.influx.messages import VERSION, Answer, Request, failure
@@ -52,7 +50,7 @@ class InfluxServer:
         self.api = Api(self.database, most_bytes)
         self.lock = Lock()
         self._port = port
-        self._server: _Server | None = None
+        self._server: CuttableServer | None = None
 
     @property
     def org(self) -> str:
@@ -82,7 +80,7 @@ class InfluxServer:
         """Start, or come back: on the same port, with the data of before."""
         if self._server is None:
             handler = type("Handler", (_Handler,), {"influx": self})
-            self._server = _Server(("127.0.0.1", self._port), handler)
+            self._server = CuttableServer(("127.0.0.1", self._port), handler)
             self._port = self._server.server_address[1]
             serve = {"poll_interval": 0.02}
             Thread(target=self._server.serve_forever, kwargs=serve, daemon=True).start()
@@ -113,40 +111,6 @@ class InfluxServer:
 
     def _now(self) -> int:
         return time.time_ns() + round(self.clock_ahead.total_seconds() * 10**9)
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, address: tuple[str, int], handler: Callable[..., Any]) -> None:
-        super().__init__(address, handler)
-        self._open: set[socket.socket] = set()
-        self._lock = Lock()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        with self._lock:
-            self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        with self._lock:
-            self._open.discard(request)
-        super().shutdown_request(request)
-
-    def cut(self) -> None:
-        with self._lock:
-            connections = [*self._open]
-        for connection in connections:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # the other side was faster
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Connections that are cut are part of the game; anything else is a mistake in here."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,9 @@ class Column:
     def take(self, rows: Any) -> "Column":
         """Some rows, by numbers, mask or slice."""
         null = None if self.null is None else self.null[rows]
-        if self.is_constant:
+        if self.is_constant and self.kind != DOUBLE:
             length = len(np.empty(len(self.values), np.bool_)[rows])
-            return Column(self.kind, np.broadcast_to(self.values[:1], length))
+            return constant(self.kind, self.values[0], length)
         return Column(self.kind, self.values[rows], null)
 
     @property
@@ -55,7 +56,9 @@ class Column:
         return np.zeros(len(self.values), np.bool_) if self.null is None else self.null
 
 
+@lru_cache(4_096)  # most tables have most of them in common
 def constant(kind: str, value: Any, length: int) -> Column:
+    """Of any type but DOUBLE, of which 0.0 and -0.0 would be one to the cache."""
     one = np.empty(1, np.object_ if kind == STRING else type(value))
     one[0] = value
     return Column(kind, np.broadcast_to(one, length))

@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from influxdb_client.client.write.point import Point
 
-from coin_assets_tests.influx.line_protocol import Unsigned, Value, parse
+from coin_assets_tests.influx.field_values import Unsigned, Value
+from coin_assets_tests.influx.line_protocol import parse
 from coin_assets_tests.influx.points import series_key
 from coin_assets_tests.influx.refusal import Refusal
 

@@ -110,6 +110,7 @@ def test_an_error_within_the_answer(influx: InfluxServer, client: InfluxDBClient
     influx.faults.error_in_body('engine: "gone"')
     with client.query_api().query_raw(FROM) as response:
         body: bytes = response.read()
+    assert body.count(b",ohlcv,") == 4  # of 6 rows
     assert body.endswith(
         b"\r\n\r\n#datatype,string,string\r\n#group,true,true\r\n#default,,\r\n,error,reference\r\n"
         b',"engine: ""gone""",\r\n'

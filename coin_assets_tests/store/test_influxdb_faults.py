@@ -167,7 +167,7 @@ LASTING: dict[str, tuple[Spoil, type[CoinAssetsError], str]] = {
     "never readable": (
         lambda server: server.faults.hide_newest(3, FOREVER),
         StoreUnavailable,
-        "does not give them back",
+        "reading does not give back what was sent",
     ),
     "token revoked": (InfluxServer.revoke, StoreRefused, "Set INFLUXDB_V2_TOKEN"),
     "bucket gone": (
@@ -228,6 +228,20 @@ def test_rows_that_come_to_sight_late_are_waited_for(tmp_path: Path) -> None:
         assert written.rows_changed == 9
         assert len(server.asked(WRITE)) == 3
         assert_same(everything(store, HOURLY), frame)
+
+
+def test_rows_that_never_come_to_sight_are_not_taken_for_stored(tmp_path: Path) -> None:
+    """As points that a server drops without a word."""
+    with InfluxServer() as server:
+        store = opened(server, tmp_path, patience=0.3)
+        frame = candles_at([NOV + timedelta(hours=number) for number in range(9)])
+        store.write_candles(HOURLY, frame.head(6), NOV, DEC)
+        server.faults.add(Fault(QUERY))  # what is stored before
+        server.faults.hide_newest(1, FOREVER)
+        with pytest.raises(StoreUnavailable, match=r"3 changed candles.*retention"):
+            store.merge_candles(HOURLY, frame.tail(3), NOV, DEC)
+        server.faults.clear()
+        assert store.merge_candles(HOURLY, frame.tail(3), NOV, DEC).rows_changed == 0
 
 
 # ------------------------------------------------------------------------------------ killed writer

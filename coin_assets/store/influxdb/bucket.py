@@ -132,8 +132,8 @@ class Bucket:
 
     def _missing(self, what: str) -> StoreUnavailable:
         return StoreUnavailable(
-            f"{self.connection} took {what} but does not give them back as they were sent. If they "
-            "are older than the bucket's retention it drops them: lengthen the retention, or set "
+            f"{self.connection} took {what}, but reading does not give back what was sent. If it "
+            "is older than the bucket's retention it was dropped: lengthen the retention, or set "
             "COIN_HISTORY_START later. If not, the next attempt carries on from what is stored."
         )
 

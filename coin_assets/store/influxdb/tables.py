@@ -76,6 +76,10 @@ class MeasurementTable:
                 self._forget_emptied(key, start, end)
             if removed:
                 self._remove(key, start, end)
+                self.bucket.confirm(
+                    lambda: not self.count(key, start, end),
+                    f"a deletion of {removed} {self.kind.name} of {key}",
+                )
         return removed
 
     def months(self, key: Key) -> list[datetime]:
