@@ -18,7 +18,8 @@ export DAGSTER_HOME = $(CURDIR)
 export COIN_DAGSTER_HOME = $(abspath $(COIN_HOME))/dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up env test test-influxdb test-live test-live-short test-slow lint format bench screenshots lock clean
+.PHONY: help demo up env compose-secrets compose-config test test-influxdb test-live test-live-short \
+	test-slow lint format bench screenshots lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -35,6 +36,16 @@ env: ## Print what direct dagster commands need, for a shell to eval
 	@export -p | sed -nE 's/^(export|declare -x) (COIN_[A-Z_]+|DAGSTER_HOME|INFLUXDB_V2_(URL|ORG))=/export \2=/p' \
 		| grep -vE 'WEBHOOKS|HEARTBEAT'
 	@echo 'export PATH="$(CURDIR)/$(BIN):$$PATH"'
+
+compose-secrets: ## Make the passwords and tokens that deploy/compose.yaml needs
+	@sh deploy/secrets.sh
+
+# Needs no engine. The old docker-compose knows the format as well.
+compose-config: ## Check deploy/compose.yaml
+	@if docker compose version >/dev/null 2>&1; then docker compose -f deploy/compose.yaml config -q; \
+		elif command -v docker-compose >/dev/null; then docker-compose -f deploy/compose.yaml config -q; \
+		else echo "compose-config: neither docker compose nor docker-compose is installed" >&2; exit 1; fi
+	@echo "deploy/compose.yaml is valid"
 
 test: $(DEV) ## Run the test suite
 	$(BIN)/python -m pytest

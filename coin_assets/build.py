@@ -1,6 +1,7 @@
 """From settings to Dagster definitions; production, tests and tools all come through here."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -25,6 +26,7 @@ from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
 from coin_assets.jobs.acknowledge import acknowledge_job
 from coin_assets.jobs.backfill import backfill_job
+from coin_assets.jobs.copy_store import Openers, copy_store_job
 from coin_assets.jobs.doctor import doctor_job
 from coin_assets.jobs.evaluate import evaluate_job
 from coin_assets.jobs.promotion import promote_job, rollback_job
@@ -43,8 +45,9 @@ from coin_assets.resources import (
     Resources,
     StoreResource,
 )
-from coin_assets.settings import Settings
+from coin_assets.settings import STORES, Settings
 from coin_assets.steps.standing import standing_of
+from coin_assets.store.base import Store
 from coin_assets.store.home import open_home
 
 # A code location that runs for longer without a reload shows too short a lineage, no more.
@@ -107,6 +110,7 @@ def build_definitions(
             retention,
             backfill_job(specs),
             reconcile_job(specs),
+            copy_store_job(specs, store_openers(settings), settings.store),
             acknowledge_job(specs, alerts.book),
             doctor_job(specs),
         ],
@@ -191,6 +195,17 @@ def configured_store(settings: Settings) -> StoreResource:
         bucket=settings.influxdb_bucket,
         token=dg.EnvVar("INFLUXDB_V2_TOKEN"),
     )
+
+
+def store_openers(settings: Settings) -> Openers:
+    """How the stores of this installation are opened, whichever of them is in use."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+
+    def opened(kind: str) -> Store:
+        # What the other store needs is checked only now.
+        return configured_store(Settings(**(given | {"store": kind}))).client()
+
+    return {kind: partial(opened, kind) for kind in STORES}
 
 
 def configured_resources(settings: Settings) -> Resources:

@@ -57,6 +57,10 @@ class DiskFull(PermanentError):
     """The disk is too full for more history; somebody has to make room."""
 
 
+class TargetHasMore(PermanentError):
+    """The target of a copy holds what its source lacks; somebody has to decide which counts."""
+
+
 class DataRefused(CoinAssetsError):
     """Data breaks its contract; nothing of it was stored."""
 
@@ -91,3 +95,7 @@ class InsufficientData(DataRefused):
 
 class CorruptArtefact(DataRefused):
     """A stored model or file is not what was written."""
+
+
+class CopyDiffers(DataRefused):
+    """What was copied is not what its source holds; the source is as it was."""

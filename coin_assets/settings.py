@@ -39,6 +39,7 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 
 SETTINGS_FILE = "coin_assets.toml"
+STORES = ("parquet", "influxdb")
 _VARIABLES_OF_OTHERS = {"COIN_DAGSTER_HOME"}  # dagster.yaml reads it
 
 _TOKEN = "INFLUXDB_V2_TOKEN"  # noqa: S105 (a name)
@@ -108,7 +109,7 @@ class Settings(BaseSettings):
     archive: Annotated[str, _by(rules.archive, rules.only_for_ccxt)] = _setting(
         "", "bulk history for a `ccxt:` market: folder or base URL in Binance Vision layout"
     )
-    store: Annotated[str, _by(notation.one_of("parquet", "influxdb"))] = _setting(
+    store: Annotated[str, _by(notation.one_of(*STORES))] = _setting(
         "parquet", "`parquet` or `influxdb`"
     )
     source_timeframes: Annotated[

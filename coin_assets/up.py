@@ -1,5 +1,7 @@
 """``make up``: check everything that can be checked, then become ``dagster dev``.
 
+In ``deploy/compose.yaml``, where web UI and daemon run elsewhere, it becomes the code location.
+
 Two daemons on one home would do everything twice, so a lock on the home is held for as long as
 the servers run; the kernel frees it however they end.
 """
@@ -28,25 +30,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="make up", description="Web UI and daemon on localhost; settings: see the README."
     )
     parser.add_argument("--port", type=int, default=3000, help="port of the web UI (make: PORT=)")
-    port = parser.parse_args(arguments).port
+    parser.add_argument("--host", default=HOST, help="address to listen on")
+    parser.add_argument(
+        "--code-server", action="store_true", help="only the code location, for gRPC clients"
+    )
+    wanted = parser.parse_args(arguments)
+    host, port = wanted.host, wanted.port
     try:
         settings = Settings()
         build_definitions(settings)
         _hold(settings.home)
-        _require_free(port)
+        _require_free(host, port)
     except CoinAssetsError as error:
         print(f"make up: {error}", file=sys.stderr)
         return 2
     ended = end_dead_runs(dg.DagsterInstance.get())
     if ended:
         print(f"make up: marked {len(ended)} runs of killed processes as failed")
+    served = "code location" if wanted.code_server else "web UI"
     print(
         f"make up: {len(settings.symbols)} symbols x {len(settings.timeframes)} timeframes from "
-        f"{settings.market}, home {settings.home}, web UI http://{HOST}:{port}",
+        f"{settings.market}, home {settings.home}, {served} http://{host}:{port}",
         flush=True,
     )
     dagster = str(Path(sys.executable).with_name("dagster"))
-    command = ["dev", "--workspace", "workspace.yaml", "--host", HOST, "--port", str(port)]
+    command = ["dev", "--workspace", "workspace.yaml"]
+    if wanted.code_server:
+        command = ["code-server", "start", "--module-name", "coin_assets.definitions"]
+    command += ["--host", host, "--port", str(port)]
     return os.execv(dagster, [dagster, *command])  # noqa: S606 (a fixed command line)
 
 
@@ -63,14 +74,14 @@ def _hold(home: Path) -> None:
     os.set_inheritable(file, True)
 
 
-def _require_free(port: int) -> None:
+def _require_free(host: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except (OSError, OverflowError) as error:
             raise ConfigurationError(
-                f"PORT: {port} on {HOST} cannot be used ({error}); stop what uses it, or choose "
+                f"PORT: {port} on {host} cannot be used ({error}); stop what uses it, or choose "
                 f"another one, as in make up PORT={port + 1}."
             ) from error
 

@@ -39,6 +39,14 @@ def run(
     )
 
 
+def free_port() -> int:
+    """A port of loopback that nobody uses at the moment."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 class WebUi:
     """The running web server, asked in its own language."""
 
@@ -80,9 +88,7 @@ class WebUi:
 @contextmanager
 def up(env: dict[str, str], log: Path) -> Iterator[WebUi]:
     """``make up`` until the end of the block; then its whole process group is stopped."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with log.open("w") as output:
         process = subprocess.Popen(
             ["make", "up", f"PORT={port}"],

@@ -147,7 +147,7 @@ def test_the_jobs_are_the_designed_ones(definitions: dg.Definitions) -> None:
 
 
 def test_jobs_for_the_data_itself_take_their_settings_flat(definitions: dg.Definitions) -> None:
-    for name in ("backfill", "enforce_retention"):
+    for name in ("backfill", "enforce_retention", "copy_store"):
         job = definitions.resolve_job_def(name)
         assert job.description
         assert len(job.graph.nodes) == 1
