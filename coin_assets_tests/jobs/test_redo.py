@@ -180,8 +180,8 @@ def test_an_old_candle_outside_every_window_publishes_only_files_that_show_it(
     assert platform.run("redo_touched").success
     assert added(platform, before) == {
         "BTC_USDT/ohlcv_1d": ["2024-04-01"],
-        # The day lies within the context (65 days) of forecasts of June alone.
-        "BTC_USDT/prediction_1d": ["2024-06-01"],
+        # The day lies within the context (192 days) of all forecasts of days.
+        "BTC_USDT/prediction_1d": ["2024-06-01", "2024-07-01"],
         "BTC_USDT/ohlcv_1w": ["2024-04-01"],
         # The files of 1d and 1w hold the whole range, that of 1h 90 days.
         "BTC_USDT/published_1d": ["None"],
@@ -236,13 +236,13 @@ def test_killed_midway_it_is_done_by_the_next_run(
 
 
 def test_a_dry_run_only_says_what_it_would_do(platform: Platform) -> None:
-    before = repulled(platform, spike())
+    before = repulled(platform, spike("2024-06-10T05:00"))
     files = files_of(platform.settings.home)
     result = platform.run("redo_touched", dry_run=True)
     assert (added(platform, before), files_of(platform.settings.home)) == ({}, files)
     said = [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
-    candle = "1 candles from 2024-06-28 23:00 to 2024-06-28 23:00"
-    context = new_forecaster(key("1h")).context
+    candle = "1 candles from 2024-06-10 05:00 to 2024-06-10 05:00"
+    context = new_forecaster(key("1h")).context  # forecasts after them look back less far
     assert f"would redo BTC/USDT 1h: {candle}, {context} forecasts" in said
     assert len(open_revisions(platform)) == 1
 
