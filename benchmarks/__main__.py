@@ -15,6 +15,7 @@ from benchmarks import (
     forecast_costs,
     forecasts,
     idle,
+    influxdb,
     ingest,
     live,
     load,
@@ -33,6 +34,7 @@ DOCUMENT = ROOT / "docs" / "benchmarks.md"
 GROUPS: dict[str, Callable[[Bench], list[Figure]]] = {
     "load": load.measure,
     "store": store.measure,
+    "influxdb": influxdb.measure,
     "ingest": ingest.measure,
     "demo": demo.measure,
     "backfill": backfill.measure,
