@@ -65,8 +65,8 @@ def measure(bench: Bench) -> list[Figure]:
     (the sandbox's if there are no real ones). Both ways take turns, and a ratio is the median of
     the ratios of the turns, so that a busy machine slows down both. All of it happens in this
     process but for the servers, which are processes of their own on this machine: the stand-in of
-    the tests, or the InfluxDB that ``INFLUXDB_V2_URL``, ``INFLUXDB_V2_TOKEN``, ``INFLUXDB_V2_ORG`` and
-    ``COIN_INFLUXDB_BUCKET`` name, in buckets that are removed again.
+    the tests, or the InfluxDB that ``INFLUXDB_V2_URL``, ``INFLUXDB_V2_TOKEN``,
+    ``INFLUXDB_V2_ORG`` and ``COIN_INFLUXDB_BUCKET`` name, in buckets that are removed again.
 
     *Line building*: `requests_of` (checks included) against ``DataframeSerializer``, which
     ``write_api.write(record=frame)`` uses, given a frame that has the time as its index and the
