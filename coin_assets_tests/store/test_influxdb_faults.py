@@ -140,6 +140,8 @@ PASSING: dict[str, Spoil] = {
     "restart": restart,
 }
 
+LATE = 2.0  # seconds without an answer until a request has failed
+
 # fault that lasts -> (type of the error, words of its message)
 LASTING: dict[str, tuple[Spoil, type[CoinAssetsError], str]] = {
     "gone": (InfluxServer.down, StoreUnavailable, "correct INFLUXDB_V2_URL"),
@@ -154,7 +156,7 @@ LASTING: dict[str, tuple[Spoil, type[CoinAssetsError], str]] = {
         "asks to wait 600 s",
     ),
     "slow": (
-        lambda server: server.faults.delay(WRITE, 1.0),
+        lambda server: server.faults.delay(WRITE, 2 * LATE),
         StoreUnavailable,
         "Read timed out",
     ),
@@ -196,7 +198,8 @@ def test_a_fault_that_lasts_is_told_and_a_second_run_completes_what_is_stored(
 ) -> None:
     spoil, kind, words = LASTING[fault]
     with InfluxServer() as server:
-        store = opened(server, tmp_path, patience=0.5, answer=0.3)
+        # Long enough for what is no fault, on a busy machine as well.
+        store = opened(server, tmp_path, patience=0.5, answer=LATE)
         with pytest.raises(kind, match=words) as error:
             pull(store, lambda: spoil(server))
         assert server.url in str(error.value)
