@@ -12,7 +12,7 @@ from coin_assets.automation.planner import plan_updates
 from coin_assets.automation.quality import plan_quality, quality_facts
 from coin_assets.automation.requests import ChecksOfAsset, described, run_requests
 from coin_assets.automation.runs import runs_of
-from coin_assets.automation.state import key_states
+from coin_assets.automation.state import key_states, sound_specs
 from coin_assets.automation.work import KeyState, Plan
 from coin_assets.market.base import Market
 from coin_assets.models.evaluations import EvaluationBook
@@ -77,7 +77,7 @@ def candles_due_sensor(
             time.sleep(wait)
             states, plan = _plan(context.instance, specs, clients, clock)
         if plan.is_empty:
-            return dg.SensorResult(skip_reason=_reason(states, clock.settled()))
+            return dg.SensorResult(skip_reason=_reason(specs, states, clock.settled()))
         context.log.info(described(plan))
         return dg.SensorResult(run_requests=run_requests(plan, checks))
 
@@ -90,12 +90,13 @@ def _plan(
     """What stands, and what is to be done about it."""
     store, market, registry, evaluations, publisher = clients
     standings = standing_of(store, registry, publisher, [spec.key for spec in specs])
-    states = key_states(specs, store, market, standings, clock.now(), clock.settled())
+    sound = sound_specs(specs, standings)
+    states = key_states(sound, store, market, standings, clock.now(), clock.settled())
     at = clock.machine_time()
     runs = runs_of(instance, specs, at)
     plan = plan_updates(states, runs, at)
     if plan.is_empty:  # nothing live waits for scores
-        facts = quality_facts(evaluations, registry, [spec.key for spec in specs])
+        facts = quality_facts(evaluations, registry, [spec.key for spec in sound])
         plan = plan_quality(states, facts, runs, at)
     return states, plan
 
@@ -107,8 +108,16 @@ def _seconds_to_boundary(specs: Sequence[SeriesSpec], clock: Clock) -> float:
     return (following - settled).total_seconds()
 
 
-def _reason(states: Sequence[KeyState], closed_by: datetime) -> str:
+def _reason(specs: Sequence[SeriesSpec], states: Sequence[KeyState], closed_by: datetime) -> str:
     """Why nothing is requested, for the list of ticks."""
+    reason = _reason_of(states, closed_by)
+    left_out = len(specs) - len(states)
+    return (
+        f"{reason}; {left_out} keys wait for the repair of a damaged file" if left_out else reason
+    )
+
+
+def _reason_of(states: Sequence[KeyState], closed_by: datetime) -> str:
     lacking = {
         "candles": [state for state in states if (state.verified or state.first) <= state.last_due],
         "a forecast": [state for state in states if state.lacks_forecast(state.candles)],
@@ -120,5 +129,7 @@ def _reason(states: Sequence[KeyState], closed_by: datetime) -> str:
             return (
                 f"{shown}{more} lack {what}; their runs are on their way, or wait for the next try"
             )
+    if not states:
+        return "no key can be read"
     following = min(state.timeframe.next(closed_by) for state in states)
     return f"everything is there; the next candle closes at {following:%Y-%m-%d %H:%M} UTC"

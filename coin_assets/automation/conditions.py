@@ -19,6 +19,7 @@ from coin_assets.domain.manifest import (
     MISSING,
     STALE,
 )
+from coin_assets.errors import CoinAssetsError
 
 # A failure or two pass by themselves: the planner tries again within seconds.
 _FAILING_FROM = 3
@@ -27,6 +28,7 @@ _STALE_PAGE = "docs/operations/stale.md"
 _RECOVERY_PAGE = "docs/operations/recovery.md"
 _TRAINING_PAGE = "docs/operations/training.md"
 _STORAGE_PAGE = "docs/operations/storage.md"
+_STORE_PAGE = "docs/operations/influxdb.md"
 _CAUSES = {
     "MarketUnavailable": "the market does not answer",
     "CandlesNotYetAvailable": "the market has no newer candles",
@@ -60,6 +62,9 @@ def key_conditions(
     for health in healths:
         spec = specs[health.key]
         failed_or_none = newest.get(spec.key) or newest.get(spec.source)
+        if health.damage is not None:
+            found.append(_damaged(health.key, health.damage, now))
+            continue
         is_awaited = health.is_new and health.status == MISSING
         if health.status not in (FRESH, INSUFFICIENT_DATA) and health.is_public and not is_awaited:
             found.append(_unhealthy(health, spec, failed_or_none, now))
@@ -133,6 +138,23 @@ def disk_conditions(percent: float, limits: DiskLimits, now: datetime) -> list[C
     ]
 
 
+def store_conditions(refusal: CoinAssetsError, now: datetime) -> list[Condition]:
+    """A store that gives no answer, so that nothing can be collected, forecast or published."""
+    return [
+        Condition(
+            subject="store",
+            kind="store outage",
+            cause=_CAUSES.get(type(refusal).__name__, type(refusal).__name__),
+            severity=Severity.CRITICAL,
+            since=now,
+            detail=str(refusal),
+            remedy="Launch the job doctor, which looks at all that the store needs. Everything is "
+            "caught up when it answers again; published files stay until they are too old.",
+            runbook=_STORE_PAGE,
+        )
+    ]
+
+
 def machinery_conditions(found: Iterable[Trouble]) -> list[Condition]:
     """Sensors, schedules and daemons that do not work."""
     return [
@@ -165,6 +187,20 @@ def _unhealthy(
         runbook=_STALE_PAGE if health.status in (STALE, HARD_STALE) else _RECOVERY_PAGE,
         # A file that is missing is published again within two looks.
         only_when_lasting=health.status in (STALE, MISSING),
+    )
+
+
+def _damaged(key: Key, damage: str, now: datetime) -> Condition:
+    return Condition(
+        subject=str(key),
+        kind=CORRUPT,
+        cause=_CAUSES["CorruptArtefact"],
+        severity=Severity.CRITICAL,
+        since=now,
+        detail=damage,
+        remedy="Nothing of the key is renewed until then, nor what is derived from it; all else "
+        "goes on.",
+        runbook=_STORAGE_PAGE,
     )
 
 

@@ -40,6 +40,8 @@ class KeyHealth:
             knows when something was last materialised, not how old the data in it is.
         as_of: data time of the published files.
         is_new: no forecast was published yet, so that none can be missed.
+        damage: why what is stored of the key cannot be read; then the status is corrupt, whatever
+            the published files are.
     """
 
     key: Key
@@ -49,6 +51,7 @@ class KeyHealth:
     as_of: datetime | None
     is_public: bool
     is_new: bool
+    damage: str | None = None
 
 
 def key_healths(
@@ -60,7 +63,7 @@ def key_healths(
     """The health of every key at ``now``."""
     found = []
     for spec in specs:
-        facts = standings[spec.key].published
+        facts, damage = standings[spec.key].published, standings[spec.key].damage
         by_data = status_of(facts, spec.limits, now)
         assets = (spec.asset_key(layer) for layer in (CANDLES, PREDICTIONS, PUBLISHED))
         policy = _worst(
@@ -68,6 +71,7 @@ def key_healths(
         )
         # Nothing was materialised lately where nothing can be made of too few candles.
         status = by_data if by_data == INSUFFICIENT_DATA else _worst((by_data, policy))
+        status = status if damage is None else CORRUPT
         found.append(
             KeyHealth(
                 spec.key,
@@ -77,6 +81,7 @@ def key_healths(
                 facts.as_of,
                 facts.is_public,
                 facts.champion is None,
+                damage,
             )
         )
     return found

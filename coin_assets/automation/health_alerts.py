@@ -25,7 +25,7 @@ from coin_assets.domain.addresses import Webhook
 from coin_assets.domain.keys import Key
 from coin_assets.domain.limits import DiskLimits
 from coin_assets.domain.manifest import STATUSES
-from coin_assets.errors import CoinAssetsError
+from coin_assets.errors import CoinAssetsError, StoreRefused, StoreUnavailable
 from coin_assets.resources import (
     Clock,
     DiskResource,
@@ -33,7 +33,7 @@ from coin_assets.resources import (
     RegistryResource,
     StoreResource,
 )
-from coin_assets.steps.standing import Standing, standing_of
+from coin_assets.steps.standing import Standing, standing_of, standing_without_store
 
 FOLDER, BOOK = "alerts", "alerts.sqlite"
 # A tick may take 60 s in all.
@@ -100,11 +100,18 @@ def health_alerts_sensor(
         for run_id in end_dead_runs(instance):  # what it was about would stay in flight for hours
             context.log.warning(f"run {run_id} was marked as failed: its process is gone")
         keys = [spec.key for spec in specs]
-        standings = standing_of(store.client(), registry.client(), publisher.client(), keys)
+        refusal: CoinAssetsError | None = None
+        try:
+            standings = standing_of(store.client(), registry.client(), publisher.client(), keys)
+        except (StoreUnavailable, StoreRefused) as error:
+            # Now people have to be told all the more; what was published tells the health as well.
+            refusal = error
+            standings = standing_without_store(registry.client(), publisher.client(), keys)
         healths = key_healths(specs, standings, native_states(instance, specs), now)
         failures = runs_of(instance, specs, at).failures
         jobs = {job: found for job in WATCHED_JOBS if (found := job_failures(instance, job))}
         wrong = [
+            *(conditions.store_conditions(refusal, now) if refusal else ()),
             *conditions.key_conditions(healths, {spec.key: spec for spec in specs}, failures, now),
             *conditions.market_conditions(settings.market, specs, failures),
             *conditions.job_conditions(jobs),
@@ -112,7 +119,7 @@ def health_alerts_sensor(
             *conditions.machinery_conditions(troubles(instance, watched, at)),
         ]
         report = _tell(context.log, settings, wrong, now, clock)
-        events = _clock_results(instance, specs, standings, now)
+        events = [] if refusal else _clock_results(instance, specs, standings, now)
         _beat(context.log, settings, healths, report, now)
         return dg.SensorResult(skip_reason=_summary(healths, wrong, report), asset_events=events)
 

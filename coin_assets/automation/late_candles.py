@@ -10,6 +10,7 @@ from coin_assets.automation.requests import PRIORITY_TAG
 from coin_assets.automation.runs import is_running, job_failures
 from coin_assets.resources import Clock, StoreResource
 from coin_assets.steps.redo import pending_revisions
+from coin_assets.steps.standing import unreadable
 
 INTERVAL_SECONDS = 30
 
@@ -37,10 +38,12 @@ def late_candles_sensor(specs: Sequence[SeriesSpec], job: Any) -> dg.SensorDefin
         if failures is not None and clock.machine_time() < failures.retry_at:
             again = f"{failures.retry_at:%H:%M:%S} UTC"
             return dg.SensorResult(skip_reason=f"redo_touched failed; next try at {again}")
+        damaged = unreadable(store.client(), [spec.key for spec in sources])
         found = {
             spec.key.symbol: len(pending.opens)
             for spec in sources
-            if len(
+            if spec.key not in damaged
+            and len(
                 (
                     pending := pending_revisions(
                         store.client(),

@@ -1,6 +1,7 @@
 """The sensor ``publish_due``: what stands in the published folder is true, whatever happened."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -15,10 +16,10 @@ from coin_assets.assets.specs import SeriesSpec
 from coin_assets.automation.planner import plan_repairs
 from coin_assets.automation.requests import ChecksOfAsset, described, run_requests
 from coin_assets.automation.runs import runs_of
-from coin_assets.automation.state import key_states
+from coin_assets.automation.state import key_states, sound_specs
 from coin_assets.automation.work import Failures, Runs
 from coin_assets.domain.keys import Key
-from coin_assets.domain.layers import QUALITY
+from coin_assets.domain.layers import MODELS, QUALITY
 from coin_assets.publish.folder import Difference
 from coin_assets.publish.publisher import Failure, Publisher
 from coin_assets.resources import (
@@ -66,20 +67,24 @@ def publish_due_sensor(
         runs = runs_of(context.instance, specs, at)
         folder = publisher.client()
         standings = standing_of(store.client(), registry.client(), folder, keys)
-        # One key a tick is compared with the store word for word.
-        looked_at = specs[int(now.timestamp()) // INTERVAL_SECONDS % len(specs)]
-        differing = _differing(store.client(), folder, looked_at, standings[looked_at.key])
+        sound = sound_specs(specs, standings)
+        differing: Mapping[Key, Difference] = {}
+        if sound:  # one key a tick is compared with the store word for word
+            looked_at = sound[int(now.timestamp()) // INTERVAL_SECONDS % len(sound)]
+            differing = _differing(store.client(), folder, looked_at, standings[looked_at.key])
+        is_complete = completeness(store.client(), specs, now)
+        readable = [spec.key for spec in sound]
         document = folder.refresh(
-            _key_failures(runs),
+            _key_failures(runs) | _damages(standings, now),
             now,
-            is_complete=completeness(store.client(), specs, now),
-            outages=known_outages(store.client(), keys),
+            is_complete=lambda key: key in readable and is_complete(key),
+            outages=known_outages(store.client(), readable),
             differing=differing,
             qualities={key: quality(registry.evaluations(), key) for key in keys},
         )
         if differing:
             standings = standing_of(store.client(), registry.client(), folder, keys)
-        states = key_states(specs, store.client(), market.client(), standings, now, closed_by)
+        states = key_states(sound, store.client(), market.client(), standings, now, closed_by)
         plan = plan_repairs(states, runs, at)
         events = (
             [] if document is None else [manifest_materialization(document, "an entry changed")]
@@ -115,12 +120,25 @@ def _differing(
     return {}
 
 
+def _damages(standings: Mapping[Key, Standing], now: datetime) -> dict[Key, Failure]:
+    """Keys that cannot be renewed because of a damaged file; each says so once."""
+    return {
+        key: Failure(now, standing.damage)
+        for key, standing in standings.items()
+        if standing.damage is not None
+        and (
+            standing.published.attempts.consecutive_failures == 0
+            or standing.published.attempts.last_error != standing.damage
+        )
+    }
+
+
 def _key_failures(runs: Runs) -> dict[Key, Failure]:
     """The newest failure of every key on its way to published files."""
     newest: dict[Key, Failures] = {}
     for step, failures in runs.failures.items():
-        if step.layer == QUALITY:
-            continue
+        if step.layer in (MODELS, QUALITY):
+            continue  # what was trained before goes on forecasting
         if step.key not in newest or newest[step.key].last < failures.last:
             newest[step.key] = failures
     return {key: Failure(each.last, each.error, each.count) for key, each in newest.items()}

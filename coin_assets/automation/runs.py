@@ -26,6 +26,7 @@ from coin_assets.automation.work import (
 from coin_assets.domain.keys import Key
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Step
 from coin_assets.domain.timeframes import months_between, next_month
+from coin_assets.errors import ConfigurationError
 from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
 
 PURPOSE_TAG = "coin_assets/purpose"
@@ -35,6 +36,7 @@ UPDATE_JOB, TRAIN_JOB, EVALUATE_JOB, PROMOTE_JOB = (
     "evaluate",
     "promote_champion",
 )
+_MISCONFIGURED = ConfigurationError.__name__
 _PARTITION_TAG = "dagster/partition"
 _BACKFILL_TAG = "dagster/backfill"
 _BACKGROUND = (HISTORY, GAPS, ANCHORS, EVALUATION)
@@ -99,14 +101,23 @@ def job_failures(instance: dg.DagsterInstance, job: str) -> Failures | None:
     """Failures in a row of a job's newest finished runs; None if the last one did not fail."""
     finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
     records = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=finished), limit=12)
-    row = list(
-        takewhile(lambda each: each.dagster_run.status is dg.DagsterRunStatus.FAILURE, records)
-    )
+    row = [
+        each
+        for each in takewhile(
+            lambda each: each.dagster_run.status is dg.DagsterRunStatus.FAILURE, records
+        )
+        if not _was_misconfigured(instance, each.dagster_run)
+    ]
     if not row:
         return None
     run, ended = row[0].dagster_run, row[0].end_time or row[0].update_timestamp.timestamp()
     error = next(iter(_failed_steps(instance, run.run_id)), _KILLED)
     return Failures(len(row), _time(ended), error.message, error.kind)
+
+
+def _was_misconfigured(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a run failed at its settings: whoever launched it was told, and nothing is broken."""
+    return {each.kind for each in _failed_steps(instance, run.run_id)} == {_MISCONFIGURED}
 
 
 def is_running(instance: dg.DagsterInstance, job: str) -> bool:
@@ -214,6 +225,8 @@ def _failed_trainings(
     instance: dg.DagsterInstance, run: dg.DagsterRun, specs: Iterable[SeriesSpec]
 ) -> dict[Step, _Error]:
     """Models that a training could not make: all it was about if it does not say which."""
+    if _was_misconfigured(instance, run):
+        return {}
     errors = _failed_steps(instance, run.run_id) or (_KILLED,)
     parts = {part for error in errors for part in error.parts}
     return {

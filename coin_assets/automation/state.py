@@ -47,6 +47,16 @@ def key_states(
     ]
 
 
+def sound_specs(specs: Sequence[SeriesSpec], standings: Mapping[Key, Standing]) -> list[SeriesSpec]:
+    """Those whose stored files, and their source's, can be read: only of these can be told what
+    they lack."""
+    return [
+        spec
+        for spec in specs
+        if standings[spec.key].damage is None and standings[spec.source].damage is None
+    ]
+
+
 def _source_state(gather: _Gatherer, spec: SeriesSpec) -> KeyState:
     store, key, candles = gather.store, spec.key, gather.standings[spec.key].candles
     first = spec.first_expected(gather.now)

@@ -122,12 +122,16 @@ def clock_checks(spec: SeriesSpec, gather: Gather) -> dg.AssetChecksDefinition:
 
 
 def _candles_time(spec: SeriesSpec, standing: Standing, now: datetime) -> Verdict:
+    if standing.damage is not None:
+        return Verdict(CORRUPT, standing.damage)
     if standing.candles is None:
         return Verdict(MISSING, "no candle is stored")
     return age_verdict("data ends", standing.candles, spec.limits, now)
 
 
 def _forecast_time(spec: SeriesSpec, standing: Standing, now: datetime) -> Verdict:
+    if standing.damage is not None:
+        return Verdict(CORRUPT, standing.damage)
     if standing.forecast is None:
         return _without_forecast(spec, standing, "no forecast is stored")
     return age_verdict("data of the forecast ends", standing.forecast, spec.limits, now)
@@ -157,6 +161,8 @@ def _agreement(spec: SeriesSpec, standing: Standing) -> Verdict:
     facts = standing.published
     if facts.corrupt is not None:
         return Verdict(CORRUPT, f"a published file is damaged: {facts.corrupt}")
+    if standing.damage is not None:
+        return Verdict(CORRUPT, f"nobody can compare them: {standing.damage}")
     status, said, metadata = FRESH, list[str](), dict[str, Any]()
     for kind, file, stored in (
         ("history", facts.history, standing.candles),

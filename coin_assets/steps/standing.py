@@ -3,12 +3,13 @@
 Gathered anew at every tick of a sensor, from file footers and names, without reading candles.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from coin_assets.domain.keys import Key
 from coin_assets.domain.manifest_facts import KeyFacts
+from coin_assets.errors import CorruptArtefact
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
@@ -23,6 +24,8 @@ class Standing:
         forecast: newest origin that has a champion forecast; None if there is none.
         published: what the manifest says, with ``corrupt`` set if a file is not what it says.
         versions: of the model, oldest number first.
+        damage: why the rest of what is stored of the key cannot be trusted; then neither candles
+            nor forecast are told.
     """
 
     key: Key
@@ -30,21 +33,47 @@ class Standing:
     forecast: datetime | None
     published: KeyFacts
     versions: tuple[ModelVersion, ...] = ()
+    damage: str | None = None
 
 
 def standing_of(
     store: Store, registry: ModelRegistry, publisher: Publisher, keys: Sequence[Key]
 ) -> dict[Key, Standing]:
-    """Every key of ``keys`` as it stands now; the manifest must list them."""
-    candles, forecasts = store.newest_candles(keys), store.newest_forecasts(keys)
+    """Every key of ``keys`` as it stands now; the manifest must list them.
+
+    A key with a damaged file in the store says so, and leaves the others as they are.
+    """
+    damaged = unreadable(store, keys)
+    sound = [key for key in keys if key not in damaged]
+    candles, forecasts = store.newest_candles(sound), store.newest_forecasts(sound)
+    return {
+        key: replace(
+            standing,
+            candles=key.timeframe.close_of(candles[key]) if key in candles else None,
+            forecast=forecasts.get(key),
+            damage=damaged.get(key),
+        )
+        for key, standing in standing_without_store(registry, publisher, keys).items()
+    }
+
+
+def standing_without_store(
+    registry: ModelRegistry, publisher: Publisher, keys: Sequence[Key]
+) -> dict[Key, Standing]:
+    """As `standing_of`, of what needs no store: published files and models."""
     published = publisher.inspect()
     return {
-        key: Standing(
-            key,
-            key.timeframe.close_of(candles[key]) if key in candles else None,
-            forecasts.get(key),
-            published[key],
-            tuple(registry.versions(key)),
-        )
+        key: Standing(key, None, None, published[key], tuple(registry.versions(key)))
         for key in keys
     }
+
+
+def unreadable(store: Store, keys: Iterable[Key]) -> dict[Key, str]:
+    """Keys of which something stored is damaged, each with what it is and what to do."""
+    found = {}
+    for key in keys:
+        try:
+            store.require_readable(key)
+        except CorruptArtefact as error:
+            found[key] = str(error)
+    return found

@@ -89,6 +89,14 @@ class Store(Protocol):
         """Months that were ever written, also those without a candle; ascending."""
         ...
 
+    def require_readable(self, key: Key) -> None:
+        """Look whether anything stored of a key is damaged, without reading it all.
+
+        Raises:
+            CorruptArtefact: something is; the message says what, and what to do.
+        """
+        ...
+
     def newest_candles(self, keys: Iterable[Key]) -> dict[Key, datetime]:
         """Open of the newest candle of every key that has one, at once."""
         ...

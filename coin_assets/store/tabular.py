@@ -141,6 +141,11 @@ class TabularStore:
     def fetched_months(self, key: Key) -> list[datetime]:
         return self._candles.months(key)
 
+    def require_readable(self, key: Key) -> None:
+        for table in (self._candles, self._forecasts, self._revisions):
+            table.extent(key)
+        self._ledgers.read(key)
+
     def newest_candles(self, keys: Iterable[Key]) -> dict[Key, datetime]:
         return self._candles.newest(keys)
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
+from coin_assets.domain.keys import Key
 from coin_assets.store import tabular
 from coin_assets.store.base import Finding
 from coin_assets.store.influxdb.bucket import Bucket
@@ -40,6 +41,9 @@ class InfluxStore(tabular.TabularStore):
 
     def examine(self, since: datetime, now: datetime) -> list[Finding]:
         return examine(self._connection, self._market, since, now)
+
+    def require_readable(self, key: Key) -> None:
+        """Nothing to look at: damage of its own files is for the server to notice."""
 
     def close(self) -> None:
         """Release connections."""

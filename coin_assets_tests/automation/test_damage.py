@@ -1,0 +1,162 @@
+"""Damage stays where it is, and is told: of one file to its key, of the store to everybody.
+
+- A damaged file of one key stops neither the other keys nor the alerts; it is told at once, and
+  when it is set aside the key is renewed by itself.
+- A store that does not answer is told, and nothing is taken for recovered meanwhile.
+- Settings that make no sense fail the run that was launched with them, and nothing else.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from coin_assets import build
+from coin_assets.resources import StoreResource
+from coin_assets.settings import Settings
+from coin_assets_tests.alerts.receiver import Receiver
+from coin_assets_tests.influx.server import InfluxServer
+from coin_assets_tests.platform import BTC, ETH, Platform
+
+NEXT, AFTER_NEXT, HARD_STALE = (f"2024-02-29T{time}" for time in ("13:00:05", "14:00:05", "15:30"))
+SYMBOLS = f"{BTC},{ETH}"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as made:
+        yield made
+
+
+@pytest.fixture
+def alerted(grown: Path, tmp_path: Path, receiver: Receiver) -> Platform:
+    """Two symbols, 1h and 4h, all fresh; alerts go to ``receiver``."""
+    home = Path(shutil.copytree(grown, tmp_path / "home"))
+    hooks = f"json+{receiver.url}"
+    made = Platform(
+        home, "2024-02-29T12:30", symbols=SYMBOLS, derived_timeframes="4h", alert_webhooks=hooks
+    )
+    made.retries = 0
+    return made
+
+
+def told(receiver: Receiver) -> list[tuple[str, list[str]]]:
+    """Kinds and subjects of the accepted messages."""
+    return [(body["kind"], body["subjects"]) for body in receiver.accepted if body is not None]
+
+
+def file_of(platform: Platform, layer: str, month: str) -> Path:
+    folder = platform.settings.home / layer / "symbol=ETH_USDT/timeframe=1h" / f"month={month}"
+    return folder / f"{layer}.parquet"
+
+
+@pytest.mark.parametrize(
+    ("layer", "month"), [("candles", "2024-02"), ("candles", "2024-01"), ("forecasts", "2024-02")]
+)
+def test_a_damaged_file_holds_up_its_key_alone_and_is_told(
+    alerted: Platform, receiver: Receiver, layer: str, month: str
+) -> None:
+    file = file_of(alerted, layer, month)
+    sound = file.read_bytes()
+    file.write_bytes(b"junk")
+    alerted.now = NEXT
+    alerted.cycle()
+    said = alerted.tick("health_alerts").skip_message or ""
+    assert f"wrong: {ETH} 1h corrupt" in said
+    assert told(receiver) == [("alert", [f"{ETH} 1h"])]
+    assert str(file) in str(receiver.accepted)
+    assert alerted.entry("1h")["as_of"] == "2024-02-29T13:00:00Z"
+    entry = alerted.entry("1h", ETH)
+    assert (entry["as_of"], entry["degraded"]) == ("2024-02-29T12:00:00Z", True)
+    assert str(file) in entry["last_error"]
+    for _ in range(2):  # it is told once, however often it is looked at
+        alerted.tick("publish_due")
+    assert alerted.entry("1h", ETH)["consecutive_failures"] == 1
+    assert alerted.tick("late_candles").run_requests == []
+    assert "2 keys wait for the repair" in (alerted.tick("candles_due").skip_message or "")
+    file.write_bytes(sound)
+    alerted.now = AFTER_NEXT
+    for _ in range(3):
+        alerted.cycle()
+    alerted.tick("health_alerts")
+    entry = alerted.entry("1h", ETH)
+    assert (entry["as_of"], entry["degraded"]) == ("2024-02-29T14:00:00Z", False)
+    assert told(receiver)[1:] == [("recovery", [f"{ETH} 1h"])]
+
+
+def test_a_damaged_file_that_is_set_aside_is_made_anew(alerted: Platform) -> None:
+    file = file_of(alerted, "candles", "2024-02")
+    file.write_bytes(b"junk")
+    alerted.now = NEXT
+    alerted.cycle()
+    file.rename(file.with_name(file.name + ".damaged"))
+    for _ in range(4):
+        alerted.cycle()
+    entry = alerted.entry("1h", ETH)
+    assert (entry["as_of"], entry["degraded"]) == ("2024-02-29T13:00:00Z", False)
+
+
+def test_checks_tell_of_damage_rather_than_of_nothing(alerted: Platform) -> None:
+    file = file_of(alerted, "candles", "2024-02")
+    file.write_bytes(b"junk")
+    said = {
+        event.asset_key.path[1]: event.description or ""
+        for event in alerted.tick("health_alerts").asset_events
+        if isinstance(event, dg.AssetCheckEvaluation)
+        and (event.check_name, event.asset_key.path[0]) == ("data_time", "ETH_USDT")
+    }
+    assert str(file) in said["ohlcv_1h"]
+    assert str(file) in said["prediction_1h"]
+    assert str(file) not in said["ohlcv_4h"]
+
+
+def test_a_store_that_does_not_answer_is_told_and_nothing_is_taken_for_recovered(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured = build.configured_store
+
+    def impatient(settings: Settings) -> StoreResource:
+        store = configured(settings)
+        values = {name: getattr(store, name) for name in StoreResource.model_fields}
+        return StoreResource(**(values | {"patience_seconds": 0.1}))
+
+    monkeypatch.setattr(build, "configured_store", impatient)
+    with InfluxServer() as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        platform = Platform(
+            tmp_path / "home",
+            "2024-02-29T12:30",
+            store="influxdb",
+            derived_timeframes="",
+            alert_webhooks=f"json+{receiver.url}",
+        )
+        assert platform.update("2024-01-01", "2024-02-01").success
+        platform.settle("candles_due")
+        platform.now = HARD_STALE
+        platform.tick("publish_due")
+        platform.tick("health_alerts")
+        assert told(receiver) == [("alert", [f"{BTC} 1h"])]
+        server.down()
+        said = platform.tick("health_alerts").skip_message or ""
+        assert "store store outage" in said
+        assert f"{BTC} 1h hard_stale" in said
+        assert told(receiver)[1:] == [("alert", ["store"])]
+        assert server.url in str(receiver.accepted)
+        assert server.token not in str(receiver.accepted)
+        server.up()
+        platform.tick("health_alerts")
+        assert told(receiver)[2:] == [("recovery", ["store"])]
+
+
+@pytest.mark.parametrize("config", [{"cutoff": "yesterday"}, {"symbols": ["NOPE/USDT"]}])
+def test_a_training_with_senseless_settings_makes_no_key_degraded(
+    alerted: Platform, receiver: Receiver, config: dict[str, object]
+) -> None:
+    assert not alerted.run("train_models", **config).success
+    alerted.tick("publish_due")
+    alerted.tick("health_alerts")
+    assert not any(alerted.entry("1h", symbol)["degraded"] for symbol in (BTC, ETH))
+    assert told(receiver) == []
