@@ -10,6 +10,7 @@ import pytest
 
 from coin_assets.alerts.heartbeat import heartbeat_age
 from coin_assets.checks.recorded import recorded_checks
+from coin_assets.errors import DataRefused
 from coin_assets.resources import DiskResource
 from coin_assets_tests.alerts.receiver import SECRET, Receiver
 from coin_assets_tests.automation.failing import FailingMarket
@@ -123,8 +124,15 @@ def test_an_outage_of_the_market_is_told_as_one(alerted: Platform, receiver: Rec
     assert ("recovery", {"market sandbox"}) in messages(receiver)
 
 
-def test_a_failed_job_stands_until_it_succeeds(alerted: Platform, receiver: Receiver) -> None:
-    assert not alerted.train(cutoff="1999-01-01T00:00:00Z").success
+def test_a_failed_job_stands_until_it_succeeds(
+    alerted: Platform, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise DataRefused("no model today")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("coin_assets.domain.har.HarForecaster.fit", broken)
+        assert not alerted.train().success
     assert "job train_models training failed" in ticked(alerted, "2024-02-29T12:31")
     assert messages(receiver) == [("alert", {"job train_models"})]
     assert alerted.train().success
