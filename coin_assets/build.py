@@ -203,6 +203,11 @@ def store_openers(settings: Settings) -> Openers:
 
     def opened(kind: str) -> Store:
         # What the other store needs is checked only now.
+        if missing := settings.missing_for(kind):
+            raise ConfigurationError(
+                f"{', '.join(missing)}: not set, but the {kind} store needs them. Set them in the "
+                "environment of make up and restart it, or in the shell of dagster job execute."
+            )
         return configured_store(Settings(**(given | {"store": kind}))).client()
 
     return {kind: partial(opened, kind) for kind in STORES}

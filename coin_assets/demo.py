@@ -135,7 +135,7 @@ class Demo:
                 _table(rows),
                 "",
                 f"Published files: {self._settings.publish_dir}",
-                f"Look at it in the web UI: {self._command('make up')}",
+                f"Look at it in the web UI: {self._command('make up')}{self._also_needed()}",
             ]
         )
 
@@ -156,6 +156,12 @@ class Demo:
         shown |= {"home": str(settings.home), "history_start": f"{settings.history_start:%Y-%m-%d}"}
         set_first = (f"{variable_of(name)}={shlex.quote(text)}" for name, text in shown.items())
         return " ".join([*set_first, command])
+
+    def _also_needed(self) -> str:
+        """What a command line must not show, but a shell has to have."""
+        if self._settings.store == "parquet":
+            return ""
+        return " (INFLUXDB_V2_TOKEN must be set as well)"
 
     def _candle_runs(self) -> list[tuple[tuple[datetime, datetime], list[SeriesSpec]]]:
         """Ranges of months with the keys that need them; symbols that need the same share a run."""

@@ -46,7 +46,15 @@ class PartsFailed(PermanentError):
 
 
 class StoreRefused(PermanentError):
-    """The store's server will not do it: a wrong token, no such bucket, another type of column."""
+    """The store's server will not do it: a wrong token, no such bucket, another type of column.
+
+    Attributes:
+        status: of its HTTP answer; 0 if it was not even asked.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class ModelMissing(PermanentError):

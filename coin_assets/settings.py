@@ -235,6 +235,11 @@ class Settings(BaseSettings):
         """Every symbol at every timeframe."""
         return tuple(Key(symbol, each) for symbol in self.symbols for each in self.timeframes)
 
+    def missing_for(self, store: str) -> list[str]:
+        """Variables without a value that a kind of store needs."""
+        needed = [each for each in type(self).model_fields if each.startswith(f"{store}_")]
+        return [variable_of(name) for name in needed if not getattr(self, name)]
+
     def source_of(self, timeframe: Timeframe) -> Timeframe | None:
         """Coarsest source that divides a configured timeframe; None if it is a source itself."""
         if timeframe in self.source_timeframes:

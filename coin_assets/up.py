@@ -9,6 +9,7 @@ the servers run; the kernel frees it however they end.
 import argparse
 import fcntl
 import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wanted.code_server:
         command = ["code-server", "start", "--module-name", "coin_assets.definitions"]
     command += ["--host", host, "--port", str(port)]
+    # A shell lets what it starts in the background ignore Ctrl-C, and the servers would inherit it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     return os.execv(dagster, [dagster, *command])  # noqa: S606 (a fixed command line)
 
 

@@ -73,6 +73,7 @@ def test_the_demo_on_influxdb_publishes_what_it_does_on_parquet(
         assert {"manifest.json", "prediction_ETH_USDT_1d.json"} <= published(influx).keys()
         assert table(first.stdout) == table(usual.stdout)
         assert not (influx / "candles").exists()
+        assert first.stdout.rstrip().endswith("make up (INFLUXDB_V2_TOKEN must be set as well)")
         assert server["INFLUXDB_V2_TOKEN"] not in first.stdout + first.stderr
 
         stored = points(server)

@@ -388,7 +388,9 @@ REFUSED: list[tuple[str, str, str]] = [
     ("COIN_ALERT_ESCALATE_CYCLES", "0", "at least 1"),
     ("COIN_HEARTBEAT_URL", "ping.example", "not a valid http or https address; write https://"),
     ("COIN_HEARTBEAT_URL", "ftp://ping.example/x", "ftp://ping.example/... is not a valid"),
-    ("INFLUXDB_V2_URL", "localhost:8086", "not a valid http or https address"),
+    ("INFLUXDB_V2_URL", "localhost:8086", "'localhost:8086' is not a valid http or https address"),
+    ("INFLUXDB_V2_URL", "a:b@localhost:8086", r"the value \(hidden\) is not a valid"),
+    ("INFLUXDB_V2_URL", "localhost:8086/path", r"the value \(hidden\) is not a valid"),
 ]
 
 

@@ -99,7 +99,7 @@ def up(env: dict[str, str], log: Path) -> Iterator[WebUi]:
             start_new_session=True,
         )
     try:
-        yield _wait_until_loaded(WebUi(port), process, log)
+        yield wait_until_loaded(WebUi(port), process, log)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -109,7 +109,8 @@ def up(env: dict[str, str], log: Path) -> Iterator[WebUi]:
             process.wait(30)
 
 
-def _wait_until_loaded(ui: WebUi, process: subprocess.Popen[bytes], log: Path) -> WebUi:
+def wait_until_loaded(ui: WebUi, process: subprocess.Popen[bytes], log: Path) -> WebUi:
+    """The UI of ``process`` when it shows the assets."""
     deadline = time.monotonic() + _START_SECONDS
     while True:
         assert process.poll() is None, f"make up ended: {log.read_text()}"

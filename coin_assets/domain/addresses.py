@@ -10,6 +10,7 @@ from coin_assets.errors import ConfigurationError
 
 WEBHOOK_KINDS = ("discord", "slack", "json")
 _HOST = re.compile(r"[a-z0-9._:-]+")
+_HOST_AND_PORT = re.compile(r"[A-Za-z0-9.-]+:\d{1,5}/?")  # nothing in it can be a secret
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,6 +40,8 @@ def optional_url(value: object) -> str:
 
 def masked(url: str) -> str:
     """Scheme and host of an address, which may be shown; paths and users can be secrets."""
+    if _HOST_AND_PORT.fullmatch(url):
+        return repr(url)
     try:
         parts = urlsplit(url)
     except ValueError:

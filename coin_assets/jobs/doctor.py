@@ -30,8 +30,9 @@ def doctor_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
         }
         if wrong:
             raise dg.Failure(
-                description=f"{len(wrong)} of {len(findings)} things are wrong: "
-                + "; ".join(f"{each.about}: {each.told}" for each in wrong),
+                description=f"{len(wrong)} of {len(findings)} things failed: "
+                f"{', '.join(each.about for each in wrong)}. The log and the metadata of this run "
+                "say of each what to do.",
                 metadata=metadata,
                 allow_retries=False,
             )

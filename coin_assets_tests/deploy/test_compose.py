@@ -78,7 +78,7 @@ def test_a_service_is_watched_and_comes_back(name: str) -> None:
 @each_service
 def test_nothing_is_reachable_from_other_machines(name: str) -> None:
     for port in SERVICES[name].get("ports", []):
-        assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port)
+        assert re.fullmatch(r"127\.0\.0\.1:\$\{(UI|INFLUXDB)_PORT:-(\d+)\}:\2", port)
     assert "network_mode" not in SERVICES[name]
 
 
@@ -104,6 +104,14 @@ def test_data_lies_on_named_volumes(name: str) -> None:
     assert {mount.split(":")[0] for mount in mounts} <= set(COMPOSE["volumes"])
 
 
+def test_volumes_have_names_that_the_guides_tell() -> None:
+    assert COMPOSE["volumes"] == {
+        volume: {"name": f"coin_assets_{volume}"} for volume in COMPOSE["volumes"]
+    }
+    for guide in ("README.md", "docs/operations/influxdb.md"):
+        assert "coin_assets_published" in (ROOT / guide).read_text()
+
+
 def test_images_are_pinned() -> None:
     images = [SERVICES[name]["image"] for name in ("influxdb", "postgres")]
     images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
@@ -114,7 +122,7 @@ def test_images_are_pinned() -> None:
 
 def test_no_secret_stands_in_the_file_or_has_a_default() -> None:
     text = (DEPLOY / "compose.yaml").read_text()
-    assert "${" not in text
+    assert set(re.findall(r"\$\{\w*", text)) == {"${UI_PORT", "${INFLUXDB_PORT"}
     for name in SERVICES:
         for variable, value in environment_of(name).items():
             if re.search("PASSWORD|TOKEN|WEBHOOKS|HEARTBEAT", variable):

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -131,8 +132,13 @@ def test_old_runs_are_removed_as_the_guide_says(
 
 def composed(service: str) -> list[str]:
     """The command of a service of compose.yaml, to be run here."""
-    command = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"][service]["command"]
-    return [str(word) for word in command]
+    return [str(word) for word in services()[service]["command"]]
+
+
+def services() -> dict[str, Any]:
+    """All of compose.yaml."""
+    found: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    return found
 
 
 @contextmanager
@@ -202,6 +208,14 @@ def test_the_services_bring_in_history_by_themselves(
         PYTHONPATH=str(ROOT),
         **postgres.environment,
     )
+    # Of the settings a container of the daemon knows only those that compose.yaml gives it.
+    secret = {"DAGSTER_POSTGRES_PASSWORD_FILE", "DAGSTER_HOME"}
+    given_to_daemon = {*services()["daemon"]["environment"], *secret}
+    of_daemon = {
+        name: value
+        for name, value in env.items()
+        if name in given_to_daemon or not name.startswith(("COIN_", "INFLUXDB_", "DAGSTER_"))
+    }
     before = files_of(DEPLOY)
     workspace = f"--workspace={DEPLOY}/workspace.yaml"
     with ExitStack() as stack:
@@ -223,6 +237,12 @@ def test_the_services_bring_in_history_by_themselves(
         while not fresh(tmp_path / "published"):
             assert time.monotonic() < deadline, "\n".join(each.read_text() for each in log.values())
             time.sleep(1)
+        launched = subprocess.run(
+            documented_launch(), cwd=DEPLOY, env=of_daemon, capture_output=True, check=False
+        )
+        assert launched.returncode == 0, launched.stderr
+        (doctor,) = WebUi(web).wait_for_runs(1)
+        assert (doctor["jobName"], doctor["status"]) == ("doctor", "SUCCESS")
         nodes = WebUi(web).query("{ assetNodes { id } }")["assetNodes"]
         assert len(nodes) == 3 * 5 + 1 - 5
         for service in ("daemon", "web"):
@@ -241,12 +261,25 @@ def test_the_services_bring_in_history_by_themselves(
 
 def healthcheck(service: str) -> list[str]:
     """The check of a service of compose.yaml, to be run here."""
-    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
-    words = [str(word) for word in services[service]["healthcheck"]["test"]]
+    words = [str(word) for word in services()[service]["healthcheck"]["test"]]
     assert words.pop(0) == "CMD"
-    here = Path(sys.executable).parent
+    return here(words)
+
+
+def documented_launch() -> list[str]:
+    """What the guide runs in the container of the daemon to launch a job, to be run here."""
+    guide = (ROOT / "docs" / "operations" / "influxdb.md").read_text()
+    (command,) = re.findall(
+        "exec daemon (/app/entrypoint.sh dagster job launch -j doctor)$", guide, re.MULTILINE
+    )
+    return here(command.split())
+
+
+def here(words: list[str]) -> list[str]:
+    """Words of a command in a container, as they are on this machine."""
+    programs = Path(sys.executable).parent
     return [
-        str(here / word) if word in ("dagster", "dagster-daemon", "python") else word
+        str(programs / word) if word in ("dagster", "dagster-daemon", "python") else word
         for word in [word.replace("/app", str(DEPLOY)) for word in words]
     ]
 

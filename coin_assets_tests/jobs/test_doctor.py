@@ -23,6 +23,7 @@ ALL = [
     "token writes",
     "tags",
 ]
+WITH_TOKEN = ALL[3:]
 
 
 @pytest.fixture
@@ -88,21 +89,20 @@ def only_reading(influx: InfluxServer) -> None:
 
 PROBLEMS: dict[str, tuple[Callable[[InfluxServer], None], dict[str, str]]] = {
     # what is wrong -> what fails, with the words of a remedy
-    "gone": (InfluxServer.down, dict.fromkeys(ALL, "INFLUXDB_V2_URL")),
+    "gone": (
+        InfluxServer.down,
+        dict.fromkeys(ALL, "not looked at, for the server does not answer")
+        | {"reachable": "INFLUXDB_V2_URL"},
+    ),
     "token revoked": (
         InfluxServer.revoke,
-        dict.fromkeys(
-            ["token reads", "bucket", "retention", "market", "token writes", "tags"],
-            "Set INFLUXDB_V2_TOKEN",
-        ),
+        dict.fromkeys(WITH_TOKEN, "not looked at, for the token is refused")
+        | {"token reads": "Set INFLUXDB_V2_TOKEN"},
     ),
     "token only reads": (only_reading, {"token writes": "read and write access"}),
     "no bucket": (
         no_bucket,
-        dict.fromkeys(
-            ["token reads", "bucket", "retention", "market", "token writes", "tags"],
-            "COIN_INFLUXDB_BUCKET",
-        ),
+        dict.fromkeys(WITH_TOKEN, "COIN_INFLUXDB_BUCKET"),
     ),
     "short retention": (short_retention, {"retention": "COIN_HISTORY_START"}),
     "extra tag": (extra_tag, {"tags": "ohlcv: host"}),
@@ -131,8 +131,25 @@ def test_each_problem_is_told_with_a_remedy_and_hides_no_other(
     data = failure.step_failure_data.user_failure_data
     assert data is not None
     assert list(data.metadata) == ALL
-    assert f"{len(expected)} of {len(ALL)} things are wrong" in (data.description or "")
+    named = ", ".join(about for about in ALL if about in expected)
+    told = f"{len(expected)} of {len(ALL)} things failed: {named}. "
+    assert (data.description or "").startswith(told)
+    assert len(data.description or "") < 200
     assert influx.token not in str(result.all_events)
+
+
+@pytest.mark.usefixtures("influx")
+def test_a_wrong_organisation_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFLUXDB_V2_ORG", "noorg")
+    platform = Platform(tmp_path, now=NOW, store="influxdb")
+    found = failed(platform, platform.run("doctor"))
+    assert list(found) == WITH_TOKEN
+    assert "(HTTP 400): " in found["token reads"]
+    for line in found.values():
+        assert "noorg" in line
+        assert "correct INFLUXDB_V2_ORG" in line or "Create it" in line
 
 
 def test_on_files_the_folder_is_looked_at(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """What it takes to work with a bucket, each looked at by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from coin_assets.errors import CoinAssetsError, CorruptArtefact
+from coin_assets.errors import CoinAssetsError, CorruptArtefact, StoreRefused, StoreUnavailable
 from coin_assets.store.base import Finding
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
@@ -37,16 +37,31 @@ def examine(connection: Connection, market: str, since: datetime, now: datetime)
         "tags": lambda: _tags(bucket),
     }
     try:
-        return [_finding(about, check) for about, check in checks.items()]
+        return list(_findings(checks))
     finally:
         bucket.close()
 
 
-def _finding(about: str, check: Callable[[], str]) -> Finding:
-    try:
-        return Finding(about, check())
-    except CoinAssetsError as error:
-        return Finding(about, str(error), is_fine=False)
+def _findings(checks: dict[str, Callable[[], str]]) -> Iterator[Finding]:
+    obstacle: str | None = None
+    for about, check in checks.items():
+        if obstacle is not None:
+            yield Finding(about, f"not looked at, for {obstacle}", is_fine=False)
+            continue
+        try:
+            yield Finding(about, check())
+        except CoinAssetsError as error:
+            obstacle = _obstacle(error)
+            yield Finding(about, str(error), is_fine=False)
+
+
+def _obstacle(error: CoinAssetsError) -> str | None:
+    """What every later check would meet again; those that need no token come first."""
+    if isinstance(error, StoreUnavailable):
+        return "the server does not answer"
+    if isinstance(error, StoreRefused) and error.status == 401:
+        return "the token is refused"
+    return None
 
 
 def _reachable(bucket: Bucket) -> str:

@@ -1,6 +1,7 @@
 """From what went wrong on the way to the server to errors that say what to do."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ _REMEDIES = {
     422: "Some points are older than the retention of the bucket, or a field has another type "
     "there. Lengthen the retention, or point COIN_INFLUXDB_BUCKET to a bucket of this platform.",
 }
+# How a query is told of a wrong organisation: by HTTP 400, where others say 404.
+_NO_ORGANISATION = re.compile(r"organization name .* not found")
 _OTHERWISE = "Look into its log; COIN_STORE=influxdb needs an InfluxDB 2.x."
 
 
@@ -51,7 +54,8 @@ class Failure:
         code = f" (HTTP {self.status})" if self.status > 200 else ""
         told = f"{connection} could not {doing}{code}: {connection.without_token(self.detail)}."
         if not self.is_temporary:
-            return StoreRefused(f"{told} {_REMEDIES.get(self.status, _OTHERWISE)}")
+            cause = 404 if _NO_ORGANISATION.search(self.detail) else self.status
+            return StoreRefused(f"{told} {_REMEDIES.get(cause, _OTHERWISE)}", self.status)
         asked = f" It asks to wait {self.wait:.0f} s." if self.wait else ""
         return StoreUnavailable(
             f"{told}{asked} See that it is running and reachable, or correct INFLUXDB_V2_URL; the "
