@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from coin_assets import build
 from coin_assets.build import configured_resources
-from coin_assets.resources import StoreResource
-from coin_assets.settings import Settings
 from coin_assets.store.influxdb.store import InfluxStore
+from coin_assets_tests.impatience import lessen_patience
 from coin_assets_tests.influx.faults import FOREVER, WRITE
 from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.platform import Platform, failures, files_of
@@ -29,14 +27,7 @@ def influx(monkeypatch: pytest.MonkeyPatch) -> Iterator[InfluxServer]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The store gives up soon."""
-    configured = build.configured_store
-
-    def with_less_patience(settings: Settings) -> StoreResource:
-        store = configured(settings)
-        values = {name: getattr(store, name) for name in StoreResource.model_fields}
-        return StoreResource(**(values | {"patience_seconds": 0.1}))
-
-    monkeypatch.setattr(build, "configured_store", with_less_patience)
+    lessen_patience(monkeypatch)
 
 
 def opened(home: Path, store: str, **settings: Any) -> Platform:

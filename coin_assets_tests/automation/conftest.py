@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from coin_assets.automation import work
+from coin_assets_tests.alerts.receiver import Receiver
 from coin_assets_tests.automation.failing import FailingMarket
 from coin_assets_tests.platform import BTC, ETH, Platform, given
 
@@ -27,6 +28,13 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     platform.settle("candles_due")
     platform.tick("publish_due")  # what was evaluated last goes into the manifest
     return platform.settings.home
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Where alerts go."""
+    with Receiver() as made:
+        yield made
 
 
 @pytest.fixture

@@ -7,27 +7,18 @@
 """
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from coin_assets import build
-from coin_assets.resources import StoreResource
-from coin_assets.settings import Settings
 from coin_assets_tests.alerts.receiver import Receiver
+from coin_assets_tests.impatience import lessen_patience
 from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.platform import BTC, ETH, Platform
 
 NEXT, AFTER_NEXT, HARD_STALE = (f"2024-02-29T{time}" for time in ("13:00:05", "14:00:05", "15:30"))
 SYMBOLS = f"{BTC},{ETH}"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as made:
-        yield made
 
 
 @pytest.fixture
@@ -115,14 +106,7 @@ def test_checks_tell_of_damage_rather_than_of_nothing(alerted: Platform) -> None
 def test_a_store_that_does_not_answer_is_told_and_nothing_is_taken_for_recovered(
     tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configured = build.configured_store
-
-    def impatient(settings: Settings) -> StoreResource:
-        store = configured(settings)
-        values = {name: getattr(store, name) for name in StoreResource.model_fields}
-        return StoreResource(**(values | {"patience_seconds": 0.1}))
-
-    monkeypatch.setattr(build, "configured_store", impatient)
+    lessen_patience(monkeypatch)
     with InfluxServer() as server:
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)

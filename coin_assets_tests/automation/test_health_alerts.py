@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -18,12 +17,6 @@ from coin_assets_tests.platform import BTC, ETH, Platform, given, utc
 
 HARD_STALE = "2024-02-29T15:00"
 BOTH = {f"{BTC} 1h", f"{ETH} 1h"}
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as made:
-        yield made
 
 
 @pytest.fixture

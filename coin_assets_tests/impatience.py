@@ -1,0 +1,19 @@
+"""A platform on InfluxDB that does not wait half a minute for a server that is gone."""
+
+import pytest
+
+from coin_assets import build
+from coin_assets.resources import StoreResource
+from coin_assets.settings import Settings
+
+
+def lessen_patience(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.1) -> None:
+    """Let the stores of all platforms that are made from now on give up after ``seconds``."""
+    configured = build.configured_store
+
+    def with_less_patience(settings: Settings) -> StoreResource:
+        store = configured(settings)
+        values = {name: getattr(store, name) for name in StoreResource.model_fields}
+        return StoreResource(**(values | {"patience_seconds": seconds}))
+
+    monkeypatch.setattr(build, "configured_store", with_less_patience)
