@@ -198,8 +198,8 @@ def _damaged(key: Key, damage: str, now: datetime) -> Condition:
         severity=Severity.CRITICAL,
         since=now,
         detail=damage,
-        remedy="Nothing of the key is renewed until then, nor what is derived from it; all else "
-        "goes on.",
+        remedy="Set the file right as the runbook says. Until then nothing of the key is renewed, "
+        "nor what is derived from it; all else goes on.",
         runbook=_STORAGE_PAGE,
     )
 

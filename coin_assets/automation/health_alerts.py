@@ -25,7 +25,7 @@ from coin_assets.domain.addresses import Webhook
 from coin_assets.domain.keys import Key
 from coin_assets.domain.limits import DiskLimits
 from coin_assets.domain.manifest import STATUSES
-from coin_assets.errors import CoinAssetsError, StoreRefused, StoreUnavailable
+from coin_assets.errors import CoinAssetsError
 from coin_assets.resources import (
     Clock,
     DiskResource,
@@ -103,7 +103,7 @@ def health_alerts_sensor(
         refusal: CoinAssetsError | None = None
         try:
             standings = standing_of(store.client(), registry.client(), publisher.client(), keys)
-        except (StoreUnavailable, StoreRefused) as error:
+        except CoinAssetsError as error:
             # Now people have to be told all the more; what was published tells the health as well.
             refusal = error
             standings = standing_without_store(registry.client(), publisher.client(), keys)

@@ -135,6 +135,30 @@ def test_a_store_that_does_not_answer_is_told_and_nothing_is_taken_for_recovered
         assert told(receiver)[2:] == [("recovery", ["store"])]
 
 
+def test_a_bucket_of_another_market_is_told_as_well(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with InfluxServer() as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        first, other = (
+            Platform(
+                tmp_path / market,
+                "2024-02-29T12:30",
+                store="influxdb",
+                market=f"archive:{tmp_path}" if market == "archive" else market,
+                derived_timeframes="",
+                alert_webhooks=f"json+{receiver.url}",
+            )
+            for market in ("sandbox", "archive")
+        )
+        first.tick("candles_due")
+        said = other.tick("health_alerts").skip_message or ""
+        assert "store store outage" in said
+        assert told(receiver) == [("alert", ["store"])]
+        assert "is not the market of" in str(receiver.accepted)
+
+
 @pytest.mark.parametrize("config", [{"cutoff": "yesterday"}, {"symbols": ["NOPE/USDT"]}])
 def test_a_training_with_senseless_settings_makes_no_key_degraded(
     alerted: Platform, receiver: Receiver, config: dict[str, object]
