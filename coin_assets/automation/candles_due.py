@@ -118,6 +118,7 @@ def _reason(specs: Sequence[SeriesSpec], states: Sequence[KeyState], closed_by: 
 
 
 def _reason_of(states: Sequence[KeyState], closed_by: datetime) -> str:
+    """As `_reason`, of the keys that can be read."""
     lacking = {
         "candles": [state for state in states if (state.verified or state.first) <= state.last_due],
         "a forecast": [state for state in states if state.lacks_forecast(state.candles)],

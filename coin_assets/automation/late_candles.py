@@ -41,9 +41,8 @@ def late_candles_sensor(specs: Sequence[SeriesSpec], job: Any) -> dg.SensorDefin
         damaged = unreadable(store.client(), [spec.key for spec in sources])
         found = {
             spec.key.symbol: len(pending.opens)
-            for spec in sources
-            if spec.key not in damaged
-            and len(
+            for spec in (each for each in sources if each.key not in damaged)
+            if len(
                 (
                     pending := pending_revisions(
                         store.client(),

@@ -12,8 +12,7 @@ from coin_assets.errors import CorruptArtefact
 # By unit of the timeframe, all in candles; chosen on candles before the test spans (see
 # docs/forecasting.md). Beyond the longest window nothing was gained, and every candle more is one
 # more that a revision touches. The whole history of long timeframes is several markets in a row, so
-# their quantiles are learned from the newest candles, and their volatility is compared with the
-# recent usual: the longer the candles, the more of them that takes.
+# their quantiles are learned from the newest candles alone.
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "m": {},
     "h": {},
