@@ -10,6 +10,7 @@ from coin_assets.build import configured_resources
 from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets_tests.impatience import lessen_patience
 from coin_assets_tests.influx.faults import FOREVER, WRITE
+from coin_assets_tests.influx.in_use import influx_in_use
 from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.platform import Platform, failures, files_of
 
@@ -18,9 +19,7 @@ NOW, MONTHS = "2024-05-10T12:30", ("2024-01-01", "2024-05-01")
 
 @pytest.fixture
 def influx(monkeypatch: pytest.MonkeyPatch) -> Iterator[InfluxServer]:
-    with InfluxServer() as influx:
-        for name, value in influx.environment().items():
-            monkeypatch.setenv(name, value)
+    with influx_in_use(monkeypatch) as influx:
         yield influx
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from coin_assets_tests.alerts.receiver import Receiver
 from coin_assets_tests.impatience import lessen_patience
-from coin_assets_tests.influx.server import InfluxServer
+from coin_assets_tests.influx.in_use import influx_in_use
 from coin_assets_tests.platform import BTC, ETH, Platform
 
 NEXT, AFTER_NEXT, HARD_STALE = (f"2024-02-29T{time}" for time in ("13:00:05", "14:00:05", "15:30"))
@@ -107,9 +107,7 @@ def test_a_store_that_does_not_answer_is_told_and_nothing_is_taken_for_recovered
     tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lessen_patience(monkeypatch)
-    with InfluxServer() as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
+    with influx_in_use(monkeypatch) as server:
         platform = Platform(
             tmp_path / "home",
             "2024-02-29T12:30",
@@ -138,9 +136,7 @@ def test_a_store_that_does_not_answer_is_told_and_nothing_is_taken_for_recovered
 def test_a_bucket_of_another_market_is_told_as_well(
     tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with InfluxServer() as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
+    with influx_in_use(monkeypatch):
         first, other = (
             Platform(
                 tmp_path / market,

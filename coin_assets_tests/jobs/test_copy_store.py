@@ -21,6 +21,7 @@ from coin_assets.store.base import Store
 from coin_assets.store.influxdb.connection import Connection
 from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets.store.parquet import ParquetStore
+from coin_assets_tests.influx.in_use import influx_in_use
 from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, key, utc
 from coin_assets_tests.store.contract import candles_at, forecasts_at, hours
@@ -167,9 +168,7 @@ def test_wrong_settings_are_refused(two: Two, config: dict[str, Any], words: str
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[InfluxServer]:
-    with InfluxServer() as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
+    with influx_in_use(monkeypatch) as server:
         yield server
 
 

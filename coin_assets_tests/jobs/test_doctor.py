@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from coin_assets_tests.influx.database import Rights
+from coin_assets_tests.influx.in_use import influx_in_use
 from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.platform import Platform
 
@@ -28,9 +29,7 @@ WITH_TOKEN = ALL[3:]
 
 @pytest.fixture
 def influx(monkeypatch: pytest.MonkeyPatch) -> Iterator[InfluxServer]:
-    with InfluxServer() as influx:
-        for name, value in influx.environment().items():
-            monkeypatch.setenv(name, value)
+    with influx_in_use(monkeypatch) as influx:
         yield influx
 
 
