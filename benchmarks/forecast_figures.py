@@ -17,6 +17,7 @@ from benchmarks.forecast_bars import (
 )
 from benchmarks.forecast_cases import PROPHET_EVERY, Case, Duel
 from benchmarks.forecast_scores import (
+    NOMINAL,
     Scores,
     block_length,
     coverage_interval,
@@ -26,7 +27,6 @@ from benchmarks.forecast_scores import (
 from benchmarks.harness import Figure, say
 from coin_assets.domain.forecasting import Floats
 
-_NOMINAL = 0.8
 _CALM, _WILD = 0, 2  # places in `Scores.terciles`
 
 
@@ -163,4 +163,4 @@ def _percent(timeframe: str, name: str, share: float, how: str) -> Figure:
 
 def _error(coverage: float) -> float:
     """In points."""
-    return 100 * abs(coverage - _NOMINAL)
+    return 100 * abs(coverage - NOMINAL)

@@ -20,6 +20,7 @@ from coin_assets.domain.timeframes import Ordinals, Timeframe
 
 _DRAWS, _SEED, _LEVEL = 2000, 7, 0.95
 _TERCILES = 3
+NOMINAL = 0.8  # share that the published interval promises to hold
 
 Mask = npt.NDArray[np.bool_]
 

@@ -38,6 +38,8 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         half_trust: independent observations that count half in the quantiles; see `trust`.
         half_belief: those for which half of a deviation of the volatility is believed.
         centred: candles whose mean is the usual, a power of two.
+        usual_belief: share of a deviation of the usual from that of the whole history that is
+            believed.
         calibrated: newest candles that the quantiles are learned from; over long years markets
             become calmer or wilder than any scale expects.
 
@@ -60,6 +62,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         half_trust: float = 40.0,
         half_belief: float = 300.0,
         centred: int = 256,
+        usual_belief: float = 1.0,
         calibrated: int = 8192,
     ) -> None:
         self.timeframe = timeframe
@@ -71,6 +74,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         self.half_trust = half_trust
         self.half_belief = half_belief
         self.centred = centred
+        self.usual_belief = usual_belief
         self.calibrated = calibrated
 
     @property
@@ -99,7 +103,9 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         variance = forward_means(grid.volatility**2, STEPS)[places]
         floor = FLOOR * self.typical_volatility_
         windows = len(self._features().windows)
-        fitting = ScaleFitting(windows, self.penalty, self.half_life, self.half_belief)
+        fitting = ScaleFitting(
+            windows, self.penalty, self.half_life, self.half_belief, self.usual_belief
+        )
         self.scale_model_, scales = fitting.fit(
             columns, usual, np.log(np.maximum(np.sqrt(variance), floor)), places
         )
@@ -143,6 +149,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             "intercepts": model.linear.intercepts.tolist(),
             "coefficients": model.linear.coefficients.tolist(),
             "exponents": model.exponents.tolist(),
+            "long_usual": model.long_usual.tolist(),
             "quantiles": self.quantiles_.tolist(),
         }
 
@@ -153,6 +160,10 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         Raises:
             ValueError, KeyError, TypeError: it is no state of this estimator.
         """
+        if "usual_belief" not in state["parameters"]:
+            # Artefacts from before there was one believe the usual as it is.
+            believing = state["parameters"] | {"usual_belief": 1.0}
+            state = state | {"parameters": believing, "long_usual": [0.0] * STEPS}
         parameters = state["parameters"]
         estimator = cls(**parameters | {"groups": tuple(parameters["groups"])})
         if parameters.keys() != estimator.get_params().keys():
@@ -164,13 +175,17 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         estimator.scale_model_ = ScaleModel(
             Linear(_finite(state, "intercepts", (STEPS,)), _finite(state, "coefficients", shape)),
             exponents=_finite(state, "exponents", (STEPS,)),
+            long_usual=_finite(state, "long_usual", (STEPS,)),
+            usual_belief=estimator.usual_belief,
         )
         estimator.quantiles_ = _finite(state, "quantiles", (STEPS, len(QUANTILES)))
         if (np.diff(estimator.quantiles_) < 0).any() or estimator.quantiles_[:, MEDIAN].any():
             raise ValueError("quantiles decrease, or the median is not zero")
-        exponents = estimator.scale_model_.exponents
-        if not (estimator.typical_volatility_ > 0 and ((exponents >= 0) & (exponents <= 1)).all()):
-            raise ValueError("the typical volatility is not positive, or an exponent not a share")
+        if not estimator.typical_volatility_ > 0:
+            raise ValueError("the typical volatility is not positive")
+        shares = np.append(estimator.scale_model_.exponents, estimator.usual_belief)
+        if not ((shares >= 0) & (shares <= 1)).all():
+            raise ValueError("an exponent or the belief in the usual is not a share")
         return estimator
 
     def _columns(self, grid: Grid, places: Ordinals) -> tuple[list[Floats], list[Floats]]:

@@ -7,7 +7,7 @@ J. American Statistical Association 78, 1983). And of its deviations from the us
 believed, the smaller the shorter the history and the farther the step, because a fit on few
 independent observations exaggerates, and those of h steps overlap h times. The usual is what the
 same model says of the features' recent means, so that a market that has become calmer for years is
-not measured by its wild youth.
+not measured by its wild youth; it may in turn be shrunk towards its own mean.
 """
 
 from dataclasses import dataclass
@@ -32,10 +32,15 @@ class ScaleModel:
     Attributes:
         linear: features to the log volatility of a candle, mean over the next 1..`STEPS`.
         exponents: share of its deviations from the usual that is believed, shape (`STEPS`,).
+        long_usual: mean over the newest rows of the log volatility that was usual there, as
+            models of their time put it, shape (`STEPS`,).
+        usual_belief: share of the deviations of the usual from that mean that is believed.
     """
 
     linear: Linear
     exponents: Floats
+    long_usual: Floats
+    usual_belief: float
 
     def scales(self, columns: list[Floats], usual: list[Floats]) -> Floats:
         """Size of the log return over 1..`STEPS` candles, shape (rows, `STEPS`).
@@ -50,7 +55,9 @@ class ScaleModel:
 
     def believed(self, predicted: Floats, centre: Floats) -> Floats:
         """The same by what ``linear`` predicts, and by what it says of the usual."""
-        log_volatility = centre + self.exponents * (predicted - centre)
+        # In this order, so that a usual that is believed wholly stays the same to the bit.
+        usual = centre + (1 - self.usual_belief) * (self.long_usual - centre)
+        log_volatility = usual + self.exponents * (predicted - centre)
         return np.asarray(np.exp(log_volatility) * _SQUARE_ROOTS, dtype=np.float64)
 
 
@@ -64,12 +71,14 @@ class ScaleFitting:
         half_life: of the weights of its rows, in candles.
         half_belief: independent observations for which half of a deviation is believed; see
             `trust`.
+        usual_belief: see `ScaleModel`.
     """
 
     windows: int
     penalty: float
     half_life: float
     half_belief: float
+    usual_belief: float
 
     def fit(
         self,
@@ -120,5 +129,7 @@ class ScaleFitting:
         model = ScaleModel(
             Linear(correction.intercepts + level, coefficients),
             exponents=np.array([trust(known.sum() / step, self.half_belief) for step in _STEPS]),
+            long_usual=(centre + level).mean(axis=0),
+            usual_belief=self.usual_belief,
         )
         return model, model.believed(predicted + level, centre + level)

@@ -16,7 +16,13 @@ from coin_assets.errors import CorruptArtefact
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "m": {},
     "h": {},
-    "d": {"longest": 64, "centred": 128, "calibrated": 500},
+    "d": {
+        "longest": 64,
+        "half_belief": 1000.0,
+        "centred": 128,
+        "usual_belief": 0.5,
+        "calibrated": 320,
+    },
     "w": {"longest": 16, "centred": 256, "calibrated": 156},
     "M": {"longest": 8, "centred": 64, "calibrated": 156},
 }

@@ -237,6 +237,10 @@ def without_one(parameters: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if name != "centred"}
 
 
+def boundless(parameters: dict[str, Any]) -> dict[str, Any]:
+    return parameters | {"usual_belief": 1.5}
+
+
 def lifted(rows: list[list[float]]) -> list[list[float]]:
     return [[value + 1 for value in row] for row in rows]
 
@@ -252,7 +256,9 @@ def lifted(rows: list[list[float]]) -> list[list[float]]:
         ("quantiles", reversed_rows, "decrease"),
         ("quantiles", lifted, "median is not zero"),
         ("exponents", lambda values: [value + 1 for value in values], "exponent"),
+        ("long_usual", shortened, r"shape \(24,\)"),
         ("parameters", without_one, "of another version"),
+        ("parameters", boundless, "share"),
         ("typical_volatility", lambda value: -value, "volatility"),
     ],
 )
@@ -260,6 +266,14 @@ def test_a_broken_state_is_refused(name: str, broken: Any, message: str) -> None
     state = fitted(random_candles(seed=1, count=300)).state()
     with pytest.raises(ValueError, match=message):
         HarForecaster.from_state(state | {name: broken(state[name])})
+
+
+def test_an_artefact_from_before_the_usual_was_shrunk_forecasts_as_it_did() -> None:
+    candles = random_candles(seed=3, count=600)
+    estimator = fitted(candles)
+    state = json.loads(json.dumps(estimator.state()))
+    del state["long_usual"], state["parameters"]["usual_belief"]
+    assert same_forecasts(HarForecaster.from_state(state), estimator, candles)
 
 
 # --------------------------------------------------------------- what it foresees

@@ -4,8 +4,11 @@
 - With no row whose outcome is known it is the mean of the usual log volatilities.
 - Longer histories are believed more, near steps more than far ones; what is foreseen comes true
   on average.
-- Of a deviation from the usual the believed share counts, whatever the usual is.
+- Of a deviation from the usual the believed share counts, whatever the usual is; and of the usual's
+  own deviation from its mean, the share that is believed of that.
 """
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +17,9 @@ from coin_assets.domain.forecasting import STEPS, Floats
 from coin_assets.domain.scale import ScaleFitting, ScaleModel
 from coin_assets.domain.timeframes import Ordinals
 
-FITTING = ScaleFitting(windows=2, penalty=20.0, half_life=5000.0, half_belief=40.0)
+FITTING = ScaleFitting(
+    windows=2, penalty=20.0, half_life=5000.0, half_belief=40.0, usual_belief=1.0
+)
 
 
 def history(rows: int, seed: int = 0) -> tuple[list[Floats], Floats, Ordinals]:
@@ -40,7 +45,7 @@ def fitted(rows: int) -> tuple[ScaleModel, Floats]:
 def test_hindsight_sees_no_later_outcome() -> None:
     columns, log_volatility, places = history(1600)
     # With everything believed and no correction by what came later, rows show what they knew.
-    trusting = ScaleFitting(windows=2, penalty=20.0, half_life=5000.0, half_belief=0.0)
+    trusting = replace(FITTING, half_belief=0.0)
     _, honest = trusting.fit(columns, columns, log_volatility, places)
     changed = log_volatility.copy()
     changed[1000:] += np.random.default_rng(1).standard_normal((600, STEPS))
@@ -93,3 +98,22 @@ def test_the_believed_share_of_a_deviation_counts_whatever_the_usual_is() -> Non
     )
     np.testing.assert_allclose(sudden - always, model.exponents * (calmer - always), atol=1e-12)
     assert (calmer < always).all()
+
+
+def test_the_usual_is_shrunk_towards_its_own_mean() -> None:
+    columns, log_volatility, places = history(2400)
+    drifting = [column + np.linspace(-1.0, 1.0, 2400) for column in columns]
+    slow = [np.linspace(-1.0, 1.0, 2400) for _ in columns]
+    wholly, half, not_at_all = (
+        replace(FITTING, usual_belief=belief).fit(drifting, slow, log_volatility, places)[0]
+        for belief in (1.0, 0.5, 0.0)
+    )
+    # At origins that are as usual, only the usual moves the scale.
+    moved, halved, still = (
+        np.log(model.scales(slow, slow) / np.sqrt(np.arange(1, STEPS + 1)))
+        for model in (wholly, half, not_at_all)
+    )
+    assert np.ptp(moved, axis=0).min() > 0.1
+    assert (still == still[0]).all()
+    assert ((moved.min(axis=0) < still[0]) & (still[0] < moved.max(axis=0))).all()
+    np.testing.assert_allclose(halved - still, (moved - still) / 2, atol=1e-9)
