@@ -48,19 +48,16 @@ def _months_of_source(state: KeyState, month: datetime) -> list[datetime]:
 
 
 def gaps(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
-    """Months whose missing candles the market is to be asked for again, and what is derived from
-    them; what touches the running month comes with the live runs."""
+    """Months whose missing candles the market is to be asked for again.
+
+    What is derived needs no run here: a month that the market was not wholly asked for is derived
+    afterwards, and a candle that comes late is a revision, whose derived ones are redone.
+    """
     wanted: Wanted = defaultdict(list)
-    sources = {state.key: state for state in states if state.is_fetched and state.gap_months}
     for state in states:
         for month in state.gap_months:
             step = Step(state.key, CANDLES)
-            is_wanted = state.is_fetched or (
-                month in state.fetched
-                and month < month_start(state.due)
-                and sources[state.source].fetched.issuperset(_months_of_source(state, month))
-            )
-            if is_wanted and runs.is_free_in_background(step, month, now):
+            if runs.is_free_in_background(step, month, now):
                 wanted[month].append(step)
     return wanted
 

@@ -45,8 +45,8 @@ class KeyState:
         history, prediction: ``as_of`` of the published files.
         damage: why a published file has to be written again whatever it says of its time; also
             that it is gone.
-        gap_months: months with candles of the source that the market is to be asked for again, or
-            was never asked for although it was for later ones.
+        gap_months: of a fetched key, months with candles that the market is to be asked for again,
+            or was never asked for although it was for later ones.
     """
 
     key: Key

@@ -107,6 +107,16 @@ class Series:
         ]
         return (found[0], found[-1]) if found else None
 
+    def never_asked(self, begin: int, end: int) -> list[int]:
+        """Candles of a fetched key from ``begin`` up to ``end`` that nobody knows anything of."""
+        found = []
+        number = self.stored.find(0, max(begin, self.listed), end)
+        while number >= 0:
+            if number not in self.answers:
+                found.append(number)
+            number = self.stored.find(0, number + 1, end)
+        return found
+
     def store(self, number: int) -> None:
         self.stored[number] = 1
         self.newest = max(self.newest, number)
@@ -199,18 +209,13 @@ class World:
             history=each.history,
             prediction=each.prediction,
             damage=each.damage,
-            gap_months=self._gap_months(each),
+            gap_months=self._gap_months(each) if each.is_fetched else (),
         )
 
     def _gap_months(self, each: Series) -> tuple[datetime, ...]:
-        source = each.source
-        due = [n for n in source.pending if source.answers[n][1] + HOUR <= self.now]
-        number = source.stored.find(0, max(source.first, source.listed), source.newest + 1)
-        while number >= 0:
-            if number not in source.answers:
-                due.append(number)
-            number = source.stored.find(0, number + 1, source.newest + 1)
-        return tuple(sorted({source.calendar.month_of[number] for number in due}))
+        due = [n for n in each.pending if each.answers[n][1] + HOUR <= self.now]
+        due += each.never_asked(each.first, each.newest + 1)
+        return tuple(sorted({each.calendar.month_of[number] for number in due}))
 
     def _models_wanted(self, each: Series) -> tuple[bool, bool]:
         candles, month = each.close(each.newest), self._month()
@@ -357,6 +362,8 @@ class World:
         while number >= 0:
             if self._has(each, number):
                 each.store(number)
+                if number in each.answers:
+                    self._redo(each, number)
                 each.answers.pop(number, None)
                 each.pending.discard(number)
             else:
@@ -383,13 +390,22 @@ class World:
             needed = each.source.calendar.month_of[first:last]
             if not each.source.fetched.issuperset(needed):
                 return False
-            if each.covered() < each.calendar.times[end]:
+            if each.covered() < each.calendar.times[end] or each.source.never_asked(first, last):
                 return False
         for number in range(begin, end):
             if each.source.stored.find(1, *each.parts[number]) >= 0:
                 each.store(number)
         each.fetched.add(month)
         return True
+
+    def _redo(self, source: Series, number: int) -> None:
+        """What `late_candles` has done for a candle that came late."""
+        for each in self.series.values():
+            if each.source is source and not each.is_fetched:
+                bucket = each.calendar.closed_by(source.calendar.times[number])
+                if each.first <= bucket < each.newest:
+                    each.store(bucket)
+                    self._changed[each.key] += 1
 
     def _predict(self, each: Series, month: datetime) -> bool:
         times = each.calendar.times
