@@ -1,6 +1,6 @@
 """The sensor ``publish_due``: what stands in the published folder is true, whatever happened."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from coin_assets.automation.planner import plan_repairs
 from coin_assets.automation.requests import ChecksOfAsset, described, run_requests
 from coin_assets.automation.runs import runs_of
 from coin_assets.automation.state import key_states, sound_specs
-from coin_assets.automation.work import Failures, Runs
+from coin_assets.automation.work import Failures, KeyState, Runs
 from coin_assets.domain.keys import Key
 from coin_assets.domain.layers import MODELS, QUALITY
 from coin_assets.publish.folder import Difference
@@ -66,11 +66,14 @@ def publish_due_sensor(
         at = clock.machine_time()
         runs = runs_of(context.instance, specs, at)
         folder = publisher.client()
-        standings = standing_of(store.client(), registry.client(), folder, keys)
+        # One key a tick is read whole, and its files are compared with the store word for word.
+        looked_at = specs[int(now.timestamp()) // INTERVAL_SECONDS % len(specs)]
+        standings = standing_of(
+            store.client(), registry.client(), folder, keys, read_through=[looked_at.key]
+        )
         sound = sound_specs(specs, standings)
         differing: Mapping[Key, Difference] = {}
-        if sound:  # one key a tick is compared with the store word for word
-            looked_at = sound[int(now.timestamp()) // INTERVAL_SECONDS % len(sound)]
+        if looked_at in sound:
             differing = _differing(store.client(), folder, looked_at, standings[looked_at.key])
         is_complete = completeness(store.client(), specs, now)
         readable = [spec.key for spec in sound]
@@ -90,18 +93,19 @@ def publish_due_sensor(
             [] if document is None else [manifest_materialization(document, "an entry changed")]
         )
         if plan.is_empty:
-            waiting = [str(state.key) for state in states if state.damage]
-            reason = (
-                f"{', '.join(waiting)}: damaged or gone; a run that publishes them is on its way, "
-                "or failed"
-                if waiting
-                else "no published file is damaged, or behind the store without a run on its way"
-            )
-            return dg.SensorResult(skip_reason=reason, asset_events=events)
+            return dg.SensorResult(skip_reason=_reason(states), asset_events=events)
         context.log.info(described(plan))
         return dg.SensorResult(run_requests=run_requests(plan, checks), asset_events=events)
 
     return publish_due
+
+
+def _reason(states: Sequence[KeyState]) -> str:
+    """Why nothing is requested, for the list of ticks."""
+    waiting = ", ".join(str(state.key) for state in states if state.damage)
+    if waiting:
+        return f"{waiting}: damaged or gone; a run that publishes them is on its way, or failed"
+    return "no published file is damaged, or behind the store without a run on its way"
 
 
 def _differing(

@@ -1,6 +1,7 @@
 """Facts for the planner, from names, footers and ledgers; candles are read only where it lags."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.keys import Key
 from coin_assets.domain.manifest_facts import PublishedFile
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
+from coin_assets.errors import CorruptArtefact
 from coin_assets.market.base import Market
 from coin_assets.steps.standing import Standing
 from coin_assets.store.base import Store
@@ -35,16 +37,22 @@ def key_states(
 ) -> list[KeyState]:
     """Facts of every key at ``now``.
 
+    A key is left out if a file that is needed for them, its own or its source's, turns out to be
+    damaged only when it is read; from then on the store tells so.
+
     Args:
         standings: of all keys of ``specs``, just gathered.
         closed_by: candles that close up to here are final.
     """
     gather = _Gatherer(store, market, closed_by, now, standings)
-    sources = {spec.key: _source_state(gather, spec) for spec in specs if spec.is_fetched}
-    return [
-        sources[spec.key] if spec.is_fetched else _derived_state(gather, spec, sources[spec.source])
-        for spec in specs
-    ]
+    found: dict[Key, KeyState] = {}
+    for spec in sorted(specs, key=lambda spec: not spec.is_fetched):  # sources first
+        with suppress(CorruptArtefact):
+            if spec.is_fetched:
+                found[spec.key] = _source_state(gather, spec)
+            elif spec.source in found:
+                found[spec.key] = _derived_state(gather, spec, found[spec.source])
+    return [found[spec.key] for spec in specs if spec.key in found]
 
 
 def sound_specs(specs: Sequence[SeriesSpec], standings: Mapping[Key, Standing]) -> list[SeriesSpec]:

@@ -37,13 +37,20 @@ class Standing:
 
 
 def standing_of(
-    store: Store, registry: ModelRegistry, publisher: Publisher, keys: Sequence[Key]
+    store: Store,
+    registry: ModelRegistry,
+    publisher: Publisher,
+    keys: Sequence[Key],
+    read_through: Sequence[Key] = (),
 ) -> dict[Key, Standing]:
     """Every key of ``keys`` as it stands now; the manifest must list them.
 
     A key with a damaged file in the store says so, and leaves the others as they are.
+
+    Args:
+        read_through: keys of which all that is stored is read as well.
     """
-    damaged = unreadable(store, keys)
+    damaged = unreadable(store, keys, read_through)
     sound = [key for key in keys if key not in damaged]
     candles, forecasts = store.newest_candles(sound), store.newest_forecasts(sound)
     return {
@@ -68,12 +75,18 @@ def standing_without_store(
     }
 
 
-def unreadable(store: Store, keys: Iterable[Key]) -> dict[Key, str]:
-    """Keys of which something stored is damaged, each with what it is and what to do."""
+def unreadable(
+    store: Store, keys: Iterable[Key], read_through: Sequence[Key] = ()
+) -> dict[Key, str]:
+    """Keys of which something stored is damaged, each with what it is and what to do.
+
+    Args:
+        read_through: see `standing_of`.
+    """
     found = {}
     for key in keys:
         try:
-            store.require_readable(key)
+            (store.read_through if key in read_through else store.require_readable)(key)
         except CorruptArtefact as error:
             found[key] = str(error)
     return found

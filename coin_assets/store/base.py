@@ -92,9 +92,15 @@ class Store(Protocol):
     def require_readable(self, key: Key) -> None:
         """Look whether anything stored of a key is damaged, without reading it all.
 
+        What any reading in this process found damaged is damaged until it is another file.
+
         Raises:
             CorruptArtefact: something is; the message says what, and what to do.
         """
+        ...
+
+    def read_through(self, key: Key) -> None:
+        """As `require_readable`, by reading it all: finds what only a reader would come upon."""
         ...
 
     def newest_candles(self, keys: Iterable[Key]) -> dict[Key, datetime]:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import month_label, months_between, next_month
 from coin_assets.errors import CorruptArtefact
-from coin_assets.remembered import Remembered
+from coin_assets.remembered import Remembered, identity_of
 from coin_assets.store.atomic import locked, remove_partials, write_atomically
 from coin_assets.store.base import Extent
 from coin_assets.store.tabular import Combine, TableKind, changes
@@ -33,6 +33,8 @@ _PREFIX = "month="
 # years; of more, some are read again at every look.
 _EXTENTS: Remembered[Extent | None] = Remembered(120_000)
 _MONTHS: Remembered[tuple[datetime, ...]] = Remembered(10_000)
+# What reading found damaged behind a footer that is whole.
+_DAMAGED: Remembered[str] = Remembered(10_000)
 
 
 @dataclass(frozen=True)
@@ -172,18 +174,25 @@ class MonthlyTable:
             return None
 
     def _load(self, path: Path) -> pa.Table:
+        identity = identity_of(path.stat())
         try:
             table = pq.ParquetFile(path, page_checksum_verification=True).read(use_threads=False)
         except FileNotFoundError:
             raise
         except _DAMAGES as error:
-            raise _unreadable(path, error) from error
+            damage = _unreadable(path, error)
+            _DAMAGED.put(str(path), (identity,), str(damage))
+            raise damage from error
         self._require_schema(path, table.schema)
         return table
 
     def _extent(self, path: str) -> Extent | None:
         """What a footer tells; None if there are no rows, or no file."""
         try:
+            if len(_DAMAGED):
+                damage = _DAMAGED.get(path, (identity_of(Path(path).stat()),))
+                if damage is not None:
+                    raise CorruptArtefact(damage)
             return _EXTENTS.of(path, self._read_extent)
         except FileNotFoundError:
             return None

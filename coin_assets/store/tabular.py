@@ -6,7 +6,7 @@ of combining have their one home here, so that no two backends can differ in the
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -113,6 +113,7 @@ class TabularStore:
         self, candles: Table, forecasts: Table, revisions: Table, ledgers: Ledgers
     ) -> None:
         self._candles, self._forecasts, self._revisions = candles, forecasts, revisions
+        self._tables = (candles, forecasts, revisions)
         self._ledgers = ledgers
 
     def read_candles(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
@@ -142,8 +143,15 @@ class TabularStore:
         return self._candles.months(key)
 
     def require_readable(self, key: Key) -> None:
-        for table in (self._candles, self._forecasts, self._revisions):
+        for table in self._tables:
             table.extent(key)
+        self._ledgers.read(key)
+
+    def read_through(self, key: Key) -> None:
+        for table in self._tables:
+            extent = table.extent(key)
+            if extent is not None:
+                table.read(key, extent.first, extent.last + timedelta(microseconds=1))
         self._ledgers.read(key)
 
     def newest_candles(self, keys: Iterable[Key]) -> dict[Key, datetime]:

@@ -1,7 +1,8 @@
 """Damage stays where it is, and is told: of one file to its key, of the store to everybody.
 
 - A damaged file of one key stops neither the other keys nor the alerts; it is told at once, and
-  when it is set aside the key is renewed by itself.
+  when it is set aside the key is renewed by itself. Damage that only a reader can see is come upon
+  within a round of `publish_due`.
 - A store that does not answer is told, and nothing is taken for recovered meanwhile.
 - Settings that make no sense fail the run that was launched with them, and nothing else.
 """
@@ -12,6 +13,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from coin_assets.remembered import Remembered
+from coin_assets.store import monthly
 from coin_assets_tests.alerts.receiver import Receiver
 from coin_assets_tests.impatience import lessen_patience
 from coin_assets_tests.influx.in_use import influx_in_use
@@ -43,9 +46,19 @@ def file_of(platform: Platform, layer: str, month: str) -> Path:
     return folder / f"{layer}.parquet"
 
 
-@pytest.mark.parametrize(
+def damage_a_page(file: Path) -> bytes:
+    """Damage a file behind a footer that stays whole; returns what it was."""
+    sound = file.read_bytes()
+    file.write_bytes(sound[:100] + bytes(byte ^ 0xFF for byte in sound[100:200]) + sound[200:])
+    return sound
+
+
+EACH_FILE = pytest.mark.parametrize(
     ("layer", "month"), [("candles", "2024-02"), ("candles", "2024-01"), ("forecasts", "2024-02")]
 )
+
+
+@EACH_FILE
 def test_a_damaged_file_holds_up_its_key_alone_and_is_told(
     alerted: Platform, receiver: Receiver, layer: str, month: str
 ) -> None:
@@ -75,6 +88,52 @@ def test_a_damaged_file_holds_up_its_key_alone_and_is_told(
     entry = alerted.entry("1h", ETH)
     assert (entry["as_of"], entry["degraded"]) == ("2024-02-29T14:00:00Z", False)
     assert told(receiver)[1:] == [("recovery", [f"{ETH} 1h"])]
+
+
+@EACH_FILE
+def test_damage_behind_a_whole_footer_is_come_upon_and_told_as_well(
+    alerted: Platform,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    layer: str,
+    month: str,
+) -> None:
+    monkeypatch.setattr(monthly, "_DAMAGED", Remembered(10, settled=0.0))
+    file = file_of(alerted, layer, month)
+    sound = damage_a_page(file)
+    for seconds in range(0, 60, 15):  # a key a tick; nothing is due
+        alerted.now = f"2024-02-29T12:31:{seconds:02d}"
+        alerted.tick("publish_due")
+    assert str(file) in alerted.entry("1h", ETH)["last_error"]
+    assert not alerted.entry("1h")["degraded"]
+    said = alerted.tick("health_alerts").skip_message or ""
+    assert f"wrong: {ETH} 1h corrupt" in said
+    assert told(receiver) == [("alert", [f"{ETH} 1h"])]
+    alerted.now = NEXT
+    alerted.cycle()
+    assert alerted.entry("1h")["as_of"] == "2024-02-29T13:00:00Z"
+    assert alerted.entry("1h", ETH)["as_of"] == "2024-02-29T12:00:00Z"
+    file.write_bytes(sound)
+    alerted.now = AFTER_NEXT
+    for _ in range(3):
+        alerted.cycle()
+    alerted.tick("health_alerts")
+    entry = alerted.entry("1h", ETH)
+    assert (entry["as_of"], entry["degraded"]) == ("2024-02-29T14:00:00Z", False)
+    assert told(receiver)[1:] == [("recovery", [f"{ETH} 1h"])]
+
+
+def test_damage_that_a_tick_comes_upon_leaves_the_other_keys_as_they_are(
+    alerted: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest candles are read to find what 4h lacks; the damage is new to this very tick."""
+    monkeypatch.setattr(monthly, "_DAMAGED", Remembered(10, settled=0.0))
+    alerted.now = "2024-02-29T16:00:05"
+    assert alerted.materialise(["BTC_USDT/ohlcv_1h", "ETH_USDT/ohlcv_1h"], "2024-02-01").success
+    damage_a_page(file_of(alerted, "candles", "2024-02"))
+    requests = alerted.tick("candles_due").run_requests or ()
+    wanted = {asset.path[0] for request in requests for asset in request.asset_selection or ()}
+    assert wanted == {"BTC_USDT"}
 
 
 def test_a_damaged_file_that_is_set_aside_is_made_anew(alerted: Platform) -> None:
