@@ -1,23 +1,25 @@
 """``make demo``: the main job once, with progress, and what came of it.
 
 It asks Dagster for exactly what is missing: months of candles that are not complete yet, then
-models and forecasts of the month of each key's newest origin, then the published files.
+models and forecasts of the month of each key's newest origin, then the published files, and at last
+newer models where the newest one has not seen what it should.
 """
 
 import argparse
 import contextlib
-import logging
 import shlex
 import sys
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
 
 import dagster as dg
 
-from coin_assets.assets.specs import SeriesSpec, failure_message
+from coin_assets.assets.specs import SeriesSpec
 from coin_assets.build import build_definitions, configured_resources, series_specs
 from coin_assets.dead_runs import end_dead_runs
 from coin_assets.domain.documents import time_text
@@ -25,11 +27,12 @@ from coin_assets.domain.forecasting import STEPS
 from coin_assets.domain.keys import Key
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
 from coin_assets.domain.manifest_facts import HIDDEN
-from coin_assets.domain.timeframes import month_start, next_month
+from coin_assets.domain.timeframes import Timeframe, month_start, next_month
 from coin_assets.errors import CoinAssetsError
 from coin_assets.jobs.update import only
 from coin_assets.market.base import Market
 from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
+from coin_assets.progress import Progress
 from coin_assets.settings import Settings, variable_of
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import unanswered
@@ -71,11 +74,16 @@ class Demo:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._specs = series_specs(settings)
-        self._job = build_definitions(settings).resolve_job_def("update")  # checks the home first
+        definitions = build_definitions(settings)  # checks the home first
+        self._update = definitions.resolve_job_def("update")
+        train = definitions.resolve_job_def("train_models")
+        # Without its mapped settings, which leave no room for those of the console.
+        self._train = train.graph.to_job(train.name, resource_defs=train.resource_defs)
         self._instance = dg.DagsterInstance.get()
         end_dead_runs(self._instance)  # of an earlier demo that was killed
         resources = configured_resources(settings)
         self._store: Store = resources.store.client()
+        self._registry = resources.registry.client()
         self._publisher = resources.publisher.client()
         self._limits = _limits(self._specs, resources.market.client(), resources.clock.closed_by())
 
@@ -88,13 +96,16 @@ class Demo:
             flush=True,
         )
         succeeded = [
-            self._execute(months, [spec.asset_key(CANDLES) for spec in specs])
+            self._materialise(months, [spec.asset_key(CANDLES) for spec in specs])
             for months, specs in self._candle_runs()
         ]
         for month, specs in self._forecast_runs():
             layers = (MODELS, PREDICTIONS, PUBLISHED)
             steps = [spec.asset_key(layer) for spec in specs for layer in layers]
-            succeeded.append(self._execute((month, month), steps))
+            succeeded.append(self._materialise((month, month), steps))
+        outdated = self._outdated()
+        if outdated:
+            succeeded.append(self._retrain(outdated))
         print(f"Done in {time.monotonic() - started:.0f} s.\n", flush=True)
         return all(succeeded)
 
@@ -198,56 +209,56 @@ class Demo:
             month = next_month(month)
         return month
 
-    def _execute(self, months: tuple[datetime, datetime], steps: list[dg.AssetKey]) -> bool:
+    def _outdated(self) -> list[Timeframe]:
+        """Timeframes with a key whose newest model has not seen what `retrain` would show it."""
+        return [
+            timeframe
+            for timeframe in dict.fromkeys(spec.key.timeframe for spec in self._specs)
+            if any(
+                versions[-1].cutoff + spec.training_limits.soft < self._limits[spec.key]
+                for spec in self._specs
+                if spec.key.timeframe == timeframe
+                and (versions := self._registry.versions(spec.key))
+            )
+        ]
+
+    def _materialise(self, months: tuple[datetime, datetime], steps: list[dg.AssetKey]) -> bool:
         first, last = (partition_of(month) for month in months)
+        return self._execute(
+            only(self._update, steps),
+            len(steps),
+            f"{len(steps)} assets, {first[:7]} to {last[:7]}",
+            tags={RANGE_START_TAG: first, RANGE_END_TAG: last},
+        )
+
+    def _retrain(self, timeframes: list[Timeframe]) -> bool:
+        names = [timeframe.name for timeframe in timeframes]
+        return self._execute(
+            self._train,
+            1,
+            f"train_models, {', '.join(names)} on all candles there are",
+            config={"ops": {"train": {"config": {"timeframes": names}}}},
+        )
+
+    def _execute(
+        self,
+        job: dg.JobDefinition,
+        steps: int,
+        what: str,
+        tags: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] = MappingProxyType({}),
+    ) -> bool:
         run_id = str(uuid.uuid4())
-        progress = _Progress(len(steps))
-        print(f"\nRun {run_id[:8]}: {len(steps)} assets, {first[:7]} to {last[:7]}", flush=True)
-        self._instance.add_event_listener(run_id, progress)
-        result = only(self._job, steps).execute_in_process(
+        print(f"\nRun {run_id[:8]}: {what}", flush=True)
+        self._instance.add_event_listener(run_id, Progress(steps))
+        result = job.execute_in_process(
             instance=self._instance,
             run_id=run_id,
-            tags={RANGE_START_TAG: first, RANGE_END_TAG: last},
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            tags=tags,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **config},
             raise_on_error=False,
         )
         return result.success
-
-
-class _Progress:
-    """Prints one line for each finished step: what it says of itself, or why it failed."""
-
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-        self._done = 0
-        self._started: dict[str, float] = {}
-        self._said: dict[str, str] = {}
-
-    def __call__(self, entry: dg.EventLogEntry) -> None:
-        step = entry.step_key
-        if step is None:
-            if entry.is_dagster_event and entry.get_dagster_event().is_run_failure:
-                failure = entry.get_dagster_event().job_failure_data
-                print(f"Run failed: {failure.error or 'see the steps above'}", flush=True)
-            return
-        if not entry.is_dagster_event:
-            if int(entry.level) >= logging.INFO:
-                self._said[step] = entry.user_message
-            return
-        kind = entry.get_dagster_event().event_type
-        if kind is dg.DagsterEventType.STEP_START:
-            self._started[step] = entry.timestamp
-        elif kind is dg.DagsterEventType.STEP_SUCCESS:
-            self._line(entry, self._said.get(step, step))
-        elif kind is dg.DagsterEventType.STEP_FAILURE:
-            self._line(entry, f"FAILED {step}: {failure_message(entry)}")
-        elif kind is dg.DagsterEventType.STEP_SKIPPED:
-            self._line(entry, f"not run {step}, because a step above it failed")
-
-    def _line(self, entry: dg.EventLogEntry, text: str) -> None:
-        self._done += 1
-        seconds = entry.timestamp - self._started.get(entry.step_key or "", entry.timestamp)
-        print(f"[{self._done:3d}/{self._steps}] {seconds:5.1f} s  {text}", flush=True)
 
 
 def _limits(

@@ -10,12 +10,14 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from coin_assets_tests.platform import files_of
+from coin_assets.models.registry import ModelRegistry
+from coin_assets_tests.platform import files_of, key
 from coin_assets_tests.realdata import REAL_DATA, requires_real_data
 from coin_assets_tests.schemas import assert_valid
 from coin_assets_tests.webui import ROOT, environment, run
@@ -66,6 +68,9 @@ def test_a_first_and_a_second_demo(home: Path) -> None:
         path = home / "published" / f"{kind}_ETH_USDT_4h.json"
         assert_valid(kind, json.loads(path.read_text()))
     assert_valid("manifest", json.loads((home / "published/manifest.json").read_text()))
+    for name in ("1h", "4h", "1d"):  # no check on the age of models is red on the first day
+        trained = ModelRegistry(home).versions(key(name))[-1]
+        assert datetime.now(UTC) - trained.cutoff < timedelta(hours=36)
 
     before = files_of(home / "candles")
     second = run(DEMO, env)
