@@ -67,6 +67,8 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
         )
         if report.shadow_error is not None:
             context.log.error(f"{spec.key}: no forecasts of the challenger: {report.shadow_error}")
+        if report.successor_error is not None:
+            context.log.error(f"{spec.key}: the champion goes on: {report.successor_error}")
         # The newest origin describes the newest month; of a range it is shown on that one alone.
         if not report.newest.empty:
             context.add_asset_metadata(
@@ -80,6 +82,7 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
                 "forecasts_added": report.added,
                 "challenger_forecasts_added": report.shadowed,
                 "challenger_error": str(report.shadow_error or ""),
+                "successor_error": str(report.successor_error or ""),
                 "origins_without_model": report.unmodelled,
             },
             check_results=[sane_forecast(spec, report.newest, candles)],

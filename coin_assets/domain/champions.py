@@ -18,6 +18,9 @@ from coin_assets.domain.forecasting import (
 )
 from coin_assets.errors import CorruptArtefact, DataRefused
 
+# Who appoints a training that follows the champion of its own method; `RoleChange.by`.
+SUCCESSION = "succession"
+
 
 class NamedVersion(HasCutoff, Protocol):
     """A model version, as far as roles are concerned."""
@@ -37,7 +40,8 @@ class RoleChange:
         role: one of `ROLES`.
         version: name of the version that holds the role from then on; None leaves it vacant.
         since: first origin that it counts for.
-        reason, by: why, and who or what did it, for people.
+        reason: why, for people.
+        by: who or what did it.
         recorded_at: when it was written down; nothing depends on it.
     """
 
@@ -92,6 +96,15 @@ class Roles:
     def holder_at(self, role: str, origin: datetime) -> str | None:
         """Name of the version that held ``role`` at ``origin``."""
         return _version_of(self.change_at(role, origin))
+
+    @property
+    def reign(self) -> tuple[RoleChange, ...]:
+        """How the champion's method got its place, then each training that followed it there."""
+        reign: list[RoleChange] = []
+        for change in self.changes:
+            if change.role == CHAMPION:
+                reign = [*reign, change] if change.by == SUCCESSION else [change]
+        return tuple(reign)
 
     def previous_champion(self) -> str | None:
         """The champion that a rollback appoints; None if there is no way back.
@@ -176,6 +189,24 @@ def version_for(
             f"{_time(origin)}. The record or the folder's name was changed; bring it back."
         )
     return found
+
+
+def possible_successors(
+    versions: Iterable[Version], roles: Roles, month: datetime
+) -> list[Version]:
+    """Anchors of the month that starts at ``month`` that may take the place of the champion.
+
+    None may before there is a champion, nor if it knows as much, or was appointed since the month
+    began: a rollback or an operator's choice holds until the next month.
+    """
+    last = roles.last_change(CHAMPION)
+    if last is None or last.since > month:
+        return []
+    known = list(versions)
+    cutoff = next((each.cutoff for each in known if each.name == last.version), None)
+    if cutoff is None or cutoff >= month:
+        return []
+    return [each for each in known if each.cutoff == month]
 
 
 def next_challenger(

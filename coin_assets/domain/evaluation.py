@@ -3,6 +3,7 @@
 It depends on data alone, no clock: the same candles and forecasts give the same document.
 """
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,11 +57,11 @@ class Judged:
         known = scores(self.naive, self.naive).document()
         return {name: known[name] for name in _OF_NAIVE}
 
-    def of_version(self, version: str | None) -> "Judged | None":
-        """Those by one model version; all for None. None if there are none."""
-        if version is None:
+    def of_versions(self, versions: AbstractSet[str] | None) -> "Judged | None":
+        """Those by these model versions; all for None. None if there are none."""
+        if versions is None:
             return self
-        made = self.forecast.versions == version
+        made = np.isin(self.forecast.versions, list(versions))
         return Judged(self.forecast.at(made), self.naive.at(made)) if made.any() else None
 
 
@@ -84,15 +85,17 @@ class Evaluation:
     unscored: dict[str, int]
     drift: Drift
 
-    def pairs_of(self, champion: str | None, challenger: str | None) -> PairedScores:
+    def pairs_of(
+        self, champions: AbstractSet[str] | None, challengers: AbstractSet[str] | None
+    ) -> PairedScores:
         """Origins that have matured for both roles, made by these versions.
 
         Args:
-            champion, challenger: model versions; None is any.
+            champions, challengers: model versions; None is any.
         """
         return paired(
-            self.champion and self.champion.of_version(champion),
-            self.challenger and self.challenger.of_version(challenger),
+            self.champion and self.champion.of_versions(champions),
+            self.challenger and self.challenger.of_versions(challengers),
         )
 
     def document(self) -> Document:

@@ -56,19 +56,21 @@ def evaluate_key(
     start, end = window_of(key.timeframe, as_of)
     found = _scored(store, key, start, as_of)
     roles = registry.roles(key)
-    challenger, champion = roles.last_change(CHALLENGER), roles.last_change(CHAMPION)
+    challenger, reign = roles.last_change(CHALLENGER), roles.reign
     before, damaged = _before(evaluations, key)
     document = found.document()
     verdict = None
-    if challenger and challenger.version and champion and champion.version:
+    if challenger and challenger.version and reign:
         first = contest_from(key.timeframe, as_of, challenger.since)
         contest = found if first >= start else _scored(store, key, first, as_of)
         passes = _passes(before, challenger.version, as_of)
+        # It is compared with what was published, whichever month's training that came from.
+        champions = {each.version for each in reign if each.version is not None}
         verdict = judge(
-            contest.pairs_of(champion.version, challenger.version),
+            contest.pairs_of(champions, {challenger.version}),
             key.timeframe,
             earlier_passes=passes,
-            champion_since=min(champion.since, as_of),
+            champion_since=min(reign[0].since, as_of),
             term=end - start,
             now=as_of,
         )
@@ -76,7 +78,7 @@ def evaluate_key(
         document["promotion"] = {
             **verdict.document(),
             "challenger": challenger.version,
-            "champion": champion.version,
+            "champion": roles.holder(CHAMPION),
             "passes": [time_text(time) for time in passed],
         }
     evaluations.write(key, document)

@@ -19,6 +19,7 @@ from coin_assets.domain.keys import Key
 from coin_assets.errors import CoinAssetsError, ModelMissing
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.models.training import has_enough
+from coin_assets.steps.succession import with_successor
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import require_covered, require_newest
 
@@ -39,6 +40,7 @@ class PredictionReport:
         unmodelled: origins before which no model was trained; they have no forecast.
         newest: forecast rows of the newest origin in the window; empty if there is none.
         shadow_error: why the challenger could not forecast, if it should have.
+        successor_error: why the month's training could not follow the champion, if it should have.
     """
 
     origins: int
@@ -47,6 +49,7 @@ class PredictionReport:
     unmodelled: int
     newest: pd.DataFrame
     shadow_error: CoinAssetsError | None = None
+    successor_error: CoinAssetsError | None = None
 
 
 def predict_window(
@@ -62,8 +65,9 @@ def predict_window(
 
     A forecast that exists is never touched: a later model must not rewrite what was said. The
     first live forecast of all makes its model the champion, where a challenger can earn that place
-    (`is_contested`). The challenger forecasts only where the champion does, and what is wrong with
-    it holds up nothing.
+    (`is_contested`); later the month's training follows it (`with_successor`). The challenger
+    forecasts only where the champion does. What is wrong with it, or with the successor, holds up
+    nothing.
 
     Args:
         closed_by: the clock; a forecast whose first candle closed by then is a backtest.
@@ -76,8 +80,12 @@ def predict_window(
     """
     origins = _origins(store, key, window, min(closed_by, horizon), history_start)
     stored = store.read_forecasts(key, *window)
-    versions, roles = registry.versions(key), registry.roles(key)
+    versions, roles, successor_error = registry.versions(key), registry.roles(key), None
     pending = _without(origins, _origins_of(stored, CHAMPION))
+    try:
+        roles = with_successor(store, registry, versions, roles, pending, closed_by)
+    except CoinAssetsError as raised:
+        successor_error = raised
     champions, unmodelled = _makers(CHAMPION, versions, roles, pending)
     made = [
         forecasts_by(version, CHAMPION, store, registry, times, closed_by, history_start)
@@ -109,6 +117,7 @@ def predict_window(
         unmodelled=len(unmodelled),
         newest=champion[champion["as_of"] == champion["as_of"].max()],
         shadow_error=error,
+        successor_error=successor_error,
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.forecasting import BACKTEST, LIVE, ROLES
+from coin_assets.domain.forecasting import BACKTEST, CHALLENGER, CHAMPION, LIVE, ROLES
 from coin_assets.domain.keys import Key
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
@@ -48,7 +48,8 @@ class AnotherFuture(WrappedMarket):
 
 
 def walked_forward(home: Path, now: str, future: Market | None = None, **settings: str) -> Platform:
-    """Candles, models and forecasts up to ``now``; April's model is champion, May's challenges."""
+    """Candles, models and forecasts up to ``now``; April's model is champion, May's follows it, and
+    one of the middle of April challenges."""
     platform = Platform(home, now, history_start=FIRST, derived_timeframes="4h", **settings)
     platform.market = None if future is None else given(future)
     candles, models, predictions = (
@@ -57,9 +58,11 @@ def walked_forward(home: Path, now: str, future: Market | None = None, **setting
     )
     assert platform.materialise(candles, FIRST, MONTHS[1]).success
     assert platform.materialise(models, *MONTHS).success
+    assert platform.train(cutoff="2024-04-15T00:00:00Z").success
     registry = ModelRegistry(home)
     for each in map(key, TIMEFRAMES):
-        for role, version in zip(ROLES, registry.versions(each), strict=True):
+        april, _, middle = registry.versions(each)
+        for role, version in ((CHAMPION, april), (CHALLENGER, middle)):
             registry.appoint(
                 each, role, version, version.cutoff, reason="", by="", recorded_at=version.cutoff
             )
@@ -91,7 +94,7 @@ def test_without_a_future_the_forecasts_are_the_same(
 ) -> None:
     known, all_made = forecasts(truncated, timeframe), forecasts(whole, timeframe)
     assert set(known["role"]) == {*ROLES}
-    assert set(known["model_version"]) == {"1", "2"}
+    assert set(known["model_version"]) == {"1", "2", "3"}
     # The newest origin was live then and is a backtest with hindsight; its numbers are the same.
     assert set(known["kind"]) == {LIVE, BACKTEST}
     assert set(until_moment(all_made)["kind"]) == {BACKTEST}

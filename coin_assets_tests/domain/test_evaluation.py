@@ -118,10 +118,12 @@ def test_roles_are_scored_apart_and_compared_at_common_origins() -> None:
 def test_pairs_can_be_those_of_two_versions() -> None:
     old = forecasts(ORIGINS[700:800], version="3")
     found = evaluated(pd.concat([old, both(slice(800, 950), slice(750, 960))]))
-    assert len(found.pairs_of(None, "5")) == 200
-    assert found.pairs_of("4", "5").origins.tolist() == ORIGINS[800:950].tolist()
-    assert found.pairs_of("3", "5").origins.tolist() == ORIGINS[750:800].tolist()
-    assert len(found.pairs_of("9", "5")) == len(found.pairs_of("4", "9")) == 0
+    assert len(found.pairs_of(None, {"5"})) == 200
+    assert found.pairs_of({"4"}, {"5"}).origins.tolist() == ORIGINS[800:950].tolist()
+    assert found.pairs_of({"3"}, {"5"}).origins.tolist() == ORIGINS[750:800].tolist()
+    either = found.pairs_of({"3", "4"}, {"5"})
+    assert either.origins.tolist() == ORIGINS[750:950].tolist()
+    assert len(found.pairs_of({"9"}, {"5"})) == len(found.pairs_of({"4"}, {"9"})) == 0
 
 
 def test_a_pair_is_live_where_both_are() -> None:

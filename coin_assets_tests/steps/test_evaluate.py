@@ -13,8 +13,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from coin_assets.domain.champions import SUCCESSION
 from coin_assets.domain.documents import parse_time
-from coin_assets.domain.forecasting import BACKTEST, CHALLENGER, LIVE
+from coin_assets.domain.evaluation_windows import window_of
+from coin_assets.domain.forecasting import BACKTEST, CHALLENGER, CHAMPION, LIVE
 from coin_assets.domain.promotion import KEEP, PROMOTE, RETIRE
 from coin_assets.errors import CorruptArtefact, MonthsNotFetched
 from coin_assets.models.evaluations import EvaluationBook
@@ -120,6 +122,34 @@ def test_only_forecasts_of_the_two_versions_count(tmp_path: Path) -> None:
     figures = report.document["promotion"]["whole"]
     assert figures["origins"] == 10 * 24 - 24 + 1  # the last day has not matured
     assert report.document["challenger"]["versions"].keys() == {"0", "2"}
+
+
+def test_evidence_reaches_back_beyond_one_window_of_scores(tmp_path: Path) -> None:
+    now = whole_term() + 4 * DAY
+    report = KnownMarket(tmp_path).look(now)
+    matured = (now - FIRST) // HOUR - 24 + 1
+    start, end = window_of(KEY.timeframe, now)
+    assert report.document["promotion"]["whole"]["origins"] == matured > (end - start) // HOUR
+    assert report.document["champion"]["origins"] < matured
+
+
+@pytest.mark.parametrize(("by", "origins"), [(SUCCESSION, 20 * 24 + 1), ("operator", 5 * 24)])
+def test_what_a_training_before_said_counts_for_the_one_that_followed_it(
+    tmp_path: Path, by: str, origins: int
+) -> None:
+    market = KnownMarket(tmp_path)
+    now = enough()
+    market.until(now)
+    third, since = market.registry.versions(KEY)[2], now - 6 * DAY + HOUR
+    followed = market.forecasts(CHAMPION, "3")
+    market.store.revise_forecasts(KEY, followed[followed["as_of"] >= since])
+    market.registry.appoint(KEY, CHAMPION, third, since, reason="", by=by, recorded_at=now)
+    report = evaluate_key(market.store, market.registry, market.evaluations, KEY)
+    figures = report.document["promotion"]
+    assert figures["champion"] == "3"
+    assert figures["whole"]["origins"] == origins
+    cooled = {each["name"]: each["passed"] for each in figures["criteria"]}["cool_down"]
+    assert cooled == (by == SUCCESSION)
 
 
 # ----------------------------------------------------------------------------------------- records
