@@ -24,7 +24,7 @@ from benchmarks import (
     store,
     update,
 )
-from benchmarks.harness import ROOT, Bench, BenchmarkFailed, Figure
+from benchmarks.harness import FAIL, ROOT, Bench, BenchmarkFailed, Figure
 from benchmarks.machine import describe_machine, load_average
 from benchmarks.report import document, group_result, read_results, text_table, write_results
 
@@ -97,12 +97,15 @@ def _measure(name: str, bench: Bench, command: str) -> bool:
         load_before=load_before,
     )
     print(f"{text_table(result)}\n", flush=True)
+    missed = [figure.name for figure in figures if figure.how.startswith(FAIL)]
     if not bench.quick:
         results = read_results(RESULTS) | {name: result}
         results = {group: results[group] for group in GROUPS if group in results}
         write_results(RESULTS, results)
         DOCUMENT.write_text(document(results))
-    return True
+        if missed:
+            print(f"{name} misses its bars: {'; '.join(missed)}", file=sys.stderr)
+    return bench.quick or not missed
 
 
 def _headline(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from benchmarks.harness import FAIL, PASS
+
 NAIVE_MEAN = "pinball to naive, mean of symbols"
 NAIVE_WORST = "pinball to naive, worst symbol"
 PROPHET = "pinball to Prophet, mean of symbols"
@@ -59,7 +61,7 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        return "PASS" if self.passed else "FAIL"
+        return PASS if self.passed else FAIL
 
     def __str__(self) -> str:
         return (

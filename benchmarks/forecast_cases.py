@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.forecast_pictures import Fan
-from benchmarks.forecast_protocol import TEST, Span, load, scored_origins
+from benchmarks.forecast_protocol import Span, load_test, scored_origins
 from benchmarks.forecast_scores import Outcome, Scores, known_variance, outcome, score
 from benchmarks.harness import say, timed
 from benchmarks.prophet_forecasts import prophet_quantiles
@@ -56,7 +56,7 @@ def scored_case(symbol: str, timeframe: str, span: Span, prophet_at_most: int | 
         prophet_at_most: so many origins are forecast by Prophet; None is all that are its turn.
     """
     key = Key(symbol, Timeframe.parse(timeframe))
-    candles = load(symbol, timeframe, TEST[timeframe])
+    candles = load_test(symbol, timeframe)
     origins = scored_origins(candles, key.timeframe, span)
     with installation(key, candles, span.end) as home:
         seconds, _ = timed(home.walk_forward, span)

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypedDict
 
-from benchmarks.forecast_protocol import SYMBOLS, TEST, load
+from benchmarks.forecast_protocol import SYMBOLS, TEST, load_test
 from benchmarks.harness import (
+    FAIL,
+    PASS,
     Bench,
     BenchmarkFailed,
     Figure,
@@ -134,7 +136,7 @@ def _keys(symbols: list[str]) -> list[Key]:
 
 
 def _store_candles(folder: Path, symbol: str, source: str) -> None:
-    store, candles = ParquetStore(folder), load(source, _HOUR.name, TEST[_HOUR.name])
+    store, candles = ParquetStore(folder), load_test(source, _HOUR.name)
     start = month_start(candles["timestamp"].iloc[0])
     store.write_candles(Key(symbol, _HOUR), candles, start, _NOW)
     for name in _DERIVED:
@@ -194,7 +196,7 @@ def _backtest_figure(bench: Bench) -> Figure:
     span = TEST[_HOUR.name]
     span = bench.pick(span, replace(span, start=_QUICK_START))
     key = Key(SYMBOLS[0], _HOUR)
-    candles = load(key.symbol, _HOUR.name, TEST[_HOUR.name])
+    candles = load_test(key.symbol, _HOUR.name)
     origins = _HOUR.count(span.start, span.end)
     say(f"backtest of {key}, {origins:,} origins")
     with installation(key, candles, span.end) as home:
@@ -242,6 +244,6 @@ def _import_figures(times: int) -> list[Figure]:
 
 def _bar_figure(name: str, samples: list[float], bar: float, how: str) -> Figure:
     seconds = statistics.median(samples)
-    word = "PASS" if seconds <= bar else "FAIL"
+    word = PASS if seconds <= bar else FAIL
     say(f"{word} {name}: {seconds:.3g} s, at most {bar:g} s")
     return Figure.median(name, samples, "s", f"{word}, the bar is {bar:g} s; {how}")

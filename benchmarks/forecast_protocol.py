@@ -59,18 +59,31 @@ TUNING = {
 
 
 def load(symbol: str, timeframe: str, span: Span, folder: Path = REAL_CANDLES) -> pd.DataFrame:
-    """Real candles of the exchange's own, from the listing until ``span`` ends.
+    """Real candles of the exchange's own to tune on, from the listing until ``span`` ends.
 
     Raises:
-        HeldOut: ``span`` is not the test span and reaches into it; nothing was read.
+        HeldOut: ``span`` reaches into the test span; nothing was read.
         BenchmarkFailed: there is no file of these candles.
     """
     test = TEST[timeframe]
-    if span != test and span.end > test.start:
+    if span.end > test.start:
         raise HeldOut(
             f"A span of {timeframe} candles until {span.end:%Y-%m-%d} reaches into the test span, "
             f"which starts on {test.start:%Y-%m-%d}. Tune on candles closed by then."
         )
+    return _candles(symbol, timeframe, span, folder)
+
+
+def load_test(symbol: str, timeframe: str, folder: Path = REAL_CANDLES) -> pd.DataFrame:
+    """As `load`, until the test span ends; to score what was chosen without it.
+
+    Raises:
+        BenchmarkFailed: there is no file of these candles.
+    """
+    return _candles(symbol, timeframe, TEST[timeframe], folder)
+
+
+def _candles(symbol: str, timeframe: str, span: Span, folder: Path) -> pd.DataFrame:
     path = folder / f"{safe_name(symbol)}_{timeframe}.parquet"
     if not path.exists():
         raise BenchmarkFailed(f"{path} is missing; forecasts are scored on real candles only.")

@@ -29,6 +29,9 @@ class BenchmarkFailed(Exception):
     """What was to be measured did not work, so there is no figure."""
 
 
+PASS, FAIL = "PASS", "FAIL"
+
+
 @dataclass(frozen=True)
 class Figure:
     """One measured value.
@@ -36,7 +39,8 @@ class Figure:
     Attributes:
         name: unique in its group.
         value: the median of ``samples``, or a single measurement, or a word.
-        how: how it was measured, for a reader of the table.
+        how: how it was measured, for a reader of the table; beside a bar it begins with `PASS`
+            or `FAIL`.
         samples: every repeat, in order; empty if there was only one.
     """
 

@@ -13,6 +13,8 @@ from influxdb_client.client.write_api import SYNCHRONOUS, PointSettings
 from influxdb_client.domain.write_precision import WritePrecision
 
 from benchmarks.harness import (
+    FAIL,
+    PASS,
     REAL_CANDLES,
     Bench,
     BenchmarkFailed,
@@ -201,7 +203,7 @@ def _compared(
         "no bar: the server's own time is in both",
     )
     if bar is not None:
-        word = "PASS" if float(ratio.value) >= bar else "FAIL"
+        word = PASS if float(ratio.value) >= bar else FAIL
         say(f"{word} {ratio.name}: {ratio.value:.2f}, at least {bar:g}")
         ratio = replace(ratio, how=f"{word}, the bar is at least {bar:g}")
     return [

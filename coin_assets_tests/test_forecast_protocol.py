@@ -7,7 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.forecast_protocol import TEST, TUNING, HeldOut, Span, load
+from benchmarks import forecast_ablation
+from benchmarks.forecast_protocol import TEST, TUNING, HeldOut, Span, load, load_test
+from benchmarks.harness import Bench
 from coin_assets.domain.timeframes import Timeframe
 
 BTC, TIMEFRAMES = "BTC/USDT", sorted(TEST)
@@ -37,19 +39,25 @@ def test_candles_of_a_tuning_span_end_before_the_test_span(timeframe: str, folde
     assert tuning.start < tuning.end <= test.start < test.end
     found = load(BTC, timeframe, tuning, folder)
     assert newest_close(found, timeframe) <= test.start
-    assert newest_close(load(BTC, timeframe, test, folder), timeframe) > test.start
+    assert newest_close(load_test(BTC, timeframe, folder), timeframe) > test.start
 
 
 @pytest.mark.parametrize("timeframe", TIMEFRAMES)
-@pytest.mark.parametrize("change", ["a second too long", "other origins", "a part"])
+@pytest.mark.parametrize("change", ["a second too long", "the test span", "a part"])
 def test_a_span_that_reaches_into_the_test_span_is_refused_unread(
     timeframe: str, change: str, tmp_path: Path
 ) -> None:
     test = TEST[timeframe]
     asked: dict[str, Span] = {
         "a second too long": replace(TUNING[timeframe], end=test.start + timedelta(seconds=1)),
-        "other origins": replace(test, every=test.every + 1),
+        "the test span": test,
         "a part": replace(test, start=test.start + timedelta(weeks=30)),
     }
     with pytest.raises(HeldOut, match=f"reaches into the test span, .*{test.start:%Y-%m-%d}"):
         load(BTC, timeframe, asked[change], tmp_path / "no such folder")
+
+
+def test_the_ablation_cannot_be_run_on_the_test_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecast_ablation, "TUNING", TEST)
+    with pytest.raises(HeldOut):
+        forecast_ablation.measure(Bench(quick=True))
