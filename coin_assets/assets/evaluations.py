@@ -53,8 +53,10 @@ def evaluation_line(spec: SeriesSpec, report: EvaluationReport) -> str:
     if champion is None:
         return f"{spec.key}: no forecast has matured yet; each takes 24 candles"
     skill, coverage = champion["skill"], champion["coverage_80"]
+    # The naive forecast loses nothing where the price has not moved at all.
+    said = "no skill to tell" if skill is None else f"skill {skill:+.3f} against naive"
     line = (
-        f"{spec.key}: {champion['origins']} matured forecasts, skill {skill:+.3f} against naive, "
+        f"{spec.key}: {champion['origins']} matured forecasts, {said}, "
         f"the 80% interval held {coverage:.1%}"
     )
     if report.verdict is not None:

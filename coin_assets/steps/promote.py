@@ -14,9 +14,11 @@ from coin_assets.domain.promotion import PROMOTE, RETIRE, Verdict
 from coin_assets.errors import ConfigurationError
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.steps.evaluate import EvaluationReport
+from coin_assets.steps.predict import newest_forecast
 from coin_assets.store.base import Store
 
 GATE, OPERATOR = "gate", "operator"
+UNTIL_THEN = "forecast until the first appointment"
 
 
 def apply_verdict(
@@ -66,6 +68,7 @@ def promote(
     chosen = version_named(registry, key, name)
     if registry.roles(key).holder(CHAMPION) == name:
         return f"{key}: version {name} is champion already"
+    _record_present(store, registry, key, now)
     since = _appoint(store, registry, chosen, now, reason, OPERATOR)
     return f"{key}: version {name} is champion from {since} on: {reason}"
 
@@ -100,6 +103,16 @@ def version_named(registry: ModelRegistry, key: Key, name: str) -> ModelVersion:
     if found is None:
         raise ConfigurationError(f"{key} has no version {name}. Its versions: {_names(versions)}.")
     return found
+
+
+def _record_present(store: Store, registry: ModelRegistry, key: Key, now: datetime) -> None:
+    """Write down who forecast until now, if nobody was ever appointed: the way back leads there."""
+    newest = newest_forecast(store, key)
+    if newest.empty or registry.roles(key).holder(CHAMPION) is not None:
+        return
+    present = version_named(registry, key, str(newest["model_version"].iloc[0]))
+    since = newest["as_of"].iloc[0].to_pydatetime()
+    registry.appoint(key, CHAMPION, present, since, reason=UNTIL_THEN, by=OPERATOR, recorded_at=now)
 
 
 def _appoint(

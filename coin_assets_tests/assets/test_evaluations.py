@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from coin_assets.domain.forecasting import QUANTILE_COLUMNS
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets_tests.contested import (
     CANDLES,
@@ -19,12 +20,13 @@ from coin_assets_tests.contested import (
     HOUR,
     MONTH,
     PREDICTION,
+    PUBLISHED,
     contested,
     opened,
     version,
 )
-from coin_assets_tests.platform import Platform, failures, files_of
-from coin_assets_tests.steps.known_market import DAY, KnownMarket, enough
+from coin_assets_tests.platform import Platform, failures, files_of, utc
+from coin_assets_tests.steps.known_market import DAY, START, KnownMarket, enough
 
 PICTURES = ("latest_outcome", "reliability", "loss_over_time")
 
@@ -105,6 +107,40 @@ def test_the_challenger_is_scored_and_judged_beside_the_champion(
     (line,) = said(platform, result, "info")
     assert line.endswith("; challenger 2: keep")
     assert said(platform, result, "warning") == []
+
+
+def test_drift_is_told_by_evaluation_and_manifest(tmp_path: Path) -> None:
+    platform = opened(tmp_path / "home", "2024-04-10T12:30")
+    assert platform.materialise([CANDLES], MONTH, "2024-04-01").success
+    walk = ["BTC_USDT/model_1h", PREDICTION]
+    assert platform.materialise(walk, "2024-03-01", "2024-04-01").success
+    assert platform.materialise([PUBLISHED], "2024-04-01").success
+
+    def drift() -> list[str]:
+        assert evaluated(platform).success
+        document = EvaluationBook(platform.settings.home).read(HOUR)
+        assert document is not None
+        platform.tick("publish_due")
+        shown = platform.entry("1h")["quality"]["drift"]
+        return [document["drift"]["state"], platform.metadata(EVALUATION)["drift"], shown]
+
+    assert drift() == ["stable"] * 3
+    narrow = platform.store.read_forecasts(HOUR, utc("2024-04-01"), utc("2024-04-11"))
+    for name in QUANTILE_COLUMNS:
+        narrow[name] = narrow["price"] + (narrow[name] - narrow["price"]) / 10
+    platform.store.revise_forecasts(HOUR, narrow)
+    assert drift() == ["drifting"] * 3
+
+
+def test_a_market_that_stands_still_is_evaluated(known: tuple[Platform, KnownMarket]) -> None:
+    platform, market = known
+    halted = market.store.read_candles(HOUR, START, enough())
+    halted[["open", "high", "low", "close"]] = 100.0
+    market.store.write_candles(HOUR, halted, START, enough())
+    result = evaluated(platform)
+    assert result.success, failures(result)
+    (line,) = said(platform, result, "info")
+    assert "no skill to tell" in line
 
 
 def test_an_evaluation_changes_nothing_but_itself(known: tuple[Platform, KnownMarket]) -> None:

@@ -131,6 +131,15 @@ def test_intervals_of_another_width_are_found(factor: float, share: float) -> No
     assert len(of_width) >= len(drifting) / 2
 
 
+def test_far_steps_of_another_width_are_found_though_the_first_one_is_right() -> None:
+    for champion, naive in (part(simulated(seed), 0) for seed in range(3)):
+        widened = rescaled(champion, 0.2)
+        widened.quantiles[:, 0] = champion.quantiles[:, 0]
+        reasons = drift_of(widened, naive).reasons
+        assert any("closes lie in the 80% interval" in reason for reason in reasons)
+        assert not any("first-step closes" in reason for reason in reasons)
+
+
 def test_losing_more_than_before_beside_naive_is_named() -> None:
     champion, naive = part(simulated(0), 0)
     found = drift_of(rescaled(champion, 1.0, shift=0.05), naive)

@@ -161,6 +161,8 @@ def test_a_large_gain_must_be_more_than_chance() -> None:
         ([1], False),
         ([0.5, 1.5], False),
         ([1, 2], True),
+        ([2], False),
+        ([3], False),
         ([1, 1.2, 1.4, 1.9], False),
         ([3, 6], True),
         ([1, 6, 7, 8], False),

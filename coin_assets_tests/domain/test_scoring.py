@@ -219,6 +219,8 @@ def test_scores_agree_with_slow_ones(seed: int, rows: int) -> None:
             ),
         )
     )
+    widths = [log(said[5] / said[1]) for said in forecast.quantiles.reshape(-1, 7)]
+    assert found.sharpness == pytest.approx(sum(widths) / len(widths))
     moved = sum(abs(cell(row, 0)[0] - cell(row, 0)[2]) for row in range(rows)) / rows
     assert found.mase == pytest.approx(slow_mean(forecast, absolute) / moved)
     for index, share in enumerate(found.observed):

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.baseline import VolatilityScaledBaseline
-from coin_assets.domain.forecasting import Forecaster, minimum_candles
+from coin_assets.domain.forecasting import MEDIAN, STEPS, Forecaster, minimum_candles
 from coin_assets.domain.keys import Key
 from coin_assets.domain.resampling import resample
 from coin_assets.domain.timeframes import NAMES, Timeframe
@@ -44,6 +44,31 @@ def test_every_timeframe_has_one_that_the_fewest_candles_suffice_for(name: str) 
     assert np.isfinite(quantiles).all()
     assert (quantiles[:, :, -1] > quantiles[:, :, 0]).all()
     assert len(forecaster.features) == len(set(forecaster.features)) > 0
+
+
+@pytest.mark.parametrize("name", ["15m", "1h", "4h", "1d", "1w"])
+def test_nobody_knows_the_direction_of_a_random_walk(name: str) -> None:
+    """A forecaster that seems to know it has seen the future. Over several walks, so that one of
+    chance does not count."""
+    timeframe, right, told, ours, theirs = Timeframe.parse(name), 0, 0, 0.0, 0.0
+    held = []
+    for seed in range(6):
+        candles = random_candles(seed, 1400, timeframe=timeframe)
+        forecaster = new_forecaster(key(name)).fit(candles.iloc[:900])
+        places = np.arange(900, 1400 - STEPS)
+        origins = timeframe.close_all(candles["timestamp"])[places]
+        quantiles = np.log(forecaster.predict_quantiles(candles, origins))
+        close = np.log(candles["close"].to_numpy())
+        last, came = close[places][:, None], close[places[:, None] + np.arange(1, STEPS + 1)]
+        median = quantiles[:, :, MEDIAN]
+        said = np.abs(median - last) > 1e-9
+        right += int(((median > last) == (came > last))[said].sum())
+        told += int(said.sum())
+        ours, theirs = ours + np.abs(came - median).sum(), theirs + np.abs(came - last).sum()
+        held.append(((quantiles[:, :, 1] <= came) & (came <= quantiles[:, :, -2])).mean())
+    assert not told or abs(right / told - 0.5) < 0.03
+    assert ours / theirs == pytest.approx(1.0, abs=0.01)
+    assert np.mean(held) == pytest.approx(0.8, abs=0.04)
 
 
 @pytest.mark.parametrize(

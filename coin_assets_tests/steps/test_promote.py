@@ -128,6 +128,22 @@ def test_there_is_no_way_back_without_an_earlier_champion(contest: Contest) -> N
     assert files_of(contest.home) == before
 
 
+@pytest.mark.parametrize("timeframe", ["15m", "1w"])
+def test_a_rollback_undoes_the_first_appointment_where_nobody_is_challenged(
+    tmp_path: Path, timeframe: str
+) -> None:
+    contest = Contest(tmp_path, timeframe)
+    contest.train()
+    contest.pass_candles(1)
+    contest.train()
+    contest.predict()
+    assert contest.holders() == (None, None)
+    promoted(contest, "1")
+    assert [each["version"] for each in said(contest)] == ["2", "1"]
+    rolled_back(contest)
+    assert contest.holders()[0] == "2"
+
+
 @pytest.mark.parametrize(
     ("prepare", "version", "error", "message"),
     [
