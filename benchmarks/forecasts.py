@@ -28,10 +28,11 @@ _QUICK_PROPHET = 3
 def measure(bench: Bench) -> list[Figure]:
     """Forecasts of the published path on the test spans, beside naive, bound and Prophet.
 
-    Real candles of three symbols go into a temporary home. For the first instant of each month a
-    model is trained on what was closed by then (``train``), and it makes the month's forecasts
-    (``predict_window``), which are read back from the store and scored: ``1h`` over 12 months,
-    every 25th origin; ``1d`` and ``1w`` over 3 years, every 5th and every 2nd. Pinball is the mean
+    Real candles of three symbols go into a temporary home, which then lives through the span: at
+    the first instant of each month a model is trained on what was closed by then (``train``), and
+    at each scored origin the champion of that moment forecasts live (``predict_window``): ``1h``
+    over 12 months, every 25th origin; ``1d`` and ``1w`` over 3 years, every 5th and every 2nd. The
+    forecasts are read back from the store and scored. Pinball is the mean
     over seven quantiles and 24 steps of the loss on log price. Naive is the last close with the
     quantiles of the trailing 500 candles. Errors of coverage are taken of each symbol, then their
     mean; calm and wild are thirds of a symbol's origins by the volatility known there. The bound

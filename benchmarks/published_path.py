@@ -1,13 +1,14 @@
-"""Walk-forward forecasts as an installation makes them: store, registry, training, steps.
+"""Forecasts as an installation makes them: store, registry, training, steps.
 
-A backtest is a backfill: the anchor version of every month, then the forecasts that the month
-lacks, read back from the store.
+Live, origin by origin, by whoever is champion then; or as a backtest, which is a backfill: the
+anchor version of every month, then the forecasts that the month lacks. They are read back from the
+store.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 
@@ -20,6 +21,8 @@ from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, train
 from coin_assets.steps.predict import predict_window
 from coin_assets.store.parquet import ParquetStore
+
+_INSTANT = timedelta.resolution
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,34 @@ class Installation:
         """
         months = months_between(month_start(span.start), span.end)
         for month in months:
-            request = TrainingRequest(self.key, month, self.start)
-            result = train(self.store, self.registry, request, self.now)
-            if result.insufficient is not None:
-                raise BenchmarkFailed(f"{self.key}, {month:%Y-%m}: {result.insufficient}")
+            self._train(month)
         for month in months:
-            window = month, next_month(month)
-            predict_window(
-                self.store, self.registry, self.key, window, self.start, self.now, self.now
-            )
+            self._predict((month, next_month(month)), self.now)
+
+    def live(self, origins: pd.DatetimeIndex) -> None:
+        """Live through ``origins``: a training at the first instant of each month, and at each
+        origin the forecast that is published then.
+
+        The first one makes its model the champion, which the trainings of later months follow.
+
+        Raises:
+            BenchmarkFailed: there were too few candles to train on.
+        """
+        trained = None
+        for origin in origins.to_pydatetime():
+            if trained != month_start(origin):
+                trained = month_start(origin)
+                self._train(trained)
+            self._predict((origin, origin + _INSTANT), origin)
+
+    def _train(self, month: datetime) -> None:
+        request = TrainingRequest(self.key, month, self.start)
+        result = train(self.store, self.registry, request, self.now)
+        if result.insufficient is not None:
+            raise BenchmarkFailed(f"{self.key}, {month:%Y-%m}: {result.insufficient}")
+
+    def _predict(self, window: tuple[datetime, datetime], now: datetime) -> None:
+        predict_window(self.store, self.registry, self.key, window, self.start, now, now)
 
     def quantiles(self, origins: pd.DatetimeIndex) -> Floats:
         """Stored champion forecasts of ``origins``; prices, shape (origins, `STEPS`, quantiles).
