@@ -14,6 +14,7 @@ from coin_assets.automation.requests import ChecksOfAsset, described, run_reques
 from coin_assets.automation.runs import runs_of
 from coin_assets.automation.state import key_states, sound_specs
 from coin_assets.automation.work import KeyState, Plan
+from coin_assets.domain.timeframes import month_start
 from coin_assets.market.base import Market
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
@@ -93,7 +94,7 @@ def _plan(
     sound = sound_specs(specs, standings)
     states = key_states(sound, store, market, standings, clock.now(), clock.settled())
     at = clock.machine_time()
-    runs = runs_of(instance, specs, at)
+    runs = runs_of(instance, specs, at, month_start(clock.now()))
     plan = plan_updates(states, runs, at)
     if plan.is_empty:  # nothing live waits for scores
         facts = quality_facts(evaluations, registry, [spec.key for spec in sound])

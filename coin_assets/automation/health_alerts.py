@@ -19,12 +19,13 @@ from coin_assets.automation.health import KeyHealth, key_healths, native_states
 from coin_assets.automation.machinery import troubles
 from coin_assets.automation.runs import job_failures, runs_of
 from coin_assets.checks.clock import clock_evaluations
-from coin_assets.checks.recorded import changed_evaluations, recorded_checks
+from coin_assets.checks.recorded import changed_evaluations, last_materialised, recorded_checks
 from coin_assets.dead_runs import end_dead_runs
 from coin_assets.domain.addresses import Webhook
 from coin_assets.domain.keys import Key
 from coin_assets.domain.limits import DiskLimits
 from coin_assets.domain.manifest import STATUSES
+from coin_assets.domain.timeframes import month_start
 from coin_assets.errors import CoinAssetsError
 from coin_assets.resources import (
     Clock,
@@ -108,7 +109,7 @@ def health_alerts_sensor(
             refusal = error
             standings = standing_without_store(registry.client(), publisher.client(), keys)
         healths = key_healths(specs, standings, native_states(instance, specs), now)
-        failures = runs_of(instance, specs, at).failures
+        failures = runs_of(instance, specs, at, month_start(now)).failures
         jobs = {job: found for job in WATCHED_JOBS if (found := job_failures(instance, job))}
         wrong = [
             *(conditions.store_conditions(refusal, now) if refusal else ()),
@@ -146,10 +147,11 @@ def _clock_results(
     standings: dict[Key, Standing],
     now: datetime,
 ) -> list[dg.AssetCheckEvaluation]:
-    """Check results that changed, and every result now and then: the event log only grows."""
+    """Check results that are worth recording."""
     found = [each for spec in specs for each in clock_evaluations(spec, standings[spec.key], now)]
     recorded = recorded_checks(instance, (each.asset_check_key for each in found))
-    return changed_evaluations(found, recorded, now, _RECORD_EVERY)
+    materialised = last_materialised(instance, {each.asset_key for each in found})
+    return changed_evaluations(found, recorded, materialised, now, _RECORD_EVERY)
 
 
 def _beat(

@@ -20,6 +20,7 @@ from coin_assets.automation.state import key_states, sound_specs
 from coin_assets.automation.work import Failures, KeyState, Runs
 from coin_assets.domain.keys import Key
 from coin_assets.domain.layers import MODELS, QUALITY
+from coin_assets.domain.timeframes import month_start
 from coin_assets.publish.folder import Difference
 from coin_assets.publish.publisher import Failure, Publisher
 from coin_assets.resources import (
@@ -64,7 +65,7 @@ def publish_due_sensor(
         now, closed_by = clock.now(), clock.settled()
         keys = [spec.key for spec in specs]
         at = clock.machine_time()
-        runs = runs_of(context.instance, specs, at)
+        runs = runs_of(context.instance, specs, at, month_start(now))
         folder = publisher.client()
         # One key a tick is read whole, and its files are compared with the store word for word.
         looked_at = specs[int(now.timestamp()) // INTERVAL_SECONDS % len(specs)]

@@ -62,8 +62,15 @@ def steps_of_assets(specs: Iterable[SeriesSpec]) -> StepOfAsset:
     return {spec.asset_key(layer): Step(spec.key, layer) for spec in specs for layer in _LAYERS}
 
 
-def runs_of(instance: dg.DagsterInstance, specs: Sequence[SeriesSpec], now: datetime) -> Runs:
-    """The runs that matter to a plan made at ``now``."""
+def runs_of(
+    instance: dg.DagsterInstance, specs: Sequence[SeriesSpec], now: datetime, month: datetime
+) -> Runs:
+    """The runs that matter to a plan made at ``now``.
+
+    Args:
+        now: time of the machine, by which Dagster records.
+        month: start of the running month.
+    """
     steps = steps_of_assets(specs)
     in_flight: set[tuple[Step, datetime | None]] = set()
     training: set[Key] = set()
@@ -86,7 +93,7 @@ def runs_of(instance: dg.DagsterInstance, specs: Sequence[SeriesSpec], now: date
             rested |= _steps_of_run(run, steps)
         elif run.is_success:
             training |= _configured_keys(run, specs)
-    failures = _failures(instance, specs, steps, now)
+    failures = _failures(instance, specs, steps, now, month)
     return Runs(
         frozenset(in_flight),
         frozenset(training),
@@ -138,7 +145,11 @@ def _recent_background(instance: dg.DagsterInstance, now: datetime) -> list[dg.D
 
 
 def _failures(
-    instance: dg.DagsterInstance, specs: Sequence[SeriesSpec], steps: StepOfAsset, now: datetime
+    instance: dg.DagsterInstance,
+    specs: Sequence[SeriesSpec],
+    steps: StepOfAsset,
+    now: datetime,
+    month: datetime,
 ) -> dict[Step, Failures]:
     """Failures in a row of every step that failed within two hours and did not succeed since."""
     records = instance.get_run_records(
@@ -148,7 +159,7 @@ def _failures(
     found: dict[Step, list[_Failure]] = {}
     for record in records:
         run = record.dagster_run
-        if run.tags.get(PURPOSE_TAG) in _BACKGROUND:
+        if run.tags.get(PURPOSE_TAG) in _BACKGROUND or _is_about_the_past(run, month):
             continue  # a bad month of long ago must not hold up today's
         ended = record.end_time or record.update_timestamp.timestamp()
         if run.job_name == TRAIN_JOB:
@@ -168,6 +179,12 @@ def _failures(
             last = max(row, key=lambda each: each.ended)
             failures[step] = Failures(len(row), last.ended, last.error.message, last.error.kind)
     return failures
+
+
+def _is_about_the_past(run: dg.DagsterRun, month: datetime) -> bool:
+    """Whether somebody launched it for earlier months alone, and will not be helped by retries."""
+    months = _months_of(run)
+    return PURPOSE_TAG not in run.tags and bool(months) and months[-1] < month
 
 
 class _Failure(NamedTuple):

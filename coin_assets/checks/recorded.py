@@ -9,6 +9,7 @@ import dagster as dg
 from coin_assets.checks.verdicts import CHECKED_AT, STATUS
 
 _KEYS_A_QUERY = 2000  # SQLite takes a bounded number of variables
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -18,29 +19,40 @@ class Recorded:
     Attributes:
         status: the word it gave, if it gave one.
         at: when it was evaluated, by the clock of the platform.
+        recorded_at: when it was recorded, by that of the machine, as Dagster records all events.
     """
 
     passed: bool
     severity: dg.AssetCheckSeverity
     status: str | None
     at: datetime
+    recorded_at: datetime
 
 
 def changed_evaluations(
     evaluations: Iterable[dg.AssetCheckEvaluation],
     recorded: Mapping[dg.AssetCheckKey, Recorded],
+    materialised: Mapping[dg.AssetKey, datetime],
     now: datetime,
     every: timedelta,
 ) -> list[dg.AssetCheckEvaluation]:
     """Results that say something else than the last recorded ones, or that are due again.
 
+    Dagster shows a check as not evaluated once its asset was materialised after the last result.
+
     Args:
+        materialised: when each asset was materialised last, as Dagster recorded it.
         every: after this long a result is recorded though nothing changed.
     """
     found = []
     for evaluation in evaluations:
         last = recorded.get(evaluation.asset_check_key)
-        if last is None or _said(evaluation) != _last_said(last) or now - last.at >= every:
+        if (
+            last is None
+            or _said(evaluation) != _last_said(last)
+            or now - last.at >= every
+            or last.recorded_at <= materialised.get(evaluation.asset_key, _NEVER)
+        ):
             found.append(evaluation)
     return found
 
@@ -62,6 +74,19 @@ def recorded_checks(
     return found
 
 
+def last_materialised(
+    instance: dg.DagsterInstance, assets: Iterable[dg.AssetKey]
+) -> dict[dg.AssetKey, datetime]:
+    """When each of ``assets`` that ever was one was materialised last."""
+    wanted, found = list(assets), {}
+    for first in range(0, len(wanted), _KEYS_A_QUERY):
+        for record in instance.get_asset_records(wanted[first : first + _KEYS_A_QUERY]):
+            entry = record.asset_entry.last_materialization
+            if entry is not None:
+                found[record.asset_entry.asset_key] = datetime.fromtimestamp(entry.timestamp, UTC)
+    return found
+
+
 def _recorded(evaluation: dg.AssetCheckEvaluation, timestamp: float) -> Recorded:
     at = evaluation.metadata.get(CHECKED_AT)
     seconds = at.value if isinstance(at, dg.TimestampMetadataValue) else timestamp
@@ -70,6 +95,7 @@ def _recorded(evaluation: dg.AssetCheckEvaluation, timestamp: float) -> Recorded
         evaluation.severity,
         _status(evaluation),
         datetime.fromtimestamp(seconds, UTC),
+        datetime.fromtimestamp(timestamp, UTC),
     )
 
 

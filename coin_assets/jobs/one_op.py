@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from coin_assets.errors import CoinAssetsError, PartsFailed
+from coin_assets.errors import CoinAssetsError, ConfigurationError, PartsFailed
 
 # Runs that can wait: dagster.yaml lets only two of them run at a time.
 BACKGROUND = {"coin_assets/lane": "background"}
@@ -43,8 +43,12 @@ def require_all_done(
 
     Raises:
         PartsFailed: naming each failed part with its cause.
+        ConfigurationError: the same, if settings alone were the cause of all.
     """
     context.log.info(f"{total - len(failed)} of {total} {parts} done")
     if failed:
         causes = "; ".join(f"{part}: {error}" for part, error in failed.items())
-        raise PartsFailed(f"{len(failed)} of {total} {parts} failed: {causes} {remedy}".rstrip())
+        said = f"{len(failed)} of {total} {parts} failed: {causes} {remedy}".rstrip()
+        if all(isinstance(error, ConfigurationError) for error in failed.values()):
+            raise ConfigurationError(said)  # nothing is broken but what the run was launched with
+        raise PartsFailed(said)

@@ -99,7 +99,13 @@ class ModelRegistry:
         return None
 
     def add(
-        self, key: Key, forecaster: Forecaster, cutoff: datetime, facts: dict[str, Any]
+        self,
+        key: Key,
+        forecaster: Forecaster,
+        cutoff: datetime,
+        facts: dict[str, Any],
+        *,
+        once: bool = False,
     ) -> ModelVersion:
         """Store a fitted forecaster as the next version.
 
@@ -107,6 +113,8 @@ class ModelRegistry:
 
         Args:
             facts: JSON values to keep as metadata, besides what the registry knows itself.
+            once: whether a version of this cutoff and lookback, if another process has stored one
+                meanwhile, is the one wanted.
         """
         cutoff = _whole_seconds(cutoff)
         identity = {
@@ -118,11 +126,11 @@ class ModelRegistry:
         home = self._folder(key)
         with locked(home):
             clear(home)
+            digest = hashlib.sha256(artefact).hexdigest()
+            if once and (found := self.find(key, cutoff, facts["lookback"])) is not None:
+                return found
             number = last_number(home) + 1
-            known = {
-                "model_version": str(number),
-                "artefact_sha256": hashlib.sha256(artefact).hexdigest(),
-            }
+            known = {"model_version": str(number), "artefact_sha256": digest}
             write_atomically(partial_of(home) / "model.json", artefact)
             metadata = sealed({**facts, **identity, **known})
             write_atomically(partial_of(home) / "metadata.json", metadata)

@@ -134,7 +134,7 @@ def _trained(
         "loss": loss,
         **validation_facts(held_out),
     }
-    version = registry.add(key, forecaster, request.cutoff, facts)
+    version = registry.add(key, forecaster, request.cutoff, facts, once=True)
     skill = None if held_out is None else held_out.skill
     return TrainingResult(request, version, created=True, rows=len(candles), loss=loss, skill=skill)
 

@@ -223,3 +223,30 @@ def test_a_training_with_senseless_settings_makes_no_key_degraded(
     alerted.tick("health_alerts")
     assert not any(alerted.entry("1h", symbol)["degraded"] for symbol in (BTC, ETH))
     assert told(receiver) == []
+
+
+@pytest.mark.parametrize("config", [{"version": 77}, {"timeframes": ["4h"]}])
+def test_a_promotion_of_who_is_not_there_is_no_alert(
+    alerted: Platform, receiver: Receiver, config: dict[str, object]
+) -> None:
+    """Whoever launched it was told; nothing that runs by itself is broken."""
+    assert not alerted.run("promote_champion", override=True, reason="typed", **config).success
+    alerted.tick("health_alerts")
+    assert told(receiver) == []
+
+
+def test_an_old_month_that_fails_by_hand_makes_no_key_degraded(
+    alerted: Platform, receiver: Receiver
+) -> None:
+    """Nothing tries it again, so nothing could mend it but the hand that launched it."""
+    for month, degraded in (("2024-01", False), ("2024-02", True)):
+        file = file_of(alerted, "candles", month)
+        sound = file.read_bytes()
+        file.write_bytes(b"junk")
+        for _ in range(3):
+            assert not alerted.materialise(["ETH_USDT/ohlcv_1h"], f"{month}-01").success
+        file.write_bytes(sound)
+        alerted.tick("publish_due")
+        alerted.tick("health_alerts")
+        assert alerted.entry("1h", ETH)["degraded"] == degraded
+        assert told(receiver) == ([("alert", [f"{ETH} 1h"])] if degraded else [])

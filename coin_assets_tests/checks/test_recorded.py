@@ -1,6 +1,7 @@
 """What of the checks on the clock is recorded: changes at once, the rest once in a while.
 
-- Applying the rule again and again records a result when its verdict changes or after the interval.
+- Applying the rule again and again records a result when its verdict changes, its asset was
+  materialised, or after the interval.
 - What an instance has recorded is read back in one query, whoever recorded it.
 """
 
@@ -15,7 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coin_assets.checks.clock import clock_evaluations
-from coin_assets.checks.recorded import Recorded, changed_evaluations, recorded_checks
+from coin_assets.checks.recorded import (
+    Recorded,
+    changed_evaluations,
+    last_materialised,
+    recorded_checks,
+)
 from coin_assets_tests.checks.standings import NOW, in_order, spec_for
 from coin_assets_tests.platform import key
 
@@ -42,11 +48,11 @@ def result(status: str) -> dg.AssetCheckEvaluation:
 
 
 def remembered(status: str, at: datetime) -> dict[dg.AssetCheckKey, Recorded]:
-    return {dg.AssetCheckKey(ASSET, "data_time"): Recorded(*VERDICTS[status], status, at)}
+    return {dg.AssetCheckKey(ASSET, "data_time"): Recorded(*VERDICTS[status], status, at, at)}
 
 
 def test_what_was_never_recorded_is() -> None:
-    assert changed_evaluations([result("fresh")], {}, NOW, EVERY) == [result("fresh")]
+    assert changed_evaluations([result("fresh")], {}, {}, NOW, EVERY) == [result("fresh")]
 
 
 @pytest.mark.parametrize("before", VERDICTS)
@@ -54,8 +60,8 @@ def test_what_was_never_recorded_is() -> None:
 def test_changes_are_recorded_at_once_and_the_rest_later(before: str, after: str) -> None:
     last = remembered(before, NOW)
     soon, due = NOW + timedelta(seconds=30), NOW + EVERY
-    assert bool(changed_evaluations([result(after)], last, soon, EVERY)) == (before != after)
-    assert changed_evaluations([result(after)], last, due, EVERY) == [result(after)]
+    assert bool(changed_evaluations([result(after)], last, {}, soon, EVERY)) == (before != after)
+    assert changed_evaluations([result(after)], last, {}, due, EVERY) == [result(after)]
 
 
 @given(st.lists(st.sampled_from(sorted(VERDICTS)), min_size=1, max_size=300))
@@ -65,7 +71,7 @@ def test_the_log_holds_every_change_and_little_more(statuses: list[str]) -> None
     count = 0
     for minute, status in enumerate(statuses):
         now = NOW + timedelta(minutes=minute)
-        if changed_evaluations([result(status)], recorded, now, EVERY):
+        if changed_evaluations([result(status)], recorded, {}, now, EVERY):
             recorded, count = remembered(status, now), count + 1
         (last,) = recorded.values()
         assert last.status == status
@@ -100,7 +106,24 @@ def test_an_instance_tells_what_was_recorded_last(tmp_path: Path) -> None:
             shown = new if is_new else old
             assert (last.passed, last.severity) == (shown.passed, shown.severity)
             assert last.status == shown.metadata["status"].value
-        assert changed_evaluations(late[:3], found, NOW + timedelta(hours=3.5), EVERY) == []
+        assert changed_evaluations(late[:3], found, {}, NOW + timedelta(hours=3.5), EVERY) == []
+
+
+def test_a_materialisation_makes_the_results_of_its_asset_due_again(tmp_path: Path) -> None:
+    """Until then Dagster shows them as not evaluated."""
+    with dg.instance_for_test() as instance:
+        every = evaluations(tmp_path, NOW)
+        assets, keys = {each.asset_key for each in every}, [each.asset_check_key for each in every]
+        record(instance, every)
+        assert last_materialised(instance, assets) == {}
+        instance.report_runless_asset_event(dg.AssetMaterialization(ASSET, partition="2024-01-01"))
+        materialised = last_materialised(instance, assets)
+        assert set(materialised) == {ASSET}
+        due = changed_evaluations(every, recorded_checks(instance, keys), materialised, NOW, EVERY)
+        assert due == [each for each in every if each.asset_key == ASSET] != []
+        record(instance, due)
+        found = recorded_checks(instance, keys)
+        assert changed_evaluations(every, found, materialised, NOW, EVERY) == []
 
 
 def test_checks_of_other_keys_and_makers_do_not_disturb(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_update_job_and_the_sensors_work_on_it(platform: Platform, postgres:
     platform.now = "2024-02-10T13:30"
     (request,) = updates_due(platform)
     run = platform.begin(request)
-    busy = runs_of(platform.instance, specs, utc(platform.now)).in_flight
+    busy = runs_of(platform.instance, specs, utc(platform.now), utc("2024-02-01")).in_flight
     assert (Step(key("1h"), CANDLES), utc("2024-02-01")) in busy
     assert updates_due(platform) == []
     platform.instance.report_run_failed(run, "its process is gone")
@@ -100,14 +100,17 @@ def test_the_update_job_and_the_sensors_work_on_it(platform: Platform, postgres:
     platform.market = given(FailingMarket([ETH], SymbolUnavailable))
     platform.launch(request)
     machine = datetime.now(UTC)
-    failures = runs_of(platform.instance, specs, machine).failures
+    failures = runs_of(platform.instance, specs, machine, utc("2024-02-01")).failures
     failed = failures[Step(key("1h", ETH), CANDLES)]
     assert "ETH/USDT 1h does not answer" in failed.error
     assert Step(key("1h"), CANDLES) not in failures
 
     platform.market = None
     platform.launch(request)
-    assert Step(key("1h", ETH), CANDLES) not in runs_of(platform.instance, specs, machine).failures
+    assert (
+        Step(key("1h", ETH), CANDLES)
+        not in runs_of(platform.instance, specs, machine, utc("2024-02-01")).failures
+    )
     assert {platform.entry("1h", symbol)["as_of"] for symbol in (BTC, ETH)} == {
         "2024-02-10T13:00:00Z"
     }

@@ -11,6 +11,7 @@
 import os
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as library_version
@@ -235,6 +236,18 @@ def test_the_same_candles_make_the_same_artefact_whenever_it_is_trained(
     later = train(store, elsewhere, wanted, NOW + timedelta(days=9))
     assert (version_of(first).number, version_of(later).number) == (1, 2)
     assert artefact(later) == artefact(first)
+
+
+def test_two_trainings_of_one_cutoff_at_once_make_one_version(
+    tmp_path: Path, store: ParquetStore, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the planner and by hand: the second one finds nothing when it begins."""
+    first = version_of(train(store, registry, request(), NOW))
+    second = ModelRegistry(tmp_path)
+    found: Iterator[ModelVersion | None] = iter([None])
+    monkeypatch.setattr(second, "find", lambda *_: next(found, first))
+    assert version_of(train(store, second, request(), NOW)) == first
+    assert registry.versions(BTC) == [first]
 
 
 # ------------------------------------------------------------------------------ why there is none
