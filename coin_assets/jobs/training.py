@@ -13,6 +13,7 @@ from pydantic import Field
 from coin_assets.assets.models import training_line, training_metadata, training_summary
 from coin_assets.assets.specs import TRAINING_POOL, SeriesSpec, asset_key, failures_named
 from coin_assets.domain import notation
+from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.layers import MODELS
 from coin_assets.errors import CoinAssetsError, ConfigurationError, PartsFailed
 from coin_assets.jobs.one_op import BACKGROUND, one_op_job, require_all_done
@@ -240,6 +241,10 @@ def _log_plan(
             rows = len(training_candles(store, request))
         except CoinAssetsError as error:
             context.log.warning(f"could not train {request.key}: {error}")
+            continue
+        said = f"{request.key} on {rows} candles closed by {request.cutoff:%Y-%m-%d %H:%M}"
+        needed = minimum_candles(request.key.timeframe)
+        if rows < needed:
+            context.log.warning(f"would not train {said}: a forecast needs {needed}")
         else:
-            until = f"{request.cutoff:%Y-%m-%d %H:%M}"
-            context.log.info(f"would train {request.key} on {rows} candles closed by {until}")
+            context.log.info(f"would train {said}")

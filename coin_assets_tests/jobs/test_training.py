@@ -126,10 +126,20 @@ def test_cutoff_and_lookback_bound_the_candles(platform: Platform) -> None:
     assert platform.materialisations("BTC_USDT/model_1h") == ["2024-06-01"]
 
 
-def test_a_dry_run_trains_nothing(platform: Platform) -> None:
-    assert platform.train(dry_run=True).success
+@pytest.mark.parametrize(
+    ("lookback", "said"),
+    [("365d", "would train BTC/USDT 1h on "), ("5d", "would not train BTC/USDT 1h on 120 candles")],
+)
+def test_a_dry_run_trains_nothing_and_says_what_it_would(
+    platform: Platform, lookback: str, said: str
+) -> None:
+    result = platform.train(dry_run=True, lookback=lookback)
+    assert result.success
     assert not versions(platform)
     assert platform.materialisations("BTC_USDT/model_1h") == []
+    assert any(
+        entry.user_message.startswith(said) for entry in platform.instance.all_logs(result.run_id)
+    )
 
 
 def test_a_failing_key_leaves_the_others_and_is_named(platform: Platform) -> None:
