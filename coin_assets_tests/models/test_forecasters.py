@@ -46,6 +46,25 @@ def test_every_timeframe_has_one_that_the_fewest_candles_suffice_for(name: str) 
     assert len(forecaster.features) == len(set(forecaster.features)) > 0
 
 
+@pytest.mark.parametrize("name", ["15m", "1h", "1d", "1w", "1M"])
+def test_another_future_changes_no_model_and_no_forecast_before_it(name: str) -> None:
+    timeframe, moment = Timeframe.parse(name), 400
+    candles = random_candles(3, 450, timeframe=timeframe)
+    origins = timeframe.close_all(candles["timestamp"])
+    another = candles.copy()
+    factors = np.exp(np.random.default_rng(1).normal(0, 2, len(candles) - moment))
+    for column in ("open", "high", "low", "close", "volume"):
+        another.loc[another.index >= moment, column] *= factors
+    truncated = candles.iloc[:moment]
+    models = [new_forecaster(key(name)).fit(each.iloc[:moment]) for each in (candles, another)]
+    assert models[0].state() == models[1].state()
+    honest, changed = (models[0].predict_quantiles(each, origins) for each in (candles, another))
+    assert changed[:moment].tobytes() == honest[:moment].tobytes()
+    assert (changed[moment:] != honest[moment:]).any(axis=(1, 2)).all()
+    alone = models[0].predict_quantiles(truncated, origins[:moment])
+    assert alone.tobytes() == honest[:moment].tobytes()
+
+
 @pytest.mark.parametrize("name", ["15m", "1h", "4h", "1d", "1w"])
 def test_nobody_knows_the_direction_of_a_random_walk(name: str) -> None:
     """A forecaster that seems to know it has seen the future. Over several walks, so that one of
