@@ -50,7 +50,8 @@ GROUPS: dict[str, Callable[[Bench], list[Figure]]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure the chosen groups; returns the exit code: 0, or 1 if one could not be measured."""
+    """Measure the chosen groups; returns the exit code: 0, or 1 if one could not be
+    measured or misses a bar."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure the platform in temporary homes and write benchmarks/results.json "

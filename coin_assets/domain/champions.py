@@ -6,7 +6,7 @@ before the last one, so that what was said of an origin stays true.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, Self, TypeVar
 
 from coin_assets.domain.forecasting import (
@@ -16,10 +16,12 @@ from coin_assets.domain.forecasting import (
     HasCutoff,
     eligible_version,
 )
+from coin_assets.domain.timeframes import month_start
 from coin_assets.errors import CorruptArtefact, DataRefused
 
-# Who appoints a training that follows the champion of its own method; `RoleChange.by`.
-SUCCESSION = "succession"
+# `RoleChange.by` of a training that follows the champion of its method, and of a first champion.
+AUTOMATIC = SUCCESSION, FIRST = "succession", "update"
+_INSTANT = timedelta.resolution
 
 
 class NamedVersion(HasCutoff, Protocol):
@@ -192,21 +194,28 @@ def version_for(
 
 
 def possible_successors(
-    versions: Iterable[Version], roles: Roles, month: datetime
+    versions: Iterable[Version], roles: Roles, origin: datetime
 ) -> list[Version]:
-    """Anchors of the month that starts at ``month`` that may take the place of the champion.
+    """Anchors of months that may take the place of the champion at ``origin``, newest first.
 
-    None may before there is a champion, nor if it knows as much, or was appointed since the month
-    began: a rollback or an operator's choice holds until the next month.
+    None may before there is a champion. They know more than it does, and begin after it was
+    appointed: a promotion or a rollback holds until the next month, also one that counts from the
+    first instant of a month on.
     """
-    last = roles.last_change(CHAMPION)
-    if last is None or last.since > month:
+    last, known = roles.last_change(CHAMPION), list(versions)
+    if last is None:
         return []
-    known = list(versions)
     cutoff = next((each.cutoff for each in known if each.name == last.version), None)
-    if cutoff is None or cutoff >= month:
+    if cutoff is None:
         return []
-    return [each for each in known if each.cutoff == month]
+    first = last.since if last.by in AUTOMATIC else last.since + _INSTANT
+    anchors = [
+        each
+        for each in known
+        if max(cutoff + _INSTANT, first) <= each.cutoff <= origin
+        and each.cutoff == month_start(each.cutoff)
+    ]
+    return sorted(anchors, key=lambda version: version.cutoff, reverse=True)
 
 
 def next_challenger(

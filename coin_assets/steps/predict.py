@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from coin_assets.domain.champions import Roles, version_for
+from coin_assets.domain.champions import FIRST, Roles, version_for
 from coin_assets.domain.evaluation_windows import is_contested
 from coin_assets.domain.forecasting import (
     CHALLENGER,
@@ -189,7 +189,7 @@ def _first_champion(
         newest = origins[-1].to_pydatetime()
         if kind_of(newest, key.timeframe, closed_by) == LIVE:
             return registry.appoint(
-                key, CHAMPION, version, newest, reason=FIRST_LIVE, by="update", recorded_at=newest
+                key, CHAMPION, version, newest, reason=FIRST_LIVE, by=FIRST, recorded_at=newest
             )
     return None
 

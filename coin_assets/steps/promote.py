@@ -11,7 +11,7 @@ from coin_assets.domain.champions import Roles
 from coin_assets.domain.forecasting import CHALLENGER, CHAMPION
 from coin_assets.domain.keys import Key
 from coin_assets.domain.promotion import PROMOTE, RETIRE, Verdict
-from coin_assets.errors import ConfigurationError
+from coin_assets.errors import ConfigurationError, CorruptArtefact
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.steps.evaluate import EvaluationReport
 from coin_assets.steps.predict import newest_forecast
@@ -30,7 +30,7 @@ def apply_verdict(
         return f"{key}: there is no challenger"
     decision, reason = report.verdict.decision, _reason(report.verdict)
     if decision == PROMOTE:
-        challenger = version_named(registry, key, report.challenger)
+        challenger = _recorded_version(registry, key, report.challenger)
         since = _appoint(store, registry, challenger, now, reason, GATE)
         return f"{key}: version {challenger.name} is champion from {since} on: {reason}"
     if decision == RETIRE:
@@ -68,6 +68,7 @@ def promote(
     chosen = version_named(registry, key, name)
     if registry.roles(key).holder(CHAMPION) == name:
         return f"{key}: version {name} is champion already"
+    registry.load(chosen)  # what cannot be champion leaves no trace in the record
     _record_present(store, registry, key, now)
     since = _appoint(store, registry, chosen, now, reason, OPERATOR)
     return f"{key}: version {name} is champion from {since} on: {reason}"
@@ -105,14 +106,32 @@ def version_named(registry: ModelRegistry, key: Key, name: str) -> ModelVersion:
     return found
 
 
+def _recorded_version(registry: ModelRegistry, key: Key, name: str) -> ModelVersion:
+    """A version that the record names.
+
+    Raises:
+        CorruptArtefact: it is gone.
+    """
+    try:
+        return version_named(registry, key, name)
+    except ConfigurationError as error:  # nobody chose it just now
+        raise CorruptArtefact(
+            f"{error} The record names version {name}: bring its folder back from a backup, or "
+            "promote another version with override."
+        ) from error
+
+
 def _record_present(store: Store, registry: ModelRegistry, key: Key, now: datetime) -> None:
     """Write down who forecast until now, if nobody was ever appointed: the way back leads there."""
     newest = newest_forecast(store, key)
     if newest.empty or registry.roles(key).holder(CHAMPION) is not None:
         return
-    present = version_named(registry, key, str(newest["model_version"].iloc[0]))
-    since = newest["as_of"].iloc[0].to_pydatetime()
-    registry.appoint(key, CHAMPION, present, since, reason=UNTIL_THEN, by=OPERATOR, recorded_at=now)
+    name, since = str(newest["model_version"].iloc[0]), newest["as_of"].iloc[0].to_pydatetime()
+    for present in registry.versions(key):
+        if present.name == name:  # it may have been set aside; then there is no way back
+            registry.appoint(
+                key, CHAMPION, present, since, reason=UNTIL_THEN, by=OPERATOR, recorded_at=now
+            )
 
 
 def _appoint(

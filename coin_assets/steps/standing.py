@@ -12,7 +12,7 @@ from coin_assets.domain.manifest_facts import KeyFacts
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.publish.publisher import Publisher
-from coin_assets.store.base import Store
+from coin_assets.store.base import UNREADABLE, Store
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,13 @@ def standing_of(
     A key with a damaged file in the store says so, and leaves the others as they are.
 
     Args:
-        read_through: keys of which all that is stored is read as well.
+        read_through: keys of which all that is stored is read as well, besides those whose last
+            attempt failed at a damaged file.
     """
-    damaged = unreadable(store, keys, read_through)
+    known = standing_without_store(registry, publisher, keys)
+    # Damage that only a reader sees must not be taken for mended by a process that has just begun.
+    told = [key for key in keys if UNREADABLE in (known[key].published.attempts.last_error or "")]
+    damaged = unreadable(store, keys, [*read_through, *told])
     sound = [key for key in keys if key not in damaged]
     candles, forecasts = store.newest_candles(sound), store.newest_forecasts(sound)
     return {
@@ -60,7 +64,7 @@ def standing_of(
             forecast=forecasts.get(key),
             damage=damaged.get(key),
         )
-        for key, standing in standing_without_store(registry, publisher, keys).items()
+        for key, standing in known.items()
     }
 
 

@@ -12,12 +12,12 @@ from datetime import datetime
 import pandas as pd
 
 from coin_assets.domain.champions import SUCCESSION, Roles, possible_successors
-from coin_assets.domain.forecasting import CHAMPION, LIVE, kind_of
-from coin_assets.domain.timeframes import month_start
+from coin_assets.domain.forecasting import CHALLENGER, CHAMPION, LIVE, kind_of
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.store.base import Store
 
 SUCCEEDS = "the month's training of the same method"
+OVERTAKEN = "the champion is of the same method and knows more"
 
 
 def with_successor(
@@ -28,11 +28,12 @@ def with_successor(
     origins: pd.DatetimeIndex,
     closed_by: datetime,
 ) -> Roles:
-    """The record, with the anchor of the newest origin's month as champion if it succeeds.
+    """The record, with the newest anchor of a month as champion if it succeeds.
 
-    It does where that origin is live and the anchor is of the champion's method: the same
-    forecaster, trained on as long a history. It counts from the first origin without a forecast on.
-    Whoever was appointed after the month began stays until the next month.
+    It does where the newest origin is live and the anchor is of the champion's method: the same
+    forecaster, trained on as long a history. It counts from the first origin without a forecast on,
+    and ends a challenge by the same method. Whoever was appointed by hand or by the gate stays
+    until the anchor of a later month.
 
     Args:
         versions: all of a key, oldest number first.
@@ -44,25 +45,29 @@ def with_successor(
     if not len(origins):
         return roles
     newest = origins[-1].to_pydatetime()
-    for version in possible_successors(versions, roles, month_start(newest)):
-        key = version.key
+    by_name = {each.name: each for each in versions}
+    for version in possible_successors(versions, roles, newest):
+        key, champion = version.key, by_name[roles.holder(CHAMPION) or ""]
         if kind_of(newest, key.timeframe, closed_by) != LIVE:
             return roles
-        champion = next(each for each in versions if each.name == roles.holder(CHAMPION))
         if _method(version) != _method(champion):
             continue
         registry.load(version)  # a champion that cannot forecast would be none
         stored = store.newest_forecasts([key]).get(key)
         since = version.cutoff if stored is None else key.timeframe.next(stored)
-        return registry.appoint(
-            key,
-            CHAMPION,
-            version,
-            max(since, version.cutoff),
-            reason=SUCCEEDS,
-            by=SUCCESSION,
-            recorded_at=newest,
+        since = max(since, version.cutoff)
+        roles = registry.appoint(
+            key, CHAMPION, version, since, reason=SUCCEEDS, by=SUCCESSION, recorded_at=newest
         )
+        challenge = roles.last_change(CHALLENGER)
+        challenger = by_name.get((challenge and challenge.version) or "")
+        if challenge and challenger and _method(challenger) == _method(version):
+            # It knows less than the champion, and stands in the way of who has more to say.
+            since = max(since, challenge.since)
+            roles = registry.appoint(
+                key, CHALLENGER, None, since, reason=OVERTAKEN, by=SUCCESSION, recorded_at=newest
+            )
+        return roles
     return roles
 
 

@@ -21,7 +21,7 @@ from coin_assets.domain.timeframes import month_label, months_between, next_mont
 from coin_assets.errors import CorruptArtefact
 from coin_assets.remembered import Remembered, identity_of
 from coin_assets.store.atomic import locked, remove_partials, write_atomically
-from coin_assets.store.base import Extent
+from coin_assets.store.base import UNREADABLE, Extent
 from coin_assets.store.tabular import Combine, TableKind, changes
 
 # Ranges longer than this are read by listing the folder, not by trying each month.
@@ -181,7 +181,8 @@ class MonthlyTable:
             raise
         except _DAMAGES as error:
             damage = _unreadable(path, error)
-            _DAMAGED.put(str(path), (identity,), str(damage))
+            if not _may_pass(error):
+                _DAMAGED.put(str(path), (identity,), str(damage))
             raise damage from error
         self._require_schema(path, table.schema)
         return table
@@ -264,7 +265,13 @@ def _repeating(schema: pa.Schema) -> list[str]:
     return [field.name for field in schema if pa.types.is_string(field.type)]
 
 
+def _may_pass(error: Exception) -> bool:
+    """Whether the machine rather than the file was at fault: too many open files, no memory."""
+    has_number = isinstance(error, OSError) and error.errno is not None
+    return has_number or isinstance(error, pa.ArrowMemoryError)
+
+
 def _unreadable(path: Path, error: Exception) -> CorruptArtefact:
     return CorruptArtefact(
-        f"{path} cannot be read ({error}). Remove the file and materialise its month again."
+        f"{path} {UNREADABLE} ({error}). Remove the file and materialise its month again."
     )

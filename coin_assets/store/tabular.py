@@ -6,7 +6,7 @@ of combining have their one home here, so that no two backends can differ in the
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from coin_assets.domain.candles import merged, validated
 from coin_assets.domain.forecasting import validated_forecasts
 from coin_assets.domain.keys import Key
 from coin_assets.domain.ledger import Ledger
-from coin_assets.domain.timeframes import month_start, months_between
+from coin_assets.domain.timeframes import month_start, months_between, next_month
 from coin_assets.errors import InvalidCandles
 from coin_assets.store.base import Extent, Written
 
@@ -149,10 +149,9 @@ class TabularStore:
 
     def read_through(self, key: Key) -> None:
         for table in self._tables:
-            extent = table.extent(key)
-            if extent is not None:
-                table.read(key, extent.first, extent.last + timedelta(microseconds=1))
-        self._ledgers.read(key)
+            for month in table.months(key):
+                table.read(key, month, next_month(month))
+        self.require_readable(key)
 
     def newest_candles(self, keys: Iterable[Key]) -> dict[Key, datetime]:
         return self._candles.newest(keys)

@@ -101,8 +101,7 @@ def test_damage_behind_a_whole_footer_is_come_upon_and_told_as_well(
     monkeypatch.setattr(monthly, "_DAMAGED", Remembered(10, settled=0.0))
     file = file_of(alerted, layer, month)
     sound = damage_a_page(file)
-    for seconds in range(0, 60, 15):  # a key a tick; nothing is due
-        alerted.now = f"2024-02-29T12:31:{seconds:02d}"
+    for _ in range(4):  # a key a tick; nothing is due
         alerted.tick("publish_due")
     assert str(file) in alerted.entry("1h", ETH)["last_error"]
     assert not alerted.entry("1h")["degraded"]
@@ -121,6 +120,19 @@ def test_damage_behind_a_whole_footer_is_come_upon_and_told_as_well(
     entry = alerted.entry("1h", ETH)
     assert (entry["as_of"], entry["degraded"]) == ("2024-02-29T14:00:00Z", False)
     assert told(receiver)[1:] == [("recovery", [f"{ETH} 1h"])]
+
+
+def test_a_restart_takes_no_damage_for_mended(
+    alerted: Platform, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage_a_page(file_of(alerted, "candles", "2024-01"))
+    for _ in range(4):
+        monkeypatch.setattr(monthly, "_DAMAGED", Remembered(10, settled=0.0))
+        alerted.tick("publish_due")
+    alerted.tick("health_alerts")
+    monkeypatch.setattr(monthly, "_DAMAGED", Remembered(10, settled=0.0))
+    alerted.tick("health_alerts")
+    assert told(receiver) == [("alert", [f"{ETH} 1h"])]
 
 
 def test_damage_that_a_tick_comes_upon_leaves_the_other_keys_as_they_are(

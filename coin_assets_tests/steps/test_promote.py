@@ -144,6 +144,32 @@ def test_a_rollback_undoes_the_first_appointment_where_nobody_is_challenged(
     assert contest.holders()[0] == "2"
 
 
+def test_a_first_appointment_is_the_remedy_for_a_version_that_was_set_aside(
+    tmp_path: Path,
+) -> None:
+    contest = Contest(tmp_path, "1w")
+    contest.train()
+    contest.pass_candles(1)
+    contest.train()
+    contest.predict()
+    folder = version_folder(contest, 2)
+    folder.rename(folder.with_name(folder.name + ".damaged"))
+    promoted(contest, "1")
+    assert [each["version"] for each in said(contest)] == ["1"]
+
+
+def test_a_first_appointment_that_is_refused_leaves_no_record(tmp_path: Path) -> None:
+    contest = Contest(tmp_path, "1w")
+    contest.train()
+    contest.pass_candles(1)
+    contest.train()
+    contest.predict()
+    (version_folder(contest, 1) / "model.json").unlink()
+    with pytest.raises(CorruptArtefact):
+        promoted(contest, "1")
+    assert contest.registry.roles(contest.key).is_empty
+
+
 @pytest.mark.parametrize(
     ("prepare", "version", "error", "message"),
     [
@@ -248,10 +274,15 @@ def test_without_a_challenger_there_is_nothing_to_do(tmp_path: Path) -> None:
     assert told == "BTC/USDT 1h: there is no challenger"
 
 
-def test_a_damaged_challenger_is_not_promoted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["damaged", "gone"])
+def test_a_damaged_challenger_is_not_promoted(tmp_path: Path, what: str) -> None:
     market = KnownMarket(tmp_path)
     reports = [market.look(enough() + day * DAY) for day in range(3)]
-    (market.registry.versions(KEY)[1].folder / "metadata.json").unlink()
+    folder = market.registry.versions(KEY)[1].folder
+    if what == "gone":
+        folder.rename(folder.with_name(folder.name + ".damaged"))
+    else:
+        (folder / "metadata.json").unlink()
     with pytest.raises(CorruptArtefact):
         apply_verdict(market.store, market.registry, reports[-1], enough() + 2 * DAY)
     assert holders(market) == ("1", "2")

@@ -17,7 +17,7 @@ import pytest
 from coin_assets.domain.baseline import VolatilityScaledBaseline
 from coin_assets.domain.candles import closed_by
 from coin_assets.domain.champions import SUCCESSION
-from coin_assets.domain.forecasting import CHAMPION, Forecaster, eligible_version
+from coin_assets.domain.forecasting import CHALLENGER, CHAMPION, Forecaster, eligible_version
 from coin_assets.domain.har import HarForecaster
 from coin_assets.domain.timeframes import next_month
 from coin_assets.models.registry import ModelVersion
@@ -171,6 +171,58 @@ def test_where_the_newest_training_forecasts_an_appointed_one_is_followed_too(
     anchor(contest, month)
     contest.predict()
     assert contest.holders() == ("2", None)
+
+
+def test_months_are_followed_though_each_is_forecast_before_its_own_training(
+    tmp_path: Path,
+) -> None:
+    """As the planner has it: the month's only origin, then the month's anchor."""
+    contest = Contest(tmp_path, "1M")
+    contest.train()
+    contest.predict()
+    promote(contest.store, contest.registry, contest.key, "1", "by hand", contest.now)
+    made = []
+    for _ in range(4):
+        contest.until(next_month(contest.now))
+        contest.predict()
+        made.append(contest.versions(CHAMPION)[contest.now])
+        anchor(contest, contest.now)
+    assert made == ["1", "2", "3", "4"]
+
+
+def test_a_choice_that_counts_from_the_first_of_a_month_on_outlives_it(tmp_path: Path) -> None:
+    contest = Contest(tmp_path, "1d", now="2024-05-30")
+    contest.train()
+    contest.predict()
+    contest.until(utc("2024-06-02"))
+    anchor(contest, utc("2024-06-01"))
+    contest.predict()
+    assert forecast_at(contest, utc("2024-06-30")) == "2"
+    roll_back(contest.store, contest.registry, contest.key, "too narrow", contest.now)
+    contest.until(utc("2024-07-01"))
+    anchor(contest, utc("2024-07-01"))
+    assert forecast_at(contest, utc("2024-07-01")) == "1"
+    assert forecast_at(contest, utc("2024-07-31")) == "1"
+    contest.until(utc("2024-08-01"))
+    anchor(contest, utc("2024-08-01"))
+    assert forecast_at(contest, utc("2024-08-01")) == "4"
+
+
+def test_a_challenger_of_the_same_method_makes_room_and_one_of_another_stays(
+    contest: Contest,
+) -> None:
+    contest.train(cutoff=FEBRUARY - HOUR)
+    assert contest.holders() == ("1", "2")
+    anchor(contest, FEBRUARY)
+    assert forecast_at(contest, FEBRUARY + 4 * HOUR) == "3"
+    assert contest.holders() == ("3", None)
+    other = anchor(contest, FEBRUARY + 2 * HOUR, HarForecaster)
+    now, key, registry = contest.now, contest.key, contest.registry
+    registry.appoint(key, CHALLENGER, other, now, reason="", by="test", recorded_at=now)
+    contest.until(MARCH)
+    anchor(contest, MARCH)
+    assert forecast_at(contest, MARCH + HOUR) == "5"
+    assert contest.holders() == ("5", "4")
 
 
 def test_there_is_nobody_to_follow_before_there_is_a_champion(tmp_path: Path) -> None:

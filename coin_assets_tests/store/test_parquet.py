@@ -10,6 +10,7 @@
 """
 
 import contextlib
+import errno
 import itertools
 import os
 import signal
@@ -553,6 +554,45 @@ def test_damage_is_found_although_the_file_was_good_a_moment_ago(
             USES[use](ParquetStore(tmp_path))
     path.write_bytes(content)
     USES[use](ParquetStore(tmp_path))
+
+
+def flipped_page(content: bytes) -> bytes:
+    return content[:100] + bytes(byte ^ 0xFF for byte in content[100:200]) + content[200:]
+
+
+def test_a_bad_page_that_was_come_upon_is_damage_until_the_file_is_another(
+    tmp_path: Path, store: ParquetStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monthly, "_DAMAGED", Remembered(10, settled=0.0))
+    store.write_candles(HOURLY, hours(NOV, 100), NOV, DEC)
+    path = tmp_path / NOVEMBER
+    sound = path.read_bytes()
+    path.write_bytes(flipped_page(sound))
+    store.require_readable(HOURLY)  # the footer is whole
+    with pytest.raises(CorruptArtefact, match="2026-11"):
+        store.read_through(HOURLY)
+    for look in (store.require_readable, store.read_through, ParquetStore(tmp_path).extent):
+        with pytest.raises(CorruptArtefact):
+            look(HOURLY)
+    path.write_bytes(sound)
+    store.read_through(HOURLY)
+
+
+def test_what_the_machine_could_not_read_for_a_moment_is_no_damage_afterwards(
+    store: ParquetStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monthly, "_DAMAGED", Remembered(10, settled=0.0))
+    store.write_candles(HOURLY, hours(NOV, 100), NOV, DEC)
+
+    def too_many(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(pq, "ParquetFile", too_many)
+        with pytest.raises(CorruptArtefact, match="Too many open files"):
+            store.read_through(HOURLY)
+    store.require_readable(HOURLY)
+    store.read_through(HOURLY)
 
 
 @pytest.mark.usefixtures("footers_read")
