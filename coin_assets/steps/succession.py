@@ -3,7 +3,7 @@
 A model does not stay true for years: its scales and quantiles are those of the market it saw. The
 gate asks whether another model is better; whether the same one, trained on the month that has come
 since, may go on is no question of evidence, which a month of forecasts could not give. So what is
-published comes from models as old as those of a backtest: none knows less than the month before.
+published comes from models as old as those of a backtest.
 """
 
 from collections.abc import Sequence
@@ -32,8 +32,8 @@ def with_successor(
 
     It does where the newest origin is live and the anchor is of the champion's method: the same
     forecaster, trained on as long a history. It counts from the first origin without a forecast on,
-    and ends a challenge by the same method. Whoever was appointed by hand or by the gate stays
-    until the anchor of a later month.
+    and ends the challenge of an older training of that method. Whoever was appointed by hand or by
+    the gate stays until the anchor of a later month.
 
     Args:
         versions: all of a key, oldest number first.
@@ -61,14 +61,18 @@ def with_successor(
         )
         challenge = roles.last_change(CHALLENGER)
         challenger = by_name.get((challenge and challenge.version) or "")
-        if challenge and challenger and _method(challenger) == _method(version):
-            # It knows less than the champion, and stands in the way of who has more to say.
+        if challenge and challenger and _is_overtaken(challenger, version):
             since = max(since, challenge.since)
             roles = registry.appoint(
                 key, CHALLENGER, None, since, reason=OVERTAKEN, by=SUCCESSION, recorded_at=newest
             )
         return roles
     return roles
+
+
+def _is_overtaken(challenger: ModelVersion, champion: ModelVersion) -> bool:
+    """Whether a challenger only stands in the way of those that have more to say."""
+    return challenger.cutoff < champion.cutoff and _method(challenger) == _method(champion)
 
 
 def _method(version: ModelVersion) -> tuple[object, object]:

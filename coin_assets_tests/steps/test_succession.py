@@ -208,6 +208,13 @@ def test_a_choice_that_counts_from_the_first_of_a_month_on_outlives_it(tmp_path:
     assert forecast_at(contest, utc("2024-08-01")) == "4"
 
 
+def test_a_challenger_that_knows_more_than_the_month_goes_on(contest: Contest) -> None:
+    contest.train()
+    anchor(contest, FEBRUARY)
+    assert forecast_at(contest, FEBRUARY + 4 * HOUR) == "3"
+    assert contest.holders() == ("3", "2")
+
+
 def test_a_challenger_of_the_same_method_makes_room_and_one_of_another_stays(
     contest: Contest,
 ) -> None:
