@@ -53,6 +53,17 @@ def damage_a_page(file: Path) -> bytes:
     return sound
 
 
+def assert_recovers(alerted: Platform, receiver: Receiver) -> None:
+    """A file is sound again: its key goes on by itself, and that is told."""
+    alerted.now = AFTER_NEXT
+    for _ in range(3):
+        alerted.cycle()
+    alerted.tick("health_alerts")
+    entry = alerted.entry("1h", ETH)
+    assert (entry["as_of"], entry["degraded"]) == ("2024-02-29T14:00:00Z", False)
+    assert told(receiver)[1:] == [("recovery", [f"{ETH} 1h"])]
+
+
 EACH_FILE = pytest.mark.parametrize(
     ("layer", "month"), [("candles", "2024-02"), ("candles", "2024-01"), ("forecasts", "2024-02")]
 )
@@ -81,13 +92,7 @@ def test_a_damaged_file_holds_up_its_key_alone_and_is_told(
     assert alerted.tick("late_candles").run_requests == []
     assert "2 keys wait for the repair" in (alerted.tick("candles_due").skip_message or "")
     file.write_bytes(sound)
-    alerted.now = AFTER_NEXT
-    for _ in range(3):
-        alerted.cycle()
-    alerted.tick("health_alerts")
-    entry = alerted.entry("1h", ETH)
-    assert (entry["as_of"], entry["degraded"]) == ("2024-02-29T14:00:00Z", False)
-    assert told(receiver)[1:] == [("recovery", [f"{ETH} 1h"])]
+    assert_recovers(alerted, receiver)
 
 
 @EACH_FILE
@@ -113,13 +118,7 @@ def test_damage_behind_a_whole_footer_is_come_upon_and_told_as_well(
     assert alerted.entry("1h")["as_of"] == "2024-02-29T13:00:00Z"
     assert alerted.entry("1h", ETH)["as_of"] == "2024-02-29T12:00:00Z"
     file.write_bytes(sound)
-    alerted.now = AFTER_NEXT
-    for _ in range(3):
-        alerted.cycle()
-    alerted.tick("health_alerts")
-    entry = alerted.entry("1h", ETH)
-    assert (entry["as_of"], entry["degraded"]) == ("2024-02-29T14:00:00Z", False)
-    assert told(receiver)[1:] == [("recovery", [f"{ETH} 1h"])]
+    assert_recovers(alerted, receiver)
 
 
 def test_a_restart_takes_no_damage_for_mended(
