@@ -3,14 +3,13 @@
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from coin_assets.domain.timeframes import month_start
-from coin_assets_tests.webui import ROOT, WebUi, environment, free_port, wait_until_loaded
+from coin_assets_tests.webui import ROOT, WebUi, environment, free_port, started, wait_until_loaded
 
 # What `&` does in a script: the process and all its children ignore Ctrl-C.
 IN_BACKGROUND = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh"]
@@ -28,15 +27,7 @@ def test_runs_print_no_debug_lines_and_an_interrupt_ends_it(tmp_path: Path) -> N
         PYTHONPATH=str(ROOT),
     )
     command = [sys.executable, "-m", "coin_assets.up", "--port", str(port)]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [*IN_BACKGROUND, *command],
-            cwd=ROOT,
-            env=env,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = started([*IN_BACKGROUND, *command], env, log)
     try:
         ui = wait_until_loaded(WebUi(port), process, log)
         deadline = time.monotonic() + 120

@@ -85,19 +85,24 @@ class WebUi:
             time.sleep(0.5)
 
 
-@contextmanager
-def up(env: dict[str, str], log: Path) -> Iterator[WebUi]:
-    """``make up`` until the end of the block; then its whole process group is stopped."""
-    port = free_port()
+def started(command: list[str], env: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """A command at the checkout's root, in a process group of its own; it speaks to ``log``."""
     with log.open("w") as output:
-        process = subprocess.Popen(
-            ["make", "up", f"PORT={port}"],
+        return subprocess.Popen(
+            command,
             cwd=ROOT,
             env=env,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+@contextmanager
+def up(env: dict[str, str], log: Path) -> Iterator[WebUi]:
+    """``make up`` until the end of the block; then its whole process group is stopped."""
+    port = free_port()
+    process = started(["make", "up", f"PORT={port}"], env, log)
     try:
         yield wait_until_loaded(WebUi(port), process, log)
     finally:
