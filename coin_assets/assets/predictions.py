@@ -61,14 +61,7 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
                 market.client().horizon(spec.source, closed_by),
             )
             candles = _candles_before(store.client(), spec, report)
-        context.log.info(
-            f"{spec.key}: {report.added} forecasts added at {report.origins} origins, "
-            f"{report.unmodelled} without a model; {report.shadowed} added of the challenger"
-        )
-        if report.shadow_error is not None:
-            context.log.error(f"{spec.key}: no forecasts of the challenger: {report.shadow_error}")
-        if report.successor_error is not None:
-            context.log.error(f"{spec.key}: the champion goes on: {report.successor_error}")
+        _tell(context, spec, report)
         # The newest origin describes the newest month; of a range it is shown on that one alone.
         if not report.newest.empty:
             context.add_asset_metadata(
@@ -89,6 +82,18 @@ def predictions(spec: SeriesSpec) -> dg.AssetsDefinition:
         )
 
     return prediction
+
+
+def _tell(context: dg.AssetExecutionContext, spec: SeriesSpec, report: PredictionReport) -> None:
+    """What was made, and what could not be, for the log."""
+    context.log.info(
+        f"{spec.key}: {report.added} forecasts added at {report.origins} origins, "
+        f"{report.unmodelled} without a model; {report.shadowed} added of the challenger"
+    )
+    if report.shadow_error is not None:
+        context.log.error(f"{spec.key}: no forecasts of the challenger: {report.shadow_error}")
+    if report.successor_error is not None:
+        context.log.error(f"{spec.key}: the champion goes on: {report.successor_error}")
 
 
 def sane_forecast(
