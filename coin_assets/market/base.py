@@ -9,19 +9,28 @@ from typing import Protocol
 import pandas as pd
 
 from coin_assets.domain.keys import Key
+from coin_assets.domain.refusals import Refusal
 
 
 @dataclass(frozen=True)
 class Page:
     """One answer: ``candles`` are all that the market has of those that open in ``[start, end)``.
 
-    What is missing between them the market was asked for and does not have. ``candles`` is a valid
-    candle frame, possibly empty.
+    What is missing between them the market was asked for and does not have.
+
+    Attributes:
+        candles: a valid candle frame, possibly empty.
+        refused: candles that the market sends but that break the candle contract, ascending; they
+            are not in ``candles``.
+        is_unavailable: the range is older than what the market still serves; there are no candles
+            in it, and asking again brings none.
     """
 
     candles: pd.DataFrame
     start: datetime
     end: datetime
+    refused: tuple[Refusal, ...] = ()
+    is_unavailable: bool = False
 
 
 @dataclass(frozen=True)
