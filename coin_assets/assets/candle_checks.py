@@ -12,10 +12,11 @@ import dagster as dg
 import pandas as pd
 
 from coin_assets.assets.specs import SeriesSpec
+from coin_assets.domain.absences import OPEN_STATES, VERIFIED_ABSENT
 from coin_assets.domain.candles import VALUES, between, empty_candles, merged, validated
 from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.layers import CANDLES
-from coin_assets.domain.ledger import VERIFIED_ABSENT, Missing
+from coin_assets.domain.ledger import Missing
 from coin_assets.domain.manifest_facts import GapCounts
 from coin_assets.domain.reconciliation import (
     DIFFERING,
@@ -196,7 +197,7 @@ def _bucket_gaps(
     for hole in holes:
         states[hole.state] += hole.count
     counts = GapCounts(**states)
-    open_gaps = [hole for hole in holes if hole.state != VERIFIED_ABSENT]
+    open_gaps = [hole for hole in holes if hole.state in OPEN_STATES]
     metadata: dict[str, Any] = {
         "partial": buckets.partial,
         "missing": absent,
@@ -221,7 +222,7 @@ def _history_gaps(spec: SeriesSpec, store: Store, now: datetime) -> dg.AssetChec
     metadata: dict[str, Any] = {
         **counts.document(),
         "never_asked": history.never_asked,
-        "verified_gaps": len(history.missing) - len(open_gaps),
+        "verified_gaps": sum(gap.state == VERIFIED_ABSENT for gap in history.missing),
     }
     if open_gaps:
         metadata["open_gaps"] = _listed([_gap_text(gap) for gap in open_gaps])

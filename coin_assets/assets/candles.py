@@ -8,9 +8,9 @@ import dagster as dg
 
 from coin_assets.assets.candle_checks import check_specs, derived_results, fetched_results
 from coin_assets.assets.specs import RETRIES, SeriesSpec, asset_key, column_schema, failures_named
+from coin_assets.domain.absences import STATES
 from coin_assets.domain.candles import CANDLE_SCHEMA
 from coin_assets.domain.layers import CANDLES
-from coin_assets.domain.ledger import STATES
 from coin_assets.domain.timeframes import month_start
 from coin_assets.partitions import UNTIL_NEXT_MONTH, partition_of, selected_window
 from coin_assets.resources import Clock, DiskResource, MarketResource, StoreResource

@@ -79,7 +79,7 @@ def _source_state(gather: _Gatherer, spec: SeriesSpec) -> KeyState:
         first,
         due,
         verified=candles and ledger.absent_until(candles),
-        asked=candles and ledger.answered_until(candles),
+        asked=candles and ledger.explained_until(candles),
         gap_months=tuple(sorted({month for gap in gaps for month in months_between(*gap)})),
     )
 

@@ -1,83 +1,31 @@
 """The gap ledger: why a candle that could exist is not stored.
 
-Between listing and now every candle is exactly one of: stored; verified absent (the market was
-asked twice, an hour or more apart, and had none); pending (asked once, or not yet); failed (the
-last question was not answered). Stored candles are in the store; the ledger remembers the
-questions about the others.
+Between a series' first candle and now every candle is exactly one of: stored; verified absent (the
+market was asked twice, an hour or more apart, and had none); unavailable (older than what the
+market still serves); refused (the market sends it, but it breaks the candle contract); pending
+(asked once, or not yet); failed (the last question was not answered). Stored candles are in the
+store; the ledger holds the answers about the others.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import datetime
+from functools import cached_property
 
+from coin_assets.domain.absences import (
+    OPEN_STATES,
+    PENDING,
+    UNAVAILABLE,
+    Absence,
+    cut,
+    joined,
+)
 from coin_assets.domain.gaps import Gap
+from coin_assets.domain.refusals import Refusal
 from coin_assets.domain.timeframes import Timeframe
 
-VERIFIED_ABSENT, PENDING, FAILED = STATES = ("verified_absent", "pending", "failed")
-VERIFY_AFTER = timedelta(hours=1)
-MAX_TRIES = 10
-_FIRST_DELAY, _LONGEST_DELAY = timedelta(minutes=1), timedelta(hours=6)
-
 Range = tuple[datetime, datetime]
-
-
-@dataclass(frozen=True)
-class Absence:
-    """Consecutive candles, opens in ``[start, end)``, about which the same is known.
-
-    Attributes:
-        first_answer, last_answer: when the market first and last said that it has none of them.
-        last_try: when it was last asked, answered or not.
-        tries: how often it was asked in vain since the last answer.
-        error: why the last question was not answered.
-
-    What is verified stays as it is, whatever is asked later.
-    """
-
-    start: datetime
-    end: datetime
-    first_answer: datetime | None
-    last_answer: datetime | None
-    last_try: datetime
-    tries: int
-    error: str | None = None
-
-    @property
-    def state(self) -> str:
-        first, last = self.first_answer, self.last_answer
-        if first is not None and last is not None and last - first >= VERIFY_AFTER:
-            return VERIFIED_ABSENT
-        return PENDING if self.error is None else FAILED
-
-    @property
-    def retry_at(self) -> datetime | None:
-        """When to ask again; None if nothing is open, or asking was given up."""
-        if self.state == PENDING:
-            return self.last_try + VERIFY_AFTER
-        if self.state == VERIFIED_ABSENT or self.tries >= MAX_TRIES:
-            return None
-        delay: timedelta = min(_FIRST_DELAY * 2**self.tries, _LONGEST_DELAY)
-        return self.last_try + delay
-
-    def answered(self, at: datetime) -> "Absence":
-        """The market was asked at ``at`` and has none."""
-        if self.state == VERIFIED_ABSENT:
-            return self
-        return replace(
-            self,
-            first_answer=self.first_answer or at,
-            last_answer=at,
-            last_try=at,
-            tries=0,
-            error=None,
-        )
-
-    def failed(self, error: str, at: datetime) -> "Absence":
-        """The market was asked at ``at`` and did not answer."""
-        if self.state == VERIFIED_ABSENT:
-            return self
-        return replace(self, last_try=at, tries=self.tries + 1, error=error)
 
 
 @dataclass(frozen=True)
@@ -92,72 +40,107 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Outage:
-    """Candles that are verified absent for several symbols at once, so for one cause."""
-
-    start: datetime
-    end: datetime
-    count: int
-    symbols: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Ledger:
-    """What is known about the candles of one key that are not stored.
+    """What is known about the candles of one series that are not stored.
 
     Attributes:
         listed: open of the oldest candle that the market has; None until it was asked.
         absences: disjoint, ascending.
+        edge: nothing that opens before is served, although the market may have had it; None
+            where no such limit was met.
     """
 
     listed: datetime | None = None
     absences: tuple[Absence, ...] = ()
+    edge: datetime | None = None
 
     def answered(
-        self, start: datetime, end: datetime, gaps: Iterable[Gap], at: datetime
+        self,
+        start: datetime,
+        end: datetime,
+        gaps: Iterable[Gap],
+        at: datetime,
+        refusals: Sequence[Refusal] = (),
     ) -> "Ledger":
         """The market was asked for ``[start, end)`` at ``at`` and has all but ``gaps``.
 
         Here as in `failed`, ``start`` and ``end`` are opens.
+
+        Args:
+            refusals: candles that it sent broken, ascending; those outside of ``gaps`` are stored
+                from an earlier answer and stay.
         """
-        return self._asked(start, end, gaps, at, lambda absence: absence.answered(at))
+        parts = _split([(max(gap.start, start), min(gap.end, end)) for gap in gaps], refusals)
+        return self._replaced(
+            start,
+            end,
+            (
+                absence.answered(at) if refusal is None else absence.refused(refusal, at)
+                for first, last, refusal in parts
+                for absence in self._covering(first, last, at)
+            ),
+        )
 
     def failed(
-        self, start: datetime, end: datetime, gaps: Iterable[Gap], error: str, at: datetime
+        self,
+        start: datetime,
+        end: datetime,
+        gaps: Iterable[Gap],
+        error: str,
+        at: datetime,
+        *,
+        is_permanent: bool = False,
     ) -> "Ledger":
         """The market did not answer for ``[start, end)``, of which ``gaps`` are not stored."""
-        return self._asked(start, end, gaps, at, lambda absence: absence.failed(error, at))
+        return self._replaced(
+            start,
+            end,
+            (
+                absence.failed(error, at, is_permanent=is_permanent)
+                for gap in gaps
+                for absence in self._covering(max(gap.start, start), min(gap.end, end), at)
+            ),
+        )
 
     def listed_at(self, time: datetime) -> "Ledger":
         """The market's oldest candle opens at ``time``, or before if one was seen already."""
         listed = min(time, self.listed or time)
         return replace(self.forgotten_before(listed), listed=listed)
 
+    def served_from(self, edge: datetime) -> "Ledger":
+        """The market serves nothing that opens before ``edge``; an edge only moves on."""
+        return replace(self, edge=max(edge, self.edge or edge))
+
     def forgotten_before(self, time: datetime) -> "Ledger":
         """The ledger without what it knows of candles that open before ``time``."""
-        kept = (_cut(absence, time, absence.end) for absence in self.absences)
-        return replace(self, absences=tuple(each for each in kept if each is not None))
+        if not self.absences or time <= self.absences[0].start:
+            return self
+        return replace(self, absences=self._slice(time, self.absences[-1].end))
 
     def explained(self, gaps: Iterable[Gap], timeframe: Timeframe) -> list[Missing]:
         """Each of ``gaps`` with its state, split where states differ."""
-        found: list[Missing] = []
-        for gap in gaps:
-            for start, end, absence in self._pieces(gap.start, gap.end):
-                state = PENDING if absence is None else absence.state
-                error = absence.error if absence is not None and state == FAILED else None
-                last = found[-1] if found else None
-                if last and (last.end, last.state, last.error) == (start, state, error):
-                    start = found.pop().start
-                found.append(Missing(start, end, timeframe.count(start, end), state, error))
-        return found
+        return _united(
+            part
+            for gap in gaps
+            for start, end, absence in self._pieces(gap.start, gap.end)
+            for part in self._missing(start, end, absence, timeframe)
+        )
+
+    def missing(self, timeframe: Timeframe) -> list[Missing]:
+        """Every absence with its state, ascending."""
+        return [
+            part
+            for absence in self.absences
+            for part in self._missing(absence.start, absence.end, absence, timeframe)
+        ]
 
     def unanswered(self, gaps: Iterable[Gap]) -> list[Range]:
-        """Parts of ``gaps`` for which the market never gave an answer."""
+        """Parts of ``gaps`` that nothing explains; see `Absence.is_explained`."""
         return [
             (start, end)
             for gap in gaps
             for start, end, absence in self._pieces(gap.start, gap.end)
-            if absence is None or absence.first_answer is None
+            if absence is None or not absence.is_explained
         ]
 
     def unknown(self, gaps: Iterable[Gap]) -> list[Range]:
@@ -171,57 +154,89 @@ class Ledger:
 
     def within(self, start: datetime, end: datetime) -> list[Absence]:
         """Parts of the absences that lie in ``[start, end)``."""
-        cut = (_cut(absence, start, end) for absence in self.absences)
-        return [absence for absence in cut if absence is not None]
+        return list(self._slice(start, end))
 
     def due(self, start: datetime, end: datetime, now: datetime) -> list[Range]:
         """Absences in ``[start, end)`` that should be asked for again at ``now``."""
+        served = start if self.edge is None else max(start, self.edge)
         return [
             (absence.start, absence.end)
-            for absence in self.within(start, end)
+            for absence in self._slice(served, end)
             if absence.retry_at is not None and absence.retry_at <= now
         ]
 
     def absent_until(self, time: datetime) -> datetime:
-        """End of the verified absences that follow ``time`` without a break; else ``time``."""
-        for absence in self.absences:
-            if absence.start <= time < absence.end and absence.state == VERIFIED_ABSENT:
-                time = absence.end
+        """End of the settled absences that follow ``time`` without a break; else ``time``.
+
+        What the market no longer serves is settled as well.
+        """
+        return self._end_of_run(
+            time,
+            lambda each: each.is_settled or (self.edge is not None and each.end <= self.edge),
+        )
+
+    def explained_until(self, time: datetime) -> datetime:
+        """As `absent_until`, of absences that are explained; see `Absence.is_explained`."""
+        return self._end_of_run(time, lambda absence: absence.is_explained)
+
+    @cached_property
+    def _ends(self) -> list[datetime]:
+        return [absence.end for absence in self.absences]
+
+    @cached_property
+    def _starts(self) -> list[datetime]:
+        return [absence.start for absence in self.absences]
+
+    def _slice(self, start: datetime, end: datetime) -> tuple[Absence, ...]:
+        """Parts of the absences in ``[start, end)``; looks at no others."""
+        first, last = bisect_right(self._ends, start), bisect_left(self._starts, end)
+        parts = (cut(absence, start, end) for absence in self.absences[first:last])
+        return tuple(part for part in parts if part is not None)
+
+    def _end_of_run(self, time: datetime, holds: Callable[[Absence], bool]) -> datetime:
+        for position in range(bisect_right(self._ends, time), len(self.absences)):
+            absence = self.absences[position]
+            if absence.start > time or not holds(absence):
+                break
+            time = absence.end
         return time
 
-    def answered_until(self, time: datetime) -> datetime:
-        """As `absent_until`, of absences about which the market answered at least once."""
-        for absence in self.absences:
-            if absence.start <= time < absence.end and absence.first_answer is not None:
-                time = absence.end
-        return time
+    def _missing(
+        self, start: datetime, end: datetime, absence: Absence | None, timeframe: Timeframe
+    ) -> Iterator[Missing]:
+        """Candles in ``[start, end)``, split at the edge: what is open before it stays away."""
+        state = PENDING if absence is None else absence.state
+        if state in OPEN_STATES and self.edge is not None and start < self.edge:
+            until = min(end, self.edge)
+            yield Missing(start, until, timeframe.count(start, until), UNAVAILABLE)
+            start = until
+        if start < end:
+            reason = None if absence is None else absence.reason
+            yield Missing(start, end, timeframe.count(start, end), state, reason)
 
-    def _asked(
-        self,
-        start: datetime,
-        end: datetime,
-        gaps: Iterable[Gap],
-        at: datetime,
-        told: Callable[[Absence], Absence],
-    ) -> "Ledger":
-        before = (_cut(absence, absence.start, start) for absence in self.absences)
-        after = (_cut(absence, end, absence.end) for absence in self.absences)
-        inside = [
-            told(known or Absence(first, last, None, None, at, 0))
-            for gap in gaps
-            for first, last, known in self._pieces(max(gap.start, start), min(gap.end, end))
-        ]
-        found = [absence for absence in (*before, *inside, *after) if absence is not None]
-        return replace(self, absences=tuple(_joined(found)))
+    def _replaced(self, start: datetime, end: datetime, absences: Iterable[Absence]) -> "Ledger":
+        """The ledger with other ``absences`` in ``[start, end)``."""
+        first, last = bisect_right(self._ends, start), bisect_left(self._starts, end)
+        at_borders = self.absences[first:last]
+        before = [cut(each, each.start, start) for each in at_borders[:1]]
+        after = [cut(each, end, each.end) for each in at_borders[-1:]]
+        # The neighbours are looked at too: the same may be known of them now.
+        around = [*self.absences[max(first - 1, 0) : first], *before, *absences, *after]
+        around += self.absences[last : last + 1]
+        found = joined(each for each in around if each is not None)
+        head, tail = self.absences[: max(first - 1, 0)], self.absences[last + 1 :]
+        return replace(self, absences=(*head, *found, *tail))
+
+    def _covering(self, start: datetime, end: datetime, at: datetime) -> Iterator[Absence]:
+        """``[start, end)`` as absences: known ones, and new ones for the rest."""
+        for first, last, known in self._pieces(start, end):
+            yield known or Absence(first, last, None, None, at, 0)
 
     def _pieces(
         self, start: datetime, end: datetime
-    ) -> Iterable[tuple[datetime, datetime, Absence | None]]:
+    ) -> Iterator[tuple[datetime, datetime, Absence | None]]:
         """``[start, end)`` cut where what is known changes, with what is known of each piece."""
-        for absence in self.absences:
-            known = _cut(absence, start, end)
-            if known is None:
-                continue
+        for known in self._slice(start, end):
             if start < known.start:
                 yield start, known.start, None
             yield known.start, known.end, known
@@ -230,45 +245,29 @@ class Ledger:
             yield start, end, None
 
 
-def outages(absences: Mapping[str, Iterable[Missing]], timeframe: Timeframe) -> list[Outage]:
-    """Times at which several symbols have no candle, all verified; what one lacks is not one.
-
-    Args:
-        absences: what each symbol misses, as `Ledger.explained` says.
-    """
-    spans = [
-        (missing.start, missing.end, symbol)
-        for symbol, found in absences.items()
-        for missing in found
-        if missing.state == VERIFIED_ABSENT
-    ]
-    cuts = sorted({time for start, end, _ in spans for time in (start, end)})
-    found: list[Outage] = []
-    for start, end in pairwise(cuts):
-        symbols = tuple(sorted({name for first, last, name in spans if first <= start < last}))
-        if len(symbols) < 2:
-            continue
-        if found and (found[-1].end, found[-1].symbols) == (start, symbols):
-            start = found.pop().start
-        found.append(Outage(start, end, timeframe.count(start, end), symbols))
-    return found
+def _split(
+    ranges: Iterable[Range], refusals: Sequence[Refusal]
+) -> Iterator[tuple[datetime, datetime, Refusal | None]]:
+    """``ranges`` cut at the ``refusals`` in them, each part with its own; all ascend."""
+    starts = [refusal.start for refusal in refusals]
+    for start, end in ranges:
+        for refusal in refusals[bisect_left(starts, start) : bisect_left(starts, end)]:
+            if start < refusal.start:
+                yield start, refusal.start, None
+            yield refusal.start, refusal.end, refusal
+            start = refusal.end
+        if start < end:
+            yield start, end, None
 
 
-def _cut(absence: Absence, start: datetime, end: datetime) -> Absence | None:
-    first, last = max(absence.start, start), min(absence.end, end)
-    return replace(absence, start=first, end=last) if first < last else None
-
-
-def _joined(absences: Iterable[Absence]) -> Iterable[Absence]:
-    """Neighbours about which the same is known become one."""
-    joined: list[Absence] = []
-    for absence in absences:
-        if (
-            joined
-            and replace(joined[-1], end=absence.end) == replace(absence, start=joined[-1].start)
-            and joined[-1].end == absence.start
-        ):
-            joined[-1] = replace(joined[-1], end=absence.end)
+def _united(parts: Iterable[Missing]) -> list[Missing]:
+    """Neighbours in the same state for the same reason become one."""
+    found: list[Missing] = []
+    for part in parts:
+        last = found[-1] if found else None
+        if last and (last.end, last.state, last.error) == (part.start, part.state, part.error):
+            count = last.count + part.count
+            found[-1] = Missing(last.start, part.end, count, part.state, part.error)
         else:
-            joined.append(absence)
-    return joined
+            found.append(part)
+    return found

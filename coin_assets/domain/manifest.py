@@ -11,7 +11,6 @@ from typing import Any
 
 from coin_assets.domain.documents import Document, parse_time, time_text
 from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Outage
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.manifest_facts import (
     HIDDEN,
@@ -21,6 +20,7 @@ from coin_assets.domain.manifest_facts import (
     KeyFacts,
     PublishedFile,
 )
+from coin_assets.domain.outages import Outage
 from coin_assets.domain.timeframes import Timeframe
 
 VERSION = 2

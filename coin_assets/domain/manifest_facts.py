@@ -59,6 +59,8 @@ class GapCounts:
     """Missing candles by what the gap ledger knows of them; named as the states of the ledger."""
 
     verified_absent: int = 0
+    unavailable: int = 0
+    refused: int = 0
     pending: int = 0
     failed: int = 0
 

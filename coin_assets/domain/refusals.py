@@ -9,11 +9,12 @@ class Refusal:
     """One candle that is not stored because of what the market sends for it.
 
     Attributes:
-        opened: open of the candle.
+        start, end: open and close of the candle.
         rule: identifier of the broken rule, for example ``"ohlc"``.
         value: the candle as it was sent, rendered for people.
     """
 
-    opened: datetime
+    start: datetime
+    end: datetime
     rule: str
     value: str

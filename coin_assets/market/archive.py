@@ -80,13 +80,17 @@ class ArchiveMarket:
         with closing(made_ahead(self._months(key, start, stop))) as pages:
             yield from pages
 
-    def listed(self, key: Key, now: datetime) -> datetime | None:
+    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
         """Open of the first candle in the files."""
         for candles in self._parts(key):
             found = closed_by(candles, key.timeframe, now)
             if len(found):
                 first: datetime = found["timestamp"].iloc[0].to_pydatetime()
                 return first
+        return None
+
+    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002 (protocol)
+        """None: files do not grow old."""
         return None
 
     def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002

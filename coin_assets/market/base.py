@@ -10,6 +10,7 @@ import pandas as pd
 
 from coin_assets.domain.keys import Key
 from coin_assets.domain.refusals import Refusal
+from coin_assets.errors import CoinAssetsError
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Page:
             are not in ``candles``.
         is_unavailable: the range is older than what the market still serves; there are no candles
             in it, and asking again brings none.
+        error: why this range, and it alone, could not be read; then ``candles`` says nothing.
     """
 
     candles: pd.DataFrame
@@ -31,6 +33,7 @@ class Page:
     end: datetime
     refused: tuple[Refusal, ...] = ()
     is_unavailable: bool = False
+    error: CoinAssetsError | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,9 @@ class Market(Protocol):
         ends at ``min(end, floor(now))``. A range without a closed candle yields no page. A page
         may be stored as soon as it is there: stopping after any page loses nothing before it.
 
+        What is wrong with one range alone is the `Page.error` of its page, and the pages go on
+        after it.
+
         Raises:
             TemporaryError: the market could not be read now.
             SymbolUnavailable: the market does not have this key.
@@ -93,11 +99,21 @@ class Market(Protocol):
         """
         ...
 
-    def listed(self, key: Key, now: datetime) -> datetime | None:
+    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:
         """Open of the oldest closed candle that the market has; None if it has none yet.
+
+        Args:
+            since: nobody wants candles that open before, so they need not be looked for.
 
         Raises:
             As `pages`.
+        """
+        ...
+
+    def edge(self, key: Key) -> datetime | None:
+        """Time before which the market serves nothing, although it may have had candles.
+
+        None if no such limit was met by `pages` and `listed` so far; asks nobody.
         """
         ...
 

@@ -70,7 +70,11 @@ class CcxtMarket:
                 self._require_traded(key, since)
             yield Page(validated(between(answer, since, last), key.timeframe, source), since, until)
 
-    def listed(self, key: Key, now: datetime) -> datetime | None:
+    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002
+        """Not looked for yet."""
+        return None
+
+    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
         """Found in days first, then in the timeframe itself from the first day on."""
         self._require(key.timeframe)
         begin, coarse = _FIRST_CANDLE_EVER, self._coarser(key.timeframe)

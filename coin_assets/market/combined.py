@@ -64,9 +64,13 @@ class CombinedMarket:
                     span = max(start, months[0]), min(stop, next_month(months[-1]))
                     yield from self._exchange.pages(key, *span, now)
 
-    def listed(self, key: Key, now: datetime) -> datetime | None:
+    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:
         """As the exchange says."""
-        return self._exchange.listed(key, now)
+        return self._exchange.listed(key, now, since)
+
+    def edge(self, key: Key) -> datetime | None:
+        """As the exchange answers."""
+        return self._exchange.edge(key)
 
     def horizon(self, key: Key, now: datetime) -> datetime:
         """As the exchange says."""

@@ -57,9 +57,13 @@ class SandboxMarket:
             self._meter.count(requests=1)
             yield Page(validated(candles, key.timeframe, f"sandbox {key}"), page_start, page_stop)
 
-    def listed(self, key: Key, now: datetime) -> datetime | None:  # noqa: ARG002
+    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
         """The sandbox's first candle: everything is listed from its beginning on."""
         return key.timeframe.next(FIRST - timedelta.resolution)
+
+    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002 (protocol)
+        """None: the sandbox serves everything."""
+        return None
 
     def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
         """A page makes three months in no time."""

@@ -14,10 +14,10 @@ from coin_assets.domain.documents import (
     prediction_document,
 )
 from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Outage
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.manifest import manifest_document
 from coin_assets.domain.manifest_facts import HIDDEN, PUBLIC, KeyFacts, PublishedFile
+from coin_assets.domain.outages import Outage
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.publish.folder import (
     MANIFEST,

@@ -1,7 +1,8 @@
 """Pulling candles from the market into the store, page by page, with the gap ledger.
 
 A pull may be killed at any moment. Each page is stored before the next is asked for, so the next
-pull goes on where this one was, and the result is the same bytes.
+pull goes on where this one was, and the result is the same bytes. What is wrong with one page
+leaves the pages after it; the pull raises it at its end.
 """
 
 from collections import Counter
@@ -12,13 +13,19 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
+from coin_assets.domain.absences import Absence
 from coin_assets.domain.candles import between, empty_candles, merged
 from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Absence, Range
+from coin_assets.domain.ledger import Ledger, Range
 from coin_assets.domain.revisions import revisions_between
 from coin_assets.domain.timeframes import EPOCH, Timeframe, months_between, next_month
-from coin_assets.errors import CandlesNotYetAvailable, CoinAssetsError
+from coin_assets.errors import (
+    CandlesNotYetAvailable,
+    CoinAssetsError,
+    InvalidCandles,
+    TemporaryError,
+)
 from coin_assets.market.base import Market, Page
 from coin_assets.steps.progress import Progress
 from coin_assets.steps.reports import MonthReport, month_report, newest_due
@@ -65,12 +72,14 @@ def pull_candles(
 
     Raises:
         CandlesNotYetAvailable: the market does not have the newest due candle yet.
-        CoinAssetsError: as `Market.pages`; the ledger then says which candles failed and why.
+        CoinAssetsError: as `Market.pages`, or the first `Page.error`; the ledger then has which
+            candles failed and why. What else the market has of the window is stored.
     """
     key = pull.key
     listed, limit = _extremes(store, market, pull, clock)
     expected = expected_range(pull, listed, limit)
     changed: Counter[datetime] = Counter()
+    errors: list[CoinAssetsError] = []
     if expected is not None:
         ranges = missing_ranges(store, pull, expected, clock())
         total = sum(key.timeframe.count(*each) for each in ranges)
@@ -78,15 +87,51 @@ def pull_candles(
         for start, end in ranges:
             known = store.read_candles(key, start, end)
             for page in _pages(store, market, key, start, end, limit, clock):
-                changed.update(_commit(store, key, page, known, clock()))
+                if error := _error_of(page):
+                    errors.append(error)
+                    is_permanent = not isinstance(error, TemporaryError)
+                    span = page.start, page.end
+                    _record_failure(store, key, *span, error, clock(), is_permanent=is_permanent)
+                else:
+                    changed.update(_commit(store, market, key, page, known, clock()))
                 progress.advance(key.timeframe.count(page.start, page.end), page.end)
-    # Months without a candle, for example before the listing, were looked at as well.
-    months = months_between(pull.start, pull.end)
-    for month in sorted(set(months) - set(store.fetched_months(key))):
-        store.merge_candles(key, empty_candles(), month, next_month(month))
+    _mark_looked_at(store, pull, expected)
+    if errors:
+        raise errors[0]
     reports = stored_reports(store, pull, expected, changed)
     _require_newest_due(store, market, pull, limit)
     return reports
+
+
+def _error_of(page: Page) -> CoinAssetsError | None:
+    """Why nothing of a page is stored; also if no candle of a whole answer can be believed."""
+    if page.error is not None or len(page.candles) or len(page.refused) < 2:
+        return page.error
+    shown = tuple(refusal.value for refusal in page.refused[:3])
+    rules = ", ".join(sorted({refusal.rule for refusal in page.refused}))
+    return InvalidCandles(
+        page.refused[0].rule,
+        f"all {len(page.refused)} candles that the market sends of {page.start:%Y-%m-%d %H:%M} to "
+        f"{page.end:%Y-%m-%d %H:%M} break the candle contract ({rules}), so that none of them is "
+        "refused alone. The market is asked again later.",
+        shown,
+    )
+
+
+def _mark_looked_at(store: Store, pull: Pull, expected: Range | None) -> None:
+    """Mark the months of the window as fetched, those without a candle too.
+
+    Months with candles that nothing explains are left out: they are still to be fetched.
+    """
+    key = pull.key
+    months = set(months_between(pull.start, pull.end)) - set(store.fetched_months(key))
+    if months and expected is not None:
+        stored = store.read_candles(key, *expected)["timestamp"]
+        gaps = find_gaps(stored, key.timeframe, *expected)
+        for start, end in store.read_ledger(key).unanswered(gaps):
+            months -= set(months_between(start, end))
+    for month in sorted(months):
+        store.merge_candles(key, empty_candles(), month, next_month(month))
 
 
 def stored_reports(
@@ -112,10 +157,12 @@ def oldest_candle(store: Store, market: Market, pull: Pull, limit: datetime) -> 
     """Open of the market's oldest candle, as far as the window needs to know it; None if it has
     none. The market is asked only if the window may begin before it."""
     start, until = _window(pull, limit)
-    known = store.read_ledger(pull.key).listed
-    if start >= until or (known is not None and known <= start):
+    ledger = store.read_ledger(pull.key)
+    known = ledger.listed
+    # An edge only moves on: where one was met, nothing older comes any more.
+    if start >= until or (known is not None and (known <= start or ledger.edge is not None)):
         return known
-    found = market.listed(pull.key, limit)
+    found = market.listed(pull.key, limit, pull.first_expected)
     return min(filter(None, (found, known)), default=None)
 
 
@@ -138,13 +185,13 @@ def _window(pull: Pull, limit: datetime) -> Range:
 def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> list[Range]:
     """What to ask for, in ascending order.
 
-    Candles that were never answered for, those after the newest stored one (that the market had
-    none, however often it said so, may mean that it was late), gaps that are due, and the last
-    few stored candles before; of a past window that lacks nothing, everything.
+    Candles that nothing explains, those after the newest stored one (that the market had none,
+    however often it answered so, may mean that it was late), gaps that are due, and the last few
+    stored candles before; of a past window with none of these, everything.
     """
     key, until = pull.key, expected[1]
     unanswered, due = lacking(store, pull, expected, now)
-    if not unanswered and pull.end <= pull.closed_by:
+    if not (unanswered or due) and pull.end <= pull.closed_by:
         return [expected]
     last = max((start for start, _ in unanswered), default=until)
     again = max(key.timeframe.shift(last, -pull.reread), pull.first_expected), last
@@ -187,8 +234,16 @@ def _extremes(
             _record_failure(store, pull.key, start, until, error, clock())
         raise
     if listed is not None:
-        store.update_ledger(pull.key, lambda ledger: ledger.listed_at(listed))
+        _record_extremes(store, market, pull.key, listed)
     return listed, limit
+
+
+def _record_extremes(store: Store, market: Market, key: Key, listed: datetime) -> None:
+    edge = market.edge(key)
+    if edge is None:
+        store.update_ledger(key, lambda ledger: ledger.listed_at(listed))
+    else:
+        store.update_ledger(key, lambda ledger: ledger.listed_at(listed).served_from(edge))
 
 
 def _joined(key: Key, ranges: list[Range]) -> list[Range]:
@@ -233,16 +288,25 @@ def _pages(
 
 
 def _record_failure(
-    store: Store, key: Key, start: datetime, end: datetime, error: CoinAssetsError, at: datetime
+    store: Store,
+    key: Key,
+    start: datetime,
+    end: datetime,
+    error: CoinAssetsError,
+    at: datetime,
+    *,
+    is_permanent: bool = False,
 ) -> None:
     text = str(error)[:_ERROR_LENGTH]
     gaps = find_gaps(store.read_candles(key, start, end)["timestamp"], key.timeframe, start, end)
     asked = _at_opens(key, start, end)
-    store.update_ledger(key, lambda ledger: ledger.failed(*asked, gaps, text, at))
+    store.update_ledger(
+        key, lambda ledger: ledger.failed(*asked, gaps, text, at, is_permanent=is_permanent)
+    )
 
 
 def _commit(
-    store: Store, key: Key, page: Page, known: pd.DataFrame, at: datetime
+    store: Store, market: Market, key: Key, page: Page, known: pd.DataFrame, at: datetime
 ) -> dict[datetime, int]:
     """Store a page; returns how many candles are new or changed, by month.
 
@@ -263,7 +327,13 @@ def _commit(
     gaps = find_gaps(opens, key.timeframe, page.start, page.end)
     if gaps or absences:
         asked = _at_opens(key, page.start, page.end)
-        store.update_ledger(key, lambda ledger: ledger.answered(*asked, gaps, at))
+        edge = market.edge(key) if page.is_unavailable else None
+
+        def note(ledger: Ledger) -> Ledger:
+            told = ledger.answered(*asked, gaps, at, page.refused)
+            return told if edge is None else told.served_from(edge)
+
+        store.update_ledger(key, note)
     store.merge_candles(key, page.candles, page.start, page.end)
     return _by_month(changed)
 
@@ -277,7 +347,7 @@ def _by_month(opens: "pd.Series[pd.Timestamp]") -> dict[datetime, int]:
 
 def _passed(store: Store, key: Key, absences: Iterable[Absence]) -> list[Range]:
     """Absences with a stored candle after them: what comes there comes late."""
-    answered = [absence for absence in absences if absence.first_answer is not None]
+    answered = [absence for absence in absences if absence.is_explained]
     newest = store.newest_candles([key]).get(key) if answered else None
     if newest is None:
         return []

@@ -5,18 +5,22 @@ An operator can read them with ``cat``.
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from coin_assets.domain.absences import Absence
 from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Absence, Ledger
+from coin_assets.domain.ledger import Ledger
 from coin_assets.errors import CorruptArtefact
 from coin_assets.remembered import Remembered
 from coin_assets.store.atomic import locked, remove_partials, write_atomically
 
 _TIMES = ("start", "end", "first_answer", "last_answer", "last_try")
+# What most absences do not have is left out; earlier releases did not know it.
+_OPTIONAL = {"is_permanent": False, "rule": None, "value": None}
+_FIELDS = [field.name for field in fields(Absence)]
 # Of this process's reads.
 _LEDGERS: Remembered[Ledger] = Remembered(10_000)
 
@@ -66,15 +70,18 @@ def _read(path: str) -> Ledger:
 
 def document_of(ledger: Ledger) -> dict[str, Any]:
     """A ledger as JSON says it, in every backend."""
+    document: dict[str, Any] = {"listed": _text(ledger.listed)}
+    if ledger.edge is not None:
+        document["edge"] = _text(ledger.edge)
+    return document | {"absences": [_absence_document(each) for each in ledger.absences]}
+
+
+def _absence_document(absence: Absence) -> dict[str, Any]:
+    values = ((name, getattr(absence, name)) for name in _FIELDS)
     return {
-        "listed": _text(ledger.listed),
-        "absences": [
-            {
-                name: _text(value) if name in _TIMES else value
-                for name, value in asdict(absence).items()
-            }
-            for absence in ledger.absences
-        ],
+        name: _text(value) if name in _TIMES else value
+        for name, value in values
+        if name not in _OPTIONAL or value != _OPTIONAL[name]
     }
 
 
@@ -88,7 +95,11 @@ def ledger_of(document: dict[str, Any]) -> Ledger:
         {name: _time(value) if name in _TIMES else value for name, value in absence.items()}
         for absence in document["absences"]
     ]
-    return Ledger(_time(document["listed"]), tuple(Absence(**absence) for absence in absences))
+    return Ledger(
+        _time(document["listed"]),
+        tuple(Absence(**absence) for absence in absences),
+        _time(document.get("edge")),
+    )
 
 
 def _text(time: datetime | None) -> str | None:

@@ -15,17 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coin_assets.domain.absences import FAILED, PENDING, VERIFIED_ABSENT
 from coin_assets.domain.gaps import Gap, find_gaps
-from coin_assets.domain.ledger import (
-    FAILED,
-    MAX_TRIES,
-    PENDING,
-    VERIFIED_ABSENT,
-    Ledger,
-    Missing,
-    Outage,
-    outages,
-)
+from coin_assets.domain.ledger import MAX_TRIES, Ledger, Missing
+from coin_assets.domain.outages import Outage, outages
 from coin_assets.domain.timeframes import Timeframe
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)

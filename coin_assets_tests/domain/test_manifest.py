@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from coin_assets.domain.documents import Document, parse_time, time_text
 from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Outage
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.manifest import (
     MAX_OUTAGES,
@@ -34,6 +33,7 @@ from coin_assets.domain.manifest_facts import (
     KeyFacts,
     PublishedFile,
 )
+from coin_assets.domain.outages import Outage
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import ConfigurationError
 from coin_assets_tests.schemas import assert_valid

@@ -75,9 +75,9 @@ class ControlledMarket(WrappedMarket):
             kept = page.candles[closes <= pd.Timestamp(stopped)].reset_index(drop=True)
             yield replace(page, candles=kept)
 
-    def listed(self, key: Key, now: datetime) -> datetime | None:
+    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:
         self._obeyed(key)
-        return super().listed(key, now)
+        return super().listed(key, now, since)
 
     def _obeyed(self, key: Key) -> Control:
         control = Control.read(self._control)

@@ -40,9 +40,13 @@ class PatchyMarket(WrappedMarket):
                 keep &= (opens < first) | (opens >= last)
             yield replace(page, candles=page.candles[keep].reset_index(drop=True))
 
-    def listed(self, key: Key, now: datetime) -> datetime | None:
+    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
         opened = key.timeframe.next(self.listed_at - pd.Timedelta(microseconds=1))
         return opened if key.timeframe.close_of(opened) <= now else None
+
+    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002 (protocol)
+        """None: it serves everything."""
+        return None
 
 
 def _utc(text: str) -> datetime:

@@ -26,9 +26,13 @@ class RecordedMarket:
         if start < stop:
             yield Page(between(self._candles(key), start, stop), start, stop)
 
-    def listed(self, key: Key, now: datetime) -> datetime | None:
+    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
         candles = closed_by(self._candles(key), key.timeframe, now)
         return None if candles.empty else candles["timestamp"].iloc[0].to_pydatetime()
+
+    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002 (protocol)
+        """None: it serves everything."""
+        return None
 
     def horizon(self, key: Key, now: datetime) -> datetime:  # noqa: ARG002
         return now

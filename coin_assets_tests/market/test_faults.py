@@ -21,9 +21,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from coin_assets.domain.absences import FAILED
 from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import FAILED, Missing
+from coin_assets.domain.ledger import Missing
 from coin_assets.domain.resampling import resample
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import CoinAssetsError

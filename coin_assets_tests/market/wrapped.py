@@ -16,8 +16,12 @@ class WrappedMarket:
     def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
         return self._whole.pages(key, start, end, now)
 
-    def listed(self, key: Key, now: datetime) -> datetime | None:
-        return self._whole.listed(key, now)
+    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:
+        return self._whole.listed(key, now, since)
+
+    def edge(self, key: Key) -> datetime | None:
+        """As the whole market."""
+        return self._whole.edge(key)
 
     def horizon(self, key: Key, now: datetime) -> datetime:
         return self._whole.horizon(key, now)

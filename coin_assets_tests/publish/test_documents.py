@@ -30,7 +30,6 @@ from coin_assets.domain.documents import (
 )
 from coin_assets.domain.forecasting import LIVE, QUANTILE_COLUMNS, STEPS, forecast_frame
 from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Outage
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.manifest import STATUSES, manifest_document
 from coin_assets.domain.manifest_facts import (
@@ -41,6 +40,7 @@ from coin_assets.domain.manifest_facts import (
     KeyFacts,
     PublishedFile,
 )
+from coin_assets.domain.outages import Outage
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets_tests.schemas import CONTRACT, KINDS, assert_valid, broken_rules, schema_of
 

@@ -29,9 +29,9 @@ from coin_assets.domain.documents import Document
 from coin_assets.domain.evaluation import quality_of
 from coin_assets.domain.forecasting import LIVE, STEPS, forecast_frame
 from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Outage
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.manifest_facts import HIDDEN, KeyFacts
+from coin_assets.domain.outages import Outage
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.publish.publisher import Failure, Publisher
 from coin_assets_tests.schemas import assert_valid

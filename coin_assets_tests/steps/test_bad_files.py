@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coin_assets.domain.ledger import FAILED
+from coin_assets.domain.absences import FAILED
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.archive import ArchiveMarket

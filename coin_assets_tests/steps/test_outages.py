@@ -6,8 +6,10 @@ from functools import lru_cache
 import pandas as pd
 import pytest
 
+from coin_assets.domain.absences import PENDING, VERIFIED_ABSENT
 from coin_assets.domain.gaps import find_gaps
-from coin_assets.domain.ledger import PENDING, VERIFIED_ABSENT, Missing, outages
+from coin_assets.domain.ledger import Missing
+from coin_assets.domain.outages import outages
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.steps.pull import Pull, pull_candles
 from coin_assets.store.parquet import ParquetStore

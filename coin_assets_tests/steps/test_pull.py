@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from coin_assets.domain.absences import FAILED, PENDING, VERIFIED_ABSENT, Absence
 from coin_assets.domain.candles import PRICES, VALUES, between
 from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import FAILED, PENDING, VERIFIED_ABSENT, Absence
 from coin_assets.domain.revisions import NEW, OLD
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MarketUnavailable
@@ -328,7 +328,7 @@ def test_what_could_not_be_had_says_why_and_is_fetched_by_the_next_pull(home: Ho
 def test_a_market_that_cannot_tell_its_oldest_candle_leaves_failed_ones_until_it_can(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def on_holiday(_key: Key, _now: datetime) -> datetime | None:
+    def on_holiday(_key: Key, _now: datetime, _since: datetime) -> datetime | None:
         raise MarketUnavailable("the exchange is on holiday")
 
     home.market.listed_at = utc("2024-01-20")

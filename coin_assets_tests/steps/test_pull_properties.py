@@ -58,10 +58,14 @@ class MadeUpMarket:
         frame = pd.DataFrame({"timestamp": opens, **prices, "volume": price})
         return validated(frame, timeframe, "made up")
 
-    def listed(self, key: Key, now: datetime) -> datetime | None:
+    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
         oldest = self.candles(key.timeframe, self._listed, key.timeframe.shift(self._listed, 100))
         found = closed_by(oldest, key.timeframe, now)
         return None if found.empty else found["timestamp"].iloc[0].to_pydatetime()
+
+    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002 (protocol)
+        """None: it serves everything."""
+        return None
 
     def horizon(self, key: Key, now: datetime) -> datetime:  # noqa: ARG002
         return now

@@ -29,6 +29,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from coin_assets.domain.absences import FAILED
 from coin_assets.domain.candles import VALUES, empty_candles
 from coin_assets.domain.forecasting import (
     CHAMPION,
@@ -40,7 +41,7 @@ from coin_assets.domain.forecasting import (
 )
 from coin_assets.domain.gaps import Gap
 from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import FAILED, Ledger
+from coin_assets.domain.ledger import Ledger
 from coin_assets.domain.revisions import REVISION_COLUMNS, empty_revisions, revisions_between
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import DataRefused, InvalidCandles
