@@ -1,6 +1,9 @@
 # Commands of the project. Each creates .venv and installs what it needs on a fresh machine.
 
+# Paths that users choose, the checkout's own too, may hold blanks and other signs. So make never
+# handles them: targets are relative, and the shell takes values from the environment, in quotes.
 PYTHON ?= python3
+export PYTHON
 PORT ?= 3000
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,34 +11,25 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
-
-ifeq ($(origin COIN_HOME),undefined)
-demo: export COIN_HOME := $(CURDIR)/var/demo
-endif
-COIN_HOME ?= ./var
-export COIN_HOME := $(abspath $(COIN_HOME))
-export DAGSTER_HOME = $(CURDIR)
-export COIN_DAGSTER_HOME = $(abspath $(COIN_HOME))/dagster
+# Of a command: COIN_HOME, completed, DAGSTER_HOME and COIN_DAGSTER_HOME.
+IN_HOME := sh deploy/home.sh ./var
+IN_DEMO_HOME := sh deploy/home.sh ./var/demo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up env compose-secrets compose-config test test-influxdb test-live test-live-short \
 	test-slow lint format bench screenshots lock clean
 
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 demo: $(RUNTIME) ## Run the main job once (offline, sandbox market) and print what it made
-	@$(BIN)/python -m coin_assets.demo
+	@$(IN_DEMO_HOME) $(BIN)/python -m coin_assets.demo
 
 up: $(RUNTIME) ## Start web UI and daemon on localhost, port 3000 or PORT=
-	@$(BIN)/python -m coin_assets.up --port $(PORT)
+	@$(IN_HOME) $(BIN)/python -m coin_assets.up --port $(PORT)
 
-# Secrets stay out: what carries them is read from the environment only.
 env: ## Print what direct dagster commands need, for a shell to eval
-	@mkdir -p "$(COIN_DAGSTER_HOME)"
-	@export -p | sed -nE 's/^(export|declare -x) (COIN_[A-Z_]+|DAGSTER_HOME|INFLUXDB_V2_(URL|ORG))=/export \2=/p' \
-		| grep -vE 'WEBHOOKS|HEARTBEAT'
-	@echo 'export PATH="$(CURDIR)/$(BIN):$$PATH"'
+	@$(IN_HOME) print
 
 compose-secrets: ## Make the passwords and tokens that deploy/compose.yaml needs
 	@sh deploy/secrets.sh
@@ -64,20 +58,20 @@ test-slow: $(DEV) ## The slow tests: two simulated years with faults, kills, pro
 	$(BIN)/python -m pytest -m slow -s --numprocesses 2
 
 lint: $(DEV) ## Check style, formatting, types and import directions
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -c 'import sys, importlinter.cli as cli; sys.exit(cli.lint_imports_command())'
 
 format: $(DEV) ## Format the code
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
 
 bench: $(BENCH) ## Measure, and write benchmarks/results.json and docs/benchmarks.md
-	$(BIN)/python -m benchmarks
+	$(IN_HOME) $(BIN)/python -m benchmarks
 
 screenshots: $(DEV) ## Take the pictures of docs/images anew (needs Chromium)
-	$(BIN)/python -m docs.screenshots
+	$(IN_HOME) $(BIN)/python -m docs.screenshots
 
 lock: ## Resolve the dependencies again (needs uv)
 	uv pip compile pyproject.toml --no-strip-extras --universal --generate-hashes \
@@ -91,9 +85,9 @@ clean: ## Remove the environment and the caches, never the data
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "coin_assets needs Python 3.11 or newer; set PYTHON=<interpreter>" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	"$$PYTHON" -m venv $(VENV)
 
 $(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing the pinned dependencies (once, a minute or two) ..."

@@ -75,6 +75,7 @@ def build_definitions(
     open_home(
         settings.home,
         market_name(settings),
+        settings.symbols,
         needs_case={"1m", "1M"} <= {timeframe.name for timeframe in settings.timeframes},
     )
     specs = series_specs(settings)

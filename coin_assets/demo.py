@@ -10,6 +10,7 @@ import contextlib
 import shlex
 import sys
 import time
+import unicodedata
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ from coin_assets.errors import CoinAssetsError
 from coin_assets.jobs.update import only
 from coin_assets.market.base import Market
 from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
-from coin_assets.progress import Progress
+from coin_assets.progress import Progress, print_anything
 from coin_assets.settings import Settings, variable_of
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import unanswered
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "environment (see the README), for example COIN_MARKET=archive:<folder>.",
     )
     parser.parse_args(arguments)
+    print_anything()
     try:
         demo = Demo(demo_settings())
         succeeded = demo.run()
@@ -277,12 +279,19 @@ def _limits(
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         for row in rows
     ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that ``text`` takes; signs such as 币 take two."""
+    return sum(1 + (unicodedata.east_asian_width(each) in "WF") for each in text)
 
 
 if __name__ == "__main__":

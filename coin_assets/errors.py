@@ -73,8 +73,22 @@ class DataRefused(CoinAssetsError):
     """Data breaks its contract; nothing of it was stored."""
 
 
+_MOST_OFFENDER, _MOST_CAUSE = 160, 600
+
+
+def shortened(text: str, most: int) -> str:
+    """At most ``most`` characters of foreign text, in one line; what cannot be seen is escaped."""
+    shown = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in text[: most + 1]
+    )
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
 class InvalidCandles(DataRefused):
     """Candles break a rule of the candle contract.
+
+    Offenders and cause are cut to a few hundred characters, for files may hold anything.
 
     Attributes:
         rule: identifier of the broken rule, for example ``"unaligned"``.
@@ -86,8 +100,8 @@ class InvalidCandles(DataRefused):
         self, rule: str, message: str, offenders: tuple[str, ...] = (), cause: str | None = None
     ) -> None:
         self.rule = rule
-        self.offenders = offenders
-        self.cause = cause
+        self.offenders = offenders = tuple(shortened(each, _MOST_OFFENDER) for each in offenders)
+        self.cause = cause = cause and shortened(cause, _MOST_CAUSE)
         shown = f" First offenders: {'; '.join(offenders)}." if offenders else ""
         guess = f" Likely cause: {cause}." if cause else ""
         super().__init__(f"[{rule}] {message}{shown}{guess} Nothing was stored.")

@@ -1,10 +1,18 @@
 """Progress of a run in this process, for a person at a terminal."""
 
+import io
 import logging
+import sys
 
 import dagster as dg
 
 from coin_assets.assets.specs import failure_message
+
+
+def print_anything() -> None:
+    """Let symbols and paths be printed that the terminal's encoding does not have: as escapes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class Progress:

@@ -3,6 +3,7 @@
 Parsers raise `ConfigurationError`; rules yield the problems of a parsed value.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -37,6 +38,19 @@ def folder(value: Any) -> Path:
             raise ConfigurationError(
                 f"{given!r} cannot be a folder because {path} is a file; choose another one."
             )
+    return absolute
+
+
+def home(value: Any) -> Path:
+    """`folder` in which Dagster can keep its records: SQLite files, which it names by URLs."""
+    absolute = folder(value)
+    shown = str(absolute)
+    if not shown.isascii() and any("\ud800" <= letter <= "\udfff" for letter in shown):
+        raise ConfigurationError(f"{shown!r} is not UTF-8; choose another folder.")
+    if odd := re.search(r"\?|\n|%[0-9A-Fa-f]{2}", shown):
+        raise ConfigurationError(
+            f"{shown!r} holds {odd[0]!r}, which Dagster would misread; choose another folder."
+        )
     return absolute
 
 

@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     )
 
     # The order matters: a rule sees the fields before its own.
-    home: Annotated[Path, _by(rules.folder)] = _setting(
+    home: Annotated[Path, _by(rules.home)] = _setting(
         "./var", "everything this installation writes (`make demo`: `./var/demo`)"
     )
     symbols: Annotated[tuple[str, ...], _by(notation.symbols)] = _setting(

@@ -20,6 +20,7 @@ import dagster as dg
 from coin_assets.build import build_definitions
 from coin_assets.dead_runs import end_dead_runs
 from coin_assets.errors import CoinAssetsError, ConfigurationError
+from coin_assets.progress import print_anything
 from coin_assets.settings import Settings
 
 HOST = "127.0.0.1"
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     wanted = parser.parse_args(arguments)
     host, port = wanted.host, wanted.port
+    print_anything()
     try:
         settings = Settings()
         build_definitions(settings)
@@ -54,14 +56,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{settings.market}, home {settings.home}, {served} http://{host}:{port}",
         flush=True,
     )
-    dagster = str(Path(sys.executable).with_name("dagster"))
     command = ["dev", "--workspace", "workspace.yaml"]
     if wanted.code_server:
         command = ["code-server", "start", "--module-name", "coin_assets.definitions"]
     command += ["--host", host, "--port", str(port)]
     # A shell lets what it starts in the background ignore Ctrl-C, and the servers would inherit it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return os.execv(dagster, [dagster, *command])  # noqa: S606 (a fixed command line)
+    # Not the script beside it: its first line names the interpreter, which some paths break.
+    dagster = [sys.executable, "-m", "dagster", *command]
+    return os.execv(sys.executable, dagster)  # noqa: S606 (a fixed command line)
 
 
 def _hold(home: Path) -> None:

@@ -107,8 +107,10 @@ def test_defaults_are_those_of_the_contract(folder: Path) -> None:
 
 PARSED: list[tuple[str, str, Any]] = [
     ("home", "/srv/coins", Path("/srv/coins")),
+    ("home", "/srv/my é 'data' 5% #(1) $HOME:a", Path("/srv/my é 'data' 5% #(1) $HOME:a")),
     ("symbols", " BTC/USDT , ETH/USDT:USDT ,", ("BTC/USDT", "ETH/USDT:USDT")),
     ("symbols", "1INCH/USD-T,kPEPE/U.S", ("1INCH/USD-T", "kPEPE/U.S")),
+    ("symbols", "币安人生/USDT,$PAC/USDT,X_A/USDT", ("币安人生/USDT", "$PAC/USDT", "X_A/USDT")),
     ("market", "ccxt:binance", "ccxt:binance"),
     ("source_timeframes", "1m,1h", timeframes("1m", "1h")),
     ("derived_timeframes", "1d", timeframes("1d")),
@@ -316,12 +318,25 @@ def test_unknown_keyword_stops_the_load() -> None:
 
 REFUSED: list[tuple[str, str, str]] = [
     ("COIN_HOME", "", "'' names no folder; write one"),
+    (
+        "COIN_HOME",
+        "/srv/a?b",
+        r"'/srv/a\?b' holds '\?', which Dagster would misread; choose another",
+    ),
+    ("COIN_HOME", "/srv/my%20data", "'/srv/my%20data' holds '%20', which Dagster would misread"),
+    ("COIN_HOME", "/srv/a\nb", r"'/srv/a\\nb' holds '\\n', which Dagster would misread"),
+    ("COIN_HOME", "/srv/\udce9", r"'/srv/\\udce9' is not UTF-8; choose another folder"),
     ("COIN_SYMBOLS", "", "'' names no symbol; write at least one, as in BTC/USDT"),
     ("COIN_SYMBOLS", " , ", "names no symbol"),
     ("COIN_SYMBOLS", "btcusdt", "'btcusdt' is not BASE/QUOTE; write it as in BTC/USDT"),
     ("COIN_SYMBOLS", "BTC/", "'BTC/' is not BASE/QUOTE"),
     ("COIN_SYMBOLS", "BTC/USDT/EUR", "is not BASE/QUOTE"),
-    ("COIN_SYMBOLS", "BTC_X/USDT", "is not BASE/QUOTE"),
+    ("COIN_SYMBOLS", "币安/人生", "leaves nothing readable .* remove it"),
+    (
+        "COIN_SYMBOLS",
+        "币安人生/X,测试测试/X",
+        "'币安人生/X' and '测试测试/X' would share .* COIN_HOME",
+    ),
     ("COIN_SYMBOLS", "../USDT", "is not BASE/QUOTE"),
     ("COIN_SYMBOLS", "BTC/USDT:", "is not BASE/QUOTE"),
     ("COIN_SYMBOLS", "A/X,B/X,A/X", "'A/X' is given 2 times; write it once"),

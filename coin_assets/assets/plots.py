@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _HISTORY = 72
 _BANDS = (("q05", "q95", "90%", 0.18), ("q10", "q90", "80%", 0.25), ("q25", "q75", "50%", 0.35))
 _COLOURS = 32
+_BOX = "\N{WHITE SQUARE}"
 _BLUE, _INK = "#1f6feb", "#24292f"
 
 
@@ -42,16 +43,27 @@ def forecast_plot(key: Key, candles: pd.DataFrame, forecast: pd.DataFrame) -> dg
     axes.plot(closes, [last, *forecast["price"]], color=_BLUE, lw=1.5, label="median")
     axes.axvline(origin, color=_INK, lw=0.8, ls=":")
     version, kind = forecast["model_version"].iloc[0], forecast["kind"].iloc[0]
-    axes.set_title(
-        f"{key}: forecast from {origin:%Y-%m-%d %H:%M} UTC (model {version}, {kind})", fontsize=10
-    )
-    axes.set_ylabel(key.symbol.partition("/")[2], fontsize=8)
+    title = f"{key}: forecast from {origin:%Y-%m-%d %H:%M} UTC (model {version}, {kind})"
+    axes.set_title(drawable(title), fontsize=10, parse_math=False)
+    axes.set_ylabel(drawable(key.symbol.partition("/")[2]), fontsize=8, parse_math=False)
     axes.legend(loc="best", fontsize=8, ncols=2, frameon=False)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)
     axes.margins(x=0.01)
     encoded = base64.b64encode(small_png(figure)).decode()
     return dg.MetadataValue.md(f"![{key} forecast](data:image/png;base64,{encoded})")
+
+
+def drawable(text: str) -> str:
+    """``text`` with a box for every character that the plots' font lacks, such as 币.
+
+    Matplotlib draws the same box, but warns in the log of every run. Titles with symbols are not
+    parsed for formulas either: ``$PAC/$X`` would be one.
+    """
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties()))
+    return "".join(each if font.get_char_index(ord(each)) else _BOX for each in text)
 
 
 def small_png(figure: "Figure") -> bytes:

@@ -7,7 +7,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from coin_assets.assets.plots import small_png
+from coin_assets.assets.plots import drawable, small_png
 from coin_assets.domain.evaluation import Evaluation, Judged
 from coin_assets.domain.forecasting import (
     CHALLENGER,
@@ -56,7 +56,7 @@ def fan_plot(key: Key, forecast: Matured) -> dg.MetadataValue:
     axes.axvline(origin, color=_INK, lw=0.8, ls=":")  # type: ignore[arg-type]  # dates will do
     said = f"model {forecast.versions[-1]}, {'live' if forecast.live[-1] else 'backtest'}"
     _label(axes, f"{key}: forecast from {origin:%Y-%m-%d %H:%M} UTC and outcome ({said})")
-    axes.set_ylabel(key.symbol.partition("/")[2], fontsize=8)
+    axes.set_ylabel(drawable(key.symbol.partition("/")[2]), fontsize=8, parse_math=False)
     axes.legend(loc="upper left", fontsize=8, ncols=5, frameon=False)
     axes.margins(x=0.01, y=0.12)
     return _picture(figure, f"{key} latest outcome")
@@ -129,7 +129,7 @@ def _rolling_ratio(judged: Judged, window: int) -> Floats:
 
 
 def _label(axes: "Axes", title: str) -> None:
-    axes.set_title(title, fontsize=10)
+    axes.set_title(drawable(title), fontsize=10, parse_math=False)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)
 

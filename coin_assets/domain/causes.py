@@ -17,6 +17,7 @@ from coin_assets.domain.time_causes import (
     unaligned_cause,
 )
 from coin_assets.domain.timeframes import Timeframe, as_micros
+from coin_assets.errors import shortened
 
 _PRICES = ["open", "high", "low", "close"]
 _VALUES = [*_PRICES, "volume"]
@@ -140,7 +141,8 @@ def _columns(frame: pd.DataFrame) -> str | None:
         return "there is no header row (Binance spot archives have none); add one"
     names = {str(name).strip().lower() for name in frame.columns}
     if set(_PRICES) <= names:
-        return f"other column names; the file has {[str(name) for name in frame.columns][:12]}"
+        shown = [shortened(str(name), 30) for name in frame.columns[:12]]
+        return f"other column names; the file has {shown}"
     return None
 
 
@@ -164,13 +166,20 @@ def _not_numeric(frame: pd.DataFrame) -> str | None:
     values = [value for value in frame.iloc[:, 0] if isinstance(value, str)]
     if not values:
         return None
-    try:
-        [float(value) for value in values]
-    except ValueError:
-        if all("," in value for value in values[:3]):
-            return "numbers are written with decimal or thousands commas; write 1234.5"
+    words = [value for value in values if not _is_float(value)]
+    if words and all("," in value for value in words[:3]):
+        return "numbers are written with decimal or thousands commas; write 1234.5"
+    if words:
         return "words stand in a column of numbers"
     return "a JSON reply was not parsed: exchanges send numbers as text; convert them to float"
+
+
+def _is_float(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _not_finite(frame: pd.DataFrame) -> str | None:

@@ -13,11 +13,10 @@ from typing import TypeVar
 
 from coin_assets.domain.keys import safe_name
 from coin_assets.domain.limits import DiskLimits, FreshnessLimits
+from coin_assets.domain.symbols import symbol_problem
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 
-_CODE = r"[A-Za-z0-9][A-Za-z0-9.-]*"
-_SYMBOL = re.compile(rf"{_CODE}/{_CODE}(:{_CODE})?")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 T = TypeVar("T")
@@ -42,18 +41,14 @@ def symbols(value: object) -> tuple[str, ...]:
     names = each(text, _items(value))
     if not names:
         raise ConfigurationError("'' names no symbol; write at least one, as in BTC/USDT.")
-    problems = [
-        f"{name!r} is not BASE/QUOTE; write it as in BTC/USDT or BTC/USDT:USDT."
-        for name in names
-        if not _SYMBOL.fullmatch(name)
-    ]
+    problems = [problem for name in names if (problem := symbol_problem(name))]
     problems += _repeated(names)
     sharing: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         sharing.setdefault(safe_name(name), []).append(name)
     problems += [
         f"{' and '.join(map(repr, group))} would share the name {shared} in assets and files; "
-        "keep one of them."
+        "keep one of them, and follow the other in a second installation with its own COIN_HOME."
         for shared, group in sharing.items()
         if len(group) > 1
     ]

@@ -10,7 +10,8 @@ Accepted is, with column names in any order and case, spaces read as underscores
   second before it.
 
 Further columns are ignored. Nothing else is guessed: seconds, nanoseconds, a banner line, a missing
-header and times without zone are refused with the likely cause.
+header, times without zone, other separators than commas and other kinds of files are refused with
+the likely cause.
 """
 
 import csv
@@ -31,11 +32,12 @@ from coin_assets.domain.candles import (
 from coin_assets.domain.causes import likely_cause
 from coin_assets.domain.time_causes import spacing
 from coin_assets.domain.timeframes import Timeframe, as_micros
-from coin_assets.errors import InvalidCandles
+from coin_assets.errors import InvalidCandles, shortened
+from coin_assets.market.candle_text import TIME_NAMES, header_of, normal
 from coin_assets.market.candle_times import read_times
+from coin_assets.market.file_kinds import other_kind
 
-TIME_NAMES = ("timestamp", "open_time", "datetime")
-_LINES_BEFORE_HEADER = 5
+_REASON = 200  # characters of a library's message
 _VALUE_RULES = {"not_finite", "price_not_positive", "ohlc", "negative_volume"}
 _TOLERANCE_MICROS = 1_000_000
 
@@ -65,72 +67,67 @@ def read_candle_file(path: Path, timeframe: Timeframe) -> pd.DataFrame:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    kind = None
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        header = _header(path)
-        frame = pd.read_csv(path, low_memory=False)
-        if isinstance(frame.index, pd.RangeIndex):
-            return frame.set_axis(header, axis=1)  # pandas renames the second of equal names
+        kind = other_kind(path)
+        if kind is None:
+            header = header_of(path)
+            frame = pd.read_csv(path, low_memory=False)
+            if isinstance(frame.index, pd.RangeIndex):
+                return frame.set_axis(header, axis=1)  # pandas renames the second of equal names
     # A damaged Parquet file may lack anything, even keys of its own description.
     except (ValueError, OSError, LookupError, TypeError, csv.Error, pa.ArrowException) as error:
-        raise InvalidCandles(
-            "unreadable",
-            f"{path} cannot be read as candles ({error}). Expected is a Parquet file, or a CSV "
-            "with a header row and ISO 8601 timestamps with their zone.",
+        raise _unreadable(
+            path, f" ({shortened(str(error), _REASON)})", _cause(path, error)
         ) from error
+    if kind is not None:
+        raise _unreadable(path, "", kind)
     # pandas took the first column for row names, and would shift all others.
+    fields = _first_row(frame)
     raise InvalidCandles(
         "unreadable",
         f"{path}: rows have more fields than the header, so values have no sure column.",
-        (",".join(map(str, [frame.index[0], *frame.iloc[0]])),),
+        (",".join(fields),),
+        _more_fields_cause(len(fields) - len(frame.columns), fields),
     )
 
 
-def _header(path: Path) -> list[str]:
-    """Column names of a CSV file, which stand in its first line.
-
-    Raises:
-        InvalidCandles: naming rule ``banner``, if they stand further below.
-    """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = [row for _, row in zip(range(_LINES_BEFORE_HEADER), csv.reader(file), strict=False)]
-    for number, row in enumerate(lines):
-        if set(VALUES[:-1]) <= {_normal(name) for name in row}:
-            if any(lines[:number]):
-                raise InvalidCandles(
-                    "banner",
-                    f"{path}: the first line is not a header but a banner; the header is line "
-                    f"{number + 1}.",
-                    tuple(",".join(line) for line in lines[:number] if line),
-                    _banner_cause(path, number),
-                )
-            break
-    return next((row for row in lines if row), [])
+def _cause(path: Path, error: Exception) -> str | None:
+    if path.suffix == ".parquet":
+        return other_kind(path) if path.is_file() else None
+    if isinstance(error, UnicodeDecodeError):
+        return "the text is not UTF-8; save it as UTF-8"
+    return None
 
 
-def _banner_cause(path: Path, lines: int) -> str:
-    """What else is wrong below a banner; people should not have to find out one by one."""
-    found = ["the download site put a line of its own first"]
-    below = pd.read_csv(path, skiprows=lines, dtype=str)
-    names = {_normal(str(name)): name for name in below.columns}
-    times = next((names[name] for name in (*TIME_NAMES, "date") if name in names), None)
-    if times is not None and len(below):
-        texts = below[times].dropna()
-        days = pd.to_datetime(texts.str[:10], format="%Y-%m-%d", errors="coerce")
-        if days.iloc[0] > days.iloc[-1]:
-            found.append("the rows stand newest first (order)")
-        if pd.to_datetime(texts, format="ISO8601", errors="coerce").isna().any():
-            found.append(f"times such as {texts.iloc[0]!r} are in an unknown time format")
-    absent = [name for name in VALUES if name not in names]
-    if absent:
-        found.append(f"column {', '.join(absent)} is missing (it has {', '.join(below.columns)})")
-    return "; ".join(found) + "; take the candles from the exchange or its archive instead"
+def _unreadable(path: Path, reason: str, cause: str | None) -> InvalidCandles:
+    return InvalidCandles(
+        "unreadable",
+        f"{path} cannot be read as candles{reason}. Expected is a Parquet file, or a CSV with a "
+        "header row and ISO 8601 timestamps with their zone.",
+        cause=cause,
+    )
+
+
+def _first_row(frame: pd.DataFrame) -> list[str]:
+    first = frame.index[0]
+    names = first if isinstance(first, tuple) else (first,)
+    return [*map(str, names), *map(str, frame.iloc[0])]
+
+
+def _more_fields_cause(more: int, fields: list[str]) -> str | None:
+    if fields[-1] == "nan" and more == 1:
+        return "rows end in a comma that the header lacks; remove it"
+    if more in (len(VALUES) - 1, len(VALUES)):
+        return "decimal commas split each number in two; write 1234.5"
+    return None
 
 
 def _renamed(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     """The columns that count, under our names."""
-    names = [_normal(str(name)) for name in frame.columns]
+    names = [normal(str(name)) for name in frame.columns]
     times = [name for name in TIME_NAMES if name in names]
     if "timestamp" in times:
         times = ["timestamp"]
@@ -150,13 +147,9 @@ def _renamed(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
         "columns",
         f"{path}: {', '.join(complaints)}. Accepted are {VALUES}, the open time as one of "
         f"{list(TIME_NAMES)}, optionally close_time, in any order and case; the file has "
-        f"{[str(name)[:40] for name in frame.columns[:20]]}.",
+        f"{[shortened(str(name), 30) for name in frame.columns[:12]]}.",
         cause=likely_cause("columns", frame, None),
     )
-
-
-def _normal(name: str) -> str:
-    return name.strip().lower().replace(" ", "_")
 
 
 def _refuse_naive(frame: pd.DataFrame, timeframe: Timeframe, path: Path) -> None:

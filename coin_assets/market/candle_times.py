@@ -1,15 +1,19 @@
 """Times as candle files write them, read without guessing: see `candle_files`."""
 
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from coin_assets.domain.candles import EARLIEST, LATEST
-from coin_assets.errors import InvalidCandles
+from coin_assets.errors import InvalidCandles, shortened
 
 # Epoch numbers of plausible times in these units do not overlap, so magnitude tells the unit.
 _PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+# A column name in place of a time: Open time, <DATE>.
+_HEADER = re.compile(r"^[\s<\"']*[a-z_ ]*(?:time|date)[a-z_ ]*[\s>\"']*$", re.IGNORECASE)
+_FEW = 3
 _ZONED = r"\d{1,2}:\d{2}.*(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 
 
@@ -38,8 +42,8 @@ def read_times(column: "pd.Series[Any]", source: str) -> "pd.Series[Any]":
             "timestamp_type",
             f"{source}: {len(unknown)} of {len(column)} times are not ISO 8601 text such as "
             "2024-01-31T23:00:00Z.",
-            tuple(repr(value) for value in unknown.head(3)),
-            "they are in an unknown time format; write ISO 8601 with zone",
+            tuple(f"'{shortened(value, 60)}'" for value in unknown.head(3)),
+            _unknown_cause(texts, unknown),
         )
     if len(naive) and zoned.any():
         raise InvalidCandles(
@@ -49,6 +53,25 @@ def read_times(column: "pd.Series[Any]", source: str) -> "pd.Series[Any]":
             "files of two sources were joined; write all times as UTC with zone",
         )
     return parsed.dt.tz_localize(None) if len(naive) else parsed
+
+
+def _unknown_cause(texts: "pd.Series[str]", unknown: "pd.Series[str]") -> str:
+    """Why texts are no times.
+
+    Args:
+        texts: all of the column, by row.
+        unknown: those that were not understood.
+    """
+    headers = texts[texts.str.contains(_HEADER)]
+    if len(headers):
+        return (
+            f"the header row stands again in row {int(headers.index[0]) + 1}, as if files had "
+            "been appended; remove it there"
+        )
+    last = list(unknown.index) == list(texts.index[-len(unknown) :])
+    if len(unknown) < len(texts) and len(unknown) <= _FEW and last:
+        return "the file ends in lines that are no candles; remove them"
+    return "they are in an unknown time format; write ISO 8601 with zone"
 
 
 def times_of_stamps(column: "pd.Series[Any]", source: str) -> "pd.Series[Any]":

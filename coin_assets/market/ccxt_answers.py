@@ -9,6 +9,7 @@ import pandas as pd
 
 from coin_assets.domain.candles import COLUMNS, TIMESTAMP_DTYPE
 from coin_assets.domain.keys import Key
+from coin_assets.domain.symbols import alike
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InvalidCandles, PermanentError, SymbolUnavailable
 from coin_assets.market.retrying import Interrupted, asked_wait
@@ -51,6 +52,12 @@ def _likely_cause(times: "np.typing.NDArray[np.float64]", low: float, high: floa
     return "the clock of this machine or of the exchange is wrong"
 
 
+def _meant(symbol: str, client: Any) -> str:
+    """Which symbol of the exchange differs in case or Unicode form only, as part of a remedy."""
+    found = [each for each in client.symbols or () if alike(each) == alike(symbol)]
+    return f": did you mean {found[0]!a}?" if found else ""
+
+
 def failure_of(error: Exception, client: Any, key: Key, now: datetime) -> Exception:
     """What a failed request means: `Interrupted` if it may pass, a `PermanentError` if not."""
     import ccxt
@@ -62,7 +69,8 @@ def failure_of(error: Exception, client: Any, key: Key, now: datetime) -> Except
     status: int = getattr(response, "status_code", 0)
     if isinstance(error, ccxt.BadSymbol):
         return SymbolUnavailable(
-            f"{exchange} has no {key.symbol} ({reason}). Correct COIN_SYMBOLS."
+            f"{exchange} has no {key.symbol} ({reason}). Correct COIN_SYMBOLS"
+            f"{_meant(key.symbol, client)}."
         )
     if status in _BLOCKED or isinstance(error, ccxt.RestrictedLocation):
         return PermanentError(

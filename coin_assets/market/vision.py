@@ -6,7 +6,6 @@ microseconds; a header row is optional.
 """
 
 import io
-import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -46,7 +45,8 @@ class KlineFile:
 
 def has_name(symbol: str) -> bool:
     """Whether Vision could have files of ``symbol``."""
-    return re.fullmatch(r"[A-Z0-9]+/[A-Z0-9]+", symbol) is not None
+    base, _, quote = symbol.partition("/")
+    return all(part.isalnum() and part == part.upper() for part in (base, quote))
 
 
 def folder_of(key: Key, period: str) -> str:
@@ -116,7 +116,7 @@ def _symbol(key: Key) -> str:
     if not has_name(key.symbol):
         raise SymbolUnavailable(
             f"{key.symbol} has no name in a Binance Vision archive; symbols there are written "
-            "like BTC/USDT, in capitals and digits. Correct COIN_SYMBOLS."
+            "like BTC/USDT, in capitals and digits or letters without case. Correct COIN_SYMBOLS."
         )
     return key.symbol.replace("/", "")
 

@@ -1,30 +1,42 @@
-"""The folder of an installation: writable, fit for its names, and bound to one market."""
+"""The folder of an installation: writable, fit for its names, and bound to one market.
+
+It also records which symbol each name in it belongs to. Names keep ASCII letters and digits only,
+so ``币安人生/USDT`` and ``测试测试/USDT`` share one, and their candles would mix in a home that
+follows first one and then the other.
+"""
 
 import json
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
+from coin_assets.domain.keys import safe_name
 from coin_assets.errors import ConfigurationError
 from coin_assets.store.atomic import locked, write_atomically
 
-_FILE = "market.json"
+_MARKET = "market.json"
+_NAMES = "names"
 
 
-def open_home(home: Path, market: str, *, needs_case: bool) -> None:
-    """Create ``home`` if need be and record its market, so that two never mix.
+def open_home(home: Path, market: str, symbols: Iterable[str] = (), *, needs_case: bool) -> None:
+    """Create ``home`` if need be and record its market and symbols, so that none ever mix.
 
     Args:
         market: for example ``sandbox`` or ``archive:/data/candles``.
+        symbols: unified symbols whose files will be written.
         needs_case: whether names that differ only in case (``1m`` and ``1M``) will be written.
 
     Raises:
-        ConfigurationError: the folder cannot be written, folds case, or holds another market.
+        ConfigurationError: the folder cannot be written, folds case, holds another market, or holds
+            another symbol under the name of one of ``symbols``.
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
         _probe(home, needs_case)
         with locked(home):
-            _claim(home / _FILE, market)
+            _claim(home / _MARKET, market)
+            for symbol in symbols:
+                _claim_name(home, symbol)
     except OSError as error:
         raise ConfigurationError(
             f"COIN_HOME: {str(home)!r} cannot be written ({error.strerror or error}); choose a "
@@ -60,3 +72,23 @@ def _claim(file: Path, market: str) -> None:
             f"COIN_MARKET: {market!r} is not the market of {str(file.parent)!r}, which holds "
             f"candles of {recorded!r}; set COIN_MARKET={recorded}, or choose another COIN_HOME."
         )
+
+
+def _claim_name(home: Path, symbol: str) -> None:
+    """Record that the name of ``symbol`` belongs to it; a name without any data is free.
+
+    A disk that folds case finds the record of ``kPEPE/USDC`` for ``KPEPE/USDC`` too, so symbols
+    that differ in case only are refused exactly where they would mix.
+    """
+    folder = f"symbol={safe_name(symbol)}"
+    file = home / _NAMES / folder
+    recorded = file.read_bytes().decode(errors="replace").strip() if file.exists() else ""
+    if recorded == symbol:
+        return
+    if recorded and any(path.parent.name != _NAMES for path in home.glob(f"*/{folder}")):
+        raise ConfigurationError(
+            f"COIN_SYMBOLS: {symbol!r} would share the folders {folder} of {str(home)!r} with "
+            f"{recorded!r}, whose data they hold; choose another COIN_HOME for {symbol!r}, or "
+            f"retire {recorded!r} first (docs/operations/symbols.md)."
+        )
+    write_atomically(file, f"{symbol}\n".encode())

@@ -66,7 +66,7 @@ def test_a_dry_run_stores_nothing(platform: Platform) -> None:
     before = files_of(platform.settings.home) if platform.settings.home.exists() else {}
     assert backfill(platform, dry_run=True).success
     after = files_of(platform.settings.home)
-    assert set(after) - set(before) <= {"market.json"}
+    assert set(after) - set(before) <= {"market.json", "names/symbol=BTC_USDT"}
     assert market.asked == []
     assert platform.materialisations(HOUR) == []
 

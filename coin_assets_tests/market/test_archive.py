@@ -335,7 +335,7 @@ RAW = {
     "truncated parquet": ("parquet", b"PAR1" + b"\x00" * 50, "unreadable"),
     "empty csv": ("csv", b"", "unreadable"),
     "garbage in csv": ("csv", b"\x00\xff\xfe\x81garbage" * 50, "unreadable"),
-    "parquet called csv": ("csv", b"PAR1\x15\x04\x15\x00", "columns"),
+    "parquet called csv": ("csv", b"PAR1\x15\x04\x15\x00", "unreadable"),
     "times of an unknown format": (
         "csv",
         (HEADER + ROW.replace("2024-03-01T00:00:00Z", "2024-03-01 10-AM")).encode(),

@@ -742,6 +742,34 @@ def test_an_unlisted_symbol_is_unavailable_without_asking_for_its_candles(
     assert exchange.asked() == []
 
 
+def test_a_symbol_in_another_script_is_asked_for_as_the_exchange_writes_it(
+    slept: list[float],
+) -> None:
+    key = Key("币安人生/USDT", Timeframe("1h"))
+    with FakeExchange(NOW, symbols=["币安人生/USDT"]) as exchange:
+        market = CcxtMarket("binance", exchange.configure, sleep=slept.append)
+        assert_same(
+            joined(list(market.pages(key, NOW - 9 * HOUR, NOW, NOW))),
+            true_candles(key, NOW - 9 * HOUR, NOW.replace(minute=0)),
+        )
+        assert exchange.asked()[0].query["symbol"] == "币安人生USDT"
+        market.close()
+
+
+@pytest.mark.parametrize(
+    ("listed", "written"), [("É/USDT", "E\u0301/USDT"), ("E\u0301/USDT", "É/USDT")], ids=ascii
+)
+def test_a_symbol_in_another_unicode_form_is_told_which_one_the_exchange_has(
+    listed: str, written: str
+) -> None:
+    with FakeExchange(NOW, symbols=[listed]) as exchange:
+        market = CcxtMarket("binance", exchange.configure)
+        with pytest.raises(SymbolUnavailable) as raised:
+            list(market.pages(Key(written, Timeframe("1h")), NOW - 9 * HOUR, NOW, NOW))
+        assert f"Correct COIN_SYMBOLS: did you mean {listed!a}?" in str(raised.value)
+        market.close()
+
+
 def test_a_symbol_that_the_exchange_took_off_its_list_is_unavailable(
     exchange: FakeExchange, market: CcxtMarket
 ) -> None:

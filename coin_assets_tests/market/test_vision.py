@@ -1,7 +1,7 @@
 """Binance Vision's kline zips.
 
-- Files are looked for where Vision publishes them; nothing but capitals and digits of a symbol
-  reaches a path.
+- Files are looked for where Vision publishes them; nothing but digits, capitals and letters without
+  case of a symbol reaches a path.
 - A zip gives the exchange's own candles, with or without header row, in milliseconds, microseconds
   or both; every other unit and every damaged or misplaced file is refused with its name.
 - A folder of such zips is a market: one page a month, from the monthly file or else the daily ones.
@@ -68,10 +68,23 @@ def test_files_lie_where_vision_publishes_them() -> None:
     months = monthly_file(BTC_1H.at(Timeframe("1M")), DAY.replace(day=1))
     assert months.name.endswith("/1mo/BTCUSDT-1mo-2024-10.zip")
     assert daily_files(BTC_1H.at(Timeframe("1w")), DAY.replace(day=1)) == []
+    other = monthly_file(Key("币安人生/USDT", Timeframe("1h")), DAY.replace(day=1))
+    assert other.name == "data/spot/monthly/klines/币安人生USDT/1h/币安人生USDT-1h-2024-10.zip"
 
 
 @pytest.mark.parametrize(
-    "symbol", ["../USDT", "BTC/US.DT", "btc/usdt", "BTC", "BTC/USDT:USDT", "A/B/C", "BTC/USDT\n"]
+    "symbol",
+    [
+        "../USDT",
+        "BTC/US.DT",
+        "币 安/USDT",
+        "$PAC/USDT",
+        "btc/usdt",
+        "BTC",
+        "BTC/USDT:USDT",
+        "A/B/C",
+        "BTC/USDT\n",
+    ],
 )
 def test_a_symbol_that_is_no_plain_name_never_reaches_a_path(symbol: str) -> None:
     assert not has_name(symbol)

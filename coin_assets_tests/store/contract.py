@@ -596,6 +596,10 @@ class StoreContract:
             "BTC/USDT:USDT",
             "BTC/USDT:USDT-261225",
             "1000PEPE/USDT",
+            "BTC/USDT:USDT-261225-80000-C",
+            "币安人生/USDT",
+            "E\u0301🐸/USDT",
+            "$PAC_A/USDT",
             "Ä=1/USDT",
             r"""A"B'C\D E,F=G/H:I#J""",
             "A ${B}/$C%s%",
@@ -611,6 +615,8 @@ class StoreContract:
         assert_same(everything(store, key), hours(NOV, 2))
         assert store.newest_candles([key, other]) == {key: NOV + HOUR, other: NOV + 2 * HOUR}
         assert store.newest_forecasts([key, other]) == {key: NOV}
+        assert store.delete_candles(key, NOV, DEC) == 2
+        assert_same(everything(store, other), hours(NOV, 3, price=20.0))
 
     def test_names_with_what_query_languages_read_into_them_lie_side_by_side(
         self, store: Store

@@ -1,5 +1,7 @@
 """Opening an installation's folder: it is created, bound to one market, and fit for its names.
 
+A name in it belongs to one symbol for as long as there is data under it.
+
 Every refusal is a `ConfigurationError` that names the variable, what is wrong and the remedy, and
 leaves nothing behind.
 """
@@ -12,9 +14,9 @@ from coin_assets.errors import ConfigurationError
 from coin_assets.store.home import open_home
 
 
-def refusal_of(home: Path, market: str = "sandbox", *, needs_case: bool = False) -> str:
+def refusal_of(home: Path, market: str = "sandbox", *symbols: str, needs_case: bool = False) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        open_home(home, market, needs_case=needs_case)
+        open_home(home, market, symbols, needs_case=needs_case)
     return str(caught.value)
 
 
@@ -24,6 +26,8 @@ def visible_names(folder: Path) -> set[str]:
 
 def folded(path: Path) -> Path | None:
     """The existing path that a case-insensitive disk would find under this name."""
+    if not path.parent.is_dir():
+        return None
     names = {other.name.lower(): other for other in path.parent.iterdir()}
     return names.get(path.name.lower())
 
@@ -116,3 +120,42 @@ def test_this_disk_can_hold_minutes_beside_months(tmp_path: Path) -> None:
         pytest.skip("this disk folds case")
     open_home(tmp_path, "sandbox", needs_case=True)
     assert visible_names(tmp_path) == {"a", "market.json"}
+
+
+def test_a_name_belongs_to_the_symbol_whose_data_it_holds(tmp_path: Path) -> None:
+    """Its own across restarts, pauses and other symbols; that of a later one of the same name."""
+    open_home(tmp_path, "sandbox", ["币安人生/USDT", "BTC/USDT"], needs_case=False)
+    (tmp_path / "candles/symbol=_____USDT").mkdir(parents=True)
+    open_home(tmp_path, "sandbox", ["BTC/USDT"], needs_case=False)
+    open_home(tmp_path, "sandbox", ["BTC/USDT", "币安人生/USDT"], needs_case=False)
+    message = refusal_of(tmp_path, "sandbox", "BTC/USDT", "测试测试/USDT")
+    assert message == (
+        f"COIN_SYMBOLS: '测试测试/USDT' would share the folders symbol=_____USDT of "
+        f"{str(tmp_path)!r} with '币安人生/USDT', whose data they hold; choose another COIN_HOME "
+        "for '测试测试/USDT', or retire '币安人生/USDT' first (docs/operations/symbols.md)."
+    )
+    open_home(tmp_path, "sandbox", ["币安人生/USDT"], needs_case=False)  # it changed nothing
+
+
+@pytest.mark.parametrize("content", ["测试测试/USDT\n", "", "\n", "\udcff"])
+def test_a_name_without_data_is_free(tmp_path: Path, content: str) -> None:
+    """As after a mistyped symbol, which the market does not have."""
+    record = tmp_path / "names/symbol=_____USDT"
+    record.parent.mkdir()
+    record.write_bytes(content.encode(errors="surrogateescape"))
+    open_home(tmp_path, "sandbox", ["币安人生/USDT"], needs_case=False)
+    assert record.read_text() == "币安人生/USDT\n"
+
+
+@pytest.mark.usefixtures("case_insensitive_disk")
+def test_symbols_that_differ_in_case_only_are_refused_where_a_disk_folds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(folded(path) or path))
+    for name in ("PEPE_USDC", "pepe_usdc"):  # a disk that folds case shows one folder to both
+        (tmp_path / f"candles/symbol={name}").mkdir(parents=True)
+    open_home(tmp_path, "sandbox", ["PEPE/USDC"], needs_case=False)
+    message = refusal_of(tmp_path, "sandbox", "pepe/usdc")
+    assert "'pepe/usdc' would share" in message
+    assert "'PEPE/USDC'" in message
