@@ -18,7 +18,8 @@ from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.market.base import Estimate, Market, Page, Usage
 from coin_assets.market.downloads import THREADS, ArchiveFiles, made_ahead
 from coin_assets.market.seam import require_agreement
-from coin_assets.market.vision import KlineFile, available_files, has_name, read_klines
+from coin_assets.market.vision import KlineFile, has_name, read_klines
+from coin_assets.market.vision_files import available_files
 
 # Up to here an exchange needs one request, or a few, and a month's file would be mostly waste.
 _SHORT = 1000

@@ -19,10 +19,9 @@ import pyarrow.csv
 
 from coin_assets.domain.candles import COLUMNS, empty_candles, validated
 from coin_assets.domain.keys import Key
-from coin_assets.domain.timeframes import Timeframe, months_between, next_month
+from coin_assets.domain.timeframes import Timeframe, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
 from coin_assets.market.candle_times import times_of_stamps
-from coin_assets.market.downloads import ArchiveFiles
 
 MONTHLY, DAILY = "monthly", "daily"
 _HEADER = b"open_time,open,high,low,close,volume"
@@ -30,9 +29,6 @@ _TYPES = {f"f{column}": pa.int64() if column == 0 else pa.float64() for column i
 _BLOCK_BYTES = 1 << 18  # stays in the processor's cache
 _MOST_BYTES = 1 << 30  # a month of seconds has a third of it
 _DAY = timedelta(days=1)
-# Days of so many months without a monthly file are asked for at a distance: older months are
-# complete, or the archive never had them.
-_MONTHS_OF_DAYS = 2
 
 
 @dataclass(frozen=True)
@@ -66,25 +62,6 @@ def daily_files(key: Key, month: datetime) -> list[KlineFile]:
     stem = f"{folder_of(key, DAILY)}/{_symbol(key)}-{_interval(key)}"
     days = [month + _DAY * count for count in range((next_month(month) - month).days)]
     return [KlineFile(f"{stem}-{day:%Y-%m-%d}.zip", day, day + _DAY) for day in days]
-
-
-def available_files(
-    files: ArchiveFiles, key: Key, start: datetime, end: datetime
-) -> dict[datetime, list[KlineFile]]:
-    """Files with opens in ``[start, end)``: every month's monthly file, else its daily ones."""
-    monthly = {month: monthly_file(key, month) for month in months_between(start, end)}
-    there = files.existing(file.name for file in monthly.values())
-    lacking = [month for month, file in monthly.items() if file.name not in there]
-    days = {
-        month: [file for file in daily_files(key, month) if file.start < end and start < file.end]
-        for month in (lacking if files.local else lacking[-_MONTHS_OF_DAYS:])
-    }
-    there |= files.existing(file.name for month in days.values() for file in month)
-    found = {
-        month: [file for file in (monthly[month], *days.get(month, [])) if file.name in there]
-        for month in monthly
-    }
-    return {month: chosen for month, chosen in found.items() if chosen}
 
 
 def read_klines(content: bytes, file: KlineFile, timeframe: Timeframe) -> pd.DataFrame:
