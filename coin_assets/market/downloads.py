@@ -112,24 +112,26 @@ class ArchiveFiles:
             "get both again, or take them out of COIN_ARCHIVE.",
         )
 
-    def fetch_all(self, names: Iterable[str]) -> Generator[tuple[str, bytes | None]]:
-        """Every name with what `fetch` returns, in order; a few are fetched ahead."""
+    def fetch_all(
+        self, names: Iterable[str]
+    ) -> Generator[tuple[str, bytes | InvalidCandles | None]]:
+        """Every name with what `fetch` returns, or why it is refused; a few are fetched ahead."""
         if self.local:
             for name in names:
-                yield name, self.fetch(name)
+                yield name, self._outcome(name)
             return
-        ahead: deque[tuple[str, Future[bytes | None]]] = deque()
+        ahead: deque[tuple[str, Future[bytes | InvalidCandles | None]]] = deque()
         left = iter(names)
         try:
             for name in islice(left, THREADS):
-                ahead.append((name, self._threads().submit(self.fetch, name)))
+                ahead.append((name, self._threads().submit(self._outcome, name)))
             while ahead:
                 name, future = ahead[0]
-                content = future.result()
+                outcome = future.result()
                 ahead.popleft()
                 for following in islice(left, 1):
-                    ahead.append((following, self._threads().submit(self.fetch, following)))
-                yield name, content
+                    ahead.append((following, self._threads().submit(self._outcome, following)))
+                yield name, outcome
         finally:
             for _, future in ahead:
                 future.cancel()
@@ -145,6 +147,12 @@ class ArchiveFiles:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
         self._source.close()
+
+    def _outcome(self, name: str) -> bytes | InvalidCandles | None:
+        try:
+            return self.fetch(name)
+        except InvalidCandles as refusal:
+            return refusal
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:

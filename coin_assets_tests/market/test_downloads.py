@@ -332,14 +332,16 @@ def test_stopping_early_leaves_nothing_behind_and_starts_nothing_more(
     assert server.asked(".zip") == asked
 
 
-def test_a_refused_file_among_many_leaves_nothing_behind(
+def test_a_refused_file_among_many_is_told_in_its_place_and_stops_no_other(
     files: ArchiveFiles, server: VisionServer, many: list[tuple[str, bytes]], work: Path
 ) -> None:
     (server.folder / NAMES[5]).write_bytes(b"other")
-    fetched = files.fetch_all(NAMES)
-    assert list(itertools.islice(fetched, 5)) == many[:5]
-    with pytest.raises(InvalidCandles, match=NAMES[5]):
-        next(fetched)
+    fetched = list(files.fetch_all(NAMES))
+    assert [*fetched[:5], *fetched[6:]] == [*many[:5], *many[6:]]
+    name, refusal = fetched[5]
+    assert name == NAMES[5]
+    assert isinstance(refusal, InvalidCandles)
+    assert refusal.rule == "checksum"
     assert leftovers(work) == []
 
 
