@@ -86,7 +86,7 @@ class ArchiveMarket:
         return next((first for first in firsts if first is not None), None)
 
     def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002
-        """A file a month at most, read in no time."""
+        """A file a month, read in no time; daily zips beside monthly ones are not counted."""
         return Estimate(len(months_between(start, end)), 0.0)
 
     def horizon(self, key: Key, now: datetime) -> datetime:

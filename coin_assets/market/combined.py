@@ -191,7 +191,7 @@ class CombinedMarket:
         pages = list(self._served.pages(key, *overlap, now))
         fresh = joined(pages)
         if fresh.empty and any(page.is_unavailable for page in pages):
-            _LOGGER.warning(
+            _LOGGER.info(
                 "%s: the exchange no longer serves %s to %s, where the archive %s ends, so the two "
                 "were not compared there.",
                 key,

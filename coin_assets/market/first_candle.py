@@ -3,9 +3,9 @@
 from contextlib import closing
 from datetime import datetime, timedelta
 
-from coin_assets.domain.candles import closed_by
+from coin_assets.domain.candles import EARLIEST, closed_by
 from coin_assets.domain.keys import Key
-from coin_assets.domain.timeframes import EPOCH, Timeframe, month_start, next_month
+from coin_assets.domain.timeframes import Timeframe, month_start, next_month
 from coin_assets.market.downloads import ArchiveFiles
 from coin_assets.market.past import Past
 from coin_assets.market.vision import KlineFile, daily_files, monthly_file
@@ -27,7 +27,8 @@ def first_candle(files: ArchiveFiles, key: Key, before: datetime, now: datetime)
     """Open of the archive's oldest candle that is closed by ``now``.
 
     Args:
-        before: files of later months are not looked for. Three years without a file end the search.
+        before: files of later months are not looked for. In a remote archive, three years without
+            a file end the search.
     """
     months = _months_before(files, key, next_month(before))
     past = Past(files, key)
@@ -44,10 +45,10 @@ def first_candle(files: ArchiveFiles, key: Key, before: datetime, now: datetime)
 
 def _months_before(files: ArchiveFiles, key: Key, end: datetime) -> Files:
     months: Files = {}
-    while end > EPOCH:
+    while end > EARLIEST:
         start = _MONTH.shift(end, -_MONTHS_AT_ONCE)
         found = available_files(files, key, start, end)
-        if not found:
+        if not found and not files.local:
             break
         months |= found
         end = start

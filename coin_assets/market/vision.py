@@ -88,6 +88,17 @@ def read_klines(content: bytes, file: KlineFile, timeframe: Timeframe) -> pd.Dat
     return candles
 
 
+def kline_rows(content: bytes, file: KlineFile) -> bytes:
+    """The rows of a zip as text, between two line breaks; without the header row.
+
+    Raises:
+        InvalidCandles: the zip cannot be read.
+    """
+    text: bytes = _only_member(content, file.name).to_pybytes().strip()
+    rows = text if text[:1].isdigit() else text.partition(b"\n")[2]
+    return b"\n" + rows + b"\n"
+
+
 def _symbol(key: Key) -> str:
     # Nothing else may reach a path or an address.
     if not has_name(key.symbol):

@@ -1,6 +1,8 @@
 """Binance Vision zips in a folder, month by month: the daily files complete the monthly one.
 
 Where a month has both, they are compared candle by candle; a month whose files differ is refused.
+Daily zips whose rows are part of the monthly zip's text are not parsed, which takes a third of the
+time or less.
 """
 
 import logging
@@ -17,7 +19,7 @@ from coin_assets.errors import InvalidCandles
 from coin_assets.market.base import Page
 from coin_assets.market.comparing import compared
 from coin_assets.market.downloads import ArchiveFiles
-from coin_assets.market.vision import KlineFile, daily_files, monthly_file, read_klines
+from coin_assets.market.vision import KlineFile, daily_files, kline_rows, monthly_file, read_klines
 from coin_assets.market.vision_files import days_within, lacking_days
 
 _LOGGER = logging.getLogger(__name__)
@@ -80,28 +82,33 @@ class ZippedCandles:
             return pd.concat(parts, ignore_index=True) if parts else empty_candles()
         candles = self._klines(key, monthly)
         lacking = {file.name for file in lacking_days(candles, key, begin, until)}
+        rows = self._rows(monthly) if days else b""
         parts = []
         for file in days:
-            part = self._witness(key, file, is_needed=file.name in lacking)
-            _require_same(candles, part, monthly, file)
-            parts.append(part)
-        return (
-            merged(pd.concat(parts, ignore_index=True), candles) if lacking and parts else candles
-        )
+            if file.name in lacking:
+                part = self._klines(key, file)
+                parts.append(part)
+            else:
+                part = self._witness(key, file, rows)
+            if len(part):
+                _require_same(candles, part, monthly, file)
+        return merged(pd.concat(parts, ignore_index=True), candles) if parts else candles
 
-    def _witness(self, key: Key, file: KlineFile, is_needed: bool) -> pd.DataFrame:
-        """Candles of a daily file; a bad one only matters if the monthly file lacks its candles."""
+    def _witness(self, key: Key, file: KlineFile, rows: bytes) -> pd.DataFrame:
+        """Candles of a daily file that nothing is taken from; none if its rows are in ``rows``."""
         try:
-            return self._klines(key, file)
+            return empty_candles() if self._rows(file) in rows else self._klines(key, file)
         except InvalidCandles as refusal:
-            if is_needed:
-                raise
             _LOGGER.warning(
                 "%s is refused, so the monthly file is used without comparing that day: %s",
                 file.name,
                 refusal.reason,
             )
             return empty_candles()
+
+    def _rows(self, file: KlineFile) -> bytes:
+        content = self._files.fetch(file.name)
+        return b"" if content is None else kline_rows(content, file)
 
     def _end(self, key: Key, file: KlineFile, end_of: EndOf) -> datetime | None:
         zipped = Path(self._files.base) / file.name

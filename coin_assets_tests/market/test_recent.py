@@ -125,7 +125,7 @@ def test_what_is_no_longer_served_is_asked_for_once_and_said_if_it_was_not_compa
 ) -> None:
     make_tree(tmp_path, KEY, everything(), MONTHS_END, MONTHS_END)
     exchange = RecentMarket(24)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         pages = read(CombinedMarket(ArchiveFiles(str(tmp_path)), exchange))
     asked = [(start, end) for _, start, end in exchange.asked]
     assert asked == [(MONTHS_END - DAY, MONTHS_END), (MONTHS_END, NOW.replace(minute=0))]
