@@ -186,10 +186,10 @@ class ArchiveFiles:
         if any(self._source.presence(each) is Presence.THERE for each in others):
             return
         raise PermanentError(
-            f"The archive {self.base} refuses everything that was asked of it so far (HTTP 403), "
-            f"{name} first. Check COIN_ARCHIVE and whether the archive is open to you. A bucket "
-            "that answers 403 for files that it lacks must allow listing (s3:ListBucket), or have "
-            "a file of this symbol."
+            f"The archive {self.base} refuses everything that was asked of it so far (HTTP 403, or "
+            f"a web page in place of the file), {name} first. Check COIN_ARCHIVE and whether the "
+            "archive is open to you. A bucket that answers 403 for files that it lacks must allow "
+            "listing (s3:ListBucket), or have a file of this symbol."
         )
 
 

@@ -1,8 +1,9 @@
 """Reading files from a URL, so that no byte is sent twice.
 
 A bucket whose objects may be read but not listed answers 403 for objects that it does not have (S3
-without ``s3:ListBucket``). So 403 means "not there" once an object of the same archive was read,
-and a refusal before that. Some servers refuse the method HEAD: they are asked for one byte instead.
+without ``s3:ListBucket``); other servers send a web page. So both mean "not there" once an object
+of the same archive was read, and a refusal before that. Some servers refuse the method HEAD: they
+are asked for one byte instead.
 
 A download goes through ``.<file>.part`` in a working folder. One that was cut, or whose process was
 killed, is taken up where it stopped; once the file is whole and read, nothing stays behind.
@@ -28,6 +29,7 @@ _CHUNK_BYTES = 1 << 16
 _FORBIDDEN, _TOO_MANY_REQUESTS, _NOTHING_LEFT = 403, 429, 416
 _NOT_FOUND = (404, 410)
 _NO_HEAD = (403, 405, 501)  # answers to HEAD of servers that answer GET
+_PAGES = ("text/html", "application/xhtml+xml", "application/xml", "text/xml")
 _ONE_BYTE = {"Range": "bytes=0-0"}
 
 T = TypeVar("T")
@@ -36,7 +38,8 @@ T = TypeVar("T")
 class Presence(Enum):
     """What an archive says about one file.
 
-    ``FORBIDDEN`` is HTTP 403: the file is not there, or nothing may be read.
+    ``FORBIDDEN`` is HTTP 403, or a web page in place of the file: the file is not there, or nothing
+    may be read.
     """
 
     THERE = "there"
@@ -185,7 +188,10 @@ def _presence(response: requests.Response) -> Presence:
     if response.status_code in _NOT_FOUND:
         return Presence.ABSENT
     refused = (_FORBIDDEN, *(_NO_HEAD if response.request.method == "HEAD" else ()))
-    return Presence.FORBIDDEN if response.status_code in refused else Presence.THERE
+    if response.status_code in refused:
+        return Presence.FORBIDDEN
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return Presence.FORBIDDEN if kind in _PAGES else Presence.THERE
 
 
 @contextmanager

@@ -16,7 +16,7 @@ Files = dict[datetime, list[KlineFile]]
 _MONTH, _DAY = Timeframe("1M"), Timeframe("1d")
 # Monthly files are published some days after the month, so the newest months may have daily ones.
 _MONTHS_OF_DAYS = 2
-_MONTHS_BEFORE = 3
+_MONTHS_BEFORE = 4
 
 
 def available_files(files: ArchiveFiles, key: Key, start: datetime, end: datetime) -> Files:
@@ -86,9 +86,10 @@ def _worth_asking(files: ArchiveFiles, days: Files, monthly: list[datetime]) -> 
 
 
 def _likely(key: Key, start: datetime, end: datetime) -> Iterator[str]:
-    """Files that an archive with ``key``, or with Bitcoin, is likely to have: see `existing`."""
+    """Files that an archive with ``key``, or with Bitcoin, is likely to have: see
+    `ArchiveFiles.existing`."""
     newest = max(start, month_start(end - timedelta.resolution))
     yield from (file.name for file in days_within(key, newest, max(end, newest)))
-    for asked in (key, Key("BTC/USDT", key.timeframe)):
+    for asked, before in ((key, start), (Key("BTC/USDT", key.timeframe), end)):
         for back in range(1, _MONTHS_BEFORE + 1):
-            yield monthly_file(asked, _MONTH.shift(start, -back)).name
+            yield monthly_file(asked, _MONTH.shift(before, -back)).name

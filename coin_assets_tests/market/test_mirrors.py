@@ -63,6 +63,8 @@ MIRRORS = {
     "404": Faults(),
     "410": Faults(absent=410),
     "403, not to be listed": Faults(absent=403),
+    "a page": Faults(page_for_absent=True),
+    "a page, HEAD unknown": Faults(page_for_absent=True, always={("HEAD", ""): 405}),
     "404, HEAD unknown": Faults(always={("HEAD", ""): 405}),
     "404, HEAD not implemented": Faults(always={("HEAD", ""): 501}),
     "404, HEAD forbidden": Faults(always={("HEAD", ""): 403}),
@@ -99,6 +101,23 @@ def test_a_mirror_that_cannot_be_listed_is_read_where_it_has_no_file_of_the_rang
     start = datetime(2025, 1, 7, tzinfo=UTC)
     found = read(CombinedMarket(files, PatchyMarket()), minutes, start)
     assert len(found) == 33 * 60
+
+
+def test_a_mirror_that_cannot_be_listed_need_not_have_the_symbol(
+    server: VisionServer, files: ArchiveFiles
+) -> None:
+    server.faults.absent = 403
+    key = Key("NEW/USDT", KEY.timeframe)
+    found = read(CombinedMarket(files, PatchyMarket()), key)
+    pd.testing.assert_frame_equal(found, read(PatchyMarket(), key), check_exact=True)
+
+
+def test_a_mirror_of_pages_alone_stops_the_range(server: VisionServer, files: ArchiveFiles) -> None:
+    server.faults.page_for_absent = True
+    for path in server.folder.rglob("*.zip*"):
+        path.unlink()
+    with pytest.raises(PermanentError, match="a web page in place of the file"):
+        next(CombinedMarket(files, PatchyMarket()).pages(KEY, START, END, NOW))
 
 
 def test_an_archive_without_any_file_of_the_range_leaves_it_to_the_exchange(

@@ -63,6 +63,17 @@ REFUSED: dict[str, Callable[[Path, str], object]] = {
 }
 
 
+@pytest.mark.parametrize("which", [[0], [2], [0, 2], [0, 1, 2]])
+def test_any_month_may_be_refused(
+    tmp_path: Path, warnings: Callable[[], list[str]], which: list[int]
+) -> None:
+    files = archived(tmp_path, HOUR)
+    for month in which:
+        put(tmp_path, monthly_file(HOUR, MONTHS[month]).name, b"no zip")
+    require_exchange_candles(CombinedMarket(files, PatchyMarket()), HOUR)
+    assert len(warnings()) == len(which)
+
+
 @pytest.mark.parametrize("days", ["right", "some", "refused", "none"])
 @pytest.mark.parametrize("rule", REFUSED)
 def test_a_refused_monthly_file_is_replaced_and_named(

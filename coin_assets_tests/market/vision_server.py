@@ -85,11 +85,14 @@ class Faults:
     Attributes:
         absent: status for files that are not there. A bucket without ``s3:ListBucket`` says 403
             (fsspec/s3fs#591, aws/aws-cli#1689, NixOS/nix PR 1655, myniva/gradle-s3-build-cache#38).
+        page_for_absent: what is not there is a page with status 200 (pkgcore/pkgcheck#151,
+            flathub-infra/flatpak-external-data-checker PR 219).
         always: status for a method and an end of the path, whether the file is there or not.
             Addresses that are signed for GET refuse HEAD (barneygale/httpio#9, apache/doris#66595).
     """
 
     absent: int = 404
+    page_for_absent: bool = False
     always: dict[tuple[str, str], int] = field(default_factory=dict)
     no_ranges: bool = False
     cut_after: dict[str, list[int]] = field(default_factory=dict)  # bytes, then the line is cut
@@ -150,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self._note()
-        self._head(self._status(), 0, {})
+        self._head(self._status(), 0, self._kind())
 
     def do_GET(self) -> None:
         self._note()
@@ -163,9 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         faults = self.vision.faults
         status = self._status()
-        if status != 200:
-            body = ACCESS_DENIED if status == 403 else b""
-            self._head(status, len(body), {})
+        if status != 200 or self._kind():
+            body = ACCESS_DENIED if status in (200, 403) else b""
+            self._head(status, len(body), self._kind())
             self.wfile.write(body)
             return
         content = self._file().read_bytes()
@@ -208,8 +211,13 @@ class _Handler(BaseHTTPRequestHandler):
         for (method, ending), status in faults.always.items():
             if method == self.command and self.path.endswith(ending):
                 return status
-        there = 200 if self._file().is_file() else faults.absent
+        is_answered = faults.page_for_absent or self._file().is_file()
+        there = 200 if is_answered else faults.absent
         return self._once(faults.status) or there
+
+    def _kind(self) -> dict[str, str]:
+        is_page = self.vision.faults.page_for_absent and not self._file().is_file()
+        return {"Content-Type": "application/xml; charset=utf-8"} if is_page else {}
 
     def _once(self, queue: dict[str, list[int]]) -> int | None:
         for ending, values in queue.items():
