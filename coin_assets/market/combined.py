@@ -42,6 +42,7 @@ class CombinedMarket:
         self._archive = archive
         self._exchange = exchange
         self._served = Served(exchange)
+        self._firsts: dict[Key, datetime] = {}  # in the archive; some 400 requests to find out
 
     def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
         """A page for every month with files; between them the exchange's own pages.
@@ -62,10 +63,15 @@ class CombinedMarket:
     def listed(self, key: Key, now: datetime) -> datetime | None:
         """As the exchange says, or the archive, if it reaches further back."""
         found = self._exchange.listed(key, now)
-        if found is None or not has_name(key.symbol) or not self._reaches_back(key, found, now):
+        if found is None or not has_name(key.symbol):
             return found
-        first = first_candle(self._archive, key, found, now)
-        return found if first is None else min(first, found)
+        first = self._firsts.get(key)
+        if first is None and self._reaches_back(key, found, now):
+            first = first_candle(self._archive, key, now)
+        if first is None or not key.timeframe.is_closed(first, now):
+            return found
+        self._firsts[key] = first
+        return min(first, found)
 
     def horizon(self, key: Key, now: datetime) -> datetime:
         """As the exchange says."""

@@ -23,14 +23,12 @@ def files_before(key: Key, opened: datetime) -> list[KlineFile]:
     return [*months, *days]
 
 
-def first_candle(files: ArchiveFiles, key: Key, before: datetime, now: datetime) -> datetime | None:
+def first_candle(files: ArchiveFiles, key: Key, now: datetime) -> datetime | None:
     """Open of the archive's oldest candle that is closed by ``now``.
 
-    Args:
-        before: files of later months are not looked for. In a remote archive, three years without
-            a file end the search.
+    In a remote archive, three years without a file end the search.
     """
-    months = _months_before(files, key, next_month(before))
+    months = _months_before(files, key, next_month(now))
     past = Past(files, key)
     ordered: Files = {month: months[month] for month in sorted(months)}
     for month, chosen in ordered.items():

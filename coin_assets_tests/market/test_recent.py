@@ -90,8 +90,12 @@ def test_ranges_of_any_length_are_complete(
 @pytest.mark.parametrize("served", [24, 300, 5000])
 def test_the_first_candle_is_the_older_one_of_the_two(archive: ArchiveFiles, served: int) -> None:
     exchange = RecentMarket(served)
-    listed = CombinedMarket(archive, exchange).listed(KEY, NOW)
-    assert listed == min(START, exchange.edge(KEY, NOW))
+    market = CombinedMarket(archive, exchange)
+    expected = min(START, exchange.edge(KEY, NOW))
+    assert market.listed(KEY, NOW) == expected
+    asked = archive.usage()
+    assert market.listed(KEY, NOW) == expected
+    assert archive.usage() == asked or archive.local
 
 
 @pytest.mark.parametrize("end", [MONTHS_END, datetime(2024, 11, 3, tzinfo=UTC)])
