@@ -94,6 +94,7 @@ class InvalidCandles(DataRefused):
         rule: identifier of the broken rule, for example ``"unaligned"``.
         offenders: the first offending rows (at most three), rendered for people.
         cause: what most likely went wrong, with a remedy, if it can be told.
+        reason: the message without its last sentence, which says that nothing was stored.
     """
 
     def __init__(
@@ -104,7 +105,8 @@ class InvalidCandles(DataRefused):
         self.cause = cause = cause and shortened(cause, _MOST_CAUSE)
         shown = f" First offenders: {'; '.join(offenders)}." if offenders else ""
         guess = f" Likely cause: {cause}." if cause else ""
-        super().__init__(f"[{rule}] {message}{shown}{guess} Nothing was stored.")
+        self.reason = f"[{rule}] {message}{shown}{guess}"
+        super().__init__(f"{self.reason} Nothing was stored.")
 
 
 class ForecastRefused(DataRefused):

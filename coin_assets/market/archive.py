@@ -1,11 +1,12 @@
 """A finished market: candles in a folder, as files of their own or as Binance Vision keeps them.
 
 What ``BTC_USDT_1h.parquet`` or ``BTC_USDT_1h.csv`` may hold says `coin_assets.market.candle_files`,
-which zips lie below ``data/spot/`` says `coin_assets.market.vision`. No file is accepted in part.
+which zips lie below ``data/spot/`` says `coin_assets.market.vision`, and how the zips of a month
+complete each other `coin_assets.market.zipped`. No file is accepted in part.
 """
 
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,22 +15,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from coin_assets.domain.candles import between, closed_by, empty_candles
+from coin_assets.domain.candles import between, closed_by
 from coin_assets.domain.keys import Key
-from coin_assets.domain.timeframes import EPOCH, months_between, next_month
+from coin_assets.domain.timeframes import EPOCH, months_between
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.market.base import Estimate, Meter, Page, Usage
 from coin_assets.market.candle_files import read_candle_file
 from coin_assets.market.downloads import ArchiveFiles, made_ahead
-from coin_assets.market.vision import (
-    DAILY,
-    MONTHLY,
-    KlineFile,
-    available_files,
-    folder_of,
-    has_name,
-    read_klines,
-)
+from coin_assets.market.vision import DAILY, MONTHLY, folder_of, has_name
+from coin_assets.market.zipped import ZippedCandles
 from coin_assets.remembered import Identity, Remembered, identity_of
 
 _DATED = re.compile(r"-([0-9]{4})-(0[1-9]|1[0-2])(?:-[0-9]{2})?\.zip$")
@@ -65,6 +59,7 @@ class ArchiveMarket:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files = ArchiveFiles(str(folder))
+        self._zips = ZippedCandles(self._files)
         self._read: dict[Path, tuple[Identity, pd.DataFrame]] = {}
         self._meter = Meter()
 
@@ -77,24 +72,25 @@ class ArchiveMarket:
             if start < stop:
                 yield Page(between(candles, start, stop), start, stop)
             return
-        with closing(made_ahead(self._months(key, start, stop))) as pages:
+        with closing(made_ahead(self._zips.pages(key, start, stop))) as pages:
             yield from pages
 
     def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
         """Open of the first candle in the files."""
-        for candles in self._parts(key):
-            found = closed_by(candles, key.timeframe, now)
-            if len(found):
-                first: datetime = found["timestamp"].iloc[0].to_pydatetime()
-                return first
-        return None
+        path = self._flat_file(key)
+        if path is not None:
+            found = closed_by(self._candles(path, key), key.timeframe, now)
+            return None if found.empty else found["timestamp"].iloc[0].to_pydatetime()
+        months = sorted(self._zipped_months(key))
+        firsts = (self._zips.first(key, month, now) for month in months)
+        return next((first for first in firsts if first is not None), None)
 
     def edge(self, key: Key) -> datetime | None:  # noqa: ARG002 (protocol)
         """None: files do not grow old."""
         return None
 
     def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002
-        """A file a month at most, read in no time."""
+        """A file a month, read in no time; daily zips beside monthly ones are not counted."""
         return Estimate(len(months_between(start, end)), 0.0)
 
     def horizon(self, key: Key, now: datetime) -> datetime:
@@ -112,39 +108,14 @@ class ArchiveMarket:
         self._read.clear()
         self._files.close()
 
-    def _parts(self, key: Key) -> Iterator[pd.DataFrame]:
-        """Candles of file after file."""
-        path = self._flat_file(key)
-        if path is not None:
-            yield self._candles(path, key)
-            return
-        for month in sorted(self._zipped_months(key)):
-            for file in self._zipped(key, month):
-                yield self._klines(key, [file])
-
     def _ends(self, key: Key, now: datetime) -> Iterator[datetime | None]:
-        """Where the candles that are closed by ``now`` end in file after file, newest first."""
+        """Where the candles that are closed by ``now`` end: month after month, newest first."""
         path = self._flat_file(key)
         if path is not None:
             yield _end([path], key, now, partial(self._candles, path, key))
             return
         for month in sorted(self._zipped_months(key), reverse=True):
-            for file in reversed(self._zipped(key, month)):
-                zipped = self._folder / file.name
-                both = [zipped, zipped.with_name(f"{zipped.name}.CHECKSUM")]
-                yield _end(both, key, now, partial(self._klines, key, [file]))
-
-    def _zipped(self, key: Key, month: datetime) -> list[KlineFile]:
-        """The files of a month, oldest first."""
-        found = available_files(self._files, key, month, next_month(month))
-        return sorted(found.get(month, []), key=lambda file: file.start)
-
-    def _months(self, key: Key, start: datetime, stop: datetime) -> Generator[Page]:
-        files = available_files(self._files, key, start, stop)
-        for month in months_between(start, stop):
-            candles = self._klines(key, files.get(month, []))
-            begin, until = max(start, month), min(stop, next_month(month))
-            yield Page(between(candles, begin, until), begin, until)
+            yield self._zips.end(key, month, now, lambda files, read: _end(files, key, now, read))
 
     def _candles(self, path: Path, key: Key) -> pd.DataFrame:
         identity = identity_of(path.stat())
@@ -154,15 +125,6 @@ class ArchiveMarket:
             known = identity, read_candle_file(path, key.timeframe)
             self._read[path] = known
         return known[1]
-
-    def _klines(self, key: Key, files: list[KlineFile]) -> pd.DataFrame:
-        contents = [(file, self._files.fetch(file.name)) for file in files]
-        parts = [
-            read_klines(content, file, key.timeframe)
-            for file, content in contents
-            if content is not None
-        ]
-        return pd.concat(parts, ignore_index=True) if parts else empty_candles()
 
     def _flat_file(self, key: Key) -> Path | None:
         """The one file of ``key``; None if there are zips instead.

@@ -1,10 +1,12 @@
 """An exchange whose past comes from an archive.
 
 Long ranges are read from the archive's files, and what these lack from the exchange; short ones,
-as every update asks for them, from the exchange alone. The two must agree where they meet.
+as every update asks for them, from the exchange alone, as far as it still serves them. The two must
+agree where they meet, and each month of the archive is compared with the exchange.
 """
 
-from collections.abc import Generator, Iterator
+import logging
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -12,22 +14,25 @@ from itertools import groupby
 import pandas as pd
 
 from coin_assets.domain.candles import between, empty_candles, merged
-from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.keys import Key
-from coin_assets.domain.timeframes import months_between, next_month
+from coin_assets.domain.timeframes import month_label, month_start, months_between, next_month
+from coin_assets.errors import InvalidCandles, SymbolUnavailable
+from coin_assets.market import samples
 from coin_assets.market.base import Estimate, Market, Page, Usage
 from coin_assets.market.downloads import THREADS, ArchiveFiles, made_ahead
+from coin_assets.market.filling import ONE_REQUEST, Span, filled_pages
+from coin_assets.market.first_candle import files_before, first_candle
+from coin_assets.market.past import Past
+from coin_assets.market.samples import Samples
 from coin_assets.market.seam import require_agreement
-from coin_assets.market.vision import KlineFile, available_files, has_name, read_klines
+from coin_assets.market.served import Served, joined
+from coin_assets.market.vision import has_name
+from coin_assets.market.vision_files import Files, available_files, is_monthly
 
-# Up to here an exchange needs one request, or a few, and a month's file would be mostly waste.
-_SHORT = 1000
+_LOGGER = logging.getLogger(__name__)
 _OVERLAP = 24
 _LAG = timedelta(days=2)  # of the archive's days behind the clock
 _REQUESTS_A_FILE, _SECONDS_A_REQUEST = 3, 0.05
-
-Span = tuple[datetime, datetime]
-Files = dict[datetime, list[KlineFile]]
 
 
 class CombinedMarket:
@@ -36,6 +41,8 @@ class CombinedMarket:
     def __init__(self, archive: ArchiveFiles, exchange: Market) -> None:
         self._archive = archive
         self._exchange = exchange
+        self._served = Served(exchange)
+        self._firsts: dict[Key, datetime] = {}  # in the archive; some 400 requests to find out
 
     def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
         """A page for every month with files; between them the exchange's own pages.
@@ -44,46 +51,49 @@ class CombinedMarket:
             InvalidCandles: also if archive and exchange disagree on the newest archived candles.
         """
         stop = min(end, key.timeframe.floor(now))
-        files = self._files(key, start, stop)
-        if not files:
-            yield from self._exchange.pages(key, start, end, now)
+        if not self._is_short(key, start, stop):
+            yield from self._long(key, start, stop, now)
             return
-        known: dict[str, pd.DataFrame] = {}
-        agreed = self._agreed(key, files, (start, stop), now, known)
-        with closing(made_ahead(self._frames(key, files, known))) as frames:
-            for archived, group in groupby(months_between(start, stop), files.__contains__):
-                months = list(group)
-                if archived:
-                    for month in months:
-                        span = max(start, month), min(stop, next_month(month))
-                        parts = [next(frames) for _ in files[month]]
-                        candles = between(pd.concat(parts, ignore_index=True), *span)
-                        candles = merged(candles, between(agreed, *span))
-                        yield from self._completed(key, candles, span, now)
-                else:
-                    span = max(start, months[0]), min(stop, next_month(months[-1]))
-                    yield from self._exchange.pages(key, *span, now)
+        for page in self._served.pages(key, start, end, now):
+            if page.is_unavailable and has_name(key.symbol):
+                yield from self._long(key, page.start, page.end, now)
+            else:
+                yield page
 
     def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:
-        """As the exchange says."""
-        return self._exchange.listed(key, now, since)
+        """As the exchange answers, or the archive, if it reaches further back."""
+        found = self._exchange.listed(key, now, since)
+        is_all = found is None or (since is not None and found <= since)
+        if found is None or is_all or not has_name(key.symbol):
+            return found
+        first = self._firsts.get(key)
+        if first is None and self._reaches_back(key, found, now):
+            first = first_candle(self._archive, key, now)
+        if first is None or not key.timeframe.is_closed(first, now):
+            return found
+        self._firsts[key] = first
+        return min(first, found)
 
     def edge(self, key: Key) -> datetime | None:
-        """As the exchange answers."""
-        return self._exchange.edge(key)
+        """As the exchange answers, of symbols that no archive can have files of."""
+        return None if has_name(key.symbol) else self._exchange.edge(key)
 
     def horizon(self, key: Key, now: datetime) -> datetime:
         """As the exchange says."""
         return self._exchange.horizon(key, now)
 
     def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
-        """Files for whole months of a long range, the exchange for the overlap and the tail."""
+        """Files for whole months of a long range; the exchange for samples, overlap and tail."""
         if self._is_short(key, start, end):
             return self._exchange.estimate(key, start, end)
         requests = _REQUESTS_A_FILE * len(months_between(start, end))
         seconds = 0.0 if self._archive.local else requests * _SECONDS_A_REQUEST / THREADS
-        tail = min(end - _LAG, key.timeframe.shift(end, -_OVERLAP))
-        return Estimate(requests, seconds) + self._exchange.estimate(key, max(start, tail), end)
+        tail = max(start, min(end - _LAG, key.timeframe.shift(end, -_OVERLAP)))
+        return (
+            Estimate(requests, seconds)
+            + samples.estimate(self._exchange, key, start, tail)
+            + self._exchange.estimate(key, tail, end)
+        )
 
     def usage(self) -> Usage:
         """The archive's and the exchange's together."""
@@ -94,28 +104,92 @@ class CombinedMarket:
         self._exchange.close()
 
     def _is_short(self, key: Key, start: datetime, end: datetime) -> bool:
-        return key.timeframe.count(start, end) <= _SHORT or not has_name(key.symbol)
+        return key.timeframe.count(start, end) <= ONE_REQUEST or not has_name(key.symbol)
 
-    def _files(self, key: Key, start: datetime, stop: datetime) -> Files:
-        if self._is_short(key, start, stop):
-            return {}
-        return available_files(self._archive, key, start, stop)
+    def _reaches_back(self, key: Key, opened: datetime, now: datetime) -> bool:
+        """Whether the archive may have candles before the exchange's first one."""
+        if self._archive.local:
+            return True  # looking costs nothing
+        if self._archive.existing(file.name for file in files_before(key, opened)):
+            return True
+        try:
+            before = key.timeframe.shift(opened, -1)
+            return not self._served.reaches(key, before, opened, now)
+        except SymbolUnavailable:  # some say so of what is before their first candle
+            return False
+
+    def _long(self, key: Key, start: datetime, stop: datetime, now: datetime) -> Iterator[Page]:
+        files = available_files(self._archive, key, start, stop)
+        if not files:
+            yield from self._served.pages(key, start, stop, now)
+            return
+        past = Past(self._archive, key)
+        agreed = self._agreed(key, past, files, (start, stop), now)
+        fresh = Samples(self._served, key, stop, now)
+        with closing(made_ahead(past.months(files, start, stop))) as read:
+            for archived, group in groupby(months_between(start, stop), files.__contains__):
+                months = list(group)
+                if not archived:
+                    span = max(start, months[0]), min(stop, next_month(months[-1]))
+                    yield from self._served.pages(key, *span, now)
+                    continue
+                for month in months:
+                    span = max(start, month), min(stop, next_month(month))
+                    candles = merged(next(read)[1], between(agreed, *span))
+                    trusted = self._trusted(key, past, fresh, candles, span, files)
+                    if trusted is None:
+                        yield from self._served.pages(key, *span, now)
+                    else:
+                        yield from filled_pages(self._served, key, trusted, span, now)
+
+    def _trusted(
+        self,
+        key: Key,
+        past: Past,
+        fresh: Samples,
+        candles: pd.DataFrame,
+        span: Span,
+        files: Files,
+    ) -> pd.DataFrame | None:
+        """``candles`` of a month if the exchange confirms them, else those of its daily files if
+        it confirms these; None if the month is to come from the exchange."""
+        found = fresh.differing(candles, *span)
+        if not found.count:
+            return candles
+        month = month_start(span[0])
+        chosen, days, instead = files[month], None, "the exchange"
+        if is_monthly(key, chosen):
+            days = past.days_of(*span)
+            if days.empty or fresh.differing(days, *span).count:
+                days = None
+            else:
+                instead = "the daily files, and the exchange for what they lack"
+        _LOGGER.warning(
+            "%s %s: %d of %d candles of %s/%s that were compared differ from the exchange, so the "
+            "month is taken from %s. Get the file again, or take it out of COIN_ARCHIVE. First: %s",
+            key,
+            month_label(month),
+            found.count,
+            len(found.opens),
+            self._archive.base,
+            chosen[0].name if is_monthly(key, chosen) else f"{chosen[0].name} and later days",
+            instead,
+            "; ".join(found.offenders("archive", "exchange")),
+        )
+        return days
 
     def _agreed(
-        self, key: Key, files: Files, span: Span, now: datetime, known: dict[str, pd.DataFrame]
+        self, key: Key, past: Past, files: Files, span: Span, now: datetime
     ) -> pd.DataFrame:
-        """The exchange's reading of the last archived candles of ``span``.
-
-        Args:
-            known: is given the frames of the files that were read for it.
+        """The exchange's reading of the last archived candles of ``span``; empty if the exchange
+        no longer serves them.
 
         Raises:
             InvalidCandles: the archive's reading is another one.
         """
         archived = empty_candles()
         for file in [file for month in sorted(files) for file in files[month]][::-1]:
-            known[file.name] = self._frame(key, file, self._archive.fetch(file.name))
-            archived = merged(archived, between(known[file.name], *span))
+            archived = merged(archived, between(past.of_file(file), *span))
             if len(archived) >= _OVERLAP:
                 break
         if archived.empty:
@@ -125,57 +199,29 @@ class CombinedMarket:
             opens.iloc[0].to_pydatetime(),
             key.timeframe.close_of(opens.iloc[-1].to_pydatetime()),
         )
-        fresh = self._asked(key, overlap, now)
-        require_agreement(archived, fresh, overlap, key, self._archive.base)
+        pages = list(self._served.pages(key, *overlap, now))
+        fresh = joined(pages)
+        if fresh.empty and any(page.is_unavailable for page in pages):
+            _LOGGER.info(
+                "%s: the exchange no longer serves %s to %s, where the archive %s ends, so the two "
+                "were not compared there.",
+                key,
+                *(f"{each:%Y-%m-%dT%H:%M}" for each in overlap),
+                self._archive.base,
+            )
+            return fresh
+        self._require_agreement(key, past, archived, fresh, overlap)
         return fresh
 
-    def _frames(
-        self, key: Key, files: Files, known: dict[str, pd.DataFrame]
-    ) -> Generator[pd.DataFrame]:
-        """The frame of every file, in order; files ahead are downloaded meanwhile."""
-        ordered = [file for month in sorted(files) for file in files[month]]
-        names = [file.name for file in ordered if file.name not in known]
-        with closing(self._archive.fetch_all(names)) as contents:
-            for file in ordered:
-                if file.name in known:
-                    yield known.pop(file.name)
-                else:
-                    yield self._frame(key, file, next(contents)[1])
-
-    def _frame(self, key: Key, file: KlineFile, content: bytes | None) -> pd.DataFrame:
-        # A file that was there a moment ago and is gone leaves a hole; the exchange fills it.
-        return empty_candles() if content is None else read_klines(content, file, key.timeframe)
-
-    def _completed(
-        self, key: Key, candles: pd.DataFrame, span: Span, now: datetime
-    ) -> Iterator[Page]:
-        """A page of ``candles``, and the exchange's pages after them if the archive stops early."""
-        start, stop = span
-        until = start
-        if len(candles):
-            until = key.timeframe.close_of(candles["timestamp"].iloc[-1].to_pydatetime())
-        if key.timeframe.count(until, stop) <= _SHORT:
-            until = stop
-        if start < until:
-            yield Page(self._filled(key, candles, (start, until), now), start, until)
-        if until < stop:
-            yield from self._exchange.pages(key, until, stop, now)
-
-    def _filled(self, key: Key, candles: pd.DataFrame, span: Span, now: datetime) -> pd.DataFrame:
-        """With what the exchange has in the holes of ``candles``: an archive may lack a day."""
-        holes: list[Span] = []
-        for gap in find_gaps(candles["timestamp"], key.timeframe, *span):
-            if holes and key.timeframe.count(holes[-1][0], gap.end) <= _SHORT:
-                holes[-1] = holes[-1][0], gap.end
-            else:
-                holes.append((gap.start, gap.end))
-        if not holes:
-            return candles
-        answers = [self._asked(key, hole, now) for hole in holes]
-        # Holes that are close together are asked for in one go: the archive's candles in between
-        # stay as they are.
-        return merged(pd.concat(answers, ignore_index=True), candles)
-
-    def _asked(self, key: Key, span: Span, now: datetime) -> pd.DataFrame:
-        pages = [page.candles for page in self._exchange.pages(key, *span, now)]
-        return pd.concat(pages, ignore_index=True) if pages else empty_candles()
+    def _require_agreement(
+        self, key: Key, past: Past, archived: pd.DataFrame, fresh: pd.DataFrame, overlap: Span
+    ) -> None:
+        """As `require_agreement`; daily files may agree where the monthly file does not."""
+        base = self._archive.base
+        try:
+            require_agreement(archived, fresh, overlap, key, base)
+        except InvalidCandles:
+            days = past.days_of(*overlap)
+            if days.empty:
+                raise
+            require_agreement(days, fresh, overlap, key, base)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
-from coin_assets.errors import ConfigurationError, InvalidCandles
+from coin_assets.errors import ConfigurationError, InvalidCandles, PermanentError
 from coin_assets.market.base import Meter, Usage
-from coin_assets.market.transfers import UrlSource
+from coin_assets.market.transfers import Presence, UrlSource
 
 THREADS = 4
 T = TypeVar("T")
@@ -27,9 +27,12 @@ _CHECKSUM = re.compile(r"\s*([0-9a-fA-F]{64})[ \t]+\*?(\S+)\s*")
 
 class _Source(Protocol):
     meter: Meter
+    has_seen: bool
+    has_read: bool
 
-    def exists(self, name: str) -> bool: ...
-    def read_small(self, name: str) -> bytes | None: ...
+    def presence(self, name: str) -> Presence: ...
+    def readable(self, name: str) -> Presence: ...
+    def read_small(self, name: str) -> bytes | Presence: ...
     def read(self, name: str) -> bytes | None: ...
     def close(self) -> None: ...
 
@@ -60,22 +63,31 @@ class ArchiveFiles:
             self._source = UrlSource(self.base, user, downloads_folder, sleep)
         self._pool: ThreadPoolExecutor | None = None
 
-    def existing(self, names: Iterable[str]) -> set[str]:
+    def existing(self, names: Iterable[str], others: Iterable[str] = ()) -> set[str]:
         """Those of ``names`` that the archive has.
+
+        Args:
+            others: names that an archive which may be read is likely to have. They are asked for
+                only if everything else is forbidden.
 
         Raises:
             MarketUnavailable: the archive does not answer.
+            PermanentError: it refuses everything, also ``others``.
         """
         asked = list(names)
-        exists = self._source.exists
-        answers = map(exists, asked) if self.local else self._threads().map(exists, asked)
-        return {name for name, there in zip(asked, answers, strict=True) if there}
+        presence = self._source.presence
+        found = list(map(presence, asked) if self.local else self._threads().map(presence, asked))
+        there = {name for name, each in zip(asked, found, strict=True) if each is Presence.THERE}
+        if Presence.FORBIDDEN in found and not self._source.has_seen:
+            self._require_open(asked[found.index(Presence.FORBIDDEN)], others)
+        return there
 
     def fetch(self, name: str) -> bytes | None:
         """Content of a file, as its checksum says; None if there is no such file.
 
         Raises:
             MarketUnavailable: the archive does not answer.
+            PermanentError: it refuses everything so far.
             InvalidCandles: the file is not what its checksum says, or has none.
         """
         # A transfer can go wrong, in the file as in its checksum: then both are sent once more.
@@ -83,8 +95,8 @@ class ArchiveFiles:
             if attempt:
                 self._source.meter.count(retries=1)
             checksum = self._source.read_small(f"{name}.CHECKSUM")
-            if checksum is None:
-                self._refuse_unverifiable(name)
+            if isinstance(checksum, Presence):
+                self._refuse_unverifiable(name, checksum)
                 return None
             expected = self._expected(checksum, name)
             content = self._source.read(name)
@@ -100,24 +112,26 @@ class ArchiveFiles:
             "get both again, or take them out of COIN_ARCHIVE.",
         )
 
-    def fetch_all(self, names: Iterable[str]) -> Generator[tuple[str, bytes | None]]:
-        """Every name with what `fetch` returns, in order; a few are fetched ahead."""
+    def fetch_all(
+        self, names: Iterable[str]
+    ) -> Generator[tuple[str, bytes | InvalidCandles | None]]:
+        """Every name with what `fetch` returns, or why it is refused; a few are fetched ahead."""
         if self.local:
             for name in names:
-                yield name, self.fetch(name)
+                yield name, self._outcome(name)
             return
-        ahead: deque[tuple[str, Future[bytes | None]]] = deque()
+        ahead: deque[tuple[str, Future[bytes | InvalidCandles | None]]] = deque()
         left = iter(names)
         try:
             for name in islice(left, THREADS):
-                ahead.append((name, self._threads().submit(self.fetch, name)))
+                ahead.append((name, self._threads().submit(self._outcome, name)))
             while ahead:
                 name, future = ahead[0]
-                content = future.result()
+                outcome = future.result()
                 ahead.popleft()
                 for following in islice(left, 1):
-                    ahead.append((following, self._threads().submit(self.fetch, following)))
-                yield name, content
+                    ahead.append((following, self._threads().submit(self._outcome, following)))
+                yield name, outcome
         finally:
             for _, future in ahead:
                 future.cancel()
@@ -134,6 +148,12 @@ class ArchiveFiles:
             self._pool = None
         self._source.close()
 
+    def _outcome(self, name: str) -> bytes | InvalidCandles | None:
+        try:
+            return self.fetch(name)
+        except InvalidCandles as refusal:
+            return refusal
+
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="archive")
@@ -149,22 +169,40 @@ class ArchiveFiles:
             )
         return match[1].lower()
 
-    def _refuse_unverifiable(self, name: str) -> None:
-        if self._source.exists(name):
+    def _refuse_unverifiable(self, name: str, checksum: Presence) -> None:
+        is_absent = checksum is Presence.ABSENT
+        found = (self._source.presence if is_absent else self._source.readable)(name)
+        if found is Presence.FORBIDDEN and not self._source.has_read:
+            self._require_open(name, ())
+        if found is Presence.THERE:
             raise InvalidCandles(
                 "checksum_missing",
                 f"{self.base}/{name} has no {Path(name).name}.CHECKSUM beside it, so damage "
                 "would go unnoticed. Put the checksum there that was published with the file.",
             )
 
+    def _require_open(self, name: str, others: Iterable[str]) -> None:
+        """Raise unless one of ``others`` is there: then a forbidden name is one that is absent."""
+        if any(self._source.presence(each) is Presence.THERE for each in others):
+            return
+        raise PermanentError(
+            f"The archive {self.base} refuses everything that was asked of it so far (HTTP 403, or "
+            f"a web page in place of the file), {name} first. Check COIN_ARCHIVE and whether the "
+            "archive is open to you. A bucket that answers 403 for files that it lacks must allow "
+            "listing (s3:ListBucket), or have a file of this symbol."
+        )
+
 
 class _Folder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.meter = Meter()
+        self.has_seen = self.has_read = True
 
-    def exists(self, name: str) -> bool:
-        return (self._folder / name).is_file()
+    def presence(self, name: str) -> Presence:
+        return Presence.THERE if (self._folder / name).is_file() else Presence.ABSENT
+
+    readable = presence
 
     def read(self, name: str) -> bytes | None:
         try:
@@ -178,7 +216,9 @@ class _Folder:
         self.meter.count(requests=1)
         return content
 
-    read_small = read
+    def read_small(self, name: str) -> bytes | Presence:
+        content = self.read(name)
+        return Presence.ABSENT if content is None else content
 
     def close(self) -> None:
         """Nothing to release."""

@@ -2,16 +2,13 @@
 
 from datetime import datetime
 
-import numpy as np
 import pandas as pd
 
-from coin_assets.domain.candles import VALUES, between
+from coin_assets.domain.candles import between
 from coin_assets.domain.causes import compare_causes
 from coin_assets.domain.keys import Key
 from coin_assets.errors import InvalidCandles
-
-# Two readings of one decimal number; an exchange's corrections are larger.
-_SAME = 1e-9
+from coin_assets.market.comparing import compared
 
 
 def require_agreement(
@@ -30,29 +27,21 @@ def require_agreement(
     Raises:
         InvalidCandles: there is nothing to compare, or more than half of the candles differ.
     """
-    both = between(archived, *overlap).merge(fresh, on="timestamp", suffixes=("", "_fresh"))
+    found = compared(between(archived, *overlap), fresh)
+    total = len(found.opens)
     where = f"the {key} candles of {overlap[0]:%Y-%m-%dT%H:%M} to {overlap[1]:%Y-%m-%dT%H:%M}"
-    if both.empty:
+    if not total:
         raise InvalidCandles(
             "seam",
             f"The exchange has none of {where} that the archive {base} ends with, so the two "
             "cannot be compared. Take COIN_ARCHIVE away, or use an archive of this exchange.",
         )
-    old = both[VALUES].to_numpy()
-    new = both[[f"{name}_fresh" for name in VALUES]].to_numpy()
-    differs = (np.abs(old - new) > _SAME * np.abs(new)).any(axis=1)
-    if 2 * differs.sum() <= len(both):
+    if 2 * found.count <= total:
         return
-    rows = np.flatnonzero(differs)[:3]
     raise InvalidCandles(
         "seam",
-        f"{int(differs.sum())} of {where} ({len(both)} in both) differ between the archive {base} "
+        f"{found.count} of {where} ({total} in both) differ between the archive {base} "
         "and the exchange. Nothing of the archive was used; correct COIN_ARCHIVE, or take it away.",
-        tuple(
-            f"{both['timestamp'].iloc[row]:%Y-%m-%dT%H:%MZ} archive close={old[row, 3]:.10g} "
-            f"volume={old[row, 4]:.10g}, exchange close={new[row, 3]:.10g} "
-            f"volume={new[row, 4]:.10g}"
-            for row in rows
-        ),
+        found.offenders("archive", "exchange"),
         compare_causes(archived, fresh) or "the archive may be of another exchange",
     )

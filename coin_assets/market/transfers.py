@@ -1,5 +1,10 @@
 """Reading files from a URL, so that no byte is sent twice.
 
+A bucket whose objects may be read but not listed answers 403 for objects that it does not have (S3
+without ``s3:ListBucket``); other servers send a web page. So both mean "not there" once an object
+of the same archive was read, and a refusal before that. Some servers refuse the method HEAD: they
+are asked for one byte instead.
+
 A download goes through ``.<file>.part`` in a working folder. One that was cut, or whose process was
 killed, is taken up where it stopped; once the file is whole and read, nothing stays behind.
 """
@@ -8,6 +13,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -20,9 +26,25 @@ from coin_assets.market.base import Meter
 _ATTEMPTS = 4
 _TIMEOUT = (10, 30)  # seconds to connect, and between two packets
 _CHUNK_BYTES = 1 << 16
-_NOT_FOUND, _TOO_MANY_REQUESTS, _NOTHING_LEFT = 404, 429, 416
+_FORBIDDEN, _TOO_MANY_REQUESTS, _NOTHING_LEFT = 403, 429, 416
+_NOT_FOUND = (404, 410)
+_NO_HEAD = (403, 405, 501)  # answers to HEAD of servers that answer GET
+_PAGES = ("text/html", "application/xhtml+xml", "application/xml", "text/xml")
+_ONE_BYTE = {"Range": "bytes=0-0"}
 
 T = TypeVar("T")
+
+
+class Presence(Enum):
+    """What an archive says about one file.
+
+    ``FORBIDDEN`` is HTTP 403, or a web page in place of the file: the file is not there, or nothing
+    may be read.
+    """
+
+    THERE = "there"
+    ABSENT = "absent"
+    FORBIDDEN = "forbidden"
 
 
 class UrlSource:
@@ -30,6 +52,8 @@ class UrlSource:
 
     Attributes:
         meter: counts HTTP requests.
+        has_seen: some file is there.
+        has_read: the content of some file was sent.
 
     Args:
         user: name and password, if the address asks for them.
@@ -50,20 +74,36 @@ class UrlSource:
         self._session = requests.Session()
         self._session.auth = user
         self.meter = Meter()
+        self.has_seen = self.has_read = False
+        self._head_is_useful = self._head_is_useless = False
 
-    def exists(self, name: str) -> bool:
-        def ask() -> bool:
-            with self._request("HEAD", name, {}) as response:
-                return response.status_code != _NOT_FOUND
+    def presence(self, name: str) -> Presence:
+        """What HEAD says, or one byte of GET if the archive has not accepted a HEAD so far."""
+        found = Presence.FORBIDDEN if self._head_is_useless else self._asked("HEAD", name)
+        if found is Presence.FORBIDDEN and not self._head_is_useful:
+            found = self.readable(name)
+            self._head_is_useless |= found is not Presence.FORBIDDEN
+        elif found is Presence.THERE:
+            self._head_is_useful = self.has_seen = True
+        return found
 
-        return self._retried(name, ask)
+    def readable(self, name: str) -> Presence:
+        """What GET says; one byte is asked for."""
+        found = self._asked("GET", name)
+        self._note(is_read=found is Presence.THERE)
+        return found
 
-    def read_small(self, name: str) -> bytes | None:
-        def ask() -> bytes | None:
+    def read_small(self, name: str) -> bytes | Presence:
+        """Content of a file, or why there is none."""
+
+        def ask() -> bytes | Presence:
             with self._request("GET", name, {}) as response:
-                return None if response.status_code == _NOT_FOUND else response.content
+                found = _presence(response)
+                return response.content if found is Presence.THERE else found
 
-        return self._retried(name, ask)
+        content = self._retried(name, ask)
+        self._note(is_read=isinstance(content, bytes))
+        return content
 
     def read(self, name: str) -> bytes | None:
         part = self._folder / f".{Path(name).name}.part"
@@ -82,7 +122,7 @@ class UrlSource:
         have = file.seek(0, os.SEEK_END)
         headers = {"Range": f"bytes={have}-"} if have else {}
         with self._request("GET", name, headers) as response:
-            if response.status_code == _NOT_FOUND:
+            if _presence(response) is not Presence.THERE:
                 return False
             if response.status_code == _NOTHING_LEFT:
                 return True  # whether it is the whole file, its checksum tells
@@ -92,6 +132,17 @@ class UrlSource:
             while chunk := response.raw.read1(_CHUNK_BYTES):
                 file.write(chunk)
         return True
+
+    def _note(self, is_read: bool) -> None:
+        self.has_read |= is_read
+        self.has_seen |= is_read
+
+    def _asked(self, method: str, name: str) -> Presence:
+        def ask() -> Presence:
+            with self._request(method, name, _ONE_BYTE if method == "GET" else {}) as response:
+                return _presence(response)
+
+        return self._retried(name, ask)
 
     def _request(self, method: str, name: str, headers: dict[str, str]) -> requests.Response:
         self.meter.count(requests=1)
@@ -105,14 +156,15 @@ class UrlSource:
             allow_redirects=True,
         )
         status = response.status_code
-        if status in (_NOT_FOUND, _NOTHING_LEFT) or status < 400:
+        known = (*_NOT_FOUND, _FORBIDDEN, _NOTHING_LEFT, *(_NO_HEAD if method == "HEAD" else ()))
+        if status in known or status < 300:
             return response
         response.close()
         if status == _TOO_MANY_REQUESTS or status >= 500:
             response.raise_for_status()
         raise PermanentError(
-            f"{self._base}/{name} is refused (HTTP {status}). Check COIN_ARCHIVE and whether the "
-            "archive is open to you."
+            f"{self._base}/{name} is refused (HTTP {status}). Check COIN_ARCHIVE (address, "
+            "name and password) and whether the archive is open to you."
         )
 
     def _retried(self, name: str, ask: Callable[[], T]) -> T:
@@ -130,6 +182,16 @@ class UrlSource:
             f"({type(cause).__name__}: {cause}). Check the network and COIN_ARCHIVE; the next run "
             "goes on where this one stopped."
         ) from cause
+
+
+def _presence(response: requests.Response) -> Presence:
+    if response.status_code in _NOT_FOUND:
+        return Presence.ABSENT
+    refused = (_FORBIDDEN, *(_NO_HEAD if response.request.method == "HEAD" else ()))
+    if response.status_code in refused:
+        return Presence.FORBIDDEN
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return Presence.FORBIDDEN if kind in _PAGES else Presence.THERE
 
 
 @contextmanager

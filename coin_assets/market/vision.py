@@ -18,10 +18,9 @@ import pyarrow.csv
 
 from coin_assets.domain.candles import COLUMNS, empty_candles, validated
 from coin_assets.domain.keys import Key
-from coin_assets.domain.timeframes import Timeframe, months_between, next_month
+from coin_assets.domain.timeframes import Timeframe, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
 from coin_assets.market.candle_times import times_of_stamps
-from coin_assets.market.downloads import ArchiveFiles
 
 MONTHLY, DAILY = "monthly", "daily"
 _HEADER = b"open_time,open,high,low,close,volume"
@@ -29,9 +28,6 @@ _TYPES = {f"f{column}": pa.int64() if column == 0 else pa.float64() for column i
 _BLOCK_BYTES = 1 << 18  # stays in the processor's cache
 _MOST_BYTES = 1 << 30  # a month of seconds has a third of it
 _DAY = timedelta(days=1)
-# Days of so many months without a monthly file are asked for at a distance: older months are
-# complete, or the archive never had them.
-_MONTHS_OF_DAYS = 2
 
 
 @dataclass(frozen=True)
@@ -68,25 +64,6 @@ def daily_files(key: Key, month: datetime) -> list[KlineFile]:
     return [KlineFile(f"{stem}-{day:%Y-%m-%d}.zip", day, day + _DAY) for day in days]
 
 
-def available_files(
-    files: ArchiveFiles, key: Key, start: datetime, end: datetime
-) -> dict[datetime, list[KlineFile]]:
-    """Files with opens in ``[start, end)``: every month's monthly file, else its daily ones."""
-    monthly = {month: monthly_file(key, month) for month in months_between(start, end)}
-    there = files.existing(file.name for file in monthly.values())
-    lacking = [month for month, file in monthly.items() if file.name not in there]
-    days = {
-        month: [file for file in daily_files(key, month) if file.start < end and start < file.end]
-        for month in (lacking if files.local else lacking[-_MONTHS_OF_DAYS:])
-    }
-    there |= files.existing(file.name for month in days.values() for file in month)
-    found = {
-        month: [file for file in (monthly[month], *days.get(month, [])) if file.name in there]
-        for month in monthly
-    }
-    return {month: chosen for month, chosen in found.items() if chosen}
-
-
 def read_klines(content: bytes, file: KlineFile, timeframe: Timeframe) -> pd.DataFrame:
     """The candles in a zip.
 
@@ -109,6 +86,17 @@ def read_klines(content: bytes, file: KlineFile, timeframe: Timeframe) -> pd.Dat
             tuple(f"{stamp:%Y-%m-%dT%H:%M:%SZ}" for stamp in outside.head(3)),
         )
     return candles
+
+
+def kline_rows(content: bytes, file: KlineFile) -> bytes:
+    """The rows of a zip as text, between two line breaks; without the header row.
+
+    Raises:
+        InvalidCandles: the zip cannot be read.
+    """
+    text: bytes = _only_member(content, file.name).to_pybytes().strip()
+    rows = text if text[:1].isdigit() else text.partition(b"\n")[2]
+    return b"\n" + rows + b"\n"
 
 
 def _symbol(key: Key) -> str:

@@ -1,7 +1,8 @@
 """An exchange with an archive beside it.
 
 - Whatever the archive has, the candles are those of the exchange alone, and so are the stored
-  bytes; the exchange is asked only for the overlap, for what the archive lacks, and for the tail.
+  bytes; the exchange is asked only for the overlap, for one comparison of each month, for what the
+  archive lacks, and for the tail.
 - Short ranges, and symbols that no archive can have, go to the exchange alone.
 - Where archive and exchange meet they are compared: corrections of the exchange count, an archive
   of another market, unit or time zone is refused before any of it is used.
@@ -16,7 +17,7 @@ import pytest
 
 from coin_assets.domain.candles import PRICES, between, content_hash
 from coin_assets.domain.keys import Key
-from coin_assets.domain.timeframes import Timeframe, month_start
+from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
 from coin_assets.errors import ConfigurationError, InvalidCandles
 from coin_assets.market.base import Market, Page, Usage
 from coin_assets.market.ccxt import CcxtMarket
@@ -88,17 +89,21 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ArchiveF
 OVERLAP = (DAYS_END - DAY, DAYS_END)
 HOLE = (datetime(2024, 10, 5, 3, tzinfo=UTC), datetime(2024, 10, 5, 9, tzinfo=UTC))
 TAIL = (DAYS_END, NOW.replace(minute=0))
+MONTHS = [
+    (month, min(next_month(month), NOW.replace(minute=0))) for month in months_between(START, NOW)
+]
+ASKED = [OVERLAP, *MONTHS[:2], HOLE, *MONTHS[2:], TAIL]
 
 
-def test_the_candles_are_those_of_the_exchange_which_is_asked_for_seam_holes_and_tail(
+def test_the_exchange_is_asked_for_seam_months_holes_and_tail_and_its_candles_count(
     archive: ArchiveFiles,
 ) -> None:
     asked = exchange()
     market = CombinedMarket(archive, asked)
     assert_same(read(market), read(exchange()))
-    assert asked.asked == [OVERLAP, HOLE, TAIL]
+    assert asked.asked == ASKED
     assert market.usage() == archive.usage() + asked.usage()
-    assert asked.usage() == Usage(3)
+    assert asked.usage() == Usage(len(ASKED))
 
 
 def test_listing_and_horizon_are_the_exchanges(tmp_path: Path) -> None:
@@ -205,16 +210,16 @@ def test_stopping_after_a_page_leaves_no_file_behind(tmp_path: Path) -> None:
         files.close()
 
 
-def test_the_estimate_counts_files_and_the_tail_only() -> None:
-    alone = exchange().estimate(BTC_1H, START, END)
+def test_the_estimate_counts_files_comparisons_and_the_tail_only() -> None:
+    key = BTC_1H.at(Timeframe("5m"))
+    alone = exchange().estimate(key, START, END)
     local = CombinedMarket(ArchiveFiles("/nowhere"), exchange())
     far = CombinedMarket(ArchiveFiles("http://127.0.0.1:9", Path("/nowhere")), exchange())
-    assert local.estimate(BTC_1H, END - 9 * DAY, END) == exchange().estimate(
-        BTC_1H, END - 9 * DAY, END
-    )
-    assert local.estimate(BTC_1H, START, END).seconds < alone.seconds
-    assert far.estimate(BTC_1H, START, END).seconds > local.estimate(BTC_1H, START, END).seconds
-    assert far.estimate(BTC_1H, START, END).requests >= 5
+    short = END - 3 * DAY
+    assert local.estimate(key, short, END) == exchange().estimate(key, short, END)
+    assert local.estimate(key, START, END).seconds < alone.seconds
+    assert far.estimate(key, START, END).seconds > local.estimate(key, START, END).seconds
+    assert far.estimate(key, START, END).requests >= 5
 
 
 # ------------------------------------------------------------------------------------- the seam
@@ -327,7 +332,8 @@ def test_a_pull_stores_the_same_bytes_as_from_the_exchange_alone(
         alone.read_candles(BTC_1H, START, END)
     )
     assert store.read_ledger(BTC_1H) == alone.read_ledger(BTC_1H)
-    assert [span for span in asked.asked if span[1] > span[0]] == [OVERLAP, HOLE, TAIL]
+    # One request more asks whether the exchange serves what is before its first candle.
+    assert [span for span in asked.asked if START <= span[0] < span[1]] == ASKED
 
 
 def test_a_refused_archive_leaves_the_store_without_candles(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_name_and_password_of_an_address_are_sent_and_never_shown(
     files = ArchiveFiles(base, work, lambda _seconds: None)
     assert files.fetch(NAME) == CONTENT
     assert server.users == {"Basic " + b64encode(b"me:s/cret").decode()}
-    server.faults.status = {".CHECKSUM": [500] * 4 + [403]}
+    server.faults.status = {".CHECKSUM": [500] * 4 + [401]}
     for error in (MarketUnavailable, PermanentError):
         with pytest.raises(error) as raised:
             files.fetch(NAME)
@@ -270,11 +270,12 @@ def test_a_server_that_keeps_failing_is_unavailable(
     assert leftovers(work) == []
 
 
+@pytest.mark.parametrize("status", [400, 401, 407, 451])
 def test_a_server_that_refuses_is_not_asked_again(
-    files: ArchiveFiles, server: VisionServer, waits: list[float]
+    files: ArchiveFiles, server: VisionServer, waits: list[float], status: int
 ) -> None:
-    server.faults.status = {".CHECKSUM": [403]}
-    with pytest.raises(PermanentError, match="HTTP 403"):
+    server.faults.status = {".CHECKSUM": [status]}
+    with pytest.raises(PermanentError, match=f"HTTP {status}"):
         files.fetch(NAME)
     assert waits == []
 
@@ -331,14 +332,16 @@ def test_stopping_early_leaves_nothing_behind_and_starts_nothing_more(
     assert server.asked(".zip") == asked
 
 
-def test_a_refused_file_among_many_leaves_nothing_behind(
+def test_a_refused_file_among_many_is_told_in_its_place_and_stops_no_other(
     files: ArchiveFiles, server: VisionServer, many: list[tuple[str, bytes]], work: Path
 ) -> None:
     (server.folder / NAMES[5]).write_bytes(b"other")
-    fetched = files.fetch_all(NAMES)
-    assert list(itertools.islice(fetched, 5)) == many[:5]
-    with pytest.raises(InvalidCandles, match=NAMES[5]):
-        next(fetched)
+    fetched = list(files.fetch_all(NAMES))
+    assert [*fetched[:5], *fetched[6:]] == [*many[:5], *many[6:]]
+    name, refusal = fetched[5]
+    assert name == NAMES[5]
+    assert isinstance(refusal, InvalidCandles)
+    assert refusal.rule == "checksum"
     assert leftovers(work) == []
 
 

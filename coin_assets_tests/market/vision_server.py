@@ -75,10 +75,25 @@ def make_tree(
     return kept
 
 
+ACCESS_DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
+
 @dataclass
 class Faults:
-    """What goes wrong, by the file name's end; each entry of a list happens once."""
+    """What goes wrong, by the file name's end; each entry of a list happens once.
 
+    Attributes:
+        absent: status for files that are not there. A bucket without ``s3:ListBucket`` says 403
+            (fsspec/s3fs#591, aws/aws-cli#1689, NixOS/nix PR 1655, myniva/gradle-s3-build-cache#38).
+        page_for_absent: what is not there is a page with status 200 (pkgcore/pkgcheck#151,
+            flathub-infra/flatpak-external-data-checker PR 219).
+        always: status for a method and an end of the path, whether the file is there or not.
+            Addresses that are signed for GET refuse HEAD (barneygale/httpio#9, apache/doris#66595).
+    """
+
+    absent: int = 404
+    page_for_absent: bool = False
+    always: dict[tuple[str, str], int] = field(default_factory=dict)
     no_ranges: bool = False
     cut_after: dict[str, list[int]] = field(default_factory=dict)  # bytes, then the line is cut
     status: dict[str, list[int]] = field(default_factory=dict)
@@ -138,8 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self._note()
-        status = self._once(self.vision.faults.status) or (200 if self._file().is_file() else 404)
-        self._head(status, 0, {})
+        self._head(self._status(), 0, self._kind())
 
     def do_GET(self) -> None:
         self._note()
@@ -151,9 +165,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         faults = self.vision.faults
-        status = self._once(faults.status) or (200 if self._file().is_file() else 404)
-        if status != 200:
-            self._head(status, 0, {})
+        status = self._status()
+        if status != 200 or self._kind():
+            body = ACCESS_DENIED if status in (200, 403) else b""
+            self._head(status, len(body), self._kind())
+            self.wfile.write(body)
             return
         content = self._file().read_bytes()
         for ending in [each for each in faults.wrong_bytes if self.path.endswith(each)]:
@@ -161,14 +177,19 @@ class _Handler(BaseHTTPRequestHandler):
             content = b"\x00" * len(content)
         if self.path.endswith(".zip"):
             time.sleep(faults.stall_seconds)
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(asked[1]) if asked and not faults.no_ranges else 0
-        if start and start >= len(content):
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if asked is None or faults.no_ranges:
+            self._head(200, len(content), {})
+            self._send(content, self._once(faults.cut_after))
+            return
+        start = int(asked[1])
+        if start >= len(content):
             self._head(416, 0, {})
             return
-        whole = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
-        self._head(206 if start else 200, len(content) - start, whole if start else {})
-        self._send(content[start:], self._once(faults.cut_after))
+        part = content[start : int(asked[2]) + 1 if asked[2] else None]
+        told = f"bytes {start}-{start + len(part) - 1}/{len(content)}"
+        self._head(206, len(part), {"Content-Range": told})
+        self._send(part, self._once(faults.cut_after))
 
     def _send(self, content: bytes, cut: int | None) -> None:
         whole, content = len(content), content if cut is None else content[:cut]
@@ -184,6 +205,19 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(0.02)
         if len(content) < whole:
             self.close_connection = True
+
+    def _status(self) -> int:
+        faults = self.vision.faults
+        for (method, ending), status in faults.always.items():
+            if method == self.command and self.path.endswith(ending):
+                return status
+        is_answered = faults.page_for_absent or self._file().is_file()
+        there = 200 if is_answered else faults.absent
+        return self._once(faults.status) or there
+
+    def _kind(self) -> dict[str, str]:
+        is_page = self.vision.faults.page_for_absent and not self._file().is_file()
+        return {"Content-Type": "application/xml; charset=utf-8"} if is_page else {}
 
     def _once(self, queue: dict[str, list[int]]) -> int | None:
         for ending, values in queue.items():

@@ -1,0 +1,91 @@
+"""An archive's candles with what an exchange has in their holes, as pages."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+import pandas as pd
+
+from coin_assets.domain.candles import between, empty_candles, merged
+from coin_assets.domain.gaps import find_gaps
+from coin_assets.domain.keys import Key
+from coin_assets.domain.refusals import Refusal
+from coin_assets.market.base import Page
+from coin_assets.market.served import Served, joined
+
+# Up to here an exchange needs one request, or a few.
+ONE_REQUEST = 1000
+
+Span = tuple[datetime, datetime]
+
+
+def filled_pages(
+    exchange: Served, key: Key, candles: pd.DataFrame, span: Span, now: datetime
+) -> Iterator[Page]:
+    """The archive's ``candles`` of ``span`` as a page, with the exchange's candles in its holes.
+
+    Long holes are the exchange's own pages, in between.
+    """
+    reached, stop = span
+    for gap in find_gaps(candles["timestamp"], key.timeframe, *span):
+        until = min(gap.end, stop)
+        if gap.count <= ONE_REQUEST:
+            continue
+        begin = gap.start
+        if key.timeframe.count(reached, begin):
+            yield from _filled(exchange, key, candles, (reached, begin), now)
+        else:
+            begin = reached
+        yield from exchange.pages(key, begin, until, now)
+        reached = until
+    if reached < stop:
+        yield from _filled(exchange, key, candles, (reached, stop), now)
+
+
+def _filled(
+    exchange: Served, key: Key, candles: pd.DataFrame, span: Span, now: datetime
+) -> Iterator[Page]:
+    """``span`` as one page, except for holes that the exchange no longer serves."""
+    own = between(candles, *span)
+    answers = [page for hole in _holes(own, key, span) for page in exchange.pages(key, *hole, now)]
+    # Holes that are close together are asked for in one go: the archive's candles in between stay
+    # as they are.
+    whole = merged(joined([page for page in answers if page.error is None]), own)
+    known = set(own["timestamp"])
+    refused = tuple(
+        refusal for page in answers for refusal in page.refused if refusal.start not in known
+    )
+    start, stop = span
+    for without in _without_candles(own, key, answers):
+        if start < without.start:
+            yield _page(whole, refused, start, without.start)
+        yield without
+        start = without.end
+    if start < stop:
+        yield _page(whole, refused, start, stop)
+
+
+def _holes(candles: pd.DataFrame, key: Key, span: Span) -> list[Span]:
+    """Ranges that hold what ``candles`` lack, each for one request."""
+    holes: list[Span] = []
+    for gap in find_gaps(candles["timestamp"], key.timeframe, *span):
+        if holes and key.timeframe.count(holes[-1][0], gap.end) <= ONE_REQUEST:
+            holes[-1] = holes[-1][0], min(gap.end, span[1])
+        else:
+            holes.append((gap.start, min(gap.end, span[1])))
+    return holes
+
+
+def _without_candles(candles: pd.DataFrame, key: Key, answers: list[Page]) -> Iterator[Page]:
+    """Ranges that ``candles`` lack and the exchange no longer serves, or fails to, ascending."""
+    for page in answers:
+        if page.is_unavailable or page.error is not None:
+            for gap in find_gaps(candles["timestamp"], key.timeframe, page.start, page.end):
+                yield replace(page, start=gap.start, end=min(gap.end, page.end))
+
+
+def _page(
+    candles: pd.DataFrame, refused: tuple[Refusal, ...], start: datetime, end: datetime
+) -> Page:
+    inside = tuple(each for each in refused if start <= each.start < end)
+    return Page(between(candles, start, end), start, end, inside)

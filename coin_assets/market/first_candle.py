@@ -1,0 +1,53 @@
+"""Where the candles of an archive begin."""
+
+from contextlib import closing
+from datetime import datetime, timedelta
+
+from coin_assets.domain.candles import EARLIEST, closed_by
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import Timeframe, month_start, next_month
+from coin_assets.market.downloads import ArchiveFiles
+from coin_assets.market.past import Past
+from coin_assets.market.vision import KlineFile, daily_files, monthly_file
+from coin_assets.market.vision_files import Files, available_files
+
+_MONTH, _DAY = Timeframe("1M"), timedelta(days=1)
+_MONTHS_AT_ONCE = 36
+
+
+def files_before(key: Key, opened: datetime) -> list[KlineFile]:
+    """Files of which an archive has one if it reaches further back than ``opened``."""
+    months = [monthly_file(key, _MONTH.shift(opened, -back)) for back in (1, 2)]
+    day = month_start(opened - _DAY)
+    days = [file for file in daily_files(key, day) if opened - _DAY < file.end <= opened]
+    return [*months, *days]
+
+
+def first_candle(files: ArchiveFiles, key: Key, now: datetime) -> datetime | None:
+    """Open of the archive's oldest candle that is closed by ``now``.
+
+    In a remote archive, three years without a file end the search.
+    """
+    months = _months_before(files, key, next_month(now))
+    past = Past(files, key)
+    ordered: Files = {month: months[month] for month in sorted(months)}
+    for month, chosen in ordered.items():
+        with closing(past.months({month: chosen}, month, next_month(month))) as read:
+            for _, candles in read:
+                found = closed_by(candles, key.timeframe, now)
+                if len(found):
+                    first: datetime = found["timestamp"].iloc[0].to_pydatetime()
+                    return first
+    return None
+
+
+def _months_before(files: ArchiveFiles, key: Key, end: datetime) -> Files:
+    months: Files = {}
+    while end > EARLIEST:
+        start = _MONTH.shift(end, -_MONTHS_AT_ONCE)
+        found = available_files(files, key, start, end)
+        if not found and not files.local:
+            break
+        months |= found
+        end = start
+    return months

@@ -1,0 +1,117 @@
+"""Whether an exchange confirms the candles of an archive, for one request a month.
+
+An answer holds up to 1000 candles, and a month has 744 hours. So all of a month is compared: in
+its own timeframe from one hour on, else in hours that are made of the archive's candles. Hours
+that differ are looked at again in the archive's own timeframe, for an exchange's hours need not be
+made of its minutes; only a candle that differs itself counts. What this cannot see is a wrong open
+or close inside an hour whose range, volume, first and last price are right.
+"""
+
+from datetime import datetime
+
+import pandas as pd
+
+from coin_assets.domain.candles import between, empty_candles
+from coin_assets.domain.keys import Key
+from coin_assets.domain.resampling import resample
+from coin_assets.domain.timeframes import Timeframe, next_month
+from coin_assets.errors import SymbolUnavailable
+from coin_assets.market.base import Estimate, Market
+from coin_assets.market.comparing import Comparison, compared
+from coin_assets.market.filling import ONE_REQUEST
+from coin_assets.market.served import Served
+
+_HOUR = Timeframe("1h")
+_SAME_SUM = 1e-6  # relative; volumes of an hour are rounded sums
+_MOST_WINDOWS = 3  # requests for the hours of a month that differ
+_WINDOWS = 4  # a month, if the exchange has no hours
+
+Span = tuple[datetime, datetime]
+
+
+class Samples:
+    """An exchange's candles of one key, for comparison with an archive's.
+
+    Args:
+        stop: nothing after this is asked for.
+    """
+
+    def __init__(self, exchange: Served, key: Key, stop: datetime, now: datetime) -> None:
+        self._exchange = exchange
+        self._key = key
+        self._stop = stop
+        self._now = now
+        self._chunk: Span | None = None
+        self._fresh = empty_candles()
+
+    def differing(self, candles: pd.DataFrame, start: datetime, end: datetime) -> Comparison:
+        """Compare the archive's ``candles`` of ``[start, end)``, which lies in one month.
+
+        What the exchange no longer serves is not compared.
+        """
+        timeframe = self._key.timeframe
+        coarse = reference(timeframe)
+        if coarse == timeframe:
+            return compared(candles, self._reference(self._key, start, end))
+        try:
+            fresh = self._reference(self._key.at(coarse), start, end)
+        except SymbolUnavailable:
+            return self._compared_in(candles, _spread(timeframe, start, end))
+        made = resample(candles, timeframe, coarse)
+        whole = made.candles[(made.missing == 0).to_numpy()].reset_index(drop=True)
+        hours = compared(whole, fresh, _SAME_SUM).differing
+        return self._compared_in(candles, _windows(hours, timeframe, end))
+
+    def _compared_in(self, candles: pd.DataFrame, windows: list[Span]) -> Comparison:
+        answers = [self._exchange.candles(self._key, *span, self._now) for span in windows]
+        fresh = pd.concat(answers, ignore_index=True) if answers else empty_candles()
+        return compared(candles, fresh)
+
+    def _reference(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+        """The exchange's candles of a month; those of the months after it, if one answer does."""
+        if self._chunk is None or not (self._chunk[0] <= start and end <= self._chunk[1]):
+            until = end
+            while until < self._stop:
+                further = min(next_month(until), self._stop)
+                if key.timeframe.count(start, further) > ONE_REQUEST:
+                    break
+                until = further
+            self._fresh = self._exchange.candles(key, start, until, self._now)
+            self._chunk = start, until
+        return between(self._fresh, start, end)
+
+
+def reference(timeframe: Timeframe) -> Timeframe:
+    """The timeframe in which a month is compared."""
+    return _HOUR if timeframe.divides(_HOUR) else timeframe
+
+
+def estimate(exchange: Market, key: Key, start: datetime, end: datetime) -> Estimate:
+    """What comparing ``[start, end)`` takes."""
+    return exchange.estimate(key.at(reference(key.timeframe)), start, end)
+
+
+def _windows(hours: "pd.Series[pd.Timestamp]", timeframe: Timeframe, end: datetime) -> list[Span]:
+    """The first few ranges of one request each that hold the ``hours``, before ``end``."""
+    windows: list[Span] = []
+    for stamp in hours:
+        opened: datetime = stamp.to_pydatetime()
+        close = min(_HOUR.close_of(opened), end)
+        if windows and timeframe.count(windows[-1][0], close) <= ONE_REQUEST:
+            windows[-1] = windows[-1][0], close
+        elif len(windows) == _MOST_WINDOWS:
+            break
+        else:
+            windows.append((opened, close))
+    return windows
+
+
+def _spread(timeframe: Timeframe, start: datetime, end: datetime) -> list[Span]:
+    """At most four ranges of one request each, at equal distances."""
+    step = max(ONE_REQUEST, -(-timeframe.count(start, end) // _WINDOWS))
+    windows = []
+    at = start
+    while at < end:
+        windows.append((at, min(timeframe.shift(at, ONE_REQUEST), end)))
+        at = timeframe.shift(at, step)
+    return windows

@@ -1,0 +1,95 @@
+"""Which Binance Vision files an archive has; a remote archive is asked name by name."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from coin_assets.domain.gaps import find_gaps
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
+from coin_assets.market.downloads import ArchiveFiles
+from coin_assets.market.vision import KlineFile, daily_files, monthly_file
+
+Files = dict[datetime, list[KlineFile]]
+
+_MONTH, _DAY = Timeframe("1M"), Timeframe("1d")
+# Monthly files are published some days after the month, so the newest months may have daily ones.
+_MONTHS_OF_DAYS = 2
+_MONTHS_BEFORE = 4
+
+
+def available_files(files: ArchiveFiles, key: Key, start: datetime, end: datetime) -> Files:
+    """Files with opens in ``[start, end)``: every month's monthly file, else its daily ones.
+
+    Of a remote archive all daily files are asked for in the two newest months without a monthly
+    file, and in months between monthly files. In other months the first, the middle and the last
+    day are asked for; all days are asked for if one of these is there.
+    """
+    monthly = {month: monthly_file(key, month) for month in months_between(start, end)}
+    names = [file.name for file in monthly.values()]
+    there = files.existing(names, _likely(key, start, end))
+    lacking = [month for month, file in monthly.items() if file.name not in there]
+    days = {month: days_within(key, max(month, start), _end(month, end)) for month in lacking}
+    if not files.local:
+        days = _worth_asking(files, days, [month for month in monthly if month not in lacking])
+    there |= files.existing(file.name for month in days.values() for file in month)
+    found = {
+        month: [file for file in (monthly[month], *days.get(month, [])) if file.name in there]
+        for month in monthly
+    }
+    return {month: chosen for month, chosen in found.items() if chosen}
+
+
+def days_within(key: Key, start: datetime, end: datetime) -> list[KlineFile]:
+    """Daily files with opens in ``[start, end)``, ascending."""
+    months = months_between(start, end)
+    days = [file for month in months for file in daily_files(key, month)]
+    return [file for file in days if file.start < end and start < file.end]
+
+
+def lacking_days(
+    candles: pd.DataFrame, key: Key, start: datetime, end: datetime
+) -> list[KlineFile]:
+    """Daily files of the days in ``[start, end)`` that lack a candle."""
+    gaps = find_gaps(candles["timestamp"], key.timeframe, start, end)
+    if not gaps:
+        return []
+    return [
+        file
+        for file in days_within(key, start, end)
+        if any(gap.start < file.end and file.start < gap.end for gap in gaps)
+    ]
+
+
+def is_monthly(key: Key, chosen: list[KlineFile]) -> bool:
+    """Whether the files of a month are its monthly one."""
+    return bool(chosen) and chosen[0] == monthly_file(key, month_start(chosen[0].start))
+
+
+def _end(month: datetime, end: datetime) -> datetime:
+    return min(next_month(month), end)
+
+
+def _worth_asking(files: ArchiveFiles, days: Files, monthly: list[datetime]) -> Files:
+    """The months of ``days`` whose daily files a remote archive may have."""
+    between = {month for month in days if monthly and monthly[0] < month < monthly[-1]}
+    whole = between | set(sorted(days)[-_MONTHS_OF_DAYS:])
+    probes = {
+        month: {asked[place].name for place in (0, len(asked) // 2, -1)}
+        for month, asked in days.items()
+        if asked and month not in whole
+    }
+    there = files.existing(name for names in probes.values() for name in sorted(names))
+    whole |= {month for month, names in probes.items() if names & there}
+    return {month: asked for month, asked in days.items() if month in whole}
+
+
+def _likely(key: Key, start: datetime, end: datetime) -> Iterator[str]:
+    """Files that an archive with ``key``, or with Bitcoin, is likely to have: see
+    `ArchiveFiles.existing`."""
+    newest = max(start, month_start(end - timedelta.resolution))
+    yield from (file.name for file in days_within(key, newest, max(end, newest)))
+    for asked, before in ((key, start), (Key("BTC/USDT", key.timeframe), end)):
+        for back in range(1, _MONTHS_BEFORE + 1):
+            yield monthly_file(asked, _MONTH.shift(before, -back)).name

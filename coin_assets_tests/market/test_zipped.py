@@ -1,0 +1,208 @@
+"""Monthly and daily zips of a folder, as a market that has ended.
+
+- Candles that a monthly zip lacks come from the daily zips beside it, wherever they are missing:
+  in the pages, for the first candle and for the horizon.
+- Where monthly and daily zips differ the month is refused, with both names and the first
+  differences; months before it are delivered.
+- A damaged daily zip matters only if the monthly zip lacks its candles.
+
+Binance's own zips show each kind: a monthly zip of 7 days (binance/binance-public-data#359), one
+that lacks a day (#253), rows with other values than in the daily zips (#475, #178).
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from coin_assets.domain.candles import between
+from coin_assets.domain.keys import Key
+from coin_assets.domain.timeframes import Timeframe
+from coin_assets.errors import InvalidCandles
+from coin_assets.market.archive import ArchiveMarket
+from coin_assets.market.sandbox import SandboxMarket
+from coin_assets.market.vision import KlineFile, daily_files, monthly_file
+from coin_assets_tests.market.vision_server import kline_text, put, zipped
+
+BTC_1H = Key("BTC/USDT", Timeframe("1h"))
+DAY = timedelta(days=1)
+JULY, AUGUST, SEPTEMBER = (datetime(2024, month, 1, tzinfo=UTC) for month in (7, 8, 9))
+LATER = datetime(2026, 1, 1, tzinfo=UTC)
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def sandbox(key: Key, start: datetime = JULY, end: datetime = SEPTEMBER) -> pd.DataFrame:
+    pages = SandboxMarket().pages(key, start, end, LATER)
+    return pd.concat([page.candles for page in pages], ignore_index=True)
+
+
+def save(folder: Path, key: Key, files: Iterable[KlineFile], candles: pd.DataFrame) -> None:
+    for file in files:
+        put(folder, file.name, zipped(kline_text(between(candles, file.start, file.end), key)))
+
+
+def read(folder: Path, key: Key, start: datetime = JULY, end: datetime = SEPTEMBER) -> pd.DataFrame:
+    pages = list(ArchiveMarket(folder).pages(key, start, end, LATER))
+    return pd.concat([page.candles for page in pages], ignore_index=True)
+
+
+def assert_same(left: pd.DataFrame, right: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(left, right, check_exact=True)
+
+
+# ------------------------------------------------------------------------------------- completion
+
+
+def without(*days: int) -> Change:
+    """August without these days."""
+
+    def change(candles: pd.DataFrame) -> pd.DataFrame:
+        lost = (candles["timestamp"] >= AUGUST) & candles["timestamp"].dt.day.isin(days)
+        kept: pd.DataFrame = candles[~lost].reset_index(drop=True)
+        return kept
+
+    return change
+
+
+def without_noons(candles: pd.DataFrame) -> pd.DataFrame:
+    opens = candles["timestamp"]
+    lost = (opens >= AUGUST) & (opens.dt.hour == 12) & opens.dt.day.isin([3, 17])
+    kept: pd.DataFrame = candles[~lost].reset_index(drop=True)
+    return kept
+
+
+SHORT: dict[str, Change] = {
+    "the first days": without(1, 2),
+    "a day": without(14),
+    "the last days": without(*range(8, 32)),
+    "both ends": without(1, 31),
+    "hours of two days": without_noons,
+    "everything": without(*range(1, 32)),
+}
+
+
+@pytest.mark.parametrize("name", ["5m", "1h", "12h", "1d"])
+@pytest.mark.parametrize("what", SHORT)
+def test_what_a_monthly_zip_lacks_comes_from_the_daily_zips(
+    tmp_path: Path, what: str, name: str
+) -> None:
+    key = BTC_1H.at(Timeframe(name))
+    candles = sandbox(key)
+    months = [monthly_file(key, month) for month in (JULY, AUGUST)]
+    save(tmp_path, key, months, SHORT[what](candles))
+    save(tmp_path, key, daily_files(key, AUGUST), candles)
+    assert_same(read(tmp_path, key), candles)
+    middle = AUGUST + 6 * DAY
+    assert_same(read(tmp_path, key, JULY, middle), between(candles, JULY, middle))
+    market = ArchiveMarket(tmp_path)
+    assert market.horizon(key, LATER) == SEPTEMBER
+    assert market.listed(key, LATER) == JULY
+    noon = middle + timedelta(hours=12)
+    assert market.horizon(key, noon) == key.timeframe.floor(noon)
+
+
+def test_what_neither_has_stays_a_hole(tmp_path: Path) -> None:
+    candles = without(14, 20)(sandbox(BTC_1H))
+    save(tmp_path, BTC_1H, [monthly_file(BTC_1H, AUGUST)], without(5)(candles))
+    save(tmp_path, BTC_1H, daily_files(BTC_1H, AUGUST)[:16], candles)
+    assert_same(read(tmp_path, BTC_1H, AUGUST), between(candles, AUGUST, SEPTEMBER))
+
+
+@pytest.mark.parametrize("kept", [1, 9, 20])
+def test_the_first_candle_may_be_in_a_daily_zip(tmp_path: Path, kept: int) -> None:
+    candles = sandbox(BTC_1H)
+    save(tmp_path, BTC_1H, [monthly_file(BTC_1H, AUGUST)], without(*range(1, 22))(candles))
+    save(tmp_path, BTC_1H, daily_files(BTC_1H, AUGUST)[kept:], candles)
+    assert ArchiveMarket(tmp_path).listed(BTC_1H, LATER) == AUGUST + kept * DAY
+    save(tmp_path, BTC_1H, daily_files(BTC_1H, JULY)[-3:], candles)
+    assert ArchiveMarket(tmp_path).listed(BTC_1H, LATER) == AUGUST - 3 * DAY
+    assert ArchiveMarket(tmp_path).listed(BTC_1H, AUGUST - 3 * DAY) is None
+
+
+@pytest.mark.parametrize("days", [8, 20, 31])
+def test_the_horizon_may_be_in_a_daily_zip(tmp_path: Path, days: int) -> None:
+    candles = sandbox(BTC_1H)
+    save(tmp_path, BTC_1H, [monthly_file(BTC_1H, AUGUST)], without(*range(8, 32))(candles))
+    save(tmp_path, BTC_1H, daily_files(BTC_1H, AUGUST)[:days], candles)
+    assert ArchiveMarket(tmp_path).horizon(BTC_1H, LATER) == AUGUST + days * DAY
+    assert len(read(tmp_path, BTC_1H, AUGUST)) == days * 24
+
+
+def test_weeks_have_no_daily_zips(tmp_path: Path) -> None:
+    key = BTC_1H.at(Timeframe("1w"))
+    candles = sandbox(key)
+    save(tmp_path, key, [monthly_file(key, month) for month in (JULY, AUGUST)], candles[:-1])
+    assert_same(read(tmp_path, key), candles[:-1])
+
+
+# ------------------------------------------------------------------------------------- comparison
+
+
+def changed(column: str, factor: float, *rows: int) -> Change:
+    """August with other values in these rows of it; -1 is the last."""
+
+    def change(candles: pd.DataFrame) -> pd.DataFrame:
+        places = candles.index[candles["timestamp"] >= AUGUST][list(rows)]
+        candles = candles.copy()
+        candles.loc[places, column] *= factor
+        candles["high"] = candles[["open", "high", "low", "close"]].max(axis=1)
+        return candles
+
+    return change
+
+
+DIFFERENT: dict[str, Change] = {
+    "the first volume": changed("volume", 0.4, 0),
+    "the last volume": changed("volume", 1.001, -1),
+    "one close": changed("close", 1.2, 300),
+    "one high by little": changed("high", 1.00001, 300),
+    "50 closes": changed("close", 1.2, *range(300, 350)),
+}
+
+
+@pytest.mark.parametrize("name", ["5m", "1h"])
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_a_month_whose_zips_differ_is_refused_with_both_names_and_the_months_before_are_not(
+    tmp_path: Path, what: str, name: str
+) -> None:
+    key = BTC_1H.at(Timeframe(name))
+    candles = sandbox(key)
+    save(tmp_path, key, [monthly_file(key, month) for month in (JULY, AUGUST)], candles)
+    save(tmp_path, key, daily_files(key, AUGUST), DIFFERENT[what](candles))
+    pages = ArchiveMarket(tmp_path).pages(key, JULY, SEPTEMBER, LATER)
+    assert_same(next(pages).candles, between(candles, JULY, AUGUST))
+    with pytest.raises(InvalidCandles, match="Get both again") as refused:
+        next(pages)
+    assert refused.value.rule == "files_differ"
+    assert monthly_file(key, AUGUST).name in str(refused.value)
+    assert "daily/klines/BTCUSDT" in str(refused.value)
+    assert "monthly close=" in refused.value.offenders[0]
+    assert "daily close=" in refused.value.offenders[0]
+
+
+def test_a_complete_monthly_zip_is_used_beside_a_damaged_daily_one_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    candles = sandbox(BTC_1H)
+    day = daily_files(BTC_1H, AUGUST)[4]
+    save(tmp_path, BTC_1H, [monthly_file(BTC_1H, AUGUST)], candles)
+    put(tmp_path, day.name, b"no zip")
+    with caplog.at_level(logging.WARNING):
+        assert_same(read(tmp_path, BTC_1H, AUGUST), between(candles, AUGUST, SEPTEMBER))
+    (record,) = caplog.records
+    assert day.name in record.message
+    assert "without comparing that day" in record.message
+
+
+def test_a_damaged_daily_zip_refuses_the_month_that_needs_it(tmp_path: Path) -> None:
+    candles = sandbox(BTC_1H)
+    day = daily_files(BTC_1H, AUGUST)[4]
+    save(tmp_path, BTC_1H, [monthly_file(BTC_1H, AUGUST)], without(5)(candles))
+    put(tmp_path, day.name, b"no zip")
+    with pytest.raises(InvalidCandles, match=day.name):
+        read(tmp_path, BTC_1H)
+    before = AUGUST + 3 * DAY
+    assert_same(read(tmp_path, BTC_1H, AUGUST, before), between(candles, AUGUST, before))
