@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.candles import between, empty_candles, merged
+from coin_assets.domain.candles import between, merged
 from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.keys import Key
 from coin_assets.domain.refusals import Refusal

@@ -17,15 +17,16 @@ class RecentMarket(WrappedMarket):
     def __init__(self, served: int, whole: Market | None = None) -> None:
         super().__init__(whole or SandboxMarket())
         self._served = served
+        self._edge: datetime | None = None
         self.asked: list[tuple[Key, datetime, datetime]] = []
 
-    def edge(self, key: Key, now: datetime) -> datetime:
+    def oldest(self, key: Key, now: datetime) -> datetime:
         """Open of the oldest candle that is served."""
         return key.timeframe.shift(now, -self._served)
 
     def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
         self.asked.append((key, start, end))
-        edge = self.edge(key, now)
+        edge = self._edge = self.oldest(key, now)
         for page in self._whole.pages(key, start, end, now):
             if page.start < edge:
                 until = min(edge, page.end)
@@ -35,5 +36,8 @@ class RecentMarket(WrappedMarket):
                 candles = between(page.candles, begin, page.end)
                 yield replace(page, candles=candles, start=begin)
 
-    def listed(self, key: Key, now: datetime) -> datetime | None:
-        return self.edge(key, now)
+    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
+        return self.oldest(key, now)
+
+    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002
+        return self._edge

@@ -91,7 +91,7 @@ def test_ranges_of_any_length_are_complete(
 def test_the_first_candle_is_the_older_one_of_the_two(archive: ArchiveFiles, served: int) -> None:
     exchange = RecentMarket(served)
     market = CombinedMarket(archive, exchange)
-    expected = min(START, exchange.edge(KEY, NOW))
+    expected = min(START, exchange.oldest(KEY, NOW))
     assert market.listed(KEY, NOW) == expected
     asked = archive.usage()
     assert market.listed(KEY, NOW) == expected
@@ -135,7 +135,7 @@ def test_what_is_no_longer_served_is_asked_for_once_and_said_if_it_was_not_compa
     assert asked == [(MONTHS_END - DAY, MONTHS_END), (MONTHS_END, NOW.replace(minute=0))]
     assert "no longer serves" in caplog.text
     gap = [page for page in pages if page.is_unavailable]
-    assert [(page.start, page.end) for page in gap] == [(MONTHS_END, exchange.edge(KEY, NOW))]
+    assert [(page.start, page.end) for page in gap] == [(MONTHS_END, exchange.oldest(KEY, NOW))]
 
 
 @pytest.mark.parametrize("rows", [range(1), range(100, 103), range(300, 744)])
@@ -176,12 +176,14 @@ class Refusing(WrappedMarket):
 
     def __init__(self, opens: list[datetime]) -> None:
         super().__init__(SandboxMarket())
-        self.refusals = tuple(Refusal(opened, "ohlc", "high < low") for opened in opens)
+        self.refusals = tuple(
+            Refusal(opened, KEY.timeframe.next(opened), "ohlc", "high < low") for opened in opens
+        )
 
     def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
         for page in self._whole.pages(key, start, end, now):
-            inside = tuple(r for r in self.refusals if page.start <= r.opened < page.end)
-            bad = page.candles["timestamp"].isin([each.opened for each in inside])
+            inside = tuple(r for r in self.refusals if page.start <= r.start < page.end)
+            bad = page.candles["timestamp"].isin([each.start for each in inside])
             kept = page.candles[~bad].reset_index(drop=True)
             yield Page(kept, page.start, page.end, inside)
 
@@ -195,8 +197,8 @@ def test_refusals_of_the_exchange_stay_where_the_archive_has_no_candle(tmp_path:
     exchange = Refusing([held, lost, tail])
     pages = read(CombinedMarket(ArchiveFiles(str(tmp_path)), exchange))
     refused = [each for page in pages for each in page.refused]
-    assert [each.opened for each in refused] == [lost, tail]
-    assert all(p.start <= each.opened < p.end for p in pages for each in p.refused)
+    assert [each.start for each in refused] == [lost, tail]
+    assert all(p.start <= each.start < p.end for p in pages for each in p.refused)
     found = candles_of(pages)["timestamp"]
     assert held in set(found)
     assert len(found) == len(candles) - 2
