@@ -37,6 +37,14 @@ class SymbolUnavailable(PermanentError):
     """The market does not have this symbol or timeframe."""
 
 
+class RangeRefused(PermanentError):
+    """The market refuses to answer for a range of candles, perhaps because it is too old."""
+
+
+class MarketDefect(PermanentError):
+    """The code that speaks to the market failed before the market was asked."""
+
+
 class MonthsNotFetched(PermanentError):
     """Months of candles that this step needs were never stored."""
 

@@ -35,6 +35,7 @@ class Absence:
         error: why the last question was not answered.
         is_permanent: whether that error does not pass by itself.
         rule, value: of a refused candle, the rule that it breaks and what the market last sent.
+        is_unavailable: whether they are older than what the market still serves.
 
     Two answers an hour or more apart settle the matter; what is settled is not asked again by
     itself, and no failure changes it.
@@ -50,10 +51,13 @@ class Absence:
     is_permanent: bool = False
     rule: str | None = None
     value: str | None = None
+    is_unavailable: bool = False
 
     @property
     def state(self) -> str:
-        """One of `STATES`; `UNAVAILABLE` is for the ledger to tell."""
+        """One of `STATES`."""
+        if self.is_unavailable:
+            return UNAVAILABLE
         if self.rule is not None:
             return REFUSED
         if self.is_settled:
@@ -62,14 +66,16 @@ class Absence:
 
     @property
     def is_settled(self) -> bool:
-        """Whether two answers an hour or more apart agree."""
+        """Whether two answers an hour or more apart agree, or no answer can come any more."""
+        if self.is_unavailable:
+            return True
         first, last = self.first_answer, self.last_answer
         return first is not None and last is not None and last - first >= VERIFY_AFTER
 
     @property
     def is_explained(self) -> bool:
         """Whether nothing waits for these candles: the market answered, or fails for good."""
-        if self.first_answer is not None:
+        if self.first_answer is not None or self.is_unavailable:
             return True
         if self.error is None:
             return False
@@ -122,6 +128,10 @@ class Absence:
         """Whether it follows ``before`` without a break, and the same is known of both."""
         return before.end == self.start and self._knowledge == before._knowledge
 
+    def no_longer_served(self) -> "Absence":
+        """The market serves nothing as old as this; what is settled stays as it is."""
+        return self if self.is_settled else replace(self, error=None, is_unavailable=True)
+
     @property
     def _knowledge(self) -> tuple[object, ...]:
         return (
@@ -133,6 +143,7 @@ class Absence:
             self.is_permanent,
             self.rule,
             self.value,
+            self.is_unavailable,
         )
 
 

@@ -68,7 +68,7 @@ def validated(frame: pd.DataFrame, timeframe: Timeframe, source: str) -> pd.Data
         _require_numbers(frame[name], source)
     values = {name: frame[name].astype("float64").to_numpy() for name in VALUES}
     candles = pd.DataFrame({"timestamp": stamps.dt.as_unit("us"), **values})
-    found = [each for each in _broken_rules(candles, stamps, timeframe) if each[2].any()]
+    found = [each for each in broken_rules(candles, stamps, timeframe) if each[2].any()]
     if found:
         rule, expectation, broken = found[0]
         others = ", ".join(f"{name} ({int(rows.sum())} rows)" for name, _, rows in found[1:])
@@ -77,7 +77,7 @@ def validated(frame: pd.DataFrame, timeframe: Timeframe, source: str) -> pd.Data
             f"{source}: {int(broken.sum())} of {len(candles)} {timeframe} candles break "
             f"the rule that {expectation}." + (f" Also broken: {others}." if others else ""),
             tuple(
-                _render(stamps.iloc[row], candles.iloc[row]) for row in np.flatnonzero(broken)[:3]
+                rendered(stamps.iloc[row], candles.iloc[row]) for row in np.flatnonzero(broken)[:3]
             ),
             likely_cause(rule, candles.assign(timestamp=stamps), timeframe),
         )
@@ -144,9 +144,15 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (Real, Decimal)) and not isinstance(value, (bool, np.bool_))
 
 
-def _broken_rules(
+def broken_rules(
     candles: pd.DataFrame, exact: "pd.Series[pd.Timestamp]", timeframe: Timeframe
 ) -> list[tuple[str, str, Mask]]:
+    """Every rule of the contract: its identifier, what it expects, and the rows that break it.
+
+    Args:
+        candles: canonical columns and types.
+        exact: the open times as they were given, which may be finer than microseconds.
+    """
     stamps = candles["timestamp"]
     values = candles[VALUES].to_numpy()
     opened, high, low, close, volume = values.T
@@ -180,10 +186,15 @@ def _steps(stamps: "pd.Series[pd.Timestamp]") -> tuple[Mask, Mask]:
     return at_once, back
 
 
-def _render(stamp: pd.Timestamp, row: "pd.Series[float]") -> str:
-    values = " ".join(f"{name}={row[name]:.10g}" for name in VALUES)
+def rendered(stamp: pd.Timestamp, row: "pd.Series[Any]") -> str:
+    """A candle for people, whatever its values are."""
+    values = " ".join(f"{name}={_shown(row[name])}" for name in VALUES)
     opened = "NaT" if pd.isna(stamp) else stamp.isoformat().replace("+00:00", "Z")
     return f"{opened} {values}"
+
+
+def _shown(value: object) -> str:
+    return f"{value:.10g}" if isinstance(value, float | int) else repr(value)[:40]
 
 
 def between(candles: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:

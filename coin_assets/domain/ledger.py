@@ -13,14 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
-from coin_assets.domain.absences import (
-    OPEN_STATES,
-    PENDING,
-    UNAVAILABLE,
-    Absence,
-    cut,
-    joined,
-)
+from coin_assets.domain.absences import PENDING, Absence, cut, joined
 from coin_assets.domain.gaps import Gap
 from coin_assets.domain.refusals import Refusal
 from coin_assets.domain.timeframes import Timeframe
@@ -109,7 +102,17 @@ class Ledger:
 
     def served_from(self, edge: datetime) -> "Ledger":
         """The market serves nothing that opens before ``edge``; an edge only moves on."""
-        return replace(self, edge=max(edge, self.edge or edge))
+        gone = self._slice(datetime.min.replace(tzinfo=edge.tzinfo), edge)
+        known = (
+            self._replaced(
+                self.absences[0].start if self.absences else edge,
+                edge,
+                (absence.no_longer_served() for absence in gone),
+            )
+            if gone
+            else self
+        )
+        return replace(known, edge=max(edge, self.edge or edge))
 
     def forgotten_before(self, time: datetime) -> "Ledger":
         """The ledger without what it knows of candles that open before ``time``."""
@@ -120,19 +123,14 @@ class Ledger:
     def explained(self, gaps: Iterable[Gap], timeframe: Timeframe) -> list[Missing]:
         """Each of ``gaps`` with its state, split where states differ."""
         return _united(
-            part
+            _missing(start, end, absence, timeframe)
             for gap in gaps
             for start, end, absence in self._pieces(gap.start, gap.end)
-            for part in self._missing(start, end, absence, timeframe)
         )
 
     def missing(self, timeframe: Timeframe) -> list[Missing]:
         """Every absence with its state, ascending."""
-        return [
-            part
-            for absence in self.absences
-            for part in self._missing(absence.start, absence.end, absence, timeframe)
-        ]
+        return [_missing(each.start, each.end, each, timeframe) for each in self.absences]
 
     def unanswered(self, gaps: Iterable[Gap]) -> list[Range]:
         """Parts of ``gaps`` that nothing explains; see `Absence.is_explained`."""
@@ -158,22 +156,15 @@ class Ledger:
 
     def due(self, start: datetime, end: datetime, now: datetime) -> list[Range]:
         """Absences in ``[start, end)`` that should be asked for again at ``now``."""
-        served = start if self.edge is None else max(start, self.edge)
         return [
             (absence.start, absence.end)
-            for absence in self._slice(served, end)
+            for absence in self._slice(start, end)
             if absence.retry_at is not None and absence.retry_at <= now
         ]
 
     def absent_until(self, time: datetime) -> datetime:
-        """End of the settled absences that follow ``time`` without a break; else ``time``.
-
-        What the market no longer serves is settled as well.
-        """
-        return self._end_of_run(
-            time,
-            lambda each: each.is_settled or (self.edge is not None and each.end <= self.edge),
-        )
+        """End of the settled absences that follow ``time`` without a break; else ``time``."""
+        return self._end_of_run(time, lambda absence: absence.is_settled)
 
     def explained_until(self, time: datetime) -> datetime:
         """As `absent_until`, of absences that are explained; see `Absence.is_explained`."""
@@ -200,19 +191,6 @@ class Ledger:
                 break
             time = absence.end
         return time
-
-    def _missing(
-        self, start: datetime, end: datetime, absence: Absence | None, timeframe: Timeframe
-    ) -> Iterator[Missing]:
-        """Candles in ``[start, end)``, split at the edge: what is open before it stays away."""
-        state = PENDING if absence is None else absence.state
-        if state in OPEN_STATES and self.edge is not None and start < self.edge:
-            until = min(end, self.edge)
-            yield Missing(start, until, timeframe.count(start, until), UNAVAILABLE)
-            start = until
-        if start < end:
-            reason = None if absence is None else absence.reason
-            yield Missing(start, end, timeframe.count(start, end), state, reason)
 
     def _replaced(self, start: datetime, end: datetime, absences: Iterable[Absence]) -> "Ledger":
         """The ledger with other ``absences`` in ``[start, end)``."""
@@ -243,6 +221,14 @@ class Ledger:
             start = known.end
         if start < end:
             yield start, end, None
+
+
+def _missing(
+    start: datetime, end: datetime, absence: Absence | None, timeframe: Timeframe
+) -> Missing:
+    state = PENDING if absence is None else absence.state
+    reason = None if absence is None else absence.reason
+    return Missing(start, end, timeframe.count(start, end), state, reason)
 
 
 def _split(

@@ -1,8 +1,6 @@
-"""A living exchange through ccxt, whatever its habits.
+"""Live exchange market, backed by ccxt: any exchange, and any market type that its symbols name.
 
-Exchanges differ in how many candles they send, whether ``since`` is included, whether an answer
-looks beyond a window after ``since``, and whether the running candle comes along. Nothing here
-depends on which exchange it is.
+Nothing here depends on which exchange it is. What each answer speaks for is `ccxt_walk`'s.
 """
 
 import random
@@ -11,30 +9,22 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import pandas as pd
-
-from coin_assets.domain.candles import between, validated
+from coin_assets.domain.candles import EARLIEST
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.market.base import Estimate, Meter, Page, Usage
 from coin_assets.market.ccxt_answers import candles_of, failure_of
+from coin_assets.market.ccxt_client import Client
+from coin_assets.market.ccxt_requests import read_request
+from coin_assets.market.ccxt_walk import Answer, Habits, Walk
 from coin_assets.market.retrying import Retrying
 
 _MOST_CANDLES = 1000
-_SMALLEST_WINDOW = 100  # fewer candles than this in an answer say nothing about its cap
-_TIMEOUT_MS = 20_000
-_FIRST_CANDLE_EVER = datetime(2009, 1, 1, tzinfo=UTC)
-# Without these ccxt also asks the futures and currency hosts of some exchanges.
-_SPOT_ONLY = {
-    "defaultType": "spot",
-    "fetchMarkets": {"types": ["spot"]},
-    "fetchCurrencies": False,
-}
 
 
 class CcxtMarket:
-    """`Market` over one ccxt exchange; the client is built on first use and shared by all keys.
+    """`Market` over one ccxt exchange; the client is built on first use and shared by all series.
 
     Args:
         exchange_id: as ccxt spells it, for example ``binance``.
@@ -51,12 +41,11 @@ class CcxtMarket:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._exchange_id = exchange_id
-        self._configure = configure
         self._clock = clock
         self._retrying = Retrying(sleep, chance, clock)
-        self._client: Any = None
-        self._largest_answer = 0
         self._meter = Meter()
+        self._client = Client(exchange_id, configure, self._meter)
+        self._habits = Habits()
 
     def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
         """A page an answer; of readings of the same candle the one sent last counts."""
@@ -64,39 +53,33 @@ class CcxtMarket:
         last = min(end, key.timeframe.floor(now))
         if not key.timeframe.count(start, last):
             return
-        source = f"{self._exchange_id} {key}"
-        for answer, since, until in self._answers(key, start, last, now):
-            if answer.empty and until == last:
-                self._require_traded(key, since)
-            yield Page(validated(between(answer, since, last), key.timeframe, source), since, until)
+        for page in self._walk(key, now).pages(start, last):
+            if page.end == last and page.error is None and not (len(page.candles) or page.refused):
+                self._require_traded(key, page.start)
+            yield page
 
-    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002
-        """Not looked for yet."""
-        return None
-
-    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
+    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:
         """Found in days first, then in the timeframe itself from the first day on."""
         self._require(key.timeframe)
-        begin, coarse = _FIRST_CANDLE_EVER, self._coarser(key.timeframe)
+        begin, coarse = max(EARLIEST, since or EARLIEST), self._coarser(key.timeframe)
         if coarse is not None:
-            # Unchecked, for weeks and months of some exchanges begin elsewhere; and the running
-            # one counts, for the first candle may be in it.
-            answers = self._answers(Key(key.symbol, coarse), begin, coarse.next(now), now)
-            found = next((answer for answer, _, _ in answers if len(answer)), None)
+            # Refused ones count, for weeks and months of some exchanges begin elsewhere; and the
+            # running one counts, for the first candle may be in it.
+            found = _first(self._walk(Key(key.symbol, coarse), now).pages(begin, coarse.next(now)))
             if found is None:
                 return None
             # One before, for an exchange may have no coarse candle of which it lacks a part.
-            begin = coarse.shift(found["timestamp"].iloc[0].to_pydatetime(), -1)
-        for page in self.pages(key, begin, now, now):
-            if len(page.candles):
-                first: datetime = page.candles["timestamp"].iloc[0].to_pydatetime()
-                return first
-        return None
+            begin = max(begin, coarse.shift(found, -1))
+        return _first(self.pages(key, begin, now, now))
+
+    def edge(self, key: Key) -> datetime | None:
+        """Open of the oldest candle that the exchange still serves, once it refused older ones."""
+        return self._habits.edges.get(key)
 
     def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
         """Full pages, at the pace that ccxt keeps for requests of weight 1."""
-        requests = -(-key.timeframe.count(start, end) // self._limit())
-        return Estimate(requests, requests * float(self._exchange().rateLimit) / 1000)
+        requests = -(-key.timeframe.count(start, end) // self._limit(key.symbol))
+        return Estimate(requests, requests * float(self._client.ccxt.rateLimit) / 1000)
 
     def horizon(self, key: Key, now: datetime) -> datetime:  # noqa: ARG002 (protocol)
         """``now``: a living exchange is expected to have every closed candle."""
@@ -107,97 +90,85 @@ class CcxtMarket:
         return self._meter.usage + Usage(retries=self._retrying.retries)
 
     def close(self) -> None:
-        if self._client is not None:
-            self._client.session.close()
-            self._client = None
+        self._client.close()
 
-    def _answers(
-        self, key: Key, start: datetime, last: datetime, now: datetime
-    ) -> Iterator[tuple[pd.DataFrame, datetime, datetime]]:
-        """Walk from ``start`` to ``last``: all candles of an answer from ``since`` on, and the
-        range ``[since, until)`` for which it is the answer.
+    def _walk(self, key: Key, now: datetime) -> Walk:
+        # ``now`` may lie in the past, and what the exchange has since then is not implausible.
+        latest = max(now, self._clock())
+        return Walk(
+            lambda series, since, limit: self._read(series, since, limit, latest),
+            key,
+            self._habits,
+            self._limit(key.symbol),
+            self._client.documented_limit(key.symbol),
+            latest,
+        )
 
-        A short answer says nothing about what follows it. An empty one speaks for the window that
-        the exchange may have looked at only, so there is always progress.
+    def _read(self, key: Key, since: datetime, limit: int, latest: datetime) -> Answer:
+        """One answer of the exchange, with its retries.
+
+        Raises:
+            InvalidCandles: no candle has a plausible time.
+            PermanentError, MarketUnavailable: as `failure_of` and `Retrying.call`.
         """
-        since = start
-        while since < last:
-            sent = self._fetch(key, since, now)
-            answer = sent[sent["timestamp"] >= since].reset_index(drop=True)
-            if answer.empty:
-                until = key.timeframe.shift(since, self._window())
-            else:
-                until = key.timeframe.close_of(answer["timestamp"].iloc[-1].to_pydatetime())
-            if until < last:
-                self._largest_answer = max(self._largest_answer, len(answer))
-            until = min(until, last)
-            yield answer, since, until
-            since = until
-
-    def _fetch(self, key: Key, since: datetime, now: datetime) -> pd.DataFrame:
         import ccxt
 
         def ask() -> list[list[Any]]:
             try:
-                return self._rows(key, since)
+                return self._rows(key, since, limit)
             # Besides its own errors, ccxt lets out what its parsers trip over in an odd answer.
             except (ccxt.BaseError, LookupError, TypeError, ValueError, AttributeError) as error:
                 raise failure_of(error, self._client, key, self._clock()) from error
 
         purpose = f"{self._exchange_id} did not deliver {key} candles from {since:%Y-%m-%d %H:%M}"
         rows = self._retrying.call(ask, purpose)
-        # ``now`` may lie in the past, and what the exchange has since then is not implausible.
-        latest = max(now, self._clock())
-        return candles_of(
-            rows, key.timeframe, _FIRST_CANDLE_EVER, latest, f"{self._exchange_id} {key}"
-        )
+        asked = read_request(*self._client.sent, since, key.timeframe)
+        source = f"{self._exchange_id} {key}"
+        candles, refused = candles_of(rows, key.timeframe, EARLIEST, latest, source)
+        return Answer(candles, refused, asked)
 
-    def _rows(self, key: Key, since: datetime) -> list[list[Any]]:
+    def _rows(self, key: Key, since: datetime, limit: int) -> list[list[Any]]:
         """What the exchange sends, as ccxt reads it.
 
         Raises:
             ccxt.BaseError: as ccxt, and for an answer that is no JSON (a maintenance page, half a
                 reply) or not about candles, which ccxt would take for none or for empty ones.
         """
-        import ccxt  # takes 0.9 s, and only this market needs it
+        import ccxt
 
-        client = self._exchange()
-        if not client.load_markets():
+        self._client.answered = False
+        if not self._client.load_markets(key.symbol):
             raise ccxt.BadResponse("it lists no markets")
+        client = self._client.ccxt
+        # Futures-only classes of ccxt take the symbol of a spot market for their own.
+        if client.market(key.symbol)["symbol"] != key.symbol:
+            raise ccxt.BadSymbol(f"{client.id} lists no {key.symbol}")
         rows: list[list[Any]] = client.fetch_ohlcv(
             key.symbol,
             key.timeframe.name,
             # One less, for some exchanges send only what opens after this.
             since=int(since.timestamp() * 1000) - 1,
-            limit=self._limit(),
+            limit=limit,
         )
         if client.last_json_response in (None, {}):
             raise ccxt.BadResponse("the answer is not JSON, or an empty object")
-        if any(row[0] is None for row in rows):
+        if rows and all(row[0] is None for row in rows):
             raise ccxt.BadResponse("the answer holds something else than candles")
         return rows
 
-    def _limit(self) -> int:
+    def _limit(self, symbol: str) -> int:
         """Candles to ask for at once."""
-        spot = (self._exchange().features or {}).get("spot") or {}
-        known = (spot.get("fetchOHLCV") or {}).get("limit")
-        return min(_MOST_CANDLES, int(known or _MOST_CANDLES))
-
-    def _window(self) -> int:
-        """Candles that an empty answer speaks for; the exchange may send fewer than asked for."""
-        if not self._largest_answer:
-            return self._limit()
-        return min(self._limit(), max(self._largest_answer, _SMALLEST_WINDOW))
+        return min(_MOST_CANDLES, self._client.documented_limit(symbol) or _MOST_CANDLES)
 
     def _coarser(self, timeframe: Timeframe) -> Timeframe | None:
         """Timeframe in which to look for the first candle before looking in ``timeframe``: the
         finest, for some exchanges keep fewer years of the coarsest."""
-        offered = self._exchange().timeframes
+        offered = self._client.ccxt.timeframes
         longer = [Timeframe(name) for name in ("1d", "1w", "1M") if name in offered]
         return next((each for each in longer if timeframe.seconds < each.seconds), None)
 
     def _require(self, timeframe: Timeframe) -> None:
-        offered = self._exchange().timeframes or {}
+        offered = self._client.ccxt.timeframes or {}
         if timeframe.name not in offered:
             raise SymbolUnavailable(
                 f"{self._exchange_id} has no {timeframe} candles; it offers "
@@ -205,46 +176,26 @@ class CcxtMarket:
             )
 
     def _require_traded(self, key: Key, since: datetime) -> None:
-        if self._exchange().market(key.symbol).get("active") is False:
+        if self._client.ccxt.market(key.symbol).get("active") is False:
             raise SymbolUnavailable(
                 f"{self._exchange_id} does not trade {key.symbol} at present and has no {key} "
                 f"candles from {since:%Y-%m-%d %H:%M}. Earlier ones were delivered; take it out of "
                 "COIN_SYMBOLS if it was delisted."
             )
 
-    def _exchange(self) -> Any:
-        if self._client is None:
-            import ccxt
 
-            self._client = getattr(ccxt, self._exchange_id)(
-                {
-                    "enableRateLimit": True,
-                    "enableLastJsonResponse": True,
-                    "enableLastResponseHeaders": True,
-                    "timeout": _TIMEOUT_MS,
-                    "options": _SPOT_ONLY,
-                }
-            )
-            self._client.fetch = _counted(self._client.fetch, self._meter)
-            self._client.parse_ohlcvs = _unfiltered(self._client.parse_ohlcvs)
-            self._configure(self._client)
-        return self._client
+def _first(pages: Iterator[Page]) -> datetime | None:
+    """Open of the first candle, valid or refused; None if there is none.
 
-
-def _counted(fetch: Callable[..., Any], meter: Meter) -> Callable[..., Any]:
-    """ccxt's way of sending one HTTP request, counted."""
-
-    def counted(*arguments: Any, **options: Any) -> Any:
-        meter.count(requests=1)
-        return fetch(*arguments, **options)
-
-    return counted
-
-
-def _unfiltered(parse: Callable[..., Any]) -> Callable[..., Any]:
-    """ccxt drops what opens before ``since`` unseen, so wrong times would look like no candles."""
-
-    def parse_all(rows: Any, market: Any = None, timeframe: str = "1m", *_: Any, **__: Any) -> Any:
-        return parse(rows, market, timeframe)
-
-    return parse_all
+    Raises:
+        CoinAssetsError: a page before it could not be read.
+    """
+    for page in pages:
+        if page.error is not None:
+            raise page.error
+        opens = [refusal.start for refusal in page.refused[:1]]
+        if len(page.candles):
+            opens.append(page.candles["timestamp"].iloc[0].to_pydatetime())
+        if opens:
+            return min(opens)
+    return None

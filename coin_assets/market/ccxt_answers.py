@@ -9,9 +9,18 @@ import pandas as pd
 
 from coin_assets.domain.candles import COLUMNS, TIMESTAMP_DTYPE
 from coin_assets.domain.keys import Key
+from coin_assets.domain.refusals import Refusal
+from coin_assets.domain.sifting import refusal_at, sifted
 from coin_assets.domain.symbols import alike
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.errors import InvalidCandles, PermanentError, SymbolUnavailable
+from coin_assets.errors import (
+    InvalidCandles,
+    MarketDefect,
+    PermanentError,
+    RangeRefused,
+    SymbolUnavailable,
+)
+from coin_assets.market.ccxt_client import Client
 from coin_assets.market.retrying import Interrupted, asked_wait
 
 _REASON_LENGTH = 200
@@ -21,28 +30,65 @@ _TOO_MANY = (418, 429)
 
 def candles_of(
     rows: list[list[Any]], timeframe: Timeframe, first: datetime, now: datetime, source: str
-) -> pd.DataFrame:
-    """ccxt's rows by open time; of several readings of a candle the one sent last.
+) -> tuple[pd.DataFrame, tuple[Refusal, ...]]:
+    """The valid candles in ccxt's rows by open time, and refusals of the others.
+
+    Of several readings of a candle the one sent last counts. What has no usable time stands for
+    the candle that its neighbours in the answer lack there.
+
+    Args:
+        rows: as ccxt gives them; ``[None, ...]`` is one that it could not parse.
+        first, now: no candle opens before ``first``, or a day and a candle after ``now``.
 
     Raises:
-        InvalidCandles: a candle opens before ``first``, or a day and a candle after ``now``.
+        InvalidCandles: no row has a plausible time.
     """
-    frame = pd.DataFrame([row[: len(COLUMNS)] for row in rows], columns=COLUMNS)
+    frame = pd.DataFrame([_columns(row) for row in rows], columns=COLUMNS)
     millis = pd.to_numeric(frame["timestamp"], errors="coerce").to_numpy(dtype="float64")
     latest = now + timedelta(days=1, seconds=timeframe.seconds)
     low, high = first.timestamp() * 1000, latest.timestamp() * 1000
-    wrong = ~((millis >= low) & (millis <= high))
-    if wrong.any():
+    usable = (millis >= low) & (millis <= high)
+    if len(frame) and not usable.any():
         raise InvalidCandles(
             "implausible_times",
-            f"{source}: {int(wrong.sum())} of {len(frame)} candles open before {first:%Y-%m-%d} or "
+            f"{source}: {len(frame)} of {len(frame)} candles open before {first:%Y-%m-%d} or "
             f"after {latest:%Y-%m-%d %H:%M}; milliseconds since 1970 are expected.",
-            tuple(str(rows[row]) for row in np.flatnonzero(wrong)[:3]),
-            _likely_cause(millis[wrong], low, high),
+            tuple(str(row)[:_REASON_LENGTH] for row in rows[:3]),
+            _likely_cause(millis, low, high),
         )
-    frame["timestamp"] = pd.to_datetime(millis, unit="ms", utc=True).astype(TIMESTAMP_DTYPE)
-    ordered = frame.sort_values("timestamp", kind="stable")
-    return ordered.drop_duplicates("timestamp", keep="last").reset_index(drop=True)
+    frame["timestamp"] = pd.to_datetime(np.where(usable, millis, 0), unit="ms", utc=True).astype(
+        TIMESTAMP_DTYPE
+    )
+    candles, refused = sifted(frame[usable].reset_index(drop=True), timeframe)
+    if usable.all():
+        return candles, tuple(refused)
+    known = {opened.to_pydatetime() for opened in candles["timestamp"]}
+    known |= {refusal.start for refusal in refused}
+    for row in np.flatnonzero(~usable):
+        opened = _place(frame["timestamp"], usable, int(row), timeframe)
+        if opened not in known:
+            known.add(opened)
+            refused.append(refusal_at(opened, timeframe, rows[row]))
+    return candles, tuple(sorted(refused, key=lambda refusal: refusal.start))
+
+
+def _columns(row: list[Any]) -> list[Any]:
+    values = row[: len(COLUMNS)] if row[0] is not None else []
+    return [*values, *[None] * (len(COLUMNS) - len(values))]
+
+
+def _place(
+    stamps: "pd.Series[pd.Timestamp]",
+    usable: "np.typing.NDArray[np.bool_]",
+    row: int,
+    timeframe: Timeframe,
+) -> datetime:
+    """Open of the candle that ``row`` stands for, counted from the nearest row with a time."""
+    known = np.flatnonzero(usable)
+    times = [stamps.iloc[position].to_pydatetime() for position in (known[0], known[-1])]
+    direction = -1 if times[0] > times[1] else 1
+    nearest = int(known[np.argmin(np.abs(known - row))])
+    return timeframe.shift(stamps.iloc[nearest].to_pydatetime(), direction * (row - nearest))
 
 
 def _likely_cause(times: "np.typing.NDArray[np.float64]", low: float, high: float) -> str:
@@ -52,19 +98,26 @@ def _likely_cause(times: "np.typing.NDArray[np.float64]", low: float, high: floa
     return "the clock of this machine or of the exchange is wrong"
 
 
-def _meant(symbol: str, client: Any) -> str:
-    """Which symbol of the exchange differs in case or Unicode form only, as part of a remedy."""
-    found = [each for each in client.symbols or () if alike(each) == alike(symbol)]
-    return f": did you mean {found[0]!a}?" if found else ""
+def _meant(symbol: str, client: Client) -> str:
+    """Which symbols of the exchange may have been meant, as part of a remedy."""
+    found = [each for each in client.ccxt.symbols or () if alike(each) == alike(symbol)]
+    near = found[:1] or client.near(symbol)
+    return f": did you mean {' or '.join(f'{each!a}' for each in near)}?" if near else ""
 
 
-def failure_of(error: Exception, client: Any, key: Key, now: datetime) -> Exception:
+def failure_of(error: Exception, client: Client, key: Key, now: datetime) -> Exception:
     """What a failed request means: `Interrupted` if it may pass, a `PermanentError` if not."""
     import ccxt
 
-    exchange, reason = client.id, f"{type(error).__name__}: {error}"[:_REASON_LENGTH]
+    exchange, reason = client.ccxt.id, f"{type(error).__name__}: {error}"[:_REASON_LENGTH]
     if not isinstance(error, ccxt.BaseError):
-        return Interrupted(f"its answer cannot be understood, {reason}")
+        if client.answered:
+            return Interrupted(f"its answer cannot be understood, {reason}")
+        return MarketDefect(
+            f"ccxt {ccxt.__version__} failed before it asked {exchange} for {key} candles "
+            f"({reason}). This is an error in ccxt or in the symbol, not of the network. Check "
+            "COIN_SYMBOLS, use another version of ccxt, or choose another exchange (COIN_MARKET)."
+        )
     response = _response(error)
     status: int = getattr(response, "status_code", 0)
     if isinstance(error, ccxt.BadSymbol):
@@ -89,9 +142,9 @@ def failure_of(error: Exception, client: Any, key: Key, now: datetime) -> Except
         if response is not None:
             headers = response.headers
         elif busy:  # said inside a reply that counts as a success
-            headers = client.last_response_headers or {}
+            headers = client.ccxt.last_response_headers or {}
         return Interrupted(reason, asked_wait(headers, now))
-    return PermanentError(
+    return RangeRefused(
         f"{exchange} refuses to deliver {key} candles ({reason}). Check the symbol and the "
         "exchange's rules."
     )

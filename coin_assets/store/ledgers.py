@@ -19,7 +19,7 @@ from coin_assets.store.atomic import locked, remove_partials, write_atomically
 
 _TIMES = ("start", "end", "first_answer", "last_answer", "last_try")
 # What most absences do not have is left out; earlier releases did not know it.
-_OPTIONAL = {"is_permanent": False, "rule": None, "value": None}
+_OPTIONAL = {"is_permanent": False, "rule": None, "value": None, "is_unavailable": False}
 _FIELDS = [field.name for field in fields(Absence)]
 # Of this process's reads.
 _LEDGERS: Remembered[Ledger] = Remembered(10_000)

@@ -1,0 +1,177 @@
+"""The ccxt client of an exchange: its markets, its limits, and what it sends and receives.
+
+Options are the exchange's own. Only its list of market types is shortened, in the form in which
+the exchange has it, to those of the symbols that are asked for.
+"""
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from coin_assets.market.base import Meter
+
+TIMEOUT_MS = 20_000
+# Words that exchanges use for the types of markets, by what a symbol is.
+_TYPES = {
+    "spot": {"spot"},
+    "linear": {"swap", "linear", "contract"},
+    "inverse": {"swap", "inverse", "contract"},
+    "dated": {"future", "delivery", "linear", "inverse", "contract"},
+    "option": {"option"},
+}
+_KNOWN = set().union(*_TYPES.values())
+
+
+class Client:
+    """One ccxt client, made on first use.
+
+    Attributes:
+        answered: whether the exchange has answered the last request at all.
+        sent: address and body of the last request.
+    """
+
+    def __init__(self, exchange_id: str, configure: Callable[[Any], None], meter: Meter) -> None:
+        self._exchange_id, self._configure, self._meter = exchange_id, configure, meter
+        self._ccxt: Any = None
+        self._kinds: set[str] = set()
+        self._own_types: Any = None
+        self.answered = False
+        self.sent: tuple[str, Any] = ("", None)
+
+    @property
+    def ccxt(self) -> Any:
+        """The client itself."""
+        if self._ccxt is None:
+            made = new_client(self._exchange_id)
+            made.fetch = self._recorded(made.fetch)
+            made.parse_ohlcvs = unfiltered(made)
+            self._configure(made)
+            self._ccxt, self._kinds = made, set()
+            listing = made.options.get("fetchMarkets")
+            self._own_types = listing.get("types") if isinstance(listing, dict) else None
+        return self._ccxt
+
+    def load_markets(self, symbol: str) -> dict[str, Any]:
+        """The markets of the exchange, those of the type of ``symbol`` among them."""
+        client, kind = self.ccxt, kind_of(symbol)
+        if kind not in self._kinds:
+            shortened = shortened_types(self._own_types, {*self._kinds, kind})
+            if shortened is not None:
+                client.options["fetchMarkets"] = {
+                    **client.options["fetchMarkets"],
+                    "types": shortened,
+                }
+            found: dict[str, Any] = client.load_markets(reload=bool(self._kinds))
+            if found:
+                self._kinds.add(kind)
+            return found
+        return dict(client.markets)
+
+    def documented_limit(self, symbol: str) -> int | None:
+        """Candles that the exchange documents as its most in an answer; None if it does not."""
+        features, kind = self.ccxt.features or {}, kind_of(symbol)
+        places = {
+            "spot": [("spot",)],
+            "linear": [("swap", "linear"), ("swap",)],
+            "inverse": [("swap", "inverse"), ("swap",)],
+            "dated": [("future", "linear"), ("future", "inverse"), ("swap", "linear")],
+        }
+        for place in places.get(kind, []):
+            found: Any = features
+            for name in (*place, "fetchOHLCV", "limit"):
+                found = found.get(name) if isinstance(found, dict) else None
+            if found:
+                return int(found)
+        return None
+
+    def near(self, symbol: str) -> list[str]:
+        """Symbols of the exchange that ``symbol`` may have been meant for."""
+        known = list(self.ccxt.symbols or [])
+        base = symbol.partition("/")[0]
+        same = [each for each in known if each.partition("/")[0] == base]
+        close = get_close_matches(symbol, same, 3, 0.0) or get_close_matches(symbol, known, 3)
+        return list(close)
+
+    def close(self) -> None:
+        if self._ccxt is not None:
+            self._ccxt.session.close()
+            self._ccxt = None
+
+    def _recorded(self, fetch: Callable[..., Any]) -> Callable[..., Any]:
+        """ccxt's way of sending one HTTP request, counted and remembered."""
+
+        def recorded(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            self._meter.count(requests=1)
+            self.answered, self.sent = False, (url, body)
+            try:
+                return fetch(url, method, headers, body)
+            finally:
+                self.answered = True
+
+        return recorded
+
+
+def new_client(exchange_id: str) -> Any:
+    """A ccxt client with the exchange's own options."""
+    import ccxt  # takes 0.9 s, and only this market needs it
+
+    client = getattr(ccxt, exchange_id)(
+        {
+            "enableRateLimit": True,
+            "enableLastJsonResponse": True,
+            "enableLastResponseHeaders": True,
+            "timeout": TIMEOUT_MS,
+        }
+    )
+    client.has["fetchCurrencies"] = False  # candles need no list of currencies
+    return client
+
+
+def unfiltered(client: Any) -> Callable[..., Any]:
+    """Parsing of candles row by row, of which none is dropped and none hides the others.
+
+    ccxt drops what opens before ``since``, so wrong times would look like no candles, and fails as
+    a whole at one row that it cannot parse. Such a row becomes ``[None, the row]``.
+    """
+
+    def parse_all(rows: Any, market: Any = None, *_: Any, **__: Any) -> list[list[Any]]:
+        found = []
+        for row in client.to_array(rows):
+            try:
+                candle = list(client.parse_ohlcv(row, market))
+            except Exception:  # noqa: BLE001 (whatever ccxt's parsers trip over in this row)
+                candle = [None]
+            found.append([None, row] if candle[:1] == [None] or not candle else candle)
+        return found
+
+    return parse_all
+
+
+def kind_of(symbol: str) -> str:
+    """What a unified symbol is: ``spot``, ``linear``, ``inverse``, ``dated`` or ``option``."""
+    pair, is_contract, rest = symbol.partition(":")
+    if not is_contract:
+        return "spot"
+    settle, _, expiry = rest.partition("-")
+    if expiry:
+        return "option" if expiry.count("-") else "dated"
+    return "inverse" if settle == pair.partition("/")[0] else "linear"
+
+
+def shortened_types(types: Any, kinds: Iterable[str]) -> Any:
+    """The exchange's list of market types, shortened to ``kinds``, in its own form.
+
+    None if it has another form, or knows none of the types: then it is to stay as it is.
+    """
+    wanted = {word for kind in kinds for word in _TYPES[kind]}
+    if isinstance(types, list) and all(isinstance(each, str) for each in types):
+        kept = [each for each in types if each in wanted or each not in _KNOWN]
+        return kept if any(each in wanted for each in kept) else None
+    if isinstance(types, dict) and all(isinstance(each, str) for each in types):
+        if not any(types.get(name) for name in wanted):
+            return None
+        return {
+            name: value if name in wanted or name not in _KNOWN else False
+            for name, value in types.items()
+        }
+    return None
