@@ -17,6 +17,7 @@ from coin_assets.domain import addresses, notation
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
+from coin_assets.market.ccxt_support import why_not
 
 Given = Mapping[str, Any]  # the fields before this one, those with a problem left out
 DEFAULT_FRESHNESS = (
@@ -115,6 +116,15 @@ def only_for_ccxt(archive: str, given: Given) -> Iterator[str]:
     if archive and market and not market.startswith("ccxt:"):
         shown = addresses.masked(archive) if "://" in archive else archive
         yield f"{shown!r} is of no use to COIN_MARKET={market}; leave it empty, or use ccxt:<id>."
+
+
+def servable(market: str, given: Given) -> Iterator[str]:
+    """Problems of an exchange that cannot deliver the candles of a symbol."""
+    kind, _, exchange = market.partition(":")
+    if kind == "ccxt":
+        reasons = {why_not(exchange, symbol) for symbol in given.get("symbols", ())}
+        for reason in sorted(filter(None, reasons)):
+            yield f"{market!r} cannot be collected: {reason}. Choose another exchange or symbol."
 
 
 def any_source(sources: tuple[Timeframe, ...], _: Given) -> Iterator[str]:

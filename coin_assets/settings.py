@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     symbols: Annotated[tuple[str, ...], _by(notation.symbols)] = _setting(
         "BTC/USDT,ETH/USDT,XRP/USDT,SOL/USDT,DOGE/USDT", "what to follow, in ccxt notation"
     )
-    market: Annotated[str, _by(rules.market)] = _setting(
+    market: Annotated[str, _by(rules.market, rules.servable)] = _setting(
         "sandbox", "source of candles: `sandbox`, `ccxt:<exchange id>`, `archive:<folder>`"
     )
     archive: Annotated[str, _by(rules.archive, rules.only_for_ccxt)] = _setting(

@@ -69,7 +69,7 @@ class CcxtMarket:
             if found is None:
                 return None
             # One before, for an exchange may have no coarse candle of which it lacks a part.
-            begin = max(begin, coarse.shift(found, -1))
+            begin = coarse.shift(found, -1)
         return _first(self.pages(key, begin, now, now))
 
     def edge(self, key: Key) -> datetime | None:
@@ -96,15 +96,16 @@ class CcxtMarket:
         # ``now`` may lie in the past, and what the exchange has since then is not implausible.
         latest = max(now, self._clock())
         return Walk(
-            lambda series, since, limit: self._read(series, since, limit, latest),
+            lambda *request: self._read(*request, latest),
             key,
             self._habits,
             self._limit(key.symbol),
-            self._client.documented_limit(key.symbol),
             latest,
         )
 
-    def _read(self, key: Key, since: datetime, limit: int, latest: datetime) -> Answer:
+    def _read(
+        self, key: Key, since: datetime, limit: int, until: datetime | None, latest: datetime
+    ) -> Answer:
         """One answer of the exchange, with its retries.
 
         Raises:
@@ -115,7 +116,7 @@ class CcxtMarket:
 
         def ask() -> list[list[Any]]:
             try:
-                return self._rows(key, since, limit)
+                return self._rows(key, since, limit, until)
             # Besides its own errors, ccxt lets out what its parsers trip over in an odd answer.
             except (ccxt.BaseError, LookupError, TypeError, ValueError, AttributeError) as error:
                 raise failure_of(error, self._client, key, self._clock()) from error
@@ -127,7 +128,9 @@ class CcxtMarket:
         candles, refused = candles_of(rows, key.timeframe, EARLIEST, latest, source)
         return Answer(candles, refused, asked)
 
-    def _rows(self, key: Key, since: datetime, limit: int) -> list[list[Any]]:
+    def _rows(
+        self, key: Key, since: datetime, limit: int, until: datetime | None
+    ) -> list[list[Any]]:
         """What the exchange sends, as ccxt reads it.
 
         Raises:
@@ -149,6 +152,7 @@ class CcxtMarket:
             # One less, for some exchanges send only what opens after this.
             since=int(since.timestamp() * 1000) - 1,
             limit=limit,
+            params={} if until is None else {"until": int(until.timestamp() * 1000) - 1},
         )
         if client.last_json_response in (None, {}):
             raise ccxt.BadResponse("the answer is not JSON, or an empty object")

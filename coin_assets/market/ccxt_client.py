@@ -19,7 +19,7 @@ _TYPES = {
     "dated": {"future", "delivery", "linear", "inverse", "contract"},
     "option": {"option"},
 }
-_KNOWN = set().union(*_TYPES.values())
+_KNOWN = {word for words in _TYPES.values() for word in words}
 
 
 class Client:

@@ -13,12 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from coin_assets.domain.candles import EARLIEST, LATEST
+from coin_assets.domain.candles import LATEST
 from coin_assets.domain.timeframes import Timeframe
 
 _LIMIT_NAMES = {"limit", "size", "count", "pagesize", "_pagesize", "num", "number"}
 # Sent with every request of some exchanges, whatever it asks for.
 _CLOCK_NAMES = {"timestamp", "nonce", "recvwindow"}
+_EARLIEST = 10**9  # seconds, in 2001: before any exchange, and the units do not overlap
 _UNITS = (1, 10**3, 10**6, 10**9)  # a second in seconds, milliseconds, microseconds, nanoseconds
 _DAY_IN_PATH = re.compile(r"^20\d{6}$")
 _YEAR_IN_PATH = re.compile(r"^20\d{2}$")
@@ -113,7 +114,7 @@ def _time_of(value: str) -> datetime | None:
     if re.fullmatch(r"\d{10,19}(\.\d+)?", value):
         number = float(value)
         for unit in _UNITS:
-            if EARLIEST.timestamp() <= number / unit < LATEST.timestamp():
+            if _EARLIEST <= number / unit < LATEST.timestamp():
                 whole = int(value.partition(".")[0])
                 seconds, rest = divmod(whole, unit)
                 micros = rest * 10**6 // unit

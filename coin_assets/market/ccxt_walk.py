@@ -57,7 +57,7 @@ class Answer:
         return Answer(candles, refused, self.asked)
 
 
-Read = Callable[[Key, datetime, int], Answer]
+Read = Callable[[Key, datetime, int, datetime | None], Answer]
 
 
 @dataclass
@@ -79,9 +79,9 @@ class Walk:
     """The pages of one series.
 
     Args:
-        read: asks the exchange for candles of a series from a time on, so many at most.
+        read: asks the exchange for candles of a series from a time on, so many at most, and up to
+            an end if one is given.
         limit: candles to ask for at once.
-        documented: candles that the exchange documents as its most in an answer; None if unknown.
         latest: now by the exchange's clock; the running candle may be served.
     """
 
@@ -91,24 +91,29 @@ class Walk:
         key: Key,
         habits: Habits,
         limit: int,
-        documented: int | None,
         latest: datetime,
     ) -> None:
         self._read, self._key, self._habits = read, key, habits
-        self._most, self._documented = limit, documented
+        self._most = limit
         self._latest = key.timeframe.floor(latest)
 
     def pages(
-        self, start: datetime, last: datetime, clipped_at: datetime | None = None
+        self,
+        start: datetime,
+        last: datetime,
+        clipped_at: datetime | None = None,
+        *,
+        with_end: bool = False,
     ) -> Iterator[Page]:
         """Contiguous pages from ``start`` to ``last``.
 
         Args:
             clipped_at: an answer for this range began there; one that does again shows an edge.
+            with_end: whether ``last`` is sent as the end, beside the limit.
 
         Raises:
             MarketUnavailable: two windows in a row, or the only one, could not be read.
-            PermanentError: the exchange refuses all ranges.
+            RangeRefused, InvalidCandles: of the only one; or the exchange refuses all ranges.
         """
         since, failed = start, None
         while since < last:
@@ -121,7 +126,7 @@ class Walk:
             limit = self._limit(since, last if clipped_at is not None else None)
             window = min(self._key.timeframe.shift(since, limit), last)
             try:
-                answer = self._answer(since, limit)
+                answer = self._answer(since, limit, last if with_end else None)
             except MarketUnavailable as error:
                 if failed is not None or window >= last:
                     raise failed.error if failed is not None and failed.error else error from error
@@ -131,43 +136,50 @@ class Walk:
             except RangeRefused as error:
                 if since == start and self._found_edge(since, error):
                     continue
+                if since == start and window >= last:
+                    raise
                 yield from _both(failed, Page(empty_candles(), since, window, error=error))
                 failed, since = None, window
                 continue
             except InvalidCandles as error:
+                if since == start and window >= last:
+                    raise
                 yield from _both(failed, Page(empty_candles(), since, window, error=error))
                 failed, since = None, window
                 continue
             if failed is not None:
                 yield failed
                 failed = None
-            for page in self._spoken_for(answer, since, last, clipped_at):
+            for page in self._spoken_for(answer, since, last, clipped_at, with_end=with_end):
                 yield page
                 since = page.end
 
-    def _answer(self, since: datetime, limit: int) -> Answer:
+    def _answer(self, since: datetime, limit: int, until: datetime | None) -> Answer:
         """An answer whose range begins at ``since``; ccxt may move it where it lowers the limit."""
         while True:
-            answer = self._read(self._key, since, limit)
+            answer = self._read(self._key, since, limit, until)
             asked = answer.asked
             if asked.start is None or asked.start < self._key.timeframe.next(since):
                 return answer
             end = asked.end or self._latest
             lowered = max(1, self._key.timeframe.count(asked.start, end))
             if lowered >= limit:
-                raise PermanentError(
-                    f"{self._key} candles from {since:%Y-%m-%d %H:%M} on cannot be asked for: ccxt "
-                    f"asks for those from {asked.start:%Y-%m-%d %H:%M} on instead. Choose another "
-                    "exchange with COIN_MARKET."
-                )
+                raise self._unreadable(since, asked.start)
             limit = self._habits.limits[self._key.timeframe] = lowered
 
     def _limit(self, since: datetime, last: datetime | None) -> int:
         limit = min(self._most, self._habits.limits.get(self._key.timeframe, self._most))
-        return limit if last is None else min(limit, self._key.timeframe.count(since, last))
+        # One more than wanted: ccxt counts from just before ``since``, so one may get lost.
+        return limit if last is None else min(limit, self._key.timeframe.count(since, last) + 1)
 
     def _spoken_for(
-        self, sent: Answer, since: datetime, last: datetime, clipped_at: datetime | None
+        self,
+        sent: Answer,
+        since: datetime,
+        last: datetime,
+        clipped_at: datetime | None,
+        *,
+        with_end: bool,
     ) -> Iterator[Page]:
         """The pages that an answer gives, in the range that it speaks for."""
         timeframe, answer = self._key.timeframe, sent.since(since)
@@ -176,12 +188,24 @@ class Walk:
             yield Page(empty_candles(), since, min(self._empty_until(sent, since, last), last))
             return
         first, until = opens[0], timeframe.close_of(opens[-1])
-        if since < first and self._may_be_clipped(sent, until):
+        if clipped_at is not None and first > clipped_at and not with_end:
+            # The newest candles of a range that the lower limit did not shorten.
+            yield from self.pages(since, last, clipped_at, with_end=True)
+            return
+        if timeframe.count(since, first) and sent.rows >= SMALLEST_WINDOW:
             head = min(first, last)
-            if clipped_at == first:
-                yield self._left_out(sent, since, head, first)
-            else:  # the newest candles of the range, perhaps: what comes before is asked for alone
+            if clipped_at != first:
+                # The newest candles of the range, perhaps: what comes before is asked for alone.
                 yield from self.pages(since, head, clipped_at=first)
+            elif until < self._latest and sent.asked.end is not None and not with_end:
+                yield from self.pages(since, head, clipped_at=first, with_end=True)
+            else:
+                # Whatever is asked for, the answer begins there. If it reaches the newest candle,
+                # older ones are not served; else the exchange has none of them.
+                is_edge = until >= self._latest
+                if is_edge:
+                    self._habits.edges[self._key] = first
+                yield Page(empty_candles(), since, head, is_unavailable=is_edge)
             since = head
         if until < last:
             self._habits.largest = max(self._habits.largest, answer.rows)
@@ -190,23 +214,19 @@ class Walk:
             refused = tuple(each for each in answer.refused if since <= each.start < until)
             yield Page(between(answer.candles, since, until), since, until, refused)
 
-    def _may_be_clipped(self, sent: Answer, until: datetime) -> bool:
-        """Whether an answer may be the newest candles of its range, with others before them."""
-        end = self._latest if sent.asked.end is None else min(self._latest, sent.asked.end)
-        return sent.rows >= SMALLEST_WINDOW and until >= end
-
-    def _left_out(self, sent: Answer, since: datetime, until: datetime, first: datetime) -> Page:
-        """The range before an answer that begins at ``first`` whatever is asked for."""
-        is_full = self._documented is None or sent.rows >= min(self._documented, self._most)
-        if is_full:
-            self._habits.edges[self._key] = first
-        return Page(empty_candles(), since, until, is_unavailable=is_full)
+    def _unreadable(self, since: datetime, instead: datetime) -> PermanentError:
+        return PermanentError(
+            f"{self._key} candles from {since:%Y-%m-%d %H:%M} on cannot be asked for: ccxt asks "
+            f"for those of {instead:%Y-%m-%d %H:%M} instead. Choose another exchange."
+        )
 
     def _empty_until(self, sent: Answer, since: datetime, last: datetime) -> datetime:
         """How far an empty answer speaks; always beyond ``since``."""
         timeframe, asked = self._key.timeframe, sent.asked
         if asked.end is not None:
-            return max(timeframe.close_of(since), _ceil(timeframe, asked.end))
+            if asked.end <= since:
+                raise self._unreadable(since, asked.end)
+            return _ceil(timeframe, asked.end)
         if asked.start is None:
             return last  # it sends its newest candles, and all of these are older
         if not self._habits.largest:  # nothing has shown yet how far it looks
@@ -218,7 +238,7 @@ class Walk:
         """Ask for the newest candles, which shows how many an answer holds."""
         begin = self._key.timeframe.shift(self._latest, -self._most)
         if since < begin:
-            self._habits.largest = self._read(self._key, begin, self._most).rows
+            self._habits.largest = self._read(self._key, begin, self._most, None).rows
 
     def _found_edge(self, since: datetime, error: RangeRefused) -> bool:
         """Whether ``since`` is refused for being too old; the edge then is among the habits.
@@ -245,7 +265,7 @@ class Walk:
 
     def _accepts(self, since: datetime) -> bool:
         try:
-            self._read(self._key, since, _FEW)
+            self._read(self._key, since, _FEW, None)
         except RangeRefused:
             return False
         except InvalidCandles:

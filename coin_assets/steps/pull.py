@@ -24,6 +24,7 @@ from coin_assets.errors import (
     CandlesNotYetAvailable,
     CoinAssetsError,
     InvalidCandles,
+    RangeRefused,
     TemporaryError,
 )
 from coin_assets.market.base import Market, Page
@@ -34,6 +35,8 @@ from coin_assets.store.base import Store
 # What one request brings anyway is not asked for by another: exchanges send 1000 candles a page.
 _ONE_REQUEST = 1000
 _ERROR_LENGTH = 300
+# Rules that say something of the market as a whole, not of the range that was asked for.
+_WHOLE_MARKET = ("seam",)
 _MONTH = Timeframe("1M")
 _INSTANT = timedelta.resolution
 
@@ -276,15 +279,28 @@ def _pages(
     limit: datetime,
     clock: Callable[[], datetime],
 ) -> Iterator[Page]:
-    """Pages of one range; what could not be had goes into the ledger as failed."""
+    """Pages of one range; what could not be had goes into the ledger as failed.
+
+    What is refused costs its month at most: the pages go on with the month after it.
+    """
     reached = start
-    try:
-        for page in market.pages(key, start, end, limit):
-            yield page
-            reached = page.end
-    except CoinAssetsError as error:
-        _record_failure(store, key, reached, end, error, clock())
-        raise
+    while reached < end:
+        try:
+            for page in market.pages(key, reached, end, limit):
+                yield page
+                reached = page.end
+        except (InvalidCandles, RangeRefused) as error:
+            until = min(next_month(reached), end)
+            if isinstance(error, InvalidCandles) and error.rule in _WHOLE_MARKET:
+                _record_failure(store, key, reached, end, error, clock())
+                raise
+            yield Page(empty_candles(), reached, until, error=error)
+            reached = until
+        except CoinAssetsError as error:
+            _record_failure(store, key, reached, end, error, clock())
+            raise
+        else:
+            return
 
 
 def _record_failure(

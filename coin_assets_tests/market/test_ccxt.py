@@ -31,6 +31,7 @@ from coin_assets.errors import (
     InvalidCandles,
     MarketUnavailable,
     PermanentError,
+    RangeRefused,
     SymbolUnavailable,
     TemporaryError,
 )
@@ -469,7 +470,7 @@ def test_an_empty_answer_is_the_end_where_the_range_ends_within_its_window(
     start = hour("2017-06-01T00:00")
     (page,) = market.pages(BTC_1H, start, start + 999 * HOUR, NOW)
     assert (page.start, page.end, len(page.candles)) == (start, start + 999 * HOUR, 0)
-    assert len(exchange.asked()) == 1
+    assert len(exchange.asked()) == 2  # one shows how far an answer looks
 
 
 def test_newest_candles_that_are_late_are_not_waited_for(
@@ -512,22 +513,39 @@ def with_field(position: int, value: Any) -> Fault:
 @pytest.mark.parametrize(
     ("fault", "rule"),
     [
-        (with_field(0, 1795363260000), "unaligned"),  # 2026-11-22T16:01
+        (with_field(0, 1795352460000), "unaligned"),  # 2026-11-22T13:01
+        (with_field(0, 0), "implausible_times"),
+        (with_field(0, int((NOW + timedelta(days=9)).timestamp() * 1000)), "implausible_times"),
         (with_field(1, "0.00000000"), "price_not_positive"),
         (with_field(1, None), "not_finite"),
         (with_field(1, "n/a"), "not_finite"),
         (with_field(2, "0.00000001"), "ohlc"),
         (with_field(5, "-1.00000000"), "negative_volume"),
-        (changed_klines(lambda klines: [kline[:4] for kline in klines]), "not_finite"),
+        (changed_klines(lambda rows: [rows[0], None, *rows[2:]]), "implausible_times"),
     ],
 )
-def test_candles_that_break_the_contract_are_refused_with_rule_and_source(
-    exchange: FakeExchange, market: CcxtMarket, fault: Fault, rule: str
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_candle_that_breaks_the_contract_is_refused_alone(
+    exchange: FakeExchange, market: CcxtMarket, fault: Fault, rule: str, order: int
 ) -> None:
-    exchange.spoil(fault)
-    with pytest.raises(InvalidCandles, match="binance BTC/USDT 1h: ") as refused:
-        list(market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))
-    assert refused.value.rule == rule
+    exchange.spoil(lambda reply: changed_klines(lambda rows: rows[::order])(fault(reply)))  # type: ignore[arg-type]
+    pages = list(market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))
+    true = true_candles(BTC_1H, NOW - 9 * HOUR, NOW)
+    (refusal,) = [refusal for page in pages for refusal in page.refused]
+    assert (refusal.start, refusal.rule) == (true["timestamp"].iloc[1], rule)
+    assert refusal.value
+    assert_same(joined(pages), true.drop(1).reset_index(drop=True))
+    assert_contiguous(pages, NOW - 9 * HOUR, NOW.replace(minute=0))
+
+
+def test_an_answer_of_which_no_candle_keeps_the_contract_is_refused_as_a_whole(
+    exchange: FakeExchange, market: CcxtMarket
+) -> None:
+    exchange.spoil(changed_klines(lambda klines: [kline[:4] for kline in klines]))
+    (page,) = market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW)
+    assert page.candles.empty
+    assert {refusal.rule for refusal in page.refused} == {"not_finite"}
+    assert len(page.refused) == 8
 
 
 @pytest.mark.parametrize(
@@ -535,8 +553,11 @@ def test_candles_that_break_the_contract_are_refused_with_rule_and_source(
     [
         (in_seconds, "the exchange sends seconds"),
         (in_microseconds, "the exchange sends microseconds"),
-        (with_field(0, 0), "the clock of"),
-        (with_field(0, int((NOW + timedelta(days=9)).timestamp() * 1000)), "the clock of"),
+        (changed_klines(lambda rows: [[0, *row[1:]] for row in rows]), "the clock of"),
+        (
+            changed_klines(lambda rows: [[row[0] + 9 * 86_400_000, *row[1:]] for row in rows]),
+            "the clock of",
+        ),
     ],
 )
 def test_implausible_times_are_refused_with_their_likely_cause(
@@ -563,11 +584,12 @@ def test_candles_since_a_time_in_the_past_are_plausible(market: CcxtMarket) -> N
 @pytest.mark.parametrize(
     ("name", "first", "requests"),
     [
-        ("1m", "2017-08-17T04:00", 2),
-        ("1h", "2017-08-17T04:00", 2),
-        ("1d", "2017-08-17T00:00", 2),
-        ("1w", "2017-08-14T00:00", 2),
-        ("1M", "2017-08-01T00:00", 1),
+        ("1m", "2017-08-17T04:00", 4),
+        ("1h", "2017-08-17T04:00", 4),
+        # One more a timeframe makes sure that nothing comes before: the newest candles look alike.
+        ("1d", "2017-08-17T00:00", 4),
+        ("1w", "2017-08-14T00:00", 4),
+        ("1M", "2017-08-01T00:00", 2),
     ],
 )
 def test_the_first_candle_is_found_with_few_requests(
@@ -729,11 +751,12 @@ def test_a_refusal_is_permanent_and_says_what_the_exchange_said(
     with pytest.raises(PermanentError, match=message) as raised:
         list(market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))
     assert not isinstance(raised.value, SymbolUnavailable)
-    assert len(exchange.asked()) == 1
+    # Whether it is too old is found out by asking for newer and for older candles.
+    assert len(exchange.asked()) == (3 if isinstance(raised.value, RangeRefused) else 1)
     assert slept == []
 
 
-@pytest.mark.parametrize("symbol", ["NOPE/USDT", "BTCUSDT/", "BTC/USDT:USDT", ""])
+@pytest.mark.parametrize("symbol", ["NOPE/USDT", "BTCUSDT/", "BTCUSDT", ""])
 def test_an_unlisted_symbol_is_unavailable_without_asking_for_its_candles(
     exchange: FakeExchange, market: CcxtMarket, symbol: str
 ) -> None:
