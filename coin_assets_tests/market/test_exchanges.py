@@ -128,14 +128,14 @@ def test_the_edge_is_where_an_exchange_forgets(fake: StandIn) -> None:
     assert market.edge(key) == (oldest if fake.exchange_id in FORGETFUL else None)
 
 
-@pytest.mark.parametrize("exchange_id", FORGETFUL)
-def test_a_nearer_edge_is_found_as_well(exchange_id: str) -> None:
+def test_a_nearer_edge_is_found_as_well() -> None:
     hour = Timeframe("1h")
-    with EXCHANGES[exchange_id](NOW, LISTED, edge=100) as fake:
-        market, key = _market(fake), _key(fake)
-        pages = list(market.pages(key, hour.floor(NOW - 9 * WEEK), hour.floor(NOW), NOW))
-        assert _rows(pages) == [tuple(each) for each in fake.candles("1h", NOW - 9 * WEEK, NOW)]
-        assert market.edge(key) == fake.oldest(hour)
+    for edge in (100, timedelta(days=33)):
+        with EXCHANGES["gate"](NOW, LISTED, edge=edge) as fake:
+            market, key = _market(fake), _key(fake)
+            pages = list(market.pages(key, hour.floor(NOW - 9 * WEEK), hour.floor(NOW), NOW))
+            assert _rows(pages) == [tuple(each) for each in fake.candles("1h", NOW - 9 * WEEK, NOW)]
+            assert market.edge(key) == fake.oldest(hour)
 
 
 def test_a_market_that_has_just_begun(exchange_id: str) -> None:

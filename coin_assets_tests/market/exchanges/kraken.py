@@ -9,11 +9,12 @@ from coin_assets_tests.market.exchanges.server import Answer, StandIn, text, who
 
 class Kraken(StandIn):
     """The newest 720 candles and no older ones, whatever ``since`` says; of these those that open
-    after ``since``, ascending, the running one last. Weeks open on Thursdays.
+    after ``since``, ascending, the running one last. 720 counts times: holes leave fewer candles.
+    Weeks open on Thursdays.
 
-    Sources: ccxt#5614, ccxt#4165, ccxt#5682, dominiktraxl/pykrakenapi#53 (the newest 720); Kraken's
-    guide "Historical data" (most 720, candles after ``since``). That weeks follow the epoch was not
-    verified.
+    Sources: ccxt#5614, ccxt#4165, dominiktraxl/pykrakenapi#53 (the newest 720); ccxt#5682 (711
+    candles from 17:03 to 05:02, which is 720 minutes); Kraken's guide "Historical data" (most 720,
+    candles after ``since``). That weeks follow the epoch was not verified.
     """
 
     exchange_id = "kraken"

@@ -162,6 +162,10 @@ def test_kraken_sends_the_newest_720_whatever_since_says() -> None:
         assert len(rows) == 720
         assert rows[-1][0] == milliseconds(HOUR.floor(NOW))
         assert len(kraken.candles("1h", LISTED, NOW)) == 719
+    hole = (HOUR.floor(NOW) - BACK, HOUR.floor(NOW) - BACK + timedelta(hours=3))
+    with EXCHANGES["kraken"](NOW, holes=[hole]) as kraken:
+        rows = _client(kraken).fetch_ohlcv("BTC/USD", "1h", milliseconds(LISTED), 1000)
+        assert len(rows) == 717
 
 
 def test_okx_excludes_both_ends_and_sends_the_newest_first() -> None:
