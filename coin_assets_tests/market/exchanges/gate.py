@@ -23,8 +23,9 @@ class Gate(StandIn):
     running one is sent. More than 1000 at once are refused, and so is, whatever ``to`` says, a
     ``from`` more than 10,000 candles back; ``limit`` goes with neither.
 
-    Sources: ccxt#27861, freqtrade#13090, freqtrade#12814 (10,000 candles); ccxt#17464, ccxt#10561
-    (1000 candles); Gate's API v4 "Market K-line chart" (``limit`` conflicts with from and to).
+    Sources: ccxt#27861, freqtrade#13090, freqtrade#12814 (10,000 candles; the latter two read
+    "points recently" in the refusal, not "points ago"); ccxt#17464, ccxt#10561 (1000 candles);
+    gateio/gateapi-python#100 (``limit`` conflicts with from and to).
     """
 
     exchange_id = "gate"
