@@ -12,9 +12,9 @@ class Bybit(StandIn):
     ``start`` is sent too. With ``start`` alone the oldest ``limit`` from there on, else the newest.
 
     Sources: docs.rs' patisson-bybit-sdk after Bybit's v5 "Get Kline" (limit 1 to 1000, default
-    200); the answer recorded in ccxt's source (reverse order); ccxt#26736 (the candle that contains ``start``). ``start`` alone follows
-    ccxt's ``bybit.fetch_ohlcv``, which pages by it; that a ``limit`` above 1000 counts as 1000 was
-    not verified.
+    200); the answer recorded in ccxt's source (reverse order); ccxt#26736 (the candle that contains
+    ``start``). ``start`` alone follows ccxt's ``bybit.fetch_ohlcv``, which pages by it; that a
+    ``limit`` above 1000 counts as 1000 was not verified.
     """
 
     exchange_id = "bybit"

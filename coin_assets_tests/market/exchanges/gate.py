@@ -23,8 +23,8 @@ class Gate(StandIn):
     running one is sent. More than 1000 at once are refused, and so is, whatever ``to`` says, a
     ``from`` more than 10,000 candles back; ``limit`` goes with neither.
 
-    Sources: ccxt#27861, freqtrade#13090, freqtrade#12814 (10,000 candles; the latter two read
-    "points recently" in the refusal, not "points ago"); ccxt#17464, ccxt#10561 (1000 candles);
+    Sources: ccxt#27887 (the refusal on spot; futures say "points recently" in ccxt#27861 and
+    freqtrade#12814), freqtrade#13090 (the newest 10,000 candles alone); ccxt#17464, ccxt#10561 (1000 candles);
     gateio/gateapi-python#100 (``limit`` conflicts with from and to).
     """
 
