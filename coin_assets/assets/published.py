@@ -199,12 +199,12 @@ def completeness(
 def _stored_facts(store: Store, spec: SeriesSpec, now: datetime) -> tuple[KeyFacts, pd.DataFrame]:
     """Facts of a key from the store, and the candles of its history file."""
     extent = store.extent(spec.key)
-    gaps = None
+    gaps = edge = None
     if spec.is_fetched:
         known = history_of(store, spec.key, extent, spec.first_expected(now))
-        gaps = known.counts(until=known.reached)
+        gaps, edge = known.counts(until=known.reached), known.unavailable_before
     if extent is None:
-        return KeyFacts(spec.key, gaps=gaps), empty_candles()
+        return KeyFacts(spec.key, gaps=gaps, unavailable_before=edge), empty_candles()
     timeframe = spec.key.timeframe
     end = timeframe.close_of(extent.last)
     facts = KeyFacts(
@@ -214,6 +214,7 @@ def _stored_facts(store: Store, spec: SeriesSpec, now: datetime) -> tuple[KeyFac
         coverage_end=end,
         missing_candles=timeframe.count(extent.first, end) - extent.rows,
         gaps=gaps,
+        unavailable_before=edge,
     )
     return facts, _window_candles(store, spec, end)
 

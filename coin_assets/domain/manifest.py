@@ -124,6 +124,7 @@ def _ops_entry(facts: KeyFacts, limits: FreshnessLimits) -> dict[str, Any]:
         "coverage_end": _optional_time(facts.coverage_end),
         "missing_candles": facts.missing_candles,
         "gaps": facts.gaps and facts.gaps.document(),
+        "unavailable_before": _optional_time(facts.unavailable_before),
         "champion": facts.champion,
     }
 
@@ -196,6 +197,7 @@ def _facts_of_entries(public: Document | None, ops: Document) -> KeyFacts:
         coverage_end=_optional_parse(ops["coverage_end"]),
         missing_candles=ops["missing_candles"],
         gaps=None if ops["gaps"] is None else GapCounts(**ops["gaps"]),
+        unavailable_before=_optional_parse(ops.get("unavailable_before")),
         champion=ops["champion"],
         quality=shown["quality"],
         visibility=ops["visibility"],

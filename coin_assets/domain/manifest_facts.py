@@ -77,6 +77,7 @@ class KeyFacts:
         enough_candles: whether a forecast can be expected.
         coverage_start, coverage_end: open of the first and close of the newest stored candle.
         gaps: of a fetched key; None of a derived one.
+        unavailable_before: of a fetched key, the edge of what the market serves, if it was met.
         champion: model version of the published forecast.
         quality: scores of its matured forecasts; see `coin_assets.domain.evaluation.quality_of`.
         visibility: `HIDDEN` until the history was collected once.
@@ -91,6 +92,7 @@ class KeyFacts:
     coverage_end: datetime | None = None
     missing_candles: int = 0
     gaps: GapCounts | None = None
+    unavailable_before: datetime | None = None
     champion: str | None = None
     quality: Document | None = None
     visibility: str = HIDDEN

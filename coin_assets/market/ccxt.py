@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from coin_assets.domain.candles import EARLIEST
@@ -96,7 +97,7 @@ class CcxtMarket:
         # ``now`` may lie in the past, and what the exchange has since then is not implausible.
         latest = max(now, self._clock())
         return Walk(
-            lambda *request: self._read(*request, latest),
+            partial(self._read, latest),
             key,
             self._habits,
             self._limit(key.symbol),
@@ -104,7 +105,7 @@ class CcxtMarket:
         )
 
     def _read(
-        self, key: Key, since: datetime, limit: int, until: datetime | None, latest: datetime
+        self, latest: datetime, key: Key, since: datetime, limit: int, until: datetime | None
     ) -> Answer:
         """One answer of the exchange, with its retries.
 

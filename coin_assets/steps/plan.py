@@ -33,6 +33,7 @@ class SourcePlan:
             not be asked.
         ranges: candles to ask for.
         error: why the market could not be asked.
+        edge: time before which the market serves nothing, where the window begins before.
     """
 
     pull: Pull
@@ -40,6 +41,7 @@ class SourcePlan:
     ranges: tuple[Range, ...] = ()
     estimate: Estimate = _NOTHING
     error: CoinAssetsError | None = None
+    edge: datetime | None = None
 
     @property
     def months(self) -> int:
@@ -61,13 +63,18 @@ def plan_source(store: Store, market: Market, pull: Pull, now: datetime) -> Sour
         limit = min(pull.closed_by, market.horizon(pull.key, pull.closed_by))
         expected = expected_range(pull, oldest_candle(store, market, pull, limit), limit)
         if expected is None:
-            return SourcePlan(pull, None)
+            return SourcePlan(pull, None, edge=_edge(store, market, pull))
         unanswered, due = lacking(store, pull, expected, now)
         ranges = sorted({*unanswered, *due})
         estimate = sum((market.estimate(pull.key, *each) for each in ranges), start=_NOTHING)
     except CoinAssetsError as error:
         return SourcePlan(pull, None, error=error)
-    return SourcePlan(pull, expected, tuple(ranges), estimate)
+    return SourcePlan(pull, expected, tuple(ranges), estimate, edge=_edge(store, market, pull))
+
+
+def _edge(store: Store, market: Market, pull: Pull) -> datetime | None:
+    edge = market.edge(pull.key) or store.read_ledger(pull.key).edge
+    return edge if edge is not None and edge > max(pull.start, pull.first_expected) else None
 
 
 def carry_out(
@@ -128,6 +135,11 @@ def plan_table(plans: Sequence[SourcePlan]) -> str:
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
+    lines += [
+        f"{plan.pull.key}: the market serves nothing before {plan.edge:%Y-%m-%d %H:%M}"
+        for plan in plans
+        if plan.edge is not None
+    ]
     lines += [f"{plan.pull.key}: {plan.error}" for plan in plans if plan.error is not None]
     return "\n".join(lines)
 

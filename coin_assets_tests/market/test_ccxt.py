@@ -521,7 +521,7 @@ def with_field(position: int, value: Any) -> Fault:
         (with_field(1, "n/a"), "not_finite"),
         (with_field(2, "0.00000001"), "ohlc"),
         (with_field(5, "-1.00000000"), "negative_volume"),
-        (changed_klines(lambda rows: [rows[0], None, *rows[2:]]), "implausible_times"),
+        (changed_klines(lambda rows: [rows[0], [None] * 12, *rows[2:]]), "implausible_times"),
     ],
 )
 @pytest.mark.parametrize("order", [1, -1])
