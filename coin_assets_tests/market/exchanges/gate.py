@@ -24,8 +24,8 @@ class Gate(StandIn):
     ``from`` more than 10,000 candles back; ``limit`` goes with neither.
 
     Sources: ccxt#27887 (the refusal on spot; futures say "points recently" in ccxt#27861 and
-    freqtrade#12814), freqtrade#13090 (the newest 10,000 candles alone); ccxt#17464, ccxt#10561 (1000 candles);
-    gateio/gateapi-python#100 (``limit`` conflicts with from and to).
+    freqtrade#12814), freqtrade#13090 (the newest 10,000 candles alone); ccxt#17464, ccxt#10561
+    (1000 candles); gateio/gateapi-python#100 (``limit`` conflicts with from and to).
     """
 
     exchange_id = "gate"
