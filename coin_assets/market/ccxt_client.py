@@ -70,7 +70,7 @@ class Client:
     def documented_limit(self, symbol: str) -> int | None:
         """Candles that the exchange documents as its most in an answer; None if it does not."""
         features, kind = self.ccxt.features or {}, kind_of(symbol)
-        places = {
+        places: dict[str, list[tuple[str, ...]]] = {
             "spot": [("spot",)],
             "linear": [("swap", "linear"), ("swap",)],
             "inverse": [("swap", "inverse"), ("swap",)],

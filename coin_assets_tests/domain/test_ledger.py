@@ -2,7 +2,11 @@
 
 - A candle is verified absent after two answers an hour or more apart, and stays so. One answer
   makes it pending, a question in vain makes it failed and keeps the error.
-- What is pending or failed is asked for again, what fails ever more rarely, and not for ever.
+- A candle that is sent broken is refused, with rule and value, until it is sent right or not at
+  all.
+- What is older than what the market serves is unavailable, unless it was settled before.
+- What is pending or failed is asked for again, what fails ever more rarely, but for ever.
+- A failure that is permanent, or lasts for many tries, explains a candle: nothing waits for it.
 - What the ledger says of ranges is what a dictionary of single candles would say.
 """
 
@@ -15,16 +19,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.absences import FAILED, PENDING, VERIFIED_ABSENT
+from coin_assets.domain.absences import (
+    EXPLAINED_AFTER_TRIES,
+    FAILED,
+    PENDING,
+    REFUSED,
+    UNAVAILABLE,
+    VERIFIED_ABSENT,
+)
 from coin_assets.domain.gaps import Gap, find_gaps
-from coin_assets.domain.ledger import MAX_TRIES, Ledger, Missing
+from coin_assets.domain.ledger import Ledger, Missing
 from coin_assets.domain.outages import Outage, outages
+from coin_assets.domain.refusals import Refusal
 from coin_assets.domain.timeframes import Timeframe
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 HOURLY = Timeframe("1h")
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 ASKED = datetime(2026, 11, 3, 12, tzinfo=UTC)
+MANY = 12  # tries
 
 
 def at(hour: int) -> datetime:
@@ -130,27 +143,65 @@ def test_pending_is_due_an_hour_after_the_answer() -> None:
 
 
 def test_pending_is_never_given_up_however_often_it_was_asked_for() -> None:
-    ledger = answered(*(number * MINUTE for number in range(3 * MAX_TRIES)))
+    ledger = answered(*(number * MINUTE for number in range(3 * MANY)))
     (absence,) = ledger.absences
-    assert (absence.state, absence.retry_at) == (PENDING, ASKED + 29 * MINUTE + HOUR)
+    assert (absence.state, absence.retry_at) == (PENDING, ASKED + (3 * MANY - 1) * MINUTE + HOUR)
 
 
-def test_what_fails_is_asked_for_ever_more_rarely_and_then_given_up() -> None:
+@pytest.mark.parametrize(("is_permanent", "longest"), [(False, 15 * MINUTE), (True, 6 * HOUR)])
+def test_what_fails_is_asked_for_ever_more_rarely_and_never_given_up(
+    is_permanent: bool, longest: timedelta
+) -> None:
     delays = []
-    for tries in range(1, MAX_TRIES):
-        (absence,) = failed(tries).absences
+    ledger = Ledger()
+    for _ in range(3 * MANY):
+        ledger = ledger.failed(
+            at(0), at(24), [gap(3, 5)], "error", ASKED, is_permanent=is_permanent
+        )
+        (absence,) = ledger.absences
         assert absence.retry_at is not None
         delays.append(absence.retry_at - absence.last_try)
     assert delays[:3] == [2 * MINUTE, 4 * MINUTE, 8 * MINUTE]
     assert delays == sorted(delays)
-    assert delays[-1] == 6 * HOUR
-    (given_up,) = failed(MAX_TRIES).absences
-    assert given_up.retry_at is None
-    assert failed(MAX_TRIES).due(at(0), at(24), ASKED + 1000 * HOUR) == []
+    assert delays[-1] == longest
+
+
+def test_a_candle_that_is_sent_broken_is_refused_until_it_is_sent_right_or_not_at_all() -> None:
+    refusal = Refusal(at(3), at(4), "ohlc", "high=1 low=2")
+    ledger = Ledger().answered(at(0), at(24), [gap(3, 5)], ASKED, [refusal])
+    assert explained(ledger) == [
+        missing(3, 4, REFUSED, "[ohlc] high=1 low=2"),
+        missing(4, 5, PENDING),
+    ]
+    assert ledger.unanswered([gap(3, 5)]) == []
+    assert ledger.due(at(0), at(24), ASKED + HOUR) == [(at(3), at(4)), (at(4), at(5))]
+    again = ledger.answered(at(0), at(24), [gap(3, 5)], ASKED + HOUR, [refusal])
+    assert again.due(at(0), at(24), ASKED + 1000 * HOUR) == []
+    assert again.answered(at(0), at(24), [gap(3, 5)], ASKED + 2 * HOUR, [refusal]) == again
+    assert again.answered(at(0), at(24), [gap(4, 5)], ASKED + 2 * HOUR).absences == (
+        again.absences[1],
+    )
+    gone = again.answered(at(0), at(24), [gap(3, 5)], ASKED + 2 * HOUR)
+    assert explained(gone) == [missing(3, 4, PENDING), missing(4, 5, VERIFIED_ABSENT)]
+
+
+def test_what_is_older_than_what_is_served_is_unavailable_unless_it_was_settled() -> None:
+    ledger = answered(0 * HOUR, HOUR).answered(at(6), at(12), [gap(6, 12)], ASKED)
+    ledger = ledger.failed(at(12), at(14), [gap(12, 14)], "too old", ASKED).served_from(at(13))
+    assert ledger.edge == at(13)
+    assert ledger.missing(HOURLY) == [
+        missing(3, 5, VERIFIED_ABSENT),
+        missing(6, 12, UNAVAILABLE),
+        missing(12, 13, UNAVAILABLE),
+        missing(13, 14, FAILED, "too old"),
+    ]
+    assert ledger.due(at(0), at(24), ASKED + 1000 * HOUR) == [(at(13), at(14))]
+    assert ledger.absent_until(at(6)) == at(13)
+    assert ledger.served_from(at(2)).edge == at(13)
 
 
 def test_an_answer_starts_the_count_of_tries_anew() -> None:
-    ledger = failed(MAX_TRIES).answered(at(0), at(24), [gap(3, 5)], ASKED)
+    ledger = failed(MANY).answered(at(0), at(24), [gap(3, 5)], ASKED)
     (absence,) = failed(1, ledger).absences
     assert (absence.tries, absence.retry_at) == (1, ASKED + 2 * MINUTE)
 
@@ -238,6 +289,7 @@ def test_absent_until_follows_verified_absences_without_a_break(time: int, until
 # ------------------------------------------------------------------------- against single candles
 
 CANDLES = 24
+REFUSED_RANGE = "refused"  # the error that is permanent
 
 
 @dataclass
@@ -247,25 +299,51 @@ class Known:
     stored: bool = False
     answers: list[datetime] = field(default_factory=list)
     failures: list[tuple[datetime, str]] = field(default_factory=list)  # since the last answer
+    broken: bool = False  # as it was last sent
 
     @property
-    def verified(self) -> bool:
+    def settled(self) -> bool:
         return any(answer >= self.answers[0] + HOUR for answer in self.answers)
 
     @property
+    def explained(self) -> bool:
+        if self.answers:
+            return True
+        if not self.failures:
+            return False
+        return self.failures[-1][1] == REFUSED_RANGE or len(self.failures) >= EXPLAINED_AFTER_TRIES
+
+    def asked(self, now: datetime, error: str | None, *, absent: bool, broken: bool) -> None:
+        if error is not None:
+            if not self.settled:
+                self.failures.append((now, error))
+        elif broken:
+            self.answers = [*self.answers, now] if self.broken else [now]
+            self.broken = True
+            self.failures.clear()
+        elif absent and (self.broken or not self.settled):
+            self.answers = [now] if self.broken else [*self.answers, now]
+            self.broken = False
+            self.failures.clear()
+        elif not absent:
+            self.stored = True
+
+    @property
     def said(self) -> tuple[str, str | None]:
-        if self.verified:
+        if self.broken:
+            return REFUSED, "[ohlc] broken"
+        if self.settled:
             return VERIFIED_ABSENT, None
         return (FAILED, self.failures[-1][1]) if self.failures else (PENDING, None)
 
     def is_due(self, now: datetime) -> bool:
-        if self.stored or self.verified or not (self.answers or self.failures):
+        if self.stored or self.settled or not (self.answers or self.failures):
             return False
         if not self.failures:
             return self.answers[-1] + HOUR <= now
-        tries = len(self.failures)
-        delay = min(timedelta(minutes=2**tries), 6 * HOUR)
-        return tries < MAX_TRIES and self.failures[-1][0] + delay <= now
+        at_most = 6 * HOUR if self.failures[-1][1] == REFUSED_RANGE else 15 * MINUTE
+        delay = min(timedelta(minutes=2 ** len(self.failures)), at_most)
+        return self.failures[-1][0] + delay <= now
 
 
 @dataclass(frozen=True)
@@ -276,6 +354,7 @@ class Question:
     length: int
     later: int
     absent: frozenset[int]
+    broken: frozenset[int]
     error: str | None
 
 
@@ -286,7 +365,8 @@ QUESTIONS = st.lists(
         length=st.integers(1, CANDLES),
         later=st.sampled_from([0, 1, 7, 30, 60, 61, 600]),
         absent=st.frozensets(st.integers(0, CANDLES - 1)),
-        error=st.sampled_from([None, None, "refused", "timed out"]),
+        broken=st.frozensets(st.integers(0, CANDLES - 1), max_size=4),
+        error=st.sampled_from([None, None, REFUSED_RANGE, "timed out"]),
     ),
     max_size=12,
 )
@@ -318,21 +398,23 @@ def test_any_questions_leave_each_candle_stored_or_explained_as_a_dictionary_has
         start, end = opens[question.first], opens[last]
         for number in range(question.first, last):
             known = model[opens[number]]
-            if known.stored:
-                continue
-            if question.error is not None:
-                if not known.verified:
-                    known.failures.append((now, question.error))
-            elif number in question.absent:
-                known.answers.append(now)
-                known.failures.clear()
-            else:
-                known.stored = True
+            if not known.stored:
+                known.asked(
+                    now,
+                    question.error,
+                    absent=number in question.absent,
+                    broken=number in question.broken,
+                )
         gaps = gaps_between(start, end)
         if question.error is None:
-            ledger = ledger.answered(start, end, gaps, now)
+            sent = [number for number in sorted(question.broken) if question.first <= number < last]
+            refusals = [
+                Refusal(opens[number], opens[number + 1], "ohlc", "broken") for number in sent
+            ]
+            ledger = ledger.answered(start, end, gaps, now, refusals)
         else:
-            ledger = ledger.failed(start, end, gaps, question.error, now)
+            is_permanent = question.error == REFUSED_RANGE
+            ledger = ledger.failed(start, end, gaps, question.error, now, is_permanent=is_permanent)
 
     everything = gaps_between(opens[0], opens[-1])
     found = ledger.explained(everything, timeframe)
@@ -344,7 +426,7 @@ def test_any_questions_leave_each_candle_stored_or_explained_as_a_dictionary_has
     assert said == [(opened, known.said) for opened, known in model.items() if not known.stored]
     assert all(each.count == timeframe.count(each.start, each.end) > 0 for each in found)
     assert single(ledger.unanswered(everything), timeframe) == [
-        opened for opened, known in model.items() if not known.stored and not known.answers
+        opened for opened, known in model.items() if not known.stored and not known.explained
     ]
     for later in (0 * HOUR, 5 * MINUTE, HOUR, 100 * HOUR):
         assert single(ledger.due(opens[0], opens[-1], now + later), timeframe) == [
@@ -352,7 +434,7 @@ def test_any_questions_leave_each_candle_stored_or_explained_as_a_dictionary_has
         ]
     for opened in opens[:-1]:
         expected = opened
-        while expected in model and not model[expected].stored and model[expected].verified:
+        while expected in model and not model[expected].stored and model[expected].settled:
             expected = timeframe.next(expected)
         assert ledger.absent_until(opened) == expected
     held = single([(each.start, each.end) for each in ledger.absences], timeframe)
