@@ -19,12 +19,12 @@ from coin_assets.domain.candles import empty_candles
 from coin_assets.domain.documents import Document, time_text
 from coin_assets.domain.evaluation import quality_of
 from coin_assets.domain.forecast_checks import RECENT_CANDLES, forecast_problems
-from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.keys import Key
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
 from coin_assets.domain.manifest_facts import KeyFacts
 from coin_assets.errors import CorruptArtefact, ForecastRefused
 from coin_assets.models.evaluations import EvaluationBook
+from coin_assets.models.training import why_none
 from coin_assets.publish.folder import MANIFEST
 from coin_assets.publish.publisher import Failure, Publisher
 from coin_assets.resources import Clock, PublisherResource, RegistryResource, StoreResource
@@ -95,6 +95,8 @@ def publish_key(
     facts, history = _stored_facts(store, spec, now)
     facts = replace(facts, quality=quality(evaluations, spec.key))
     forecast = newest_forecast(store, spec.key)
+    if not forecast.empty:  # a model was there, whatever the price has done since
+        facts = replace(facts, enough_candles=True, insufficient=None)
     _require_fit(store, spec, forecast)
     is_current = forecast.empty or facts.coverage_end == forecast["as_of"].iloc[0]
     facts, document = publisher.publish(
@@ -207,9 +209,11 @@ def _stored_facts(store: Store, spec: SeriesSpec, now: datetime) -> tuple[KeyFac
         return KeyFacts(spec.key, gaps=gaps, unavailable_before=edge), empty_candles()
     timeframe = spec.key.timeframe
     end = timeframe.close_of(extent.last)
+    reason = why_none(store, spec.key, spec.first_usable(now, extent.first), end)
     facts = KeyFacts(
         spec.key,
-        enough_candles=extent.rows >= minimum_candles(timeframe),
+        enough_candles=reason is None,
+        insufficient=reason,
         coverage_start=extent.first,
         coverage_end=end,
         missing_candles=timeframe.count(extent.first, end) - extent.rows,

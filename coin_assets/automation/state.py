@@ -7,12 +7,12 @@ from datetime import datetime
 
 from coin_assets.assets.specs import SeriesSpec
 from coin_assets.automation.work import KeyState
-from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.keys import Key
 from coin_assets.domain.manifest_facts import PublishedFile
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
 from coin_assets.errors import CorruptArtefact
 from coin_assets.market.base import Market
+from coin_assets.models.training import why_none
 from coin_assets.steps.standing import Standing
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import never_asked, unanswered
@@ -178,13 +178,10 @@ def _models_wanted(
         store, key, first, candles
     ):
         return False, False
-    enough = minimum_candles(key.timeframe)
-    can_train = lacks_model and store.count_candles(key, first, candles) >= enough
+    can_train = lacks_model and why_none(store, key, first, candles) is None
     before = key.timeframe.floor(month)
     has_reached = candles >= before
-    anchor = (
-        month not in cutoffs and has_reached and store.count_candles(key, first, before) >= enough
-    )
+    anchor = month not in cutoffs and has_reached and why_none(store, key, first, before) is None
     return can_train, anchor
 
 

@@ -151,9 +151,9 @@ def _without_forecast(spec: SeriesSpec, standing: Standing, otherwise: str) -> V
     if standing.published.enough_candles:
         return Verdict(MISSING, otherwise)
     needed = minimum_candles(spec.key.timeframe)
-    return Verdict(
-        INSUFFICIENT_DATA, f"there are too few candles for a forecast, which needs {needed}"
-    )
+    known = standing.published.insufficient
+    otherwise = f"there are too few candles for a forecast, which needs {needed}"
+    return Verdict(INSUFFICIENT_DATA, known or otherwise)
 
 
 def _agreement(spec: SeriesSpec, standing: Standing) -> Verdict:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from coin_assets.domain.calibration import log_returns, standardised_quantiles
 from coin_assets.domain.features import FLOOR, GROUPS, FeatureSet, Grid
-from coin_assets.domain.forecasting import MEDIAN, QUANTILES, STEPS, Floats, minimum_candles
+from coin_assets.domain.forecasting import MEDIAN, QUANTILES, STEPS, Floats, why_no_model
 from coin_assets.domain.ridge import Linear
 from coin_assets.domain.scale import ScaleFitting, ScaleModel
 from coin_assets.domain.timeframes import Ordinals, Timeframe
@@ -88,11 +88,8 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
     def fit(self, candles: pd.DataFrame) -> Self:
         """Learn scale and quantiles; see `Forecaster.fit`."""
         timeframe = Timeframe.parse(self.timeframe)
-        needed = minimum_candles(timeframe)
-        if len(candles) < needed:
-            raise InsufficientData(
-                f"{len(candles)} {timeframe} candles are too few; a forecast needs {needed}."
-            )
+        if (reason := why_no_model(candles, timeframe)) is not None:
+            raise InsufficientData(reason)
         unmoved = f"The price hardly ever moved in {len(candles)} {timeframe} candles."
         grid = Grid.of(candles, timeframe, self.range_share)
         places = np.flatnonzero(np.isfinite(grid.close))

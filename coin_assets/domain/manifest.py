@@ -149,7 +149,8 @@ def _warning(facts: KeyFacts, status: str, limits: FreshnessLimits) -> str | Non
     if status == FRESH:
         return None
     if status in _REASONS or facts.as_of is None:
-        return facts.corrupt or _REASONS.get(status)
+        known = facts.insufficient if status == INSUFFICIENT_DATA else facts.corrupt
+        return known or _REASONS.get(status)
     limit = limits.hard if status == HARD_STALE else limits.soft
     refused = "; do not serve it" if status == HARD_STALE else ""
     # Without the age itself, which would be another one whenever the manifest is looked at.
@@ -193,6 +194,7 @@ def _facts_of_entries(public: Document | None, ops: Document) -> KeyFacts:
         prediction=_published_file(shown["prediction"]),
         corrupt=shown["warning"] if shown["status"] == CORRUPT else None,
         enough_candles=shown["status"] != INSUFFICIENT_DATA,
+        insufficient=_stated_reason(shown),
         coverage_start=_optional_parse(ops["coverage_start"]),
         coverage_end=_optional_parse(ops["coverage_end"]),
         missing_candles=ops["missing_candles"],
@@ -208,6 +210,14 @@ def _facts_of_entries(public: Document | None, ops: Document) -> KeyFacts:
             last_error=ops["last_error"],
         ),
     )
+
+
+def _stated_reason(entry: Document) -> str | None:
+    """Why there is no forecast, beyond that there are too few candles."""
+    if entry["status"] != INSUFFICIENT_DATA or entry["warning"] == _REASONS[INSUFFICIENT_DATA]:
+        return None
+    reason: str | None = entry["warning"]
+    return reason
 
 
 def _published_file(document: Document | None) -> PublishedFile | None:

@@ -75,6 +75,7 @@ class KeyFacts:
     Attributes:
         corrupt: why a published file cannot be trusted.
         enough_candles: whether a forecast can be expected.
+        insufficient: why not, if it is known.
         coverage_start, coverage_end: open of the first and close of the newest stored candle.
         gaps: of a fetched key; None of a derived one.
         unavailable_before: of a fetched key, the edge of what the market serves, if it was met.
@@ -88,6 +89,7 @@ class KeyFacts:
     prediction: PublishedFile | None = None
     corrupt: str | None = None
     enough_candles: bool = False
+    insufficient: str | None = None
     coverage_start: datetime | None = None
     coverage_end: datetime | None = None
     missing_candles: int = 0

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from coin_assets.domain.candles import closed_by, content_hash
-from coin_assets.domain.forecasting import minimum_candles
+from coin_assets.domain.forecasting import MOVES, hardly_moves, too_few
 from coin_assets.domain.keys import Key
 from coin_assets.domain.scoring import recent_loss
 from coin_assets.domain.validation import validation, validation_facts
@@ -184,10 +184,16 @@ def train_all(
     return results
 
 
-def has_enough(store: Store, key: Key, history_start: datetime, cutoff: datetime) -> bool:
-    """Whether the candles closed by ``cutoff`` suffice to train a model."""
-    opened_before = key.timeframe.floor(cutoff)
-    return store.count_candles(key, history_start, opened_before) >= minimum_candles(key.timeframe)
+def why_none(store: Store, key: Key, history_start: datetime, cutoff: datetime) -> str | None:
+    """Why no model can be trained on the candles closed by ``cutoff``; None if one can."""
+    end = key.timeframe.floor(cutoff)
+    few = too_few(store.count_candles(key, history_start, end), key.timeframe)
+    if few is not None:
+        return few
+    newest = min(end, key.timeframe.close_of(store.newest_candles([key])[key]))
+    begin = max(history_start, key.timeframe.shift(newest, -MOVES))
+    candles = store.read_candles(key, begin, end)
+    return None if candles.empty else hardly_moves(candles, key.timeframe)
 
 
 def _cancel(futures: list[Future[TrainingResult]]) -> None:

@@ -18,7 +18,7 @@ from coin_assets.domain.forecasting import (
 from coin_assets.domain.keys import Key
 from coin_assets.errors import CoinAssetsError, ModelMissing
 from coin_assets.models.registry import ModelRegistry, ModelVersion
-from coin_assets.models.training import has_enough
+from coin_assets.models.training import why_none
 from coin_assets.steps.succession import with_successor
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import require_covered, require_newest
@@ -219,7 +219,7 @@ def _require_no_model_possible(
     store: Store, key: Key, origin: datetime, history_start: datetime
 ) -> None:
     month = origin.replace(day=1, hour=0, minute=0)
-    if has_enough(store, key, history_start, month):
+    if why_none(store, key, history_start, month) is None:
         raise ModelMissing(
             f"{key} has candles enough but no model with a cutoff up to {origin:%Y-%m-%d %H:%M}. "
             f"Materialise {key.symbol_name}/model_{key.timeframe} for {month:%Y-%m-%d}, or launch "

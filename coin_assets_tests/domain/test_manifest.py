@@ -402,7 +402,8 @@ def test_hidden_keys_are_counted_apart_but_their_failures_with_the_others() -> N
 
 def test_gaps_are_told_by_state_and_are_null_where_nothing_is_fetched() -> None:
     entry = ops_entry(replace(WHOLE, gaps=GapCounts(verified_absent=7, pending=2, failed=1)))
-    assert entry["gaps"] == {"verified_absent": 7, "pending": 2, "failed": 1}
+    others = {"unavailable": 0, "refused": 0}
+    assert entry["gaps"] == {"verified_absent": 7, "pending": 2, "failed": 1, **others}
     assert ops_entry(WHOLE)["gaps"] is None
 
 

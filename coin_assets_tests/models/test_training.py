@@ -39,10 +39,10 @@ from coin_assets.models.training import (
     CODE_VERSION,
     TrainingRequest,
     TrainingResult,
-    has_enough,
     train,
     train_all,
     training_candles,
+    why_none,
 )
 from coin_assets.store.parquet import ParquetStore
 
@@ -332,7 +332,7 @@ def test_enough_candles_later_give_a_version_after_all(
 @pytest.mark.parametrize(
     ("timeframe", "minimum"), [("1h", 240), ("1d", 120), ("1w", 52), ("1M", 24)]
 )
-def test_has_enough_counts_candles_closed_by_the_cutoff(
+def test_a_model_needs_enough_candles_closed_by_the_cutoff(
     tmp_path: Path, timeframe: str, minimum: int
 ) -> None:
     key, store = Key("BTC/USDT", Timeframe.parse(timeframe)), ParquetStore(tmp_path)
@@ -340,10 +340,29 @@ def test_has_enough_counts_candles_closed_by_the_cutoff(
     cutoff = key.timeframe.shift(start, minimum)
     end = key.timeframe.shift(cutoff, 5)
     store.write_candles(key, candles(key, start, end), start, end)
-    assert has_enough(store, key, start, cutoff)
-    assert has_enough(store, key, start, key.timeframe.next(cutoff) - timedelta.resolution)
-    assert not has_enough(store, key, start, cutoff - timedelta.resolution)
-    assert not has_enough(store, key, key.timeframe.next(start), cutoff)
+    assert why_none(store, key, start, cutoff) is None
+    assert why_none(store, key, start, key.timeframe.next(cutoff) - timedelta.resolution) is None
+    few = f"{minimum - 1} {timeframe} candles are too few; a forecast needs {minimum}."
+    assert why_none(store, key, start, cutoff - timedelta.resolution) == few
+    assert why_none(store, key, key.timeframe.next(start), cutoff) == few
+
+
+@pytest.mark.parametrize("ticks", [0.0, 0.03])
+def test_a_price_that_hardly_moves_gives_no_model_and_every_part_has_the_same_reason(
+    store: ParquetStore, registry: ModelRegistry, ticks: float
+) -> None:
+    """A pegged coin: all closes equal, or one tick now and then."""
+    end = SEP + 500 * HOUR
+    pegged = candles(BTC, SEP, end)
+    moved = np.random.default_rng(7).random(len(pegged)) < ticks
+    close = 1 + 0.0001 * moved
+    pegged = pegged.assign(open=1.0, high=close + 0.001, low=0.999, close=close)
+    store.write_candles(BTC, pegged, SEP, end)
+    result = train(store, registry, request(end), NOW)
+    assert result.version is None
+    assert result.insufficient is not None
+    assert "hardly ever moved" in result.insufficient
+    assert why_none(store, BTC, SEP, end) == result.insufficient
 
 
 @pytest.mark.parametrize("timeframe", ["1d", "3d", "1w", "1M"])
