@@ -73,6 +73,10 @@ class SpikyMarket(PatchyMarket):
             yield replace(page, candles=candles)
 
 
+# Candles that no market here refuses or ceases to serve.
+NEITHER = {"unavailable": 0, "refused": 0}
+
+
 def manifest(platform: Platform) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((platform.published / "manifest.json").read_text())
     assert_valid("manifest", found)
@@ -129,6 +133,7 @@ def test_checks_are_recorded_with_the_materialisation(platform: Platform, last: 
         "verified_absent": 0,
         "pending": 0,
         "failed": 0,
+        **NEITHER,
         "never_asked": 0,
         "verified_gaps": 0,
     }
@@ -157,7 +162,7 @@ def test_gaps_are_open_until_the_market_denied_them_twice(platform: Platform) ->
     assert not gaps.passed
     assert gaps.description == "4 pending"
     assert facts(gaps)["open_gaps"] == "- 2024-03-10 05:00 to 2024-03-10 09:00 (4) pending"
-    assert ops(platform)["gaps"] == {"verified_absent": 0, "pending": 4, "failed": 0}
+    assert ops(platform)["gaps"] == {"verified_absent": 0, "pending": 4, "failed": 0, **NEITHER}
     assert ops(platform, timeframe="1d")["gaps"] is None
     assert platform.metadata(HOUR, "2024-03-01")["pending"] == 4
 
@@ -168,7 +173,7 @@ def test_gaps_are_open_until_the_market_denied_them_twice(platform: Platform) ->
     assert gaps.passed
     assert gaps.description == "4 verified absent"
     assert (facts(gaps)["verified_gaps"], "open_gaps" in facts(gaps)) == (1, False)
-    assert ops(platform)["gaps"] == {"verified_absent": 4, "pending": 0, "failed": 0}
+    assert ops(platform)["gaps"] == {"verified_absent": 4, "pending": 0, "failed": 0, **NEITHER}
     assert ops(platform)["missing_candles"] == 4
     march = platform.metadata(HOUR, "2024-03-01")
     assert (march["verified_absent"], "pending" in march) == (4, False)
@@ -180,7 +185,12 @@ def test_months_that_were_never_asked_for_are_pending(platform: Platform) -> Non
     gaps = checks(result)[f"{HOUR} gaps"]
     assert not gaps.passed
     assert facts(gaps)["never_asked"] == facts(gaps)["pending"] == 31 * 24
-    assert ops(platform)["gaps"] == {"verified_absent": 0, "pending": 31 * 24, "failed": 0}
+    assert ops(platform)["gaps"] == {
+        "verified_absent": 0,
+        "pending": 31 * 24,
+        "failed": 0,
+        **NEITHER,
+    }
 
 
 def test_what_the_market_did_not_answer_is_told_with_its_error(platform: Platform) -> None:
@@ -193,7 +203,12 @@ def test_what_the_market_did_not_answer_is_told_with_its_error(platform: Platfor
     assert not gaps.passed
     assert facts(gaps)["failed"] == 60 * 24
     assert facts(gaps)["open_gaps"].endswith("(1440) failed: down for maintenance")
-    assert ops(platform)["gaps"] == {"verified_absent": 0, "pending": 0, "failed": 60 * 24}
+    assert ops(platform)["gaps"] == {
+        "verified_absent": 0,
+        "pending": 0,
+        "failed": 60 * 24,
+        **NEITHER,
+    }
 
 
 def test_a_pull_that_fails_leaves_no_check_result(platform: Platform) -> None:
@@ -383,7 +398,14 @@ def test_what_buckets_lack_is_explained_by_the_ledger_of_the_source(platform: Pl
         "- 2024-03-10 05:00 to 2024-03-10 09:00 (4) pending",
         "- 2024-03-12 00:00 to 2024-03-14 06:00 (54) pending",
     ]
-    assert shown == {"partial": 2, "missing": 2, "verified_absent": 0, "pending": 58, "failed": 0}
+    assert shown == {
+        "partial": 2,
+        "missing": 2,
+        "verified_absent": 0,
+        "pending": 58,
+        "failed": 0,
+        **NEITHER,
+    }
 
     platform.now = "2024-04-20T13:30"
     second = checks(platform.materialise([HOUR, DAY], "2024-03-01"))[f"{DAY} gaps"]
@@ -491,7 +513,7 @@ def test_a_symbol_is_complete_from_its_listing_on(platform: Platform) -> None:
     platform.market = given(PatchyMarket(listed="2024-04-10T03:00"))
     assert platform.materialise([HOUR, PUBLISHED], "2024-04-01").success
     assert ops(platform)["visibility"] == "public"
-    assert ops(platform)["gaps"] == {"verified_absent": 0, "pending": 0, "failed": 0}
+    assert ops(platform)["gaps"] == {"verified_absent": 0, "pending": 0, "failed": 0, **NEITHER}
 
 
 def test_a_longer_history_does_not_hide_what_is_public(tmp_path: Path) -> None:
