@@ -5,7 +5,7 @@ Sensors ask the same of thousands of files every few seconds, each time through 
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -24,6 +24,12 @@ def identity_of(status: os.stat_result) -> Identity:
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
+def are_settled(identities: Iterable[Identity], seconds: float = SETTLED_SECONDS) -> bool:
+    """Whether files changed long enough ago for their identities to tell every later change."""
+    changed = max((max(each[2:]) for each in identities), default=0)
+    return time.time_ns() - changed >= int(seconds * 1e9)
+
+
 class Remembered(Generic[T]):
     """Values made of files, by path; given again while the file's identity is the same.
 
@@ -40,7 +46,7 @@ class Remembered(Generic[T]):
 
     def __init__(self, most: int, settled: float = SETTLED_SECONDS) -> None:
         self._most = most
-        self._settled_ns = int(settled * 1e9)
+        self._settled = settled
         self._known: dict[str, tuple[tuple[Identity, ...], T]] = {}
         self._lock = Lock()
 
@@ -75,8 +81,7 @@ class Remembered(Generic[T]):
         The identities are to be taken before the files are read: then a file that is replaced
         meanwhile is read once more, and is never taken for the older one.
         """
-        changed = max(max(modified, status) for _, _, modified, status in identities)
-        if time.time_ns() - changed < self._settled_ns:
+        if not are_settled(identities, self._settled):
             return
         with self._lock:
             if path not in self._known and len(self._known) >= self._most:

@@ -1,6 +1,6 @@
 """The store protocol: where candles, forecasts and what is known of both live, in any backend."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -117,6 +117,15 @@ class Store(Protocol):
 
     def count_candles(self, key: Key, start: datetime, end: datetime) -> int:
         """Number of stored candles that open in ``[start, end)``."""
+        ...
+
+    def candles_state(self, key: Key, start: datetime, end: datetime) -> Hashable | None:
+        """A value that changes with the stored candles that open in ``[start, end)``.
+
+        Told without reading candles. Parquet: None within two seconds of a write, as file times
+        are coarse. InfluxDB: a value of the same candles that changes is not noticed before
+        another candle is stored.
+        """
         ...
 
     def delete_candles(self, key: Key, start: datetime, end: datetime) -> int:

@@ -6,7 +6,7 @@ Dot files (locks, partial files) are invisible to hive-aware readers.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import month_label, months_between, next_month
 from coin_assets.errors import CorruptArtefact
-from coin_assets.remembered import Remembered, identity_of
+from coin_assets.remembered import Remembered, are_settled, identity_of
 from coin_assets.store.atomic import locked, remove_partials, write_atomically
 from coin_assets.store.base import UNREADABLE, Extent
 from coin_assets.store.tabular import Combine, TableKind, changes
@@ -118,6 +118,16 @@ class MonthlyTable:
             else:
                 count += len(self.read(key, max(month, start), min(next_month(month), end)))
         return count
+
+    def state(self, key: Key, start: datetime, end: datetime) -> Hashable | None:
+        """Identities of the files of ``[start, end)``; None if one changed just now."""
+        folder, known = self._where(key), set(self.months(key))
+        paths = [self._file(folder, each) for each in months_between(start, end) if each in known]
+        try:
+            identities = [identity_of(Path(path).stat()) for path in paths]
+        except FileNotFoundError:  # deleted by another process since it was listed
+            return None
+        return (folder, *paths, *identities) if are_settled(identities) else None
 
     def newest(self, keys: Iterable[Key]) -> dict[Key, datetime]:
         """Newest time of every key that has rows, from file footers alone."""

@@ -4,7 +4,7 @@ A backend brings a `Table` each for candles, forecasts and revisions, and its `L
 of combining have their one home here, so that no two backends can differ in them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
@@ -85,6 +85,10 @@ class Table(Protocol):
         """Number of rows of ``[start, end)``."""
         ...
 
+    def state(self, key: Key, start: datetime, end: datetime) -> Hashable | None:
+        """A value that changes with the rows of ``[start, end)``; see `Store.candles_state`."""
+        ...
+
     def newest(self, keys: Iterable[Key]) -> dict[Key, datetime]:
         """Newest time of every key that has rows."""
         ...
@@ -158,6 +162,9 @@ class TabularStore:
 
     def count_candles(self, key: Key, start: datetime, end: datetime) -> int:
         return self._candles.count(key, start, end)
+
+    def candles_state(self, key: Key, start: datetime, end: datetime) -> Hashable | None:
+        return self._candles.state(key, start, end)
 
     def delete_candles(self, key: Key, start: datetime, end: datetime) -> int:
         return self._candles.delete(key, start, end)

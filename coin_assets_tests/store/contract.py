@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -367,6 +368,18 @@ class StoreContract:
         assert opens_of(read) == [NOV + HOUR * number for number in expected]
         assert store.count_candles(HOURLY, start, end) == len(expected)
         assert read.index.tolist() == list(range(len(expected)))
+
+    def test_the_state_of_candles_changes_when_one_is_stored_and_not_by_looking(
+        self, store: Store
+    ) -> None:
+        store.write_candles(HOURLY, hours(NOV, 4), NOV, DEC)
+        with patch("time.time_ns", lambda: 2**62):  # files changed long ago
+            state = store.candles_state(HOURLY, NOV, DEC)
+            store.read_candles(HOURLY, NOV, DEC)
+            assert state is not None
+            assert store.candles_state(HOURLY, NOV, DEC) == state
+            store.merge_candles(HOURLY, hours(NOV + 4 * HOUR, 1), NOV, DEC)
+            assert store.candles_state(HOURLY, NOV, DEC) != state
 
     def test_a_range_over_months_is_in_order_whatever_month_was_written_first(
         self, store: Store

@@ -5,7 +5,7 @@ request after the other; then it removes what has to go; then it reads all of it
 all it marks the months as fetched. Killed anywhere, the same update again does the rest.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -93,6 +93,10 @@ class MeasurementTable:
         script = flux.count(self.bucket.name, self.measurement, key_tags(key), start, end)
         counts = self.bucket.query(script, lambda body: frame_of(body, {"_value": "int64"}))
         return int(counts["_value"].sum())
+
+    def state(self, key: Key, start: datetime, end: datetime) -> Hashable | None:
+        """The number of rows in ``[start, end)``, and the key's newest time."""
+        return self.bucket.name, self.count(key, start, end), self.newest([key]).get(key)
 
     def newest(self, keys: Iterable[Key]) -> dict[Key, datetime]:
         wanted = {(key.symbol, key.timeframe.name): key for key in keys}
