@@ -122,7 +122,7 @@ def _state(
     if candles is not None and forecast is not None and forecast < candles:
         opened = _first_open(store, key, key.timeframe.floor(forecast), candles)
         next_origin = opened and key.timeframe.close_of(opened)
-    is_trainable, anchor_missing = _models_wanted(store, standing, fetched, first, due)
+    is_trainable, anchor_missing = _models_wanted(gather, spec, fetched, first, due)
     return KeyState(
         key=key,
         source=spec.source,
@@ -162,14 +162,15 @@ def _loss(standing: Standing) -> str | None:
 
 
 def _models_wanted(
-    store: Store,
-    standing: Standing,
+    gather: _Gatherer,
+    spec: SeriesSpec,
     fetched: frozenset[datetime],
     first: datetime,
     due: datetime,
 ) -> tuple[bool, bool]:
     """Whether a model can be trained now, and whether the month's anchor can be and is missing."""
-    key, candles, month = standing.key, standing.candles, month_start(due)
+    store, key, standing = gather.store, spec.key, gather.standings[spec.key]
+    candles, month = standing.candles, month_start(due)
     cutoffs = {version.cutoff for version in standing.versions}
     lacks_model = candles is not None and not any(cutoff <= candles for cutoff in cutoffs)
     if candles is None or (month in cutoffs and not lacks_model):
@@ -178,10 +179,12 @@ def _models_wanted(
         store, key, first, candles
     ):
         return False, False
-    can_train = lacks_model and why_none(store, key, first, candles) is None
+    extent = store.extent(key)
+    usable = spec.first_usable(gather.now, None if extent is None else extent.first)
+    can_train = lacks_model and why_none(store, key, usable, candles) is None
     before = key.timeframe.floor(month)
     has_reached = candles >= before
-    anchor = month not in cutoffs and has_reached and why_none(store, key, first, before) is None
+    anchor = month not in cutoffs and has_reached and why_none(store, key, usable, before) is None
     return can_train, anchor
 
 

@@ -12,7 +12,6 @@ import dagster as dg
 
 from coin_assets.assets.specs import SeriesSpec, failures_named
 from coin_assets.checks.verdicts import Verdict, age_verdict
-from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.keys import Key
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
 from coin_assets.domain.manifest import (
@@ -23,6 +22,7 @@ from coin_assets.domain.manifest import (
     STALE,
     status_of,
 )
+from coin_assets.domain.trainable import minimum_candles
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.publish.publisher import Publisher

@@ -15,8 +15,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from coin_assets.domain.forecasting import MEDIAN, QUANTILES, STEPS, Floats, minimum_candles
+from coin_assets.domain.forecasting import MEDIAN, QUANTILES, STEPS, Floats
 from coin_assets.domain.timeframes import Ordinals, Timeframe
+from coin_assets.domain.trainable import minimum_candles
 from coin_assets.errors import InsufficientData
 
 # Volatility never counts as less than this share of its median, so that a flat stretch

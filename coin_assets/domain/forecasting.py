@@ -42,10 +42,6 @@ _TYPES = {
 CHAMPION, CHALLENGER = ROLES = ("champion", "challenger")
 LIVE, BACKTEST = KINDS = ("live", "backtest")
 
-MOVES = 8192  # newest candles in which the price has to move
-# Both tails of the widest interval, and a little more: below, its ends would be the last close.
-LEAST_MOVED = 0.12
-
 Floats = npt.NDArray[np.float64]
 Version = TypeVar("Version", bound="HasCutoff")
 
@@ -74,7 +70,7 @@ class Forecaster(Protocol):
         """Learn from a candle frame.
 
         Raises:
-            InsufficientData: see `why_no_model`.
+            InsufficientData: see `trainable.why_no_model`.
         """
         ...
 
@@ -99,45 +95,6 @@ class Forecaster(Protocol):
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The fitted estimator that gave ``state``; forecasts are the same to the bit."""
         ...
-
-
-def minimum_candles(timeframe: Timeframe) -> int:
-    """Candles needed for a forecast."""
-    if timeframe.is_month:
-        return 24
-    if timeframe.unit == "w":
-        return 52
-    return 120 if timeframe.unit == "d" else 240
-
-
-def why_no_model(candles: pd.DataFrame, timeframe: Timeframe) -> str | None:
-    """Why no model can be made of ``candles``; None if one can."""
-    return too_few(len(candles), timeframe) or hardly_moves(candles, timeframe)
-
-
-def too_few(count: int, timeframe: Timeframe) -> str | None:
-    """Why no model can be made of ``count`` candles; None if there are enough of them."""
-    needed = minimum_candles(timeframe)
-    if count >= needed:
-        return None
-    return f"{count} {timeframe} candles are too few; a forecast needs {needed}."
-
-
-def hardly_moves(candles: pd.DataFrame, timeframe: Timeframe) -> str | None:
-    """Why no model can be made where the price hardly ever moves; None if it does.
-
-    Args:
-        candles: of which the newest `MOVES` opens are looked at.
-    """
-    places = timeframe.ordinals(candles["timestamp"])
-    close = candles["close"].to_numpy()[places > places[-1] - MOVES]
-    moved = float((np.diff(close) != 0).mean())
-    if moved >= LEAST_MOVED:
-        return None
-    return (
-        f"The price hardly ever moved in {len(close)} {timeframe} candles: {moved:.1%} of them "
-        f"closed at another price than the one before; a forecast needs {LEAST_MOVED:.0%}."
-    )
 
 
 def forecast_frame(

@@ -16,10 +16,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from coin_assets.domain.calibration import log_returns, standardised_quantiles
 from coin_assets.domain.features import FLOOR, GROUPS, FeatureSet, Grid
-from coin_assets.domain.forecasting import MEDIAN, QUANTILES, STEPS, Floats, why_no_model
+from coin_assets.domain.forecasting import MEDIAN, QUANTILES, STEPS, Floats
 from coin_assets.domain.ridge import Linear
 from coin_assets.domain.scale import ScaleFitting, ScaleModel
 from coin_assets.domain.timeframes import Ordinals, Timeframe
+from coin_assets.domain.trainable import MOST_CALIBRATED, why_no_model
 from coin_assets.domain.variance import forward_means, recent_means
 from coin_assets.errors import DataRefused, InsufficientData
 
@@ -63,7 +64,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         half_belief: float = 300.0,
         centred: int = 256,
         usual_belief: float = 1.0,
-        calibrated: int = 8192,
+        calibrated: int = MOST_CALIBRATED,
     ) -> None:
         self.timeframe = timeframe
         self.longest = longest
@@ -88,14 +89,11 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
     def fit(self, candles: pd.DataFrame) -> Self:
         """Learn scale and quantiles; see `Forecaster.fit`."""
         timeframe = Timeframe.parse(self.timeframe)
-        if (reason := why_no_model(candles, timeframe)) is not None:
+        if (reason := why_no_model(candles, timeframe, self.calibrated)) is not None:
             raise InsufficientData(reason)
-        unmoved = f"The price hardly ever moved in {len(candles)} {timeframe} candles."
         grid = Grid.of(candles, timeframe, self.range_share)
         places = np.flatnonzero(np.isfinite(grid.close))
         self.typical_volatility_ = float(grid.volatility[places].mean())
-        if not self.typical_volatility_ > 0:
-            raise InsufficientData(unmoved)
         columns, usual = self._columns(grid, places)
         variance = forward_means(grid.volatility**2, STEPS)[places]
         floor = FLOOR * self.typical_volatility_
@@ -109,8 +107,6 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         scales = scales[-self.calibrated :]
         returns = log_returns(grid.close)[places[-len(scales) :]]
         self.quantiles_ = standardised_quantiles(returns, scales, self.half_trust)
-        if not (self.quantiles_[:, -1] > 0).all():
-            raise InsufficientData(unmoved)
         return self
 
     def predict_quantiles(self, candles: pd.DataFrame, origins: pd.DatetimeIndex) -> Floats:

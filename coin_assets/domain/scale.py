@@ -18,9 +18,10 @@ from coin_assets.domain.calibration import trust
 from coin_assets.domain.forecasting import STEPS, Floats
 from coin_assets.domain.ridge import Linear, Moments
 from coin_assets.domain.timeframes import Ordinals
+from coin_assets.domain.trainable import MOST_CALIBRATED
 
 # The newest rows that are predicted in hindsight, and by how many models of their time.
-_HINDSIGHT, _BLOCKS = 8192, 16
+_HINDSIGHT, _BLOCKS = MOST_CALIBRATED, 16
 _STEPS = np.arange(1, STEPS + 1)
 _SQUARE_ROOTS = np.sqrt(_STEPS)
 

@@ -13,8 +13,8 @@ from pydantic import Field
 from coin_assets.assets.models import training_line, training_metadata, training_summary
 from coin_assets.assets.specs import TRAINING_POOL, SeriesSpec, asset_key, failures_named
 from coin_assets.domain import notation
-from coin_assets.domain.forecasting import minimum_candles
 from coin_assets.domain.layers import MODELS
+from coin_assets.domain.trainable import minimum_candles
 from coin_assets.errors import CoinAssetsError, ConfigurationError, PartsFailed
 from coin_assets.jobs.one_op import BACKGROUND, one_op_job, require_all_done
 from coin_assets.jobs.selection import chosen_specs

@@ -7,12 +7,12 @@ from typing import Any
 
 from coin_assets.domain.forecasting import Forecaster
 from coin_assets.domain.keys import Key
+from coin_assets.domain.trainable import calibrated_candles
 from coin_assets.errors import CorruptArtefact
 
 # By unit of the timeframe, all in candles; chosen on candles before the test spans (see
 # docs/forecasting.md). Beyond the longest window nothing was gained, and every candle more is one
-# more that a revision touches. The whole history of long timeframes is several markets in a row, so
-# their quantiles are learned from the newest candles alone.
+# more that a revision touches.
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "m": {},
     "h": {},
@@ -21,10 +21,9 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "half_belief": 1000.0,
         "centred": 128,
         "usual_belief": 0.5,
-        "calibrated": 320,
     },
-    "w": {"longest": 16, "centred": 256, "calibrated": 156},
-    "M": {"longest": 8, "centred": 64, "calibrated": 156},
+    "w": {"longest": 16, "centred": 256},
+    "M": {"longest": 8, "centred": 64},
 }
 
 
@@ -32,7 +31,10 @@ def new_forecaster(key: Key) -> Forecaster:
     """An unfitted forecaster for ``key``."""
     from coin_assets.domain.har import HarForecaster
 
-    return HarForecaster(key.timeframe.name, **_PARAMETERS[key.timeframe.unit])
+    calibrated = calibrated_candles(key.timeframe)
+    return HarForecaster(
+        key.timeframe.name, calibrated=calibrated, **_PARAMETERS[key.timeframe.unit]
+    )
 
 
 def restored_forecaster(name: str, state: dict[str, Any]) -> Forecaster:

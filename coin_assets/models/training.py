@@ -1,20 +1,26 @@
 """Training keys on their candles up to a cutoff, and who challenges the champion thereafter."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version as library_version
+from threading import Lock
 from time import perf_counter
 from typing import Any
 
 import pandas as pd
 
 from coin_assets.domain.candles import closed_by, content_hash
-from coin_assets.domain.forecasting import MOVES, hardly_moves, too_few
 from coin_assets.domain.keys import Key
 from coin_assets.domain.scoring import recent_loss
+from coin_assets.domain.trainable import (
+    calibrated_candles,
+    minimum_candles,
+    too_few,
+    why_no_model,
+)
 from coin_assets.domain.validation import validation, validation_facts
 from coin_assets.errors import CoinAssetsError, InsufficientData
 from coin_assets.models.forecasters import new_forecaster
@@ -24,6 +30,10 @@ from coin_assets.store.coverage import require_covered, require_newest
 
 CODE_VERSION = "3"  # counts up when the same candles give another artefact
 CHALLENGES = "newest training while there is no challenger"
+# Answers of `why_none` in this process, each with the state of the candles it was made from.
+_ANSWERS: dict[tuple[Key, datetime, datetime], tuple[Hashable, str | None]] = {}
+_ANSWERS_LOCK = Lock()
+_MOST_ANSWERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -185,15 +195,39 @@ def train_all(
 
 
 def why_none(store: Store, key: Key, history_start: datetime, cutoff: datetime) -> str | None:
-    """Why no model can be trained on the candles closed by ``cutoff``; None if one can."""
+    """The reason why no model can be trained on the candles closed by ``cutoff``; None if one can.
+
+    Equals `why_no_model` of all of them. Candles are read only if their number suffices, and no
+    more than decide. The answer is remembered for as long as the stored candles stay the same.
+    """
     end = key.timeframe.floor(cutoff)
-    few = too_few(store.count_candles(key, history_start, end), key.timeframe)
-    if few is not None:
+    count = store.count_candles(key, history_start, end)
+    if (few := too_few(count, key.timeframe)) is not None:
         return few
-    newest = min(end, key.timeframe.close_of(store.newest_candles([key])[key]))
-    begin = max(history_start, key.timeframe.shift(newest, -MOVES))
-    candles = store.read_candles(key, begin, end)
-    return None if candles.empty else hardly_moves(candles, key.timeframe)
+    state = store.candles_state(key, history_start, end)
+    question = (key, history_start, end)
+    known = _ANSWERS.get(question)
+    if state is not None and known is not None and known[0] == state:
+        return known[1]
+    reason = why_no_model(_deciding(store, key, history_start, end, count), key.timeframe)
+    if state is not None:
+        with _ANSWERS_LOCK:
+            if question not in _ANSWERS and len(_ANSWERS) >= _MOST_ANSWERS:
+                del _ANSWERS[next(iter(_ANSWERS))]  # the oldest one
+            _ANSWERS[question] = state, reason
+    return reason
+
+
+def _deciding(store: Store, key: Key, start: datetime, end: datetime, count: int) -> pd.DataFrame:
+    """The newest of ``count`` candles in ``[start, end)``, enough for `why_no_model`."""
+    timeframe = key.timeframe
+    wanted = min(count, max(calibrated_candles(timeframe), minimum_candles(timeframe)))
+    opens = wanted
+    begin = max(start, timeframe.shift(end, -opens))
+    while begin > start and store.count_candles(key, begin, end) < wanted:
+        opens *= 2
+        begin = max(start, timeframe.shift(end, -opens))
+    return store.read_candles(key, begin, end)
 
 
 def _cancel(futures: list[Future[TrainingResult]]) -> None:

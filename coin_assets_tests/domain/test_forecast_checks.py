@@ -23,9 +23,9 @@ from coin_assets.domain.forecasting import (
     STEPS,
     Floats,
     forecast_frame,
-    minimum_candles,
 )
 from coin_assets.domain.timeframes import Timeframe
+from coin_assets.domain.trainable import minimum_candles
 from coin_assets.errors import InsufficientData
 
 HOUR = Timeframe.parse("1h")

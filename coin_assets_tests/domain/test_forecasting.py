@@ -28,10 +28,10 @@ from coin_assets.domain.forecasting import (
     eligible_version,
     forecast_frame,
     kind_of,
-    minimum_candles,
     validated_forecasts,
 )
 from coin_assets.domain.timeframes import NAMES, Timeframe
+from coin_assets.domain.trainable import minimum_candles
 from coin_assets.errors import DataRefused
 
 HOUR = Timeframe.parse("1h")

@@ -10,6 +10,7 @@
 
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,6 +26,7 @@ from coin_assets.domain.candles import content_hash, empty_candles
 from coin_assets.domain.forecasting import CHALLENGER, CHAMPION
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe
+from coin_assets.domain.trainable import MOST_CALIBRATED, why_no_model
 from coin_assets.domain.validation import validation, validation_facts
 from coin_assets.errors import (
     CandlesNotYetAvailable,
@@ -363,6 +365,45 @@ def test_a_price_that_hardly_moves_gives_no_model_and_every_part_has_the_same_re
     assert result.insufficient is not None
     assert "hardly ever moved" in result.insufficient
     assert why_none(store, BTC, SEP, end) == result.insufficient
+
+
+class Reading(ParquetStore):
+    """Counts the candles that are read."""
+
+    read = 0
+
+    def read_candles(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+        found = super().read_candles(key, start, end)
+        self.read += len(found)
+        return found
+
+
+def test_why_there_is_no_model_is_read_once_while_the_candles_stay_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, end = Reading(tmp_path), SEP + 500 * HOUR
+    flat = candles(BTC, SEP, end).assign(open=1.0, high=1.0, low=1.0, close=1.0)
+    store.write_candles(BTC, flat, SEP, end)
+    monkeypatch.setattr(time, "time_ns", lambda: 2**62)  # files changed long ago
+    reason = why_none(store, BTC, SEP, end)
+    assert reason is not None
+    read = store.read
+    assert read >= 500
+    assert [why_none(store, BTC, SEP, end) for _ in range(100)] == [reason] * 100
+    assert store.read == read
+    store.write_candles(BTC, candles(BTC, SEP, end), SEP, end)  # the same opens, and it moves
+    assert why_none(store, BTC, SEP, end) is None
+
+
+def test_of_a_sparse_series_as_many_candles_are_read_as_decide(tmp_path: Path) -> None:
+    store, end = ParquetStore(tmp_path), SEP + 20_000 * HOUR
+    whole = candles(BTC, SEP, end)
+    close = np.where(np.arange(len(whole)) < 12_000, whole["close"], 1.0)
+    frame = whole.assign(open=close, high=close, low=close, close=close)
+    kept = frame[np.random.default_rng(7).random(len(frame)) < 0.3]
+    store.write_candles(BTC, kept, SEP, end)
+    assert len(kept) < MOST_CALIBRATED
+    assert why_none(store, BTC, SEP, end) is why_no_model(kept, BTC.timeframe) is None
 
 
 @pytest.mark.parametrize("timeframe", ["1d", "3d", "1w", "1M"])

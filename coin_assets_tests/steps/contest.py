@@ -8,8 +8,9 @@ import pandas as pd
 
 from coin_assets.domain.baseline import VolatilityScaledBaseline
 from coin_assets.domain.candles import closed_by
-from coin_assets.domain.forecasting import CHALLENGER, CHAMPION, minimum_candles
+from coin_assets.domain.forecasting import CHALLENGER, CHAMPION
 from coin_assets.domain.timeframes import next_month
+from coin_assets.domain.trainable import minimum_candles
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.steps.predict import PredictionReport, of_role, predict_window
