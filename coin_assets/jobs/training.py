@@ -14,7 +14,7 @@ from coin_assets.assets.models import training_line, training_metadata, training
 from coin_assets.assets.specs import TRAINING_POOL, SeriesSpec, asset_key, failures_named
 from coin_assets.domain import notation
 from coin_assets.domain.layers import MODELS
-from coin_assets.domain.trainable import minimum_candles
+from coin_assets.domain.trainable import why_no_model
 from coin_assets.errors import CoinAssetsError, ConfigurationError, PartsFailed
 from coin_assets.jobs.one_op import BACKGROUND, one_op_job, require_all_done
 from coin_assets.jobs.selection import chosen_specs
@@ -238,13 +238,13 @@ def _log_plan(
 ) -> None:
     for request in requests:
         try:
-            rows = len(training_candles(store, request))
+            candles = training_candles(store, request)
         except CoinAssetsError as error:
             context.log.warning(f"could not train {request.key}: {error}")
             continue
-        said = f"{request.key} on {rows} candles closed by {request.cutoff:%Y-%m-%d %H:%M}"
-        needed = minimum_candles(request.key.timeframe)
-        if rows < needed:
-            context.log.warning(f"would not train {said}: a forecast needs {needed}")
+        said = f"{request.key} on {len(candles)} candles closed by {request.cutoff:%Y-%m-%d %H:%M}"
+        reason = why_no_model(candles, request.key.timeframe)
+        if reason is not None:
+            context.log.warning(f"would not train {said}: {reason}")
         else:
             context.log.info(f"would train {said}")
