@@ -112,7 +112,7 @@ def test_a_price_that_hardly_moves_is_published_explained_and_left_in_peace(
 ) -> None:
     ticks = np.random.default_rng(7).random(len(OPENS)) < 0.03
     save(folder, BTC, walk(1))
-    save(folder, PEG, 1 + 0.0001 * ticks)
+    save(folder, PEG, np.where(ticks, 1.0001, 1.0))
     save(folder, FLAT, np.full(len(OPENS), 0.25))
     rig = Rig(tmp_path / "home", folder, BTC, PEG, FLAT)
     first = rig.collect()

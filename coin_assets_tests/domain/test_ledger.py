@@ -10,6 +10,8 @@
 - What the ledger says of ranges is what a dictionary of single candles would say.
 """
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -26,12 +28,15 @@ from coin_assets.domain.absences import (
     REFUSED,
     UNAVAILABLE,
     VERIFIED_ABSENT,
+    Absence,
+    cut,
 )
 from coin_assets.domain.gaps import Gap, find_gaps
 from coin_assets.domain.ledger import Ledger, Missing
 from coin_assets.domain.outages import Outage, outages
 from coin_assets.domain.refusals import Refusal
 from coin_assets.domain.timeframes import Timeframe
+from coin_assets.store.ledgers import document_of, ledger_of
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 HOURLY = Timeframe("1h")
@@ -300,14 +305,15 @@ class Known:
     answers: list[datetime] = field(default_factory=list)
     failures: list[tuple[datetime, str]] = field(default_factory=list)  # since the last answer
     broken: bool = False  # as it was last sent
+    unavailable: bool = False  # older than what is served, since it was last asked for
 
     @property
     def settled(self) -> bool:
-        return any(answer >= self.answers[0] + HOUR for answer in self.answers)
+        return self.unavailable or any(answer >= self.answers[0] + HOUR for answer in self.answers)
 
     @property
     def explained(self) -> bool:
-        if self.answers:
+        if self.answers or self.unavailable:
             return True
         if not self.failures:
             return False
@@ -318,18 +324,28 @@ class Known:
             if not self.settled:
                 self.failures.append((now, error))
         elif broken:
-            self.answers = [*self.answers, now] if self.broken else [now]
-            self.broken = True
+            self.answers = [*self.answers, now] if self.sent_broken else [now]
+            self.broken, self.unavailable = True, False
             self.failures.clear()
-        elif absent and (self.broken or not self.settled):
-            self.answers = [now] if self.broken else [*self.answers, now]
-            self.broken = False
+        elif absent and (self.broken or self.unavailable or not self.settled):
+            self.answers = [now] if self.sent_broken else [*self.answers, now]
+            self.broken = self.unavailable = False
             self.failures.clear()
         elif not absent:
             self.stored = True
 
     @property
+    def sent_broken(self) -> bool:
+        return self.broken and not self.unavailable
+
+    def no_longer_served(self) -> None:
+        if (self.answers or self.failures) and not (self.stored or self.settled):
+            self.unavailable = True
+
+    @property
     def said(self) -> tuple[str, str | None]:
+        if self.unavailable:
+            return UNAVAILABLE, None
         if self.broken:
             return REFUSED, "[ohlc] broken"
         if self.settled:
@@ -348,7 +364,10 @@ class Known:
 
 @dataclass(frozen=True)
 class Question:
-    """``length`` candles from ``first`` on, asked ``later`` minutes after the question before."""
+    """``length`` candles from ``first`` on, asked ``later`` minutes after the question before.
+
+    After that the market serves nothing older than candle ``edge``, if that is given.
+    """
 
     first: int
     length: int
@@ -356,6 +375,7 @@ class Question:
     absent: frozenset[int]
     broken: frozenset[int]
     error: str | None
+    edge: int | None
 
 
 QUESTIONS = st.lists(
@@ -367,6 +387,7 @@ QUESTIONS = st.lists(
         absent=st.frozensets(st.integers(0, CANDLES - 1)),
         broken=st.frozensets(st.integers(0, CANDLES - 1), max_size=4),
         error=st.sampled_from([None, None, REFUSED_RANGE, "timed out"]),
+        edge=st.sampled_from([None, None, None, None, 3, 8, CANDLES]),
     ),
     max_size=12,
 )
@@ -415,7 +436,12 @@ def test_any_questions_leave_each_candle_stored_or_explained_as_a_dictionary_has
         else:
             is_permanent = question.error == REFUSED_RANGE
             ledger = ledger.failed(start, end, gaps, question.error, now, is_permanent=is_permanent)
+        if question.edge is not None:
+            ledger = ledger.served_from(opens[question.edge])
+            for opened in opens[: question.edge]:
+                model[opened].no_longer_served()
 
+    assert ledger_of(json.loads(json.dumps(document_of(ledger)))) == ledger
     everything = gaps_between(opens[0], opens[-1])
     found = ledger.explained(everything, timeframe)
     said = [
@@ -443,6 +469,63 @@ def test_any_questions_leave_each_candle_stored_or_explained_as_a_dictionary_has
         for opened, known in model.items()
         if not known.stored and (known.answers or known.failures)
     ]
+
+
+# ----------------------------------------------------------------------------------- other releases
+
+
+def test_a_ledger_of_an_earlier_release_has_none_of_the_newer_fields() -> None:
+    time = ASKED.isoformat()
+    absence = {"start": at(3).isoformat(), "end": at(5).isoformat(), "first_answer": None}
+    known = absence | {"last_answer": None, "last_try": time, "tries": 10, "error": "timed out"}
+    ledger = ledger_of({"listed": at(0).isoformat(), "absences": [known]})
+    assert (ledger.listed, ledger.edge) == (at(0), None)
+    assert explained(ledger) == [missing(3, 5, FAILED, "timed out")]
+    assert ledger.due(at(0), at(24), ASKED + 15 * MINUTE) == [(at(3), at(5))]  # not given up
+    assert document_of(ledger)["absences"] == [known]
+
+
+# -------------------------------------------------------------------------------------- linear time
+
+
+def absences_cut(monkeypatch: pytest.MonkeyPatch, holes: int) -> dict[str, int]:
+    """Absences that each operation on a ledger of so many looks at."""
+    gaps = [gap(2 * number, 2 * number + 1) for number in range(holes)]
+    looked = [0]
+
+    def counted(absence: Absence, start: datetime, end: datetime) -> Absence | None:
+        looked[0] += 1
+        return cut(absence, start, end)
+
+    monkeypatch.setattr("coin_assets.domain.ledger.cut", counted)
+    ledger, last, found = Ledger(), at(2 * holes), {}
+    operations: dict[str, Callable[[], object]] = {
+        "answered": lambda: ledger.answered(at(0), last, gaps, ASKED),
+        "again": lambda: ledger.answered(at(0), last, gaps, ASKED + HOUR),
+        "newest only": lambda: ledger.answered(last - 4 * HOUR, last, gaps[-2:], ASKED),
+        "failed": lambda: ledger.failed(at(0), last, gaps, "error", ASKED),
+        "explained": lambda: ledger.explained(gaps, HOURLY),
+        "unanswered": lambda: ledger.unanswered(gaps),
+        "unknown": lambda: ledger.unknown(gaps),
+        "due": lambda: ledger.due(at(0), last, ASKED),
+    }
+    for name, operation in operations.items():
+        looked[0] = 0
+        result = operation()
+        found[name] = looked[0]
+        ledger = result if isinstance(result, Ledger) else ledger
+    monkeypatch.setattr("coin_assets.domain.ledger.cut", cut)
+    return found
+
+
+def test_absences_looked_at_grow_with_the_gaps_and_no_faster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few, many = absences_cut(monkeypatch, 100), absences_cut(monkeypatch, 400)
+    assert few["explained"] == 100
+    assert many["newest only"] == few["newest only"] < 10
+    for name, count in many.items():
+        assert count <= 4 * few[name] + 8, name
 
 
 # ----------------------------------------------------------------------------------------- outages

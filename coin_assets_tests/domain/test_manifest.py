@@ -494,3 +494,13 @@ def test_times_are_written_to_the_second() -> None:
     entry = ops_entry(replace(WHOLE, coverage_end=AS_OF + timedelta(seconds=1.9)))
     assert entry["coverage_end"] == "2026-11-22T20:00:01Z"
     assert time_text(parse_time("2026-11-22T20:00:01Z")) == "2026-11-22T20:00:01Z"
+
+
+def test_the_reason_for_insufficient_data_is_the_warning_and_survives_the_manifest() -> None:
+    reason = "The price hardly ever moved in 500 1h candles."
+    known = replace(WHOLE, enough_candles=False, insufficient=reason)
+    document = manifest(known)
+    (entry,) = document["public"]["entries"]
+    assert (entry["status"], entry["warning"]) == ("insufficient_data", reason)
+    read = facts_of_manifest(document)["BTC/USDT", "1h"]
+    assert (read.enough_candles, read.insufficient) == (False, reason)
