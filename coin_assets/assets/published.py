@@ -18,16 +18,16 @@ from coin_assets.assets.specs import (
 from coin_assets.domain.candles import empty_candles
 from coin_assets.domain.documents import Document, time_text
 from coin_assets.domain.evaluation import quality_of
-from coin_assets.domain.forecast_checks import RECENT_CANDLES, forecast_problems
 from coin_assets.domain.keys import Key
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
 from coin_assets.domain.manifest_facts import KeyFacts
-from coin_assets.errors import CorruptArtefact, ForecastRefused
+from coin_assets.errors import CorruptArtefact
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.training import why_none
 from coin_assets.publish.folder import MANIFEST
 from coin_assets.publish.publisher import Failure, Publisher
 from coin_assets.resources import Clock, PublisherResource, RegistryResource, StoreResource
+from coin_assets.steps.fitness import require_fit
 from coin_assets.steps.health import history_of, known_outages
 from coin_assets.steps.predict import newest_forecast
 from coin_assets.store.base import Store
@@ -97,7 +97,7 @@ def publish_key(
     forecast = newest_forecast(store, spec.key)
     if not forecast.empty:  # a model was there, whatever the price has done since
         facts = replace(facts, enough_candles=True, insufficient=None)
-    _require_fit(store, spec, forecast)
+    require_fit(store, spec.key, forecast)
     is_current = forecast.empty or facts.coverage_end == forecast["as_of"].iloc[0]
     facts, document = publisher.publish(
         facts,
@@ -133,25 +133,6 @@ def quality(evaluations: EvaluationBook, key: Key) -> Document | None:
     except CorruptArtefact:
         return None  # it is due again, and says so
     return None if document is None else quality_of(document)
-
-
-def _require_fit(store: Store, spec: SeriesSpec, forecast: pd.DataFrame) -> None:
-    """Refuse a forecast that would mislead those who read it.
-
-    Raises:
-        ForecastRefused: naming what is wrong with it.
-    """
-    if forecast.empty:
-        return
-    timeframe, origin = spec.key.timeframe, forecast["as_of"].iloc[0].to_pydatetime()
-    start = timeframe.shift(origin, -RECENT_CANDLES - 1)
-    candles = store.read_candles(spec.key, start, origin)
-    if problems := forecast_problems(forecast, candles, timeframe):
-        raise ForecastRefused(
-            f"{spec.key} forecast of {origin:%Y-%m-%d %H:%M} is not published: "
-            f"{'; '.join(problems)}. What was published before stays; a new candle, or a better "
-            "model, gives a new forecast."
-        )
 
 
 def manifest(specs: tuple[SeriesSpec, ...]) -> dg.AssetSpec:

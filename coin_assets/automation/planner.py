@@ -59,9 +59,11 @@ def plan_repairs(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
 
     What `plan_updates` is about to publish anyway is left to it, and what lies behind the store
     waits as long as runs renew the key or its source. Files that are wrong do not wait for runs
-    that keep failing before they publish.
+    that keep failing before they publish. A forecast that was refused would be refused again, so
+    the key waits for its next one.
     """
-    wrong = [state for state in states if state.damage or _is_behind_store(state)]
+    behind = [state for state in states if state.damage or _is_behind_store(state)]
+    wrong = [state for state in behind if not state.is_refused]
     if not wrong:
         return Plan()
     planned = {step for steps in _live(states, runs, now).values() for step in steps}

@@ -13,6 +13,8 @@ from coin_assets.domain.timeframes import Timeframe, month_start, months_between
 from coin_assets.errors import CorruptArtefact
 from coin_assets.market.base import Market
 from coin_assets.models.training import why_none
+from coin_assets.steps.fitness import unfitness
+from coin_assets.steps.predict import newest_forecast
 from coin_assets.steps.standing import Standing
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import never_asked, unanswered
@@ -141,6 +143,7 @@ def _state(
         history=_as_of(published.history),
         prediction=_as_of(published.prediction),
         damage=published.corrupt or _loss(standing),
+        is_refused=_is_refused(store, standing),
         gap_months=gap_months,
     )
 
@@ -159,6 +162,15 @@ def _loss(standing: Standing) -> str | None:
     if published.prediction is None and standing.forecast is not None:
         return "its prediction file is gone"
     return None
+
+
+def _is_refused(store: Store, standing: Standing) -> bool:
+    """Whether publishing refused the newest forecast, and the manifest says why."""
+    error = standing.published.attempts.last_error
+    if error is None or standing.forecast is None:
+        return False
+    problems = unfitness(store, standing.key, newest_forecast(store, standing.key))
+    return bool(problems) and problems[0] in error
 
 
 def _models_wanted(

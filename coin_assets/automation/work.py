@@ -45,6 +45,8 @@ class KeyState:
         history, prediction: ``as_of`` of the published files.
         damage: why a published file has to be written again whatever it says of its time; also
             that it is gone.
+        is_refused: publishing refused the newest forecast because it would mislead, and the
+            manifest says so.
         gap_months: of a fetched key, months with candles that the market is to be asked for again,
             or was never asked for although it was for later ones.
     """
@@ -66,6 +68,7 @@ class KeyState:
     history: datetime | None = None
     prediction: datetime | None = None
     damage: str | None = None
+    is_refused: bool = False
     gap_months: tuple[datetime, ...] = ()
 
     @property

@@ -7,9 +7,9 @@ from coin_assets.domain.timeframes import Timeframe
 
 # A forecaster learns its quantiles from this many candles at most.
 MOST_CALIBRATED = 8192
-# The outer quantiles lie where 10% of the returns are larger. If fewer differ from zero, the
-# quantiles are the last close. The rest is a margin.
-LEAST_MOVED = 0.12
+# The 80% interval ends where 20% of the returns are larger. If fewer differ from zero, both ends
+# are the last close. The rest is a margin.
+LEAST_MOVED = 0.22
 
 
 def minimum_candles(timeframe: Timeframe) -> int:
