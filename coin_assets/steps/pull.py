@@ -371,15 +371,28 @@ def _passed(store: Store, key: Key, absences: Iterable[Absence]) -> list[Range]:
 
 
 def _require_newest_due(store: Store, market: Market, pull: Pull, limit: datetime) -> None:
-    """A candle that the market skipped is absent; one that comes last may be late."""
+    """Require the newest due candle, unless the market sends a later one, broken or not.
+
+    A candle that the market skipped is absent; one that comes last may be late.
+
+    Raises:
+        CandlesNotYetAvailable: there is no later candle.
+        CoinAssetsError: whether there is one could not be read.
+    """
     key, ledger, start = pull.key, store.read_ledger(pull.key), _window(pull, limit)[0]
     due = newest_due(key.timeframe, max(start, ledger.listed or start), pull.end, limit)
     newest = store.newest_candles([key]).get(key)
     if due is None or (newest is not None and newest >= due) or ledger.absent_until(due) > due:
         return
     later = key.timeframe.next(due)
-    if any(len(page.candles) for page in market.pages(key, later, limit, limit)):
-        return
+    unread: CoinAssetsError | None = None
+    for page in market.pages(key, later, limit, limit):
+        error = _error_of(page)
+        if error is None and (len(page.candles) or page.refused):
+            return
+        unread = unread or error
+    if unread is not None:
+        raise unread
     raise CandlesNotYetAvailable(
         f"{key} candle {due:%Y-%m-%d %H:%M} closed at {key.timeframe.close_of(due):%H:%M} but "
         "the market does not have it yet, nor any later one. What it has was stored; it is "
