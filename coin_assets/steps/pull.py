@@ -189,8 +189,9 @@ def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> 
     """What to ask for, in ascending order.
 
     Candles that nothing explains, those after the newest stored one (that the market had none,
-    however often it answered so, may mean that it was late), gaps that are due, and the last few
-    stored candles before; of a past window with none of these, everything.
+    however often it answered so, may mean that it was late), gaps that are due, settled refusals
+    that were not asked for lately, and the last few stored candles before; of a past window that
+    lacks nothing, everything.
     """
     key, until = pull.key, expected[1]
     unanswered, due = lacking(store, pull, expected, now)
@@ -200,7 +201,8 @@ def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> 
     again = max(key.timeframe.shift(last, -pull.reread), pull.first_expected), last
     known = store.read_candles(key, *again)["timestamp"]
     reread = [(known.iloc[0].to_pydatetime(), last)] if len(known) else []
-    wanted = [*unanswered, *_late(store, key, expected), *due, *reread]
+    rechecks = store.read_ledger(key).rechecks(*expected, now)
+    wanted = [*unanswered, *_late(store, key, expected), *due, *rechecks, *reread]
     inside = [(start, min(end, until)) for start, end in wanted]
     return _joined(key, [each for each in inside if key.timeframe.count(*each)])
 
