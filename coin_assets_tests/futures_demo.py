@@ -18,7 +18,7 @@ from coin_assets_tests.market.exchanges.binance_futures import BinanceUsdM
 class RunningBinanceUsdM(BinanceUsdM):
     """The stand-in on the clock of the machine."""
 
-    @property  # type: ignore[override]
+    @property
     def now(self) -> datetime:
         return datetime.now(UTC)
 

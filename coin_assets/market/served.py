@@ -55,14 +55,7 @@ class Served:
         Raises:
             TemporaryError, SymbolUnavailable: as `Market.pages`.
         """
-        answers: list[Page] = []
-        try:
-            for page in self.pages(key, start, end, now):
-                answers.append(page)
-        except (InvalidCandles, RangeRefused) as error:
-            reached = answers[-1].end if answers else start
-            answers.append(Page(empty_candles(), reached, end, error=error))
-        return answers
+        return list(self._to_the_end(key, start, end, now))
 
     def candles(self, key: Key, start: datetime, end: datetime, now: datetime) -> pd.DataFrame:
         """All candles of `answers`.
@@ -78,6 +71,18 @@ class Served:
             not page.is_unavailable and page.error is None
             for page in self.answers(key, start, end, now)
         )
+
+    def _to_the_end(
+        self, key: Key, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        reached = start
+        try:
+            for page in self.pages(key, start, end, now):
+                yield page
+                reached = page.end
+        except (InvalidCandles, RangeRefused) as error:
+            stop = min(end, key.timeframe.floor(now))
+            yield Page(empty_candles(), reached, stop, error=error)
 
 
 def candles_of(pages: list[Page], start: datetime, end: datetime) -> pd.DataFrame:

@@ -185,7 +185,8 @@ def test_an_error_of_a_part_is_no_absence_and_the_rest_is_compared(platform: Pla
 def test_an_unread_part_alone_does_not_pass(platform: Platform) -> None:
     down = Spoiled("2024-06-20", "2024-06-21", MarketUnavailable("down"))
     platform.market = given(SpoiledMarket(SandboxMarket(), [down]))
-    event, _ = results(platform, platform.run("reconcile", depth="deep"))["1d"]
+    event, facts = results(platform, platform.run("reconcile", depth="deep"))["1d"]
+    assert (facts["missing"], facts["extra"], facts["differing"]) == (0, 0, 0)
     assert (event.passed, event.severity) == (False, dg.AssetCheckSeverity.WARN)
 
 

@@ -402,17 +402,17 @@ def test_a_hole_that_the_exchange_refuses_leaves_the_archives_candles(tmp_path: 
 
 
 def test_an_unread_range_before_the_first_candle_is_not_taken_for_served(tmp_path: Path) -> None:
-    """The exchange cannot be asked whether it has older candles, so the archive is."""
-    older = read(exchange(), datetime(2024, 10, 1, tzinfo=UTC))
-    files = archived(tmp_path / "tree", older)
+    """The exchange does not tell whether it has older candles, so the archive is searched."""
+    archived(tmp_path / "tree")
+    recent = [monthly_file(BTC_1H, datetime(2024, month, 1, tzinfo=UTC)) for month in (11, 12)]
+    for file in [*recent, *daily_files(BTC_1H, month_start(NOW))]:
+        (tmp_path / "tree" / file.name).unlink(missing_ok=True)
+    down = Spoiled("2024-01-01", "2025-01-05", MarketUnavailable("down"))
+    young = SpoiledMarket(PatchyMarket(listed="2025-01-05T00:00"), [down])
     with VisionServer(tmp_path / "tree") as server:
-        far = ArchiveFiles(server.url, tmp_path / "work")
-        young = PatchyMarket(listed="2025-01-05T00:00")
-        down = Spoiled("2024-01-01", "2025-01-05", MarketUnavailable("down"))
-        market = CombinedMarket(far, SpoiledMarket(young, [down]))
-        assert market.listed(BTC_1H, NOW) == CombinedMarket(files, young).listed(BTC_1H, NOW)
-        assert market.listed(BTC_1H, NOW) == datetime(2024, 10, 1, tzinfo=UTC)
-        far.close()
+        files = ArchiveFiles(server.url, tmp_path / "work")
+        assert CombinedMarket(files, young).listed(BTC_1H, NOW) == START
+        files.close()
 
 
 # ---------------------------------------------------------------------------------- in the store
