@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.absences import Absence
+from coin_assets.domain.absences import REFUSED, Absence
 from coin_assets.domain.candles import between, empty_candles, merged
 from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.keys import Key
@@ -395,8 +395,9 @@ def _require_newest_due(store: Store, market: Market, pull: Pull, limit: datetim
         unread = unread or error
     if unread is not None:
         raise unread
+    broken = [each.reason for each in ledger.within(due, later) if each.state == REFUSED]
     raise CandlesNotYetAvailable(
         f"{key} candle {due:%Y-%m-%d %H:%M} closed at {key.timeframe.close_of(due):%H:%M} but "
-        "the market does not have it yet, nor any later one. What it has was stored; it is "
-        "asked again by the next run."
+        f"the market {f'sends it broken ({broken[0]})' if broken else 'does not have it yet'}, and "
+        "no later one. What it has was stored; it is asked again by the next run."
     )

@@ -445,6 +445,15 @@ def test_without_the_newest_due_candle_the_pull_fails_but_keeps_what_there_is(ho
     assert absence.state == PENDING
 
 
+def test_a_newest_candle_that_is_sent_broken_is_said_to_be_so(tmp_path: Path) -> None:
+    whole = SpoiledMarket(SandboxMarket(), broken=["2024-03-15T11:00"])
+    home = Home(tmp_path, MovingMarket(whole=whole))
+    with pytest.raises(
+        CandlesNotYetAvailable, match=r"sends it broken \(\[ohlc\] high below low\)"
+    ):
+        home.pull("2024-03")
+
+
 def test_a_newest_candle_that_is_verified_absent_lets_the_pull_succeed(home: Home) -> None:
     absent(home, ("2024-03-15T11:00", "2024-03-20T00:00"))
     for now in ("2024-03-15T12:10", "2024-03-15T12:40"):
