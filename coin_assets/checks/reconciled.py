@@ -54,24 +54,28 @@ def comparison_window(spec: SeriesSpec, depth: str, now: datetime, closed_by: da
 
 
 def evaluation(spec: SeriesSpec, found: Reconciled) -> dg.AssetCheckEvaluation:
-    """Check result of one key: an error if values differ, a warning if candles do."""
+    """Check result of one key: an error if values differ; a warning if candles are missing or
+    extra, or if a part of the range could not be read."""
     comparison = found.comparison
-    metadata: dict[str, dg.MetadataValue | int] = {
+    metadata: dict[str, dg.MetadataValue | int | str] = {
         "compared": comparison.compared,
         "missing": comparison.count(MISSING),
         "extra": comparison.count(EXTRA),
         "differing": comparison.count(DIFFERING),
         "explained": found.explained,
+        "uncompared": found.uncompared,
         "start": dg.MetadataValue.timestamp(found.start),
         "end": dg.MetadataValue.timestamp(found.end),
     }
     if comparison.count():
         metadata["differences"] = dg.MetadataValue.md(markdown(comparison, _SHOWN))
+    if found.error is not None:
+        metadata["error"] = str(found.error)
     wrong = comparison.count(DIFFERING) > 0
     return dg.AssetCheckEvaluation(
         asset_key=spec.asset_key(CANDLES),
         check_name=RECONCILED,
-        passed=comparison.count() == 0,
+        passed=comparison.count() == 0 and found.error is None,
         severity=dg.AssetCheckSeverity.ERROR if wrong else dg.AssetCheckSeverity.WARN,
         description=summary(found),
         metadata=metadata,
@@ -81,8 +85,11 @@ def evaluation(spec: SeriesSpec, found: Reconciled) -> dg.AssetCheckEvaluation:
 def summary(found: Reconciled) -> str:
     """One line for the log and the UI."""
     comparison = found.comparison
+    uncompared = f", {found.uncompared} not compared" if found.uncompared else ""
+    unread = "" if found.error is None else f". A part could not be read: {found.error}"
     return (
         f"{found.key}: {comparison.compared} candles compared in [{found.start:%Y-%m-%d %H:%M}, "
         f"{found.end:%Y-%m-%d %H:%M}): {comparison.count(MISSING)} missing, "
         f"{comparison.count(EXTRA)} extra, {comparison.count(DIFFERING)} differing"
+        f"{uncompared}{unread}"
     )

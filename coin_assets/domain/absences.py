@@ -15,6 +15,8 @@ VERIFIED_ABSENT, UNAVAILABLE, REFUSED, PENDING, FAILED = STATES = (
 )
 OPEN_STATES = (PENDING, FAILED)
 VERIFY_AFTER = timedelta(hours=1)
+# A settled refusal is asked again by a fetch of its month that runs anyway, at most this often.
+RECHECK_AFTER = timedelta(hours=6)
 # A failure that may pass counts as an explanation after so many tries, an hour's worth of them.
 EXPLAINED_AFTER_TRIES = 6
 _FIRST_DELAY = timedelta(minutes=1)
@@ -30,7 +32,8 @@ class Absence:
     Attributes:
         first_answer, last_answer: when the market first and last answered that it has none of
             them or, of a refused candle, sent it broken.
-        last_try: when it was last asked, answered or not.
+        last_try: when it was last asked, answered or not; of a settled refusal noted only every
+            `RECHECK_AFTER`.
         tries: how often it was asked in vain since the last answer.
         error: why the last question was not answered.
         is_permanent: whether that error does not pass by itself.
@@ -38,7 +41,8 @@ class Absence:
         is_unavailable: whether they are older than what the market still serves.
 
     Two answers an hour or more apart settle the matter; what is settled is not asked again by
-    itself, and no failure changes it.
+    itself, and no failure changes it. A settled refusal is added to a fetch of its month that runs
+    for other candles, every `RECHECK_AFTER`; see `recheck_at`.
     """
 
     start: datetime
@@ -93,6 +97,15 @@ class Absence:
         return self.last_try + min(delay, longest)
 
     @property
+    def recheck_at(self) -> datetime | None:
+        """When a fetch that runs anyway asks again for a settled refusal; None for all others.
+
+        No run is requested for it.
+        """
+        is_resting = self.state == REFUSED and self.is_settled
+        return self.last_try + RECHECK_AFTER if is_resting else None
+
+    @property
     def reason(self) -> str | None:
         """Why the candles are missing, for people; None if the market has none."""
         if self.state == REFUSED:
@@ -110,8 +123,8 @@ class Absence:
     def refused(self, refusal: Refusal, at: datetime) -> "Absence":
         """The market was asked at ``at`` and sent the candle broken."""
         first = self.first_answer or at if self.state == REFUSED else at
-        if self.state == REFUSED and self.is_settled and self.value == refusal.value:
-            return self
+        if self.recheck_at is not None and self.value == refusal.value:
+            return self._rechecked(at)
         return Absence(
             self.start, self.end, first, at, at, 0, rule=refusal.rule, value=refusal.value
         )
@@ -119,7 +132,7 @@ class Absence:
     def failed(self, error: str, at: datetime, *, is_permanent: bool = False) -> "Absence":
         """The market was asked at ``at`` and did not answer."""
         if self.is_settled:
-            return self
+            return self._rechecked(at)
         return replace(
             self, last_try=at, tries=self.tries + 1, error=error, is_permanent=is_permanent
         )
@@ -131,6 +144,11 @@ class Absence:
     def no_longer_served(self) -> "Absence":
         """The market serves nothing as old as this; what is settled stays as it is."""
         return self if self.is_settled else replace(self, error=None, is_unavailable=True)
+
+    def _rechecked(self, at: datetime) -> "Absence":
+        """Settled, and asked again in vain."""
+        is_due = self.recheck_at is not None and self.recheck_at <= at
+        return replace(self, last_try=at) if is_due else self
 
     @property
     def _knowledge(self) -> tuple[object, ...]:

@@ -162,6 +162,14 @@ class Ledger:
             if absence.retry_at is not None and absence.retry_at <= now
         ]
 
+    def rechecks(self, start: datetime, end: datetime, now: datetime) -> list[Range]:
+        """Settled refusals in ``[start, end)`` that a fetch at ``now`` should ask for as well."""
+        return [
+            (absence.start, absence.end)
+            for absence in self._slice(start, end)
+            if absence.recheck_at is not None and absence.recheck_at <= now
+        ]
+
     def absent_until(self, time: datetime) -> datetime:
         """End of the settled absences that follow ``time`` without a break; else ``time``."""
         return self._end_of_run(time, lambda absence: absence.is_settled)

@@ -53,6 +53,8 @@ def reconcile_job(specs: tuple[SeriesSpec, ...]) -> dg.JobDefinition:
                     failed[str(spec.key)] = error
                 else:
                     found += _reported(context, spec, result)
+                    if result is not None and result.error is not None:
+                        failed[str(spec.key)] = result.error
             differing = sum(result.comparison.count() > 0 for result in found)
             context.log.info(
                 f"{len(found)} of {len(chosen)} keys compared, {differing} with differences, "

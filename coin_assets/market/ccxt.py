@@ -15,10 +15,10 @@ from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.market.base import Estimate, Meter, Page, Usage
-from coin_assets.market.ccxt_answers import candles_of, failure_of
+from coin_assets.market.ccxt_answers import Answer, candles_of, failure_of
 from coin_assets.market.ccxt_client import Client
 from coin_assets.market.ccxt_requests import read_request
-from coin_assets.market.ccxt_walk import Answer, Habits, Walk
+from coin_assets.market.ccxt_walk import Habits, Walk
 from coin_assets.market.retrying import Retrying
 
 _MOST_CANDLES = 1000

@@ -1,6 +1,7 @@
 """Reading what came of a ccxt request: rows as a frame, exceptions as the platform's errors."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,11 +22,46 @@ from coin_assets.errors import (
     SymbolUnavailable,
 )
 from coin_assets.market.ccxt_client import Client
+from coin_assets.market.ccxt_requests import Asked
 from coin_assets.market.retrying import Interrupted, asked_wait
 
 _REASON_LENGTH = 200
 _BLOCKED = (403, 451)
 _TOO_MANY = (418, 429)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of an exchange.
+
+    Attributes:
+        candles: valid candles, ascending; they may open before and after the range wanted.
+        refused: candles that break the contract, ascending.
+        asked: the range of the request as it was sent.
+    """
+
+    candles: pd.DataFrame
+    refused: tuple[Refusal, ...]
+    asked: Asked
+
+    def opens(self) -> list[datetime]:
+        """First and last open of what was sent, valid or not; empty if nothing was."""
+        opens = [refusal.start for refusal in self.refused]
+        if len(self.candles):
+            stamps = self.candles["timestamp"]
+            opens += [stamps.iloc[row].to_pydatetime() for row in (0, -1)]
+        return sorted(opens)[:: max(1, len(opens) - 1)] if opens else []
+
+    @property
+    def rows(self) -> int:
+        return len(self.candles) + len(self.refused)
+
+    def since(self, time: datetime) -> "Answer":
+        """Without what opens before ``time``."""
+        stamps = self.candles["timestamp"]
+        refused = tuple(refusal for refusal in self.refused if refusal.start >= time)
+        candles = self.candles[stamps >= time].reset_index(drop=True)
+        return Answer(candles, refused, self.asked)
 
 
 def candles_of(

@@ -6,55 +6,19 @@ ones; they refuse what is too old, or leave it out. The walk leaves no hole with
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-
-import pandas as pd
 
 from coin_assets.domain.candles import between, empty_candles
 from coin_assets.domain.keys import Key
-from coin_assets.domain.refusals import Refusal
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InvalidCandles, MarketUnavailable, PermanentError, RangeRefused
 from coin_assets.market.base import Page
-from coin_assets.market.ccxt_requests import Asked
+from coin_assets.market.ccxt_answers import Answer
+from coin_assets.market.ccxt_edge import oldest_accepted
 
 SMALLEST_WINDOW = 100  # fewer candles than this in an answer say nothing about its cap
 _FEW = 10  # candles to ask for where only the refusal counts
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer of an exchange.
-
-    Attributes:
-        candles: valid candles, ascending; they may open before and after the range wanted.
-        refused: candles that break the contract, ascending.
-        asked: the range of the request as it was sent.
-    """
-
-    candles: pd.DataFrame
-    refused: tuple[Refusal, ...]
-    asked: Asked
-
-    def opens(self) -> list[datetime]:
-        """First and last open of what was sent, valid or not; empty if nothing was."""
-        opens = [refusal.start for refusal in self.refused]
-        if len(self.candles):
-            stamps = self.candles["timestamp"]
-            opens += [stamps.iloc[row].to_pydatetime() for row in (0, -1)]
-        return sorted(opens)[:: max(1, len(opens) - 1)] if opens else []
-
-    @property
-    def rows(self) -> int:
-        return len(self.candles) + len(self.refused)
-
-    def since(self, time: datetime) -> "Answer":
-        """Without what opens before ``time``."""
-        stamps = self.candles["timestamp"]
-        refused = tuple(refusal for refusal in self.refused if refusal.start >= time)
-        candles = self.candles[stamps >= time].reset_index(drop=True)
-        return Answer(candles, refused, self.asked)
 
 
 Read = Callable[[Key, datetime, int, datetime | None], Answer]
@@ -73,6 +37,21 @@ class Habits:
     largest: int = 0
     limits: dict[Timeframe, int] = field(default_factory=dict)
     edges: dict[Key, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Range:
+    """What a walk wants: candles that open in ``[start, last)``.
+
+    Attributes:
+        clipped_at: an answer for this range began there; one that does again shows an edge.
+        with_end: whether ``last`` is sent as the end, beside the limit.
+    """
+
+    start: datetime
+    last: datetime
+    clipped_at: datetime | None = None
+    with_end: bool = False
 
 
 class Walk:
@@ -97,62 +76,51 @@ class Walk:
         self._most = limit
         self._latest = key.timeframe.floor(latest)
 
-    def pages(
-        self,
-        start: datetime,
-        last: datetime,
-        clipped_at: datetime | None = None,
-        *,
-        with_end: bool = False,
-    ) -> Iterator[Page]:
+    def pages(self, start: datetime, last: datetime) -> Iterator[Page]:
         """Contiguous pages from ``start`` to ``last``.
-
-        Args:
-            clipped_at: an answer for this range began there; one that does again shows an edge.
-            with_end: whether ``last`` is sent as the end, beside the limit.
 
         Raises:
             MarketUnavailable: two windows in a row, or the only one, could not be read.
             RangeRefused, InvalidCandles: of the only one; or the exchange refuses all ranges.
         """
-        since, failed = start, None
-        while since < last:
-            edge = self._habits.edges.get(self._key)
-            if edge is not None and since < edge:
-                until = min(edge, last)
-                yield Page(empty_candles(), since, until, is_unavailable=True)
-                since = until
-                continue
-            limit = self._limit(since, last if clipped_at is not None else None)
-            window = min(self._key.timeframe.shift(since, limit), last)
-            try:
-                answer = self._answer(since, limit, last if with_end else None)
-            except MarketUnavailable as error:
-                if failed is not None or window >= last:
-                    raise failed.error if failed is not None and failed.error else error from error
-                failed = Page(empty_candles(), since, window, error=error)
-                since = window
-                continue
-            except RangeRefused as error:
-                if since == start and self._found_edge(since, error):
+        return self._pages(_Range(start, last))
+
+    def _pages(self, wanted: _Range) -> Iterator[Page]:
+        since = wanted.start
+        unanswered: Page | None = None  # a window that may be the exchange's failure as a whole
+        while since < wanted.last:
+            found = self._next(wanted, since)
+            if isinstance(found, Page) and isinstance(found.error, MarketUnavailable):
+                if unanswered is None and found.end < wanted.last:
+                    unanswered, since = found, found.end
                     continue
-                if since == start and window >= last:
-                    raise
-                yield from _both(failed, Page(empty_candles(), since, window, error=error))
-                failed, since = None, window
-                continue
-            except InvalidCandles as error:
-                if since == start and window >= last:
-                    raise
-                yield from _both(failed, Page(empty_candles(), since, window, error=error))
-                failed, since = None, window
-                continue
-            if failed is not None:
-                yield failed
-                failed = None
-            for page in self._spoken_for(answer, since, last, clipped_at, with_end=with_end):
+                raise (unanswered and unanswered.error) or found.error
+            if unanswered is not None:
+                yield unanswered
+                unanswered = None
+            pages = [found] if isinstance(found, Page) else self._spoken_for(found, since, wanted)
+            for page in pages:
                 yield page
                 since = page.end
+
+    def _next(self, wanted: _Range, since: datetime) -> Answer | Page:
+        """What there is from ``since`` on: an answer, or a page of what has none."""
+        edge = self._habits.edges.get(self._key)
+        if edge is not None and since < edge:
+            return Page(empty_candles(), since, min(edge, wanted.last), is_unavailable=True)
+        limit = self._limit(wanted, since)
+        window = min(self._key.timeframe.shift(since, limit), wanted.last)
+        is_first = since == wanted.start
+        try:
+            return self._answer(since, limit, wanted.last if wanted.with_end else None)
+        except MarketUnavailable as error:
+            return Page(empty_candles(), since, window, error=error)
+        except (RangeRefused, InvalidCandles) as error:
+            if is_first and isinstance(error, RangeRefused) and self._found_edge(since, error):
+                return self._next(wanted, since)
+            if is_first and window >= wanted.last:
+                raise
+            return Page(empty_candles(), since, window, error=error)
 
     def _answer(self, since: datetime, limit: int, until: datetime | None) -> Answer:
         """An answer whose range begins at ``since``; ccxt may move it where it lowers the limit."""
@@ -167,52 +135,57 @@ class Walk:
                 raise self._unreadable(since, asked.start)
             limit = self._habits.limits[self._key.timeframe] = lowered
 
-    def _limit(self, since: datetime, last: datetime | None) -> int:
+    def _limit(self, wanted: _Range, since: datetime) -> int:
         limit = min(self._most, self._habits.limits.get(self._key.timeframe, self._most))
+        if wanted.clipped_at is None:
+            return limit
         # One more than wanted: ccxt counts from just before ``since``, so one may get lost.
-        return limit if last is None else min(limit, self._key.timeframe.count(since, last) + 1)
+        return min(limit, self._key.timeframe.count(since, wanted.last) + 1)
 
-    def _spoken_for(
-        self,
-        sent: Answer,
-        since: datetime,
-        last: datetime,
-        clipped_at: datetime | None,
-        *,
-        with_end: bool,
-    ) -> Iterator[Page]:
+    def _spoken_for(self, sent: Answer, since: datetime, wanted: _Range) -> Iterator[Page]:
         """The pages that an answer gives, in the range that it speaks for."""
-        timeframe, answer = self._key.timeframe, sent.since(since)
+        timeframe, answer, last = self._key.timeframe, sent.since(since), wanted.last
         opens = answer.opens()
         if not opens:
             yield Page(empty_candles(), since, min(self._empty_until(sent, since, last), last))
             return
         first, until = opens[0], timeframe.close_of(opens[-1])
-        if clipped_at is not None and first > clipped_at and not with_end:
+        clipped_at = wanted.clipped_at
+        if clipped_at is not None and first > clipped_at and not wanted.with_end:
             # The newest candles of a range that the lower limit did not shorten.
-            yield from self.pages(since, last, clipped_at, with_end=True)
+            yield from self._pages(replace(wanted, start=since, with_end=True))
             return
         if timeframe.count(since, first) and sent.rows >= SMALLEST_WINDOW:
-            head = min(first, last)
-            if clipped_at != first:
-                # The newest candles of the range, perhaps: what comes before is asked for alone.
-                yield from self.pages(since, head, clipped_at=first)
-            elif until < self._latest and sent.asked.end is not None and not with_end:
-                yield from self.pages(since, head, clipped_at=first, with_end=True)
-            else:
-                # Whatever is asked for, the answer begins there. If it reaches the newest candle,
-                # older ones are not served; else the exchange has none of them.
-                is_edge = until >= self._latest
-                if is_edge:
-                    self._habits.edges[self._key] = first
-                yield Page(empty_candles(), since, head, is_unavailable=is_edge)
-            since = head
+            head = replace(wanted, start=since, last=min(first, last))
+            yield from self._before(sent, first, until, head)
+            since = head.last
         if until < last:
             self._habits.largest = max(self._habits.largest, answer.rows)
         until = min(until, last)
         if since < until:
             refused = tuple(each for each in answer.refused if since <= each.start < until)
             yield Page(between(answer.candles, since, until), since, until, refused)
+
+    def _before(
+        self, sent: Answer, first: datetime, until: datetime, head: _Range
+    ) -> Iterator[Page]:
+        """Pages of ``head``, which lies before ``first``, with which a long answer begins.
+
+        Args:
+            until: close of the last candle of the answer.
+        """
+        if head.clipped_at != first:
+            # The newest candles of the range, perhaps: what comes before is asked for alone.
+            yield from self._pages(replace(head, clipped_at=first, with_end=False))
+        elif until < self._latest and sent.asked.end is not None and not head.with_end:
+            yield from self._pages(replace(head, with_end=True))
+        else:
+            # Whatever is asked for, the answer begins there. If it reaches the newest candle,
+            # older ones are not served; else the exchange has none of them.
+            is_edge = until >= self._latest
+            if is_edge:
+                self._habits.edges[self._key] = first
+            yield Page(empty_candles(), head.start, head.last, is_unavailable=is_edge)
 
     def _unreadable(self, since: datetime, instead: datetime) -> PermanentError:
         return PermanentError(
@@ -250,17 +223,10 @@ class Walk:
         accepted = timeframe.shift(self._latest, -2)
         if accepted <= since or not self._accepts(accepted):
             raise error
-        older = timeframe.shift(since, -10 * self._most)
-        if self._accepts(older):
+        if self._accepts(timeframe.shift(since, -10 * self._most)):
             return False
-        refused = since
-        while timeframe.count(refused, accepted) > 1:
-            middle = timeframe.shift(refused, timeframe.count(refused, accepted) // 2)
-            if self._accepts(middle):
-                accepted = middle
-            else:
-                refused = middle
-        self._habits.edges[self._key] = accepted
+        edge = oldest_accepted(self._accepts, timeframe, since, accepted)
+        self._habits.edges[self._key] = edge
         return True
 
     def _accepts(self, since: datetime) -> bool:
@@ -271,12 +237,6 @@ class Walk:
         except InvalidCandles:
             return True
         return True
-
-
-def _both(before: Page | None, page: Page) -> Iterator[Page]:
-    if before is not None:
-        yield before
-    yield page
 
 
 def _ceil(timeframe: Timeframe, time: datetime) -> datetime:

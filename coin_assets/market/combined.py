@@ -16,7 +16,7 @@ import pandas as pd
 from coin_assets.domain.candles import between, empty_candles, merged
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import month_label, month_start, months_between, next_month
-from coin_assets.errors import InvalidCandles, SymbolUnavailable
+from coin_assets.errors import InvalidCandles, SymbolUnavailable, TemporaryError
 from coin_assets.market import samples
 from coin_assets.market.base import Estimate, Market, Page, Usage
 from coin_assets.market.downloads import THREADS, ArchiveFiles, made_ahead
@@ -25,7 +25,7 @@ from coin_assets.market.first_candle import files_before, first_candle
 from coin_assets.market.past import Past
 from coin_assets.market.samples import Samples
 from coin_assets.market.seam import require_agreement
-from coin_assets.market.served import Served, joined
+from coin_assets.market.served import PartUnread, Served, joined
 from coin_assets.market.vision import has_name
 from coin_assets.market.vision_files import Files, available_files, is_monthly
 
@@ -136,7 +136,11 @@ class CombinedMarket:
                 for month in months:
                     span = max(start, month), min(stop, next_month(month))
                     candles = merged(next(read)[1], between(agreed, *span))
-                    trusted = self._trusted(key, past, fresh, candles, span, files)
+                    try:
+                        trusted = self._trusted(key, past, fresh, candles, span, files)
+                    except PartUnread as unread:  # nothing confirms this month; others go on
+                        yield Page(empty_candles(), *span, error=unread.error)
+                        continue
                     if trusted is None:
                         yield from self._served.pages(key, *span, now)
                     else:
@@ -181,11 +185,12 @@ class CombinedMarket:
     def _agreed(
         self, key: Key, past: Past, files: Files, span: Span, now: datetime
     ) -> pd.DataFrame:
-        """The exchange's reading of the last archived candles of ``span``; empty if the exchange
-        no longer serves them.
+        """The exchange's reading of the last archived candles of ``span``; empty if it no longer
+        serves them, sends them all broken, or refuses to answer for them.
 
         Raises:
             InvalidCandles: the archive's reading is another one.
+            TemporaryError: the exchange could not be read now.
         """
         archived = empty_candles()
         for file in [file for month in sorted(files) for file in files[month]][::-1]:
@@ -199,13 +204,19 @@ class CombinedMarket:
             opens.iloc[0].to_pydatetime(),
             key.timeframe.close_of(opens.iloc[-1].to_pydatetime()),
         )
-        pages = list(self._served.pages(key, *overlap, now))
+        pages = self._served.answers(key, *overlap, now)
+        for page in pages:
+            if isinstance(page.error, TemporaryError):
+                raise page.error
         fresh = joined(pages)
-        if fresh.empty and any(page.is_unavailable for page in pages):
-            _LOGGER.info(
-                "%s: the exchange no longer serves %s to %s, where the archive %s ends, so the two "
-                "were not compared there.",
+        if fresh.empty and (reason := _why_none(pages)):
+            is_usual = any(page.is_unavailable for page in pages)
+            _LOGGER.log(
+                logging.INFO if is_usual else logging.WARNING,
+                "%s: the exchange %s %s to %s, where the archive %s ends, so the two were not "
+                "compared there.",
                 key,
+                reason,
                 *(f"{each:%Y-%m-%dT%H:%M}" for each in overlap),
                 self._archive.base,
             )
@@ -225,3 +236,15 @@ class CombinedMarket:
             if days.empty:
                 raise
             require_agreement(days, fresh, overlap, key, base)
+
+
+def _why_none(pages: list[Page]) -> str | None:
+    """Why an exchange that may have candles sent none; None if it has none."""
+    if any(page.is_unavailable for page in pages):
+        return "no longer serves"
+    for page in pages:
+        if page.error is not None:
+            return f"does not answer ({page.error}) for"
+        if page.refused:
+            return f"sends broken candles ({page.refused[0].value}) of"
+    return None

@@ -47,10 +47,11 @@ def _filled(
 ) -> Iterator[Page]:
     """``span`` as one page, except for holes that the exchange no longer serves."""
     own = between(candles, *span)
-    answers = [page for hole in _holes(own, key, span) for page in exchange.pages(key, *hole, now)]
+    holes = _holes(own, key, span)
+    answers = [page for hole in holes for page in exchange.answers(key, *hole, now)]
     # Holes that are close together are asked for in one go: the archive's candles in between stay
     # as they are.
-    whole = merged(joined([page for page in answers if page.error is None]), own)
+    whole = merged(joined(answers), own)
     known = set(own["timestamp"])
     refused = tuple(
         refusal for page in answers for refusal in page.refused if refusal.start not in known

@@ -11,15 +11,15 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.candles import between, empty_candles
+from coin_assets.domain.candles import empty_candles
 from coin_assets.domain.keys import Key
 from coin_assets.domain.resampling import resample
 from coin_assets.domain.timeframes import Timeframe, next_month
 from coin_assets.errors import SymbolUnavailable
-from coin_assets.market.base import Estimate, Market
+from coin_assets.market.base import Estimate, Market, Page
 from coin_assets.market.comparing import Comparison, compared
 from coin_assets.market.filling import ONE_REQUEST
-from coin_assets.market.served import Served
+from coin_assets.market.served import Served, candles_of
 
 _HOUR = Timeframe("1h")
 _SAME_SUM = 1e-6  # relative; volumes of an hour are rounded sums
@@ -42,12 +42,15 @@ class Samples:
         self._stop = stop
         self._now = now
         self._chunk: Span | None = None
-        self._fresh = empty_candles()
+        self._pages: list[Page] = []
 
     def differing(self, candles: pd.DataFrame, start: datetime, end: datetime) -> Comparison:
         """Compare the archive's ``candles`` of ``[start, end)``, which lies in one month.
 
         What the exchange no longer serves is not compared.
+
+        Raises:
+            PartUnread: the exchange could not be read there.
         """
         timeframe = self._key.timeframe
         coarse = reference(timeframe)
@@ -76,9 +79,12 @@ class Samples:
                 if key.timeframe.count(start, further) > ONE_REQUEST:
                     break
                 until = further
-            self._fresh = self._exchange.candles(key, start, until, self._now)
+            self._pages = self._exchange.answers(key, start, until, self._now)
+            if until > end and any(page.error is not None for page in self._pages):
+                # One answer for many months may fail because of one of them.
+                until, self._pages = end, self._exchange.answers(key, start, end, self._now)
             self._chunk = start, until
-        return between(self._fresh, start, end)
+        return candles_of(self._pages, start, end)
 
 
 def reference(timeframe: Timeframe) -> Timeframe:

@@ -5,9 +5,22 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.candles import empty_candles
+from coin_assets.domain.candles import between, empty_candles
 from coin_assets.domain.keys import Key
+from coin_assets.errors import CoinAssetsError, InvalidCandles, RangeRefused
 from coin_assets.market.base import Market, Page
+
+
+class PartUnread(Exception):
+    """One range could not be read, although the exchange answers for others.
+
+    Attributes:
+        error: why.
+    """
+
+    def __init__(self, error: CoinAssetsError) -> None:
+        self.error = error
+        super().__init__(str(error))
 
 
 class Served:
@@ -36,23 +49,56 @@ class Served:
                 self._edges[key] = max(page.end, self._edges.get(key, page.end))
             yield page
 
+    def answers(self, key: Key, start: datetime, end: datetime, now: datetime) -> list[Page]:
+        """All `pages`; where the exchange refuses to go on, the rest is a page with that error.
+
+        Raises:
+            TemporaryError, SymbolUnavailable: as `Market.pages`.
+        """
+        return list(self._to_the_end(key, start, end, now))
+
     def candles(self, key: Key, start: datetime, end: datetime, now: datetime) -> pd.DataFrame:
-        """All candles of `pages`."""
-        return joined(list(self.pages(key, start, end, now)))
+        """All candles of `answers`.
+
+        Raises:
+            PartUnread: a page could not be read.
+        """
+        return candles_of(self.answers(key, start, end, now), start, end)
 
     def reaches(self, key: Key, start: datetime, end: datetime, now: datetime) -> bool:
-        """Whether the exchange still serves any part of ``[start, end)``."""
-        return any(not page.is_unavailable for page in self.pages(key, start, end, now))
+        """Whether the exchange is known to serve any part of ``[start, end)``."""
+        return any(
+            not page.is_unavailable and page.error is None
+            for page in self.answers(key, start, end, now)
+        )
+
+    def _to_the_end(
+        self, key: Key, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        reached = start
+        try:
+            for page in self.pages(key, start, end, now):
+                yield page
+                reached = page.end
+        except (InvalidCandles, RangeRefused) as error:
+            stop = min(end, key.timeframe.floor(now))
+            yield Page(empty_candles(), reached, stop, error=error)
+
+
+def candles_of(pages: list[Page], start: datetime, end: datetime) -> pd.DataFrame:
+    """The candles of consecutive pages that open in ``[start, end)``.
+
+    Raises:
+        PartUnread: a page of that range could not be read.
+    """
+    inside = [page for page in pages if page.start < end and start < page.end]
+    for page in inside:
+        if page.error is not None:
+            raise PartUnread(page.error)
+    return between(joined(inside), start, end)
 
 
 def joined(pages: list[Page]) -> pd.DataFrame:
-    """The candles of consecutive pages.
-
-    Raises:
-        CoinAssetsError: a page could not be read.
-    """
-    for page in pages:
-        if page.error is not None:
-            raise page.error
-    parts = [page.candles for page in pages]
+    """The candles of consecutive pages; those with an error have none."""
+    parts = [page.candles for page in pages if page.error is None]
     return pd.concat(parts, ignore_index=True) if parts else empty_candles()

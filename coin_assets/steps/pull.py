@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.absences import Absence
+from coin_assets.domain.absences import REFUSED, Absence
 from coin_assets.domain.candles import between, empty_candles, merged
 from coin_assets.domain.gaps import find_gaps
 from coin_assets.domain.keys import Key
@@ -189,8 +189,9 @@ def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> 
     """What to ask for, in ascending order.
 
     Candles that nothing explains, those after the newest stored one (that the market had none,
-    however often it answered so, may mean that it was late), gaps that are due, and the last few
-    stored candles before; of a past window with none of these, everything.
+    however often it answered so, may mean that it was late), gaps that are due, settled refusals
+    that were not asked for lately, and the last few stored candles before; of a past window that
+    lacks nothing, everything.
     """
     key, until = pull.key, expected[1]
     unanswered, due = lacking(store, pull, expected, now)
@@ -200,7 +201,8 @@ def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> 
     again = max(key.timeframe.shift(last, -pull.reread), pull.first_expected), last
     known = store.read_candles(key, *again)["timestamp"]
     reread = [(known.iloc[0].to_pydatetime(), last)] if len(known) else []
-    wanted = [*unanswered, *_late(store, key, expected), *due, *reread]
+    rechecks = store.read_ledger(key).rechecks(*expected, now)
+    wanted = [*unanswered, *_late(store, key, expected), *due, *rechecks, *reread]
     inside = [(start, min(end, until)) for start, end in wanted]
     return _joined(key, [each for each in inside if key.timeframe.count(*each)])
 
@@ -371,17 +373,31 @@ def _passed(store: Store, key: Key, absences: Iterable[Absence]) -> list[Range]:
 
 
 def _require_newest_due(store: Store, market: Market, pull: Pull, limit: datetime) -> None:
-    """A candle that the market skipped is absent; one that comes last may be late."""
+    """Require the newest due candle, unless the market sends a later one, broken or not.
+
+    A candle that the market skipped is absent; one that comes last may be late.
+
+    Raises:
+        CandlesNotYetAvailable: there is no later candle.
+        CoinAssetsError: whether there is one could not be read.
+    """
     key, ledger, start = pull.key, store.read_ledger(pull.key), _window(pull, limit)[0]
     due = newest_due(key.timeframe, max(start, ledger.listed or start), pull.end, limit)
     newest = store.newest_candles([key]).get(key)
     if due is None or (newest is not None and newest >= due) or ledger.absent_until(due) > due:
         return
     later = key.timeframe.next(due)
-    if any(len(page.candles) for page in market.pages(key, later, limit, limit)):
-        return
+    unread: CoinAssetsError | None = None
+    for page in market.pages(key, later, limit, limit):
+        error = _error_of(page)
+        if error is None and (len(page.candles) or page.refused):
+            return
+        unread = unread or error
+    if unread is not None:
+        raise unread
+    broken = [each.reason for each in ledger.within(due, later) if each.state == REFUSED]
     raise CandlesNotYetAvailable(
         f"{key} candle {due:%Y-%m-%d %H:%M} closed at {key.timeframe.close_of(due):%H:%M} but "
-        "the market does not have it yet, nor any later one. What it has was stored; it is "
-        "asked again by the next run."
+        f"the market {f'sends it broken ({broken[0]})' if broken else 'does not have it yet'}, and "
+        "no later one. What it has was stored; it is asked again by the next run."
     )

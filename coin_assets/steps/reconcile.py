@@ -1,5 +1,6 @@
 """Comparing what is stored with what the market says itself, without Dagster."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -10,7 +11,8 @@ from coin_assets.domain.candles import empty_candles
 from coin_assets.domain.keys import Key
 from coin_assets.domain.reconciliation import MISSING, Comparison, compare_candles
 from coin_assets.domain.timeframes import month_start
-from coin_assets.market.base import Market
+from coin_assets.errors import CoinAssetsError
+from coin_assets.market.base import Market, Page
 from coin_assets.store.base import Store
 
 QUICK, DEEP = "quick", "deep"
@@ -44,6 +46,9 @@ class Reconciled:
     Attributes:
         explained: candles of the market that are not stored because it had no source candle of
             them, verified by the ledger.
+        uncompared: stored candles that were left out, because the market sends them broken, no
+            longer serves them, or could not be read there.
+        error: why a part of the range could not be read; the rest was compared.
     """
 
     key: Key
@@ -51,6 +56,8 @@ class Reconciled:
     end: datetime
     comparison: Comparison
     explained: int
+    uncompared: int = 0
+    error: CoinAssetsError | None = None
 
 
 def reconcile(
@@ -62,6 +69,7 @@ def reconcile(
         SymbolUnavailable: the market has no candles of this timeframe itself.
         TemporaryError: the market does not answer.
         InvalidCandles: what it answers are no candles.
+        CoinAssetsError: the first `Page.error`, if the market serves nothing of the range.
     """
     end = _end(store, market, key, source, window)
     if end is None:
@@ -72,11 +80,36 @@ def reconcile(
     start = max(first, min(key.timeframe.floor(end - window.depth), fewest))
     if start >= end:
         return None
-    pages = [page.candles for page in market.pages(key, start, end, window.closed_by)]
-    own = pd.concat([empty_candles(), *pages], ignore_index=True) if pages else empty_candles()
+    pages = list(market.pages(key, start, end, window.closed_by))
+    served = [page for page in pages if page.error is None and not page.is_unavailable]
+    error = next((page.error for page in pages if page.error is not None), None)
+    if error is not None and not served:
+        raise error
+    own = pd.concat([empty_candles(), *(page.candles for page in served)], ignore_index=True)
     own = _in_months(own, store.fetched_months(key))
-    comparison = compare_candles(store.read_candles(key, start, end), own)
-    return _without_explained(store, source, Reconciled(key, start, end, comparison, 0))
+    stored = store.read_candles(key, start, end)
+    comparable = _answered_by(served, stored)
+    found = Reconciled(
+        key,
+        start,
+        end,
+        compare_candles(comparable, own),
+        explained=0,
+        uncompared=len(stored) - len(comparable),
+        error=error,
+    )
+    return _without_explained(store, source, found)
+
+
+def _answered_by(pages: Iterable[Page], stored: pd.DataFrame) -> pd.DataFrame:
+    """The stored candles that ``pages`` contain or lack; one that is sent broken is neither."""
+    opens = stored["timestamp"]
+    answered = np.zeros(len(stored), dtype=bool)
+    for page in pages:
+        inside = (opens >= page.start) & (opens < page.end)
+        broken = opens.isin([refusal.start for refusal in page.refused])
+        answered |= (inside & ~broken).to_numpy()
+    return stored[answered].reset_index(drop=True)
 
 
 def _end(store: Store, market: Market, key: Key, source: Key, window: Window) -> datetime | None:

@@ -26,6 +26,7 @@ class Rig:
 
     def __init__(self, home: Path, exchange: FakeExchange) -> None:
         self.exchange = exchange
+        self.purposes: list[str] = []  # of all runs so far
         self.platform = Platform(home, NOW, history_start=START, derived_timeframes="1d")
         self.platform.market = given(
             CcxtMarket(
@@ -40,7 +41,9 @@ class Rig:
         """Cycle until nothing is requested, each time a quarter of an hour later for back-off."""
         quiet = 0
         for _ in range(most):
-            quiet = 0 if self.platform.cycle() else quiet + 1
+            requested = self.platform.cycle()
+            self.purposes += [request.tags["coin_assets/purpose"] for request in requested]
+            quiet = 0 if requested else quiet + 1
             if quiet == 2:
                 return
             self.platform.ahead += 15 * 60.0
@@ -92,6 +95,59 @@ def test_a_broken_candle_holds_up_nothing(rig: Rig, opened: str) -> None:
     if opened < "2026-11":  # a month that is over is read again whole
         rig.platform.materialise(["BTC_USDT/ohlcv_1h"], f"{opened[:7]}-01")
         assert rig.platform.store.read_ledger(key("1h")).absences == ()
+
+
+@pytest.fixture
+def resting(rig: Rig) -> Rig:
+    """A candle of the running month has been sent broken twice, an hour or more apart."""
+    rig.exchange.spoil_always(broken_at(BROKEN))
+    rig.collect()
+    rig.advance(2)
+    (absence,) = rig.platform.store.read_ledger(key("1h")).absences
+    assert (absence.state, absence.is_settled) == ("refused", True)
+    rig.purposes.clear()
+    rig.exchange.requests.clear()
+    return rig
+
+
+BROKEN = utc("2026-11-05T07:00")
+
+
+def questions(exchange: FakeExchange) -> int:
+    """How often the broken candle was among the candles that were asked for."""
+    since = [int(request.query["startTime"]) for request in exchange.asked()]
+    return sum(each <= BROKEN.timestamp() * 1000 for each in since)
+
+
+def test_a_refusal_that_lasts_is_asked_again_by_live_runs_alone_every_six_hours(
+    resting: Rig,
+) -> None:
+    for _ in range(12):
+        before = resting.platform.store.newest_candles([key("1h")])[key("1h")]
+        assert resting.advance(1) == []
+        assert resting.platform.store.newest_candles([key("1h")])[key("1h")] == before + HOUR
+    assert [each for each in resting.purposes if each != "evaluation"] == ["live"] * 12
+    assert resting.purposes.count("evaluation") <= 1  # the day's scores
+    assert questions(resting.exchange) == 2
+    assert len(resting.exchange.asked()) == 12  # not one request more than without it
+    assert resting.platform.entry("1h")["gaps"]["refused"] == 1
+
+
+def test_a_later_correct_answer_replaces_a_refusal_of_the_running_month(resting: Rig) -> None:
+    resting.exchange.heal()
+    resting.advance(1)
+    assert resting.platform.entry("1h")["gaps"]["refused"] == 1  # not asked again yet
+    resting.advance(5)
+    assert resting.purposes == ["live", "live"]
+    entry = resting.platform.entry("1h")
+    assert (entry["gaps"]["refused"], entry["missing_candles"]) == (0, 0)
+    store, day = resting.platform.store, utc("2026-11-05")
+    assert store.read_ledger(key("1h")).absences == ()
+    hours = store.read_candles(key("1h"), day, day + 24 * HOUR)
+    assert len(hours) == 24
+    resting.platform.settle("late_candles")
+    (volume,) = store.read_candles(key("1d"), day, day + 24 * HOUR)["volume"]
+    assert volume == pytest.approx(hours["volume"].sum())
 
 
 def test_a_range_that_is_always_refused_holds_up_no_other(rig: Rig) -> None:

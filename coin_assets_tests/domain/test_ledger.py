@@ -190,6 +190,26 @@ def test_a_candle_that_is_sent_broken_is_refused_until_it_is_sent_right_or_not_a
     assert explained(gone) == [missing(3, 4, PENDING), missing(4, 5, VERIFIED_ABSENT)]
 
 
+def test_a_settled_refusal_is_rechecked_every_six_hours_and_is_never_due() -> None:
+    refusal, whole = Refusal(at(3), at(4), "ohlc", "high=1 low=2"), (at(0), at(24))
+
+    def asked(ledger: Ledger, later: timedelta) -> Ledger:
+        return ledger.answered(*whole, [gap(3, 5)], ASKED + later, [refusal])
+
+    once = asked(Ledger(), 0 * HOUR)
+    assert once.rechecks(*whole, ASKED + 100 * HOUR) == []  # it is due
+    settled = asked(once, HOUR)
+    assert settled.rechecks(*whole, ASKED + 7 * HOUR - MINUTE) == []
+    assert settled.rechecks(*whole, ASKED + 7 * HOUR) == [(at(3), at(4))]  # not what is absent
+    assert settled.rechecks(at(4), at(24), ASKED + 7 * HOUR) == []
+    failed = settled.failed(*whole, [gap(3, 5)], "down", ASKED + 7 * HOUR)
+    for again in (asked(settled, 7 * HOUR), failed):
+        assert again.rechecks(*whole, ASKED + 13 * HOUR - MINUTE) == []
+        assert again.rechecks(*whole, ASKED + 13 * HOUR) == [(at(3), at(4))]
+        assert again.due(*whole, ASKED + 1000 * HOUR) == []
+        assert explained(again) == explained(settled)
+
+
 def test_what_is_older_than_what_is_served_is_unavailable_unless_it_was_settled() -> None:
     ledger = answered(0 * HOUR, HOUR).answered(at(6), at(12), [gap(6, 12)], ASKED)
     ledger = ledger.failed(at(12), at(14), [gap(12, 14)], "too old", ASKED).served_from(at(13))

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from coin_assets.checks.reconciled import RECONCILED, reconciled_check
 from coin_assets.domain.keys import Key
 from coin_assets.errors import MarketUnavailable, SymbolUnavailable
 from coin_assets.market.base import Page
+from coin_assets.market.sandbox import SandboxMarket
 from coin_assets_tests.market.patchy import PatchyMarket
+from coin_assets_tests.market.spoiled import Spoiled, SpoiledMarket
 from coin_assets_tests.platform import (
     ETH,
     Platform,
@@ -163,6 +165,56 @@ def test_a_market_that_is_down_fails_the_job_after_the_others(platform: Platform
     message = failures(result)["reconcile_candles"]
     assert "1 of 3 keys failed: BTC/USDT 1h: down" in message
     assert set(results(platform, result)) == {"1d", "1w"}
+
+
+def test_an_error_of_a_part_is_no_absence_and_the_rest_is_compared(platform: Platform) -> None:
+    down = Spoiled("2024-06-20", "2024-06-21", MarketUnavailable("down"))
+    platform.market = given(SpoiledMarket(SandboxMarket(), [down]))
+    _, candles = tampered(platform, "1h", "2024-06-25T05:00")
+    result = platform.run("reconcile", depth="deep", timeframes=["1h"])
+    hour = utc("2024-06-25T05:00"), utc("2024-06-25T06:00")
+    platform.store.merge_candles(key("1h"), candles, *hour)
+    event, facts = results(platform, result)["1h"]
+    assert (facts["missing"], facts["extra"], facts["differing"]) == (0, 0, 1)
+    assert (facts["compared"], facts["uncompared"]) == (89 * 24, 24)
+    assert facts["error"] == "down"
+    assert "24 not compared. A part could not be read: down" in event.description
+    assert "1 of 1 keys failed: BTC/USDT 1h: down" in failures(result)["reconcile_candles"]
+
+
+def test_an_unread_part_alone_does_not_pass(platform: Platform) -> None:
+    down = Spoiled("2024-06-20", "2024-06-21", MarketUnavailable("down"))
+    platform.market = given(SpoiledMarket(SandboxMarket(), [down]))
+    event, facts = results(platform, platform.run("reconcile", depth="deep"))["1d"]
+    assert (facts["missing"], facts["extra"], facts["differing"]) == (0, 0, 0)
+    assert (event.passed, event.severity) == (False, dg.AssetCheckSeverity.WARN)
+
+
+def test_stored_candles_that_are_sent_broken_or_no_longer_served_are_no_extra_ones(
+    platform: Platform,
+) -> None:
+    old, broken = Spoiled("2024-01-01", "2024-05-01"), ["2024-06-20T05:00"]
+    platform.market = given(SpoiledMarket(SandboxMarket(), [old], broken))
+    result = platform.run("reconcile", depth="deep", timeframes=["1h"])
+    assert result.success
+    event, facts = results(platform, result)["1h"]
+    assert event.passed
+    gone = (utc("2024-05-01") - facts_start(facts)) // timedelta(hours=1)
+    assert gone > 400
+    assert facts["uncompared"] == gone + 1
+    assert facts["compared"] == 90 * 24 - gone - 1
+
+
+def facts_start(facts: dict[str, Any]) -> datetime:
+    return datetime.fromtimestamp(facts["start"], UTC)
+
+
+def test_a_range_without_any_readable_part_is_an_error(platform: Platform) -> None:
+    down = Spoiled("2024-01-01", "2024-08-01", MarketUnavailable("down"))
+    platform.market = given(SpoiledMarket(SandboxMarket(), [down]))
+    result = platform.run("reconcile", timeframes=["1h"])
+    assert results(platform, result) == {}
+    assert "BTC/USDT 1h: down" in failures(result)["reconcile_candles"]
 
 
 def test_days_without_any_source_candle_are_explained(tmp_path: Path) -> None:

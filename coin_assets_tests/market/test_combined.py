@@ -4,6 +4,8 @@
   bytes; the exchange is asked only for the overlap, for one comparison of each month, for what the
   archive lacks, and for the tail.
 - Short ranges, and symbols that no archive can have, go to the exchange alone.
+- A range that the exchange does not read, or sends broken, is not taken for absent, and costs its
+  month at most.
 - Where archive and exchange meet they are compared: corrections of the exchange count, an archive
   of another market, unit or time zone is refused before any of it is used.
 """
@@ -18,7 +20,13 @@ import pytest
 from coin_assets.domain.candles import PRICES, between, content_hash
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
-from coin_assets.errors import ConfigurationError, InvalidCandles
+from coin_assets.errors import (
+    CoinAssetsError,
+    ConfigurationError,
+    InvalidCandles,
+    MarketUnavailable,
+    RangeRefused,
+)
 from coin_assets.market.base import Market, Page, Usage
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.market.combined import CombinedMarket
@@ -28,6 +36,7 @@ from coin_assets.market.vision import daily_files, monthly_file
 from coin_assets.steps.pull import Pull, pull_candles
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market.patchy import PatchyMarket
+from coin_assets_tests.market.spoiled import Spoiled, SpoiledMarket
 from coin_assets_tests.market.vision_server import VisionServer, make_tree
 
 BTC_1H = Key("BTC/USDT", Timeframe("1h"))
@@ -305,6 +314,105 @@ def test_an_overlap_that_the_exchange_does_not_have_is_no_agreement(tmp_path: Pa
     silent = PatchyMarket([OUTAGE, ("2025-01-10", "2025-01-18")])
     with pytest.raises(InvalidCandles, match="cannot be compared"):
         read(CombinedMarket(files, silent))
+
+
+# ---------------------------------------------------------- ranges that the exchange does not read
+
+
+def by_month(market: Market) -> dict[int, list[Page]]:
+    """The pages by the number of their month; they keep the protocol."""
+    pages = list(market.pages(BTC_1H, START, END, NOW))
+    check_pages(pages, START, NOW.replace(minute=0))
+    found: dict[int, list[Page]] = {}
+    for page in pages:
+        found.setdefault(page.start.month, []).append(page)
+    return found
+
+
+def require_only_failed(found: dict[int, list[Page]], month: int, error: Exception) -> None:
+    """One month is an error page, and the candles of the others are the exchange's."""
+    truth = read(exchange())
+    assert [page.error for page in found.pop(month)] == [error]
+    for number, pages in found.items():
+        assert all(page.error is None for page in pages)
+        candles = pd.concat([page.candles for page in pages], ignore_index=True)
+        expected = truth[truth["timestamp"].dt.month == number].reset_index(drop=True)
+        assert_same(candles, expected)
+
+
+@pytest.mark.parametrize("error", [MarketUnavailable("slow"), RangeRefused("no")], ids=str)
+def test_a_range_that_cannot_be_compared_costs_its_month_alone(
+    tmp_path: Path, error: CoinAssetsError
+) -> None:
+    spoiled = SpoiledMarket(exchange(), [Spoiled("2024-11-12", "2024-11-13", error)])
+    found = by_month(CombinedMarket(archived(tmp_path), spoiled))
+    require_only_failed(found, 11, error)
+
+
+def test_days_that_are_compared_together_fail_by_month(tmp_path: Path) -> None:
+    key, start = BTC_1H.at(Timeframe("1d")), datetime(2022, 1, 1, tzinfo=UTC)
+    files = archived(tmp_path, read(exchange(), start, key=key), key)
+    down = Spoiled("2023-03-12", "2023-03-13", RangeRefused("no"))
+    spoiled = SpoiledMarket(exchange(), [down])
+    pages = list(CombinedMarket(files, spoiled).pages(key, start, END, NOW))
+    failed = [f"{page.start:%Y-%m}" for page in pages if page.error is not None]
+    assert failed == ["2023-03"]
+
+
+def test_an_overlap_that_the_exchange_refuses_costs_no_other_month(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = RangeRefused("not these")
+    spoiled = SpoiledMarket(exchange(), [Spoiled("2025-01-16T12:00", "2025-01-18", error)])
+    found = by_month(CombinedMarket(archived(tmp_path), spoiled))
+    require_only_failed(found, 1, error)
+    assert "does not answer (not these) for 2025-01-17T00:00 to 2025-01-18T00:00" in caplog.text
+
+
+def test_an_overlap_that_the_exchange_fails_to_answer_for_is_asked_for_later(
+    tmp_path: Path,
+) -> None:
+    down = Spoiled("2025-01-17T12:00", "2025-01-18", MarketUnavailable("down"))
+    market = CombinedMarket(archived(tmp_path), SpoiledMarket(exchange(), [down]))
+    with pytest.raises(MarketUnavailable, match="down"):
+        next(market.pages(BTC_1H, START, END, NOW))
+
+
+@pytest.mark.parametrize("count", [1, 24])
+def test_candles_of_the_overlap_that_the_exchange_sends_broken_stay_the_archives(
+    tmp_path: Path, count: int
+) -> None:
+    broken = [f"{DAYS_END - number * HOUR:%Y-%m-%dT%H:%M}" for number in range(1, count + 1)]
+    market = CombinedMarket(archived(tmp_path), SpoiledMarket(exchange(), broken=broken))
+    assert_same(read(market), read(exchange()))
+
+
+def test_a_hole_that_the_exchange_refuses_leaves_the_archives_candles(tmp_path: Path) -> None:
+    class RefusesTheHole(PatchyMarket):
+        """As ccxt where the only window of a range is refused."""
+
+        def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+            if (start, end) == HOLE:
+                raise RangeRefused("not these")
+            yield from super().pages(key, start, end, now)
+
+    october = by_month(CombinedMarket(archived(tmp_path), RefusesTheHole([OUTAGE])))[10]
+    assert [(page.start, page.end) for page in october if page.error is not None] == [HOLE]
+    assert sum(len(page.candles) for page in october) == 31 * 24 - 6
+
+
+def test_an_unread_range_before_the_first_candle_is_not_taken_for_served(tmp_path: Path) -> None:
+    """The exchange does not tell whether it has older candles, so the archive is searched."""
+    archived(tmp_path / "tree")
+    recent = [monthly_file(BTC_1H, datetime(2024, month, 1, tzinfo=UTC)) for month in (11, 12)]
+    for file in [*recent, *daily_files(BTC_1H, month_start(NOW))]:
+        (tmp_path / "tree" / file.name).unlink(missing_ok=True)
+    down = Spoiled("2024-01-01", "2025-01-05", MarketUnavailable("down"))
+    young = SpoiledMarket(PatchyMarket(listed="2025-01-05T00:00"), [down])
+    with VisionServer(tmp_path / "tree") as server:
+        files = ArchiveFiles(server.url, tmp_path / "work")
+        assert CombinedMarket(files, young).listed(BTC_1H, NOW) == START
+        files.close()
 
 
 # ---------------------------------------------------------------------------------- in the store

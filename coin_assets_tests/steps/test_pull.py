@@ -24,13 +24,14 @@ from coin_assets.domain.keys import Key
 from coin_assets.domain.revisions import NEW, OLD
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MarketUnavailable
-from coin_assets.market.base import Page
+from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.steps.progress import Progress
 from coin_assets.steps.pull import Pull, pull_candles
 from coin_assets.steps.reports import MonthReport
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market.patchy import PatchyMarket
+from coin_assets_tests.market.spoiled import Spoiled, SpoiledMarket
 from coin_assets_tests.platform import files_of, key, utc
 from coin_assets_tests.steps.paged import PagedMarket
 
@@ -45,8 +46,8 @@ State = tuple[datetime, datetime, str]
 class MovingMarket(PatchyMarket):
     """A patchy market that refuses pages from ``refuses_from`` on, and whose prices may change."""
 
-    def __init__(self, page: int = 100_000) -> None:
-        super().__init__(whole=PagedMarket(SandboxMarket(), page))
+    def __init__(self, page: int = 100_000, whole: Market | None = None) -> None:
+        super().__init__(whole=whole or PagedMarket(SandboxMarket(), page))
         self.refuses_from: datetime | None = None
         self.message = "the exchange is on holiday"
         self.doubled: list[datetime] = []
@@ -444,6 +445,15 @@ def test_without_the_newest_due_candle_the_pull_fails_but_keeps_what_there_is(ho
     assert absence.state == PENDING
 
 
+def test_a_newest_candle_that_is_sent_broken_is_said_to_be_so(tmp_path: Path) -> None:
+    whole = SpoiledMarket(SandboxMarket(), broken=["2024-03-15T11:00"])
+    home = Home(tmp_path, MovingMarket(whole=whole))
+    with pytest.raises(
+        CandlesNotYetAvailable, match=r"sends it broken \(\[ohlc\] high below low\)"
+    ):
+        home.pull("2024-03")
+
+
 def test_a_newest_candle_that_is_verified_absent_lets_the_pull_succeed(home: Home) -> None:
     absent(home, ("2024-03-15T11:00", "2024-03-20T00:00"))
     for now in ("2024-03-15T12:10", "2024-03-15T12:40"):
@@ -459,6 +469,59 @@ def test_a_month_that_ends_with_a_hole_is_complete_when_the_market_went_on(home:
     absent(home, ("2024-02-29T20:00", "2024-03-03T00:00"))
     (report,) = home.pull("2024-02")
     assert report.count(PENDING) == 4
+
+
+def ends_with_a_hole(folder: Path, spoiled: list[Spoiled], broken: list[str]) -> Home:
+    """February lacks its last candles; of March the market has none but ``broken`` ones."""
+    whole = SpoiledMarket(SandboxMarket(), spoiled, broken)
+    home = Home(folder, MovingMarket(whole=whole))
+    absent(home, ("2024-02-29T20:00", "2024-04-01T00:00"))
+    return home
+
+
+def test_an_unread_range_after_the_newest_due_candle_is_not_taken_for_no_later_candle(
+    tmp_path: Path,
+) -> None:
+    down = Spoiled("2024-03-10", "2024-03-12", MarketUnavailable("down"))
+    home = ends_with_a_hole(tmp_path, [down], [])
+    with pytest.raises(MarketUnavailable, match="down"):
+        home.pull("2024-02")
+    assert home.candles["timestamp"].iloc[-1] == utc("2024-02-29T19:00")
+    assert [each.state for each in home.absences] == [PENDING]
+
+
+def test_a_later_candle_counts_although_another_range_could_not_be_read(tmp_path: Path) -> None:
+    down = Spoiled("2024-03-10", "2024-03-12", MarketUnavailable("down"))
+    home = ends_with_a_hole(tmp_path, [down], ["2024-03-13T05:00"])
+    (report,) = home.pull("2024-02")
+    assert report.count(PENDING) == 4
+
+
+def test_a_broken_later_candle_shows_that_the_market_went_on(tmp_path: Path) -> None:
+    home = ends_with_a_hole(tmp_path, [], ["2024-03-03T05:00"])
+    (report,) = home.pull("2024-02")
+    assert report.count(PENDING) == 4
+
+
+@pytest.mark.parametrize("month", ["2024-02", "2024-03"])
+def test_a_stored_candle_that_is_sent_broken_later_or_not_read_stays(
+    tmp_path: Path, month: str
+) -> None:
+    spoiled = SpoiledMarket(SandboxMarket())
+    home = Home(tmp_path, MovingMarket(whole=spoiled))
+    home.pull(month)
+    before = home.candles
+    stored = f"{month}-15T10:00"
+    spoiled.broken = [stored]
+    home.pull(month, now="2024-03-15T12:40")
+    pd.testing.assert_frame_equal(home.candles, before)
+    spoiled.broken, down = [], MarketUnavailable("down")
+    spoiled.spoiled = [Spoiled(stored, f"{month}-15T11:00", down)]
+    with pytest.raises(MarketUnavailable):
+        home.pull(month, now="2024-03-15T12:50")
+    pd.testing.assert_frame_equal(home.candles, before)
+    assert home.absences == ()
+    assert home.revisions.empty
 
 
 # ------------------------------------------------------------------------------ candles over edges
