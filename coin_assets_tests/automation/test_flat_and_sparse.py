@@ -73,12 +73,12 @@ class Rig:
             self.platform.ahead += 15 * 60.0
         raise AssertionError(f"it does not come to rest: {requested[-3:]}")
 
-    def advance(self, hours: int) -> list[list[dg.RunRequest]]:
-        """What is requested in each of the next hours."""
+    def advance(self, hours: int, times: int) -> list[list[dg.RunRequest]]:
+        """What is requested each time after so many hours, so many times in a row."""
         found = []
-        for _ in range(hours):
-            self.platform.now = f"{utc(self.platform.now) + HOUR:%Y-%m-%dT%H:%M:%S}"
-            self.platform.ahead += 3600.0
+        for _ in range(times):
+            self.platform.now = f"{utc(self.platform.now) + hours * HOUR:%Y-%m-%dT%H:%M:%S}"
+            self.platform.ahead += hours * 3600.0
             found.append(self.collect())
         return found
 
@@ -117,7 +117,7 @@ def test_a_price_that_hardly_moves_is_published_explained_and_left_in_peace(
     rig = Rig(tmp_path / "home", folder, BTC, PEG, FLAT)
     first = rig.collect()
     assert models_of(first, BTC)
-    later = rig.advance(12)
+    later = rig.advance(4, times=3)
     assert_valid("manifest", rig.platform.manifest)
     for symbol in (PEG, FLAT):
         assert models_of([*first, *(each for hour in later for each in hour)], symbol) == set()
@@ -133,10 +133,10 @@ def test_a_price_that_hardly_moves_is_published_explained_and_left_in_peace(
         assert entry["warning"] == "51 1d candles are too few; a forecast needs 120."
         assert entry["history"] is not None
     assert rig.platform.entry("1h")["status"] == "fresh"
-    for hour in later:  # one run with the new candles of all, and nothing else
-        (run,) = [each for each in hour if each.tags[PURPOSE] != "evaluation"]
+    for turn in later:  # one run with the new candles of all, and nothing else
+        (run,) = [each for each in turn if each.tags[PURPOSE] != "evaluation"]
         assert {f"{each}_USDT/ohlcv_1h" for each in ("BTC", "PEG", "FLAT")} <= asked_for([run])
-    assert sum(map(len, later)) <= 12 + 1  # the forecasts of BTC are evaluated once a day
+    assert sum(map(len, later)) <= 3 + 1  # the forecasts of BTC are evaluated once a day
 
 
 def test_a_price_that_begins_to_move_is_trained(tmp_path: Path, folder: Path) -> None:
@@ -160,13 +160,13 @@ def test_a_series_with_most_hours_missing_becomes_fresh_and_quiet(
     save(folder, RARE, walk(3), keep)
     rig = Rig(tmp_path / "home", folder, RARE)
     rig.collect()
-    later = rig.advance(6)
+    later = rig.advance(2, times=3)
     entry = rig.platform.entry("1h", RARE)
     assert (entry["status"], entry["degraded"]) == ("fresh", False)
     assert entry["missing_candles"] > 800
     assert entry["gaps"]["failed"] == entry["gaps"]["pending"] == 0
     assert rig.platform.store.count_candles(key("1d", RARE), utc(START), utc(END)) == 51
-    purposes = [sorted(each.tags[PURPOSE] for each in hour) for hour in later]
+    purposes = [sorted(each.tags[PURPOSE] for each in turn) for turn in later]
     # An absent candle is asked for once more after an hour; each day has one evaluation.
     assert all(set(each) <= {"live", "gaps", "evaluation"} for each in purposes)
     assert all(len(each) == len(set(each)) for each in purposes)
