@@ -15,11 +15,11 @@ from benchmarks.harness import (
     temporary_home,
 )
 from benchmarks.timers import EventLogMeter, Stopwatch
-from coin_assets.build import build_definitions, configured_resources, series_specs
+from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES
-from coin_assets.jobs.update import only
-from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
-from coin_assets.settings import Settings
+from coin_assets.orchestration.build import build_definitions, configured_resources, series_specs
+from coin_assets.orchestration.jobs.update import only
+from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
 from coin_assets.store.parquet import ParquetStore
 
 _SYMBOLS = "BTC/USDT,ETH/USDT,XRP/USDT"

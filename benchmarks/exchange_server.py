@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import ROOT
-from coin_assets.domain.keys import Key
+from coin_assets.domain.series import Key
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.market.base import Page
 

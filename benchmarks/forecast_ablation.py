@@ -17,12 +17,12 @@ from benchmarks.forecast_scores import (
     score,
 )
 from benchmarks.harness import Bench, Figure, say, timed
-from coin_assets.domain.baseline import VolatilityScaledBaseline
-from coin_assets.domain.features import CALENDAR, LEVERAGE, VOLUME
-from coin_assets.domain.forecasting import Forecaster
-from coin_assets.domain.har import HarForecaster
-from coin_assets.domain.keys import Key
-from coin_assets.domain.naive import naive_quantiles
+from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
+from coin_assets.domain.forecasting.frame import Forecaster
+from coin_assets.domain.forecasting.har import HarForecaster
+from coin_assets.domain.forecasting.har_features import CALENDAR, LEVERAGE, VOLUME
+from coin_assets.domain.forecasting.naive import naive_quantiles
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.models.forecasters import new_forecaster
 

@@ -12,9 +12,9 @@ from benchmarks.forecast_scores import Outcome, Scores, known_variance, outcome,
 from benchmarks.harness import say, timed
 from benchmarks.prophet_forecasts import prophet_quantiles
 from benchmarks.published_path import installation
-from coin_assets.domain.forecasting import Floats
-from coin_assets.domain.keys import Key
-from coin_assets.domain.naive import naive_quantiles
+from coin_assets.domain.forecasting.frame import Floats
+from coin_assets.domain.forecasting.naive import naive_quantiles
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 
 # Prophet takes half a second an origin: every how many scored origins it forecasts. Five times 25

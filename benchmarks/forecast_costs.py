@@ -23,12 +23,12 @@ from benchmarks.harness import (
     timed,
 )
 from benchmarks.published_path import installation
-from coin_assets.domain.keys import Key
-from coin_assets.domain.resampling import derive
+from coin_assets.domain.candles.resampling import derive
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe, month_start, next_month
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, train_all
-from coin_assets.steps.predict import predict_window
+from coin_assets.pipeline.forecast import predict_window
 from coin_assets.store.parquet import ParquetStore
 
 # Most seconds that pass.

@@ -25,7 +25,7 @@ from benchmarks.forecast_scores import (
     ratio_interval,
 )
 from benchmarks.harness import Figure, say
-from coin_assets.domain.forecasting import Floats
+from coin_assets.domain.forecasting.frame import Floats
 
 _CALM, _WILD = 0, 2  # places in `Scores.terciles`
 

@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from coin_assets.domain.candles import between
-from coin_assets.domain.forecasting import MEDIAN, QUANTILES, STEPS, Floats
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import between
+from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
+from coin_assets.domain.series import Key
 
 _HISTORY = 72
 _BANDS = ((0.05, 0.95, "90%", 0.18), (0.1, 0.9, "80%", 0.25), (0.25, 0.75, "50%", 0.35))

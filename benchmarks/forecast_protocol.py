@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.harness import REAL_CANDLES, BenchmarkFailed
-from coin_assets.domain.candles import between, closed_by, validated
-from coin_assets.domain.forecasting import STEPS, Floats, Forecaster
-from coin_assets.domain.keys import Key, safe_name
+from coin_assets.domain.candles.frame import between, closed_by, validated
+from coin_assets.domain.forecasting.frame import STEPS, Floats, Forecaster
+from coin_assets.domain.series import Key, safe_name
 from coin_assets.domain.timeframes import Timeframe, month_start
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT")

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from coin_assets.domain.forecasting import MEDIAN, QUANTILES, STEPS, Floats
-from coin_assets.domain.naive import NAIVE_WINDOW
-from coin_assets.domain.scoring import pinball_loss
+from coin_assets.domain.evaluation.scoring import pinball_loss
+from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
+from coin_assets.domain.forecasting.naive import NAIVE_WINDOW
 from coin_assets.domain.timeframes import Ordinals, Timeframe
 
 _DRAWS, _SEED, _LEVEL = 2000, 7, 0.95

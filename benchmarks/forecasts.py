@@ -14,7 +14,7 @@ from benchmarks.forecast_pictures import draw_fans, draw_reliability
 from benchmarks.forecast_protocol import SYMBOLS, TEST
 from benchmarks.harness import ROOT, Bench, Figure, say
 from benchmarks.prophet_forecasts import MISSING, is_installed
-from coin_assets.domain.forecasting import Floats
+from coin_assets.domain.forecasting.frame import Floats
 
 PICTURES = ROOT / "docs" / "images"
 _QUICK_STARTS = {

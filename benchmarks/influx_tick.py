@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.harness import Bench, Figure, say, timed
-from coin_assets.domain.forecasting import LIVE, QUANTILES, STEPS, forecast_frame
-from coin_assets.domain.keys import Key
+from coin_assets.domain.forecasting.frame import LIVE, QUANTILES, STEPS, forecast_frame
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.store.base import Store

@@ -25,8 +25,8 @@ from benchmarks.harness import (
 )
 from benchmarks.influx_servers import measured_server, repeater_of
 from benchmarks.influx_tick import measure_tick, sandbox_candles
-from coin_assets.domain.candles import COLUMNS, VALUES
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import COLUMNS, VALUES
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.connection import Connection

@@ -15,12 +15,12 @@ from benchmarks.exchange_server import SERVED, pointed_at, running_exchange
 from benchmarks.harness import REAL_CANDLES, Bench, BenchmarkFailed, Figure, say, temporary_home
 from benchmarks.harness import timed as timed_call
 from benchmarks.symbols import measure_symbols
-from coin_assets.domain.candles import VALUES, between
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import VALUES, between
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe, as_micros, month_start, next_month
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.market.ccxt import CcxtMarket
-from coin_assets.steps.pull import Pull, pull_candles
+from coin_assets.pipeline.fetch import Pull, pull_candles
 from coin_assets.store.parquet import ParquetStore
 
 _HOUR, _MINUTE = Key(SERVED, Timeframe("1h")), Key(SERVED, Timeframe("1m"))

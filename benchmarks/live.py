@@ -12,10 +12,10 @@ import dagster as dg
 
 from benchmarks.harness import Bench, BenchmarkFailed, Figure, say
 from benchmarks.machine import load_average
-from coin_assets.assets.specs import asset_key
-from coin_assets.domain.keys import Key
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe, month_start
+from coin_assets.orchestration.assets.specs import asset_key
 from coin_assets_tests.live.boundaries import Boundary, RunTimes, boundaries, run_times
 from coin_assets_tests.live.installation import installation
 from coin_assets_tests.live.market import Control

@@ -23,15 +23,15 @@ from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
 from sqlalchemy import Connection, Engine, StaticPool, create_engine
 
 from benchmarks.harness import BenchmarkFailed
-from coin_assets.assets.specs import SeriesSpec
-from coin_assets.automation.requests import PRIORITY_TAG
-from coin_assets.automation.runs import PURPOSE_TAG, UPDATE_JOB
-from coin_assets.automation.work import LIVE
+from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
+from coin_assets.files.checksummed_json import read_sealed, sealed
 from coin_assets.models.registry import SCHEMA_VERSION
-from coin_assets.models.sealed import read_sealed, sealed
+from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.sensors.requests import PRIORITY_TAG
+from coin_assets.orchestration.sensors.runs import PURPOSE_TAG, UPDATE_JOB
+from coin_assets.planning.facts import LIVE
 from coin_assets.publish.folder import MANIFEST
-from coin_assets.settings import Settings
 from coin_assets_tests.platform import BTC, Platform, failures
 
 # The time at which everything is there: a little after a boundary.
@@ -142,7 +142,7 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def record_history(instance: dg.DagsterInstance, specs: Sequence[SeriesSpec]) -> None:
+def record_history(instance: dg.DagsterInstance, specs: Sequence[SeriesAssets]) -> None:
     """Runs of all keys, and a freshness state of every asset with a policy."""
     layers = (CANDLES, PREDICTIONS, PUBLISHED)
     assets = [spec.asset_key(layer) for spec in specs for layer in layers]

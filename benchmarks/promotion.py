@@ -5,9 +5,9 @@ from dataclasses import replace
 from math import sqrt
 
 from benchmarks.harness import Bench, Figure, say, timed
-from coin_assets.domain.promotion import DECISIONS, PROMOTE, PairedScores
+from coin_assets.domain.evaluation.promotion import DECISIONS, PROMOTE, PairedScores
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets_tests.domain.promotion_worlds import (
+from coin_assets_tests.domain.evaluation.promotion_worlds import (
     BADLY_CALIBRATED,
     BETTER,
     EQUAL,

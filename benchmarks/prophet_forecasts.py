@@ -10,8 +10,8 @@ from importlib.util import find_spec
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.candles import between
-from coin_assets.domain.forecasting import QUANTILES, STEPS, Floats
+from coin_assets.domain.candles.frame import between
+from coin_assets.domain.forecasting.frame import QUANTILES, STEPS, Floats
 from coin_assets.domain.timeframes import Timeframe
 
 CLOSES = 500

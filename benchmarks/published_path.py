@@ -14,12 +14,18 @@ import pandas as pd
 
 from benchmarks.forecast_protocol import Span
 from benchmarks.harness import BenchmarkFailed, temporary_home
-from coin_assets.domain.forecasting import CHAMPION, QUANTILE_COLUMNS, QUANTILES, STEPS, Floats
-from coin_assets.domain.keys import Key
+from coin_assets.domain.forecasting.frame import (
+    CHAMPION,
+    QUANTILE_COLUMNS,
+    QUANTILES,
+    STEPS,
+    Floats,
+)
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import month_start, months_between, next_month
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, train
-from coin_assets.steps.predict import predict_window
+from coin_assets.pipeline.forecast import predict_window
 from coin_assets.store.parquet import ParquetStore
 
 _INSTANT = timedelta.resolution

@@ -27,13 +27,13 @@ from benchmarks.many_keys import (
     settings_of,
     symbols_of,
 )
-from coin_assets.assets.specs import SeriesSpec
-from coin_assets.automation.candles_due import candles_due_sensor
-from coin_assets.automation.health_alerts import health_alerts_sensor
-from coin_assets.automation.late_candles import late_candles_sensor
-from coin_assets.automation.publish_due import publish_due_sensor
-from coin_assets.build import alert_settings, configured_resources, series_specs
-from coin_assets.settings import Settings
+from coin_assets.config.settings import Settings
+from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.build import alert_settings, configured_resources, series_specs
+from coin_assets.orchestration.sensors.candles_due import candles_due_sensor
+from coin_assets.orchestration.sensors.health_alerts import health_alerts_sensor
+from coin_assets.orchestration.sensors.late_candles import late_candles_sensor
+from coin_assets.orchestration.sensors.publish_due import publish_due_sensor
 from coin_assets_tests.platform import StoppedClock
 
 _KEYS, _QUICK_KEYS = (25, 250, 2500), (25,)
@@ -161,7 +161,7 @@ def measure_ticks(name: str, later: int) -> Ticks:
 
 
 def _tick(
-    instance: dg.DagsterInstance, name: str, specs: tuple[SeriesSpec, ...]
+    instance: dg.DagsterInstance, name: str, specs: tuple[SeriesAssets, ...]
 ) -> SensorExecutionData:
     settings = Settings()
     sensor = _sensor(name, specs, settings)
@@ -172,7 +172,7 @@ def _tick(
         return sensor.evaluate_tick(context)
 
 
-def _sensor(name: str, specs: tuple[SeriesSpec, ...], settings: Settings) -> dg.SensorDefinition:
+def _sensor(name: str, specs: tuple[SeriesAssets, ...], settings: Settings) -> dg.SensorDefinition:
     """A sensor with stand-ins for its jobs, which matter to what is requested alone."""
     if name == "candles_due":
         return candles_due_sensor(specs, {}, [_job("update"), _job("train_models")])

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.harness import Bench, Figure, say, temporary_home, timed
-from coin_assets.domain.candles import between
-from coin_assets.domain.keys import Key, safe_name
+from coin_assets.domain.candles.frame import between
+from coin_assets.domain.series import Key, safe_name
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
 from coin_assets.store.parquet import ParquetStore
 

@@ -9,13 +9,13 @@ import dagster as dg
 from benchmarks.exchange_server import pointed_at, running_exchange
 from benchmarks.harness import BenchmarkFailed, Figure, in_fresh_process, say, temporary_home
 from benchmarks.timers import Stopwatch
-from coin_assets.assets.specs import asset_key
-from coin_assets.build import build_definitions
+from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
-from coin_assets.jobs.update import only
 from coin_assets.market.ccxt import CcxtMarket
-from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
-from coin_assets.settings import Settings
+from coin_assets.orchestration.assets.specs import asset_key
+from coin_assets.orchestration.build import build_definitions
+from coin_assets.orchestration.jobs.update import only
+from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from coin_assets_tests.platform import StoppedClock, given, utc
 
 _FIRST, _LAST = "2025-05-01", "2025-06-01"

@@ -13,11 +13,11 @@ from benchmarks import demo
 from benchmarks.harness import ROOT, Bench, BenchmarkFailed, Figure, Home, execute, say, timed
 from benchmarks.services import Services, running_services
 from benchmarks.update_steps import measure_steps, rewind
-from coin_assets.assets.candle_checks import GAPS, SUSPICIOUS_BARS
-from coin_assets.build import series_specs
+from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
+from coin_assets.orchestration.assets.candle_checks import GAPS, SUSPICIOUS_BARS
+from coin_assets.orchestration.build import series_specs
 from coin_assets.publish.folder import MANIFEST
-from coin_assets.settings import Settings
 
 _JOB = "update"
 _RUN_SECONDS = 300

@@ -9,10 +9,10 @@ import dagster as dg
 
 from benchmarks.harness import Figure, Home, in_fresh_process, say
 from benchmarks.timers import EventLogMeter, Stopwatch
-from coin_assets.assets import predictions
-from coin_assets.build import build_definitions, series_specs
-from coin_assets.partitions import partition_of
-from coin_assets.settings import Settings
+from coin_assets.config.settings import Settings
+from coin_assets.orchestration.assets import predictions
+from coin_assets.orchestration.build import build_definitions, series_specs
+from coin_assets.orchestration.partitions import partition_of
 from coin_assets.store.parquet import ParquetStore
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -1,3 +1,3 @@
-from coin_assets.build import build_definitions
+from coin_assets.orchestration.build import build_definitions
 
 defs = build_definitions()

@@ -20,21 +20,21 @@ from typing import Any
 
 import dagster as dg
 
-from coin_assets.assets.specs import SeriesSpec
-from coin_assets.build import build_definitions, configured_resources, series_specs
-from coin_assets.dead_runs import end_dead_runs
-from coin_assets.domain.documents import time_text
-from coin_assets.domain.forecasting import STEPS
-from coin_assets.domain.keys import Key
+from coin_assets.config.settings import Settings, variable_of
+from coin_assets.domain.forecasting.frame import STEPS
+from coin_assets.domain.json_format import time_text
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
-from coin_assets.domain.manifest_facts import HIDDEN
+from coin_assets.domain.publishing.manifest_entries import HIDDEN
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe, month_start, next_month
 from coin_assets.errors import CoinAssetsError
-from coin_assets.jobs.update import only
 from coin_assets.market.base import Market
-from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
-from coin_assets.progress import Progress, print_anything
-from coin_assets.settings import Settings, variable_of
+from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.build import build_definitions, configured_resources, series_specs
+from coin_assets.orchestration.dead_runs import end_dead_runs
+from coin_assets.orchestration.jobs.update import only
+from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
+from coin_assets.orchestration.progress import Progress, print_anything
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import unanswered
 
@@ -176,9 +176,9 @@ class Demo:
             return ""
         return " (INFLUXDB_V2_TOKEN must be set as well)"
 
-    def _candle_runs(self) -> list[tuple[tuple[datetime, datetime], list[SeriesSpec]]]:
+    def _candle_runs(self) -> list[tuple[tuple[datetime, datetime], list[SeriesAssets]]]:
         """Ranges of months with the keys that need them; symbols that need the same share a run."""
-        wanted: dict[tuple[datetime, datetime], list[SeriesSpec]] = defaultdict(list)
+        wanted: dict[tuple[datetime, datetime], list[SeriesAssets]] = defaultdict(list)
         for symbol in self._settings.symbols:
             specs = [spec for spec in self._specs if spec.key.symbol == symbol]
             last = month_start(self._limits[specs[0].key])
@@ -186,9 +186,9 @@ class Demo:
             wanted[min(first, last), last].extend(specs)
         return list(wanted.items())
 
-    def _forecast_runs(self) -> list[tuple[datetime, list[SeriesSpec]]]:
+    def _forecast_runs(self) -> list[tuple[datetime, list[SeriesAssets]]]:
         """Months of newest origins, with the keys whose newest origin they hold."""
-        wanted: dict[datetime, list[SeriesSpec]] = defaultdict(list)
+        wanted: dict[datetime, list[SeriesAssets]] = defaultdict(list)
         stored = self._store.newest_candles(spec.source for spec in self._specs)
         for spec in self._specs:
             if spec.source in stored:  # a symbol without any candle has failed above
@@ -196,7 +196,7 @@ class Demo:
                 wanted[max(month_start(origin), spec.history_start)].append(spec)
         return sorted(wanted.items())
 
-    def _first_incomplete_month(self, spec: SeriesSpec) -> datetime:
+    def _first_incomplete_month(self, spec: SeriesAssets) -> datetime:
         """Month to go on with: of the first candle, or question to the market, that is missing."""
         key, now = spec.key, datetime.now(UTC)
         fetched = set(self._store.fetched_months(key))
@@ -264,7 +264,7 @@ class Demo:
 
 
 def _limits(
-    specs: Sequence[SeriesSpec], market: Market, closed_by: datetime
+    specs: Sequence[SeriesAssets], market: Market, closed_by: datetime
 ) -> dict[Key, datetime]:
     """Time up to which candles of each key are expected.
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import dagster as dg
 
-from coin_assets.build import build_definitions
-from coin_assets.dead_runs import end_dead_runs
+from coin_assets.config.settings import Settings
 from coin_assets.errors import CoinAssetsError, ConfigurationError
-from coin_assets.progress import print_anything
-from coin_assets.settings import Settings
+from coin_assets.orchestration.build import build_definitions
+from coin_assets.orchestration.dead_runs import end_dead_runs
+from coin_assets.orchestration.progress import print_anything
 
 HOST = "127.0.0.1"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from coin_assets import build
-from coin_assets.resources import StoreResource
-from coin_assets.settings import Settings
+from coin_assets.config.settings import Settings
+from coin_assets.orchestration import build
+from coin_assets.orchestration.resources import StoreResource
 
 
 def lessen_patience(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.1) -> None:

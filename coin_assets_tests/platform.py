@@ -13,16 +13,16 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster_shared.record import copy
 
-from coin_assets.assets import candles
-from coin_assets.assets.specs import RETRIES
-from coin_assets.build import build_definitions, configured_resources
-from coin_assets.domain.keys import Key
+from coin_assets.config.settings import Settings
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.jobs.update import only
 from coin_assets.market.base import Market
-from coin_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
-from coin_assets.resources import Clock, DiskResource, MarketResource
-from coin_assets.settings import Settings
+from coin_assets.orchestration.assets import candles
+from coin_assets.orchestration.assets.specs import RETRIES
+from coin_assets.orchestration.build import build_definitions, configured_resources
+from coin_assets.orchestration.jobs.update import only
+from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
+from coin_assets.orchestration.resources import Clock, DiskResource, MarketResource
 from coin_assets.store.base import Store
 
 BTC, ETH = "BTC/USDT", "ETH/USDT"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.candles import validated
-from coin_assets.domain.keys import safe_name
+from coin_assets.domain.candles.frame import validated
+from coin_assets.domain.series import safe_name
 from coin_assets.domain.timeframes import Timeframe
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -11,10 +11,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from coin_assets.build import configured_resources
+from coin_assets.config.settings import Settings
 from coin_assets.errors import DiskFull
-from coin_assets.resources import DiskResource
-from coin_assets.settings import Settings
+from coin_assets.orchestration.build import configured_resources
+from coin_assets.orchestration.resources import DiskResource
 from coin_assets_tests.market.patchy import PatchyMarket
 from coin_assets_tests.platform import Platform, failures, given, key, utc
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from coin_assets.config.settings import settings_table
 from coin_assets.models.registry import ModelRegistry
-from coin_assets.partitions import partition_of
-from coin_assets.settings import settings_table
+from coin_assets.orchestration.partitions import partition_of
 from coin_assets_tests.browser import page, requires_browser
 from coin_assets_tests.platform import files_of, key
 from coin_assets_tests.webui import ROOT, WebUi, environment, run, up

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from coin_assets.demo import demo_settings
-from coin_assets.partitions import partition_of
+from coin_assets.orchestration.partitions import partition_of
 from coin_assets_tests.browser import page
 from coin_assets_tests.webui import ROOT, WebUi, environment, run, up
 

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from coin_assets.alerts.messages import Message
 from coin_assets.alerts.transport import call
-from coin_assets.domain.addresses import Webhook, masked
-from coin_assets.domain.documents import Document, time_text
+from coin_assets.config.addresses import Webhook, masked
+from coin_assets.domain.json_format import Document, time_text
 
 DISCORD_CHARACTERS = 2000
 SLACK_CHARACTERS = 4000

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from coin_assets.errors import CorruptArtefact, TemporaryError
-from coin_assets.store.atomic import locked, sync_folder
+from coin_assets.files.atomic import locked, sync_folder
 
 VERSION = 1
 _BUSY_SECONDS = 10.0

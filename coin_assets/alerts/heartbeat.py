@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from coin_assets.alerts import transport
-from coin_assets.domain.addresses import masked
-from coin_assets.domain.documents import parse_time, time_text
+from coin_assets.config.addresses import masked
+from coin_assets.domain.json_format import parse_time, time_text
 from coin_assets.errors import CorruptArtefact
-from coin_assets.store.atomic import write_atomically
+from coin_assets.files.atomic import write_atomically
 
 FILE = "heartbeat.json"
 

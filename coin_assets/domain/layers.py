@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from coin_assets.domain.keys import Key
+from coin_assets.domain.series import Key
 
 CANDLES, MODELS, PREDICTIONS, PUBLISHED = ("candles", "models", "predictions", "published")
 # Beside the path from candles to published files: how good the forecasts were.

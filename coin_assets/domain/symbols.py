@@ -9,7 +9,7 @@ look alike are different symbols to an exchange.
 import re
 import unicodedata
 
-from coin_assets.domain.keys import safe_name
+from coin_assets.domain.series import safe_name
 
 LONGEST = 100  # characters; file names with it stay below the 255 bytes that disks take
 

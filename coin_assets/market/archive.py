@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from coin_assets.domain.candles import between, closed_by
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import between, closed_by
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import EPOCH, months_between
 from coin_assets.errors import SymbolUnavailable
+from coin_assets.files.cache import Identity, Remembered, identity_of
 from coin_assets.market.base import Estimate, Meter, Page, Usage
 from coin_assets.market.candle_files import read_candle_file
 from coin_assets.market.downloads import ArchiveFiles, made_ahead
 from coin_assets.market.vision import DAILY, MONTHLY, folder_of, has_name
 from coin_assets.market.zipped import ZippedCandles
-from coin_assets.remembered import Identity, Remembered, identity_of
 
 _DATED = re.compile(r"-([0-9]{4})-(0[1-9]|1[0-2])(?:-[0-9]{2})?\.zip$")
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import pandas as pd
 
-from coin_assets.domain.keys import Key
-from coin_assets.domain.refusals import Refusal
+from coin_assets.domain.candles.refusals import Refusal
+from coin_assets.domain.series import Key
 from coin_assets.errors import CoinAssetsError
 
 

@@ -22,15 +22,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from coin_assets.domain.candles import (
+from coin_assets.domain.candles.diagnosis import likely_cause
+from coin_assets.domain.candles.frame import (
     TIMESTAMP_DTYPE,
     VALUES,
     empty_candles,
     require_plausible_times,
     validated,
 )
-from coin_assets.domain.causes import likely_cause
-from coin_assets.domain.time_causes import spacing
+from coin_assets.domain.candles.time_diagnosis import spacing
 from coin_assets.domain.timeframes import Timeframe, as_micros
 from coin_assets.errors import InvalidCandles, shortened
 from coin_assets.market.candle_text import TIME_NAMES, header_of, normal

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from coin_assets.domain.candles import VALUES
+from coin_assets.domain.candles.frame import VALUES
 from coin_assets.errors import InvalidCandles, shortened
 
 TIME_NAMES = ("timestamp", "open_time", "datetime")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.candles import EARLIEST, LATEST
+from coin_assets.domain.candles.frame import EARLIEST, LATEST
 from coin_assets.errors import InvalidCandles, shortened
 
 # Epoch numbers of plausible times in these units do not overlap, so magnitude tells the unit.

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.candles import COLUMNS, TIMESTAMP_DTYPE
-from coin_assets.domain.keys import Key
-from coin_assets.domain.refusals import Refusal
-from coin_assets.domain.sifting import refusal_at, sifted
+from coin_assets.domain.candles.frame import COLUMNS, TIMESTAMP_DTYPE
+from coin_assets.domain.candles.refusals import Refusal
+from coin_assets.domain.candles.sifting import refusal_at, sifted
+from coin_assets.domain.series import Key
 from coin_assets.domain.symbols import alike
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import (

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from coin_assets.domain.candles import LATEST
+from coin_assets.domain.candles.frame import LATEST
 from coin_assets.domain.timeframes import Timeframe
 
 _LIMIT_NAMES = {"limit", "size", "count", "pagesize", "_pagesize", "num", "number"}

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from coin_assets.domain.candles import between, empty_candles
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import between, empty_candles
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InvalidCandles, MarketUnavailable, PermanentError, RangeRefused
 from coin_assets.market.base import Page

@@ -13,8 +13,8 @@ from itertools import groupby
 
 import pandas as pd
 
-from coin_assets.domain.candles import between, empty_candles, merged
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import between, empty_candles, merged
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import month_label, month_start, months_between, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable, TemporaryError
 from coin_assets.market import samples
@@ -22,9 +22,9 @@ from coin_assets.market.base import Estimate, Market, Page, Usage
 from coin_assets.market.downloads import THREADS, ArchiveFiles, made_ahead
 from coin_assets.market.filling import ONE_REQUEST, Span, filled_pages
 from coin_assets.market.first_candle import files_before, first_candle
+from coin_assets.market.overlap_check import require_agreement
 from coin_assets.market.past import Past
 from coin_assets.market.samples import Samples
-from coin_assets.market.seam import require_agreement
 from coin_assets.market.served import PartUnread, Served, joined
 from coin_assets.market.vision import has_name
 from coin_assets.market.vision_files import Files, available_files, is_monthly

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from coin_assets.domain.candles import VALUES
+from coin_assets.domain.candles.frame import VALUES
 
 # Two readings of one decimal number; an exchange's corrections are larger.
 SAME = 1e-9

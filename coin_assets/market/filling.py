@@ -6,10 +6,10 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.candles import between, merged
-from coin_assets.domain.gaps import find_gaps
-from coin_assets.domain.keys import Key
-from coin_assets.domain.refusals import Refusal
+from coin_assets.domain.candles.frame import between, merged
+from coin_assets.domain.candles.gaps import find_gaps
+from coin_assets.domain.candles.refusals import Refusal
+from coin_assets.domain.series import Key
 from coin_assets.market.base import Page
 from coin_assets.market.served import Served, joined
 

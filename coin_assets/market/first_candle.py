@@ -3,8 +3,8 @@
 from contextlib import closing
 from datetime import datetime, timedelta
 
-from coin_assets.domain.candles import EARLIEST, closed_by
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import EARLIEST, closed_by
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe, month_start, next_month
 from coin_assets.market.downloads import ArchiveFiles
 from coin_assets.market.past import Past

@@ -10,8 +10,8 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.candles import between, empty_candles, merged
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import between, empty_candles, merged
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import next_month
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.downloads import ArchiveFiles

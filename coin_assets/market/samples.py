@@ -11,9 +11,9 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.candles import empty_candles
-from coin_assets.domain.keys import Key
-from coin_assets.domain.resampling import resample
+from coin_assets.domain.candles.frame import empty_candles
+from coin_assets.domain.candles.resampling import resample
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe, next_month
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.market.base import Estimate, Market, Page

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.candles import empty_candles, validated
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import empty_candles, validated
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe, as_micros, months_between
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.market.base import Estimate, Meter, Page, Usage

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.candles import between, empty_candles
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import between, empty_candles
+from coin_assets.domain.series import Key
 from coin_assets.errors import CoinAssetsError, InvalidCandles, RangeRefused
 from coin_assets.market.base import Market, Page
 

@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from coin_assets.domain.candles import COLUMNS, empty_candles, validated
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import COLUMNS, empty_candles, validated
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
 from coin_assets.market.candle_times import times_of_stamps

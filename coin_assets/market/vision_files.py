@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from coin_assets.domain.gaps import find_gaps
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.gaps import find_gaps
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
 from coin_assets.market.downloads import ArchiveFiles
 from coin_assets.market.vision import KlineFile, daily_files, monthly_file

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from coin_assets.domain.candles import between, closed_by, empty_candles, merged
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import between, closed_by, empty_candles, merged
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.base import Page

@@ -2,18 +2,18 @@
 
     <home>/evaluations/symbol=BTC_USDT/timeframe=1h/evaluation.json
 
-What it says is made by `coin_assets.domain.evaluation`, and can be made again at any time.
+What it says is made by `coin_assets.domain.evaluation.report`, and can be made again at any time.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from coin_assets.domain.documents import Document
-from coin_assets.domain.keys import Key
+from coin_assets.domain.json_format import Document
+from coin_assets.domain.series import Key
 from coin_assets.errors import CorruptArtefact
-from coin_assets.remembered import Remembered
-from coin_assets.store.atomic import locked, remove_partials, write_atomically
+from coin_assets.files.atomic import locked, remove_partials, write_atomically
+from coin_assets.files.cache import Remembered
 
 SCHEMA_VERSION = 1
 # By file, of this process's reads: sensors look at all of them every few seconds.

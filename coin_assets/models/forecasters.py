@@ -5,9 +5,9 @@ scikit-learn takes seconds to import, so nothing here imports it before it is ne
 
 from typing import Any
 
-from coin_assets.domain.forecasting import Forecaster
-from coin_assets.domain.keys import Key
-from coin_assets.domain.trainable import calibrated_candles
+from coin_assets.domain.forecasting.frame import Forecaster
+from coin_assets.domain.forecasting.trainable import calibrated_candles
+from coin_assets.domain.series import Key
 from coin_assets.errors import CorruptArtefact
 
 # By unit of the timeframe, all in candles; chosen on candles before the test spans (see
@@ -29,7 +29,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
 
 def new_forecaster(key: Key) -> Forecaster:
     """An unfitted forecaster for ``key``."""
-    from coin_assets.domain.har import HarForecaster
+    from coin_assets.domain.forecasting.har import HarForecaster
 
     calibrated = calibrated_candles(key.timeframe)
     return HarForecaster(
@@ -43,8 +43,8 @@ def restored_forecaster(name: str, state: dict[str, Any]) -> Forecaster:
     Raises:
         CorruptArtefact: the method is unknown, or the state is not one of its states.
     """
-    from coin_assets.domain.baseline import VolatilityScaledBaseline
-    from coin_assets.domain.har import HarForecaster
+    from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
+    from coin_assets.domain.forecasting.har import HarForecaster
 
     methods: tuple[type[Forecaster], ...] = (HarForecaster, VolatilityScaledBaseline)
     known = {method.name: method for method in methods}

@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from coin_assets.domain.champions import RoleChange, Roles, next_challenger
-from coin_assets.domain.forecasting import CHALLENGER, CHAMPION, Forecaster
-from coin_assets.domain.keys import Key
+from coin_assets.domain.evaluation.roles import RoleChange, Roles, next_challenger
+from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, Forecaster
+from coin_assets.domain.series import Key
 from coin_assets.errors import CorruptArtefact, DataRefused
+from coin_assets.files.atomic import locked, write_atomically
+from coin_assets.files.checksummed_json import json_bytes, parsed, read_sealed, require_same, sealed
 from coin_assets.models.forecasters import restored_forecaster
 from coin_assets.models.role_files import read_roles, update_roles
-from coin_assets.models.sealed import json_bytes, parsed, read_sealed, require_same, sealed
 from coin_assets.models.version_folders import (
     REMEDY,
     clear,
@@ -30,7 +31,6 @@ from coin_assets.models.version_folders import (
     listed,
     partial_of,
 )
-from coin_assets.store.atomic import locked, write_atomically
 
 SCHEMA_VERSION = 2
 # What a state that is none of a forecaster's can raise in it, whatever the forecaster is.

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from coin_assets.domain.champions import RoleChange, Roles
+from coin_assets.domain.evaluation.roles import RoleChange, Roles
 from coin_assets.errors import CorruptArtefact, DataRefused
-from coin_assets.models.sealed import read_sealed, sealed
-from coin_assets.remembered import Remembered
-from coin_assets.store.atomic import locked, remove_partials, write_atomically
+from coin_assets.files.atomic import locked, remove_partials, write_atomically
+from coin_assets.files.cache import Remembered
+from coin_assets.files.checksummed_json import read_sealed, sealed
 
 SCHEMA_VERSION = 1
 _NAME = "roles.json"

@@ -12,16 +12,16 @@ from typing import Any
 
 import pandas as pd
 
-from coin_assets.domain.candles import closed_by, content_hash
-from coin_assets.domain.keys import Key
-from coin_assets.domain.scoring import recent_loss
-from coin_assets.domain.trainable import (
+from coin_assets.domain.candles.frame import closed_by, content_hash
+from coin_assets.domain.evaluation.holdout import validation, validation_facts
+from coin_assets.domain.evaluation.scoring import recent_loss
+from coin_assets.domain.forecasting.trainable import (
     calibrated_candles,
     minimum_candles,
     too_few,
     why_no_model,
 )
-from coin_assets.domain.validation import validation, validation_facts
+from coin_assets.domain.series import Key
 from coin_assets.errors import CoinAssetsError, InsufficientData
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.registry import ModelRegistry, ModelVersion

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from coin_assets.errors import CorruptArtefact
-from coin_assets.remembered import Remembered
-from coin_assets.store.atomic import sync_folder
+from coin_assets.files.atomic import sync_folder
+from coin_assets.files.cache import Remembered
 
 REMEDY = (
     "Bring the version's folder back from a backup. Or, if roles.json beside it names the version "

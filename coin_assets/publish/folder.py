@@ -8,18 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from coin_assets.domain.documents import (
-    Document,
-    file_name,
-    history_document,
-    parse_time,
-    prediction_document,
-)
-from coin_assets.domain.keys import Key
-from coin_assets.domain.manifest import facts_of_manifest
-from coin_assets.domain.manifest_facts import PUBLIC, KeyFacts, PublishedFile
+from coin_assets.domain.json_format import Document, parse_time
+from coin_assets.domain.publishing.documents import file_name, history_document, prediction_document
+from coin_assets.domain.publishing.manifest import facts_of_manifest
+from coin_assets.domain.publishing.manifest_entries import PUBLIC, KeyFacts, PublishedFile
+from coin_assets.domain.series import Key
 from coin_assets.errors import ConfigurationError
-from coin_assets.publish.hashes import file_hash
+from coin_assets.files.hashes import file_hash
 
 MANIFEST = "manifest.json"
 

@@ -7,18 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from coin_assets.domain.documents import (
-    Document,
-    file_name,
-    history_document,
-    prediction_document,
-)
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.outages import Outage
+from coin_assets.domain.json_format import Document
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.manifest import manifest_document
-from coin_assets.domain.manifest_facts import HIDDEN, PUBLIC, KeyFacts, PublishedFile
-from coin_assets.domain.outages import Outage
+from coin_assets.domain.publishing.documents import file_name, history_document, prediction_document
+from coin_assets.domain.publishing.manifest import manifest_document
+from coin_assets.domain.publishing.manifest_entries import HIDDEN, PUBLIC, KeyFacts, PublishedFile
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
+from coin_assets.files.atomic import locked, remove_partials, write_atomically
 from coin_assets.publish.folder import (
     MANIFEST,
     Difference,
@@ -26,7 +23,6 @@ from coin_assets.publish.folder import (
     json_bytes,
     published_file,
 )
-from coin_assets.store.atomic import locked, remove_partials, write_atomically
 
 
 @dataclass(frozen=True)

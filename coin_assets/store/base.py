@@ -7,8 +7,8 @@ from typing import Protocol
 
 import pandas as pd
 
-from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Ledger
+from coin_assets.domain.candles.gap_ledger import Ledger
+from coin_assets.domain.series import Key
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from coin_assets.domain.gaps import find_gaps
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.gaps import find_gaps
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import describe_months, months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MonthsNotFetched
 from coin_assets.store.base import Store

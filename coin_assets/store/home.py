@@ -10,9 +10,9 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-from coin_assets.domain.keys import safe_name
+from coin_assets.domain.series import safe_name
 from coin_assets.errors import ConfigurationError
-from coin_assets.store.atomic import locked, write_atomically
+from coin_assets.files.atomic import locked, write_atomically
 
 _MARKET = "market.json"
 _NAMES = "names"

@@ -10,12 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from coin_assets.domain.absences import Absence
-from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Ledger
+from coin_assets.domain.candles.absences import Absence
+from coin_assets.domain.candles.gap_ledger import Ledger
+from coin_assets.domain.series import Key
 from coin_assets.errors import CorruptArtefact
-from coin_assets.remembered import Remembered
-from coin_assets.store.atomic import locked, remove_partials, write_atomically
+from coin_assets.files.atomic import locked, remove_partials, write_atomically
+from coin_assets.files.cache import Remembered
 
 _TIMES = ("start", "end", "first_answer", "last_answer", "last_try")
 # What most absences do not have is left out; earlier releases did not know it.

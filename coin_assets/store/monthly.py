@@ -16,11 +16,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from coin_assets.domain.keys import Key
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import month_label, months_between, next_month
 from coin_assets.errors import CorruptArtefact
-from coin_assets.remembered import Remembered, are_settled, identity_of
-from coin_assets.store.atomic import locked, remove_partials, write_atomically
+from coin_assets.files.atomic import locked, remove_partials, write_atomically
+from coin_assets.files.cache import Remembered, are_settled, identity_of
 from coin_assets.store.base import UNREADABLE, Extent
 from coin_assets.store.tabular import Combine, TableKind, changes
 

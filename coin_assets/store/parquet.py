@@ -7,9 +7,9 @@ from tempfile import NamedTemporaryFile
 
 import pyarrow as pa
 
-from coin_assets.domain.candles import VALUES
-from coin_assets.domain.forecasting import PRICE_COLUMNS
-from coin_assets.domain.revisions import REVISION_SCHEMA
+from coin_assets.domain.candles.frame import VALUES
+from coin_assets.domain.candles.revisions import REVISION_SCHEMA
+from coin_assets.domain.forecasting.frame import PRICE_COLUMNS
 from coin_assets.store import tabular
 from coin_assets.store.base import Finding
 from coin_assets.store.ledgers import LedgerFiles

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.candles import merged, validated
-from coin_assets.domain.forecasting import validated_forecasts
-from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Ledger
+from coin_assets.domain.candles.frame import merged, validated
+from coin_assets.domain.candles.gap_ledger import Ledger
+from coin_assets.domain.forecasting.frame import validated_forecasts
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import month_start, months_between, next_month
 from coin_assets.errors import InvalidCandles
 from coin_assets.store.base import Extent, Written

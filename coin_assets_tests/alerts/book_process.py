@@ -11,7 +11,7 @@ from pathlib import Path
 
 from coin_assets.alerts.channels import channels_of
 from coin_assets.alerts.outbox import AlertBook
-from coin_assets.domain.addresses import Webhook
+from coin_assets.config.addresses import Webhook
 from coin_assets_tests.alerts.cycles import BTC, ETH, NOW, RULES, stale
 
 

@@ -20,7 +20,7 @@ from coin_assets.alerts.channels import (
     slack_body,
 )
 from coin_assets.alerts.transport import DeliveryRefused, asked_seconds
-from coin_assets.domain.addresses import WEBHOOK_KINDS, Webhook
+from coin_assets.config.addresses import WEBHOOK_KINDS, Webhook
 from coin_assets_tests.alerts.cycles import BTC, ETH, NOW, message
 from coin_assets_tests.alerts.receiver import SECRET, Receiver, Reply
 

@@ -15,7 +15,7 @@ import pytest
 from coin_assets.alerts.channels import WebhookChannel
 from coin_assets.alerts.messages import Message, MessageKind
 from coin_assets.alerts.outbox import AlertBook, DeliveryReport
-from coin_assets.domain.addresses import Webhook
+from coin_assets.config.addresses import Webhook
 from coin_assets_tests.alerts.cycles import BTC, ETH, NOW, RULES, stale
 from coin_assets_tests.alerts.receiver import Receiver, Reply
 

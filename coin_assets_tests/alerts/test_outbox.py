@@ -19,7 +19,7 @@ from coin_assets.alerts.database import AlertsNotStored
 from coin_assets.alerts.incidents import Mute, MuteKind
 from coin_assets.alerts.messages import Message
 from coin_assets.alerts.outbox import AlertBook, DeliveryReport
-from coin_assets.domain.addresses import Webhook
+from coin_assets.config.addresses import Webhook
 from coin_assets.errors import ConfigurationError, CorruptArtefact
 from coin_assets_tests.alerts.cycles import BTC, ETH, MINUTE, NOW, RULES, stale
 from coin_assets_tests.alerts.receiver import SECRET, Receiver, Reply

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from coin_assets.settings import Settings, variable_of
+from coin_assets.config.settings import Settings, variable_of
 from coin_assets_tests.webui import ROOT
 
 DEPLOY = ROOT / "deploy"

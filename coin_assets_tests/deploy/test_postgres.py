@@ -22,13 +22,13 @@ import dagster as dg
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from coin_assets.automation.runs import runs_of
-from coin_assets.build import series_specs
 from coin_assets.domain.layers import CANDLES, Step
 from coin_assets.errors import SymbolUnavailable
-from coin_assets_tests.automation.failing import FailingMarket
+from coin_assets.orchestration.build import series_specs
+from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets_tests.deploy.postgres import Postgres, requires_postgres, running
 from coin_assets_tests.influx.server import InfluxServer
+from coin_assets_tests.orchestration.sensors.failing import FailingMarket
 from coin_assets_tests.platform import BTC, ETH, Platform, files_of, given, key, utc
 from coin_assets_tests.webui import ROOT, WebUi, environment, free_port
 

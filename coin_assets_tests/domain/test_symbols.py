@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coin_assets.domain.keys import safe_name
-from coin_assets.domain.notation import symbols
+from coin_assets.config.notation import symbols
+from coin_assets.domain.series import safe_name
 from coin_assets.domain.symbols import LONGEST, alike, symbol_problem
 from coin_assets.errors import ConfigurationError
 

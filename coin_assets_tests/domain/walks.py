@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
-from coin_assets.domain.forecasting import Floats
+from coin_assets.domain.forecasting.frame import Floats
 from coin_assets.domain.timeframes import Timeframe
 
 START = datetime(2024, 1, 30, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from coin_assets.domain.keys import Key
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets_tests.live.observer import Published
 from coin_assets_tests.live.timeline import Timeline

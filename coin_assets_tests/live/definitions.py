@@ -7,10 +7,10 @@ seconds (``1m:90/120``), because the settings know whole minutes only.
 import os
 from datetime import timedelta
 
-from coin_assets.build import build_definitions
+from coin_assets.config.settings import Settings
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.settings import Settings
+from coin_assets.orchestration.build import build_definitions
 from coin_assets_tests.live.market import ControlledMarketResource
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from coin_assets.domain.documents import file_name, history_document, prediction_document
-from coin_assets.domain.gaps import find_gaps
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.gaps import find_gaps
+from coin_assets.domain.publishing.documents import file_name, history_document, prediction_document
+from coin_assets.domain.series import Key
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.publish.folder import MANIFEST
-from coin_assets.steps.predict import newest_forecast
 from coin_assets.store.base import Store
+from coin_assets.store.forecasts import newest_forecast
 from coin_assets_tests.live.receiver import Delivery
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from coin_assets.domain.keys import Key
+from coin_assets.domain.series import Key
 from coin_assets.errors import MarketUnavailable, SymbolUnavailable
+from coin_assets.files.atomic import write_atomically
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
-from coin_assets.resources import MarketResource
-from coin_assets.store.atomic import write_atomically
+from coin_assets.orchestration.resources import MarketResource
 from coin_assets_tests.market.wrapped import WrappedMarket
 
 

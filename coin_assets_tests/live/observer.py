@@ -11,10 +11,11 @@ from typing import Any
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from coin_assets.assets.specs import asset_key
-from coin_assets.domain.documents import file_name, parse_time
-from coin_assets.domain.keys import Key
+from coin_assets.domain.json_format import parse_time
 from coin_assets.domain.layers import CANDLES, PUBLISHED
+from coin_assets.domain.publishing.documents import file_name
+from coin_assets.domain.series import Key
+from coin_assets.orchestration.assets.specs import asset_key
 from coin_assets.publish.folder import MANIFEST
 from coin_assets_tests.live.timeline import Timeline
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from coin_assets.domain.documents import file_name
-from coin_assets.domain.keys import Key
+from coin_assets.domain.publishing.documents import file_name
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.store.base import Store
 from coin_assets_tests.live.installation import Installation

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from coin_assets.assets.candle_checks import CONTRACT, GAPS, SUSPICIOUS_BARS
-from coin_assets.assets.specs import asset_key
 from coin_assets.domain.layers import CANDLES, PUBLISHED
 from coin_assets.domain.timeframes import month_start
-from coin_assets.partitions import partition_of
+from coin_assets.orchestration.assets.candle_checks import CONTRACT, GAPS, SUSPICIOUS_BARS
+from coin_assets.orchestration.assets.specs import asset_key
+from coin_assets.orchestration.partitions import partition_of
 from coin_assets_tests.live import invariants
 from coin_assets_tests.live.market import Control
 from coin_assets_tests.live.observer import DATA_TIME

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.keys import Key
+from coin_assets.domain.series import Key
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets_tests.market.wrapped import WrappedMarket

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from coin_assets.domain.candles import between, empty_candles
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import between, empty_candles
+from coin_assets.domain.series import Key
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets_tests.market.wrapped import WrappedMarket

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.candles import between, empty_candles
-from coin_assets.domain.keys import Key
-from coin_assets.domain.refusals import Refusal
+from coin_assets.domain.candles.frame import between, empty_candles
+from coin_assets.domain.candles.refusals import Refusal
+from coin_assets.domain.series import Key
 from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import Market, Page
 from coin_assets_tests.market.wrapped import WrappedMarket

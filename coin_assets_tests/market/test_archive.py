@@ -21,17 +21,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.candles import TIMESTAMP_DTYPE, VALUES, between, empty_candles
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE, VALUES, between, empty_candles
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import EPOCH, NAMES, Timeframe
 from coin_assets.errors import DataRefused, InvalidCandles, PermanentError, SymbolUnavailable
+from coin_assets.files.cache import Remembered
 from coin_assets.market import archive
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.market.base import Market, Usage
 from coin_assets.market.candle_files import read_candle_file
 from coin_assets.market.factory import open_market
 from coin_assets.market.sandbox import SandboxMarket
-from coin_assets.remembered import Remembered
 from coin_assets_tests.realdata import REAL_DATA, bad_file, real_candles, requires_real_data
 
 START = datetime(2024, 2, 29, 20, tzinfo=UTC)  # so that a day of hours crosses a month

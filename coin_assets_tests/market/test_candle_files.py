@@ -15,8 +15,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.candles import VALUES, empty_candles
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import VALUES, empty_candles
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.candle_files import read_candle_file

@@ -23,8 +23,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from coin_assets.domain.candles import TIMESTAMP_DTYPE, VALUES, between, empty_candles
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE, VALUES, between, empty_candles
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import (
     ConfigurationError,

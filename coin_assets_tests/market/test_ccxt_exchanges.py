@@ -15,13 +15,13 @@ from typing import Any
 import ccxt
 import pytest
 
-from coin_assets.domain.keys import Key
+from coin_assets.config.settings import Settings
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.market.ccxt_requests import Asked, read_request
 from coin_assets.market.ccxt_support import made_up_market, why_not
-from coin_assets.settings import Settings
 
 NOW = datetime(2026, 11, 22, 20, 40, tzinfo=UTC)
 HOURLY = Timeframe("1h")

@@ -17,8 +17,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.candles import PRICES, between, content_hash
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import PRICES, between, content_hash
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
 from coin_assets.errors import (
     CoinAssetsError,
@@ -33,7 +33,7 @@ from coin_assets.market.combined import CombinedMarket
 from coin_assets.market.downloads import ArchiveFiles
 from coin_assets.market.factory import open_market
 from coin_assets.market.vision import daily_files, monthly_file
-from coin_assets.steps.pull import Pull, pull_candles
+from coin_assets.pipeline.fetch import Pull, pull_candles
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market.patchy import PatchyMarket
 from coin_assets_tests.market.spoiled import Spoiled, SpoiledMarket

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from coin_assets.domain.keys import Key
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.base import Page
 from coin_assets.market.ccxt import CcxtMarket

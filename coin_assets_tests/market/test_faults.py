@@ -21,17 +21,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from coin_assets.domain.absences import FAILED
-from coin_assets.domain.gaps import find_gaps
-from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Missing
-from coin_assets.domain.resampling import resample
+from coin_assets.domain.candles.absences import FAILED
+from coin_assets.domain.candles.gap_ledger import Missing
+from coin_assets.domain.candles.gaps import find_gaps
+from coin_assets.domain.candles.resampling import resample
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import Market
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.market.sandbox import SandboxMarket
-from coin_assets.steps.pull import Pull, pull_candles
+from coin_assets.pipeline.fetch import Pull, pull_candles
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market import faults
 from coin_assets_tests.market.exchange import FakeExchange

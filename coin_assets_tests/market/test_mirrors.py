@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.keys import Key
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InvalidCandles, PermanentError
 from coin_assets.market.base import Market

@@ -14,9 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.candles import between
-from coin_assets.domain.keys import Key
-from coin_assets.domain.refusals import Refusal
+from coin_assets.domain.candles.frame import between
+from coin_assets.domain.candles.refusals import Refusal
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.base import Market, Page
 from coin_assets.market.combined import CombinedMarket

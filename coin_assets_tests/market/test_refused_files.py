@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from coin_assets.domain.candles import between
+from coin_assets.domain.candles.frame import between
 from coin_assets.domain.timeframes import Timeframe, months_between
 from coin_assets.market.combined import CombinedMarket
 from coin_assets.market.downloads import ArchiveFiles

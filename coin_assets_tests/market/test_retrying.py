@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from coin_assets.domain.keys import Key
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import MarketUnavailable
 from coin_assets.market.base import Usage

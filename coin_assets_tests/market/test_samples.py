@@ -17,8 +17,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.candles import between
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import between
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
 from coin_assets.market.base import Page

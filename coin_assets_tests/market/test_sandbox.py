@@ -22,9 +22,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.candles import TIMESTAMP_DTYPE, VALUES, empty_candles, validated
-from coin_assets.domain.keys import Key
-from coin_assets.domain.resampling import derive
+from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE, VALUES, empty_candles, validated
+from coin_assets.domain.candles.resampling import derive
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.market import sandbox_paths

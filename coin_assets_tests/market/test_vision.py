@@ -18,10 +18,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.candles import between, empty_candles
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import between, empty_candles
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe, as_micros, months_between, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
+from coin_assets.files.cache import Remembered
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.market.vision import (
@@ -31,7 +32,6 @@ from coin_assets.market.vision import (
     monthly_file,
     read_klines,
 )
-from coin_assets.remembered import Remembered
 from coin_assets_tests.market.vision_server import HEADER, kline_text, make_tree, put, zipped
 from coin_assets_tests.realdata import REAL_DATA, real_candles, requires_real_data
 

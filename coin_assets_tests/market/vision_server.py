@@ -17,8 +17,8 @@ from typing import Self
 
 import pandas as pd
 
-from coin_assets.domain.candles import between
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import between
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import as_micros, months_between, next_month
 from coin_assets.market.vision import KlineFile, daily_files, monthly_file
 

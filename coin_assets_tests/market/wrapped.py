@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from coin_assets.domain.keys import Key
+from coin_assets.domain.series import Key
 from coin_assets.market.base import Estimate, Market, Page, Usage
 
 

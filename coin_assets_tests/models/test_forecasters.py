@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coin_assets.domain.baseline import VolatilityScaledBaseline
-from coin_assets.domain.forecasting import MEDIAN, STEPS, Forecaster
-from coin_assets.domain.keys import Key
-from coin_assets.domain.resampling import resample
+from coin_assets.domain.candles.resampling import resample
+from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
+from coin_assets.domain.forecasting.frame import MEDIAN, STEPS, Forecaster
+from coin_assets.domain.forecasting.trainable import minimum_candles
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import NAMES, Timeframe
-from coin_assets.domain.trainable import minimum_candles
 from coin_assets.errors import CorruptArtefact, InsufficientData
 from coin_assets.market.factory import open_market
 from coin_assets.models.forecasters import new_forecaster, restored_forecaster

@@ -25,14 +25,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.forecasting import CHALLENGER, CHAMPION, Forecaster
-from coin_assets.domain.keys import Key
+from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, Forecaster
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import CorruptArtefact, DataRefused
+from coin_assets.files.cache import Remembered
+from coin_assets.files.checksummed_json import sealed
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.registry import SCHEMA_VERSION, ModelRegistry, ModelVersion
-from coin_assets.models.sealed import sealed
-from coin_assets.remembered import Remembered
 
 PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(["sklearn.linear_model", "hypothesis", "pytest"])

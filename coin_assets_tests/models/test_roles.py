@@ -21,13 +21,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.champions import Roles, version_for
-from coin_assets.domain.forecasting import CHALLENGER, CHAMPION
+from coin_assets.domain.evaluation.roles import Roles, version_for
+from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.errors import CorruptArtefact, DataRefused
+from coin_assets.files.cache import Remembered
+from coin_assets.files.checksummed_json import sealed
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.models.role_files import SCHEMA_VERSION
-from coin_assets.models.sealed import sealed
-from coin_assets.remembered import Remembered
 from coin_assets_tests.models.test_registry import BTC, ETH, NOV, OCT, PROCESSES, facts, model
 
 FILE = Path("models/symbol=BTC_USDT/timeframe=1h/roles.json")

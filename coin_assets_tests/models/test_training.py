@@ -22,12 +22,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coin_assets.domain.candles import content_hash, empty_candles
-from coin_assets.domain.forecasting import CHALLENGER, CHAMPION
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import content_hash, empty_candles
+from coin_assets.domain.evaluation.holdout import validation, validation_facts
+from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.forecasting.trainable import MOST_CALIBRATED, why_no_model
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.domain.trainable import MOST_CALIBRATED, why_no_model
-from coin_assets.domain.validation import validation, validation_facts
 from coin_assets.errors import (
     CandlesNotYetAvailable,
     CorruptArtefact,

@@ -20,19 +20,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coin_assets.domain.documents import (
-    Document,
-    file_name,
-    history_document,
-    parse_time,
-    prediction_document,
-    time_text,
-)
-from coin_assets.domain.forecasting import LIVE, QUANTILE_COLUMNS, STEPS, forecast_frame
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.outages import Outage
+from coin_assets.domain.forecasting.frame import LIVE, QUANTILE_COLUMNS, STEPS, forecast_frame
+from coin_assets.domain.json_format import Document, parse_time, time_text
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.manifest import STATUSES, manifest_document
-from coin_assets.domain.manifest_facts import (
+from coin_assets.domain.publishing.documents import file_name, history_document, prediction_document
+from coin_assets.domain.publishing.manifest import STATUSES, manifest_document
+from coin_assets.domain.publishing.manifest_entries import (
     PUBLIC,
     VISIBILITIES,
     Attempts,
@@ -40,7 +34,7 @@ from coin_assets.domain.manifest_facts import (
     KeyFacts,
     PublishedFile,
 )
-from coin_assets.domain.outages import Outage
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets_tests.schemas import CONTRACT, KINDS, assert_valid, broken_rules, schema_of
 

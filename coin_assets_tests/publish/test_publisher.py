@@ -24,18 +24,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coin_assets.domain.candles import empty_candles
-from coin_assets.domain.documents import Document
-from coin_assets.domain.evaluation import quality_of
-from coin_assets.domain.forecasting import LIVE, STEPS, forecast_frame
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import empty_candles
+from coin_assets.domain.candles.outages import Outage
+from coin_assets.domain.evaluation.report import quality_of
+from coin_assets.domain.forecasting.frame import LIVE, STEPS, forecast_frame
+from coin_assets.domain.json_format import Document
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.manifest_facts import HIDDEN, KeyFacts
-from coin_assets.domain.outages import Outage
+from coin_assets.domain.publishing.manifest_entries import HIDDEN, KeyFacts
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.publish.publisher import Failure, Publisher
+from coin_assets_tests.pipeline.known_market import KnownMarket, enough
 from coin_assets_tests.schemas import assert_valid
-from coin_assets_tests.steps.known_market import KnownMarket, enough
 
 PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(["coin_assets.publish.publisher", "hypothesis", "pytest"])

@@ -30,9 +30,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.absences import FAILED
-from coin_assets.domain.candles import VALUES, empty_candles
-from coin_assets.domain.forecasting import (
+from coin_assets.domain.candles.absences import FAILED
+from coin_assets.domain.candles.frame import VALUES, empty_candles
+from coin_assets.domain.candles.gap_ledger import Ledger
+from coin_assets.domain.candles.gaps import Gap
+from coin_assets.domain.candles.revisions import (
+    REVISION_COLUMNS,
+    empty_revisions,
+    revisions_between,
+)
+from coin_assets.domain.forecasting.frame import (
     CHAMPION,
     FORECAST_SCHEMA,
     LIVE,
@@ -40,10 +47,7 @@ from coin_assets.domain.forecasting import (
     STEPS,
     forecast_frame,
 )
-from coin_assets.domain.gaps import Gap
-from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Ledger
-from coin_assets.domain.revisions import REVISION_COLUMNS, empty_revisions, revisions_between
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import DataRefused, InvalidCandles
 from coin_assets.store.base import Extent, Store, Written

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.gaps import Gap
-from coin_assets.domain.ledger import Ledger
+from coin_assets.domain.candles.gap_ledger import Ledger
+from coin_assets.domain.candles.gaps import Gap
 from coin_assets.errors import CandlesNotYetAvailable, MonthsNotFetched
 from coin_assets.store.coverage import require_covered, require_newest, unanswered
 from coin_assets.store.parquet import ParquetStore

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import coin_assets
-from coin_assets.domain.candles import empty_candles
+from coin_assets.domain.candles.frame import empty_candles
 from coin_assets.errors import ConfigurationError, CorruptArtefact, StoreRefused, StoreUnavailable
 from coin_assets.store.base import Store, Written
 from coin_assets.store.influxdb.connection import Connection

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from coin_assets.domain.candles import TIMESTAMP_DTYPE
+from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
 from coin_assets.errors import CorruptArtefact
 from coin_assets.store.influxdb.answers import frame_of
 from coin_assets_tests.influx.annotated_csv import quoted, texts

@@ -25,18 +25,18 @@ from threading import Event
 import pandas as pd
 import pytest
 
-from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Ledger
+from coin_assets.domain.candles.gap_ledger import Ledger
+from coin_assets.domain.series import Key
 from coin_assets.errors import CoinAssetsError, StoreRefused, StoreUnavailable
 from coin_assets.market.base import Market, Page
-from coin_assets.steps.pull import Pull, pull_candles
+from coin_assets.pipeline.fetch import Pull, pull_candles
 from coin_assets.store.base import Store
 from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets_tests.influx.faults import FOREVER, QUERY, WRITE, Fault
 from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.market.patchy import PatchyMarket
+from coin_assets_tests.pipeline.paged import PagedMarket
 from coin_assets_tests.platform import key, utc
-from coin_assets_tests.steps.paged import PagedMarket
 from coin_assets_tests.store.contract import DEC, NOV, assert_same, candles_at, everything, key_of
 from coin_assets_tests.store.influxdb_buckets import connection_to
 

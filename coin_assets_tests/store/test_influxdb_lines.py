@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from influxdb_client.client.write.dataframe_serializer import data_frame_to_list_of_points
 from influxdb_client.client.write_api import PointSettings
 
-from coin_assets.domain.candles import VALUES
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import VALUES
+from coin_assets.domain.series import Key
 from coin_assets.errors import DataRefused, StoreRefused
 from coin_assets.store.influxdb.lines import LINES_A_REQUEST, key_tags, requests_of
 from coin_assets.store.influxdb.measurements import FORECAST, OHLCV, REVISION, Measurement

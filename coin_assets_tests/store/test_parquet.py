@@ -34,12 +34,13 @@ import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
-from coin_assets.domain.candles import COLUMNS, empty_candles
-from coin_assets.domain.ledger import Ledger
+from coin_assets.domain.candles.frame import COLUMNS, empty_candles
+from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.timeframes import next_month
 from coin_assets.errors import CorruptArtefact
-from coin_assets.remembered import Remembered
-from coin_assets.store import atomic, ledgers, monthly
+from coin_assets.files import atomic
+from coin_assets.files.cache import Remembered
+from coin_assets.store import ledgers, monthly
 from coin_assets.store.base import Store
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.store.contract import (

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from coin_assets.domain.candles import TIMESTAMP_DTYPE
+from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
 from coin_assets.errors import CorruptArtefact
 
 # InfluxDB's times are nanoseconds, whatever is made of them.

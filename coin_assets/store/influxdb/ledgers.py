@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from coin_assets.domain.keys import Key
-from coin_assets.domain.ledger import Ledger
+from coin_assets.domain.candles.gap_ledger import Ledger
+from coin_assets.domain.series import Key
 from coin_assets.errors import CorruptArtefact
-from coin_assets.store.atomic import locked
+from coin_assets.files.atomic import locked
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
 from coin_assets.store.influxdb.installation import ClaimedBucket

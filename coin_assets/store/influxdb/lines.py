@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.candles import TIMESTAMP_DTYPE
-from coin_assets.domain.keys import Key
+from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import as_micros
 from coin_assets.errors import DataRefused, StoreRefused
 from coin_assets.store.influxdb.measurements import Measurement

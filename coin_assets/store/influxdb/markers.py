@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.keys import Key
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import next_month
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of

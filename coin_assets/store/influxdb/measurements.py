@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from coin_assets.domain.candles import TIMESTAMP_DTYPE, VALUES
-from coin_assets.domain.forecasting import PRICE_COLUMNS
+from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE, VALUES
+from coin_assets.domain.forecasting.frame import PRICE_COLUMNS
 
 # Where documents lie that belong to no time: no retention of a bucket ever reaches it.
 UNDATED = datetime(2100, 1, 1, tzinfo=UTC)

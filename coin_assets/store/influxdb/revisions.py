@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from coin_assets.domain.candles import TIMESTAMP_DTYPE
-from coin_assets.domain.keys import Key
-from coin_assets.domain.revisions import empty_revisions
+from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
+from coin_assets.domain.candles.revisions import empty_revisions
+from coin_assets.domain.series import Key
 from coin_assets.errors import CorruptArtefact
 from coin_assets.store.influxdb.measurements import REVISION
 from coin_assets.store.influxdb.tables import MeasurementTable

@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from coin_assets.domain.keys import Key
+from coin_assets.domain.series import Key
 from coin_assets.store import tabular
 from coin_assets.store.base import Finding
 from coin_assets.store.influxdb.bucket import Bucket

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.keys import Key
+from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import as_micros, months_between, next_month
-from coin_assets.store.atomic import locked
+from coin_assets.files.atomic import locked
 from coin_assets.store.base import Extent
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of

@@ -1,0 +1,96 @@
+"""Addresses that can hold secrets: how they are written, checked, and shown without them."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from coin_assets.config.notation import each, secret_text, split
+from coin_assets.errors import ConfigurationError
+
+WEBHOOK_KINDS = ("discord", "slack", "json")
+_HOST = re.compile(r"[a-z0-9._:-]+")
+_HOST_AND_PORT = re.compile(r"[A-Za-z0-9.-]+:\d{1,5}/?")  # nothing in it can be a secret
+
+
+@dataclass(frozen=True, repr=False)
+class Webhook:
+    """Where alerts go: the message format and the address. The address is a secret."""
+
+    kind: str
+    url: str
+
+    def __repr__(self) -> str:
+        return f"Webhook({self.kind}+{masked(self.url)})"
+
+
+def webhooks(value: object) -> tuple[Webhook, ...]:
+    """``discord+https://...,json+https://...``."""
+    parts = value if isinstance(value, list | tuple) else split(secret_text(value))
+    return tuple(each(_webhook, parts))
+
+
+def optional_url(value: object) -> str:
+    """An http or https address, or empty text."""
+    url = secret_text(value)
+    if url:
+        _http_parts(url)
+    return url
+
+
+def masked(url: str) -> str:
+    """Scheme and host of an address, which may be shown; paths and users can be secrets."""
+    if _HOST_AND_PORT.fullmatch(url):
+        return repr(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme and _HOST.fullmatch(parts.hostname or ""):
+        return f"{parts.scheme}://{parts.hostname}/..."
+    return "the value (hidden)"
+
+
+def _webhook(value: object) -> Webhook:
+    if isinstance(value, Webhook):
+        return value
+    given = secret_text(value)
+    kind, plus, url = given.partition("+")
+    if not plus or kind not in WEBHOOK_KINDS:
+        raise ConfigurationError(
+            f"{masked(given)} does not say which kind of webhook it is; write "
+            f"{', '.join(f'{known}+https://...' for known in WEBHOOK_KINDS)}."
+        )
+    parts = _http_parts(url)
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        raise ConfigurationError(
+            f"{masked(given)} would send alerts in the clear; write {kind}+https://... "
+            "(http is for loopback hosts only)."
+        )
+    return Webhook(kind, url)
+
+
+def _http_parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        usable = parts.port != 0  # reading the port checks it
+    except ValueError:
+        usable = False
+    if (
+        not usable
+        or parts.scheme not in ("http", "https")
+        or not _HOST.fullmatch(parts.hostname or "")
+        or re.search(r"[\s\x00-\x1f]", url)
+    ):
+        # `from None`: what the standard library says can quote the address.
+        raise ConfigurationError(
+            f"{masked(url)} is not a valid http or https address; write https://host/path."
+        ) from None
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,174 @@
+"""What settings may be, beyond their notation: parsers that look outside, and rules between fields.
+
+Parsers raise `ConfigurationError`; rules yield the problems of a parsed value.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr, ValidationInfo
+
+from coin_assets.config import addresses, notation
+from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.timeframes import Timeframe
+from coin_assets.errors import ConfigurationError
+from coin_assets.market.ccxt_support import why_not
+
+Given = Mapping[str, Any]  # the fields before this one, those with a problem left out
+DEFAULT_FRESHNESS = (
+    "1m:3/6,5m:12/24,15m:30/60,1h:65/130,4h:250/500,1d:1500/3000,1w:11520/23040,1M:50400/100800"
+)
+
+
+# Parsers that look outside: at folders and at the list of exchanges.
+
+
+def folder(value: Any) -> Path:
+    """Absolute folder that exists or could be created."""
+    given = str(value) if isinstance(value, Path) else notation.text(value)
+    if not given:
+        raise ConfigurationError("'' names no folder; write one, or leave the variable unset.")
+    absolute = Path(given).absolute()
+    for path in (absolute, *absolute.parents):
+        if path.is_file():
+            raise ConfigurationError(
+                f"{given!r} cannot be a folder because {path} is a file; choose another one."
+            )
+    return absolute
+
+
+def home(value: Any) -> Path:
+    """`folder` in which Dagster can keep its records: SQLite files, which it names by URLs."""
+    absolute = folder(value)
+    shown = str(absolute)
+    if not shown.isascii() and any("\ud800" <= letter <= "\udfff" for letter in shown):
+        raise ConfigurationError(f"{shown!r} is not UTF-8; choose another folder.")
+    if odd := re.search(r"\?|\n|%[0-9A-Fa-f]{2}", shown):
+        raise ConfigurationError(
+            f"{shown!r} holds {odd[0]!r}, which Dagster would misread; choose another folder."
+        )
+    return absolute
+
+
+def existing_folder(given: str) -> Path:
+    """Absolute path of a folder that is there."""
+    resolved = Path(given).resolve()
+    if not resolved.is_dir():
+        raise ConfigurationError(
+            f"{given!r} is not an existing folder (looked for {resolved}); correct the path."
+        )
+    return resolved
+
+
+def inside_home(value: Any, info: ValidationInfo) -> Any:
+    """The value with ``$COIN_HOME`` filled in."""
+    home = info.data.get("home")
+    return value.replace("$COIN_HOME", str(home)) if home and isinstance(value, str) else value
+
+
+def market(value: Any) -> str:
+    """A market whose folder or exchange exists."""
+    name = notation.market(value)
+    kind, _, argument = name.partition(":")
+    if kind == "archive":
+        existing_folder(argument)
+    if kind == "ccxt":
+        import ccxt  # takes half a second that the other markets need not spend
+
+        if argument not in ccxt.exchanges:
+            remedy = did_you_mean(argument, ccxt.exchanges) or "write one of ccxt.exchanges."
+            raise ConfigurationError(f"{name!r} names no exchange that ccxt knows; {remedy}")
+    return name
+
+
+def archive(value: Any) -> str:
+    """Absolute folder, base address, or nothing."""
+    given = notation.text(value)
+    is_folder = given and "://" not in given
+    return str(existing_folder(given)) if is_folder else addresses.optional_url(given)
+
+
+def freshness(value: Any) -> dict[Timeframe, FreshnessLimits]:
+    """The default limits, with those given in their place."""
+    return notation.freshness(DEFAULT_FRESHNESS) | notation.freshness(value)
+
+
+def secret(value: Any) -> SecretStr:
+    """Text that is not shown."""
+    return value if isinstance(value, SecretStr) else SecretStr(notation.secret_text(value))
+
+
+def secret_url(value: Any) -> SecretStr:
+    """An address that is not shown, or nothing."""
+    return SecretStr(addresses.optional_url(secret(value).get_secret_value()))
+
+
+# Rules beyond notation: each yields the problems of a parsed value.
+
+
+def only_for_ccxt(archive: str, given: Given) -> Iterator[str]:
+    market = given.get("market")
+    if archive and market and not market.startswith("ccxt:"):
+        shown = addresses.masked(archive) if "://" in archive else archive
+        yield f"{shown!r} is of no use to COIN_MARKET={market}; leave it empty, or use ccxt:<id>."
+
+
+def servable(market: str, given: Given) -> Iterator[str]:
+    """Problems of an exchange that cannot deliver the candles of a symbol."""
+    kind, _, exchange = market.partition(":")
+    if kind == "ccxt":
+        reasons = {why_not(exchange, symbol) for symbol in given.get("symbols", ())}
+        for reason in sorted(filter(None, reasons)):
+            yield f"{market!r} cannot be collected: {reason}. Choose another exchange or symbol."
+
+
+def any_source(sources: tuple[Timeframe, ...], _: Given) -> Iterator[str]:
+    if not sources:
+        yield "'' names no timeframe; write at least one, as in 1h."
+
+
+def made_of_sources(derived: tuple[Timeframe, ...], given: Given) -> Iterator[str]:
+    if sources := given.get("source_timeframes"):
+        yield from notation.not_derivable(derived, sources)
+
+
+def begun(start: datetime, _: Given) -> Iterator[str]:
+    if start > datetime.now(UTC):
+        yield f"'{start:%Y-%m-%d}' is in the future; write a month that has begun."
+
+
+def bounded_minutes(retention: dict[Timeframe, timedelta], given: Given) -> Iterator[str]:
+    minute = Timeframe("1m")
+    configured = given.get("source_timeframes", ()) + given.get("derived_timeframes", ())
+    if minute in configured and minute not in retention:
+        yield "'1m' would be kept without limit; add 1m:14d, or up to 1m:30d."
+
+
+def limits_for_all(limits: dict[Timeframe, FreshnessLimits], given: Given) -> Iterator[str]:
+    for field in ("source_timeframes", "derived_timeframes"):
+        yield from notation.without_limits(given.get(field, ()), limits)
+
+
+def needed_by_influxdb(value: str | SecretStr, given: Given) -> Iterator[str]:
+    if not value and given.get("store") == "influxdb":
+        yield "'' will not do with COIN_STORE=influxdb; set it, or use COIN_STORE=parquet."
+
+
+def server_of_influxdb(url: str, given: Given) -> Iterator[str]:
+    yield from needed_by_influxdb(url, given)
+    if "@" in urlsplit(url).netloc:  # Dagster shows the address
+        yield (
+            f"{addresses.masked(url)} has a user in front of its host, which would be shown; leave "
+            "it out and set INFLUXDB_V2_TOKEN."
+        )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint at the closest known word, or nothing."""
+    close = get_close_matches(word, list(known), 1)
+    return f"did you mean {close[0]}?" if close else ""

@@ -1,0 +1,304 @@
+"""What operators can set, read and checked once at load. Only this module reads the environment.
+
+A value comes from code (keyword arguments by field name), else from the environment variable, else
+from the same name as a key of ``coin_assets.toml`` in the current directory, else from the default.
+Nothing is created and nobody is contacted here.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from operator import attrgetter
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AliasGenerator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from coin_assets.config import addresses, notation
+from coin_assets.config import rules as rules
+from coin_assets.domain.limits import DiskLimits, FreshnessLimits
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import Timeframe
+from coin_assets.errors import ConfigurationError
+
+SETTINGS_FILE = "coin_assets.toml"
+STORES = ("parquet", "influxdb")
+_VARIABLES_OF_OTHERS = {"COIN_DAGSTER_HOME"}  # dagster.yaml reads it
+
+_TOKEN = "INFLUXDB_V2_TOKEN"  # noqa: S105 (a name)
+_ADDED_TAGS = "INFLUXDB_V2_TAG_"  # of the client library: tags it adds to all points
+
+Rule = Callable[[Any, rules.Given], Iterable[str]]
+
+
+def variable_of(field: str) -> str:
+    """Environment variable of a field: ``home`` is ``COIN_HOME``."""
+    return field.upper() if field.startswith("influxdb_v2_") else f"COIN_{field.upper()}"
+
+
+def _by(parse: Callable[[Any], Any], rule: Rule | None = None) -> PlainValidator:
+    """Accept what ``parse`` returns, unless ``rule`` has problems with it."""
+
+    def validate(value: Any, info: ValidationInfo) -> Any:
+        try:
+            parsed = parse(value)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+        except OSError as error:
+            raise ValueError(
+                f"'{value}' cannot be looked at ({error.strerror}); correct the path."
+            ) from error
+        if problems := list(rule(parsed, info.data) if rule else ()):
+            raise ValueError("\n".join(problems))
+        return parsed
+
+    return PlainValidator(validate)
+
+
+def _setting(default: str | None, meaning: str) -> Any:
+    """Field with its default in notation, so that it is parsed, checked and shown like a value."""
+    return Field(default=default, validate_default=True, description=meaning)
+
+
+class Settings(BaseSettings):
+    """Every setting of an installation, valid as a whole. Immutable.
+
+    Args:
+        values: by field name, as typed values or in the notation of the variables.
+
+    Raises:
+        ConfigurationError: one line for each problem, naming variable, value and remedy.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        case_sensitive=True,
+        enable_decoding=False,  # lists are written with commas, not as JSON
+        toml_file=SETTINGS_FILE,
+        alias_generator=AliasGenerator(validation_alias=variable_of),
+    )
+
+    # The order matters: a rule sees the fields before its own.
+    home: Annotated[Path, _by(rules.home)] = _setting(
+        "./var", "everything this installation writes (`make demo`: `./var/demo`)"
+    )
+    symbols: Annotated[tuple[str, ...], _by(notation.symbols)] = _setting(
+        "BTC/USDT,ETH/USDT,XRP/USDT,SOL/USDT,DOGE/USDT", "what to follow, in ccxt notation"
+    )
+    market: Annotated[str, _by(rules.market, rules.servable)] = _setting(
+        "sandbox", "source of candles: `sandbox`, `ccxt:<exchange id>`, `archive:<folder>`"
+    )
+    archive: Annotated[str, _by(rules.archive, rules.only_for_ccxt)] = _setting(
+        "", "bulk history for a `ccxt:` market: folder or base URL in Binance Vision layout"
+    )
+    store: Annotated[str, _by(notation.one_of(*STORES))] = _setting(
+        "parquet", "`parquet` or `influxdb`"
+    )
+    source_timeframes: Annotated[
+        tuple[Timeframe, ...], _by(notation.timeframes, rules.any_source)
+    ] = _setting("1h", "fetched from the market")
+    derived_timeframes: Annotated[
+        tuple[Timeframe, ...], _by(notation.timeframes, rules.made_of_sources)
+    ] = _setting("4h,1d,1w,1M", "made from the coarsest source timeframe that divides them")
+    history_start: Annotated[datetime, _by(notation.first_of_month, rules.begun)] = _setting(
+        "2017-08-01", "first partition; must be the 1st of a month"
+    )
+    settle_seconds: Annotated[int, _by(notation.whole_number(0))] = _setting(
+        "2", "wait after a boundary until a candle counts as closed"
+    )
+    reread_candles: Annotated[int, _by(notation.whole_number(0))] = _setting(
+        "3", "closed candles read again at each pull"
+    )
+    retention: Annotated[
+        dict[Timeframe, timedelta], _by(notation.retention, rules.bounded_minutes)
+    ] = _setting(
+        "1m:14d",
+        "what is kept and expected of a timeframe (units `m h d w`; `1m` at most 30d); "
+        "replaces the default; a timeframe left out is kept whole",
+    )
+    history_window: Annotated[dict[Timeframe, timedelta], _by(notation.durations)] = _setting(
+        "1m:1d,5m:3d,15m:7d,1h:90d,4h:365d",
+        "lookback of history files; replaces the default; a timeframe left out is shown whole",
+    )
+    freshness: Annotated[
+        dict[Timeframe, FreshnessLimits], _by(rules.freshness, rules.limits_for_all)
+    ] = _setting(
+        rules.DEFAULT_FRESHNESS,
+        "soft/hard limits in minutes of data age; replaces only the limits of the timeframes "
+        "it names",
+    )
+    publish_dir: Annotated[Path, _by(rules.folder), BeforeValidator(rules.inside_home)] = _setting(
+        "$COIN_HOME/published", "a folder that any web server can serve"
+    )
+    alert_webhooks: Annotated[tuple[addresses.Webhook, ...], _by(addresses.webhooks)] = _setting(
+        "", "`discord+https://...`, `slack+https://...`, `json+https://...`, comma separated"
+    )
+    alert_cycle_seconds: Annotated[int, _by(notation.whole_number(5))] = _setting(
+        "60", "time from one look at the health to the next"
+    )
+    alert_repeat_cycles: Annotated[int, _by(notation.whole_number(1))] = _setting(
+        "3", "cycles after which an alert that stands is sent again"
+    )
+    alert_escalate_cycles: Annotated[int, _by(notation.whole_number(1))] = _setting(
+        "60", "cycles after which an alert that stands is escalated"
+    )
+    heartbeat_url: Annotated[SecretStr, _by(rules.secret_url)] = _setting(
+        "", "called as long as the alerting itself is alive"
+    )
+    disk_limits: Annotated[DiskLimits, _by(notation.disk_limits)] = _setting(
+        "70/85/90", "warn, critical, block (percent)"
+    )
+    influxdb_v2_url: Annotated[str, _by(addresses.optional_url, rules.server_of_influxdb)] = (
+        _setting(None, "server; required with `COIN_STORE=influxdb`")
+    )
+    influxdb_v2_token: Annotated[SecretStr, _by(rules.secret, rules.needed_by_influxdb)] = _setting(
+        None, "API token, from the environment only; required with `COIN_STORE=influxdb`"
+    )
+    influxdb_v2_org: Annotated[str, _by(notation.text, rules.needed_by_influxdb)] = _setting(
+        None, "organisation; required with `COIN_STORE=influxdb`"
+    )
+    influxdb_bucket: Annotated[str, _by(notation.text, rules.needed_by_influxdb)] = _setting(
+        None, "bucket; required with `COIN_STORE=influxdb`"
+    )
+    _market_argument: str = PrivateAttr("")
+
+    def __init__(self, **values: Any) -> None:
+        known = {*_variables(), *_VARIABLES_OF_OTHERS}
+        strange = {name for name in os.environ if name.startswith("COIN_")} - known
+        problems = [_no_such_setting(name) for name in sorted(strange)]
+        try:
+            super().__init__(**{variable_of(name): value for name, value in values.items()})
+        except ValidationError as error:
+            problems += [line for each in error.errors() for line in _problem_lines(each)]
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            problems.append(f"{SETTINGS_FILE}: cannot be read ({error}); correct the file.")
+        except ConfigurationError as error:
+            problems.append(str(error))
+        if not problems and self.store == "influxdb":
+            problems += _against_influxdb(self.influxdb_v2_token.get_secret_value())
+        # Raised outside of `except`, because the caught error carries all values, secrets too.
+        if problems:
+            raise ConfigurationError("\n".join(problems))
+        self._market_argument = self.market.partition(":")[2]
+        if self.market_kind == "archive":  # the current directory may change later
+            self._market_argument = str(rules.existing_folder(self._market_argument))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        *_: Any,
+        **__: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where values come from, the strongest first."""
+        return init_settings, env_settings, _File(settings_cls)
+
+    @property
+    def market_kind(self) -> str:
+        """``sandbox``, ``ccxt`` or ``archive``."""
+        return self.market.partition(":")[0]
+
+    @property
+    def market_argument(self) -> str:
+        """Exchange id, absolute archive folder, or nothing for the sandbox."""
+        return self._market_argument
+
+    @property
+    def timeframes(self) -> tuple[Timeframe, ...]:
+        """Source and derived ones, shortest first."""
+        return tuple(
+            sorted(self.source_timeframes + self.derived_timeframes, key=attrgetter("seconds"))
+        )
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Every symbol at every timeframe."""
+        return tuple(Key(symbol, each) for symbol in self.symbols for each in self.timeframes)
+
+    def missing_for(self, store: str) -> list[str]:
+        """Variables without a value that a kind of store needs."""
+        needed = [each for each in type(self).model_fields if each.startswith(f"{store}_")]
+        return [variable_of(name) for name in needed if not getattr(self, name)]
+
+    def source_of(self, timeframe: Timeframe) -> Timeframe | None:
+        """Coarsest source that divides a configured timeframe; None if it is a source itself."""
+        if timeframe in self.source_timeframes:
+            return None
+        dividing = [source for source in self.source_timeframes if source.divides(timeframe)]
+        return max(dividing, key=attrgetter("seconds"))
+
+
+class _File(TomlConfigSettingsSource):
+    """The settings file, in which no token may stand: runs take it from the environment."""
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        if _TOKEN in values:
+            raise ConfigurationError(
+                f"{_TOKEN}: a token does not belong into {SETTINGS_FILE}, which others can read; "
+                "remove it there, and set the environment variable."
+            )
+        return values
+
+
+def _against_influxdb(token: str) -> Iterator[str]:
+    """What the environment has against `COIN_STORE=influxdb`."""
+    if os.environ.get(_TOKEN, "").strip() != token:
+        yield (
+            f"{_TOKEN}: the value (hidden) is not the one of the environment, from which runs take "
+            "it; set the environment variable."
+        )
+    for name in sorted(os.environ):
+        if name.startswith(_ADDED_TAGS):
+            yield (
+                f"{name}: a tag on every point would make other series of all candles; unset the "
+                "variable."
+            )
+
+
+def settings_table() -> str:
+    """Markdown table of every variable, for the README."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = f"`{field.default}`" if field.default else "empty" if field.default == "" else ""
+        rows.append(f"| `{variable_of(name)}` | {default} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def _variables() -> list[str]:
+    return [variable_of(name) for name in Settings.model_fields]
+
+
+def _problem_lines(error: ErrorDetails) -> list[str]:
+    name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return [_no_such_setting(name)]
+    # A default with a problem goes by the name of the field.
+    variable = variable_of(name) if name in Settings.model_fields else name
+    return [f"{variable}: {line}" for line in str(error["ctx"]["error"]).splitlines()]
+
+
+def _no_such_setting(variable: str) -> str:
+    # Without the value: it may be a secret under a mistyped name.
+    remedy = rules.did_you_mean(variable.upper(), _variables()) or "remove it."
+    return f"{variable}: there is no such setting; {remedy}"

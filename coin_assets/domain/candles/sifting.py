@@ -1,0 +1,61 @@
+"""Telling the candles of an answer that keep the contract from those that break it."""
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from coin_assets.domain.candles.frame import (
+    COLUMNS,
+    VALUES,
+    broken_rules,
+    empty_candles,
+    rendered,
+)
+from coin_assets.domain.candles.refusals import Refusal
+from coin_assets.domain.timeframes import Timeframe, as_micros
+
+
+def sifted(frame: pd.DataFrame, timeframe: Timeframe) -> tuple[pd.DataFrame, list[Refusal]]:
+    """The valid candles of ``frame``, and a refusal for each of the others.
+
+    A refused candle does not hide a valid one: where both are sent for one open, the valid one
+    counts.
+
+    Args:
+        frame: columns `COLUMNS` with plausible UTC open times; of two rows with one open time the
+            later counts. Values that are no numbers count as absent.
+
+    Returns:
+        A candle frame, and refusals in ascending order, one an open at most.
+    """
+    if frame.empty:
+        return empty_candles(), []
+    ordered = frame[COLUMNS].sort_values("timestamp", kind="stable")
+    ordered = ordered.drop_duplicates("timestamp", keep="last").reset_index(drop=True)
+    values = {name: _numbers(ordered[name]) for name in VALUES}
+    candles = pd.DataFrame({"timestamp": ordered["timestamp"].dt.as_unit("us"), **values})
+    rules = np.full(len(candles), "", dtype=object)
+    for rule, _, rows in reversed(broken_rules(candles, candles["timestamp"], timeframe)):
+        rules[rows] = rule
+    valid = candles[rules == ""].reset_index(drop=True)
+    known = set(as_micros(valid["timestamp"]).tolist())
+    found: dict[int, Refusal] = {}
+    for row in np.flatnonzero(rules != ""):
+        opened = timeframe.floor(candles["timestamp"].iloc[row].to_pydatetime())
+        micros = int(as_micros(pd.DatetimeIndex([opened]))[0])
+        if micros not in known:
+            value = rendered(ordered["timestamp"].iloc[row], ordered.iloc[row])
+            found[micros] = Refusal(opened, timeframe.close_of(opened), str(rules[row]), value)
+    return valid, [found[micros] for micros in sorted(found)]
+
+
+def refusal_at(opened: datetime, timeframe: Timeframe, sent: object) -> Refusal:
+    """The refusal of something that is sent in the place of a candle and has no usable time."""
+    return Refusal(opened, timeframe.close_of(opened), "implausible_times", repr(sent)[:200])
+
+
+def _numbers(column: "pd.Series[Any]") -> "pd.Series[float]":
+    is_bool = column.map(lambda value: isinstance(value, bool | np.bool_))
+    return pd.to_numeric(column.mask(is_bool), errors="coerce").astype("float64")

@@ -1,0 +1,236 @@
+"""The evaluation of a key: its matured forecasts over a window, by role, beside the naive ones.
+
+It depends on data alone, no clock: the same candles and forecasts give the same document.
+"""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from coin_assets.domain.evaluation.drift import UNKNOWN, Drift, drift_of
+from coin_assets.domain.evaluation.matured import Matured, matured, naive_of
+from coin_assets.domain.evaluation.promotion import PairedScores
+from coin_assets.domain.evaluation.scoring import RoleScores, inside, losses, mean_by_origin, scores
+from coin_assets.domain.evaluation.windows import candles_from, window_of
+from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.forecasting.naive import has_naive
+from coin_assets.domain.json_format import Document, time_text
+from coin_assets.domain.series import Key
+
+SCHEMA_VERSION = 1
+_DIGITS = 9  # significant: more than any score means, fewer than another machine may differ in
+# Scores of a role that the manifest shows, in this order.
+_SHOWN = (
+    "origins",
+    "live",
+    "backtest",
+    "pinball",
+    "skill",
+    "mae",
+    "smape",
+    "mase",
+    "directional_accuracy",
+    "coverage_80",
+    "coverage_90",
+    "sharpness",
+)
+_OF_NAIVE = ("pinball", "mae", "smape", "mase", "coverage_80", "coverage_90", "sharpness")
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Matured forecasts of one role and the naive ones of the same origins, at least one."""
+
+    forecast: Matured
+    naive: Matured
+
+    @property
+    def scores(self) -> RoleScores:
+        return scores(self.forecast, self.naive)
+
+    def naive_document(self) -> Document:
+        """Scores of the naive forecasts, as JSON values."""
+        known = scores(self.naive, self.naive).document()
+        return {name: known[name] for name in _OF_NAIVE}
+
+    def of_versions(self, versions: AbstractSet[str] | None) -> "Judged | None":
+        """Those by these model versions; all for None. None if there are none."""
+        if versions is None:
+            return self
+        made = np.isin(self.forecast.versions, list(versions))
+        return Judged(self.forecast.at(made), self.naive.at(made)) if made.any() else None
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What is known of the forecasts of one key.
+
+    Attributes:
+        as_of: data time, the close of the newest candle.
+        window: origins looked at, half-open.
+        champion, challenger: None where no forecast of the role has matured.
+        unscored: origins of each role without a naive forecast to compare with.
+        drift: of the champion.
+    """
+
+    key: Key
+    as_of: datetime
+    window: tuple[datetime, datetime]
+    champion: Judged | None
+    challenger: Judged | None
+    unscored: dict[str, int]
+    drift: Drift
+
+    def pairs_of(
+        self, champions: AbstractSet[str] | None, challengers: AbstractSet[str] | None
+    ) -> PairedScores:
+        """Origins that have matured for both roles, made by these versions.
+
+        Args:
+            champions, challengers: model versions; None is any.
+        """
+        return paired(
+            self.champion and self.champion.of_versions(champions),
+            self.challenger and self.challenger.of_versions(challengers),
+        )
+
+    def document(self) -> Document:
+        """As JSON values, numbers to `_DIGITS` digits; whoever judges promotion fills it in."""
+        start, end = self.window
+        document: Document = _rounded(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "symbol": self.key.symbol,
+                "timeframe": self.key.timeframe.name,
+                "as_of": time_text(self.as_of),
+                "window": {"start": time_text(start), "end": time_text(end)},
+                CHAMPION: self.champion and self.champion.scores.document(),
+                CHALLENGER: self.challenger and self.challenger.scores.document(),
+                "naive": self.champion and self.champion.naive_document(),
+                "unscored": self.unscored,
+                "paired": _paired_document(self.pairs_of(None, None)),
+                "drift": self.drift.document(),
+                "promotion": None,
+            }
+        )
+        return document
+
+
+def evaluation(
+    key: Key,
+    candles: pd.DataFrame,
+    forecasts: pd.DataFrame,
+    as_of: datetime,
+    start: datetime | None = None,
+) -> Evaluation:
+    """Score the forecasts of both roles whose candles are over at ``as_of``.
+
+    Args:
+        candles: from `candles_from` to ``as_of`` at least, as far as there are any; the others
+            change nothing.
+        forecasts: forecast frame with the origins of the window; others change nothing.
+        as_of: data time, the close of the newest candle.
+        start: first origin; that of `window_of` by default.
+
+    Raises:
+        DataRefused: stored forecasts are incomplete; see `matured`.
+    """
+    timeframe = key.timeframe
+    usual, end = window_of(timeframe, as_of)
+    start = usual if start is None else start
+    opened = candles["timestamp"]
+    seen = candles[(opened >= candles_from(timeframe, start)) & (opened < as_of)]
+    made = forecasts[(forecasts["as_of"] >= start) & (forecasts["as_of"] < end)]
+    judged: dict[str, Judged | None] = {}
+    unscored = {}
+    for role in (CHAMPION, CHALLENGER):
+        stored = matured(made, seen, timeframe, role, as_of)
+        known = has_naive(seen, stored.origins, timeframe)
+        kept = stored.at(known)
+        judged[role] = Judged(kept, naive_of(kept, seen, timeframe)) if len(kept) else None
+        unscored[role] = int((~known).sum())
+    champion, challenger = judged[CHAMPION], judged[CHALLENGER]
+    return Evaluation(
+        key=key,
+        as_of=as_of,
+        window=(start, end),
+        champion=champion,
+        challenger=challenger,
+        unscored=unscored,
+        drift=Drift(UNKNOWN) if champion is None else drift_of(champion.forecast, champion.naive),
+    )
+
+
+def paired(champion: Judged | None, challenger: Judged | None) -> PairedScores:
+    """Losses of both roles at the origins that have matured for both; none if one has no origin.
+
+    ``covered`` is of the challenger, ``live`` is where both forecasts were.
+    """
+    if champion is None or challenger is None:
+        nothing = np.zeros(0)
+        return PairedScores(
+            origins=pd.DatetimeIndex([], tz="UTC"),
+            champion=nothing,
+            challenger=nothing,
+            naive=nothing,
+            covered=nothing,
+            live=nothing.astype(bool),
+        )
+    common = champion.forecast.origins.intersection(challenger.forecast.origins)
+    old, naive, new = (
+        each.at(each.origins.isin(common))
+        for each in (champion.forecast, champion.naive, challenger.forecast)
+    )
+    return PairedScores(
+        origins=old.origins,
+        champion=losses(old),
+        challenger=losses(new),
+        naive=losses(naive),
+        covered=mean_by_origin(inside(new, 0.1, 0.9)),
+        live=old.live & new.live,
+    )
+
+
+def quality_of(document: Document) -> Document | None:
+    """The champion's scores as the manifest shows them; None where it has none.
+
+    Args:
+        document: of an `Evaluation`.
+    """
+    champion = document[CHAMPION]
+    if champion is None:
+        return None
+    return {
+        "as_of": document["as_of"],
+        "window": document["window"],
+        **{name: champion[name] for name in _SHOWN},
+        "drift": document["drift"]["state"],
+        "model_versions": sorted(champion["versions"]),
+    }
+
+
+def _paired_document(pairs: PairedScores) -> Document | None:
+    if not len(pairs.origins):
+        return None
+    live = int(pairs.live.sum())
+    return {
+        "origins": len(pairs.origins),
+        "live": live,
+        "backtest": len(pairs.origins) - live,
+        CHAMPION: float(pairs.champion.mean()),
+        CHALLENGER: float(pairs.challenger.mean()),
+        "naive": float(pairs.naive.mean()),
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """JSON values with numbers to `_DIGITS` significant digits."""
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value

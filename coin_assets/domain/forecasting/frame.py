@@ -1,0 +1,202 @@
+"""Forecast frames, the forecaster interface, and the rules of which forecast may exist.
+
+An origin is the close of the newest candle a forecast uses; it is also the open of the first
+forecast candle. Step ``h`` (1..24) is the close of the h-th candle after the origin.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Protocol, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
+from coin_assets.domain.timeframes import Timeframe
+from coin_assets.errors import DataRefused
+
+STEPS = 24
+QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+MEDIAN = QUANTILES.index(0.5)
+QUANTILE_COLUMNS = [f"q{round(level * 100):02d}" for level in QUANTILES]
+PRICE_COLUMNS = ["price", *QUANTILE_COLUMNS]
+FORECAST_SCHEMA = {
+    "as_of": ("timestamp[us, UTC]", "origin: close of the newest candle used"),
+    "role": ("string", "champion or challenger"),
+    "step": ("int64", f"1..{STEPS}, candles after the origin"),
+    "price": ("float64", "median of the close of the forecast candle"),
+    **{
+        name: ("float64", f"{level:.0%} quantile of that close")
+        for name, level in zip(QUANTILE_COLUMNS, QUANTILES, strict=True)
+    },
+    "model_version": ("string", "version of the model that made it"),
+    "kind": ("string", "live, or backtest when made after the first forecast candle closed"),
+}
+_TYPES = {
+    "as_of": TIMESTAMP_DTYPE,
+    "step": "int64",
+    **dict.fromkeys(PRICE_COLUMNS, "float64"),
+    **dict.fromkeys(("role", "model_version", "kind"), "str"),
+}
+CHAMPION, CHALLENGER = ROLES = ("champion", "challenger")
+LIVE, BACKTEST = KINDS = ("live", "backtest")
+
+Floats = npt.NDArray[np.float64]
+Version = TypeVar("Version", bound="HasCutoff")
+
+
+class HasCutoff(Protocol):
+    """A model version, as far as the leak rule is concerned."""
+
+    @property
+    def cutoff(self) -> datetime: ...
+
+
+class Forecaster(Protocol):
+    """A scikit-learn estimator over candle frames of one symbol and timeframe.
+
+    Attributes:
+        name: identifies the method in artefacts.
+        context: candles up to an origin that a forecast looks at; more change nothing.
+        features: names of what it makes of them to forecast from, in its order.
+    """
+
+    name: str
+    context: int
+    features: tuple[str, ...]
+
+    def fit(self, candles: pd.DataFrame) -> Self:
+        """Learn from a candle frame.
+
+        Raises:
+            InsufficientData: see `trainable.why_no_model`.
+        """
+        ...
+
+    def predict_quantiles(self, candles: pd.DataFrame, origins: pd.DatetimeIndex) -> Floats:
+        """Quantiles of future closes.
+
+        Args:
+            candles: at least the `context` candles up to the first origin, and those up to the
+                last; what lies after an origin does not influence its forecast, to the bit.
+            origins: closes of candles in ``candles``.
+
+        Returns:
+            Prices of shape (origins, `STEPS`, quantiles), non-decreasing along the last axis.
+        """
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Everything `from_state` needs, as JSON values."""
+        ...
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """The fitted estimator that gave ``state``; forecasts are the same to the bit."""
+        ...
+
+
+def forecast_frame(
+    origins: pd.DatetimeIndex,
+    quantiles: Floats,
+    model_version: str,
+    kinds: Iterable[str],
+    role: str = CHAMPION,
+) -> pd.DataFrame:
+    """Forecast frame (`FORECAST_SCHEMA`), `STEPS` rows an origin.
+
+    Args:
+        quantiles: shape (origins, `STEPS`, quantiles).
+        kinds: `LIVE` or `BACKTEST` for each origin.
+    """
+    columns: dict[str, Any] = {
+        "as_of": origins.repeat(STEPS),
+        "role": role,
+        "step": np.tile(np.arange(1, STEPS + 1, dtype=np.int64), len(origins)),
+        "price": quantiles[:, :, MEDIAN].ravel(),
+    }
+    flat = quantiles.reshape(-1, len(QUANTILES))
+    columns |= {name: flat[:, index] for index, name in enumerate(QUANTILE_COLUMNS)}
+    columns |= {"model_version": model_version, "kind": np.repeat(list(kinds), STEPS)}
+    return pd.DataFrame(columns).astype({"role": "str", "model_version": "str", "kind": "str"})
+
+
+def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFrame:
+    """Return ``frame`` in canonical types, if it is a forecast frame.
+
+    Raises:
+        DataRefused: missing columns, wrong types, incomplete steps, crossing or non-positive
+            quantiles, unknown words, no model version, or unaligned origins.
+    """
+    missing = [name for name in FORECAST_SCHEMA if name not in frame.columns]
+    if missing:
+        raise DataRefused(f"Forecast columns {missing} are missing; need {list(FORECAST_SCHEMA)}.")
+    rows = frame[list(FORECAST_SCHEMA)].reset_index(drop=True)
+    if rows.empty:
+        return rows
+    try:
+        known = rows.dtypes.astype(str)  # casting what is right already takes time, too
+        rows = rows.astype({name: kind for name, kind in _TYPES.items() if known[name] != kind})
+    except (TypeError, ValueError) as error:
+        raise DataRefused(
+            f"Forecast columns have wrong types: {error}. Nothing was stored."
+        ) from error
+    quantiles = rows[QUANTILE_COLUMNS].to_numpy()
+    for rule, broken in {
+        "quantiles are finite and above zero": ~(
+            np.isfinite(quantiles).all(axis=1) & (quantiles > 0).all(axis=1)
+        ),
+        "quantiles do not cross": (np.diff(quantiles, axis=1) < 0).any(axis=1),
+        "price is the median": (rows["price"] != rows["q50"]).to_numpy(),
+        "role is one of " + ", ".join(ROLES): ~rows["role"].isin(ROLES).to_numpy(),
+        "kind is one of " + ", ".join(KINDS): ~rows["kind"].isin(KINDS).to_numpy(),
+        "a model version is named": rows["model_version"].isna().to_numpy(),
+        f"origins lie on {timeframe} boundaries": np.asarray(
+            timeframe.floor_all(rows["as_of"]) != pd.DatetimeIndex(rows["as_of"])
+        ),
+        f"every origin has the steps 1..{STEPS} once": _lacking_steps(rows),
+    }.items():
+        if broken.any():
+            offender = rows.iloc[int(np.flatnonzero(broken)[0])]
+            raise DataRefused(
+                f"Forecasts break the rule that {rule}: {int(broken.sum())} rows, first as_of "
+                f"{offender['as_of']} step {offender['step']}. Nothing was stored."
+            )
+    return rows
+
+
+def _lacking_steps(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which rows belong to a role and origin that has not the steps 1..`STEPS` once each."""
+    expected = np.tile(np.arange(1, STEPS + 1), -(-len(rows) // STEPS))[: len(rows)]
+    heads = rows[["role", "as_of"]].iloc[::STEPS]
+    if (
+        len(rows) % STEPS == 0
+        and (rows["step"].to_numpy() == expected).all()
+        and not heads.duplicated().any()
+        and all(
+            (rows[name].to_numpy() == heads[name].to_numpy().repeat(STEPS)).all() for name in heads
+        )
+    ):
+        return np.zeros(len(rows), dtype=bool)  # as forecasts are made; grouping takes far longer
+    steps = rows.groupby(["role", "as_of"])["step"]
+    lacking = (
+        (steps.transform("nunique") != STEPS)
+        | (steps.transform("size") != STEPS)
+        | ~rows["step"].between(1, STEPS)
+    )
+    return np.asarray(lacking, dtype=bool)
+
+
+def eligible_version(versions: Iterable[Version], origin: datetime) -> Version | None:
+    """The version that may forecast ``origin``: the newest trained on nothing after it.
+
+    Of two with one cutoff the later in ``versions`` counts.
+    """
+    eligible = [version for version in versions if version.cutoff <= origin]
+    return max(reversed(eligible), key=lambda version: version.cutoff, default=None)
+
+
+def kind_of(origin: datetime, timeframe: Timeframe, now: datetime) -> str:
+    """`LIVE` while the first forecast candle is still open at ``now``, else `BACKTEST`."""
+    return LIVE if now < timeframe.next(origin) else BACKTEST

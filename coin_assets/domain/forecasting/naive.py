@@ -1,0 +1,113 @@
+"""The naive forecast: what every model is measured against.
+
+Nothing is fitted. The median is the last close; the spread is that of the trailing candles, as
+empirical quantiles of their h-step log returns (historical simulation; Hendricks, Evaluation of
+Value-at-Risk Models Using Historical Data, FRBNY Economic Policy Review 2, 1996).
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
+from coin_assets.domain.timeframes import Ordinals, Timeframe
+from coin_assets.errors import InsufficientData
+
+NAIVE_WINDOW = 500
+# Returns that a quantile is taken of; without gaps, twice as many candles have them at each step.
+FEWEST_RETURNS = STEPS
+_ORIGINS_AT_ONCE = 1024
+
+Mask = npt.NDArray[np.bool_]
+
+
+def naive_quantiles(
+    candles: pd.DataFrame,
+    origins: pd.DatetimeIndex,
+    timeframe: Timeframe,
+    window: int = NAIVE_WINDOW,
+) -> Floats:
+    """Last close times the exponential of the quantiles of trailing h-step log returns.
+
+    The quantiles are the plain empirical ones (linear between order statistics), not centred,
+    but the 0.5 quantile is the last close, and those beside it never lie on its other side. A
+    return needs both its candles. What lies after an origin, or before its ``window`` candles,
+    does not influence its forecast, to the bit.
+
+    Args:
+        candles: at least the ``window`` candles up to the first origin, as far as there are any,
+            and those up to the last.
+        origins: closes of candles in ``candles``, in any order.
+        window: candles up to an origin, the missing ones counted, that returns are taken of.
+
+    Returns:
+        Prices of shape (origins, `STEPS`, quantiles), non-decreasing along the last axis.
+
+    Raises:
+        InsufficientData: an origin is no close of a candle, or has fewer than `FEWEST_RETURNS`
+            returns of some step; `has_naive` tells beforehand.
+    """
+    known = has_naive(candles, origins, timeframe, window)
+    if not known.all():
+        raise InsufficientData(
+            f"{int((~known).sum())} of {len(origins)} origins have no naive {timeframe} forecast, "
+            f"first {origins[~known][0]}: each needs its own candle and {FEWEST_RETURNS} returns "
+            f"of every step among its last {window} candles. Leave such origins out."
+        )
+    scaled = np.zeros((len(origins), STEPS, len(QUANTILES)))
+    if not len(origins):
+        return scaled
+    ordinals = timeframe.ordinals(candles["timestamp"])
+    close = np.ascontiguousarray(candles["close"], dtype=np.float64)
+    grid = np.full(int(ordinals[-1] - ordinals[0]) + 1, np.nan)
+    grid[ordinals - ordinals[0]] = np.log(close)
+    places = timeframe.ordinals(origins) - 1 - ordinals[0]
+    for step in range(1, STEPS + 1):
+        # Padded, so that the windows of the first candles have their full length too.
+        returns = np.full(window + len(grid) - step, np.nan)
+        returns[window:] = grid[step:] - grid[:-step]
+        windows = np.lib.stride_tricks.sliding_window_view(returns, window - step)
+        for first in range(0, len(places), _ORIGINS_AT_ONCE):
+            part = slice(first, first + _ORIGINS_AT_ONCE)
+            scaled[part, step - 1] = _sample_quantiles(windows[places[part] + 1])
+    scaled[..., MEDIAN] = 0.0
+    scaled[..., :MEDIAN] = np.minimum(scaled[..., :MEDIAN], 0.0)
+    scaled[..., MEDIAN:] = np.maximum(scaled[..., MEDIAN:], 0.0)
+    last = close[candle_rows(ordinals, timeframe.ordinals(origins) - 1)]
+    return np.asarray(last[:, None, None] * np.exp(scaled), dtype=np.float64)
+
+
+def has_naive(
+    candles: pd.DataFrame,
+    origins: pd.DatetimeIndex,
+    timeframe: Timeframe,
+    window: int = NAIVE_WINDOW,
+) -> Mask:
+    """Which of ``origins`` `naive_quantiles` can forecast; arguments as there."""
+    ordinals = timeframe.ordinals(candles["timestamp"])
+    newest = timeframe.ordinals(origins) - 1
+    known = candle_rows(ordinals, newest) >= 0
+    for step in range(1, STEPS + 1):
+        later = ordinals[candle_rows(ordinals, ordinals - step) >= 0]
+        count = np.searchsorted(later, newest, "right")
+        count -= np.searchsorted(later, newest - (window - step), "right")
+        known &= count >= FEWEST_RETURNS
+    return known
+
+
+def candle_rows(ordinals: Ordinals, wanted: Ordinals) -> Ordinals:
+    """Row of each wanted candle number among increasing ``ordinals``; -1 where there is none."""
+    if not len(ordinals):
+        return np.full(wanted.shape, -1)
+    rows = np.minimum(np.searchsorted(ordinals, wanted), len(ordinals) - 1)
+    return np.where(ordinals[rows] == wanted, rows, -1)
+
+
+def _sample_quantiles(samples: Floats) -> Floats:
+    """`QUANTILES` of the finite values of each row, linear between order statistics."""
+    ordered = np.sort(samples, axis=1)  # NaN last
+    places = (np.isfinite(ordered).sum(axis=1) - 1)[:, None] * np.asarray(QUANTILES)
+    below = np.floor(places).astype(np.int64)
+    low = np.take_along_axis(ordered, below, axis=1)
+    high = np.take_along_axis(ordered, np.ceil(places).astype(np.int64), axis=1)
+    return np.asarray(low + (places - below) * (high - low), dtype=np.float64)

@@ -1,0 +1,232 @@
+"""The manifest: what may be served, how old it is, and how the pipeline behind it is doing.
+
+``status`` says how old the data is, ``degraded`` whether the last attempt to renew it failed. A key
+whose history is still being collected is hidden: operators see it, readers do not.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from coin_assets.domain.candles.outages import Outage
+from coin_assets.domain.json_format import Document, parse_time, time_text
+from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.publishing.manifest_entries import (
+    HIDDEN,
+    VISIBILITIES,
+    Attempts,
+    GapCounts,
+    KeyFacts,
+    PublishedFile,
+)
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import Timeframe
+
+VERSION = 2
+MAX_OUTAGES = 50
+FRESH, STALE, HARD_STALE, MISSING, CORRUPT, INSUFFICIENT_DATA = STATUSES = (
+    "fresh",
+    "stale",
+    "hard_stale",
+    "missing",
+    "corrupt",
+    "insufficient_data",
+)
+SERVED = (FRESH, STALE)
+_REASONS = {
+    MISSING: "not every file has been published yet",
+    CORRUPT: "a published file is damaged",
+    INSUFFICIENT_DATA: "there are too few candles for a forecast",
+}
+
+
+def status_of(facts: KeyFacts, limits: FreshnessLimits, now: datetime) -> str:
+    """The status word of a key at ``now``."""
+    if facts.corrupt is not None:
+        return CORRUPT
+    if not facts.enough_candles:
+        return INSUFFICIENT_DATA
+    if facts.history is None or facts.prediction is None or facts.as_of is None:
+        return MISSING
+    age = now - facts.as_of
+    if age > limits.hard:
+        return HARD_STALE
+    return STALE if age > limits.soft else FRESH
+
+
+def manifest_document(
+    facts: Iterable[KeyFacts],
+    limits: dict[str, FreshnessLimits],
+    now: datetime,
+    outages: Mapping[Timeframe, Sequence[Outage]] | None = None,
+) -> Document:
+    """The manifest of all keys.
+
+    Args:
+        limits: by timeframe name.
+        outages: of the source timeframes; the newest `MAX_OUTAGES` are shown.
+    """
+    ordered = list(facts)
+    public = [fact for fact in ordered if fact.is_public]
+    entries = [_public_entry(fact, limits[fact.key.timeframe.name], now) for fact in public]
+    counts = Counter(entry["status"] for entry in entries)
+    return {
+        "version": VERSION,
+        "generated_at": time_text(now),
+        "public": {
+            "symbols": list(dict.fromkeys(fact.key.symbol for fact in public)),
+            "entries": entries,
+        },
+        "ops": {
+            "entries": [_ops_entry(fact, limits[fact.key.timeframe.name]) for fact in ordered],
+            "outages": _outage_entries(outages or {}),
+            "summary": {
+                **{word: counts[word] for word in STATUSES},
+                HIDDEN: len(ordered) - len(public),
+                "degraded": sum(fact.is_degraded for fact in ordered),
+            },
+        },
+    }
+
+
+def _public_entry(facts: KeyFacts, limits: FreshnessLimits, now: datetime) -> dict[str, Any]:
+    status, as_of = status_of(facts, limits, now), facts.as_of
+    return {
+        "symbol": facts.key.symbol,
+        "timeframe": facts.key.timeframe.name,
+        "status": status,
+        "serve_allowed": status in SERVED,
+        "warning": _warning(facts, status, limits),
+        "as_of": _optional_time(as_of),
+        "stale_at": _optional_time(as_of and as_of + limits.soft),
+        "hard_stale_at": _optional_time(as_of and as_of + limits.hard),
+        "history": facts.history and facts.history.document(),
+        "prediction": facts.prediction and facts.prediction.document(),
+        "quality": facts.quality,
+    }
+
+
+def _ops_entry(facts: KeyFacts, limits: FreshnessLimits) -> dict[str, Any]:
+    attempts = facts.attempts
+    return {
+        "symbol": facts.key.symbol,
+        "timeframe": facts.key.timeframe.name,
+        "soft_minutes": limits.soft.total_seconds() / 60,
+        "hard_minutes": limits.hard.total_seconds() / 60,
+        "degraded": facts.is_degraded,
+        "last_success_at": _optional_time(attempts.last_success_at),
+        "last_failure_at": _optional_time(attempts.last_failure_at),
+        "consecutive_failures": attempts.consecutive_failures,
+        "last_error": attempts.last_error,
+        "visibility": facts.visibility,
+        "coverage_start": _optional_time(facts.coverage_start),
+        "coverage_end": _optional_time(facts.coverage_end),
+        "missing_candles": facts.missing_candles,
+        "gaps": facts.gaps and facts.gaps.document(),
+        "unavailable_before": _optional_time(facts.unavailable_before),
+        "champion": facts.champion,
+    }
+
+
+def _outage_entries(outages: Mapping[Timeframe, Sequence[Outage]]) -> list[Document]:
+    """The newest ones, newest first."""
+    known = [(timeframe, each) for timeframe, found in outages.items() for each in found]
+    known.sort(key=lambda pair: (pair[1].start, pair[1].end), reverse=True)
+    return [
+        {
+            "timeframe": timeframe.name,
+            "start": time_text(each.start),
+            "end": time_text(each.end),
+            "candles": each.count,
+            "symbols": list(each.symbols),
+        }
+        for timeframe, each in known[:MAX_OUTAGES]
+    ]
+
+
+def _warning(facts: KeyFacts, status: str, limits: FreshnessLimits) -> str | None:
+    if status == FRESH:
+        return None
+    if status in _REASONS or facts.as_of is None:
+        known = facts.insufficient if status == INSUFFICIENT_DATA else facts.corrupt
+        return known or _REASONS.get(status)
+    limit = limits.hard if status == HARD_STALE else limits.soft
+    refused = "; do not serve it" if status == HARD_STALE else ""
+    # Without the age itself, which would be another one whenever the manifest is looked at.
+    minutes = f"{limit.total_seconds() / 60:g} minutes"
+    return f"data ends {time_text(facts.as_of)}, more than {minutes} ago{refused}"
+
+
+def _optional_time(time: datetime | None) -> str | None:
+    return None if time is None else time_text(time)
+
+
+def facts_of_manifest(manifest: Document) -> dict[tuple[str, str], KeyFacts]:
+    """The facts a manifest was made from, by symbol and timeframe name.
+
+    Of hidden keys it does not list the files, so these are not among the facts.
+
+    Raises:
+        ConfigurationError, KeyError, TypeError, ValueError: it is no manifest of this version.
+    """
+    if manifest["version"] != VERSION:
+        raise ValueError(f"manifest version {manifest['version']}")
+    public = {_name_of(entry): entry for entry in manifest["public"]["entries"]}
+    found = {}
+    for ops in manifest["ops"]["entries"]:
+        if ops["visibility"] not in VISIBILITIES:
+            raise ValueError(f"visibility {ops['visibility']}")
+        name = _name_of(ops)
+        found[name] = _facts_of_entries(None if ops["visibility"] == HIDDEN else public[name], ops)
+    return found
+
+
+def _name_of(entry: Document) -> tuple[str, str]:
+    return entry["symbol"], entry["timeframe"]
+
+
+def _facts_of_entries(public: Document | None, ops: Document) -> KeyFacts:
+    shown = public or {"status": None, "history": None, "prediction": None, "quality": None}
+    return KeyFacts(
+        key=Key(ops["symbol"], Timeframe.parse(ops["timeframe"])),
+        history=_published_file(shown["history"]),
+        prediction=_published_file(shown["prediction"]),
+        corrupt=shown["warning"] if shown["status"] == CORRUPT else None,
+        enough_candles=shown["status"] != INSUFFICIENT_DATA,
+        insufficient=_stated_reason(shown),
+        coverage_start=_optional_parse(ops["coverage_start"]),
+        coverage_end=_optional_parse(ops["coverage_end"]),
+        missing_candles=ops["missing_candles"],
+        gaps=None if ops["gaps"] is None else GapCounts(**ops["gaps"]),
+        unavailable_before=_optional_parse(ops.get("unavailable_before")),
+        champion=ops["champion"],
+        quality=shown["quality"],
+        visibility=ops["visibility"],
+        attempts=Attempts(
+            last_success_at=_optional_parse(ops["last_success_at"]),
+            last_failure_at=_optional_parse(ops["last_failure_at"]),
+            consecutive_failures=ops["consecutive_failures"],
+            last_error=ops["last_error"],
+        ),
+    )
+
+
+def _stated_reason(entry: Document) -> str | None:
+    """Why there is no forecast, beyond that there are too few candles."""
+    if entry["status"] != INSUFFICIENT_DATA or entry["warning"] == _REASONS[INSUFFICIENT_DATA]:
+        return None
+    reason: str | None = entry["warning"]
+    return reason
+
+
+def _published_file(document: Document | None) -> PublishedFile | None:
+    if document is None:
+        return None
+    return PublishedFile(
+        document["file"], document["sha256"], document["bytes"], parse_time(document["as_of"])
+    )
+
+
+def _optional_parse(text: str | None) -> datetime | None:
+    return None if text is None else parse_time(text)

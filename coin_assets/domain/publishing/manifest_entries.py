@@ -1,0 +1,116 @@
+"""What the manifest knows of a key, before a clock is applied; see `manifest`."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from coin_assets.domain.json_format import Document, time_text
+from coin_assets.domain.series import Key
+
+PUBLIC, HIDDEN = VISIBILITIES = ("public", "hidden_backfilling")
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file in the published folder; ``as_of`` is the close of the newest candle in it."""
+
+    name: str
+    sha256: str
+    size: int
+    as_of: datetime
+
+    def document(self) -> Document:
+        return {
+            "file": self.name,
+            "sha256": self.sha256,
+            "bytes": self.size,
+            "as_of": time_text(self.as_of),
+        }
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """How publishing a key has been going."""
+
+    last_success_at: datetime | None = None
+    last_failure_at: datetime | None = None
+    consecutive_failures: int = 0
+    last_error: str | None = None
+
+    def succeeded(self, time: datetime) -> "Attempts":
+        return Attempts(time, self.last_failure_at)
+
+    def failed(self, time: datetime, error: str, in_a_row: int = 0) -> "Attempts":
+        """The same failure, known by its time, counts once however often it is reported.
+
+        Args:
+            in_a_row: how many failures are known to stand; a success in between, such as that of
+                a repair, does not make up for them.
+        """
+        time = time.replace(microsecond=0)  # the manifest, where it is remembered, has seconds
+        if self.last_failure_at is None or time > self.last_failure_at:
+            return Attempts(self.last_success_at, time, self.consecutive_failures + 1, error)
+        if in_a_row and not self.consecutive_failures:
+            return Attempts(self.last_success_at, self.last_failure_at, in_a_row, error)
+        return self
+
+
+@dataclass(frozen=True)
+class GapCounts:
+    """Missing candles by what the gap ledger knows of them; named as the states of the ledger."""
+
+    verified_absent: int = 0
+    unavailable: int = 0
+    refused: int = 0
+    pending: int = 0
+    failed: int = 0
+
+    def document(self) -> Document:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class KeyFacts:
+    """Everything the manifest says about a key, before a clock is applied.
+
+    Attributes:
+        corrupt: why a published file cannot be trusted.
+        enough_candles: whether a forecast can be expected.
+        insufficient: why not, if it is known.
+        coverage_start, coverage_end: open of the first and close of the newest stored candle.
+        gaps: of a fetched key; None of a derived one.
+        unavailable_before: of a fetched key, the edge of what the market serves, if it was met.
+        champion: model version of the published forecast.
+        quality: scores of its matured forecasts; see `report.quality_of`.
+        visibility: `HIDDEN` until the history was collected once.
+    """
+
+    key: Key
+    history: PublishedFile | None = None
+    prediction: PublishedFile | None = None
+    corrupt: str | None = None
+    enough_candles: bool = False
+    insufficient: str | None = None
+    coverage_start: datetime | None = None
+    coverage_end: datetime | None = None
+    missing_candles: int = 0
+    gaps: GapCounts | None = None
+    unavailable_before: datetime | None = None
+    champion: str | None = None
+    quality: Document | None = None
+    visibility: str = HIDDEN
+    attempts: Attempts = Attempts()
+
+    @property
+    def as_of(self) -> datetime | None:
+        """Data time of the key: of its files, the older one's."""
+        times = [file.as_of for file in (self.history, self.prediction) if file is not None]
+        return min(times, default=None)
+
+    @property
+    def is_public(self) -> bool:
+        return self.visibility == PUBLIC
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether the last attempt failed while older output still stands."""
+        return self.attempts.consecutive_failures > 0 and self.history is not None

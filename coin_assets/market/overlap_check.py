@@ -1,0 +1,47 @@
+"""Whether an archive and an exchange tell the same story where they meet."""
+
+from datetime import datetime
+
+import pandas as pd
+
+from coin_assets.domain.candles.diagnosis import compare_causes
+from coin_assets.domain.candles.frame import between
+from coin_assets.domain.series import Key
+from coin_assets.errors import InvalidCandles
+from coin_assets.market.comparing import compared
+
+
+def require_agreement(
+    archived: pd.DataFrame,
+    fresh: pd.DataFrame,
+    overlap: tuple[datetime, datetime],
+    key: Key,
+    base: str,
+) -> None:
+    """Compare the candles of ``overlap``; some may differ, as exchanges correct their candles.
+
+    Args:
+        archived: the archive's candles, those before the overlap included.
+        fresh: the exchange's candles of the overlap.
+
+    Raises:
+        InvalidCandles: there is nothing to compare, or more than half of the candles differ.
+    """
+    found = compared(between(archived, *overlap), fresh)
+    total = len(found.opens)
+    where = f"the {key} candles of {overlap[0]:%Y-%m-%dT%H:%M} to {overlap[1]:%Y-%m-%dT%H:%M}"
+    if not total:
+        raise InvalidCandles(
+            "seam",
+            f"The exchange has none of {where} that the archive {base} ends with, so the two "
+            "cannot be compared. Take COIN_ARCHIVE away, or use an archive of this exchange.",
+        )
+    if 2 * found.count <= total:
+        return
+    raise InvalidCandles(
+        "seam",
+        f"{found.count} of {where} ({total} in both) differ between the archive {base} "
+        "and the exchange. Nothing of the archive was used; correct COIN_ARCHIVE, or take it away.",
+        found.offenders("archive", "exchange"),
+        compare_causes(archived, fresh) or "the archive may be of another exchange",
+    )

@@ -1,0 +1,182 @@
+"""The candle assets: ``ohlcv_<timeframe>``, fetched or derived under one name and schema."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from coin_assets.domain.candles.absences import STATES
+from coin_assets.domain.candles.frame import CANDLE_SCHEMA
+from coin_assets.domain.layers import CANDLES
+from coin_assets.domain.timeframes import month_start
+from coin_assets.orchestration.assets.candle_checks import (
+    check_specs,
+    derived_results,
+    fetched_results,
+)
+from coin_assets.orchestration.assets.specs import (
+    RETRIES,
+    SeriesAssets,
+    asset_key,
+    column_schema,
+    failures_named,
+)
+from coin_assets.orchestration.partitions import UNTIL_NEXT_MONTH, partition_of, selected_window
+from coin_assets.orchestration.resources import Clock, DiskResource, MarketResource, StoreResource
+from coin_assets.pipeline.derive import Derivation, derive_candles
+from coin_assets.pipeline.fetch import Pull, pull_candles
+from coin_assets.pipeline.month_report import MonthReport, describe
+
+_SHOWN_GAPS = 10
+SCHEMA = column_schema(CANDLE_SCHEMA)
+
+
+def fetched_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
+    """Candles of a source timeframe, from the market."""
+
+    @dg.asset(
+        **_common(spec),
+        description=f"Closed {spec.key} candles, fetched from the market month by month.",
+        retry_policy=RETRIES,
+        check_specs=check_specs(spec),
+    )
+    def ohlcv(
+        context: dg.AssetExecutionContext,
+        market: MarketResource,
+        store: StoreResource,
+        clock: Clock,
+        disk: DiskResource,
+    ) -> dg.MaterializeResult:
+        start, end = selected_window(context)
+        pull = Pull(
+            spec.key,
+            start,
+            end,
+            spec.first_expected(clock.now()),
+            clock.closed_by(),
+            spec.reread_candles,
+        )
+        with failures_named():
+            percent = disk.checked(start, clock.now(), context.log.warning)
+            context.add_asset_metadata({"disk_percent": percent})
+            before = market.client().usage()
+            reports = pull_candles(
+                store.client(), market.client(), pull, clock.now, context.log.info
+            )
+            used = market.client().usage()
+            context.add_asset_metadata(
+                {
+                    "requests": used.requests - before.requests,
+                    "retries": used.retries - before.retries,
+                }
+            )
+            checks = fetched_results(spec, store.client(), start, end, clock.now())
+        return _result(context, spec, reports, "fetched", clock.now(), checks)
+
+    return ohlcv
+
+
+def derived_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
+    """Candles of a derived timeframe, from those of its source."""
+    source = dg.AssetDep(
+        asset_key(spec.source, CANDLES),
+        partition_mapping=UNTIL_NEXT_MONTH if spec.key.timeframe.straddles_months else None,
+    )
+
+    @dg.asset(
+        **_common(spec),
+        deps=[source],
+        description=(
+            f"Closed {spec.key} candles, derived from {spec.source.timeframe} candles. Buckets "
+            "with holes are kept, as exchanges keep them, and counted as partial."
+        ),
+        code_version="1",
+        check_specs=check_specs(spec),
+    )
+    def ohlcv(
+        context: dg.AssetExecutionContext,
+        market: MarketResource,
+        store: StoreResource,
+        clock: Clock,
+    ) -> dg.MaterializeResult:
+        closed_by = clock.closed_by()
+        with failures_named():
+            derivation = Derivation(
+                spec.key,
+                spec.source,
+                *selected_window(context),
+                spec.first_source_expected(clock.now()),
+                min(closed_by, market.client().horizon(spec.source, closed_by)),
+            )
+            reports = derive_candles(store.client(), derivation)
+            checks = derived_results(spec, store.client(), derivation)
+        return _result(context, spec, reports, "derived", clock.now(), checks)
+
+    return ohlcv
+
+
+def _common(spec: SeriesAssets) -> dict[str, Any]:
+    """What fetched and derived candles share: nobody downstream can tell them apart."""
+    schema = {"dagster/column_schema": SCHEMA}
+    return {
+        **spec.common(CANDLES, {"pandas", "parquet"}, **schema),
+        **spec.partitioned(),
+        "freshness_policy": spec.freshness,
+    }
+
+
+def _result(
+    context: dg.AssetExecutionContext,
+    spec: SeriesAssets,
+    reports: list[MonthReport],
+    origin: str,
+    now: datetime,
+    checks: Sequence[dg.AssetCheckResult],
+) -> dg.MaterializeResult:
+    """One INFO line, and the facts of each month on its partition."""
+    context.log.info(f"{spec.key} {origin}: {describe(reports)}")
+    for report in reports:
+        facts = month_metadata(spec, report, now)
+        context.add_asset_metadata(facts, partition_key=partition_of(report.month))
+    metadata = window_metadata(spec, origin, *selected_window(context))
+    return dg.MaterializeResult(metadata=metadata, check_results=checks)
+
+
+def window_metadata(
+    spec: SeriesAssets, origin: str, start: datetime, end: datetime
+) -> dict[str, str]:
+    """Facts that all months of one window share."""
+    return {
+        "origin": origin,
+        "window": f"[{start:%Y-%m-%d}, {end:%Y-%m-%d})",
+        "source": str(spec.source),
+    }
+
+
+def month_metadata(
+    spec: SeriesAssets, report: MonthReport, now: datetime
+) -> dict[str, dg.MetadataValue | int | float]:
+    """Facts of one month; the running one also tells how far its candles lag behind ``now``."""
+    metadata: dict[str, dg.MetadataValue | int | float] = {
+        "dagster/partition_row_count": report.rows,
+        "rows_changed": report.rows_changed,
+        "missing": report.count(),
+        "partial": report.partial,
+    }
+    if report.missing:
+        metadata |= {state: report.count(state) for state in STATES if report.count(state)}
+        shown = [
+            f"{gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M} ({gap.count}) {gap.state}"
+            for gap in report.missing[:_SHOWN_GAPS]
+        ]
+        more = len(report.missing) - len(shown)
+        text = "; ".join(shown) + (f"; and {more} more" if more else "")
+        metadata["gaps"] = dg.MetadataValue.text(text)
+    if report.first is not None and report.last is not None:
+        metadata["first_candle"] = dg.MetadataValue.timestamp(report.first)
+        metadata["last_candle"] = dg.MetadataValue.timestamp(report.last)
+        if report.month == month_start(now):
+            close = spec.key.timeframe.close_of(report.last)
+            metadata["lag_seconds"] = (now - close).total_seconds()
+    return metadata

@@ -1,0 +1,103 @@
+"""The evaluation assets: ``evaluation_<timeframe>``, rolling scores of matured forecasts."""
+
+from typing import Any
+
+import dagster as dg
+
+from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.json_format import Document
+from coin_assets.domain.layers import CANDLES, PREDICTIONS, QUALITY
+from coin_assets.orchestration.assets.quality_plots import fan_plot, loss_plot, reliability_plot
+from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
+from coin_assets.orchestration.resources import RegistryResource, StoreResource
+from coin_assets.pipeline.evaluate import EvaluationReport, evaluate_key
+
+# Scores that the UI plots over time.
+_PLOTTED = ("skill", "pinball", "coverage_80", "coverage_90", "sharpness", "mae")
+
+
+def evaluations(spec: SeriesAssets) -> dg.AssetsDefinition:
+    """Scores of champion and challenger beside the naive forecast; no forecast depends on them."""
+
+    @dg.asset(
+        **spec.common(QUALITY, {"scikitlearn", "json"}),
+        deps=[
+            dg.AssetDep(spec.asset_key(layer), partition_mapping=dg.AllPartitionMapping())
+            for layer in (CANDLES, PREDICTIONS)
+        ],
+        description=(
+            f"How good the forecasts of {spec.key} were: those whose 24 candles are over, of the "
+            "last weeks or months, champion beside challenger and naive. It tells whether the "
+            "champion drifts, and whether the challenger has earned its place. Materialise it "
+            "after a backfill of models and predictions and it is the report of the backtest."
+        ),
+    )
+    def evaluation(
+        context: dg.AssetExecutionContext, store: StoreResource, registry: RegistryResource
+    ) -> dg.MaterializeResult:
+        with failures_named():
+            report = evaluate_key(
+                store.client(), registry.client(), registry.evaluations(), spec.key
+            )
+        if report.damaged:
+            context.log.warning(f"Replaced an evaluation that cannot be read: {report.damaged}")
+        context.log.info(evaluation_line(spec, report))
+        return dg.MaterializeResult(metadata=_metadata(spec, report))
+
+    return evaluation
+
+
+def evaluation_line(spec: SeriesAssets, report: EvaluationReport) -> str:
+    """One line for the log."""
+    champion = report.document[CHAMPION]
+    if champion is None:
+        return f"{spec.key}: no forecast has matured yet; each takes 24 candles"
+    skill, coverage = champion["skill"], champion["coverage_80"]
+    # The naive forecast loses nothing where the price has not moved at all.
+    said = "no skill to tell" if skill is None else f"skill {skill:+.3f} against naive"
+    line = (
+        f"{spec.key}: {champion['origins']} matured forecasts, {said}, "
+        f"the 80% interval held {coverage:.1%}"
+    )
+    if report.verdict is not None:
+        line += f"; challenger {report.challenger}: {report.verdict.decision}"
+    return line
+
+
+def _metadata(spec: SeriesAssets, report: EvaluationReport) -> dict[str, Any]:
+    document, found = report.document, report.evaluation
+    metadata: dict[str, Any] = {
+        "as_of": dg.MetadataValue.timestamp(found.as_of),
+        "drift": document["drift"]["state"],
+        "evaluation": dg.MetadataValue.json(document),
+    }
+    for role in (CHAMPION, CHALLENGER):
+        if document[role] is not None:
+            metadata |= _scores(role, document[role])
+    if report.verdict is not None:
+        metadata["decision"] = report.verdict.decision
+        metadata["promotion"] = dg.MetadataValue.md(
+            "\n".join(
+                ["| criterion | | |", "|---|---|---|"]
+                + [
+                    f"| {each.name} | {'passed' if each.passed else 'not passed'} | {each.said} |"
+                    for each in report.verdict.criteria
+                ]
+            )
+        )
+    if found.champion is not None:
+        metadata |= {
+            "latest_outcome": fan_plot(spec.key, found.champion.forecast),
+            "reliability": reliability_plot(spec.key, found),
+            "loss_over_time": loss_plot(spec.key, found),
+        }
+    return metadata
+
+
+def _scores(role: str, scores: Document) -> dict[str, Any]:
+    known = {name: scores[name] for name in _PLOTTED if scores[name] is not None}
+    return {
+        f"{role}_origins": scores["origins"],
+        f"{role}_versions": ", ".join(sorted(scores["versions"])),
+        **{f"{role}_{name}": float(value) for name, value in known.items()},
+    }

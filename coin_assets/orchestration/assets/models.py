@@ -1,0 +1,115 @@
+"""The model assets: ``model_<timeframe>``, the versions whose cutoff lies in the month."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from coin_assets.domain.layers import CANDLES, MODELS
+from coin_assets.domain.timeframes import months_between
+from coin_assets.models.training import TrainingRequest, TrainingResult, train
+from coin_assets.orchestration.assets.specs import TRAINING_POOL, SeriesAssets, failures_named
+from coin_assets.orchestration.partitions import partition_of, selected_window
+from coin_assets.orchestration.resources import Clock, RegistryResource, StoreResource
+
+STATES = CREATED, KEPT, INSUFFICIENT, FAILED = ("created", "kept", "insufficient", "failed")
+
+
+def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
+    """Anchor versions: one a month, trained on the candles closed when the month began."""
+
+    @dg.asset(
+        **spec.common(MODELS, {"scikitlearn", "json"}),
+        **spec.partitioned(),
+        deps=[dg.AssetDep(spec.asset_key(CANDLES), partition_mapping=spec.months_so_far)],
+        description=(
+            f"Forecast models of {spec.key} whose training cutoff lies in the month. "
+            "Materialising a month makes sure that its anchor version (cutoff: the month's first "
+            "instant) exists; an existing version is never replaced."
+        ),
+        freshness_policy=spec.training_freshness,
+        pool=TRAINING_POOL,
+    )
+    def model(
+        context: dg.AssetExecutionContext,
+        store: StoreResource,
+        registry: RegistryResource,
+        clock: Clock,
+    ) -> dg.MaterializeResult:
+        start, end = selected_window(context)
+        for month in months_between(start, end):
+            extent = store.client().extent(spec.key)
+            first = spec.first_usable(clock.now(), None if extent is None else extent.first)
+            request = TrainingRequest(spec.key, month, first, run_id=context.run.run_id)
+            with failures_named():
+                result = train(store.client(), registry.client(), request, clock.now())
+            context.log.info(training_line(result))
+            context.add_asset_metadata(training_metadata(result), partition_key=partition_of(month))
+        return dg.MaterializeResult()
+
+    return model
+
+
+def training_line(result: TrainingResult) -> str:
+    """One line for the log."""
+    request = result.request
+    head = f"{request.key} model, cutoff {request.cutoff:%Y-%m-%d %H:%M}"
+    if result.version is None:
+        return f"{head}: none, {result.insufficient or result.error}"
+    state = "trained" if result.created else "kept"
+    return f"{head}: version {result.version.name} {state}, {result.rows} candles"
+
+
+def training_state(result: TrainingResult) -> str:
+    """One of `STATES`."""
+    if result.error is not None:
+        return FAILED
+    if result.version is None:
+        return INSUFFICIENT
+    return CREATED if result.created else KEPT
+
+
+def training_summary(results: Sequence[TrainingResult], seconds: float) -> dict[str, Any]:
+    """Of many trainings that took ``seconds`` together: counts and a table of the keys."""
+    states = [training_state(result) for result in results]
+    rows = [
+        f"| {result.request.key} | {result.version.name if result.version else ''} | {state} "
+        f"| {result.rows} | {result.seconds:.2f} "
+        f"| {'' if result.loss is None else f'{result.loss:.6f}'} |"
+        for result, state in zip(results, states, strict=True)
+    ]
+    head = [
+        "| key | version | state | rows | seconds | loss |",
+        "|---|---|---|---|---|---|",
+    ]
+    return {
+        "duration_seconds": seconds,
+        **{state: float(states.count(state)) for state in STATES},
+        "keys": dg.MetadataValue.md("\n".join([*head, *rows])),
+    }
+
+
+def training_metadata(result: TrainingResult) -> dict[str, Any]:
+    """Facts of one training for the UI; those that are floats plot over time."""
+    facts: dict[str, Any] = {
+        "cutoff": dg.MetadataValue.timestamp(result.request.cutoff),
+        "training_rows": float(result.rows),
+        "duration_seconds": result.seconds,
+        "created": result.created,
+    }
+    for name in ("loss", "skill"):
+        if (score := getattr(result, name)) is not None:
+            facts[name] = score
+    if result.version is None:
+        return facts | {"insufficient_data": result.insufficient or ""}
+    stored = result.version.metadata()
+    facts |= {
+        "model_version": result.version.name,
+        "forecaster": stored["forecaster"],
+        "data_start": stored["data_start"],
+        "data_end": stored["data_end"],
+        "data_hash": stored["data_hash"],
+        "artefact_sha256": stored["artefact_sha256"],
+        "artefact": dg.MetadataValue.path(str(result.version.folder)),
+    }
+    return facts

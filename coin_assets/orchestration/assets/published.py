@@ -1,0 +1,248 @@
+"""The published assets: ``published_<timeframe>``, the files that users read, and the manifest."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import dagster as dg
+import pandas as pd
+
+from coin_assets.domain.candles.frame import empty_candles
+from coin_assets.domain.evaluation.report import quality_of
+from coin_assets.domain.json_format import Document, time_text
+from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
+from coin_assets.domain.publishing.manifest_entries import KeyFacts
+from coin_assets.domain.series import Key
+from coin_assets.errors import CorruptArtefact
+from coin_assets.models.evaluations import EvaluationBook
+from coin_assets.models.training import why_none
+from coin_assets.orchestration.assets.specs import (
+    FAILURES,
+    OWNERS,
+    SeriesAssets,
+    asset_key,
+    failure_message,
+    failures_named,
+)
+from coin_assets.orchestration.resources import (
+    Clock,
+    PublisherResource,
+    RegistryResource,
+    StoreResource,
+)
+from coin_assets.pipeline.completeness import history_of, known_outages
+from coin_assets.publish.fitness import require_fit
+from coin_assets.publish.folder import MANIFEST
+from coin_assets.publish.publisher import Failure, Publisher
+from coin_assets.store.base import Store
+from coin_assets.store.forecasts import newest_forecast
+
+MANIFEST_KEY = dg.AssetKey([MANIFEST.removesuffix(".json")])
+
+
+def published_files(spec: SeriesAssets, all_specs: tuple[SeriesAssets, ...]) -> dg.AssetsDefinition:
+    """History and prediction file of one key; the manifest is rewritten with them."""
+
+    @dg.asset(
+        **spec.common(PUBLISHED, {"json"}),
+        deps=[
+            # Publishing always reads the newest state of the store, whatever month was renewed.
+            dg.AssetDep(spec.asset_key(layer), partition_mapping=dg.AllPartitionMapping())
+            for layer in (CANDLES, PREDICTIONS)
+        ],
+        description=(
+            f"history_{spec.key.symbol_name}_{spec.key.timeframe}.json and "
+            f"prediction_{spec.key.symbol_name}_{spec.key.timeframe}.json, from the newest stored "
+            "candles and forecast."
+        ),
+        freshness_policy=spec.freshness,
+    )
+    def published(
+        context: dg.AssetExecutionContext,
+        store: StoreResource,
+        registry: RegistryResource,
+        publisher: PublisherResource,
+        clock: Clock,
+    ) -> dg.MaterializeResult:
+        with failures_named():
+            failures = _failed_keys(context, all_specs)
+            metadata = publish_key(
+                context,
+                spec,
+                store.client(),
+                publisher.client(),
+                registry.evaluations(),
+                failures,
+                clock.now(),
+                all_specs,
+            )
+        return dg.MaterializeResult(metadata=metadata)
+
+    return published
+
+
+def publish_key(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    spec: SeriesAssets,
+    store: Store,
+    publisher: Publisher,
+    evaluations: EvaluationBook,
+    failures: dict[Key, Failure],
+    now: datetime,
+    all_specs: tuple[SeriesAssets, ...] = (),
+) -> dict[str, dg.MetadataValue | int | float]:
+    """Publish a key from the store, report the manifest, and return what to say of the files.
+
+    Args:
+        failures: keys whose renewal failed meanwhile.
+        all_specs: tell what of other keys may be shown if the manifest was lost.
+    """
+    facts, history = _stored_facts(store, spec, now)
+    facts = replace(facts, quality=quality(evaluations, spec.key))
+    forecast = newest_forecast(store, spec.key)
+    if not forecast.empty:  # a model was there, whatever the price has done since
+        facts = replace(facts, enough_candles=True, insufficient=None)
+    require_fit(store, spec.key, forecast)
+    is_current = forecast.empty or facts.coverage_end == forecast["as_of"].iloc[0]
+    facts, document = publisher.publish(
+        facts,
+        history,
+        forecast,
+        failures,
+        now,
+        is_complete=completeness(store, (*all_specs, spec), now),
+        outages=known_outages(store, publisher.keys),
+        is_current=is_current,
+    )
+    context.log_event(
+        manifest_materialization(document, f"rewritten for {spec.key}", len(failures))
+    )
+    as_of = facts.as_of
+    hidden = "" if facts.is_public else ", hidden until its history is complete"
+    told = time_text(as_of) if as_of else "never"
+    context.log.info(f"{spec.key} published as of {told}{hidden}")
+    metadata: dict[str, dg.MetadataValue | int | float] = {"candles": len(history)}
+    for file in (facts.history, facts.prediction):
+        if file is not None:
+            metadata[file.name] = dg.MetadataValue.text(f"{file.size} bytes, {file.sha256}")
+    if as_of is not None:
+        metadata["as_of"] = dg.MetadataValue.timestamp(as_of)
+        metadata["boundary_to_published_seconds"] = (now - as_of).total_seconds()
+    return metadata
+
+
+def quality(evaluations: EvaluationBook, key: Key) -> Document | None:
+    """What the manifest says of a key's past forecasts; nothing while that cannot be read."""
+    try:
+        document = evaluations.read(key)
+    except CorruptArtefact:
+        return None  # it is due again, and says so
+    return None if document is None else quality_of(document)
+
+
+def manifest(specs: tuple[SeriesAssets, ...]) -> dg.AssetSpec:
+    """The manifest is no step: publishing any key rewrites it and reports it as an event."""
+    return dg.AssetSpec(
+        MANIFEST_KEY,
+        deps=[spec.asset_key(PUBLISHED) for spec in specs],
+        description=(
+            "manifest.json: what may be served, how old it is, and how the pipeline is doing. "
+            "Rewritten whenever a published asset is materialised."
+        ),
+        owners=OWNERS,
+        kinds={"json"},
+        group_name="manifest",
+        tags={"layer": PUBLISHED},
+    )
+
+
+def manifest_materialization(
+    document: Document, description: str, failures: int = 0
+) -> dg.AssetMaterialization:
+    """The event of a rewritten manifest; the UI plots its counts by status.
+
+    Args:
+        failures: keys that failed in the run that rewrote it.
+    """
+    metadata = {**document["ops"]["summary"], "failures": failures}
+    return dg.AssetMaterialization(MANIFEST_KEY, description=description, metadata=metadata)
+
+
+def completeness(
+    store: Store, specs: tuple[SeriesAssets, ...], now: datetime
+) -> Callable[[Key], bool]:
+    """Tells whether the history of a key's source was collected; yes, if its spec is not given."""
+    by_key = {spec.key: spec for spec in specs}
+
+    def is_complete(key: Key) -> bool:
+        spec = by_key.get(key)
+        if spec is None:
+            return True
+        extent = store.extent(spec.source)
+        return history_of(store, spec.source, extent, spec.first_source_expected(now)).is_complete
+
+    return is_complete
+
+
+def _stored_facts(store: Store, spec: SeriesAssets, now: datetime) -> tuple[KeyFacts, pd.DataFrame]:
+    """Facts of a key from the store, and the candles of its history file."""
+    extent = store.extent(spec.key)
+    gaps = edge = None
+    if spec.is_fetched:
+        known = history_of(store, spec.key, extent, spec.first_expected(now))
+        gaps, edge = known.counts(until=known.reached), known.unavailable_before
+    if extent is None:
+        return KeyFacts(spec.key, gaps=gaps, unavailable_before=edge), empty_candles()
+    timeframe = spec.key.timeframe
+    end = timeframe.close_of(extent.last)
+    reason = why_none(store, spec.key, spec.first_usable(now, extent.first), end)
+    facts = KeyFacts(
+        spec.key,
+        enough_candles=reason is None,
+        insufficient=reason,
+        coverage_start=extent.first,
+        coverage_end=end,
+        missing_candles=timeframe.count(extent.first, end) - extent.rows,
+        gaps=gaps,
+        unavailable_before=edge,
+    )
+    return facts, _window_candles(store, spec, end)
+
+
+def history_candles(store: Store, spec: SeriesAssets) -> pd.DataFrame:
+    """The candles that the history file shows."""
+    newest = store.newest_candles([spec.key]).get(spec.key)
+    if newest is None:
+        return empty_candles()
+    return _window_candles(store, spec, spec.key.timeframe.close_of(newest))
+
+
+def _window_candles(store: Store, spec: SeriesAssets, end: datetime) -> pd.DataFrame:
+    start = spec.history_start if spec.history_window is None else end - spec.history_window
+    return store.read_candles(spec.key, start, end)
+
+
+def _failed_keys(
+    context: dg.AssetExecutionContext, specs: tuple[SeriesAssets, ...]
+) -> dict[Key, Failure]:
+    """Keys whose steps failed earlier in this run, so that the manifest says so at once.
+
+    A step that waits for its next try counts too: its own publishing clears it when it succeeds.
+    """
+    events = context.instance.all_logs(context.run.run_id, of_type=FAILURES)
+    failed: dict[str, Failure] = {}
+    for entry in events:
+        if entry.step_key is not None and entry.step_key not in failed:
+            time = datetime.fromtimestamp(entry.timestamp, UTC)
+            failed[entry.step_key] = Failure(time, failure_message(entry))
+    found = {}
+    chosen = context.run.asset_selection
+    for spec in specs:
+        if chosen and spec.asset_key(PUBLISHED) not in chosen:
+            continue  # this run was not about to renew it
+        own = [spec.asset_key(layer) for layer in (CANDLES, PREDICTIONS, PUBLISHED)]
+        for key in (asset_key(spec.source, CANDLES), *own):
+            failure = failed.get("__".join(key.path))
+            if failure is not None:
+                found[spec.key] = failure
+    return found

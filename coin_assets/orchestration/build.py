@@ -1,0 +1,256 @@
+"""From settings to Dagster definitions; production, tests and tools all come through here."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import dagster as dg
+
+from coin_assets.alerts.incidents import Rules
+from coin_assets.config.settings import STORES, Settings
+from coin_assets.domain.timeframes import months_between
+from coin_assets.errors import ConfigurationError
+from coin_assets.orchestration.assets.candles import derived_candles, fetched_candles
+from coin_assets.orchestration.assets.evaluations import evaluations
+from coin_assets.orchestration.assets.models import trained_models
+from coin_assets.orchestration.assets.predictions import predictions
+from coin_assets.orchestration.assets.published import manifest, published_files
+from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.checks.clock import clock_checks
+from coin_assets.orchestration.checks.reconciled import reconciled_check
+from coin_assets.orchestration.jobs.acknowledge import acknowledge_job
+from coin_assets.orchestration.jobs.backfill import backfill_job
+from coin_assets.orchestration.jobs.copy_store import Openers, copy_store_job
+from coin_assets.orchestration.jobs.doctor import doctor_job
+from coin_assets.orchestration.jobs.evaluate import evaluate_job
+from coin_assets.orchestration.jobs.promotion import promote_job, rollback_job
+from coin_assets.orchestration.jobs.reconcile import reconcile_job
+from coin_assets.orchestration.jobs.redo import redo_job
+from coin_assets.orchestration.jobs.retention import retention_job, retention_schedule
+from coin_assets.orchestration.jobs.training import training_job
+from coin_assets.orchestration.jobs.update import update_job
+from coin_assets.orchestration.partitions import (
+    beta_features_accepted,
+    monthly_partitions,
+    months_so_far,
+)
+from coin_assets.orchestration.resources import (
+    Clock,
+    DiskResource,
+    MarketResource,
+    PublisherResource,
+    RegistryResource,
+    Resources,
+    StoreResource,
+)
+from coin_assets.orchestration.sensors.candles_due import candles_due_sensor
+from coin_assets.orchestration.sensors.health_alerts import (
+    FOLDER,
+    AlertSettings,
+    health_alerts_sensor,
+)
+from coin_assets.orchestration.sensors.late_candles import late_candles_sensor
+from coin_assets.orchestration.sensors.publish_due import publish_due_sensor
+from coin_assets.orchestration.sensors.requests import checks_of
+from coin_assets.orchestration.sensors.retrain import retrain_schedule
+from coin_assets.orchestration.sensors.training_events import training_events_sensor
+from coin_assets.planning.series_status import standing_of
+from coin_assets.store.base import Store
+from coin_assets.store.home import open_home
+
+# A code location that runs for longer without a reload shows too short a lineage, no more.
+MONTHS_UNTIL_RELOAD = 24
+
+
+def build_definitions(
+    settings: Settings | None = None, **resource_overrides: dg.ConfigurableResource
+) -> dg.Definitions:
+    """Everything Dagster serves.
+
+    Args:
+        settings: read from the environment by default.
+        resource_overrides: resources to use instead of the configured ones, by name: ``market``,
+            ``store``, ``registry``, ``publisher``, ``clock``, ``disk``.
+
+    Raises:
+        ConfigurationError: the settings or the home cannot be used.
+    """
+    settings = settings or Settings()
+    resources: dict[str, Any] = configured_resources(settings)._asdict()
+    unknown = set(resource_overrides) - set(resources)
+    if unknown:
+        raise ConfigurationError(f"No resources {sorted(unknown)}; there are {sorted(resources)}.")
+    open_home(
+        settings.home,
+        market_name(settings),
+        settings.symbols,
+        needs_case={"1m", "1M"} <= {timeframe.name for timeframe in settings.timeframes},
+    )
+    specs = series_specs(settings)
+    with beta_features_accepted():
+        steps = [asset for spec in specs for asset in series_assets(spec, specs)]
+        scored = [evaluations(spec) for spec in specs]
+    checks = [
+        check
+        for spec in specs
+        for check in (reconciled_check(spec), clock_checks(spec, standing_of))
+    ]
+    alerts = alert_settings(settings)
+    update, training = update_job(steps, checks), training_job(specs)
+    redo, retention = redo_job(specs), retention_job(specs)
+    evaluate, promote = evaluate_job(scored), promote_job(specs)
+    schedules: list[Any] = [retrain_schedule(specs, training), retention_schedule(retention)]
+    sensors: list[Any] = [
+        candles_due_sensor(specs, checks_of(steps), [update, training, evaluate, promote]),
+        publish_due_sensor(specs, checks_of(steps), update),
+        late_candles_sensor(specs, redo),
+        training_events_sensor(specs, training),
+    ]
+    watched = [each.name for each in (*sensors, *schedules)]
+    definitions = dg.Definitions(
+        assets=[*steps, *scored, manifest(specs)],
+        jobs=[
+            update,
+            training,
+            evaluate,
+            promote,
+            rollback_job(specs),
+            redo,
+            retention,
+            backfill_job(specs),
+            reconcile_job(specs),
+            copy_store_job(specs, store_openers(settings), settings.store),
+            acknowledge_job(specs, alerts.book),
+            doctor_job(specs),
+        ],
+        asset_checks=checks,
+        schedules=schedules,
+        sensors=[*sensors, health_alerts_sensor(specs, alerts, watched)],
+        resources=resources | resource_overrides,
+        # A step costs about 0.1 s in this process and seconds in one of its own.
+        executor=dg.in_process_executor,
+    )
+    with beta_features_accepted():  # Dagster copies sensors with a parameter that is one
+        definitions.get_repository_def()
+    return definitions
+
+
+def series_specs(settings: Settings) -> tuple[SeriesAssets, ...]:
+    """One spec a symbol and timeframe."""
+    partitions = monthly_partitions(settings.history_start)
+    months = len(months_between(settings.history_start, datetime.now(UTC)))
+    mapping = months_so_far(months + MONTHS_UNTIL_RELOAD)
+    return tuple(
+        SeriesAssets(
+            key=key,
+            source=key.at(settings.source_of(key.timeframe) or key.timeframe),
+            partitions=partitions,
+            months_so_far=mapping,
+            history_start=settings.history_start,
+            limits=settings.freshness[key.timeframe],
+            history_window=settings.history_window.get(key.timeframe),
+            reread_candles=settings.reread_candles,
+            retention=settings.retention.get(key.timeframe),
+            source_retention=settings.retention.get(
+                settings.source_of(key.timeframe) or key.timeframe
+            ),
+        )
+        for key in settings.keys
+    )
+
+
+def series_assets(spec: SeriesAssets, specs: tuple[SeriesAssets, ...]) -> list[dg.AssetsDefinition]:
+    """The steps of one key, from candles to published files."""
+    return [
+        fetched_candles(spec) if spec.is_fetched else derived_candles(spec),
+        trained_models(spec),
+        predictions(spec),
+        published_files(spec, specs),
+    ]
+
+
+def alert_settings(settings: Settings) -> AlertSettings:
+    """How alerts are sent; given to those who send them alone, for addresses hold secrets."""
+    return AlertSettings(
+        folder=settings.home / FOLDER,
+        market=settings.market,
+        webhooks=settings.alert_webhooks,
+        rules=Rules(
+            timedelta(seconds=settings.alert_cycle_seconds),
+            settings.alert_repeat_cycles,
+            settings.alert_escalate_cycles,
+        ),
+        disk=settings.disk_limits,
+        heartbeat_url=settings.heartbeat_url.get_secret_value(),
+    )
+
+
+def market_name(settings: Settings) -> str:
+    """The market by which homes and buckets are told apart."""
+    return ":".join(filter(None, (settings.market_kind, settings.market_argument)))
+
+
+def configured_store(settings: Settings) -> StoreResource:
+    """The store; runs read its token from the environment, so it stands in no configuration."""
+    home = str(settings.home)
+    if settings.store == "parquet":
+        return StoreResource(home=home)
+    return StoreResource(
+        home=home,
+        kind=settings.store,
+        market=market_name(settings),
+        url=settings.influxdb_v2_url,
+        org=settings.influxdb_v2_org,
+        bucket=settings.influxdb_bucket,
+        token=dg.EnvVar("INFLUXDB_V2_TOKEN"),
+    )
+
+
+def store_openers(settings: Settings) -> Openers:
+    """How the stores of this installation are opened, whichever of them is in use."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+
+    def opened(kind: str) -> Store:
+        # What the other store needs is checked only now.
+        if missing := settings.missing_for(kind):
+            raise ConfigurationError(
+                f"{', '.join(missing)}: not set, but the {kind} store needs them. Set them in the "
+                "environment of make up and restart it, or in the shell of dagster job execute."
+            )
+        return configured_store(Settings(**(given | {"store": kind}))).client()
+
+    return {kind: partial(opened, kind) for kind in STORES}
+
+
+def configured_resources(settings: Settings) -> Resources:
+    """Resources as the settings say."""
+    home = str(settings.home)
+    limits = {
+        timeframe.name: [
+            settings.freshness[timeframe].soft.total_seconds() / 60,
+            settings.freshness[timeframe].hard.total_seconds() / 60,
+        ]
+        for timeframe in settings.timeframes
+    }
+    return Resources(
+        clock=Clock(settle_seconds=settings.settle_seconds),
+        market=MarketResource(
+            kind=settings.market_kind,
+            argument=settings.market_argument,
+            archive=settings.archive,
+            downloads=str(settings.home / "downloads"),
+        ),
+        store=configured_store(settings),
+        registry=RegistryResource(home=home),
+        publisher=PublisherResource(
+            folder=str(settings.publish_dir),
+            symbols=list(settings.symbols),
+            limits_minutes=limits,
+        ),
+        disk=DiskResource(
+            home=home,
+            warn=settings.disk_limits.warn,
+            critical=settings.disk_limits.critical,
+            block=settings.disk_limits.block,
+        ),
+    )

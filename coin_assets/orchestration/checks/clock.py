@@ -1,0 +1,249 @@
+"""Checks on the clock: how old the data of a key is, and whether its parts agree.
+
+An update cannot record them: when nothing is updated any more, they matter most. So a sensor
+records them at its ticks, without runs; by hand they run in the UI.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from coin_assets.domain.forecasting.trainable import minimum_candles
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
+from coin_assets.domain.publishing.manifest import (
+    CORRUPT,
+    FRESH,
+    INSUFFICIENT_DATA,
+    MISSING,
+    STALE,
+    status_of,
+)
+from coin_assets.domain.series import Key
+from coin_assets.errors import CorruptArtefact
+from coin_assets.models.registry import ModelRegistry, ModelVersion
+from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
+from coin_assets.orchestration.checks.verdicts import Verdict, age_verdict
+from coin_assets.orchestration.resources import (
+    Clock,
+    PublisherResource,
+    RegistryResource,
+    StoreResource,
+)
+from coin_assets.planning.series_status import Standing
+from coin_assets.publish.publisher import Publisher
+from coin_assets.store.base import Store
+
+DATA_TIME, AGREES_WITH_STORE, AGE, TRAINING_RANGE = (
+    "data_time",
+    "agrees_with_store",
+    "age",
+    "training_range",
+)
+Gather = Callable[[Store, ModelRegistry, Publisher, Sequence[Key]], Mapping[Key, Standing]]
+# Layer and check -> what a passed one means.
+_CHECKS = {
+    (CANDLES, DATA_TIME): "The newest stored candle closed within the limit of COIN_FRESHNESS.",
+    (PREDICTIONS, DATA_TIME): "The newest forecast was made from data within the limit of "
+    "COIN_FRESHNESS.",
+    (PUBLISHED, DATA_TIME): "The published files were made from data within the limit of "
+    "COIN_FRESHNESS.",
+    (PUBLISHED, AGREES_WITH_STORE): "The published files are undamaged and reach as far as the "
+    "store.",
+    (MODELS, AGE): "The newest model was trained on data up to a recent time.",
+    (MODELS, TRAINING_RANGE): "The newest model was trained on candles enough, and on none after "
+    "its cutoff.",
+}
+
+
+def clock_check_specs(spec: SeriesAssets) -> list[dg.AssetCheckSpec]:
+    """The checks that `clock_evaluations` gives results of."""
+    return [
+        dg.AssetCheckSpec(name, asset=spec.asset_key(layer), description=text)
+        for (layer, name), text in _CHECKS.items()
+    ]
+
+
+def clock_evaluations(
+    spec: SeriesAssets, standing: Standing, now: datetime
+) -> list[dg.AssetCheckEvaluation]:
+    """What is to be said of a key at ``now``, one result for each of `clock_check_specs`."""
+    newest = max(standing.versions, key=lambda version: version.cutoff, default=None)
+    verdicts = {
+        (CANDLES, DATA_TIME): _candles_time(spec, standing, now),
+        (PREDICTIONS, DATA_TIME): _forecast_time(spec, standing, now),
+        (PUBLISHED, DATA_TIME): _published_time(spec, standing, now),
+        (PUBLISHED, AGREES_WITH_STORE): _agreement(spec, standing),
+        (MODELS, AGE): _model_age(spec, standing, newest, now),
+        (MODELS, TRAINING_RANGE): _training_range(spec, standing, newest),
+    }
+    return [
+        verdict.evaluation(
+            spec.asset_key(layer),
+            name,
+            spec.training_limits if layer == MODELS else spec.limits,
+            now,
+        )
+        for (layer, name), verdict in verdicts.items()
+    ]
+
+
+def clock_checks(spec: SeriesAssets, gather: Gather) -> dg.AssetChecksDefinition:
+    """The checks of one key as an operator runs them by hand; updates must not select them.
+
+    Args:
+        gather: tells the `Standing` of keys.
+    """
+
+    @dg.multi_asset_check(
+        name=f"{spec.key.symbol_name}__clock_{spec.key.timeframe}",
+        specs=clock_check_specs(spec),
+        can_subset=True,
+        description=f"Age and agreement of candles, models, forecasts and files of {spec.key}.",
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext,
+        store: StoreResource,
+        registry: RegistryResource,
+        publisher: PublisherResource,
+        clock: Clock,
+    ) -> Iterator[dg.AssetCheckResult]:
+        with failures_named():
+            clients = store.client(), registry.client(), publisher.client()
+            found = clock_evaluations(spec, gather(*clients, [spec.key])[spec.key], clock.now())
+        for each in found:
+            if each.asset_check_key in context.selected_asset_check_keys:
+                yield dg.AssetCheckResult(
+                    passed=each.passed,
+                    asset_key=each.asset_key,
+                    check_name=each.check_name,
+                    severity=each.severity,
+                    description=each.description,
+                    metadata=each.metadata,
+                )
+
+    return check
+
+
+def _candles_time(spec: SeriesAssets, standing: Standing, now: datetime) -> Verdict:
+    if standing.damage is not None:
+        return Verdict(CORRUPT, standing.damage)
+    if standing.candles is None:
+        return Verdict(MISSING, "no candle is stored")
+    return age_verdict("data ends", standing.candles, spec.limits, now)
+
+
+def _forecast_time(spec: SeriesAssets, standing: Standing, now: datetime) -> Verdict:
+    if standing.damage is not None:
+        return Verdict(CORRUPT, standing.damage)
+    if standing.forecast is None:
+        return _without_forecast(spec, standing, "no forecast is stored")
+    return age_verdict("data of the forecast ends", standing.forecast, spec.limits, now)
+
+
+def _published_time(spec: SeriesAssets, standing: Standing, now: datetime) -> Verdict:
+    facts = standing.published
+    status, as_of = status_of(facts, spec.limits, now), facts.as_of
+    if status == CORRUPT:
+        return Verdict(CORRUPT, f"a published file is damaged: {facts.corrupt}")
+    if status in (INSUFFICIENT_DATA, MISSING) or as_of is None:
+        return _without_forecast(spec, standing, "not every file has been published yet")
+    return age_verdict("published data ends", as_of, spec.limits, now)
+
+
+def _without_forecast(spec: SeriesAssets, standing: Standing, otherwise: str) -> Verdict:
+    if standing.published.enough_candles:
+        return Verdict(MISSING, otherwise)
+    needed = minimum_candles(spec.key.timeframe)
+    known = standing.published.insufficient
+    otherwise = f"there are too few candles for a forecast, which needs {needed}"
+    return Verdict(INSUFFICIENT_DATA, known or otherwise)
+
+
+def _agreement(spec: SeriesAssets, standing: Standing) -> Verdict:
+    """Files against the store: damaged or ahead of it is an error, far behind it a warning."""
+    facts = standing.published
+    if facts.corrupt is not None:
+        return Verdict(CORRUPT, f"a published file is damaged: {facts.corrupt}")
+    if standing.damage is not None:
+        return Verdict(CORRUPT, f"nobody can compare them: {standing.damage}")
+    status, said, metadata = FRESH, list[str](), dict[str, Any]()
+    for kind, file, stored in (
+        ("history", facts.history, standing.candles),
+        ("prediction", facts.prediction, standing.forecast),
+    ):
+        published = None if file is None else file.as_of
+        for name, time in ((f"{kind}_published", published), (f"{kind}_stored", stored)):
+            if time is not None:
+                metadata[name] = dg.MetadataValue.timestamp(time)
+        times = f"the {kind} file ends {_time(published)}, the store {_time(stored)}"
+        if published is not None and (stored is None or published > stored):
+            status = CORRUPT
+            said.append(f"{times}: the file knows more than the store")
+        elif stored is not None and (published is None or stored - published > spec.limits.soft):
+            status = STALE if status == FRESH else status
+            said.append(f"{times}: publishing is behind")
+    return Verdict(status, "; ".join(said) or "the files reach as far as the store", metadata)
+
+
+def _time(time: datetime | None) -> str:
+    return "nowhere" if time is None else f"{time:%Y-%m-%d %H:%M}"
+
+
+def _model_age(
+    spec: SeriesAssets, standing: Standing, newest: ModelVersion | None, now: datetime
+) -> Verdict:
+    if newest is None:
+        return _without_forecast(spec, standing, "no model has been trained")
+    said = f"version {newest.name} knows data up to"
+    verdict = age_verdict(said, newest.cutoff, spec.training_limits, now)
+    return Verdict(verdict.status, verdict.text, {"model_version": newest.name, **verdict.metadata})
+
+
+def _training_range(spec: SeriesAssets, standing: Standing, newest: ModelVersion | None) -> Verdict:
+    if newest is None:
+        return _without_forecast(spec, standing, "no model has been trained")
+    try:
+        facts = newest.metadata()
+        start, end = (_utc(facts[name]) for name in ("data_start", "data_end"))
+        rows = int(facts["rows"])
+    except CorruptArtefact as error:
+        return Verdict(CORRUPT, str(error))
+    except (KeyError, TypeError, ValueError) as error:
+        return Verdict(
+            CORRUPT,
+            f"metadata of version {newest.name} does not tell its training range "
+            f"({type(error).__name__}: {error})",
+        )
+    due = spec.key.timeframe.floor(newest.cutoff)
+    needed = minimum_candles(spec.key.timeframe)
+    said = f"version {newest.name}: {rows} candles, {_time(start)} to {_time(end)}"
+    metadata = {
+        "model_version": newest.name,
+        "rows": rows,
+        "data_start": dg.MetadataValue.timestamp(start),
+        "data_end": dg.MetadataValue.timestamp(end),
+        "cutoff": dg.MetadataValue.timestamp(newest.cutoff),
+    }
+    wrong = [
+        what
+        for what, broken in (
+            (f"it saw data after its cutoff {_time(newest.cutoff)}", end > due),
+            ("its data end before they start", end < start),
+            (f"fewer than the {needed} that a model needs", rows < needed),
+        )
+        if broken
+    ]
+    if wrong:
+        return Verdict(CORRUPT, f"{said}; {'; '.join(wrong)}", metadata)
+    if end < due:  # candles that the market does not have: true, but worth a look
+        return Verdict(STALE, f"{said}, although its cutoff is {_time(newest.cutoff)}", metadata)
+    return Verdict(FRESH, said, metadata)
+
+
+def _utc(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return time

@@ -1,0 +1,78 @@
+"""How the checks on the clock say what they found: a status word, a sentence, and facts to plot."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.publishing.manifest import (
+    FRESH,
+    HARD_STALE,
+    INSUFFICIENT_DATA,
+    STALE,
+)
+
+STATUS, CHECKED_AT = "status", "checked_at"
+_MINUTE = timedelta(minutes=1)
+_WARNINGS = (FRESH, STALE, INSUFFICIENT_DATA)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check says; it passes only when the status is fresh.
+
+    Attributes:
+        status: one of the words of the manifest.
+        text: a sentence for people.
+        metadata: facts for the UI.
+    """
+
+    status: str
+    text: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def evaluation(
+        self, asset: dg.AssetKey, name: str, limits: FreshnessLimits, now: datetime
+    ) -> dg.AssetCheckEvaluation:
+        """The check result: a warning if served with one, an error if not served at all."""
+        warning = self.status in _WARNINGS
+        return dg.AssetCheckEvaluation(
+            asset_key=asset,
+            check_name=name,
+            passed=self.status == FRESH,
+            severity=dg.AssetCheckSeverity.WARN if warning else dg.AssetCheckSeverity.ERROR,
+            description=self.text,
+            metadata={
+                STATUS: self.status,
+                "soft_minutes": limits.soft / _MINUTE,
+                "hard_minutes": limits.hard / _MINUTE,
+                **self.metadata,
+                CHECKED_AT: dg.MetadataValue.timestamp(now),
+            },
+        )
+
+
+def age_verdict(what: str, as_of: datetime, limits: FreshnessLimits, now: datetime) -> Verdict:
+    """How old data of ``as_of`` is; ``what`` begins the sentence, as in ``data ends``."""
+    age = now - as_of
+    status = HARD_STALE if age > limits.hard else STALE if age > limits.soft else FRESH
+    limit = f"limit {spoken(limits.soft)}"
+    if status == HARD_STALE:
+        limit += f", hard limit {spoken(limits.hard)}"
+    when = f"{spoken(age)} ago" if age >= timedelta(0) else f"{spoken(-age)} ahead of the clock"
+    facts = {"as_of": dg.MetadataValue.timestamp(as_of), "age_minutes": age / _MINUTE}
+    return Verdict(status, f"{what} {as_of:%Y-%m-%d %H:%M}, {when} ({limit})", facts)
+
+
+def spoken(duration: timedelta) -> str:
+    """A duration in two units at most: ``65 min``, ``3 h 5 min``, ``2 d 4 h``."""
+    minutes = int(duration / _MINUTE)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h" + (f" {minutes} min" if minutes else "")
+    days, hours = divmod(hours, 24)
+    return f"{days} d" + (f" {hours} h" if hours else "")

@@ -1,0 +1,50 @@
+"""The job ``doctor``: is all there that the store needs, told in one go."""
+
+import dagster as dg
+
+from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
+from coin_assets.orchestration.jobs.one_op import BACKGROUND
+from coin_assets.orchestration.resources import Clock, StoreResource
+
+
+def doctor_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
+    """``doctor``: one op; a line for each thing, and a failure at the end if one is wrong."""
+
+    @dg.op(
+        name="examine_store",
+        description="Look at all it takes to work with the store; changes no stored row.",
+    )
+    def examine(context: dg.OpExecutionContext, store: StoreResource, clock: Clock) -> None:
+        with failures_named():
+            since = min(spec.history_start for spec in specs)
+            findings = store.client().examine(since, clock.machine_time())
+        wrong = [each for each in findings if not each.is_fine]
+        for each in findings:
+            state = "OK" if each.is_fine else "FAILED"
+            (context.log.info if each.is_fine else context.log.error)(
+                f"{state} {each.about}: {each.told}"
+            )
+        metadata = {
+            each.about: dg.MetadataValue.text(("" if each.is_fine else "FAILED: ") + each.told)
+            for each in findings
+        }
+        if wrong:
+            raise dg.Failure(
+                description=f"{len(wrong)} of {len(findings)} things failed: "
+                f"{', '.join(each.about for each in wrong)}. The log and the metadata of this run "
+                "say of each what to do.",
+                metadata=metadata,
+                allow_retries=False,
+            )
+        context.add_output_metadata(metadata)
+
+    @dg.job(
+        name="doctor",
+        description="Tell whether all is there that the store needs: server, token, bucket, "
+        "retention, clocks, tags. Takes no settings.",
+        tags=BACKGROUND,
+    )
+    def doctor() -> None:
+        examine()
+
+    return doctor

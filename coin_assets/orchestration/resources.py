@@ -1,0 +1,209 @@
+"""What assets are given: market, store, registry, publisher, disk and clock.
+
+Each resource holds plain configuration; the client behind it is made on first use and closed
+when the run ends. Tests override resources, never the clients inside them.
+"""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import Timeframe, month_start
+from coin_assets.errors import DiskFull
+from coin_assets.market.base import Market
+from coin_assets.market.factory import open_market
+from coin_assets.models.evaluations import EvaluationBook
+from coin_assets.models.registry import ModelRegistry
+from coin_assets.publish.publisher import Publisher
+from coin_assets.store.base import Store
+from coin_assets.store.influxdb.connection import Connection
+from coin_assets.store.influxdb.store import InfluxStore
+from coin_assets.store.parquet import ParquetStore
+
+
+class Clock(dg.ConfigurableResource):
+    """The only place that reads the time."""
+
+    settle_seconds: int
+    _started: datetime | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        self._started = self.now()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def machine_time(self) -> datetime:
+        """The time by which Dagster stamps its records; `now` in all but tests."""
+        return datetime.now(UTC)
+
+    def settled(self) -> datetime:
+        """Candles that close up to this time are final at this moment: now, less the settle
+        delay."""
+        return self.now() - timedelta(seconds=self.settle_seconds)
+
+    def closed_by(self) -> datetime:
+        """As `settled`, when the run began.
+
+        The steps of a run agree on it: what closes while a run goes on is left to the next one,
+        for the steps before have not brought it.
+        """
+        settle = timedelta(seconds=self.settle_seconds)
+        return self.settled() if self._started is None else self._started - settle
+
+
+class MarketResource(dg.ConfigurableResource):
+    """Where candles come from.
+
+    Attributes:
+        archive: bulk history beside the exchange, a folder or base URL; empty for none.
+        downloads: working folder for the files of an archive that is a URL.
+    """
+
+    kind: str
+    argument: str
+    archive: str = ""
+    downloads: str = ""
+    _market: Market | None = PrivateAttr(default=None)
+
+    def client(self) -> Market:
+        if self._market is None:
+            self._market = open_market(
+                self.kind,
+                self.argument,
+                self.archive,
+                Path(self.downloads) if self.downloads else None,
+            )
+        return self._market
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        if self._market is not None:
+            self._market.close()
+
+
+class StoreResource(dg.ConfigurableResource):
+    """Where candles and forecasts live.
+
+    Attributes:
+        kind: ``parquet``, or ``influxdb``, which needs the rest as well.
+        market: whose candles they are.
+        patience_seconds: how long to try again when the server does not answer.
+    """
+
+    home: str
+    kind: str = "parquet"
+    market: str = ""
+    url: str = ""
+    org: str = ""
+    bucket: str = ""
+    token: str = ""
+    patience_seconds: float = 30.0
+    _store: Store | None = PrivateAttr(default=None)
+
+    def client(self) -> Store:
+        if self._store is None:
+            home = Path(self.home)
+            if self.kind == "parquet":
+                self._store = ParquetStore(home)
+            else:
+                self._store = InfluxStore(self.connection(), self.market, home / "locks")
+        return self._store
+
+    def connection(self) -> Connection:
+        """To the server of the store, if it has one."""
+        token = self.token
+        if isinstance(token, dg.EnvVar):  # Dagster fills it in for runs and sensors only
+            token = token.get_value() or ""
+        return Connection(
+            self.url,
+            self.org,
+            self.bucket,
+            token.strip(),
+            patience_seconds=self.patience_seconds,
+        )
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        if self._store is not None:
+            self._store.close()
+
+
+class RegistryResource(dg.ConfigurableResource):
+    """Where trained models live, and what is known of their quality."""
+
+    home: str
+
+    def client(self) -> ModelRegistry:
+        return ModelRegistry(Path(self.home))
+
+    def evaluations(self) -> EvaluationBook:
+        return EvaluationBook(Path(self.home))
+
+
+class PublisherResource(dg.ConfigurableResource):
+    """The folder of published files."""
+
+    folder: str
+    symbols: list[str]
+    limits_minutes: dict[str, list[float]]  # timeframe name -> [soft, hard]
+
+    def client(self) -> Publisher:
+        limits = {
+            name: FreshnessLimits(timedelta(minutes=soft), timedelta(minutes=hard))
+            for name, (soft, hard) in self.limits_minutes.items()
+        }
+        keys = [Key(symbol, Timeframe.parse(name)) for symbol in self.symbols for name in limits]
+        return Publisher(Path(self.folder), keys, limits)
+
+
+class DiskResource(dg.ConfigurableResource):
+    """The disk that holds the home, and how full it may get (percent)."""
+
+    home: str
+    warn: int
+    critical: int
+    block: int
+
+    def percent(self) -> float:
+        """Share of the disk in use, of what this user can use: as ``df`` counts."""
+        usage = shutil.disk_usage(self.home)
+        return 100 * usage.used / (usage.used + usage.free)
+
+    def checked(self, start: datetime, now: datetime, warn: Callable[[str], None]) -> float:
+        """`percent`, unless it forbids to fetch candles from ``start`` on; warns when it is high.
+
+        Windows of the running and the previous month are live and are never refused.
+
+        Raises:
+            DiskFull: the disk is too full for history.
+        """
+        percent = self.percent()
+        used = f"the disk of {self.home} is {percent:.1f}% full"
+        remedy = f"Free space below {self.home}, shorten COIN_RETENTION, or use a larger disk."
+        if percent >= self.block and start < month_start(month_start(now) - timedelta(days=1)):
+            raise DiskFull(
+                f"{used}, at or above the {self.block}% of COIN_DISK_LIMITS at which no history "
+                f"is fetched any more; candles from {start:%Y-%m} on were not asked for. {remedy}"
+            )
+        if percent >= self.critical:
+            warn(f"{used} (critical: {self.critical}%, no history from {self.block}% on). {remedy}")
+        elif percent >= self.warn:
+            warn(f"{used} (warning: {self.warn}%). {remedy}")
+        return percent
+
+
+class Resources(NamedTuple):
+    """All resources, under the names by which assets ask for them."""
+
+    clock: Clock
+    market: MarketResource
+    store: StoreResource
+    registry: RegistryResource
+    publisher: PublisherResource
+    disk: DiskResource

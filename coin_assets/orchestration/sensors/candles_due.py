@@ -1,0 +1,137 @@
+"""The sensor ``candles_due``: from a closed candle to published files, in one run a month."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from coin_assets.domain.timeframes import month_start
+from coin_assets.market.base import Market
+from coin_assets.models.evaluations import EvaluationBook
+from coin_assets.models.registry import ModelRegistry
+from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.resources import (
+    Clock,
+    MarketResource,
+    PublisherResource,
+    RegistryResource,
+    StoreResource,
+)
+from coin_assets.orchestration.sensors.requests import ChecksOfAsset, described, run_requests
+from coin_assets.orchestration.sensors.runs import runs_of
+from coin_assets.planning.evaluations import plan_quality, quality_facts
+from coin_assets.planning.facts import KeyState, Plan
+from coin_assets.planning.gather import key_states, sound_specs
+from coin_assets.planning.planner import plan_updates
+from coin_assets.planning.series_status import standing_of
+from coin_assets.publish.publisher import Publisher
+from coin_assets.store.base import Store
+
+INTERVAL_SECONDS = 5
+
+_Clients = tuple[Store, Market, ModelRegistry, EvaluationBook, Publisher]
+
+
+def candles_due_sensor(
+    specs: Sequence[SeriesAssets], checks: ChecksOfAsset, jobs: Sequence[Any]
+) -> dg.SensorDefinition:
+    """``candles_due``.
+
+    Args:
+        jobs: the jobs ``update``, ``train_models``, ``evaluate`` and ``promote_champion``.
+    """
+
+    @dg.sensor(
+        name="candles_due",
+        jobs=jobs,
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Compares the candles, models and forecasts that should exist by now with those that "
+            "do, and requests one run a month for the difference, through to the published files. "
+            "It looks every few seconds; what failed is asked for again, ever more slowly, up to "
+            "every 15 minutes, and never given up. When nothing is due it has matured forecasts "
+            "scored, once a day, and challengers promoted that have earned it."
+        ),
+    )
+    def candles_due(
+        context: dg.SensorEvaluationContext,
+        store: StoreResource,
+        market: MarketResource,
+        registry: RegistryResource,
+        publisher: PublisherResource,
+        clock: Clock,
+    ) -> dg.SensorResult:
+        clients = (
+            store.client(),
+            market.client(),
+            registry.client(),
+            registry.evaluations(),
+            publisher.client(),
+        )
+        states, plan = _plan(context.instance, specs, clients, clock)
+        wait = _seconds_to_boundary(specs, clock)
+        if plan.is_empty and wait <= INTERVAL_SECONDS:
+            # The next tick would come up to its interval too late.
+            time.sleep(wait)
+            states, plan = _plan(context.instance, specs, clients, clock)
+        if plan.is_empty:
+            return dg.SensorResult(skip_reason=_reason(specs, states, clock.settled()))
+        context.log.info(described(plan))
+        return dg.SensorResult(run_requests=run_requests(plan, checks))
+
+    return candles_due
+
+
+def _plan(
+    instance: dg.DagsterInstance, specs: Sequence[SeriesAssets], clients: _Clients, clock: Clock
+) -> tuple[list[KeyState], Plan]:
+    """What stands, and what is to be done about it."""
+    store, market, registry, evaluations, publisher = clients
+    standings = standing_of(store, registry, publisher, [spec.key for spec in specs])
+    sound = sound_specs(specs, standings)
+    states = key_states(sound, store, market, standings, clock.now(), clock.settled())
+    at = clock.machine_time()
+    runs = runs_of(instance, specs, at, month_start(clock.now()))
+    plan = plan_updates(states, runs, at)
+    if plan.is_empty:  # nothing live waits for scores
+        facts = quality_facts(evaluations, registry, [spec.key for spec in sound])
+        plan = plan_quality(states, facts, runs, at)
+    return states, plan
+
+
+def _seconds_to_boundary(specs: Sequence[SeriesAssets], clock: Clock) -> float:
+    """Time until the next candle counts as closed."""
+    settled = clock.settled()
+    following = min(spec.key.timeframe.next(settled) for spec in specs)
+    return (following - settled).total_seconds()
+
+
+def _reason(specs: Sequence[SeriesAssets], states: Sequence[KeyState], closed_by: datetime) -> str:
+    """Why nothing is requested, for the list of ticks."""
+    reason = _reason_of(states, closed_by)
+    left_out = len(specs) - len(states)
+    return (
+        f"{reason}; {left_out} keys wait for the repair of a damaged file" if left_out else reason
+    )
+
+
+def _reason_of(states: Sequence[KeyState], closed_by: datetime) -> str:
+    """As `_reason`, of the keys that can be read."""
+    lacking = {
+        "candles": [state for state in states if (state.verified or state.first) <= state.last_due],
+        "a forecast": [state for state in states if state.lacks_forecast(state.candles)],
+    }
+    for what, late in lacking.items():
+        if late:
+            shown = ", ".join(str(state.key) for state in late[:5])
+            more = f" and {len(late) - 5} more" if len(late) > 5 else ""
+            return (
+                f"{shown}{more} lack {what}; their runs are on their way, or wait for the next try"
+            )
+    if not states:
+        return "no key can be read"
+    following = min(state.timeframe.next(closed_by) for state in states)
+    return f"everything is there; the next candle closes at {following:%Y-%m-%d %H:%M} UTC"

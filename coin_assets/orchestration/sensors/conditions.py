@@ -1,0 +1,255 @@
+"""What is wrong, as conditions for the alerts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from coin_assets.alerts.conditions import Condition, Severity
+from coin_assets.domain.layers import CANDLES, Step
+from coin_assets.domain.limits import DiskLimits
+from coin_assets.domain.publishing.manifest import (
+    CORRUPT,
+    FRESH,
+    HARD_STALE,
+    INSUFFICIENT_DATA,
+    MISSING,
+    STALE,
+)
+from coin_assets.domain.series import Key
+from coin_assets.errors import CoinAssetsError
+from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.sensors.health import KeyHealth
+from coin_assets.orchestration.sensors.machinery import Trouble
+from coin_assets.planning.facts import Failures
+
+# A failure or two pass by themselves: the planner tries again within seconds.
+_FAILING_FROM = 3
+_OUTAGE_FROM = 2
+_STALE_PAGE = "docs/operations/stale.md"
+_RECOVERY_PAGE = "docs/operations/recovery.md"
+_TRAINING_PAGE = "docs/operations/training.md"
+_STORAGE_PAGE = "docs/operations/storage.md"
+_STORE_PAGE = "docs/operations/influxdb.md"
+_CAUSES = {
+    "MarketUnavailable": "the market does not answer",
+    "CandlesNotYetAvailable": "the market has no newer candles",
+    "SymbolUnavailable": "the market does not offer the symbol",
+    "InvalidCandles": "the market's candles were refused",
+    "MonthsNotFetched": "months of candles were never fetched",
+    "ModelMissing": "there is no model",
+    "CorruptArtefact": "a stored file is damaged",
+    "StoreUnavailable": "the store's server does not answer",
+    "StoreRefused": "the store's server refuses",
+    "DiskFull": "the disk is full",
+    "ForecastRefused": "the forecast was refused",
+    "CheckFailed": "a check blocked it",
+    "killed": "the run was killed",
+}
+_NO_FAILURE = "no run failed"
+
+
+def key_conditions(
+    healths: Iterable[KeyHealth],
+    specs: Mapping[Key, SeriesAssets],
+    failures: Mapping[Step, Failures],
+    now: datetime,
+) -> list[Condition]:
+    """Keys whose data is too old, missing or damaged, and keys that keep failing."""
+    newest: dict[Key, Failures] = {}
+    for step, failed in failures.items():
+        if step.key not in newest or newest[step.key].last < failed.last:
+            newest[step.key] = failed
+    found = []
+    for health in healths:
+        spec = specs[health.key]
+        failed_or_none = newest.get(spec.key) or newest.get(spec.source)
+        if health.damage is not None:
+            found.append(_damaged(health.key, health.damage, now))
+            continue
+        is_awaited = health.is_new and health.status == MISSING
+        if health.status not in (FRESH, INSUFFICIENT_DATA) and health.is_public and not is_awaited:
+            found.append(_unhealthy(health, spec, failed_or_none, now))
+        elif spec.key in newest and newest[spec.key].count >= _FAILING_FROM:
+            found.append(_failing(spec.key, newest[spec.key]))
+    return found
+
+
+def market_conditions(
+    market: str, specs: Sequence[SeriesAssets], failures: Mapping[Step, Failures]
+) -> list[Condition]:
+    """An outage of the market: no fetched key could be fetched."""
+    fetched = [failures.get(Step(spec.key, CANDLES)) for spec in specs if spec.is_fetched]
+    silent = [
+        each
+        for each in fetched
+        if each is not None and each.kind == "MarketUnavailable" and each.count >= _OUTAGE_FROM
+    ]
+    if not fetched or len(silent) < len(fetched):
+        return []
+    first = min(silent, key=lambda each: each.last)
+    return [
+        Condition(
+            subject=f"market {market}",
+            kind="exchange outage",
+            cause="",
+            severity=Severity.CRITICAL,
+            since=first.last,
+            detail=f"no symbol can be fetched; {first.error}",
+            remedy="Look at the exchange's status page and the network. Everything is caught up "
+            "when it answers again.",
+            runbook=_STALE_PAGE,
+        )
+    ]
+
+
+def job_conditions(failures: Mapping[str, Failures]) -> list[Condition]:
+    """Jobs whose newest run failed, by name."""
+    return [
+        Condition(
+            subject=f"job {job}",
+            kind="training failed" if job == "train_models" else "run failed",
+            cause=_CAUSES.get(failed.kind, failed.kind),
+            severity=Severity.WARNING,
+            since=failed.last,
+            detail=f"{_times(failed)}, last at {failed.last:%Y-%m-%d %H:%M} UTC: {failed.error}",
+            remedy=f"Read the run's log in the UI and launch {job} again; a success ends this.",
+            runbook=_TRAINING_PAGE if job == "train_models" else _RECOVERY_PAGE,
+        )
+        for job, failed in failures.items()
+    ]
+
+
+def disk_conditions(percent: float, limits: DiskLimits, now: datetime) -> list[Condition]:
+    """A disk above one of its watermarks."""
+    if percent < limits.warn:
+        return []
+    critical = percent >= limits.critical
+    blocked = f"; no history is fetched from {limits.block}% on"
+    return [
+        Condition(
+            subject="disk",
+            kind="disk full" if percent >= limits.block else "disk filling",
+            cause="",
+            severity=Severity.CRITICAL if critical else Severity.WARNING,
+            since=now,
+            detail=f"{percent:.0f}% of the disk is in use (limits {limits}){blocked}",
+            remedy="Free space, shorten COIN_RETENTION, or use a larger disk.",
+            runbook=_STORAGE_PAGE,
+        )
+    ]
+
+
+def store_conditions(refusal: CoinAssetsError, now: datetime) -> list[Condition]:
+    """A store that gives no answer, so that nothing can be collected, forecast or published."""
+    return [
+        Condition(
+            subject="store",
+            kind="store outage",
+            cause=_CAUSES.get(type(refusal).__name__, type(refusal).__name__),
+            severity=Severity.CRITICAL,
+            since=now,
+            detail=str(refusal),
+            remedy="Launch the job doctor, which looks at all that the store needs. Everything is "
+            "caught up when it answers again; published files stay until they are too old.",
+            runbook=_STORE_PAGE,
+        )
+    ]
+
+
+def machinery_conditions(found: Iterable[Trouble]) -> list[Condition]:
+    """Sensors, schedules and daemons that do not work."""
+    return [
+        Condition(
+            subject=trouble.subject,
+            kind="not working",
+            cause="",
+            severity=Severity.CRITICAL,
+            since=trouble.since,
+            detail=trouble.detail,
+            remedy="Look at Automation and Deployment in the UI; switch it on, or restart make up.",
+            runbook=_RECOVERY_PAGE,
+        )
+        for trouble in found
+    ]
+
+
+def _unhealthy(
+    health: KeyHealth, spec: SeriesAssets, failed: Failures | None, now: datetime
+) -> Condition:
+    cause = _CAUSES.get(failed.kind, failed.kind) if failed else _NO_FAILURE
+    return Condition(
+        subject=str(health.key),
+        kind=health.status,
+        cause=cause,
+        severity=Severity.WARNING if health.status == STALE else Severity.CRITICAL,
+        since=_since(health, spec, now),
+        detail=_detail(health, spec, failed, now),
+        remedy=_remedy(health.status, cause),
+        runbook=_STALE_PAGE if health.status in (STALE, HARD_STALE) else _RECOVERY_PAGE,
+        # A file that is missing is published again within two looks.
+        only_when_lasting=health.status in (STALE, MISSING),
+    )
+
+
+def _damaged(key: Key, damage: str, now: datetime) -> Condition:
+    return Condition(
+        subject=str(key),
+        kind=CORRUPT,
+        cause=_CAUSES["CorruptArtefact"],
+        severity=Severity.CRITICAL,
+        since=now,
+        detail=damage,
+        remedy="Set the file right as the runbook says. Until then nothing of the key is renewed, "
+        "nor what is derived from it; all else goes on.",
+        runbook=_STORAGE_PAGE,
+    )
+
+
+def _since(health: KeyHealth, spec: SeriesAssets, now: datetime) -> datetime:
+    if health.as_of is None or health.by_data != health.status:
+        return now
+    if health.status in (STALE, HARD_STALE):
+        limit = spec.limits.soft if health.status == STALE else spec.limits.hard
+        return health.as_of + limit
+    return now
+
+
+def _detail(health: KeyHealth, spec: SeriesAssets, failed: Failures | None, now: datetime) -> str:
+    said = []
+    if health.as_of is not None:
+        minutes = int((now - health.as_of).total_seconds() // 60)
+        limit = spec.limits.soft if health.status == STALE else spec.limits.hard
+        said.append(
+            f"data ends {health.as_of:%Y-%m-%d %H:%M} UTC, {minutes} min old (limit "
+            f"{limit.total_seconds() / 60:g})"
+        )
+    if health.native != health.by_data and health.native == health.status:
+        said.append("by its data it is " + health.by_data + ", but nothing was materialised lately")
+    if failed is not None:
+        said.append(f"{_times(failed)}, last: {failed.error}")
+    return "; ".join(said)
+
+
+def _remedy(status: str, cause: str) -> str:
+    if status == CORRUPT:
+        return "publish_due publishes it again; if it stays, look at the disk."
+    if cause == _NO_FAILURE:
+        return "Look whether make up and the sensor candles_due are running, and at the queue."
+    return "Read the failed run in the UI. It is tried again by itself, every 15 min at least."
+
+
+def _failing(key: Key, failed: Failures) -> Condition:
+    return Condition(
+        subject=str(key),
+        kind="failing",
+        cause=_CAUSES.get(failed.kind, failed.kind),
+        severity=Severity.WARNING,
+        since=failed.last,
+        detail=f"{_times(failed)}, last at {failed.last:%H:%M} UTC: {failed.error}; what was "
+        "published before is still served",
+        remedy="Read the failed run in the UI. It is tried again by itself, every 15 min at least.",
+        runbook=_RECOVERY_PAGE,
+    )
+
+
+def _times(failed: Failures) -> str:
+    return "failed once" if failed.count == 1 else f"failed {failed.count} times in a row"

@@ -1,0 +1,198 @@
+"""The sensor ``health_alerts``: looks at everything once a cycle, and says what is wrong."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from coin_assets.alerts import heartbeat
+from coin_assets.alerts.channels import channels_of
+from coin_assets.alerts.conditions import Condition
+from coin_assets.alerts.incidents import Rules
+from coin_assets.alerts.outbox import AlertBook, DeliveryReport
+from coin_assets.config.addresses import Webhook
+from coin_assets.domain.limits import DiskLimits
+from coin_assets.domain.publishing.manifest import STATUSES
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import month_start
+from coin_assets.errors import CoinAssetsError
+from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.checks.clock import clock_evaluations
+from coin_assets.orchestration.checks.recorded import (
+    changed_evaluations,
+    last_materialised,
+    recorded_checks,
+)
+from coin_assets.orchestration.dead_runs import end_dead_runs
+from coin_assets.orchestration.resources import (
+    Clock,
+    DiskResource,
+    PublisherResource,
+    RegistryResource,
+    StoreResource,
+)
+from coin_assets.orchestration.sensors import conditions
+from coin_assets.orchestration.sensors.health import KeyHealth, key_healths, native_states
+from coin_assets.orchestration.sensors.machinery import troubles
+from coin_assets.orchestration.sensors.runs import job_failures, runs_of
+from coin_assets.planning.series_status import Standing, standing_of, standing_without_store
+
+FOLDER, BOOK = "alerts", "alerts.sqlite"
+# A tick may take 60 s in all.
+_DELIVERY_SECONDS = 25.0
+_RECORD_EVERY = timedelta(hours=6)
+WATCHED_JOBS = (
+    "train_models",
+    "evaluate",
+    "promote_champion",
+    "backfill",
+    "redo_touched",
+    "reconcile",
+    "enforce_retention",
+)
+
+
+@dataclass(frozen=True)
+class AlertSettings:
+    """How alerts are sent. Addresses can hold secrets and are kept out of representations."""
+
+    folder: Path
+    market: str
+    webhooks: tuple[Webhook, ...]
+    rules: Rules
+    disk: DiskLimits
+    heartbeat_url: str
+
+    def __repr__(self) -> str:
+        return f"AlertSettings({self.folder}, {len(self.webhooks)} webhooks)"
+
+    @property
+    def book(self) -> AlertBook:
+        return AlertBook(self.folder / BOOK)
+
+
+def health_alerts_sensor(
+    specs: Sequence[SeriesAssets], settings: AlertSettings, watched: Sequence[str]
+) -> dg.SensorDefinition:
+    """``health_alerts``.
+
+    Args:
+        watched: names of the sensors and schedules that should run.
+    """
+
+    @dg.sensor(
+        name="health_alerts",
+        minimum_interval_seconds=int(settings.rules.cycle.total_seconds()),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Looks at the health of every key, at failing runs, the disk, the sensors and daemons "
+            "once a cycle. Records what the clock says of every asset as check results, without "
+            "runs, and sends alerts until what is wrong has recovered."
+        ),
+    )
+    def health_alerts(
+        context: dg.SensorEvaluationContext,
+        store: StoreResource,
+        registry: RegistryResource,
+        publisher: PublisherResource,
+        disk: DiskResource,
+        clock: Clock,
+    ) -> dg.SensorResult:
+        now, at, instance = clock.now(), clock.machine_time(), context.instance
+        for run_id in end_dead_runs(instance):  # what it was about would stay in flight for hours
+            context.log.warning(f"run {run_id} was marked as failed: its process is gone")
+        keys = [spec.key for spec in specs]
+        refusal: CoinAssetsError | None = None
+        try:
+            standings = standing_of(store.client(), registry.client(), publisher.client(), keys)
+        except CoinAssetsError as error:
+            # Now people have to be told all the more; what was published tells the health as well.
+            refusal = error
+            standings = standing_without_store(registry.client(), publisher.client(), keys)
+        healths = key_healths(specs, standings, native_states(instance, specs), now)
+        failures = runs_of(instance, specs, at, month_start(now)).failures
+        jobs = {job: found for job in WATCHED_JOBS if (found := job_failures(instance, job))}
+        wrong = [
+            *(conditions.store_conditions(refusal, now) if refusal else ()),
+            *conditions.key_conditions(healths, {spec.key: spec for spec in specs}, failures, now),
+            *conditions.market_conditions(settings.market, specs, failures),
+            *conditions.job_conditions(jobs),
+            *conditions.disk_conditions(disk.percent(), settings.disk, now),
+            *conditions.machinery_conditions(troubles(instance, watched, at)),
+        ]
+        report = _tell(context.log, settings, wrong, now, clock)
+        events = [] if refusal else _clock_results(instance, specs, standings, now)
+        _beat(context.log, settings, healths, report, now)
+        return dg.SensorResult(skip_reason=_summary(healths, wrong, report), asset_events=events)
+
+    return health_alerts
+
+
+def _tell(
+    log: logging.Logger,
+    settings: AlertSettings,
+    wrong: Iterable[Condition],
+    now: datetime,
+    clock: Clock,
+) -> DeliveryReport:
+    """Book what is wrong, log what is new, and deliver what is due."""
+    book, channels = settings.book, channels_of(settings.webhooks)
+    for message in book.advance(wrong, now, settings.rules, [each.id for each in channels]):
+        log.warning(message.log_line())
+    return book.deliver(channels, clock.machine_time, _DELIVERY_SECONDS, log.warning)
+
+
+def _clock_results(
+    instance: dg.DagsterInstance,
+    specs: Iterable[SeriesAssets],
+    standings: dict[Key, Standing],
+    now: datetime,
+) -> list[dg.AssetCheckEvaluation]:
+    """Check results that are worth recording."""
+    found = [each for spec in specs for each in clock_evaluations(spec, standings[spec.key], now)]
+    recorded = recorded_checks(instance, (each.asset_check_key for each in found))
+    materialised = last_materialised(instance, {each.asset_key for each in found})
+    return changed_evaluations(found, recorded, materialised, now, _RECORD_EVERY)
+
+
+def _beat(
+    log: logging.Logger,
+    settings: AlertSettings,
+    healths: Sequence[KeyHealth],
+    report: DeliveryReport,
+    now: datetime,
+) -> None:
+    """Say that the alerting is alive; who watches the address hears of a dead daemon."""
+    heartbeat.beat(
+        settings.folder,
+        now,
+        {
+            "cycle_seconds": settings.rules.cycle.total_seconds(),
+            "undelivered": report.pending,
+            **_counts(healths),
+        },
+    )
+    if settings.heartbeat_url:
+        try:
+            heartbeat.call(settings.heartbeat_url)
+        except CoinAssetsError as error:
+            log.warning(str(error))  # whoever watches it notices by itself
+
+
+def _counts(healths: Sequence[KeyHealth]) -> dict[str, int]:
+    return {word: sum(each.status == word for each in healths) for word in STATUSES}
+
+
+def _summary(
+    healths: Sequence[KeyHealth], wrong: Sequence[Condition], report: DeliveryReport
+) -> str:
+    counts = ", ".join(f"{count} {word}" for word, count in _counts(healths).items() if count)
+    said = [counts or "no keys"]
+    if wrong:
+        said.append("wrong: " + ", ".join(f"{each.subject} {each.kind}" for each in wrong[:10]))
+    if report.pending:
+        said.append(f"{report.pending} messages undelivered")
+    return "; ".join(said)

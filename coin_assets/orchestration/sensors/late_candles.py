@@ -1,0 +1,64 @@
+"""The sensor ``late_candles``: what came late, or was revised, is worked into what it touches."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.resources import Clock, StoreResource
+from coin_assets.orchestration.sensors.requests import PRIORITY_TAG
+from coin_assets.orchestration.sensors.runs import is_running, job_failures
+from coin_assets.pipeline.recompute import pending_revisions
+from coin_assets.planning.series_status import unreadable
+
+INTERVAL_SECONDS = 30
+
+
+def late_candles_sensor(specs: Sequence[SeriesAssets], job: Any) -> dg.SensorDefinition:
+    """``late_candles``, which launches ``job`` (``redo_touched``)."""
+    sources = [spec for spec in specs if spec.is_fetched]
+
+    @dg.sensor(
+        name="late_candles",
+        job=job,
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Launches redo_touched when candles changed after the fact: exactly what they touch "
+            "is derived, forecast and published again."
+        ),
+    )
+    def late_candles(
+        context: dg.SensorEvaluationContext, store: StoreResource, clock: Clock
+    ) -> dg.SensorResult:
+        if is_running(context.instance, job.name):
+            return dg.SensorResult(skip_reason="redo_touched is queued or running")
+        failures = job_failures(context.instance, job.name)
+        if failures is not None and clock.machine_time() < failures.retry_at:
+            again = f"{failures.retry_at:%H:%M:%S} UTC"
+            return dg.SensorResult(skip_reason=f"redo_touched failed; next try at {again}")
+        damaged = unreadable(store.client(), [spec.key for spec in sources])
+        found = {
+            spec.key.symbol: len(pending.opens)
+            for spec in (each for each in sources if each.key not in damaged)
+            if len(
+                (
+                    pending := pending_revisions(
+                        store.client(),
+                        spec.key,
+                        spec.first_expected(clock.now()),
+                        clock.settled(),
+                    )
+                ).opens
+            )
+        }
+        if not found:
+            return dg.SensorResult(skip_reason="no candle changed after the fact")
+        context.log.info(", ".join(f"{symbol}: {count}" for symbol, count in found.items()))
+        request = dg.RunRequest(
+            job_name=job.name, run_config={"symbols": list(found)}, tags={PRIORITY_TAG: "5"}
+        )
+        return dg.SensorResult(run_requests=[request])
+
+    return late_candles

@@ -1,0 +1,116 @@
+"""From a plan to Dagster's run requests."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import dagster as dg
+
+from coin_assets.domain.evaluation.training_events import Triggered, grouped
+from coin_assets.domain.layers import PUBLISHED, QUALITY
+from coin_assets.domain.series import Key
+from coin_assets.orchestration.assets.specs import asset_key
+from coin_assets.orchestration.partitions import partition_of
+from coin_assets.orchestration.sensors.runs import (
+    EVALUATE_JOB,
+    PROMOTE_JOB,
+    PURPOSE_TAG,
+    TRAIN_JOB,
+    UPDATE_JOB,
+)
+from coin_assets.planning.facts import (
+    EVALUATION,
+    LIVE,
+    PROMOTION,
+    REPAIR,
+    TRAINING,
+    Plan,
+    Request,
+)
+
+PRIORITY_TAG = "dagster/priority"
+_LIVE_PRIORITY, _BACKGROUND_PRIORITY = "10", "-5"
+TRAINING_TAGS = {PRIORITY_TAG: "-1"}
+
+ChecksOfAsset = Mapping[dg.AssetKey, Sequence[dg.AssetCheckKey]]
+
+
+def checks_of(assets: Iterable[dg.AssetsDefinition]) -> ChecksOfAsset:
+    """The checks that assets record themselves; the separate ones are no part of a run."""
+    found: dict[dg.AssetKey, list[dg.AssetCheckKey]] = defaultdict(list)
+    for asset in assets:
+        for check in asset.check_keys:
+            found[check.asset_key].append(check)
+    return found
+
+
+def run_requests(plan: Plan, checks: ChecksOfAsset) -> list[dg.RunRequest]:
+    """One run request for each request of the plan, one for all evaluations, and as many trainings
+    and promotions as their keys need."""
+    return [
+        *(_update(request, checks) for request in plan.requests),
+        *(training_request(each, {PURPOSE_TAG: TRAINING}) for each in grouped(plan.training)),
+        *([_evaluation(plan.evaluations)] if plan.evaluations else []),
+        *(_promotion(each) for each in grouped(plan.promotions)),
+    ]
+
+
+def training_request(keys: Triggered, tags: Mapping[str, str]) -> dg.RunRequest:
+    """A training of exactly these keys."""
+    return dg.RunRequest(
+        job_name=TRAIN_JOB, run_config=_config(keys), tags={**TRAINING_TAGS, **tags}
+    )
+
+
+def _promotion(keys: Triggered) -> dg.RunRequest:
+    return dg.RunRequest(
+        job_name=PROMOTE_JOB, run_config=_config(keys), tags={PURPOSE_TAG: PROMOTION}
+    )
+
+
+def _evaluation(keys: Iterable[Key]) -> dg.RunRequest:
+    return dg.RunRequest(
+        job_name=EVALUATE_JOB,
+        asset_selection=[asset_key(key, QUALITY) for key in keys],
+        tags={PURPOSE_TAG: EVALUATION, PRIORITY_TAG: _BACKGROUND_PRIORITY},
+    )
+
+
+def _config(keys: Triggered) -> dict[str, list[str]]:
+    return {
+        "symbols": list(keys.symbols),
+        "timeframes": [timeframe.name for timeframe in keys.timeframes],
+    }
+
+
+def _update(request: Request, checks: ChecksOfAsset) -> dg.RunRequest:
+    chosen = [asset_key(step.key, step.layer) for step in request.steps]
+    is_live = request.purpose in (LIVE, REPAIR)
+    has_month = any(step.layer != PUBLISHED for step in request.steps)
+    return dg.RunRequest(
+        job_name=UPDATE_JOB,
+        # Published files have no partitions, and Dagster refuses one for them alone.
+        partition_key=partition_of(request.month) if has_month else None,
+        asset_selection=chosen,
+        asset_check_keys=[check for asset in chosen for check in checks.get(asset, ())],
+        tags={
+            PURPOSE_TAG: request.purpose,
+            PRIORITY_TAG: _LIVE_PRIORITY if is_live else _BACKGROUND_PRIORITY,
+        },
+    )
+
+
+def described(plan: Plan) -> str:
+    """The plan in one line for the log."""
+    parts = [
+        f"{request.purpose} {request.month:%Y-%m}: {len(request.steps)} steps of "
+        f"{len({step.key for step in request.steps})} keys"
+        for request in plan.requests
+    ]
+    for what, keys in {
+        "training": plan.training,
+        "evaluation": plan.evaluations,
+        "promotion": plan.promotions,
+    }.items():
+        if keys:
+            parts.append(f"{what} of {', '.join(map(str, keys))}")
+    return "; ".join(parts)

@@ -1,0 +1,337 @@
+"""What Dagster's own records say of runs: what is in flight, and what failed.
+
+Nothing is remembered between ticks. The steps of a finished run never change, so they are read once
+a process.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+import dagster as dg
+
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Step
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import months_between, next_month
+from coin_assets.errors import ConfigurationError
+from coin_assets.orchestration.assets.specs import (
+    SeriesAssets,
+    asset_key,
+    failure_kind,
+    failure_message,
+)
+from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
+from coin_assets.planning.facts import (
+    ANCHORS,
+    EVALUATION,
+    GAPS,
+    HISTORY,
+    LONGEST_DELAY,
+    PROMOTION,
+    TRAINING,
+    Failures,
+    Runs,
+)
+
+PURPOSE_TAG = "coin_assets/purpose"
+UPDATE_JOB, TRAIN_JOB, EVALUATE_JOB, PROMOTE_JOB = (
+    "update",
+    "train_models",
+    "evaluate",
+    "promote_champion",
+)
+_MISCONFIGURED = ConfigurationError.__name__
+_PARTITION_TAG = "dagster/partition"
+_BACKFILL_TAG = "dagster/backfill"
+_BACKGROUND = (HISTORY, GAPS, ANCHORS, EVALUATION)
+_UNPARTITIONED = (PUBLISHED, QUALITY)
+_LAYERS = (CANDLES, MODELS, PREDICTIONS, *_UNPARTITIONED)
+# At the longest delay this holds failures enough for the delay to stay the longest.
+_LOOKBACK = timedelta(hours=2)
+_MOST_RUNS = 200
+_MOST_REMEMBERED = 1000
+_IN_FLIGHT = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+StepOfAsset = dict[dg.AssetKey, Step]
+
+
+def steps_of_assets(specs: Iterable[SeriesAssets]) -> StepOfAsset:
+    """All assets of these specs with the step that each stands for."""
+    return {spec.asset_key(layer): Step(spec.key, layer) for spec in specs for layer in _LAYERS}
+
+
+def runs_of(
+    instance: dg.DagsterInstance, specs: Sequence[SeriesAssets], now: datetime, month: datetime
+) -> Runs:
+    """The runs that matter to a plan made at ``now``.
+
+    Args:
+        now: time of the machine, by which Dagster records.
+        month: start of the running month.
+    """
+    steps = steps_of_assets(specs)
+    in_flight: set[tuple[Step, datetime | None]] = set()
+    training: set[Key] = set()
+    promoting: set[Key] = set()
+    busy: set[str] = set()
+    for run in instance.get_runs(dg.RunsFilter(statuses=_IN_FLIGHT)):
+        busy |= {run.tags[PURPOSE_TAG]} if PURPOSE_TAG in run.tags else set()
+        if run.job_name == TRAIN_JOB:
+            training |= _configured_keys(run, specs)
+        elif run.job_name == PROMOTE_JOB:
+            promoting |= _configured_keys(run, specs)
+        elif _BACKFILL_TAG not in run.tags:  # live work never waits for a backfill
+            in_flight |= _steps_of_run(run, steps)
+    # What brought nothing in the background is left alone for a while.
+    rested: set[tuple[Step, datetime | None]] = set()
+    for run in _recent_background(instance, now):
+        if run.job_name == PROMOTE_JOB:
+            promoting |= _configured_keys(run, specs)
+        elif run.job_name != TRAIN_JOB:
+            rested |= _steps_of_run(run, steps)
+        elif run.is_success:
+            training |= _configured_keys(run, specs)
+    failures = _failures(instance, specs, steps, now, month)
+    return Runs(
+        frozenset(in_flight),
+        frozenset(training),
+        frozenset(promoting),
+        frozenset(busy),
+        failures,
+        frozenset(rested),
+    )
+
+
+def job_failures(instance: dg.DagsterInstance, job: str) -> Failures | None:
+    """Failures in a row of a job's newest finished runs; None if the last one did not fail."""
+    finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+    records = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=finished), limit=12)
+    row = [
+        each
+        for each in takewhile(
+            lambda each: each.dagster_run.status is dg.DagsterRunStatus.FAILURE, records
+        )
+        if not _was_misconfigured(instance, each.dagster_run)
+    ]
+    if not row:
+        return None
+    run, ended = row[0].dagster_run, row[0].end_time or row[0].update_timestamp.timestamp()
+    error = next(iter(_failed_steps(instance, run.run_id)), _KILLED)
+    return Failures(len(row), _time(ended), error.message, error.kind)
+
+
+def _was_misconfigured(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a run failed at its settings: whoever launched it was told, and nothing is broken."""
+    return {each.kind for each in _failed_steps(instance, run.run_id)} == {_MISCONFIGURED}
+
+
+def is_running(instance: dg.DagsterInstance, job: str) -> bool:
+    """Whether a run of the job is queued or started."""
+    return bool(instance.get_runs(dg.RunsFilter(job_name=job, statuses=_IN_FLIGHT), limit=1))
+
+
+def _recent_background(instance: dg.DagsterInstance, now: datetime) -> list[dg.DagsterRun]:
+    found = instance.get_runs(
+        dg.RunsFilter(
+            statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
+            tags={PURPOSE_TAG: [*_BACKGROUND, TRAINING, PROMOTION]},
+            updated_after=now - LONGEST_DELAY,
+        ),
+        limit=_MOST_RUNS,
+    )
+    return list(found)
+
+
+def _failures(
+    instance: dg.DagsterInstance,
+    specs: Sequence[SeriesAssets],
+    steps: StepOfAsset,
+    now: datetime,
+    month: datetime,
+) -> dict[Step, Failures]:
+    """Failures in a row of every step that failed within two hours and did not succeed since."""
+    records = instance.get_run_records(
+        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - _LOOKBACK),
+        limit=_MOST_RUNS,
+    )
+    found: dict[Step, list[_Failure]] = {}
+    for record in records:
+        run = record.dagster_run
+        if run.tags.get(PURPOSE_TAG) in _BACKGROUND or _is_about_the_past(run, month):
+            continue  # a bad month of long ago must not hold up today's
+        ended = record.end_time or record.update_timestamp.timestamp()
+        if run.job_name == TRAIN_JOB:
+            # It reports the keys that it trained, and says which failed in one message.
+            began = record.start_time or ended
+            failed = _failed_trainings(instance, run, specs)
+        else:
+            began, failed = ended, _failed_in(instance, run, steps)
+        for step, error in failed.items():
+            found.setdefault(step, []).append(_Failure(_time(ended), _time(began), error))
+    succeeded = _last_successes(instance, found) if found else {}
+    failures = {}
+    for step, all_known in found.items():
+        since = succeeded.get(step)
+        row = [each for each in all_known if since is None or each.began > since]
+        if row:
+            last = max(row, key=lambda each: each.ended)
+            failures[step] = Failures(len(row), last.ended, last.error.message, last.error.kind)
+    return failures
+
+
+def _is_about_the_past(run: dg.DagsterRun, month: datetime) -> bool:
+    """Whether somebody launched it for earlier months alone, and will not be helped by retries."""
+    months = _months_of(run)
+    return PURPOSE_TAG not in run.tags and bool(months) and months[-1] < month
+
+
+class _Failure(NamedTuple):
+    """A step that failed: a success after ``began`` makes up for it."""
+
+    ended: datetime
+    began: datetime
+    error: "_Error"
+
+
+class _Error(NamedTuple):
+    """What a failed step says of itself.
+
+    Attributes:
+        step: its name.
+        kind: name of the error type.
+        parts: what failed inside of it, of a training the keys.
+    """
+
+    step: str
+    kind: str
+    message: str
+    parts: tuple[str, ...] = ()
+
+
+def _time(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, UTC)
+
+
+def _last_successes(
+    instance: dg.DagsterInstance, steps: Iterable[Step]
+) -> dict[Step, datetime | None]:
+    by_asset = {asset_key(step.key, step.layer): step for step in steps}
+    found: dict[Step, datetime | None] = {}
+    for record in instance.get_asset_records(list(by_asset)):
+        entry = record.asset_entry.last_materialization
+        time = None if entry is None else _time(entry.timestamp)
+        found[by_asset[record.asset_entry.asset_key]] = time
+    return found
+
+
+def _failed_in(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, steps: StepOfAsset
+) -> dict[Step, _Error]:
+    """Steps that failed in a run of assets; all of them if it ended without a word."""
+    chosen = {asset: steps[asset] for asset in steps.keys() & (run.asset_selection or steps.keys())}
+    failed = _failed_steps(instance, run.run_id)
+    if not failed:
+        return dict.fromkeys(chosen.values(), _KILLED) if run.asset_selection else {}
+    by_name = {"__".join(asset.path): step for asset, step in chosen.items()}
+    return {by_name[error.step]: error for error in failed if error.step in by_name}
+
+
+def _failed_trainings(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, specs: Iterable[SeriesAssets]
+) -> dict[Step, _Error]:
+    """Models that a training could not make: all it was about if it does not say which."""
+    if _was_misconfigured(instance, run):
+        return {}
+    errors = _failed_steps(instance, run.run_id) or (_KILLED,)
+    parts = {part for error in errors for part in error.parts}
+    return {
+        Step(key, MODELS): errors[0]
+        for key in _configured_keys(run, specs)
+        if not parts or str(key) in parts
+    }
+
+
+_KILLED = _Error("", "killed", "the run ended without a word: its process was killed")
+_TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
+_FAILED_STEPS: dict[str, tuple[_Error, ...]] = {}
+
+
+def _failed_steps(instance: dg.DagsterInstance, run_id: str) -> tuple[_Error, ...]:
+    """The steps that failed for good in a finished run."""
+    if run_id not in _FAILED_STEPS:
+        if len(_FAILED_STEPS) >= _MOST_REMEMBERED:
+            _FAILED_STEPS.clear()
+        entries = instance.all_logs(run_id, of_type=_TELLING)
+        blocked = {
+            entry.step_key: f"the check {found.check_name} failed: {found.description}"
+            for entry in entries
+            if (found := _evaluation_of(entry)) is not None and found.blocking and not found.passed
+        }
+        _FAILED_STEPS[run_id] = tuple(
+            _error_of(entry, blocked.get(entry.step_key))
+            for entry in entries
+            if entry.get_dagster_event().is_step_failure
+        )
+    return _FAILED_STEPS[run_id]
+
+
+def _evaluation_of(entry: dg.EventLogEntry) -> dg.AssetCheckEvaluation | None:
+    event = entry.get_dagster_event()
+    is_check = event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    return event.asset_check_evaluation_data if is_check else None
+
+
+def _error_of(entry: dg.EventLogEntry, blocked: str | None) -> _Error:
+    """What failed; a step that its own check blocked says only that there was one."""
+    data = entry.get_dagster_event().step_failure_data.user_failure_data
+    parts: Any = data.metadata.get("failed_keys") if data is not None else None
+    return _Error(
+        entry.step_key or "",
+        "CheckFailed" if blocked else failure_kind(entry),
+        blocked or failure_message(entry),
+        tuple(parts.value) if parts is not None else (),
+    )
+
+
+def _steps_of_run(run: dg.DagsterRun, steps: StepOfAsset) -> set[tuple[Step, datetime | None]]:
+    """Steps of a run of assets, each with every month that the run is about."""
+    months = _months_of(run)
+    selected = steps.keys() & run.asset_selection if run.asset_selection else steps.keys()
+    if not run.asset_selection and run.job_name != UPDATE_JOB:
+        return set()
+    found: set[tuple[Step, datetime | None]] = set()
+    for asset in selected:
+        step = steps[asset]
+        is_whole = step.layer in _UNPARTITIONED
+        found |= {(step, None)} if is_whole else {(step, m) for m in months}
+    return found
+
+
+def _months_of(run: dg.DagsterRun) -> list[datetime]:
+    first = run.tags.get(_PARTITION_TAG) or run.tags.get(RANGE_START_TAG)
+    last = run.tags.get(_PARTITION_TAG) or run.tags.get(RANGE_END_TAG)
+    if not first or not last:
+        return []
+    start, end = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (first, last))
+    return months_between(start, next_month(end))
+
+
+def _configured_keys(run: dg.DagsterRun, specs: Iterable[SeriesAssets]) -> set[Key]:
+    """Keys that a one-op job is about; its settings name symbols and timeframes."""
+    config: Any = run.run_config
+    if "ops" in config:
+        config = next(iter(config["ops"].values()))["config"]
+    symbols, timeframes = config.get("symbols") or (), config.get("timeframes") or ()
+    return {
+        spec.key
+        for spec in specs
+        if (not symbols or spec.key.symbol in symbols)
+        and (not timeframes or spec.key.timeframe.name in timeframes)
+    }

@@ -1,0 +1,108 @@
+"""The sensor ``training_events``: trains keys anew when their market or their model has changed."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import dagster as dg
+
+from coin_assets.domain.evaluation import training_events as events
+from coin_assets.domain.evaluation.drift import training_reason
+from coin_assets.domain.series import Key
+from coin_assets.errors import CoinAssetsError
+from coin_assets.models.registry import ModelRegistry, ModelVersion
+from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.resources import Clock, RegistryResource, StoreResource
+from coin_assets.orchestration.sensors.requests import training_request
+from coin_assets.orchestration.sensors.runs import is_running
+from coin_assets.store.base import Store
+
+REASONS_TAG = "coin_assets/reasons"
+COOL_DOWN = timedelta(hours=6)
+RUNS_A_TICK = 3
+
+
+def training_events_sensor(
+    specs: Sequence[SeriesAssets], job: dg.JobDefinition
+) -> dg.SensorDefinition:
+    """``training_events``: at most `RUNS_A_TICK` trainings, and none while another one is open."""
+
+    @dg.sensor(
+        name="training_events",
+        job=job,
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description=(
+            "Trains keys anew at a price shock, a volatility spike, or when the last evaluation "
+            "found that the champion drifts. Off by default: retraining on every event follows "
+            "the noise; the schedule `retrain` suffices for most markets."
+        ),
+    )
+    def training_events(
+        context: dg.SensorEvaluationContext,
+        store: StoreResource,
+        registry: RegistryResource,
+        clock: Clock,
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        if is_running(context.instance, job.name):
+            yield dg.SkipReason(f"A run of {job.name} has not finished.")
+            return
+        triggered: dict[Key, str] = {}
+        quiet: Counter[str] = Counter()
+        newest = store.client().newest_candles(spec.key for spec in specs)
+        for key in (spec.key for spec in specs):
+            try:
+                calm = _resting(registry.client(), key, newest.get(key), clock.now())
+                reason = None if calm else _reason(store.client(), registry, key, newest[key])
+            except CoinAssetsError as error:
+                context.log.error(f"{key}: {error}")
+                quiet["not readable (see the log of the tick)"] += 1
+            else:
+                if reason is None:
+                    quiet[calm or "without an event"] += 1
+                else:
+                    triggered[key] = reason
+        requests = [_request(group, triggered) for group in events.grouped(triggered)]
+        yield from requests[:RUNS_A_TICK]
+        if len(requests) > RUNS_A_TICK:
+            context.log.info(f"{len(requests) - RUNS_A_TICK} more trainings wait for these.")
+        if not requests:
+            counts = ", ".join(f"{count} {what}" for what, count in quiet.items())
+            yield dg.SkipReason(f"Nothing to train anew among {len(specs)} keys: {counts}.")
+
+    return training_events
+
+
+def _resting(
+    registry: ModelRegistry, key: Key, newest: datetime | None, now: datetime
+) -> str | None:
+    """Why the key is not looked at, if it is not; ``newest`` is the open of its last candle."""
+    versions: list[ModelVersion] = registry.versions(key)
+    if newest is None or not versions:
+        return "without a model"
+    cutoff = max(version.cutoff for version in versions)
+    if now - cutoff < COOL_DOWN:
+        return f"trained on candles of the last {COOL_DOWN.total_seconds() / 3600:.0f} hours"
+    if cutoff >= key.timeframe.close_of(newest):
+        return "without a candle since the last training"
+    return None
+
+
+def _reason(store: Store, registry: RegistryResource, key: Key, newest: datetime) -> str | None:
+    """Events of the key, from no more candles than they look at and its last evaluation."""
+    timeframe = key.timeframe
+    start, end = timeframe.shift(newest, 1 - events.CANDLES), timeframe.close_of(newest)
+    returns = events.log_returns(store.read_candles(key, start, end), timeframe)
+    evaluation = registry.evaluations().read(key)
+    cutoff = max(version.cutoff for version in registry.client().versions(key))
+    found = (
+        events.price_shock(returns),
+        events.volatility_spike(returns),
+        None if evaluation is None else training_reason(evaluation["drift"], cutoff),
+    )
+    return ", ".join(reason for reason in found if reason is not None) or None
+
+
+def _request(group: events.Triggered, triggered: dict[Key, str]) -> dg.RunRequest:
+    reasons = "; ".join(f"{key}: {reason}" for key, reason in triggered.items() if key in group)
+    return training_request(group, {REASONS_TAG: reasons})

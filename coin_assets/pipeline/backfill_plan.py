@@ -1,0 +1,158 @@
+"""What a backfill will ask the market for, how long that takes at least, and doing it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from coin_assets.domain.candles.gap_ledger import Range
+from coin_assets.domain.timeframes import months_between
+from coin_assets.errors import CandlesNotYetAvailable, CoinAssetsError
+from coin_assets.market.base import Estimate, Market
+from coin_assets.pipeline.fetch import (
+    Pull,
+    expected_range,
+    lacking,
+    oldest_candle,
+    pull_candles,
+    stored_reports,
+)
+from coin_assets.pipeline.fetch_progress import duration_text
+from coin_assets.pipeline.month_report import MonthReport
+from coin_assets.store.base import Store
+
+_HEAD = ("key", "first candle", "months", "missing", "requests", "at least")
+_NOTHING = Estimate(0, 0.0)
+
+
+@dataclass(frozen=True)
+class SourcePlan:
+    """What one pull lacks.
+
+    Attributes:
+        expected: opens that the window should hold; None if the market has none in it, or could
+            not be asked.
+        ranges: candles to ask for.
+        error: why the market could not be asked.
+        edge: time before which the market serves nothing, where the window begins before.
+    """
+
+    pull: Pull
+    expected: Range | None
+    ranges: tuple[Range, ...] = ()
+    estimate: Estimate = _NOTHING
+    error: CoinAssetsError | None = None
+    edge: datetime | None = None
+
+    @property
+    def months(self) -> int:
+        """Calendar months with candles to ask for."""
+        return len({month for each in self.ranges for month in months_between(*each)})
+
+    @property
+    def missing(self) -> int:
+        """Candles to ask for."""
+        return sum(self.pull.key.timeframe.count(*each) for each in self.ranges)
+
+
+def plan_source(store: Store, market: Market, pull: Pull, now: datetime) -> SourcePlan:
+    """What ``pull`` lacks at ``now``; the market may be asked for its oldest candle.
+
+    Stores nothing.
+    """
+    try:
+        limit = min(pull.closed_by, market.horizon(pull.key, pull.closed_by))
+        expected = expected_range(pull, oldest_candle(store, market, pull, limit), limit)
+        if expected is None:
+            return SourcePlan(pull, None, edge=_edge(store, market, pull))
+        unanswered, due = lacking(store, pull, expected, now)
+        ranges = sorted({*unanswered, *due})
+        estimate = sum((market.estimate(pull.key, *each) for each in ranges), start=_NOTHING)
+    except CoinAssetsError as error:
+        return SourcePlan(pull, None, error=error)
+    return SourcePlan(pull, expected, tuple(ranges), estimate, edge=_edge(store, market, pull))
+
+
+def _edge(store: Store, market: Market, pull: Pull) -> datetime | None:
+    edge = market.edge(pull.key) or store.read_ledger(pull.key).edge
+    return edge if edge is not None and edge > max(pull.start, pull.first_expected) else None
+
+
+def carry_out(
+    store: Store,
+    market: Market,
+    plan: SourcePlan,
+    closed_by: datetime,
+    clock: Callable[[], datetime],
+    say: Callable[[str], None],
+) -> tuple[list[MonthReport], datetime]:
+    """Pull what ``plan`` lacks; what lacks nothing is reported without asking the market again.
+
+    Args:
+        closed_by: candles that close up to here are final by now.
+
+    Returns:
+        A report a month, and the time up to which the candles reach: ``closed_by``, or the close
+        of the newest one if the market does not have those after it yet.
+
+    Raises:
+        CoinAssetsError: as `pull_candles`.
+    """
+    key, pull = plan.pull.key, replace(plan.pull, closed_by=closed_by)
+    months = months_between(pull.start, pull.end)
+    if not plan.ranges and set(months) <= set(store.fetched_months(key)):
+        return stored_reports(store, plan.pull, plan.expected, {}), closed_by
+    try:
+        return pull_candles(store, market, pull, clock, say), closed_by
+    except CandlesNotYetAvailable:
+        newest = store.newest_candles([key]).get(key)
+        if newest is None or newest < pull.start:
+            raise
+        # The history is there. What comes last is for the next live run to wait for.
+        reached = key.timeframe.close_of(newest)
+        pull = replace(pull, closed_by=reached)
+        return pull_candles(store, market, pull, clock, say), reached
+
+
+def plan_table(plans: Sequence[SourcePlan]) -> str:
+    """The plans as text, a line each, and their sum; times are the least that limits allow."""
+    rows = [_HEAD, *(_row(plan) for plan in plans)]
+    total = sum((plan.estimate for plan in plans), start=_NOTHING)
+    rows.append(
+        (
+            "total",
+            "",
+            str(sum(plan.months for plan in plans)),
+            f"{sum(plan.missing for plan in plans):,}",
+            f"{total.requests:,}",
+            duration_text(total.seconds),
+        )
+    )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines += [
+        f"{plan.pull.key}: the market serves nothing before {plan.edge:%Y-%m-%d %H:%M}"
+        for plan in plans
+        if plan.edge is not None
+    ]
+    lines += [f"{plan.pull.key}: {plan.error}" for plan in plans if plan.error is not None]
+    return "\n".join(lines)
+
+
+def _row(plan: SourcePlan) -> tuple[str, ...]:
+    key = str(plan.pull.key)
+    if plan.error is not None:
+        return key, "unknown, see below", "-", "-", "-", "-"
+    return (
+        key,
+        "none in this time" if plan.expected is None else f"{plan.expected[0]:%Y-%m-%d %H:%M}",
+        str(plan.months),
+        f"{plan.missing:,}",
+        f"{plan.estimate.requests:,}",
+        duration_text(plan.estimate.seconds),
+    )

@@ -1,0 +1,88 @@
+"""How complete the history of fetched keys is, from ledgers and row counts, without candles."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from coin_assets.domain.candles.absences import OPEN_STATES, PENDING, STATES
+from coin_assets.domain.candles.gap_ledger import Ledger, Missing
+from coin_assets.domain.candles.outages import Outage, outages
+from coin_assets.domain.publishing.manifest_entries import GapCounts
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import Timeframe
+from coin_assets.store.base import Extent, Store
+
+
+@dataclass(frozen=True)
+class History:
+    """What a fetched key lacks of its history: since its listing, history start or retention.
+
+    Attributes:
+        reached: close of the newest stored candle; None if there is none.
+        missing: the ledger's gaps with count and state, ascending; some may come after
+            ``reached``.
+        never_asked: candles before ``reached`` about which the market was never asked.
+        is_complete: whether every missing candle before ``reached`` is explained.
+        unavailable_before: what opens before is older than what the market serves; None if the
+            market serves everything that is expected.
+    """
+
+    timeframe: Timeframe
+    reached: datetime | None
+    missing: tuple[Missing, ...]
+    never_asked: int
+    is_complete: bool
+    unavailable_before: datetime | None = None
+
+    @property
+    def open_gaps(self) -> list[Missing]:
+        """Those of `missing` for which the market will be asked again."""
+        return [gap for gap in self.missing if gap.state in OPEN_STATES]
+
+    def counts(self, until: datetime | None = None) -> GapCounts:
+        """Missing candles by state (of those that open before ``until``)."""
+        found: Counter[str] = Counter({PENDING: self.never_asked})
+        for gap in self.missing:
+            end = gap.end if until is None else min(gap.end, until)
+            found[gap.state] += self.timeframe.count(gap.start, end)
+        return GapCounts(**{state: found[state] for state in STATES})
+
+
+def history_of(store: Store, key: Key, extent: Extent | None, first_expected: datetime) -> History:
+    """The history of a fetched key.
+
+    Args:
+        extent: of the key, as the store tells it.
+        first_expected: nothing before this is expected (history start, retention).
+    """
+    ledger, timeframe = store.read_ledger(key), key.timeframe
+    start = max(first_expected, ledger.listed or first_expected)
+    known = ledger.forgotten_before(start)
+    missing, edge = tuple(known.missing(timeframe)), _met(ledger, first_expected)
+    if extent is None:
+        return History(timeframe, None, missing, 0, is_complete=False, unavailable_before=edge)
+    end = timeframe.close_of(extent.last)
+    if ledger.listed is None:  # nobody knows since when there should be candles
+        return History(timeframe, end, missing, 0, is_complete=False)
+    stored = extent.rows if extent.first >= start else store.count_candles(key, start, end)
+    before = known.within(start, end)
+    asked = sum(timeframe.count(each.start, each.end) for each in before)
+    never_asked = max(0, timeframe.count(start, end) - stored - asked)
+    is_complete = never_asked == 0 and all(each.is_explained for each in before)
+    return History(timeframe, end, missing, never_asked, is_complete, edge)
+
+
+def _met(ledger: Ledger, first_expected: datetime) -> datetime | None:
+    """The edge of what the market serves, where more than that was expected."""
+    return ledger.edge if ledger.edge is not None and ledger.edge > first_expected else None
+
+
+def known_outages(store: Store, sources: Iterable[Key]) -> dict[Timeframe, list[Outage]]:
+    """Times at which several symbols have no candle, by source timeframe, from the ledgers."""
+    found: dict[Timeframe, dict[str, list[Missing]]] = defaultdict(dict)
+    for key in sources:
+        ledger = store.read_ledger(key)
+        if ledger.absences:
+            found[key.timeframe][key.symbol] = ledger.missing(key.timeframe)
+    return {timeframe: outages(missing, timeframe) for timeframe, missing in found.items()}

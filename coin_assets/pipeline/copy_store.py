@@ -1,0 +1,187 @@
+"""Making what one store holds of a key equal to what another one holds, month by month.
+
+A month of candles, forecasts or revisions that is equal already is passed over, so a copy that was
+killed goes on where it was, and one that is repeated writes nothing. One that was written counts as
+copied when both sides, read again, have the same fingerprint (SHA-256 over row count and values).
+The source is only read.
+
+Where both have a row, the source's counts. Rows that only the target has are a sign that the copy
+goes the wrong way, or that both are in use: they are never removed unless it is asked for.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from coin_assets.domain.candles.gap_ledger import Ledger
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import describe_months
+from coin_assets.errors import CopyDiffers, TargetHasMore
+from coin_assets.pipeline.copy_tables import CANDLES, TABLES, Table, Window, windows_of
+from coin_assets.store.base import Store
+from coin_assets.store.fingerprint import Difference, difference, fingerprint
+
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class MonthCopied:
+    """What was done about a month that was not equal, or would be, by table."""
+
+    key: Key
+    label: str
+    changes: dict[str, Difference]
+
+    @property
+    def rows(self) -> int:
+        return sum(change.rows for change in self.changes.values())
+
+
+@dataclass
+class KeyCopied:
+    """What both stores hold of one key now, or would hold.
+
+    Attributes:
+        rows: rows of the source, by table.
+        months: those that were not equal.
+        ledger_changed: whether the target's gap ledger was another one.
+    """
+
+    key: Key
+    rows: dict[str, int] = field(default_factory=lambda: {table.name: 0 for table in TABLES})
+    months: list[MonthCopied] = field(default_factory=list)
+    ledger_changed: bool = False
+
+    def total(self, kind: str) -> int:
+        """Rows ``added``, ``replaced`` or ``surplus`` in all tables and months."""
+        changes = [change for month in self.months for change in month.changes.values()]
+        return sum(getattr(change, kind) for change in changes)
+
+
+@dataclass(frozen=True)
+class StoreCopy:
+    """A copy from ``source`` to ``target``.
+
+    Attributes:
+        overwrite: remove what only the target has.
+        dry_run: write nothing; only tell what would be done.
+        progress: is told of every month that was not equal, once it is.
+    """
+
+    source: Store
+    target: Store
+    overwrite: bool = False
+    dry_run: bool = False
+    progress: Callable[[MonthCopied], None] = lambda month: None  # noqa: ARG005
+
+    def copy(self, key: Key) -> KeyCopied:
+        """Make the target equal to the source in all that belongs to ``key``.
+
+        Raises:
+            TargetHasMore: the target has what the source lacks, and ``overwrite`` is not set.
+            CopyDiffers: what was read back is not what was written, or the source does not rest.
+        """
+        done = KeyCopied(key)
+        if not (self.overwrite or self.dry_run):
+            self._require_no_newer(key)
+        windows = windows_of(self.source, self.target, key)
+        for window in windows:
+            changes = {table.name: self._copy_part(done, table, window) for table in TABLES}
+            month = MonthCopied(key, window.label, {k: v for k, v in changes.items() if v.rows})
+            if month.changes:
+                done.months.append(month)
+                self.progress(month)
+        self._copy_ledger(done)
+        if not self.dry_run:
+            self._require_fetched(key, windows)
+        return done
+
+    def _require_no_newer(self, key: Key) -> None:
+        """Before anything is written: a target that went on by itself is told at once."""
+        months = set(self.target.fetched_months(key)) - set(self.source.fetched_months(key))
+        if months:
+            raise _has_more(key, f"fetched months {describe_months(sorted(months))}")
+        stores = self.source, self.target
+        for name, newest in (
+            ("candles", [store.newest_candles([key]).get(key) for store in stores]),
+            ("forecasts", [store.newest_forecasts([key]).get(key) for store in stores]),
+        ):
+            ours, theirs = newest
+            if theirs is not None and (ours is None or theirs > ours):
+                raise _has_more(key, f"{name} up to {theirs:%Y-%m-%d %H:%M}")
+
+    def _copy_part(self, done: KeyCopied, table: Table, window: Window) -> Difference:
+        """One table of one window; returns how the target differed."""
+        key, mismarked = done.key, table is CANDLES and window.fetched != window.known
+        found = Difference(0, 0, 0)
+        for attempt in range(_TRIES):
+            wanted, stored = self._wanted(key, table, window), table.read(self.target, key, window)
+            equal = fingerprint(wanted) == fingerprint(stored)
+            change = found if equal else difference(wanted, stored, table.identity)
+            found = change if attempt == 0 else found
+            if self.dry_run or (equal and not mismarked):
+                break
+            if change.surplus and not self.overwrite:
+                raise _has_more(key, f"{change.surplus} {table.name} in {window.label}")
+            table.equalise(self.target, key, window, wanted, change.surplus > 0)
+            _require_same(key, table, window, wanted, table.read(self.target, key, window))
+            if fingerprint(self._wanted(key, table, window)) == fingerprint(wanted):
+                break
+        else:
+            raise CopyDiffers(
+                f"{key}: {table.name} of {window.label} change at the source faster than they can "
+                "be copied. Launch the copy again when no other run works on this key."
+            )
+        done.rows[table.name] += len(wanted)
+        return found
+
+    def _wanted(self, key: Key, table: Table, window: Window) -> pd.DataFrame:
+        """Rows that the target shall hold; candles that no finished write covers are left out."""
+        rows = table.read(self.source, key, window)
+        return rows if table is not CANDLES or window.fetched else rows.head(0)
+
+    def _copy_ledger(self, done: KeyCopied) -> None:
+        key = done.key
+        wanted, stored = self.source.read_ledger(key), self.target.read_ledger(key)
+        done.ledger_changed = wanted != stored
+        if self.dry_run or not done.ledger_changed:
+            return
+        if wanted == Ledger() and not self.overwrite:
+            raise _has_more(key, "a gap ledger")
+        self.target.update_ledger(key, lambda _: wanted)
+        if self.target.read_ledger(key) != wanted:
+            raise CopyDiffers(
+                f"{key}: the gap ledger read back is not what was written. Launch the copy again; "
+                "if it differs again, nothing else may write to the target meanwhile."
+            )
+
+    def _require_fetched(self, key: Key, windows: list[Window]) -> None:
+        fetched = set(self.target.fetched_months(key))
+        wrong = [each.start for each in windows if each.fetched != (each.start in fetched)]
+        if wrong:
+            raise CopyDiffers(
+                f"{key}: {describe_months(wrong)} do not count as fetched at the target as they do "
+                "at the source. Nothing else may write to the target; launch the copy again."
+            )
+
+
+def _require_same(
+    key: Key, table: Table, window: Window, wanted: pd.DataFrame, stored: pd.DataFrame
+) -> None:
+    ours, theirs = fingerprint(wanted), fingerprint(stored)
+    if ours != theirs:
+        raise CopyDiffers(
+            f"{key}: {table.name} of {window.label} were written and read back other than they "
+            f"are: {len(wanted)} rows (SHA-256 {ours[:12]}) at the source, {len(stored)} "
+            f"({theirs[:12]}) at the target. Nothing else may write to the target meanwhile, and "
+            "it must keep the whole history (retention, disk); launch the copy again."
+        )
+
+
+def _has_more(key: Key, what: str) -> TargetHasMore:
+    return TargetHasMore(
+        f"{key}: the target has {what} that the source lacks. Check that source and target are not "
+        "swapped and that nothing writes to the target; dry_run lists the differences. To remove "
+        "them there, set overwrite to true."
+    )

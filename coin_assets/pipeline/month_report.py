@@ -1,0 +1,88 @@
+"""What a month of candles holds after a step, for logs and metadata."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from coin_assets.domain.candles.gap_ledger import Ledger, Missing
+from coin_assets.domain.candles.gaps import find_gaps
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import Timeframe, month_label, next_month
+
+NO_SOURCE = "without_source_candles"
+_INSTANT = timedelta.resolution
+
+
+@dataclass(frozen=True)
+class MonthReport:
+    """What one month holds after a step.
+
+    Attributes:
+        missing: candles that should be there by now, since the key's first one, and are not.
+        partial: derived buckets that lack source candles; 0 for fetched candles.
+        rows_changed: rows that differ from what was stored before.
+    """
+
+    month: datetime
+    rows: int
+    rows_changed: int
+    missing: list[Missing]
+    partial: int
+    first: datetime | None
+    last: datetime | None
+
+    def count(self, state: str | None = None) -> int:
+        """Missing candles, of one state or all."""
+        return sum(each.count for each in self.missing if state in (None, each.state))
+
+
+def month_report(
+    key: Key,
+    month: datetime,
+    candles: pd.DataFrame,
+    changed: int,
+    expected: tuple[datetime, datetime] | None,
+    ledger: Ledger | None,
+    partial: int = 0,
+) -> MonthReport:
+    """Facts of a month.
+
+    Args:
+        expected: range in which the key should have candles; None if it should have none.
+        ledger: of a fetched key; of a derived one the source's ledger explains what is missing.
+    """
+    first = last = None
+    if len(candles):
+        first, last = (candles["timestamp"].iloc[row].to_pydatetime() for row in (0, -1))
+    missing: list[Missing] = []
+    if expected is not None:
+        start, end = max(month, expected[0]), min(next_month(month), expected[1])
+        gaps = find_gaps(candles["timestamp"], key.timeframe, start, end)
+        missing = (ledger or Ledger()).explained(gaps, key.timeframe)
+        if ledger is None:
+            missing = [replace(each, state=NO_SOURCE) for each in missing]
+    return MonthReport(month, len(candles), changed, missing, partial, first, last)
+
+
+def describe(reports: list[MonthReport]) -> str:
+    """One line for the log."""
+    rows, changed = sum(r.rows for r in reports), sum(r.rows_changed for r in reports)
+    months = month_label(reports[0].month)
+    if len(reports) > 1:
+        months += f" to {month_label(reports[-1].month)}"
+    states: Counter[str] = Counter()
+    for report in reports:
+        for each in report.missing:
+            states[each.state] += each.count
+    absent = "".join(f", {count} {state.replace('_', ' ')}" for state, count in states.items())
+    return f"{rows} candles in {months}, {changed} changed{absent}"
+
+
+def newest_due(
+    timeframe: Timeframe, start: datetime, end: datetime, closed_by: datetime
+) -> datetime | None:
+    """Open of the newest candle that opens in ``[start, end)`` and is closed at ``closed_by``."""
+    opened = min(timeframe.newest_closed(closed_by), timeframe.floor(end - _INSTANT))
+    return opened if opened >= start else None

@@ -1,0 +1,130 @@
+"""Making forecasts again where the candles that they see were revised, without Dagster."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+
+from coin_assets.domain.candles.revisions import touched_origins
+from coin_assets.domain.evaluation.roles import version_for
+from coin_assets.domain.forecasting.frame import PRICE_COLUMNS, ROLES
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import months_between, next_month
+from coin_assets.models.registry import ModelRegistry, ModelVersion
+from coin_assets.pipeline.forecast import forecasts_by
+from coin_assets.store.base import Store
+from coin_assets.store.forecasts import of_role
+
+_INSTANT = timedelta.resolution
+_VALUES = ["role", "as_of", "step", *PRICE_COLUMNS, "model_version"]
+
+
+@dataclass(frozen=True)
+class TouchedForecasts:
+    """Forecasts of one month that see changed candles, by role and version that make them again."""
+
+    month: datetime
+    by_maker: dict[tuple[str, ModelVersion], pd.DatetimeIndex]
+
+    @property
+    def origins(self) -> pd.DatetimeIndex:
+        found = pd.DatetimeIndex([], tz=UTC)
+        for origins in self.by_maker.values():
+            found = found.union(origins)
+        return found
+
+
+def touched_forecasts(
+    store: Store,
+    registry: ModelRegistry,
+    key: Key,
+    opens: pd.DatetimeIndex,
+    history_start: datetime,
+    closed_by: datetime,
+) -> list[TouchedForecasts]:
+    """Which forecasts see the changed candles ``opens``, month by month.
+
+    A stored forecast stays with its version as long as that exists. An origin without a forecast
+    counts if its own candle changed, so that it may have come late, and its month has forecasts.
+    """
+    if not len(opens):
+        return []
+    contexts: dict[ModelVersion, int] = {}
+    late = key.timeframe.close_all(opens)
+    found = []
+    for month in months_between(late.min().to_pydatetime(), closed_by + _INSTANT):
+        stored = store.read_forecasts(key, month, next_month(month))
+        if stored.empty:
+            continue
+        closes = _closes(store, key, month, history_start, closed_by)
+        touched = {}
+        for maker, origins in _makers(registry, key, stored, closes, late):
+            version = maker[1]
+            if version not in contexts:
+                contexts[version] = registry.load(version).context
+            seeing = touched_origins(opens, key.timeframe, contexts[version], closed_by)
+            if (seen := origins.isin(seeing)).any():
+                touched[maker] = origins[seen]
+        if touched:
+            found.append(TouchedForecasts(month, touched))
+    return found
+
+
+def redo_forecasts(
+    store: Store,
+    registry: ModelRegistry,
+    key: Key,
+    touched: TouchedForecasts,
+    history_start: datetime,
+    closed_by: datetime,
+) -> int:
+    """Make forecasts again from the candles as they are now; returns how many came out different.
+
+    One that comes out the same stays as it is, so that a live forecast remains one.
+    """
+    stored = store.read_forecasts(key, touched.month, next_month(touched.month))
+    known = pd.MultiIndex.from_frame(stored[_VALUES])
+    changed = 0
+    for (role, version), origins in touched.by_maker.items():
+        new = forecasts_by(version, role, store, registry, origins, closed_by, history_start)
+        same = pd.MultiIndex.from_frame(new[_VALUES]).isin(known)
+        differing = new[new["as_of"].isin(new["as_of"][~same])]
+        if len(differing):
+            store.revise_forecasts(key, differing)
+            changed += differing["as_of"].nunique()
+    return changed
+
+
+def _makers(
+    registry: ModelRegistry,
+    key: Key,
+    stored: pd.DataFrame,
+    closes: pd.DatetimeIndex,
+    late: pd.DatetimeIndex,
+) -> Iterator[tuple[tuple[str, ModelVersion], pd.DatetimeIndex]]:
+    """The origins of a month that have a forecast or came late, by role and version."""
+    versions, roles = registry.versions(key), registry.roles(key)
+    by_name = {version.name: version for version in versions}
+    for role in ROLES:
+        rows = of_role(stored, role)
+        made_by = rows.drop_duplicates("as_of").set_index("as_of")["model_version"]
+        makers: dict[ModelVersion, list[pd.Timestamp]] = {}
+        for origin in closes[closes.isin(made_by.index) | closes.isin(late)]:
+            version = by_name.get(made_by.get(origin, ""))
+            version = version or version_for(role, versions, roles, origin)
+            if version is not None:
+                makers.setdefault(version, []).append(origin)
+        for version, times in makers.items():
+            yield (role, version), pd.DatetimeIndex(times)
+
+
+def _closes(
+    store: Store, key: Key, month: datetime, history_start: datetime, closed_by: datetime
+) -> pd.DatetimeIndex:
+    """Closes in ``month``, up to ``closed_by``, of stored candles."""
+    start = max(key.timeframe.shift(month, -1), history_start)
+    opens = store.read_candles(key, start, next_month(month))["timestamp"]
+    closes = key.timeframe.close_all(opens)
+    last = pd.Timestamp(min(closed_by, next_month(month) - _INSTANT))
+    return closes[(closes >= pd.Timestamp(month)) & (closes <= last)]

@@ -1,0 +1,148 @@
+"""Comparing what is stored with what the market says itself, without Dagster."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from coin_assets.domain.candles.comparison import MISSING, Comparison, compare_candles
+from coin_assets.domain.candles.frame import empty_candles
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import month_start
+from coin_assets.errors import CoinAssetsError
+from coin_assets.market.base import Market, Page
+from coin_assets.store.base import Store
+
+QUICK, DEEP = "quick", "deep"
+DEPTHS = {QUICK: timedelta(hours=24), DEEP: timedelta(days=90)}
+_FEWEST_CANDLES = 3
+# What closed just now may be on its way into the store.
+_GRACE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Window:
+    """What of a key to compare, and as of when.
+
+    Attributes:
+        first_expected, first_source: candles of the key, or of its source, before these are not
+            kept.
+        depth: how far to look back; at least the last three closed candles are compared.
+        closed_by: candles that close up to here are final.
+    """
+
+    first_expected: datetime
+    first_source: datetime
+    depth: timedelta
+    closed_by: datetime
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """Outcome for one key: opens in ``[start, end)`` were compared.
+
+    Attributes:
+        explained: candles of the market that are not stored because it had no source candle of
+            them, verified by the ledger.
+        uncompared: stored candles that were left out, because the market sends them broken, no
+            longer serves them, or could not be read there.
+        error: why a part of the range could not be read; the rest was compared.
+    """
+
+    key: Key
+    start: datetime
+    end: datetime
+    comparison: Comparison
+    explained: int
+    uncompared: int = 0
+    error: CoinAssetsError | None = None
+
+
+def reconcile(
+    store: Store, market: Market, key: Key, source: Key, window: Window
+) -> Reconciled | None:
+    """Compare the newest candles of a key; None if nothing that could be compared is stored.
+
+    Raises:
+        SymbolUnavailable: the market has no candles of this timeframe itself.
+        TemporaryError: the market does not answer.
+        InvalidCandles: what it answers are no candles.
+        CoinAssetsError: the first `Page.error`, if the market serves nothing of the range.
+    """
+    end = _end(store, market, key, source, window)
+    if end is None:
+        return None
+    first = max(window.first_expected, window.first_source)
+    first = first if key.timeframe.is_open_time(first) else key.timeframe.next(first)
+    fewest = key.timeframe.shift(end, -_FEWEST_CANDLES)
+    start = max(first, min(key.timeframe.floor(end - window.depth), fewest))
+    if start >= end:
+        return None
+    pages = list(market.pages(key, start, end, window.closed_by))
+    served = [page for page in pages if page.error is None and not page.is_unavailable]
+    error = next((page.error for page in pages if page.error is not None), None)
+    if error is not None and not served:
+        raise error
+    own = pd.concat([empty_candles(), *(page.candles for page in served)], ignore_index=True)
+    own = _in_months(own, store.fetched_months(key))
+    stored = store.read_candles(key, start, end)
+    comparable = _answered_by(served, stored)
+    found = Reconciled(
+        key,
+        start,
+        end,
+        compare_candles(comparable, own),
+        explained=0,
+        uncompared=len(stored) - len(comparable),
+        error=error,
+    )
+    return _without_explained(store, source, found)
+
+
+def _answered_by(pages: Iterable[Page], stored: pd.DataFrame) -> pd.DataFrame:
+    """The stored candles that ``pages`` contain or lack; one that is sent broken is neither."""
+    opens = stored["timestamp"]
+    answered = np.zeros(len(stored), dtype=bool)
+    for page in pages:
+        inside = (opens >= page.start) & (opens < page.end)
+        broken = opens.isin([refusal.start for refusal in page.refused])
+        answered |= (inside & ~broken).to_numpy()
+    return stored[answered].reset_index(drop=True)
+
+
+def _end(store: Store, market: Market, key: Key, source: Key, window: Window) -> datetime | None:
+    """Close of the newest candle that store and market should both have."""
+    newest = store.newest_candles({key, source})
+    if key not in newest or source not in newest:
+        return None
+    covered = source.timeframe.close_of(newest[source])
+    covered = store.read_ledger(source).absent_until(covered)
+    horizon = market.horizon(key, window.closed_by)
+    return key.timeframe.floor(min(covered, horizon, window.closed_by - _GRACE))
+
+
+def _in_months(candles: pd.DataFrame, months: list[datetime]) -> pd.DataFrame:
+    """Months that nobody ever asked for are not missing."""
+    known = set(months)
+    keep = [month_start(opened) in known for opened in candles["timestamp"]]
+    return candles[np.array(keep, dtype=bool)].reset_index(drop=True)
+
+
+def _without_explained(store: Store, source: Key, found: Reconciled) -> Reconciled:
+    """Leave out derived candles of which the market had no source candle when asked twice.
+
+    A fetched candle that the market has by now is a difference, whatever it said before.
+    """
+    if found.key == source:
+        return found
+    differences, timeframe = found.comparison.differences, found.key.timeframe
+    ledger = store.read_ledger(source)
+    explained = [
+        finding == MISSING and ledger.absent_until(opened) >= timeframe.close_of(opened)
+        for opened, finding in zip(differences["timestamp"], differences["finding"], strict=True)
+    ]
+    kept = differences[~np.array(explained, dtype=bool)].reset_index(drop=True)
+    comparison = replace(found.comparison, differences=kept)
+    return replace(found, comparison=comparison, explained=sum(explained))

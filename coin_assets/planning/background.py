@@ -1,0 +1,84 @@
+"""What the planner asks for when nothing waits for it: history, gaps, and models."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from coin_assets.domain.layers import CANDLES, MODELS, Step
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import month_start, months_between, next_month
+from coin_assets.planning.facts import KeyState, Runs, Wanted
+from coin_assets.planning.months import month_before, months_never_fetched
+
+_INSTANT = timedelta.resolution
+
+
+def history(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
+    """Candles of months before the newest one that were never fetched, or never derived."""
+    lacking = []
+    for state in states:
+        if state.candles is None:
+            continue  # it begins with the live run, month by month from its first one
+        months = months_never_fetched(state, month_before(state.timeframe, state.candles))
+        if months:
+            lacking.append((state, months))
+    if not lacking:
+        return {}
+    fetched = {state.key: state.fetched for state in states if state.is_fetched}
+    wanted: Wanted = defaultdict(list)
+    pulled: set[tuple[Key, datetime]] = set()
+    for state, months in sorted(lacking, key=lambda each: not each[0].is_fetched):
+        for month in months:
+            step = Step(state.key, CANDLES)
+            if not runs.is_free_in_background(step, month, now):
+                continue
+            known = fetched[state.source]
+            if (state.source, month) in pulled:
+                known = known | {month}
+            if state.is_fetched or known.issuperset(_months_of_source(state, month)):
+                wanted[month].append(step)
+                pulled.add((state.key, month))
+    return wanted
+
+
+def _months_of_source(state: KeyState, month: datetime) -> list[datetime]:
+    """Months of the source that the buckets of ``month`` need."""
+    end = state.timeframe.close_of(state.timeframe.floor(next_month(month) - _INSTANT))
+    return months_between(max(month, state.first), end)
+
+
+def gaps(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
+    """Months whose missing candles the market is to be asked for again.
+
+    What is derived needs no run here: a month that the market was not wholly asked for is derived
+    afterwards, and a candle that comes late is a revision, whose derived ones are redone.
+    """
+    wanted: Wanted = defaultdict(list)
+    for state in states:
+        for month in state.gap_months:
+            step = Step(state.key, CANDLES)
+            if runs.is_free_in_background(step, month, now):
+                wanted[month].append(step)
+    return wanted
+
+
+def anchors(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
+    """Models that belong to the running month whatever else is trained in it."""
+    wanted: Wanted = defaultdict(list)
+    for state in states:
+        if state.anchor_missing:
+            month, step = month_start(state.due), Step(state.key, MODELS)
+            if runs.is_free_in_background(step, month, now):
+                wanted[month].append(step)
+    return wanted
+
+
+def needs_training(state: KeyState) -> bool:
+    """Whether candles suffice for a forecast but no model may make it, nor will the anchor."""
+    return (
+        state.trainable
+        and not state.anchor_missing
+        and state.candles is not None
+        and (state.verified or state.candles) >= state.timeframe.floor(state.due)
+        and not state.expects_forecast(state.candles)
+    )

@@ -1,0 +1,191 @@
+"""What the planner is told, and what it answers; plain values without Dagster."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from coin_assets.domain.layers import Step
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import Timeframe, month_start
+
+LIVE, HISTORY, GAPS, ANCHORS, REPAIR, TRAINING, EVALUATION, PROMOTION = (
+    "live",
+    "history",
+    "gaps",
+    "anchors",
+    "repair",
+    "training",
+    "evaluation",
+    "promotion",
+)
+# Steps by the month of their run.
+Wanted = dict[datetime, list[Step]]
+FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class KeyState:
+    """Facts of one key at one moment. Candles and forecasts are told by their closes and origins.
+
+    Attributes:
+        source: the fetched key its candles are derived from; the key itself if it is fetched.
+        first: no candle is expected that opens before (history start, retention, source).
+        due: candles that close up to here should be there: now, or the end of a finished market.
+        candles: close of the newest stored candle.
+        verified: end of the verified absences that follow ``candles``, else the same.
+        asked: as ``verified``, of absences about which the market was asked at least once.
+        fetched: months that were ever written.
+        lacking: of a derived key, the opens of the first and the last bucket, after ``candles``
+            and not before ``first``, that can be derived from what is stored of the source.
+        forecast: newest origin with a champion forecast.
+        next_origin: close of the first stored candle after ``forecast``.
+        first_cutoff: oldest model version's.
+        trainable: candles are enough, and complete, for a model trained now.
+        anchor_missing: the running month's anchor version can be trained and is not there.
+        history, prediction: ``as_of`` of the published files.
+        damage: why a published file has to be written again whatever it says of its time; also
+            that it is gone.
+        is_refused: publishing refused the newest forecast because it would mislead, and the
+            manifest says so.
+        gap_months: of a fetched key, months with candles that the market is to be asked for again,
+            or was never asked for although it was for later ones.
+    """
+
+    key: Key
+    source: Key
+    first: datetime
+    due: datetime
+    candles: datetime | None = None
+    verified: datetime | None = None
+    asked: datetime | None = None
+    fetched: frozenset[datetime] = frozenset()
+    lacking: tuple[datetime, datetime] | None = None
+    forecast: datetime | None = None
+    next_origin: datetime | None = None
+    first_cutoff: datetime | None = None
+    trainable: bool = False
+    anchor_missing: bool = False
+    history: datetime | None = None
+    prediction: datetime | None = None
+    damage: str | None = None
+    is_refused: bool = False
+    gap_months: tuple[datetime, ...] = ()
+
+    @property
+    def is_fetched(self) -> bool:
+        return self.source == self.key
+
+    @property
+    def timeframe(self) -> Timeframe:
+        return self.key.timeframe
+
+    @property
+    def last_due(self) -> datetime:
+        """Open of the newest candle that should be there."""
+        return self.timeframe.shift(self.due, -1)
+
+    @property
+    def first_open(self) -> datetime:
+        """Open of the first candle that is expected at all."""
+        first = self.first
+        return first if self.timeframe.is_open_time(first) else self.timeframe.next(first)
+
+    def expects_forecast(self, until: datetime) -> bool:
+        """Whether a model may forecast at the origin ``until``."""
+        return self.first_cutoff is not None and self.first_cutoff <= until
+
+    def lacks_forecast(self, until: datetime | None) -> bool:
+        """Whether the candle that closes at ``until`` should have a forecast and has none."""
+        if until is None or not self.expects_forecast(until):
+            return False
+        return self.forecast is None or self.forecast < until
+
+
+@dataclass(frozen=True)
+class Failures:
+    """How often a step has failed in a row, and when last.
+
+    Attributes:
+        error: what the last one said.
+        kind: name of the last one's error type.
+    """
+
+    count: int
+    last: datetime
+    error: str = ""
+    kind: str = ""
+
+    @property
+    def retry_at(self) -> datetime:
+        """Exponential, capped, for ever: nothing is given up."""
+        delay: timedelta = FIRST_DELAY * 2 ** min(self.count - 1, 16)
+        return self.last + min(delay, LONGEST_DELAY)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What Dagster's own records say.
+
+    Attributes:
+        in_flight: steps of queued or started runs, each with its month; published files and
+            evaluations have none.
+        training: keys of queued or started trainings.
+        promoting: keys of promotions that are queued or started, or ended lately.
+        busy: purposes of the planner's own queued or started runs.
+        failures: of steps that failed since they last succeeded. Of runs in the background they do
+            not count: a bad month of long ago must not hold up today's.
+        rested: steps that such a background run ended lately, well or not, each with its month;
+            no other one asks for them for a while, and nothing live waits for that.
+    """
+
+    in_flight: frozenset[tuple[Step, datetime | None]] = frozenset()
+    training: frozenset[Key] = frozenset()
+    promoting: frozenset[Key] = frozenset()
+    busy: frozenset[str] = frozenset()
+    failures: Mapping[Step, Failures] = field(default_factory=dict)
+    rested: frozenset[tuple[Step, datetime | None]] = frozenset()
+
+    def is_free(self, step: Step, month: datetime | None, now: datetime) -> bool:
+        """Whether a step may be asked for: not in flight, and not to be left alone for a while."""
+        return (step, month) not in self.in_flight and not self.is_backing_off(step, now)
+
+    def is_free_in_background(self, step: Step, month: datetime | None, now: datetime) -> bool:
+        """Whether a step may be asked for that nothing live waits for."""
+        return (step, month) not in self.rested and self.is_free(step, month, now)
+
+    def is_backing_off(self, step: Step, now: datetime) -> bool:
+        failures = self.failures.get(step)
+        return failures is not None and now < failures.retry_at
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run: ``steps`` of the month that starts at ``month``."""
+
+    month: datetime
+    steps: tuple[Step, ...]
+    purpose: str
+
+    def __post_init__(self) -> None:
+        if self.month != month_start(self.month) or not self.steps:
+            raise ValueError(f"a run has a month and steps, not {self.month} {self.steps}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Runs to request now.
+
+    Attributes:
+        training: keys that need a model first.
+        evaluations: keys whose matured forecasts are to be scored.
+        promotions: keys whose challenger is to be promoted or retired.
+    """
+
+    requests: tuple[Request, ...] = ()
+    training: tuple[Key, ...] = ()
+    evaluations: tuple[Key, ...] = ()
+    promotions: tuple[Key, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.requests or self.training or self.evaluations or self.promotions)

@@ -1,0 +1,46 @@
+"""Calendar questions that the planner asks of every key at every tick, answered once.
+
+Most keys are up to date at most ticks, and share these answers.
+"""
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from coin_assets.domain.timeframes import Timeframe, month_start, months_between
+from coin_assets.planning.facts import KeyState
+
+_INSTANT = timedelta.resolution
+
+
+def months_never_fetched(state: KeyState, until: datetime) -> tuple[datetime, ...]:
+    """Expected months up to ``until``, a month's start, ascending."""
+    return _months_lacking(state.fetched, state.timeframe, state.first, until)
+
+
+@lru_cache(maxsize=8192)
+def _months_lacking(
+    fetched: frozenset[datetime], timeframe: Timeframe, first: datetime, until: datetime
+) -> tuple[datetime, ...]:
+    expected = months_between(first_open_of(timeframe, first), until + _INSTANT)
+    return tuple(month for month in expected if month not in fetched)
+
+
+@lru_cache(maxsize=1024)
+def month_before(timeframe: Timeframe, close: datetime) -> datetime:
+    """The month before the one in which the candle that closes at ``close`` opens."""
+    return month_start(month_start(timeframe.shift(close, -1)) - _INSTANT)
+
+
+@lru_cache(maxsize=1024)
+def first_open_of(timeframe: Timeframe, first: datetime) -> datetime:
+    return timeframe.next(first - _INSTANT)
+
+
+@lru_cache(maxsize=1024)
+def close_of(timeframe: Timeframe, opened: datetime) -> datetime:
+    return timeframe.close_of(opened)
+
+
+@lru_cache(maxsize=1024)
+def floor_of(timeframe: Timeframe, time: datetime) -> datetime:
+    return timeframe.floor(time)

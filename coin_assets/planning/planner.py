@@ -1,0 +1,238 @@
+"""The planner: what should exist, less what does exist, as runs to request.
+
+It is a pure function of facts, so a missed tick, a failed run or a restart costs nothing but time:
+the next plan asks for what is still missing. Everything due in one month goes into one run; a step
+whose candles of another month are not stored yet waits for a later plan.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Step
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import month_start, months_between, next_month
+from coin_assets.planning.background import anchors, gaps, history, needs_training
+from coin_assets.planning.facts import (
+    ANCHORS,
+    GAPS,
+    HISTORY,
+    LIVE,
+    REPAIR,
+    KeyState,
+    Plan,
+    Request,
+    Runs,
+    Wanted,
+)
+from coin_assets.planning.months import close_of, first_open_of, floor_of, months_never_fetched
+
+MOST_REQUESTS = 6
+_INSTANT = timedelta.resolution
+
+
+def plan_updates(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
+    """Runs for everything that is due and not in flight, live work first.
+
+    At most `MOST_REQUESTS` runs, the newest month's before those that catch up: what is left out
+    is asked for by the next plan.
+    """
+    live = _live(states, runs, now)
+    months = sorted(live)
+    requests = [Request(month, tuple(live[month]), LIVE) for month in (*months[-1:], *months[:-1])]
+    for purpose, find in ((HISTORY, history), (GAPS, gaps), (ANCHORS, anchors)):
+        if purpose not in runs.busy:
+            requests += _earliest(purpose, find(states, runs, now), requests)
+    training = tuple(
+        state.key
+        for state in states
+        if needs_training(state)
+        and state.key not in runs.training
+        and not runs.is_backing_off(Step(state.key, MODELS), now)
+    )
+    return Plan(tuple(requests[:MOST_REQUESTS]), training)
+
+
+def plan_repairs(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
+    """One run that writes the published files that are gone, damaged or behind the store.
+
+    What `plan_updates` is about to publish anyway is left to it, and what lies behind the store
+    waits as long as runs renew the key or its source. Files that are wrong do not wait for runs
+    that keep failing before they publish. A forecast that was refused would be refused again, so
+    the key waits for its next one.
+    """
+    behind = [state for state in states if state.damage or _is_behind_store(state)]
+    wrong = [state for state in behind if not state.is_refused]
+    if not wrong:
+        return Plan()
+    planned = {step for steps in _live(states, runs, now).values() for step in steps}
+    renewing = {step for step, _ in runs.in_flight if step.layer != QUALITY}
+    renewed = {step.key for step in planned | renewing}
+    steps = []
+    for state in wrong:
+        step = Step(state.key, PUBLISHED)
+        if state.damage and REPAIR not in runs.busy and _is_failing(state, runs):
+            is_free = not runs.is_backing_off(step, now)
+        else:
+            waits = not state.damage and not renewed.isdisjoint((state.key, state.source))
+            is_free = not waits and step not in planned and runs.is_free(step, None, now)
+        if is_free:
+            steps.append(step)
+    return Plan((Request(month_start(now), tuple(steps), REPAIR),)) if steps else Plan()
+
+
+def _is_failing(state: KeyState, runs: Runs) -> bool:
+    """Whether what comes before the published files has failed and did not succeed since."""
+    before = {Step(key, CANDLES) for key in (state.key, state.source)}
+    return not runs.failures.keys().isdisjoint(before | {Step(state.key, PREDICTIONS)})
+
+
+@dataclass(frozen=True)
+class _Extension:
+    """Candles that a plan asks for: of ``month``, so up to the close ``reach``."""
+
+    month: datetime
+    reach: datetime
+
+
+def _live(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
+    """Steps by month, from the first missing candle of each key to its published files."""
+    pulls = _pulls(states, runs, now)
+    sources = {state.key: state for state in states if state.is_fetched}
+    wanted: Wanted = defaultdict(list)
+    for state in states:
+        pull = pulls.get(state.source) if pulls else None
+        if pull is None and state.lacking is None and not state.lacks_forecast(state.candles):
+            continue
+        follows = False
+        for month, step in _steps(state, sources[state.source], pull):
+            at = None if step.layer == PUBLISHED else month
+            # What a new candle or forecast comes to is tried at once, whatever failed before.
+            is_free = (step, at) not in runs.in_flight if follows else runs.is_free(step, at, now)
+            if not is_free:
+                break  # what comes after needs it
+            wanted[month].append(step)
+            follows = True
+    return wanted
+
+
+def _pulls(states: Iterable[KeyState], runs: Runs, now: datetime) -> dict[Key, _Extension]:
+    """For every source that lacks its newest candle, the month to go on with."""
+    pulls = {}
+    for state in states:
+        month = _month_to_pull(state) if state.is_fetched else None
+        if month is not None and runs.is_free(Step(state.key, CANDLES), month, now):
+            reach = min(floor_of(state.timeframe, state.due), next_month(month))
+            pulls[state.key] = _Extension(month, reach)
+    return pulls
+
+
+def _month_to_pull(state: KeyState) -> datetime | None:
+    """Month of the first candle that a fetched key lacks; None if it has its newest one."""
+    if state.verified is not None and state.verified >= floor_of(state.timeframe, state.due):
+        return None
+    last = state.last_due
+    if last < state.first_open:
+        return None
+    if state.candles is None:
+        unknown = months_never_fetched(state, month_start(last))
+        return unknown[0] if unknown else month_start(last)
+    # What lies before the first expected candle may be stored still, but is not added to.
+    return month_start(min(max(state.asked or state.candles, state.first_open), last))
+
+
+def _steps(
+    state: KeyState, source: KeyState, pull: _Extension | None
+) -> Iterable[tuple[datetime, Step]]:
+    """What is to be done for one key, each step with its month."""
+    extension = pull if state.is_fetched else _derivation(state, source, pull)
+    until = extension.reach if extension else state.candles
+    if extension is not None:
+        yield extension.month, Step(state.key, CANDLES)
+    if until is None:
+        return
+    is_last = extension is None or until == floor_of(state.timeframe, state.due)
+    if state.expects_forecast(until):
+        month = _month_to_predict(state, until, is_extended=extension is not None)
+        if month is None or (extension is not None and extension.month != month):
+            return  # nothing lacks a forecast, or its candles have to be stored first
+        yield month, Step(state.key, PREDICTIONS)
+        if is_last and month == month_start(until):
+            yield month, Step(state.key, PUBLISHED)
+    elif extension is not None and is_last:
+        yield extension.month, Step(state.key, PUBLISHED)
+
+
+def _derivation(state: KeyState, source: KeyState, pull: _Extension | None) -> _Extension | None:
+    """The month to derive and the close that its buckets then reach; None if nothing is new.
+
+    A month waits until the source is there for all buckets of it that are due by the clock.
+    """
+    timeframe = state.timeframe
+    reach, known = source.verified, source.fetched
+    if reach is None:
+        return None
+    if state.lacking is not None:
+        first = state.lacking[0]
+    elif pull is not None:
+        # Up to here all is derived that can be: buckets without any source candle never come.
+        opened = first_open_of(timeframe, state.first)
+        first = max(state.candles or opened, opened, floor_of(timeframe, reach))
+        if close_of(timeframe, first) > pull.reach:
+            return None
+    else:
+        return None
+    month = month_start(first)
+    if pull is not None and pull.month == month:
+        reach, known = max(pull.reach, reach), known | {month}
+    newest = min(timeframe.floor(next_month(month) - _INSTANT), state.last_due)
+    close = timeframe.close_of(newest)
+    if newest < first or close > reach or not known.issuperset(months_between(first, close)):
+        return None
+    return _Extension(month, close)
+
+
+def _month_to_predict(state: KeyState, until: datetime, *, is_extended: bool) -> datetime | None:
+    """Month of the first origin that lacks a forecast, once the candles for all its due origins
+    are there; None if there is none. Only the newest one is needed of a key without any forecast,
+    or with none since its oldest model or the first candle that is kept.
+
+    Args:
+        until: close of the newest candle, stored or about to be.
+        is_extended: whether candles are about to be added.
+    """
+    if not state.lacks_forecast(until):
+        return None
+    due = floor_of(state.timeframe, state.due)
+    verified = state.verified or until
+    reach = until if is_extended else max(until, verified)
+    first = state.next_origin or state.timeframe.next(min(verified, until))
+    oldest = max(state.first_cutoff or first, state.timeframe.next(state.first_open))
+    if state.forecast is None or first < oldest:
+        return month_start(until) if reach >= due else None
+    month = month_start(min(first, until))
+    last = min(due, state.timeframe.floor(next_month(month) - _INSTANT))
+    return month if reach >= last else None
+
+
+def _is_behind_store(state: KeyState) -> bool:
+    """Whether the published files are older than the store, or not there."""
+    if state.candles is None:
+        return False
+    if state.history is None or state.history < state.candles:
+        return True
+    return state.forecast is not None and (
+        state.prediction is None or state.prediction < state.forecast
+    )
+
+
+def _earliest(purpose: str, wanted: Wanted, requests: Iterable[Request]) -> list[Request]:
+    """One month at a time: history must not crowd out what is live. What ``requests`` ask for
+    already is left out."""
+    taken = {(step, each.month) for each in requests for step in each.steps} if wanted else set()
+    for month in sorted(wanted):
+        steps = tuple(step for step in wanted[month] if (step, month) not in taken)
+        if steps:
+            return [Request(month, steps, purpose)]
+    return []

@@ -1,0 +1,25 @@
+"""Stored forecasts of one role, and of the newest origin."""
+
+from datetime import timedelta
+
+import pandas as pd
+
+from coin_assets.domain.forecasting.frame import CHAMPION
+from coin_assets.domain.series import Key
+from coin_assets.store.base import Store
+
+_INSTANT = timedelta.resolution
+
+
+def newest_forecast(store: Store, key: Key) -> pd.DataFrame:
+    """Champion rows of the newest origin, ordered by step; empty if there is none."""
+    origin = store.newest_forecasts([key]).get(key)
+    if origin is None:
+        return pd.DataFrame()
+    return of_role(store.read_forecasts(key, origin, origin + _INSTANT), CHAMPION)
+
+
+def of_role(forecasts: pd.DataFrame, role: str) -> pd.DataFrame:
+    """The rows of one role."""
+    rows: pd.DataFrame = forecasts[forecasts["role"] == role]
+    return rows

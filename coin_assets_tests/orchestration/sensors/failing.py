@@ -1,0 +1,24 @@
+"""A market that does not answer for some symbols."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from coin_assets.domain.series import Key
+from coin_assets.errors import CoinAssetsError, MarketUnavailable
+from coin_assets.market.base import Page
+from coin_assets_tests.market.patchy import PatchyMarket
+
+
+class FailingMarket(PatchyMarket):
+    """The sandbox; whoever asks for one of the symbols ``down`` gets the error ``kind``."""
+
+    def __init__(
+        self, down: Iterable[str] = (), kind: type[CoinAssetsError] = MarketUnavailable
+    ) -> None:
+        super().__init__()
+        self.down, self.kind = set(down), kind
+
+    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+        if key.symbol in self.down:
+            raise self.kind(f"{key} does not answer")
+        yield from super().pages(key, start, end, now)

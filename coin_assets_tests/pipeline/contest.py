@@ -1,0 +1,97 @@
+"""One key with candles, models and forecasts in a home of its own, and a clock that tests move."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from coin_assets.domain.candles.frame import closed_by
+from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
+from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.forecasting.trainable import minimum_candles
+from coin_assets.domain.timeframes import next_month
+from coin_assets.market.sandbox import SandboxMarket
+from coin_assets.models.registry import ModelRegistry, ModelVersion
+from coin_assets.pipeline.forecast import PredictionReport, predict_window
+from coin_assets.store.forecasts import of_role
+from coin_assets.store.parquet import ParquetStore
+from coin_assets_tests.platform import key, utc
+
+START = utc("2024-01-01")
+ALWAYS = START, utc("2030-01-01")
+
+
+class Contest:
+    """The sandbox's candles up to ``now``, and whoever forecasts them.
+
+    Attributes:
+        now: time by which candles have closed and are stored.
+        alter: what the market's candles become on their way to the store.
+    """
+
+    def __init__(self, home: Path, timeframe: str = "1h", now: str | None = None) -> None:
+        self.home = home
+        self.key = key(timeframe)
+        self.store, self.registry = ParquetStore(home), ModelRegistry(home)
+        self.alter: Callable[[pd.DataFrame], pd.DataFrame] = lambda candles: candles
+        needed = minimum_candles(self.key.timeframe)
+        self.until(utc(now) if now else self.key.timeframe.shift(START, needed))
+
+    def until(self, now: datetime) -> None:
+        """Let time pass, and candles come."""
+        self.now = now
+        end = next_month(now)
+        pages = list(SandboxMarket().pages(self.key, START, end, now))
+        candles = pd.concat([page.candles for page in pages], ignore_index=True)
+        self.store.write_candles(self.key, self.alter(candles), START, end)
+
+    def pass_candles(self, count: int) -> None:
+        self.until(self.now + count * timedelta(seconds=self.key.timeframe.seconds))
+
+    def train(self, cutoff: datetime | None = None) -> ModelVersion:
+        """A version that knows the candles up to ``cutoff``; it challenges if it may."""
+        cutoff = cutoff or self.now
+        candles = closed_by(self.store.read_candles(self.key, *ALWAYS), self.key.timeframe, cutoff)
+        model = VolatilityScaledBaseline(self.key.timeframe.name).fit(candles)
+        version = self.registry.add(self.key, model, cutoff, {"lookback": None})
+        self.registry.appoint_next_challenger(
+            self.key, reason="newest", by="test", recorded_at=self.now
+        )
+        return version
+
+    def predict(
+        self, start: datetime | None = None, end: datetime | None = None
+    ) -> PredictionReport:
+        """Fill the origins of a window, by default the newest one alone."""
+        newest = self.key.timeframe.floor(self.now)
+        window = start or newest, end or newest + timedelta.resolution
+        return predict_window(
+            self.store, self.registry, self.key, window, START, self.now, self.now
+        )
+
+    def forecasts(self, role: str) -> pd.DataFrame:
+        made = of_role(self.store.read_forecasts(self.key, *ALWAYS), role)
+        return made.reset_index(drop=True)
+
+    def versions(self, role: str) -> dict[datetime, str]:
+        """Name of the version that made the forecast of each origin."""
+        made = self.forecasts(role).drop_duplicates("as_of")
+        origins = made["as_of"].dt.to_pydatetime()
+        return dict(zip(origins, made["model_version"], strict=True))
+
+    def holders(self) -> tuple[str | None, str | None]:
+        """Champion and challenger."""
+        roles = self.registry.roles(self.key)
+        return roles.holder(CHAMPION), roles.holder(CHALLENGER)
+
+
+def contested(home: Path) -> Contest:
+    """A champion and, from the next candle on, a challenger; one live forecast was made."""
+    contest = Contest(home)
+    contest.train()
+    contest.predict()
+    contest.pass_candles(1)
+    contest.train()
+    assert contest.holders() == ("1", "2")
+    return contest

@@ -1,0 +1,114 @@
+"""A market whose future is known as far as it can be, so that it is known who forecasts better.
+
+Log closes are independent and normal, so the quantiles of every future close are known, and luck
+averages out within days. Forecasts are stored as if roles had made them: `TRUE` ones, and ones too
+`WIDE`.
+"""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+
+from coin_assets.domain.evaluation.windows import window_of
+from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
+from coin_assets.domain.forecasting.frame import (
+    CHALLENGER,
+    CHAMPION,
+    LIVE,
+    QUANTILES,
+    STEPS,
+    forecast_frame,
+)
+from coin_assets.domain.forecasting.naive import NAIVE_WINDOW
+from coin_assets.domain.timeframes import next_month
+from coin_assets.models.evaluations import EvaluationBook
+from coin_assets.models.registry import ModelRegistry
+from coin_assets.pipeline.evaluate import EvaluationReport, evaluate_key
+from coin_assets.store.parquet import ParquetStore
+from coin_assets_tests.platform import key, utc
+
+START = utc("2024-01-01")
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+# The first origin with forecasts; before it the naive forecast learns.
+FIRST = START + NAIVE_WINDOW * HOUR
+TRUE, WIDE = 1.0, 1.6
+KEY = key("1h")
+_LENGTH = 1400
+_LEVEL, _SPREAD = 100.0, 0.01
+
+
+class KnownMarket:
+    """1h candles, models and forecasts of both roles in a home, as far as time has come.
+
+    Args:
+        widths: spread of the forecasts of champion and challenger; 1 is right.
+        kind: of all forecasts.
+    """
+
+    def __init__(
+        self, home: Path, widths: tuple[float, float] = (WIDE, TRUE), kind: str = LIVE
+    ) -> None:
+        self.store, self.registry = ParquetStore(home), ModelRegistry(home)
+        self.evaluations = EvaluationBook(home)
+        self.widths, self.kind = dict(zip((CHAMPION, CHALLENGER), widths, strict=True)), kind
+        self._candles = _candles()
+        self._appoint()
+
+    def until(self, now: datetime) -> None:
+        """Let candles close and forecasts be made up to ``now``, which is an origin."""
+        candles = self._candles[self._candles["timestamp"] < now]
+        self.store.write_candles(KEY, candles, START, next_month(now))
+        made = [
+            self.forecasts(role, version) for role, version in ((CHAMPION, "1"), (CHALLENGER, "2"))
+        ]
+        both = pd.concat(made, ignore_index=True)
+        self.store.add_forecasts(KEY, both[both["as_of"] <= now])
+
+    def forecasts(self, role: str, version: str) -> pd.DataFrame:
+        """Of every origin from `FIRST` on, as wide as those of the role are."""
+        origins = pd.DatetimeIndex(
+            pd.date_range(FIRST, self._candles["timestamp"].iloc[-1], freq="h")
+        )
+        normal = np.array([NormalDist().inv_cdf(level) for level in QUANTILES])
+        quantiles = _LEVEL * np.exp(self.widths[role] * _SPREAD * normal)
+        repeated = np.broadcast_to(quantiles, (len(origins), STEPS, len(QUANTILES)))
+        return forecast_frame(origins, repeated, version, [self.kind] * len(origins), role)
+
+    def look(self, now: datetime) -> EvaluationReport:
+        """Evaluate at ``now``."""
+        self.until(now)
+        return evaluate_key(self.store, self.registry, self.evaluations, KEY)
+
+    def _appoint(self) -> None:
+        """Versions 1 and 2, champion and challenger since `FIRST`, and a version 3."""
+        for cutoff in (FIRST - 2 * HOUR, FIRST - HOUR, FIRST):
+            self.registry.add(KEY, _model(self._candles, cutoff), cutoff, {"lookback": None})
+        for role, version in zip((CHAMPION, CHALLENGER), self.registry.versions(KEY), strict=False):
+            self.registry.appoint(
+                KEY, role, version, FIRST, reason="", by="test", recorded_at=FIRST
+            )
+
+
+def enough() -> datetime:
+    """Data time at which a better challenger has shown all that it must but for lasting."""
+    return FIRST + 21 * DAY
+
+
+def whole_term() -> datetime:
+    """Data time at which the first live forecast was made a term ago."""
+    start, end = window_of(KEY.timeframe, FIRST)
+    return FIRST + (end - start)
+
+
+def _candles() -> pd.DataFrame:
+    noise = _SPREAD * np.random.default_rng(5).standard_normal(_LENGTH)
+    prices = dict.fromkeys(("open", "high", "low", "close"), _LEVEL * np.exp(noise))
+    opens = pd.DatetimeIndex(pd.date_range(START, periods=_LENGTH, freq="h"))
+    return pd.DataFrame({"timestamp": opens, **prices, "volume": 1.0})
+
+
+def _model(candles: pd.DataFrame, cutoff: datetime) -> VolatilityScaledBaseline:
+    return VolatilityScaledBaseline("1h").fit(candles[candles["timestamp"] < cutoff])

@@ -1,0 +1,474 @@
+"""A made-up world for the planner: market, store, registry, published folder, run launcher.
+
+It is the planner's oracle, so it shares no arithmetic with it: candles are numbers on a `Grid`, and
+what a step does is told by flags. Times of answers are kept as the gap ledger keeps them.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Step
+from coin_assets.domain.series import Key
+from coin_assets.domain.timeframes import Timeframe
+from coin_assets.planning.facts import Failures, KeyState, Plan, Request, Runs
+from coin_assets.planning.planner import plan_repairs, plan_updates
+from coin_assets_tests.planning.grid import Grid, grid
+
+HOUR = timedelta(hours=1)
+REST = timedelta(minutes=15)
+_LAYERS = (CANDLES, MODELS, PREDICTIONS, PUBLISHED)
+
+
+@dataclass
+class Faults:
+    """What goes wrong, by the step; a run is killed as often as one of its steps fails.
+
+    Attributes:
+        rate: part of steps that fail, before or after they did their work.
+        broken: steps that always fail, before they did anything.
+        kill_after: number of steps after which the next run is killed.
+    """
+
+    rate: float = 0.0
+    broken: set[Step] = field(default_factory=set)
+    kill_after: int | None = None
+
+
+@dataclass
+class Run:
+    request: Request | None
+    training: tuple[Key, ...]
+    end: datetime
+    early: bool
+    purpose: str
+
+
+class Series:
+    """One key: what the store, the registry and the published folder hold of it."""
+
+    def __init__(self, key: Key, source: "Series | None", calendar: Grid, first: datetime) -> None:
+        self.key, self.calendar = key, calendar
+        self.source: Series = source or self
+        self.first = calendar.opened_by(first)
+        self.first_time = first
+        self.stored = bytearray(len(calendar.times))
+        self.newest = -1
+        self.fetched: set[datetime] = set()
+        self.forecasts = bytearray(len(calendar.times))
+        self.newest_forecast = -1
+        self.cutoffs: list[datetime] = []
+        self.history: datetime | None = None
+        self.prediction: datetime | None = None
+        self.damage: str | None = None
+        # Of a fetched key: what the market is like, and what it said.
+        self.listed = self.first
+        self.holes: set[int] = set()
+        self.late: dict[int, datetime] = {}
+        self.silent: list[tuple[datetime, datetime]] = []
+        self.answers: dict[int, tuple[datetime, datetime]] = {}
+        self.pending: set[int] = set()
+        if source is not None:  # source candles of every bucket
+            marks = [source.calendar.opened_by(time) for time in calendar.times]
+            self.parts = list(pairwise(marks))
+
+    @property
+    def is_fetched(self) -> bool:
+        return self.source is self
+
+    def close(self, number: int) -> datetime | None:
+        return self.calendar.times[number + 1] if number >= 0 else None
+
+    def verified(self, *, asked: bool = False) -> int:
+        """Number of the first candle that is neither stored nor known to be absent."""
+        number = self.newest + 1
+        if self.is_fetched:
+            while number in self.answers and (asked or number not in self.pending):
+                number += 1
+        elif self.lacking() is None and self.source.newest >= 0:
+            number = max(number, self.calendar.closed_by(self.covered()))
+        return number
+
+    def covered(self) -> datetime:
+        """How far the candles of a fetched key are known."""
+        return self.source.calendar.times[self.source.verified()]
+
+    def lacking(self) -> tuple[int, int] | None:
+        """First and last bucket that could be derived and are not."""
+        if self.source.newest < 0:
+            return None
+        first = max(self.newest + 1, self.first)
+        found = [
+            number
+            for number in range(first, self.calendar.closed_by(self.covered()))
+            if self.source.stored.find(1, *self.parts[number]) >= 0
+        ]
+        return (found[0], found[-1]) if found else None
+
+    def never_asked(self, begin: int, end: int) -> list[int]:
+        """Candles of a fetched key from ``begin`` up to ``end`` that nobody knows anything of."""
+        found = []
+        number = self.stored.find(0, max(begin, self.listed), end)
+        while number >= 0:
+            if number not in self.answers:
+                found.append(number)
+            number = self.stored.find(0, number + 1, end)
+        return found
+
+    def store(self, number: int) -> None:
+        self.stored[number] = 1
+        self.newest = max(self.newest, number)
+
+    def published_is_newest(self) -> bool:
+        return self.history == self.close(self.newest) and self.prediction == self.close(
+            self.newest_forecast
+        )
+
+
+class World:
+    """Symbols times timeframes at one moment, and the runs in flight.
+
+    Args:
+        sources: timeframe of the source of every derived one; those without one are fetched.
+        enough: candles needed for a model.
+        seed: of the faults.
+        duration: of a run.
+    """
+
+    def __init__(
+        self,
+        symbols: Sequence[str],
+        sources: dict[str, str | None],
+        start: datetime,
+        now: datetime,
+        end: datetime,
+        *,
+        enough: int = 5,
+        seed: int = 0,
+        duration: timedelta = timedelta(0),
+    ) -> None:
+        self.now, self.enough, self.duration = now, enough, duration
+        self.random = random.Random(seed)
+        self.faults = Faults()
+        self.series: dict[Key, Series] = {}
+        for symbol in symbols:
+            for name, source in sorted(sources.items(), key=lambda each: each[1] is not None):
+                key = Key(symbol, Timeframe(name))
+                above = None if source is None else self.series[key.at(Timeframe(source))]
+                self.series[key] = Series(key, above, grid(name, start, end), start)
+        self.runs: list[Run] = []
+        self.failures: dict[Step, Failures] = {}
+        self.rested: dict[tuple[Step, datetime | None], datetime] = {}
+        self.log: list[tuple[datetime, Request]] = []
+        self.trainings = 0
+        self._states: dict[Key, tuple[object, KeyState]] = {}
+        self._changed: dict[Key, int] = dict.fromkeys(self.series, 0)
+
+    # --- what the planner is told
+
+    def states(self) -> list[KeyState]:
+        found = []
+        for key, each in self.series.items():
+            mark = self._mark(each)
+            known = self._states.get(key)
+            if known is None or known[0] != mark:
+                known = self._states[key] = mark, self.state(each)
+            found.append(known[1])
+        return found
+
+    def _mark(self, each: Series) -> object:
+        """Facts are the same as long as this is."""
+        calendar, source = each.calendar, each.source
+        timed = self.now if source.pending else None
+        month = each.source.calendar.month_of[source.calendar.closed_by(self.now)]
+        changes = self._changed[each.key], self._changed[source.key]
+        return (*changes, calendar.closed_by(self.now), month, timed)
+
+    def state(self, each: Series) -> KeyState:
+        calendar, lacking = each.calendar, None if each.is_fetched else each.lacking()
+        following = each.stored.find(1, each.newest_forecast + 1)
+        known = each.newest >= 0
+        trainable, anchor_missing = self._models_wanted(each)
+        return KeyState(
+            key=each.key,
+            source=each.source.key,
+            first=each.first_time,
+            due=self.now,
+            candles=each.close(each.newest),
+            verified=calendar.times[each.verified()] if known else None,
+            asked=calendar.times[each.verified(asked=True)] if known else None,
+            fetched=frozenset(each.fetched),
+            lacking=lacking and (calendar.times[lacking[0]], calendar.times[lacking[1]]),
+            forecast=each.close(each.newest_forecast),
+            next_origin=each.close(following) if each.newest_forecast >= 0 else None,
+            first_cutoff=min(each.cutoffs, default=None),
+            trainable=trainable,
+            anchor_missing=anchor_missing,
+            history=each.history,
+            prediction=each.prediction,
+            damage=each.damage,
+            gap_months=self._gap_months(each) if each.is_fetched else (),
+        )
+
+    def _gap_months(self, each: Series) -> tuple[datetime, ...]:
+        due = [n for n in each.pending if each.answers[n][1] + HOUR <= self.now]
+        due += each.never_asked(each.first, each.newest + 1)
+        return tuple(sorted({each.calendar.month_of[number] for number in due}))
+
+    def _models_wanted(self, each: Series) -> tuple[bool, bool]:
+        candles, month = each.close(each.newest), self._month()
+        if candles is None:
+            return False, False
+        lacks = not any(cutoff <= candles for cutoff in each.cutoffs)
+        if not lacks and month in each.cutoffs:
+            return False, False
+        months = each.calendar.month_of[each.first : each.newest + 1]
+        if not each.fetched.issuperset(months):
+            return False, False
+        before = each.calendar.closed_by(month)
+        anchor = month not in each.cutoffs and each.newest + 1 >= before
+        return (
+            lacks and sum(each.stored) >= self.enough,
+            anchor and sum(each.stored[:before]) >= self.enough,
+        )
+
+    def _month(self) -> datetime:
+        return self.now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+    def facts_of_runs(self) -> Runs:
+        in_flight = {
+            (step, None if step.layer == PUBLISHED else run.request.month)
+            for run in self.runs
+            if run.request
+            for step in run.request.steps
+        }
+        return Runs(
+            in_flight=frozenset(in_flight),
+            training=frozenset(key for run in self.runs for key in run.training),
+            busy=frozenset(run.purpose for run in self.runs),
+            failures=dict(self.failures),
+            rested=frozenset(each for each, until in self.rested.items() if until > self.now),
+        )
+
+    # --- what it asks for
+
+    def tick(self) -> Plan:
+        """Both sensors once. Runs start now; those that take no time are over at once."""
+        self.finish_runs()
+        states = self.states()
+        updates = plan_updates(states, self.facts_of_runs(), self.now)
+        self.launch(updates)
+        repairs = plan_repairs(states, self.facts_of_runs(), self.now)
+        self.launch(repairs)
+        self.finish_runs()
+        return Plan((*updates.requests, *repairs.requests), updates.training)
+
+    def launch(self, plan: Plan) -> None:
+        for request in plan.requests:
+            self.log.append((self.now, request))
+            self._start(Run(request, (), self._end(), self._is_early(), request.purpose))
+        if plan.training:
+            self.trainings += 1
+            self._start(Run(None, plan.training, self._end(), early=False, purpose="training"))
+
+    def _end(self) -> datetime:
+        return self.now + self.duration * self.random.choice((1, 1, 2))
+
+    def _is_early(self) -> bool:
+        """Whether a run does its work at once, and is long in ending."""
+        return self.faults.rate > 0 and self.random.random() < 0.2
+
+    def _start(self, run: Run) -> None:
+        self.runs.append(run)
+        if run.early:
+            self._work(run)
+
+    def finish_runs(self) -> None:
+        ended = [run for run in self.runs if run.end <= self.now]
+        if ended:
+            self.runs = [run for run in self.runs if run.end > self.now]
+        for run in ended:
+            if not run.early:
+                self._work(run)
+            if run.request and run.purpose in ("history", "gaps", "anchors"):
+                for step in run.request.steps:
+                    self.rested[step, run.request.month] = self.now + REST
+        if self.rested and ended:
+            self.rested = {each: till for each, till in self.rested.items() if till > self.now}
+
+    def next_end(self) -> datetime | None:
+        return min((run.end for run in self.runs), default=None)
+
+    # --- what a run does
+
+    def _work(self, run: Run) -> None:
+        for key in run.training:
+            self.train(self.series[key])
+        if run.request is None:
+            return
+        steps = sorted(run.request.steps, key=self._order)
+        left, self.faults.kill_after = self.faults.kill_after, None
+        if self.faults.rate and self.random.random() < self.faults.rate / 2:
+            left = self.random.randrange(len(steps))
+        skipped: set[tuple[Key, int]] = set()
+        is_counted = run.purpose not in ("history", "gaps", "anchors")
+        for number, step in enumerate(steps):
+            killed = left is not None and number >= left
+            each, layer = self.series[step.key], _LAYERS.index(step.layer)
+            above = [(step.key, above) for above in range(layer)]
+            if not killed and not skipped.isdisjoint([*above, (each.source.key, 0)]):
+                continue
+            if not killed and self._attempt(each, step, run.request.month):
+                self.failures.pop(step, None)
+                continue
+            skipped.add((step.key, layer))
+            if is_counted:
+                count = self.failures[step].count if step in self.failures else 0
+                self.failures[step] = Failures(count + 1, self.now)
+
+    def _order(self, step: Step) -> tuple[int, bool]:
+        return _LAYERS.index(step.layer), not self.series[step.key].is_fetched
+
+    def _attempt(self, each: Series, step: Step, month: datetime) -> bool:
+        if step in self.faults.broken:
+            return False
+        fault = self.faults.rate > 0 and self.random.random() < self.faults.rate
+        if fault and self.random.random() < 0.5:
+            return False
+        return self.do(each, step.layer, month) and not fault
+
+    def do(self, each: Series, layer: str, month: datetime) -> bool:
+        """One step; whether it succeeds."""
+        self._changed[each.key] += 1
+        if layer == CANDLES:
+            return self._pull(each, month) if each.is_fetched else self._derive(each, month)
+        if layer == MODELS:
+            return self._anchor(each, month)
+        return self._predict(each, month) if layer == PREDICTIONS else self._publish(each)
+
+    def _pull(self, each: Series, month: datetime) -> bool:
+        if any(start <= self.now < end for start, end in each.silent):
+            return False
+        begin, end = each.calendar.months[month]
+        due = each.calendar.closed_by(self.now)
+        begin, end = max(begin, each.first), min(end, due)
+        if each.listed >= due and begin < end:  # the market has heard nothing of it yet
+            each.fetched.add(month)
+            return False
+        begin = max(begin, each.listed)
+        number = each.stored.find(0, begin, end)
+        while number >= 0:
+            if self._has(each, number):
+                each.store(number)
+                if number in each.answers:
+                    self._redo(each, number)
+                each.answers.pop(number, None)
+                each.pending.discard(number)
+            else:
+                first = each.answers.get(number, (self.now, self.now))[0]
+                each.answers[number] = first, self.now
+                absent = self.now - first >= HOUR
+                (each.pending.discard if absent else each.pending.add)(number)
+            number = each.stored.find(0, number + 1, end)
+        each.fetched.add(month)
+        if begin >= end or each.newest >= end - 1 or end - 1 not in each.pending:
+            return True
+        return any(self._has(each, n) for n in range(end, each.calendar.closed_by(self.now)))
+
+    def _has(self, each: Series, number: int) -> bool:
+        if number in each.holes:
+            return False
+        return number not in each.late or each.late[number] <= self.now
+
+    def _derive(self, each: Series, month: datetime) -> bool:
+        begin, end = each.calendar.months[month]
+        begin, end = max(begin, each.first), min(end, each.calendar.closed_by(self.now))
+        if begin < end:
+            first, last = each.parts[begin][0], each.parts[end - 1][1]
+            needed = each.source.calendar.month_of[first:last]
+            if not each.source.fetched.issuperset(needed):
+                return False
+            if each.covered() < each.calendar.times[end] or each.source.never_asked(first, last):
+                return False
+        for number in range(begin, end):
+            if each.source.stored.find(1, *each.parts[number]) >= 0:
+                each.store(number)
+        each.fetched.add(month)
+        return True
+
+    def _redo(self, source: Series, number: int) -> None:
+        """What `late_candles` has done for a candle that came late."""
+        for each in self.series.values():
+            if each.source is source and not each.is_fetched:
+                bucket = each.calendar.closed_by(source.calendar.times[number])
+                if each.first <= bucket < each.newest:
+                    each.store(bucket)
+                    self._changed[each.key] += 1
+
+    def _predict(self, each: Series, month: datetime) -> bool:
+        times = each.calendar.times
+        begin, end = each.calendar.months[month]
+        # Closes are the opens of the candles that follow.
+        begin, end = max(begin - 1, each.first), min(end - 1, each.calendar.closed_by(self.now))
+        if begin >= end:
+            return True
+        if each.verified() < end:
+            return False
+        unmodelled = False
+        for number in range(begin, end):
+            if each.stored[number] and not each.forecasts[number]:
+                unmodelled = not any(cutoff <= times[number + 1] for cutoff in each.cutoffs)
+                if not unmodelled:
+                    each.forecasts[number] = 1
+                    each.newest_forecast = max(each.newest_forecast, number)
+        return not unmodelled or sum(each.stored) < self.enough
+
+    def _publish(self, each: Series) -> bool:
+        each.history, each.prediction = each.close(each.newest), each.close(each.newest_forecast)
+        each.damage = None
+        return True
+
+    def _anchor(self, each: Series, month: datetime) -> bool:
+        if sum(each.stored[: each.calendar.closed_by(month)]) >= self.enough:
+            each.cutoffs.append(month)
+        return True
+
+    def train(self, each: Series) -> None:
+        cutoff = each.close(each.newest)
+        if cutoff is not None and sum(each.stored) >= self.enough:
+            each.cutoffs.append(cutoff)
+            self._changed[each.key] += 1
+
+    # --- for tests
+
+    def touch(self, keys: Iterable[Key] | None = None) -> None:
+        """Facts were changed by hand."""
+        for key in self.series if keys is None else keys:
+            self._changed[key] += 1
+
+    def converge(self, most: int, wait: timedelta = timedelta(0)) -> int:
+        """Tick until nothing is asked for; returns how many ticks asked for something."""
+        for number in range(most + 1):
+            if self.tick().is_empty and not self.runs:
+                return number
+            self.now += wait
+        raise AssertionError(f"still asking after {most} ticks: {self.log[-3:]}")
+
+    def is_up_to_date(self, key: Key) -> bool:
+        """Whether everything that the market has of a key went all the way."""
+        each = self.series[key]
+        due = each.calendar.closed_by(self.now)
+        source, has = each.source, self._has
+        if each.is_fetched:
+            expected = [n for n in range(each.first, due) if n >= each.listed and has(each, n)]
+        else:
+            expected = [
+                n
+                for n in range(each.first, due)
+                if any(source.stored[part] for part in range(*each.parts[n]))
+            ]
+        is_stored = all(each.stored[number] for number in expected)
+        has_forecast = len(expected) < self.enough or each.newest_forecast == each.newest
+        return is_stored and has_forecast and each.published_is_newest()
