@@ -1,0 +1,69 @@
+"""A platform with its real sensors in simulated time, for tests of what happens over hours."""
+
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import dagster as dg
+
+from coin_assets.automation.runs import PURPOSE_TAG
+from coin_assets_tests.platform import Platform, utc
+
+HOUR = timedelta(hours=1)
+_QUARTER_OF_AN_HOUR = 15 * 60.0
+
+
+class Exchange(Protocol):
+    """A stand-in of an exchange, whose clock tests set."""
+
+    now: datetime
+
+
+class Rig:
+    """A platform and the exchange behind it, with one clock for both."""
+
+    def __init__(self, platform: Platform, exchange: Exchange | None = None) -> None:
+        self.platform = platform
+        self._exchange = exchange
+
+    def collect(self, most: int = 40) -> list[dg.RunRequest]:
+        """Cycle until nothing is requested twice, a quarter of an hour apart for back-off.
+
+        Returns what was requested.
+        """
+        requested: list[dg.RunRequest] = []
+        quiet = 0
+        for _ in range(most):
+            found = self.platform.cycle()
+            requested += found
+            quiet = 0 if found else quiet + 1
+            if quiet == 2:
+                return requested
+            self.platform.ahead += _QUARTER_OF_AN_HOUR
+        raise AssertionError(f"it does not come to rest: {requested[-3:]}")
+
+    def pass_time(self, hours: int) -> None:
+        """Move the clocks on; nothing is requested in between, as if the daemon were down."""
+        later = utc(self.platform.now) + hours * HOUR
+        self.platform.now = f"{later:%Y-%m-%dT%H:%M:%S}"
+        self.platform.ahead += hours * 3600.0
+        if self._exchange is not None:
+            self._exchange.now = later
+
+    def advance(self, hours: int) -> list[dg.RunRequest]:
+        """What is still requested, after all is done that the hours brought."""
+        self.pass_time(hours)
+        self.collect()
+        return self.platform.cycle()
+
+    def advance_hourly(self, hours: int) -> list[list[dg.RunRequest]]:
+        """What is requested in each of the next hours."""
+        found = []
+        for _ in range(hours):
+            self.pass_time(1)
+            found.append(self.collect())
+        return found
+
+
+def purposes(requests: list[dg.RunRequest]) -> list[str]:
+    """Purposes of these requests, sorted."""
+    return sorted(request.tags[PURPOSE_TAG] for request in requests)
