@@ -41,6 +41,14 @@ class Rig:
             self.platform.ahead += _QUARTER_OF_AN_HOUR
         raise AssertionError(f"it does not come to rest: {requested[-3:]}")
 
+    def try_for(self, cycles: int) -> list[dg.RunRequest]:
+        """What so many cycles request, a quarter of an hour apart."""
+        requested: list[dg.RunRequest] = []
+        for _ in range(cycles):
+            requested += self.platform.cycle()
+            self.platform.ahead += _QUARTER_OF_AN_HOUR
+        return requested
+
     def pass_time(self, hours: int) -> None:
         """Move the clocks on; nothing is requested in between, as if the daemon were down."""
         later = utc(self.platform.now) + hours * HOUR
