@@ -1,12 +1,14 @@
 """A platform with its real sensors in simulated time, for tests of what happens over hours."""
 
 from datetime import datetime, timedelta
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import dagster as dg
 
 from coin_assets.automation.runs import PURPOSE_TAG
-from coin_assets_tests.platform import Platform, utc
+from coin_assets.market.ccxt import CcxtMarket
+from coin_assets_tests.platform import Platform, given, utc
 
 HOUR = timedelta(hours=1)
 _QUARTER_OF_AN_HOUR = 15 * 60.0
@@ -17,6 +19,9 @@ class Exchange(Protocol):
 
     now: datetime
 
+    def configure(self, client: Any) -> None:
+        """Point a ccxt client here."""
+
 
 class Rig:
     """A platform and the exchange behind it, with one clock for both."""
@@ -24,6 +29,16 @@ class Rig:
     def __init__(self, platform: Platform, exchange: Exchange | None = None) -> None:
         self.platform = platform
         self._exchange = exchange
+
+    @classmethod
+    def on_exchange(
+        cls, home: Path, exchange_id: str, exchange: Exchange, start: str, **settings: Any
+    ) -> Self:
+        """A platform that collects from ``start`` on, through the real ccxt client."""
+        now = f"{exchange.now:%Y-%m-%dT%H:%M:%S}"
+        platform = Platform(home, now, history_start=start, **settings)
+        platform.market = given(ccxt_market(platform, exchange_id, exchange))
+        return cls(platform, exchange)
 
     def collect(self, most: int = 40) -> list[dg.RunRequest]:
         """Cycle until nothing is requested twice, a quarter of an hour apart for back-off.
@@ -70,6 +85,13 @@ class Rig:
             self.pass_time(1)
             found.append(self.collect())
         return found
+
+
+def ccxt_market(platform: Platform, exchange_id: str, exchange: Exchange) -> CcxtMarket:
+    """The ccxt client for ``exchange``, with the platform's clock and without waits."""
+    return CcxtMarket(
+        exchange_id, exchange.configure, sleep=lambda _: None, clock=lambda: utc(platform.now)
+    )
 
 
 def purposes(requests: list[dg.RunRequest]) -> list[str]:

@@ -6,59 +6,29 @@ files come, the manifest counts what is lacking and why, and the platform comes 
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from coin_assets.market.ccxt import CcxtMarket
+from coin_assets_tests.automation.rig import Rig
 from coin_assets_tests.market.exchange import FakeExchange
 from coin_assets_tests.market.faults import Reply, changed_klines, json_error
-from coin_assets_tests.platform import Platform, given, key, utc
+from coin_assets_tests.platform import key, utc
 
 START, NOW = "2026-09-01", "2026-11-10T12:00:30"
-HOUR = timedelta(hours=1)
-
-
-class Rig:
-    """A platform on a loopback exchange, with a clock for both."""
-
-    def __init__(self, home: Path, exchange: FakeExchange) -> None:
-        self.exchange = exchange
-        self.platform = Platform(home, NOW, history_start=START, derived_timeframes="1d")
-        self.platform.market = given(
-            CcxtMarket(
-                "binance",
-                exchange.configure,
-                sleep=lambda _: None,
-                clock=lambda: utc(self.platform.now),
-            )
-        )
-
-    def collect(self, most: int = 40) -> None:
-        """Cycle until nothing is requested, each time a quarter of an hour later for back-off."""
-        quiet = 0
-        for _ in range(most):
-            quiet = 0 if self.platform.cycle() else quiet + 1
-            if quiet == 2:
-                return
-            self.platform.ahead += 15 * 60.0
-
-    def advance(self, hours: int) -> list[str]:
-        """Purposes of the runs that are requested after so many hours, and run."""
-        later = utc(self.platform.now) + hours * HOUR
-        self.platform.now = f"{later:%Y-%m-%dT%H:%M:%S}"
-        self.exchange.now = later
-        self.platform.ahead += hours * 3600.0
-        self.collect()
-        return [request.tags["coin_assets/purpose"] for request in self.platform.cycle()]
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with FakeExchange(utc(NOW), listed=utc("2017-08-17T04:00")) as exchange:
-        yield Rig(tmp_path, exchange)
+def exchange() -> Iterator[FakeExchange]:
+    with FakeExchange(utc(NOW), listed=utc("2017-08-17T04:00")) as made:
+        yield made
+
+
+@pytest.fixture
+def rig(tmp_path: Path, exchange: FakeExchange) -> Rig:
+    return Rig.on_exchange(tmp_path, "binance", exchange, START, derived_timeframes="1d")
 
 
 def broken_at(opened: datetime) -> Any:
@@ -72,8 +42,8 @@ def broken_at(opened: datetime) -> Any:
 
 
 @pytest.mark.parametrize("opened", ["2026-09-03T07:00", "2026-10-15T10:00", "2026-11-09T23:00"])
-def test_a_broken_candle_holds_up_nothing(rig: Rig, opened: str) -> None:
-    rig.exchange.spoil_always(broken_at(utc(opened)))
+def test_a_broken_candle_holds_up_nothing(rig: Rig, exchange: FakeExchange, opened: str) -> None:
+    exchange.spoil_always(broken_at(utc(opened)))
     rig.collect()
     entry = rig.platform.entry("1h")
     assert entry["status"] == "fresh"
@@ -88,28 +58,28 @@ def test_a_broken_candle_holds_up_nothing(rig: Rig, opened: str) -> None:
     (absence,) = rig.platform.store.read_ledger(key("1h")).absences
     assert (absence.start, absence.rule) == (utc(opened), "not_finite")
     assert rig.advance(12) == []
-    rig.exchange.heal()
+    exchange.heal()
     if opened < "2026-11":  # a month that is over is read again whole
         rig.platform.materialise(["BTC_USDT/ohlcv_1h"], f"{opened[:7]}-01")
         assert rig.platform.store.read_ledger(key("1h")).absences == ()
 
 
-def test_a_range_that_is_always_refused_holds_up_no_other(rig: Rig) -> None:
+def test_a_range_that_is_always_refused_holds_up_no_other(rig: Rig, exchange: FakeExchange) -> None:
     refused = utc("2026-09-25"), utc("2026-10-28")
 
     def refuse(reply: Reply) -> Reply | None:
-        since = int(rig.exchange.requests[-1].query["startTime"])
+        since = int(exchange.requests[-1].query["startTime"])
         if refused[0].timestamp() * 1000 - 1 <= since < refused[1].timestamp() * 1000 - 1:
             return json_error(-1100, "Illegal range.")(reply)
         return reply
 
-    rig.exchange.spoil_always(refuse)
+    exchange.spoil_always(refuse)
     rig.collect()
     entry = rig.platform.entry("1h")
     assert entry["status"] == "fresh"
     assert entry["gaps"]["failed"] > 0
     assert entry["gaps"]["pending"] == 0
     assert rig.platform.entry("1d")["history"] is not None
-    rig.exchange.heal()
+    exchange.heal()
     rig.advance(12)
     assert rig.platform.entry("1h")["gaps"]["failed"] == 0

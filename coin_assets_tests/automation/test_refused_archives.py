@@ -16,12 +16,11 @@ import pytest
 
 from coin_assets.domain.keys import Key
 from coin_assets.domain.timeframes import next_month
-from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.market.combined import CombinedMarket
 from coin_assets.market.downloads import ArchiveFiles
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.market.vision import monthly_file
-from coin_assets_tests.automation.rig import Rig, purposes
+from coin_assets_tests.automation.rig import Rig, ccxt_market, purposes
 from coin_assets_tests.market.exchange import FakeExchange
 from coin_assets_tests.market.recent import RecentMarket
 from coin_assets_tests.market.vision_server import kline_text, make_tree, put, zipped
@@ -148,29 +147,32 @@ def test_a_newest_file_that_is_refused_or_missing_stops_no_other_symbol(
         save(folder, key("1h", ETH))
         damage(folder, NOVEMBER, ETH)
     rig = alone(tmp_path / "home", folder, f"{BTC},{ETH}")
-    rig.try_for(8)
+    rig.try_for(6)
     assert rig.platform.entry("1h")["status"] == "fresh"
-    entry = rig.platform.entry("1h", ETH)
-    assert not entry.get("serve_allowed"), entry
-    if kind == "refused":  # what came before it is there
-        assert entry["history"]["as_of"] == "2024-11-01T00:00:00Z"
-        assert entry["status"] == "hard_stale"
-        assert entry["gaps"] == {**NOTHING, "failed": (utc(NOW) - NOVEMBER) // HOUR}
-        assert "[checksum]" in entry["last_error"]
-    else:
-        assert entry["status"] == "missing"
-        assert "does not exist" in entry["last_error"]
     rig.pass_time(1)
     requests = rig.try_for(4)
     assert rig.platform.entry("1h")["status"] == "fresh"
-    newest = [each for each in requests if dg.AssetKey(["ETH_USDT", "ohlcv_1h"]) in _assets(each)]
-    assert 0 < len(newest) <= 5  # every 15 minutes
-    live = [each for each in requests if dg.AssetKey(["BTC_USDT", "ohlcv_1h"]) in _assets(each)]
-    assert len(live) == 1
+    assert len([each for each in requests if candles_of_symbol(each, "BTC")]) == 1
+    # A new candle would be in that file, so it is read again at least every 15 minutes.
+    assert len([each for each in requests if candles_of_symbol(each, "ETH")]) == 4
+
+    rig.platform.ahead = 0.0  # the failures are as recent as they are
+    rig.platform.settle("publish_due")
+    entry = rig.platform.entry("1h", ETH)
+    assert entry["consecutive_failures"] > 0
+    if kind == "refused":  # what came before that file is there
+        assert not entry["serve_allowed"]
+        assert entry["history"]["as_of"] == "2024-11-01T00:00:00Z"
+        assert "[checksum]" in entry["last_error"]
+        (absence,) = rig.platform.store.read_ledger(key("1h", ETH)).absences
+        assert (absence.start, absence.end) == (NOVEMBER, utc("2024-11-20T13:00"))
+    else:
+        assert "ETH_USDT_1h.parquet does not exist" in entry["last_error"]
+    assert_valid("manifest", rig.platform.manifest)
 
 
-def _assets(request: dg.RunRequest) -> Iterable[dg.AssetKey]:
-    return request.asset_selection or ()
+def candles_of_symbol(request: dg.RunRequest, base: str) -> bool:
+    return dg.AssetKey([f"{base}_USDT", "ohlcv_1h"]) in (request.asset_selection or ())
 
 
 @pytest.fixture
@@ -186,12 +188,7 @@ def beside(home: Path, folder: Path, exchange: FakeExchange, served: int | None 
         served: candles that the exchange serves at most; None is all.
     """
     platform = Platform(home, NOW, history_start=START, derived_timeframes="1d")
-    client = CcxtMarket(
-        "binance",
-        exchange.configure,
-        sleep=lambda _: None,
-        clock=lambda: utc(platform.now),
-    )
+    client = ccxt_market(platform, "binance", exchange)
     market = client if served is None else RecentMarket(served, client)
     platform.market = given(CombinedMarket(ArchiveFiles(str(folder)), market))
     return Rig(platform, exchange)
