@@ -1,5 +1,6 @@
 """A platform with its real sensors in simulated time, for tests of what happens over hours."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -7,6 +8,7 @@ from typing import Any, Protocol, Self
 import dagster as dg
 
 from coin_assets.automation.runs import PURPOSE_TAG
+from coin_assets.market.base import Market
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets_tests.platform import Platform, given, utc
 
@@ -24,11 +26,21 @@ class Exchange(Protocol):
 
 
 class Rig:
-    """A platform and the exchange behind it, with one clock for both."""
+    """A platform and the exchange behind it, with one clock for both.
 
-    def __init__(self, platform: Platform, exchange: Exchange | None = None) -> None:
+    Args:
+        connect: makes a new market for each cycle, as each run of a live platform has its own.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        exchange: Exchange | None = None,
+        connect: Callable[[], Market] | None = None,
+    ) -> None:
         self.platform = platform
         self._exchange = exchange
+        self._connect = connect
 
     @classmethod
     def on_exchange(
@@ -37,8 +49,13 @@ class Rig:
         """A platform that collects from ``start`` on, through the real ccxt client."""
         now = f"{exchange.now:%Y-%m-%dT%H:%M:%S}"
         platform = Platform(home, now, history_start=start, **settings)
-        platform.market = given(ccxt_market(platform, exchange_id, exchange))
-        return cls(platform, exchange)
+        return cls(platform, exchange, lambda: ccxt_market(platform, exchange_id, exchange))
+
+    def cycle(self) -> list[dg.RunRequest]:
+        """As `Platform.cycle`."""
+        if self._connect is not None:
+            self.platform.market = given(self._connect())
+        return self.platform.cycle()
 
     def collect(self, most: int = 40) -> list[dg.RunRequest]:
         """Cycle until nothing is requested twice, a quarter of an hour apart for back-off.
@@ -48,7 +65,7 @@ class Rig:
         requested: list[dg.RunRequest] = []
         quiet = 0
         for _ in range(most):
-            found = self.platform.cycle()
+            found = self.cycle()
             requested += found
             quiet = 0 if found else quiet + 1
             if quiet == 2:
@@ -60,7 +77,7 @@ class Rig:
         """What so many cycles request, a quarter of an hour apart."""
         requested: list[dg.RunRequest] = []
         for _ in range(cycles):
-            requested += self.platform.cycle()
+            requested += self.cycle()
             self.platform.ahead += _QUARTER_OF_AN_HOUR
         return requested
 
@@ -76,7 +93,7 @@ class Rig:
         """What is still requested, after all is done that the hours brought."""
         self.pass_time(hours)
         self.collect()
-        return self.platform.cycle()
+        return self.cycle()
 
     def advance_hourly(self, hours: int) -> list[list[dg.RunRequest]]:
         """What is requested in each of the next hours."""

@@ -61,7 +61,8 @@ class Failed:
 
     @property
     def retry_at(self) -> datetime:
-        return self.last + min(MINUTE * 2 ** min(self.tries, 9), 6 * HOUR)
+        delay: timedelta = MINUTE * 2 ** min(self.tries, 9)
+        return self.last + min(delay, 6 * HOUR)
 
 
 class Series:
