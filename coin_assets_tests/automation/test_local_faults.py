@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from coin_assets.domain.documents import time_text
 from coin_assets_tests.automation.rig import HOUR, Rig, purposes
 from coin_assets_tests.market.exchange import FakeExchange
 from coin_assets_tests.market.faults import Reply, changed_klines, json_error
@@ -57,6 +58,10 @@ def test_a_broken_candle_holds_up_nothing(rig: Rig, exchange: FakeExchange, open
     assert entry["missing_candles"] == 1
     (absence,) = rig.platform.store.read_ledger(key("1h")).absences
     assert (absence.start, absence.rule) == (utc(opened), "not_finite")
+    (reason,) = entry["gap_reasons"]
+    assert (reason["state"], reason["candles"]) == ("refused", 1)
+    assert reason["start"] == time_text(utc(opened))
+    assert reason["reason"].startswith("[not_finite] ")
     assert rig.advance(12) == []
     exchange.heal()
     if opened < "2026-11":  # a month that is over is read again whole
@@ -131,6 +136,8 @@ def test_a_range_that_is_always_refused_holds_up_no_other(rig: Rig, exchange: Fa
     assert entry["status"] == "fresh"
     assert entry["gaps"]["failed"] > 0
     assert entry["gaps"]["pending"] == 0
+    failed = [each for each in entry["gap_reasons"] if "Illegal range" in each["reason"]]
+    assert sum(each["candles"] for each in failed) == entry["gaps"]["failed"]
     assert rig.platform.entry("1d")["history"] is not None
     exchange.heal()
     rig.advance(12)
