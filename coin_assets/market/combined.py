@@ -172,7 +172,7 @@ class CombinedMarket:
                 instead = "the daily files, and the exchange for what they lack"
         _LOGGER.warning(
             "%s %s: %d of %d candles of %s/%s that were compared differ from the exchange, so the "
-            "month is taken from %s. Get the file again, or take it out of COIN_ARCHIVE. First: %s",
+            "month is taken from %s. Get the file again, or delete it. First: %s",
             key,
             month_label(month),
             found.count,
