@@ -13,7 +13,7 @@ import time
 import unicodedata
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +22,7 @@ import dagster as dg
 
 from coin_assets.config.settings import Settings, variable_of
 from coin_assets.domain.forecasting.frame import STEPS
-from coin_assets.domain.json_format import time_text
+from coin_assets.domain.json_format import Document, time_text
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
 from coin_assets.domain.publishing.manifest_entries import HIDDEN
 from coin_assets.domain.series import Key
@@ -147,6 +147,7 @@ class Demo:
             [
                 _table(rows),
                 "",
+                *_reasons(ops.values()),
                 f"Published files: {self._settings.publish_dir}",
                 f"Look at it in the web UI: {self._command('make up')}{self._also_needed()}",
             ]
@@ -273,9 +274,21 @@ def _limits(
     told: dict[Key, datetime] = {}
     for spec in specs:
         with contextlib.suppress(CoinAssetsError):
-            told[spec.key] = min(closed_by, market.horizon(spec.source, closed_by))
+            horizon = min(closed_by, market.horizon(spec.source, closed_by))
+            told[spec.key] = max(horizon, spec.history_start)  # partitions begin there
     others = max(told.values(), default=closed_by)
     return {spec.key: told.get(spec.key, others) for spec in specs}
+
+
+def _reasons(entries: Iterable[Document]) -> list[str]:
+    """Why candles are missing for good or for now, one line a gap, as the manifest reports it."""
+    lines = [
+        f"{entry['symbol']} {entry['timeframe']}: {gap['candles']} candles from {gap['start']} on "
+        f"are {gap['state']}: {gap['reason']}"
+        for entry in entries
+        for gap in entry["gap_reasons"]
+    ]
+    return ["Missing candles:", *lines, ""] if lines else []
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -81,8 +81,11 @@ def market(value: Any) -> str:
         import ccxt  # takes half a second that the other markets need not spend
 
         if argument not in ccxt.exchanges:
-            remedy = did_you_mean(argument, ccxt.exchanges) or "write one of ccxt.exchanges."
-            raise ConfigurationError(f"{name!r} names no exchange that ccxt knows; {remedy}")
+            near = did_you_mean(argument, ccxt.exchanges) or ""
+            raise ConfigurationError(
+                f"{name!r} names no exchange of ccxt {ccxt.__version__}; {near}"
+                f"{' ' if near else ''}all are listed in docs/operations/exchanges.md."
+            )
     return name
 
 

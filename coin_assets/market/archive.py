@@ -18,7 +18,7 @@ import pandas as pd
 from coin_assets.domain.candles.frame import between, closed_by
 from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import EPOCH, months_between
-from coin_assets.errors import SymbolUnavailable
+from coin_assets.errors import InvalidCandles, SymbolUnavailable
 from coin_assets.files.cache import Identity, Remembered, identity_of
 from coin_assets.market.base import Estimate, Meter, Page, Usage
 from coin_assets.market.candle_files import read_candle_file
@@ -36,11 +36,13 @@ class _Reach:
     Attributes:
         end: close of the last one; None if there is none.
         since, until: None is without bound.
+        is_refused: whether the file cannot be read; then the rest says nothing.
     """
 
-    end: datetime | None
-    since: datetime | None
-    until: datetime | None
+    end: datetime | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    is_refused: bool = False
 
     def holds(self, now: datetime) -> bool:
         return (self.since is None or self.since <= now) and (
@@ -94,10 +96,17 @@ class ArchiveMarket:
         return Estimate(len(months_between(start, end)), 0.0)
 
     def horizon(self, key: Key, now: datetime) -> datetime:
-        """Close of the last candle in the files: this market has ended."""
-        for end in self._ends(key, now):
-            if end is not None:
-                return min(now, end)
+        """Close of the last candle in the files: this market has ended.
+
+        A refused file counts up to the last candle that it should hold, and a symbol without a
+        file up to ``now``: the task that reads these candles fails, with the reason.
+        """
+        try:
+            for end in self._ends(key, now):
+                if end is not None:
+                    return min(now, end)
+        except SymbolUnavailable:
+            return now
         return min(now, EPOCH)  # before any candle, yet time arithmetic still works there
 
     def usage(self) -> Usage:
@@ -112,10 +121,12 @@ class ArchiveMarket:
         """Where the candles that are closed by ``now`` end: month after month, newest first."""
         path = self._flat_file(key)
         if path is not None:
-            yield _end([path], key, now, partial(self._candles, path, key))
+            yield _end([path], key, now, partial(self._candles, path, key), now)
             return
         for month in sorted(self._zipped_months(key), reverse=True):
-            yield self._zips.end(key, month, now, lambda files, read: _end(files, key, now, read))
+            yield self._zips.end(
+                key, month, now, lambda files, read, last: _end(files, key, now, read, last)
+            )
 
     def _candles(self, path: Path, key: Key) -> pd.DataFrame:
         identity = identity_of(path.stat())
@@ -175,27 +186,37 @@ def _list_months(folder: str) -> frozenset[datetime]:
 
 
 def _end(
-    files: list[Path], key: Key, now: datetime, read: Callable[[], pd.DataFrame]
+    files: list[Path],
+    key: Key,
+    now: datetime,
+    read: Callable[[], pd.DataFrame],
+    expected: datetime,
 ) -> datetime | None:
     """Where the candles end that are closed by ``now``; they are read if that is not known.
 
     Args:
         files: what the candles are read from; the first one alone makes them.
         read: returns the candles of the files.
+        expected: where the candles of refused files should end.
     """
     name = str(files[0])
     try:
         identities = tuple(identity_of(path.stat()) for path in files)
     except FileNotFoundError:
-        return _reach(read(), key, now).end  # says what is missing
-    reach = _REACHES.get(name, identities)
-    if reach is None or not reach.holds(now):
-        reach = _reach(read(), key, now)
-        _REACHES.put(name, identities, reach)
-    return reach.end
+        reach = _reach(read, key, now)
+    else:
+        known = _REACHES.get(name, identities)
+        reach = known if known is not None and known.holds(now) else _reach(read, key, now)
+        if reach is not known:
+            _REACHES.put(name, identities, reach)
+    return min(expected, key.timeframe.floor(now)) if reach.is_refused else reach.end
 
 
-def _reach(candles: pd.DataFrame, key: Key, now: datetime) -> _Reach:
+def _reach(read: Callable[[], pd.DataFrame], key: Key, now: datetime) -> _Reach:
+    try:
+        candles = read()
+    except InvalidCandles:
+        return _Reach(is_refused=True)
     closed = len(closed_by(candles, key.timeframe, now))
     opens = candles["timestamp"].iloc[max(closed - 1, 0) : closed + 1]
     closes = [key.timeframe.close_of(opened.to_pydatetime()) for opened in opens]

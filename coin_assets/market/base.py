@@ -120,7 +120,9 @@ class Market(Protocol):
     def horizon(self, key: Key, now: datetime) -> datetime:
         """Time up to which this market is expected to have candles.
 
-        ``now`` for a living market; the close of the last candle for a finished one.
+        ``now`` for a living market; the close of the last candle for a finished one. Candles that
+        cannot be read are expected all the same, and nothing is raised for them: a sensor asks
+        this of every symbol at once.
         """
         ...
 

@@ -26,7 +26,6 @@ from coin_assets.domain.candles.diagnosis import likely_cause
 from coin_assets.domain.candles.frame import (
     TIMESTAMP_DTYPE,
     VALUES,
-    empty_candles,
     require_plausible_times,
     validated,
 )
@@ -43,16 +42,18 @@ _TOLERANCE_MICROS = 1_000_000
 
 
 def read_candle_file(path: Path, timeframe: Timeframe) -> pd.DataFrame:
-    """The candles of ``path`` in canonical form; none if the file has a header and no rows.
+    """The candles of ``path`` in canonical form.
 
     Raises:
-        InvalidCandles: the file cannot be read, or breaks the contract; rules beyond those of
-            `validated` are unreadable, banner, mixed_units, implausible_times, wrong_timeframe and
-            close_time.
+        InvalidCandles: the file cannot be read, or breaks the contract. Rules beyond those of
+            `validated` are unreadable, empty, banner, mixed_units, implausible_times,
+            wrong_timeframe and close_time.
     """
     frame = _renamed(_read(path), path)
     if frame.empty:
-        return empty_candles()
+        raise InvalidCandles(
+            "empty", f"{path} has a header and no candles; fill it, or delete it and its symbol."
+        )
     stamps = read_times(frame["timestamp"], str(path))
     if pd.api.types.is_datetime64_any_dtype(stamps):
         if getattr(stamps.dt, "tz", None) is None:

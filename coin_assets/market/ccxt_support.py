@@ -22,13 +22,17 @@ def why_not(exchange_id: str, symbol: str) -> str | None:
         return "ccxt offers no candles of this exchange"
     kind = kind_of(symbol)
     if kind == "spot" and client.has.get("spot") is False:
-        return (
+        contract = f"{symbol}:{symbol.partition('/')[2]}"
+        return why_not(exchange_id, contract) or (
             f"it lists no spot markets, and {symbol!a} names one; write the symbol of a contract, "
-            f"as in {symbol}:USDT"
+            f"as in {contract!a}"
         )
     types = [client.has.get(name) for name in ("swap", "future", "option")]
     if kind != "spot" and all(each is False for each in types):
-        return f"it lists spot markets only, and {symbol!a} names a contract; write BASE/QUOTE"
+        pair = symbol.partition(":")[0]
+        return why_not(exchange_id, pair) or (
+            f"it lists spot markets only, and {symbol!a} names a contract; write {pair!a}"
+        )
     offered = list(client.timeframes or ["1h"])
     try:
         request_of(client, symbol, "1h" if "1h" in offered else offered[0])

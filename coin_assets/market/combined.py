@@ -8,6 +8,7 @@ agree where they meet, and each month of the archive is compared with the exchan
 import logging
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -142,9 +143,10 @@ class CombinedMarket:
                         yield Page(empty_candles(), *span, error=unread.error)
                         continue
                     if trusted is None:
-                        yield from self._served.pages(key, *span, now)
+                        pages = self._served.pages(key, *span, now)
                     else:
-                        yield from filled_pages(self._served, key, trusted, span, now)
+                        pages = filled_pages(self._served, key, trusted, span, now)
+                    yield from _explained(pages, past.refusal_of(month))
 
     def _trusted(
         self,
@@ -170,7 +172,7 @@ class CombinedMarket:
                 instead = "the daily files, and the exchange for what they lack"
         _LOGGER.warning(
             "%s %s: %d of %d candles of %s/%s that were compared differ from the exchange, so the "
-            "month is taken from %s. Get the file again, or take it out of COIN_ARCHIVE. First: %s",
+            "month is taken from %s. Get the file again, or delete it. First: %s",
             key,
             month_label(month),
             found.count,
@@ -248,3 +250,13 @@ def _why_none(pages: list[Page]) -> str | None:
         if page.refused:
             return f"sends broken candles ({page.refused[0].value}) of"
     return None
+
+
+def _explained(pages: Iterator[Page], refusal: InvalidCandles | None) -> Iterator[Page]:
+    """``pages`` of a month; what the exchange no longer serves fails with the ``refusal`` of the
+    archive's file, for a better file would bring it."""
+    for page in pages:
+        if refusal is not None and page.is_unavailable:
+            yield replace(page, is_unavailable=False, error=refusal)
+        else:
+            yield page

@@ -109,7 +109,7 @@ class ArchiveFiles:
             "checksum",
             f"{self.base}/{name} has SHA-256 {found[:12]}..., but {name}.CHECKSUM says "
             f"{expected[:12]}.... The file is damaged or was replaced without its checksum; "
-            "get both again, or take them out of COIN_ARCHIVE.",
+            "get both again, or delete both.",
         )
 
     def fetch_all(
@@ -165,7 +165,7 @@ class ArchiveFiles:
             raise InvalidCandles(
                 "checksum",
                 f"{self.base}/{name}.CHECKSUM is not '<SHA-256>  {Path(name).name}'. "
-                "Get it again, or take the file out of COIN_ARCHIVE.",
+                "Get it again, or delete the file with it.",
             )
         return match[1].lower()
 

@@ -26,7 +26,8 @@ def files_before(key: Key, opened: datetime) -> list[KlineFile]:
 def first_candle(files: ArchiveFiles, key: Key, now: datetime) -> datetime | None:
     """Open of the archive's oldest candle that is closed by ``now``.
 
-    In a remote archive, three years without a file end the search.
+    A month with a refused file counts from its start: the file should hold these candles. In a
+    remote archive, three years without a file end the search.
     """
     months = _months_before(files, key, next_month(now))
     past = Past(files, key)
@@ -35,6 +36,9 @@ def first_candle(files: ArchiveFiles, key: Key, now: datetime) -> datetime | Non
         with closing(past.months({month: chosen}, month, next_month(month))) as read:
             for _, candles in read:
                 found = closed_by(candles, key.timeframe, now)
+                opened = key.timeframe.next(month - timedelta.resolution)
+                if past.refusal_of(month) is not None and key.timeframe.is_closed(opened, now):
+                    return opened
                 if len(found):
                     first: datetime = found["timestamp"].iloc[0].to_pydatetime()
                     return first

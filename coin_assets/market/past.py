@@ -12,7 +12,7 @@ import pandas as pd
 
 from coin_assets.domain.candles.frame import between, empty_candles, merged
 from coin_assets.domain.series import Key
-from coin_assets.domain.timeframes import next_month
+from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.downloads import ArchiveFiles
 from coin_assets.market.vision import KlineFile, read_klines
@@ -28,6 +28,11 @@ class Past:
         self._files = files
         self._key = key
         self._read: dict[str, pd.DataFrame] = {}  # before their turn in `months`
+        self._refusals: dict[datetime, InvalidCandles] = {}
+
+    def refusal_of(self, month: datetime) -> InvalidCandles | None:
+        """Why a file of ``month`` was refused, the first one if several were; None if none was."""
+        return self._refusals.get(month)
 
     def of_file(self, file: KlineFile) -> pd.DataFrame:
         """Candles of one file; `months` does not read it again."""
@@ -84,6 +89,7 @@ class Past:
                 raise InvalidCandles("gone", f"{file.name} was there a moment ago, and is not now.")
             return read_klines(outcome, file, self._key.timeframe)
         except InvalidCandles as refusal:
+            self._refusals.setdefault(month_start(file.start), refusal)
             others = "daily files, or" if is_monthly(self._key, [file]) else "monthly file, or"
             _LOGGER.warning(
                 "%s/%s is refused and not used: %s The candles of %s to %s come from the %s the "

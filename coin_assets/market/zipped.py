@@ -1,13 +1,15 @@
 """Binance Vision zips in a folder, month by month: the daily files complete the monthly one.
 
 Where a month has both, they are compared candle by candle; a month whose files differ is refused.
+If the monthly file is refused, daily files of every day replace it. A refused file is expected to
+hold what its name says, so that its month fails with the reason and no other month does.
 Daily zips whose rows are part of the monthly zip's text are not parsed, which takes a third of the
 time or less.
 """
 
 import logging
 from collections.abc import Callable, Generator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -24,7 +26,9 @@ from coin_assets.market.vision_files import days_within, lacking_days
 
 _LOGGER = logging.getLogger(__name__)
 
-EndOf = Callable[[list[Path], Callable[[], pd.DataFrame]], datetime | None]
+_INSTANT = timedelta.resolution
+
+EndOf = Callable[[list[Path], Callable[[], pd.DataFrame], datetime], datetime | None]
 
 
 class ZippedCandles:
@@ -45,14 +49,16 @@ class ZippedCandles:
             yield Page(between(candles, begin, until), begin, until)
 
     def first(self, key: Key, month: datetime, now: datetime) -> datetime | None:
-        """Open of the first candle of ``month`` that is closed by ``now``."""
+        """Open of the first candle of ``month`` that is closed by ``now``.
+
+        A refused file counts from the first candle that it should hold.
+        """
         monthly, days = self._there(key, month)
-        candles = empty_candles() if monthly is None else self._klines(key, monthly)
-        found = _first(closed_by(candles, key.timeframe, now))
+        found = None if monthly is None else self._first(key, monthly, now)
         for file in days:
             if found is not None and found <= file.start:
                 break
-            earlier = _first(closed_by(self._klines(key, file), key.timeframe, now))
+            earlier = self._first(key, file, now)
             if earlier is not None:
                 return earlier if found is None else min(earlier, found)
         return found
@@ -61,8 +67,9 @@ class ZippedCandles:
         """Close of the last candle of ``month`` that is closed by ``now``.
 
         Args:
-            end_of: tells it of one file, from the paths that its candles are read from and a
-                function that reads them.
+            end_of: returns it for one file. It is given the paths that the candles are read from,
+                a function that reads them, and the close of the last candle that the file should
+                hold.
         """
         monthly, days = self._there(key, month)
         found = None if monthly is None else self._end(key, monthly, end_of)
@@ -76,11 +83,21 @@ class ZippedCandles:
 
     def _month(self, key: Key, month: datetime, begin: datetime, until: datetime) -> pd.DataFrame:
         monthly, days = self._there(key, month)
+        inside = {file.name for file in days_within(key, begin, until)}
+        daily = [file for file in days if file.name in inside]
         if monthly is None:
-            inside = {file.name for file in days_within(key, begin, until)}
-            parts = [self._klines(key, file) for file in days if file.name in inside]
-            return pd.concat(parts, ignore_index=True) if parts else empty_candles()
-        candles = self._klines(key, monthly)
+            return self._concatenated(key, daily)
+        try:
+            candles = self._klines(key, monthly)
+        except InvalidCandles as refusal:
+            if not inside or len(daily) < len(inside):
+                raise
+            _LOGGER.warning(
+                "%s is refused, so its daily files are used instead: %s",
+                monthly.name,
+                refusal.reason,
+            )
+            return self._concatenated(key, daily)
         lacking = {file.name for file in lacking_days(candles, key, begin, until)}
         rows = self._rows(monthly) if days else b""
         parts = []
@@ -93,6 +110,10 @@ class ZippedCandles:
             if len(part):
                 _require_same(candles, part, monthly, file)
         return merged(pd.concat(parts, ignore_index=True), candles) if parts else candles
+
+    def _concatenated(self, key: Key, files: list[KlineFile]) -> pd.DataFrame:
+        parts = [self._klines(key, file) for file in files]
+        return pd.concat(parts, ignore_index=True) if parts else empty_candles()
 
     def _witness(self, key: Key, file: KlineFile, rows: bytes) -> pd.DataFrame:
         """Candles of a daily file that nothing is taken from; none if its rows are in ``rows``."""
@@ -113,7 +134,16 @@ class ZippedCandles:
     def _end(self, key: Key, file: KlineFile, end_of: EndOf) -> datetime | None:
         zipped = Path(self._files.base) / file.name
         both = [zipped, zipped.with_name(f"{zipped.name}.CHECKSUM")]
-        return end_of(both, lambda: self._klines(key, file))
+        last = key.timeframe.next(file.end - _INSTANT)
+        return end_of(both, lambda: self._klines(key, file), last)
+
+    def _first(self, key: Key, file: KlineFile, now: datetime) -> datetime | None:
+        try:
+            candles = closed_by(self._klines(key, file), key.timeframe, now)
+        except InvalidCandles:
+            opened = key.timeframe.next(file.start - _INSTANT)
+            return opened if opened < file.end and key.timeframe.is_closed(opened, now) else None
+        return None if candles.empty else candles["timestamp"].iloc[0].to_pydatetime()
 
     def _klines(self, key: Key, file: KlineFile) -> pd.DataFrame:
         content = self._files.fetch(file.name)
@@ -126,13 +156,6 @@ class ZippedCandles:
         return (monthly if monthly.name in there else None), [
             file for file in days if file.name in there
         ]
-
-
-def _first(candles: pd.DataFrame) -> datetime | None:
-    if candles.empty:
-        return None
-    first: datetime = candles["timestamp"].iloc[0].to_pydatetime()
-    return first
 
 
 def _require_same(

@@ -8,10 +8,12 @@ from datetime import datetime
 from coin_assets.domain.candles.absences import OPEN_STATES, PENDING, STATES
 from coin_assets.domain.candles.gap_ledger import Ledger, Missing
 from coin_assets.domain.candles.outages import Outage, outages
-from coin_assets.domain.publishing.manifest_entries import GapCounts
+from coin_assets.domain.publishing.manifest_entries import GapCounts, GapReason
 from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.store.base import Extent, Store
+
+MOST_REASONS, LONGEST_REASON = 5, 300  # gaps, characters
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,16 @@ class History:
             end = gap.end if until is None else min(gap.end, until)
             found[gap.state] += self.timeframe.count(gap.start, end)
         return GapCounts(**{state: found[state] for state in STATES})
+
+    def reasons(self, until: datetime | None = None) -> tuple[GapReason, ...]:
+        """Why candles are refused or failed (of those that open before ``until``): of the newest
+        `MOST_REASONS` gaps, newest first."""
+        known = [
+            GapReason(gap.state, gap.start, gap.count, gap.error[:LONGEST_REASON])
+            for gap in reversed(self.missing)
+            if gap.error is not None and (until is None or gap.start < until)
+        ]
+        return tuple(known[:MOST_REASONS])
 
 
 def history_of(store: Store, key: Key, extent: Extent | None, first_expected: datetime) -> History:

@@ -26,6 +26,7 @@ from coin_assets.errors import (
     InvalidCandles,
     RangeRefused,
     TemporaryError,
+    shortened,
 )
 from coin_assets.market.base import Market, Page
 from coin_assets.pipeline.fetch_progress import Progress
@@ -34,7 +35,7 @@ from coin_assets.store.base import Store
 
 # What one request brings anyway is not asked for by another: exchanges send 1000 candles a page.
 _ONE_REQUEST = 1000
-_ERROR_LENGTH = 300
+_ERROR_LENGTH = 600
 # Rules that say something of the market as a whole, not of the range that was asked for.
 _WHOLE_MARKET = ("seam",)
 _MONTH = Timeframe("1M")
@@ -99,6 +100,8 @@ def pull_candles(
                     changed.update(_commit(store, market, key, page, known, clock()))
                 progress.advance(key.timeframe.count(page.start, page.end), page.end)
     _mark_looked_at(store, pull, expected)
+    for error in errors[1:]:
+        say(f"{key}: {error}")
     if errors:
         raise errors[0]
     reports = stored_reports(store, pull, expected, changed)
@@ -315,7 +318,7 @@ def _record_failure(
     *,
     is_permanent: bool = False,
 ) -> None:
-    text = str(error)[:_ERROR_LENGTH]
+    text = shortened(str(error), _ERROR_LENGTH)
     gaps = find_gaps(store.read_candles(key, start, end)["timestamp"], key.timeframe, start, end)
     asked = _at_opens(key, start, end)
     store.update_ledger(
@@ -349,7 +352,9 @@ def _commit(
 
         def note(ledger: Ledger) -> Ledger:
             told = ledger.answered(*asked, gaps, at, page.refused)
-            return told if edge is None else told.served_from(edge)
+            if not page.is_unavailable:
+                return told
+            return told.no_longer_served(*asked) if edge is None else told.served_from(edge)
 
         store.update_ledger(key, note)
     store.merge_candles(key, page.candles, page.start, page.end)

@@ -69,8 +69,8 @@ def _claim(file: Path, market: str) -> None:
         ) from error
     if recorded != market:
         raise ConfigurationError(
-            f"COIN_MARKET: {market!r} is not the market of {str(file.parent)!r}, which holds "
-            f"candles of {recorded!r}; set COIN_MARKET={recorded}, or choose another COIN_HOME."
+            f"COIN_MARKET: {market!r} is not the market of {str(file.parent)!r}, which was started "
+            f"with {recorded!r}; set COIN_MARKET={recorded}, or choose another COIN_HOME."
         )
 
 

@@ -359,8 +359,16 @@ REFUSED: list[tuple[str, str, str]] = [
     ("COIN_MARKET", "ccxt:", "'ccxt:' is not a market"),
     ("COIN_MARKET", "archive:", "'archive:' is not a market"),
     ("COIN_MARKET", "archive:gone", "'gone' is not an existing folder .*; correct the path"),
-    ("COIN_MARKET", "ccxt:binanse", "'ccxt:binanse' names no exchange .* did you mean binance"),
-    ("COIN_MARKET", "ccxt:xqzw", "names no exchange .* write one of ccxt.exchanges"),
+    (
+        "COIN_MARKET",
+        "ccxt:binanse",
+        "'ccxt:binanse' names no exchange .* did you mean binance",
+    ),
+    (
+        "COIN_MARKET",
+        "ccxt:xqzw",
+        "names no exchange of ccxt .* listed in docs/operations/exchanges",
+    ),
     ("COIN_ARCHIVE", ".", "is of no use to COIN_MARKET=sandbox; leave it empty, or use ccxt:<id>"),
     ("COIN_ARCHIVE", "gone", "'gone' is not an existing folder"),
     ("COIN_ARCHIVE", "ftp://a.example", "ftp://a.example/... is not a valid http or https"),

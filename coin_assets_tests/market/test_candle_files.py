@@ -138,9 +138,11 @@ def test_candles_of_every_timeframe_are_read(tmp_path: Path, name: str, suffix: 
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_header_without_rows_is_no_candles(tmp_path: Path, suffix: str) -> None:
+def test_a_header_without_rows_is_refused(tmp_path: Path, suffix: str) -> None:
     path = save(tmp_path, empty_candles(), suffix)
-    assert_same(read_candle_file(path, HOUR), empty_candles())
+    with pytest.raises(InvalidCandles, match="has a header and no candles; fill it") as refused:
+        read_candle_file(path, HOUR)
+    assert refused.value.rule == "empty"
 
 
 def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:

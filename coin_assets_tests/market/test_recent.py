@@ -3,6 +3,7 @@
 - Together they are as good as an exchange that serves everything, for ranges of any length and for
   the first candle.
 - The exchange is asked once for what it no longer serves. What neither has is unavailable.
+- What only a refused file could bring fails with the file and the rule.
 - Candles that the exchange refuses stay on the pages, unless the archive has them.
 """
 
@@ -202,3 +203,25 @@ def test_refusals_of_the_exchange_stay_where_the_archive_has_no_candle(tmp_path:
     found = candles_of(pages)["timestamp"]
     assert held in set(found)
     assert len(found) == len(candles) - 2
+
+
+@pytest.mark.parametrize("month", [START.replace(day=1, hour=0), OCTOBER])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_refused_file_explains_what_is_no_longer_served(
+    tmp_path: Path, month: datetime, whole: bool
+) -> None:
+    make_tree(tmp_path, KEY, everything(), MONTHS_END, DAYS_END)
+    name = monthly_file(KEY, month).name
+    (tmp_path / name).write_bytes(b"damaged")
+    end = month + 30 * DAY
+    market = CombinedMarket(ArchiveFiles(str(tmp_path)), RecentMarket(720))
+    begin = max(START, month)
+    pages = read(market, begin, NOW if whole else end)
+    failed = [page for page in pages if page.error is not None]
+    assert {page.start for page in failed} == {begin}
+    assert failed[0].end >= end
+    assert f"[checksum] {tmp_path}/{name}" in str(failed[0].error)
+    assert not any(page.is_unavailable for page in pages)
+    if whole and begin == START:
+        assert_same(candles_of(pages), everything(failed[0].end))
+    assert market.listed(KEY, NOW) == (START if month == OCTOBER else month)

@@ -5,6 +5,8 @@
 - Where monthly and daily zips differ the month is refused, with both names and the first
   differences; months before it are delivered.
 - A damaged daily zip matters only if the monthly zip lacks its candles.
+- A refused monthly zip is replaced by daily zips of all its days. Else its month is refused, and
+  the first candle and the horizon are those that it should have.
 
 Binance's own zips show each kind: a monthly zip of 7 days (binance/binance-public-data#359), one
 that lacks a day (#253), rows with other values than in the daily zips (#475, #178).
@@ -206,3 +208,52 @@ def test_a_damaged_daily_zip_refuses_the_month_that_needs_it(tmp_path: Path) -> 
         read(tmp_path, BTC_1H)
     before = AUGUST + 3 * DAY
     assert_same(read(tmp_path, BTC_1H, AUGUST, before), between(candles, AUGUST, before))
+
+
+def refused_month(folder: Path, month: datetime, days: int = 0) -> str:
+    """July and August with the monthly zip of ``month`` damaged; returns its name."""
+    candles = sandbox(BTC_1H)
+    save(folder, BTC_1H, [monthly_file(BTC_1H, each) for each in (JULY, AUGUST)], candles)
+    save(folder, BTC_1H, daily_files(BTC_1H, month)[:days], candles)
+    file = monthly_file(BTC_1H, month)
+    (folder / file.name).write_bytes(b"damaged")
+    return file.name
+
+
+@pytest.mark.parametrize("month", [JULY, AUGUST])
+@pytest.mark.parametrize("days", [0, 30])
+def test_a_refused_monthly_zip_refuses_its_month_alone(
+    tmp_path: Path, month: datetime, days: int
+) -> None:
+    name = refused_month(tmp_path, month, days)
+    with pytest.raises(InvalidCandles, match=name) as refused:
+        read(tmp_path, BTC_1H, month, month + 31 * DAY)
+    assert refused.value.rule == "checksum"
+    other = JULY if month == AUGUST else AUGUST
+    assert len(read(tmp_path, BTC_1H, other, other + 31 * DAY)) == 31 * 24
+    market = ArchiveMarket(tmp_path)
+    assert market.listed(BTC_1H, LATER) == JULY
+    assert market.listed(BTC_1H, JULY + timedelta(minutes=59)) is None
+    assert market.horizon(BTC_1H, LATER) == SEPTEMBER
+    noon = AUGUST + timedelta(days=6, hours=12)
+    assert market.horizon(BTC_1H, noon + timedelta(minutes=5)) == noon
+
+
+def test_a_refused_monthly_zip_is_replaced_by_daily_zips_of_all_its_days_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = refused_month(tmp_path, AUGUST, days=31)
+    with caplog.at_level(logging.WARNING):
+        assert_same(read(tmp_path, BTC_1H), sandbox(BTC_1H))
+    (record,) = caplog.records
+    assert name in record.message
+    assert "its daily files are used instead" in record.message
+    assert ArchiveMarket(tmp_path).horizon(BTC_1H, LATER) == SEPTEMBER
+
+
+def test_a_refused_weekly_zip_should_reach_to_the_end_of_its_last_week(tmp_path: Path) -> None:
+    key = BTC_1H.at(Timeframe("1w"))
+    put(tmp_path, monthly_file(key, JULY).name, b"no zip")
+    market = ArchiveMarket(tmp_path)
+    assert market.horizon(key, LATER) == datetime(2024, 8, 5, tzinfo=UTC)
+    assert market.listed(key, LATER) == JULY  # a Monday

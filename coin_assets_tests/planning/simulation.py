@@ -110,6 +110,8 @@ class Simulation:
             if number % 25 == 20:
                 each.listed = each.calendar.opened_by(start) + 300
             each.silent = [span for span in spans if self.chance.random() < 0.1]
+            if number % 4 == 1:
+                each.refused = {self.chance.choice(sorted(each.calendar.months)[:12])}
 
     def run(self) -> Outcome:
         world, outcome = self.world, self.outcome

@@ -1,13 +1,19 @@
-"""What holds for any world: it converges, in bounded steps, whatever went wrong before."""
+"""What holds for any world: it converges, in bounded steps, whatever went wrong before.
 
-from dataclasses import dataclass
+Some months fail for good: they are retried, ever more slowly, and nothing else waits for them.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Step
-from coin_assets.planning.facts import Failures, Plan, Runs
+from coin_assets.domain.series import Key
+from coin_assets.planning.facts import GAPS, Failures, Plan, Runs
 from coin_assets.planning.planner import MOST_REQUESTS, plan_repairs, plan_updates
 from coin_assets_tests.planning.world import World
 from coin_assets_tests.platform import utc
@@ -36,6 +42,7 @@ class Case:
     enough: int
     seed: int
     minutes: int
+    refused: frozenset[tuple[int, int]] = frozenset()  # symbol, and month from the first one on
 
     def world(self) -> World:
         start = (self.now - timedelta(days=30 * MONTHS)).replace(
@@ -59,6 +66,8 @@ class Case:
         before, length = self.silence
         silent = self.now - before * HOUR
         sources[2].silent = [(silent, silent + length * HOUR)]
+        for symbol, number in self.refused:
+            sources[symbol].refused.add(sorted(sources[symbol].calendar.months)[number])
         made.faults.rate = self.rate
         return made
 
@@ -88,6 +97,10 @@ def cases(draw: st.DrawFn) -> Case:
         enough=draw(st.sampled_from([1, 3, 20, 10**6])),
         seed=draw(st.integers(0, 99)),
         minutes=draw(st.sampled_from([0, 0, 1, 10])),
+        refused=draw(
+            # No month of these is the running one.
+            st.frozensets(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=3)
+        ),
     )
 
 
@@ -148,9 +161,44 @@ def test_without_faults_the_plan_is_empty_after_rounds_bounded_by_the_months(cas
     made = case.world()
     made.now, made.duration, made.faults.rate = case.now, timedelta(0), 0
     for each in made.series.values():
-        each.holes, each.silent, each.listed = set(), [], each.first
+        each.holes, each.silent, each.listed, each.refused = set(), [], each.first, set()
     assert made.converge(MONTHS + 8) <= MONTHS + 7
     assert all(made.is_up_to_date(each) for each in made.series)
+
+
+@settings(max_examples=15)
+@given(case=cases(), many=st.booleans())
+def test_months_that_fail_for_good_are_retried_ever_more_slowly_and_hold_up_nothing(
+    case: Case, many: bool
+) -> None:
+    refused = case.refused | ({(0, 0), (0, 1), (1, 1)} if many else {(2, 2)})
+    made = replace(case, refused=refused).world()
+    made.now, made.duration, made.faults.rate = case.now, timedelta(0), 0
+    for each in made.series.values():
+        each.holes, each.silent, each.listed = set(), [], each.first
+    # A failure costs a tick, and a wait of seconds.
+    made.converge(MONTHS + 8 + len(refused), wait=timedelta(seconds=10))
+    assert all(made.is_up_to_date(each) for each in made.series)
+    failing = {(key, month) for key, each in made.series.items() for month in each.refused}
+    made.log.clear()
+    for _ in range(48):
+        made.now += HOUR
+        made.converge(3 + len(refused))
+        assert all(made.is_up_to_date(each) for each in made.series)
+    tried: dict[tuple[Key, datetime], list[datetime]] = defaultdict(list)
+    for time, request in made.log:
+        for step in request.steps:
+            if (step.key, request.month) in failing and step.layer == CANDLES:
+                assert request.purpose == GAPS
+                tried[step.key, request.month].append(time)
+            else:
+                assert request.purpose != GAPS
+    assert set(tried) == failing
+    for times in tried.values():
+        waits = [later - earlier for earlier, later in pairwise([*times, made.now + HOUR])]
+        assert waits[:-1] == sorted(waits[:-1])
+        assert max(waits) <= 7 * HOUR
+        assert 10 <= len(times) <= 16
 
 
 @settings(max_examples=40)

@@ -17,7 +17,7 @@ from coin_assets.planning.facts import Failures, KeyState, Plan, Request, Runs
 from coin_assets.planning.planner import plan_repairs, plan_updates
 from coin_assets_tests.planning.grid import Grid, grid
 
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 REST = timedelta(minutes=15)
 _LAYERS = (CANDLES, MODELS, PREDICTIONS, PUBLISHED)
 
@@ -46,6 +46,25 @@ class Run:
     purpose: str
 
 
+@dataclass
+class Failed:
+    """Candles of a month, not stored and before ``end``, that the market refuses for good.
+
+    Attributes:
+        tries: how often they were asked for.
+        last: when last.
+    """
+
+    end: int
+    tries: int
+    last: datetime
+
+    @property
+    def retry_at(self) -> datetime:
+        delay: timedelta = MINUTE * 2 ** min(self.tries, 9)
+        return self.last + min(delay, 6 * HOUR)
+
+
 class Series:
     """One key: what the store, the registry and the published folder hold of it."""
 
@@ -68,6 +87,8 @@ class Series:
         self.holes: set[int] = set()
         self.late: dict[int, datetime] = {}
         self.silent: list[tuple[datetime, datetime]] = []
+        self.refused: set[datetime] = set()  # months that fail for good
+        self.failed: dict[datetime, Failed] = {}
         self.answers: dict[int, tuple[datetime, datetime]] = {}
         self.pending: set[int] = set()
         if source is not None:  # source candles of every bucket
@@ -85,11 +106,18 @@ class Series:
         """Number of the first candle that is neither stored nor known to be absent."""
         number = self.newest + 1
         if self.is_fetched:
-            while number in self.answers and (asked or number not in self.pending):
+            while (number in self.answers and (asked or number not in self.pending)) or (
+                asked and self.has_failed(number)
+            ):
                 number += 1
         elif self.lacking() is None and self.source.newest >= 0:
             number = max(number, self.calendar.closed_by(self.covered()))
         return number
+
+    def has_failed(self, number: int) -> bool:
+        """Whether a candle that is not stored was refused for good when it was last asked for."""
+        failed = self.failed.get(self.calendar.month_of[number]) if self.failed else None
+        return failed is not None and number < failed.end
 
     def covered(self) -> datetime:
         """How far the candles of a fetched key are known."""
@@ -112,7 +140,7 @@ class Series:
         found = []
         number = self.stored.find(0, max(begin, self.listed), end)
         while number >= 0:
-            if number not in self.answers:
+            if number not in self.answers and not self.has_failed(number):
                 found.append(number)
             number = self.stored.find(0, number + 1, end)
         return found
@@ -181,7 +209,7 @@ class World:
     def _mark(self, each: Series) -> object:
         """Facts are the same as long as this is."""
         calendar, source = each.calendar, each.source
-        timed = self.now if source.pending else None
+        timed = self.now if source.pending or source.failed else None
         month = each.source.calendar.month_of[source.calendar.closed_by(self.now)]
         changes = self._changed[each.key], self._changed[source.key]
         return (*changes, calendar.closed_by(self.now), month, timed)
@@ -215,7 +243,9 @@ class World:
     def _gap_months(self, each: Series) -> tuple[datetime, ...]:
         due = [n for n in each.pending if each.answers[n][1] + HOUR <= self.now]
         due += each.never_asked(each.first, each.newest + 1)
-        return tuple(sorted({each.calendar.month_of[number] for number in due}))
+        months = {each.calendar.month_of[number] for number in due}
+        months |= {month for month, failed in each.failed.items() if failed.retry_at <= self.now}
+        return tuple(sorted(months))
 
     def _models_wanted(self, each: Series) -> tuple[bool, bool]:
         candles, month = each.close(each.newest), self._month()
@@ -359,6 +389,11 @@ class World:
             return False
         begin = max(begin, each.listed)
         number = each.stored.find(0, begin, end)
+        if month in each.refused and number >= 0:
+            known = each.failed.get(month)
+            each.failed[month] = Failed(end, known.tries + 1 if known else 1, self.now)
+            each.fetched.add(month)
+            return False
         while number >= 0:
             if self._has(each, number):
                 each.store(number)
@@ -457,12 +492,17 @@ class World:
         raise AssertionError(f"still asking after {most} ticks: {self.log[-3:]}")
 
     def is_up_to_date(self, key: Key) -> bool:
-        """Whether everything that the market has of a key went all the way."""
+        """Whether everything that the market has, and does not refuse, went all the way."""
         each = self.series[key]
         due = each.calendar.closed_by(self.now)
         source, has = each.source, self._has
         if each.is_fetched:
-            expected = [n for n in range(each.first, due) if n >= each.listed and has(each, n)]
+            month_of = each.calendar.month_of
+            expected = [
+                n
+                for n in range(max(each.first, each.listed), due)
+                if has(each, n) and month_of[n] not in each.refused
+            ]
         else:
             expected = [
                 n

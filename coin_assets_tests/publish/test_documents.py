@@ -31,6 +31,7 @@ from coin_assets.domain.publishing.manifest_entries import (
     VISIBILITIES,
     Attempts,
     GapCounts,
+    GapReason,
     KeyFacts,
     PublishedFile,
 )
@@ -79,6 +80,7 @@ def manifest() -> Document:
         coverage_end=ORIGIN,
         missing_candles=128,
         gaps=GapCounts(120, 5, 3),
+        gap_reasons=(GapReason("refused", ORIGIN, 1, "[not_finite] open=null"),),
         champion="12",
         visibility=PUBLIC,
         attempts=Attempts(NOW, NOW - timedelta(days=3)),
@@ -326,7 +328,7 @@ def test_no_field_may_be_missing_and_none_may_be_added(kind: str) -> None:
 @pytest.mark.parametrize("value", [[], {}, "text", -1, True])
 def test_no_field_takes_a_value_of_any_type(kind: str, value: object) -> None:
     document = MAKERS[kind]()
-    free_text = {"symbol", "model_version", "warning", "last_error", "champion"}
+    free_text = {"symbol", "model_version", "warning", "last_error", "reason", "champion"}
     for place in [(*place, name) for place, node in objects_in(document) for name in node]:
         current = at(document, place)
         if type(value) is type(current) and (place[-1] in free_text or value is current):
@@ -343,6 +345,7 @@ OPEN_FIELDS: list[tuple[str, object]] = [
     ("symbols", []),
     ("entries", []),
     ("outages", []),
+    ("gap_reasons", []),
 ]
 
 FIRST, STALE, MISSING, CORRUPT = (("public", "entries", number) for number in range(4))

@@ -102,17 +102,16 @@ class Ledger:
 
     def served_from(self, edge: datetime) -> "Ledger":
         """The market serves nothing that opens before ``edge``; an edge only moves on."""
-        gone = self._slice(datetime.min.replace(tzinfo=edge.tzinfo), edge)
-        known = (
-            self._replaced(
-                self.absences[0].start if self.absences else edge,
-                edge,
-                (absence.no_longer_served() for absence in gone),
-            )
-            if gone
-            else self
-        )
+        start = min(self.absences[0].start, edge) if self.absences else edge
+        known = self.no_longer_served(start, edge)
         return replace(known, edge=max(edge, self.edge or edge))
+
+    def no_longer_served(self, start: datetime, end: datetime) -> "Ledger":
+        """The market serves nothing of ``[start, end)``, although it may have had it."""
+        gone = self._slice(start, end)
+        if not gone:
+            return self
+        return self._replaced(start, end, (absence.no_longer_served() for absence in gone))
 
     def forgotten_before(self, time: datetime) -> "Ledger":
         """The ledger without what it knows of candles that open before ``time``."""

@@ -17,6 +17,7 @@ from coin_assets.domain.publishing.manifest_entries import (
     VISIBILITIES,
     Attempts,
     GapCounts,
+    GapReason,
     KeyFacts,
     PublishedFile,
 )
@@ -124,6 +125,7 @@ def _ops_entry(facts: KeyFacts, limits: FreshnessLimits) -> dict[str, Any]:
         "coverage_end": _optional_time(facts.coverage_end),
         "missing_candles": facts.missing_candles,
         "gaps": facts.gaps and facts.gaps.document(),
+        "gap_reasons": [each.document() for each in facts.gap_reasons],
         "unavailable_before": _optional_time(facts.unavailable_before),
         "champion": facts.champion,
     }
@@ -199,6 +201,7 @@ def _facts_of_entries(public: Document | None, ops: Document) -> KeyFacts:
         coverage_end=_optional_parse(ops["coverage_end"]),
         missing_candles=ops["missing_candles"],
         gaps=None if ops["gaps"] is None else GapCounts(**ops["gaps"]),
+        gap_reasons=tuple(_gap_reason(each) for each in ops.get("gap_reasons", ())),
         unavailable_before=_optional_parse(ops.get("unavailable_before")),
         champion=ops["champion"],
         quality=shown["quality"],
@@ -209,6 +212,12 @@ def _facts_of_entries(public: Document | None, ops: Document) -> KeyFacts:
             consecutive_failures=ops["consecutive_failures"],
             last_error=ops["last_error"],
         ),
+    )
+
+
+def _gap_reason(document: Document) -> GapReason:
+    return GapReason(
+        document["state"], parse_time(document["start"]), document["candles"], document["reason"]
     )
 
 

@@ -69,6 +69,24 @@ class GapCounts:
 
 
 @dataclass(frozen=True)
+class GapReason:
+    """Why ``count`` consecutive candles from the open ``start`` on are refused or failed."""
+
+    state: str
+    start: datetime
+    count: int
+    reason: str
+
+    def document(self) -> Document:
+        return {
+            "state": self.state,
+            "start": time_text(self.start),
+            "candles": self.count,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
 class KeyFacts:
     """Everything the manifest says about a key, before a clock is applied.
 
@@ -78,6 +96,7 @@ class KeyFacts:
         insufficient: why not, if it is known.
         coverage_start, coverage_end: open of the first and close of the newest stored candle.
         gaps: of a fetched key; None of a derived one.
+        gap_reasons: of a fetched key, of the newest gaps that have one, newest first.
         unavailable_before: of a fetched key, the edge of what the market serves, if it was met.
         champion: model version of the published forecast.
         quality: scores of its matured forecasts; see `report.quality_of`.
@@ -94,6 +113,7 @@ class KeyFacts:
     coverage_end: datetime | None = None
     missing_candles: int = 0
     gaps: GapCounts | None = None
+    gap_reasons: tuple[GapReason, ...] = ()
     unavailable_before: datetime | None = None
     champion: str | None = None
     quality: Document | None = None

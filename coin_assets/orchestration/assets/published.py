@@ -11,7 +11,7 @@ from coin_assets.domain.candles.frame import empty_candles
 from coin_assets.domain.evaluation.report import quality_of
 from coin_assets.domain.json_format import Document, time_text
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
-from coin_assets.domain.publishing.manifest_entries import KeyFacts
+from coin_assets.domain.publishing.manifest_entries import GapReason, KeyFacts
 from coin_assets.domain.series import Key
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.evaluations import EvaluationBook
@@ -187,12 +187,15 @@ def completeness(
 def _stored_facts(store: Store, spec: SeriesAssets, now: datetime) -> tuple[KeyFacts, pd.DataFrame]:
     """Facts of a key from the store, and the candles of its history file."""
     extent = store.extent(spec.key)
-    gaps = edge = None
+    gaps, edge = None, None
+    reasons: tuple[GapReason, ...] = ()
     if spec.is_fetched:
         known = history_of(store, spec.key, extent, spec.first_expected(now))
         gaps, edge = known.counts(until=known.reached), known.unavailable_before
+        reasons = known.reasons(until=known.reached)
     if extent is None:
-        return KeyFacts(spec.key, gaps=gaps, unavailable_before=edge), empty_candles()
+        nothing = KeyFacts(spec.key, gaps=gaps, gap_reasons=reasons, unavailable_before=edge)
+        return nothing, empty_candles()
     timeframe = spec.key.timeframe
     end = timeframe.close_of(extent.last)
     reason = why_none(store, spec.key, spec.first_usable(now, extent.first), end)
@@ -204,6 +207,7 @@ def _stored_facts(store: Store, spec: SeriesAssets, now: datetime) -> tuple[KeyF
         coverage_end=end,
         missing_candles=timeframe.count(extent.first, end) - extent.rows,
         gaps=gaps,
+        gap_reasons=reasons,
         unavailable_before=edge,
     )
     return facts, _window_candles(store, spec, end)

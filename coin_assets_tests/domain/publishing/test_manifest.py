@@ -30,6 +30,7 @@ from coin_assets.domain.publishing.manifest_entries import (
     VISIBILITIES,
     Attempts,
     GapCounts,
+    GapReason,
     KeyFacts,
     PublishedFile,
 )
@@ -281,6 +282,9 @@ TIMES = st.datetimes(
     timezones=st.just(UTC),
 ).map(lambda time: time.replace(microsecond=0))
 TEXTS = st.text(min_size=1, max_size=20)
+REASONS = st.builds(
+    GapReason, st.sampled_from(["refused", "failed"]), TIMES, st.integers(1, 10**6), TEXTS
+)
 
 
 @st.composite
@@ -306,6 +310,7 @@ def some_facts(draw: st.DrawFn) -> list[KeyFacts]:
             coverage_end=draw(st.none() | TIMES),
             missing_candles=draw(st.integers(0, 10**6)),
             gaps=draw(st.none() | st.builds(GapCounts, *[st.integers(0, 10**6)] * 3)),
+            gap_reasons=tuple(draw(st.lists(REASONS, max_size=5))),
             champion=draw(st.none() | TEXTS),
             visibility=draw(st.sampled_from(VISIBILITIES)),
             attempts=Attempts(

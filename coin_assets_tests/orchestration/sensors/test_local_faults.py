@@ -6,62 +6,30 @@ files come, the manifest counts what is lacking and why, and the platform comes 
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from coin_assets.market.ccxt import CcxtMarket
+from coin_assets.domain.json_format import time_text
 from coin_assets_tests.market.exchange import FakeExchange
 from coin_assets_tests.market.faults import Reply, changed_klines, json_error
-from coin_assets_tests.platform import Platform, given, key, utc
+from coin_assets_tests.orchestration.sensors.rig import HOUR, Rig, purposes
+from coin_assets_tests.platform import key, utc
 
 START, NOW = "2026-09-01", "2026-11-10T12:00:30"
-HOUR = timedelta(hours=1)
-
-
-class Rig:
-    """A platform on a loopback exchange, with a clock for both."""
-
-    def __init__(self, home: Path, exchange: FakeExchange) -> None:
-        self.exchange = exchange
-        self.purposes: list[str] = []  # of all runs so far
-        self.platform = Platform(home, NOW, history_start=START, derived_timeframes="1d")
-        self.platform.market = given(
-            CcxtMarket(
-                "binance",
-                exchange.configure,
-                sleep=lambda _: None,
-                clock=lambda: utc(self.platform.now),
-            )
-        )
-
-    def collect(self, most: int = 40) -> None:
-        """Cycle until nothing is requested, each time a quarter of an hour later for back-off."""
-        quiet = 0
-        for _ in range(most):
-            requested = self.platform.cycle()
-            self.purposes += [request.tags["coin_assets/purpose"] for request in requested]
-            quiet = 0 if requested else quiet + 1
-            if quiet == 2:
-                return
-            self.platform.ahead += 15 * 60.0
-
-    def advance(self, hours: int) -> list[str]:
-        """Purposes of the runs that are requested after so many hours, and run."""
-        later = utc(self.platform.now) + hours * HOUR
-        self.platform.now = f"{later:%Y-%m-%dT%H:%M:%S}"
-        self.exchange.now = later
-        self.platform.ahead += hours * 3600.0
-        self.collect()
-        return [request.tags["coin_assets/purpose"] for request in self.platform.cycle()]
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with FakeExchange(utc(NOW), listed=utc("2017-08-17T04:00")) as exchange:
-        yield Rig(tmp_path, exchange)
+def exchange() -> Iterator[FakeExchange]:
+    with FakeExchange(utc(NOW), listed=utc("2017-08-17T04:00")) as made:
+        yield made
+
+
+@pytest.fixture
+def rig(tmp_path: Path, exchange: FakeExchange) -> Rig:
+    return Rig.on_exchange(tmp_path, "binance", exchange, START, derived_timeframes="1d")
 
 
 def broken_at(opened: datetime) -> Any:
@@ -75,8 +43,8 @@ def broken_at(opened: datetime) -> Any:
 
 
 @pytest.mark.parametrize("opened", ["2026-09-03T07:00", "2026-10-15T10:00", "2026-11-09T23:00"])
-def test_a_broken_candle_holds_up_nothing(rig: Rig, opened: str) -> None:
-    rig.exchange.spoil_always(broken_at(utc(opened)))
+def test_a_broken_candle_holds_up_nothing(rig: Rig, exchange: FakeExchange, opened: str) -> None:
+    exchange.spoil_always(broken_at(utc(opened)))
     rig.collect()
     entry = rig.platform.entry("1h")
     assert entry["status"] == "fresh"
@@ -90,27 +58,30 @@ def test_a_broken_candle_holds_up_nothing(rig: Rig, opened: str) -> None:
     assert entry["missing_candles"] == 1
     (absence,) = rig.platform.store.read_ledger(key("1h")).absences
     assert (absence.start, absence.rule) == (utc(opened), "not_finite")
+    (reason,) = entry["gap_reasons"]
+    assert (reason["state"], reason["candles"]) == ("refused", 1)
+    assert reason["start"] == time_text(utc(opened))
+    assert reason["reason"].startswith("[not_finite] ")
     assert rig.advance(12) == []
-    rig.exchange.heal()
+    exchange.heal()
     if opened < "2026-11":  # a month that is over is read again whole
         rig.platform.materialise(["BTC_USDT/ohlcv_1h"], f"{opened[:7]}-01")
         assert rig.platform.store.read_ledger(key("1h")).absences == ()
 
 
+BROKEN = utc("2026-11-05T07:00")
+
+
 @pytest.fixture
-def resting(rig: Rig) -> Rig:
+def resting(rig: Rig, exchange: FakeExchange) -> Rig:
     """A candle of the running month has been sent broken twice, an hour or more apart."""
-    rig.exchange.spoil_always(broken_at(BROKEN))
+    exchange.spoil_always(broken_at(BROKEN))
     rig.collect()
     rig.advance(2)
     (absence,) = rig.platform.store.read_ledger(key("1h")).absences
     assert (absence.state, absence.is_settled) == ("refused", True)
-    rig.purposes.clear()
-    rig.exchange.requests.clear()
+    exchange.requests.clear()
     return rig
-
-
-BROKEN = utc("2026-11-05T07:00")
 
 
 def questions(exchange: FakeExchange) -> int:
@@ -120,25 +91,25 @@ def questions(exchange: FakeExchange) -> int:
 
 
 def test_a_refusal_that_lasts_is_asked_again_by_live_runs_alone_every_six_hours(
-    resting: Rig,
+    resting: Rig, exchange: FakeExchange
 ) -> None:
-    for _ in range(12):
-        before = resting.platform.store.newest_candles([key("1h")])[key("1h")]
-        assert resting.advance(1) == []
-        assert resting.platform.store.newest_candles([key("1h")])[key("1h")] == before + HOUR
-    assert [each for each in resting.purposes if each != "evaluation"] == ["live"] * 12
-    assert resting.purposes.count("evaluation") <= 1  # the day's scores
-    assert questions(resting.exchange) == 2
-    assert len(resting.exchange.asked()) == 12  # not one request more than without it
+    hours = [purposes(requests) for requests in resting.advance_hourly(12)]
+    assert all(each in (["live"], ["evaluation", "live"]) for each in hours)
+    assert hours.count(["live"]) >= 11  # the day's scores
+    newest = resting.platform.store.newest_candles([key("1h")])[key("1h")]
+    assert newest == utc(resting.platform.now[:13] + ":00") - HOUR
+    assert questions(exchange) == 2
+    assert len(exchange.asked()) == 12  # not one request more than without it
     assert resting.platform.entry("1h")["gaps"]["refused"] == 1
 
 
-def test_a_later_correct_answer_replaces_a_refusal_of_the_running_month(resting: Rig) -> None:
-    resting.exchange.heal()
-    resting.advance(1)
+def test_a_later_correct_answer_replaces_a_refusal_of_the_running_month(
+    resting: Rig, exchange: FakeExchange
+) -> None:
+    exchange.heal()
+    assert resting.advance(1) == []
     assert resting.platform.entry("1h")["gaps"]["refused"] == 1  # not asked again yet
-    resting.advance(5)
-    assert resting.purposes == ["live", "live"]
+    assert resting.advance(5) == []
     entry = resting.platform.entry("1h")
     assert (entry["gaps"]["refused"], entry["missing_candles"]) == (0, 0)
     store, day = resting.platform.store, utc("2026-11-05")
@@ -150,22 +121,24 @@ def test_a_later_correct_answer_replaces_a_refusal_of_the_running_month(resting:
     assert volume == pytest.approx(hours["volume"].sum())
 
 
-def test_a_range_that_is_always_refused_holds_up_no_other(rig: Rig) -> None:
+def test_a_range_that_is_always_refused_holds_up_no_other(rig: Rig, exchange: FakeExchange) -> None:
     refused = utc("2026-09-25"), utc("2026-10-28")
 
     def refuse(reply: Reply) -> Reply | None:
-        since = int(rig.exchange.requests[-1].query["startTime"])
+        since = int(exchange.requests[-1].query["startTime"])
         if refused[0].timestamp() * 1000 - 1 <= since < refused[1].timestamp() * 1000 - 1:
             return json_error(-1100, "Illegal range.")(reply)
         return reply
 
-    rig.exchange.spoil_always(refuse)
+    exchange.spoil_always(refuse)
     rig.collect()
     entry = rig.platform.entry("1h")
     assert entry["status"] == "fresh"
     assert entry["gaps"]["failed"] > 0
     assert entry["gaps"]["pending"] == 0
+    failed = [each for each in entry["gap_reasons"] if "Illegal range" in each["reason"]]
+    assert sum(each["candles"] for each in failed) == entry["gaps"]["failed"]
     assert rig.platform.entry("1d")["history"] is not None
-    rig.exchange.heal()
+    exchange.heal()
     rig.advance(12)
     assert rig.platform.entry("1h")["gaps"]["failed"] == 0
