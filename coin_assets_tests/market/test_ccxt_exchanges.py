@@ -10,6 +10,7 @@ cannot be walked are named with the reason, and settings refuse them.
 """
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import ccxt
@@ -23,8 +24,8 @@ from coin_assets.market.ccxt_requests import Asked, read_request
 from coin_assets.market.ccxt_support import made_up_market, why_not
 from coin_assets.settings import Settings
 
-NOW = datetime(2026, 11, 22, 20, 40, tzinfo=UTC)
-HOURLY = Timeframe("1h")
+EVER, NOW = datetime(2017, 1, 1, tzinfo=UTC), datetime(2026, 11, 22, 20, 40, tzinfo=UTC)
+HOURLY, HOUR = Timeframe("1h"), timedelta(hours=1)
 START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 HOLE = datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 4, 25, 7, tzinfo=UTC)
 UNDOCUMENTED_CAP = 150
@@ -119,17 +120,15 @@ class Recorder:
 
     def _rows(self, asked: Asked) -> list[list[Any]]:
         self.asked.append(asked)
-        first = asked.start or datetime(2017, 1, 1, tzinfo=UTC)
-        last = min(asked.end or NOW, NOW)
-        opens = [
-            opened.to_pydatetime()
-            for opened in HOURLY.opens(max(first, datetime(2017, 1, 1, tzinfo=UTC)), last)
-        ]
-        known = [opened for opened in opens if not HOLE[0] <= opened < HOLE[1]]
+        first = max(asked.start or EVER, EVER)
+        count = HOURLY.count(first, min(asked.end or NOW, NOW))
+        opened = HOURLY.next(first - timedelta.resolution)
         most = min(asked.limit or self.cap, self.cap)
-        newest = self.newest or asked.start is None
-        sent = known[-most:] if newest else known[:most]
-        return [[int(each.timestamp() * 1000), 1.0, 2.0, 0.5, 1.5, 3.0] for each in sent]
+        is_newest = self.newest or asked.start is None
+        places = range(count - 1, -1, -1) if is_newest else range(count)
+        opens = (opened + place * HOUR for place in places)
+        sent = list(islice((each for each in opens if not HOLE[0] <= each < HOLE[1]), most))
+        return [[int(each.timestamp() * 1000), 1.0, 2.0, 0.5, 1.5, 3.0] for each in sorted(sent)]
 
 
 class _Asked(BaseException):
