@@ -5,11 +5,12 @@ exchange. It answers with the oldest candles of the range that was asked for, as
 says it, in ccxt's own rows. So the test shows how far each request reaches after ccxt has changed
 it, and that consecutive windows leave no hole, whatever ccxt asks for.
 
-The table that `test_the_walk_over_all_exchanges` prints names exchange, window, verdict; those that
-cannot be walked are named with the reason, and settings refuse them.
+The table in docs/operations/exchanges.md is made here: exchange, window sent, cap, covered range
+and verdict. Those that cannot be walked are named with the reason, and settings refuse them.
 """
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import ccxt
@@ -19,12 +20,15 @@ from coin_assets.config.settings import Settings
 from coin_assets.domain.series import Key
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
+from coin_assets.market.base import Meter
 from coin_assets.market.ccxt import CcxtMarket
+from coin_assets.market.ccxt_client import Client
 from coin_assets.market.ccxt_requests import Asked, read_request
 from coin_assets.market.ccxt_support import made_up_market, why_not
+from coin_assets_tests.realdata import REPOSITORY
 
-NOW = datetime(2026, 11, 22, 20, 40, tzinfo=UTC)
-HOURLY = Timeframe("1h")
+EVER, NOW = datetime(2017, 1, 1, tzinfo=UTC), datetime(2026, 11, 22, 20, 40, tzinfo=UTC)
+HOURLY, HOUR = Timeframe("1h"), timedelta(hours=1)
 START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 HOLE = datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 4, 25, 7, tzinfo=UTC)
 UNDOCUMENTED_CAP = 150
@@ -64,15 +68,23 @@ WALKED = [name for name in EXCHANGES if name not in REFUSED]
 
 
 class Recorder:
-    """An exchange that has every hour but those of `HOLE`, and answers what it was asked for.
+    """An exchange that has every hour but those of a hole, and answers what it was asked for.
 
     Args:
         newest: of more candles than it sends, it sends the newest ones instead of the oldest.
         cap: candles that it sends at most; an undocumented one shows in its answers only.
+        hole: opens of which it has no candle, half-open.
     """
 
-    def __init__(self, exchange_id: str, *, newest: bool, cap: int) -> None:
-        self.exchange_id, self.newest, self.cap = exchange_id, newest, cap
+    def __init__(
+        self,
+        exchange_id: str,
+        *,
+        newest: bool,
+        cap: int,
+        hole: tuple[datetime, datetime] = HOLE,
+    ) -> None:
+        self.exchange_id, self.newest, self.cap, self.hole = exchange_id, newest, cap, hole
         self.asked: list[Asked] = []
         self.since = START
 
@@ -119,17 +131,16 @@ class Recorder:
 
     def _rows(self, asked: Asked) -> list[list[Any]]:
         self.asked.append(asked)
-        first = asked.start or datetime(2017, 1, 1, tzinfo=UTC)
-        last = min(asked.end or NOW, NOW)
-        opens = [
-            opened.to_pydatetime()
-            for opened in HOURLY.opens(max(first, datetime(2017, 1, 1, tzinfo=UTC)), last)
-        ]
-        known = [opened for opened in opens if not HOLE[0] <= opened < HOLE[1]]
+        first = max(asked.start or EVER, EVER)
+        count = HOURLY.count(first, min(asked.end or NOW, NOW))
+        opened = HOURLY.next(first - timedelta.resolution)
         most = min(asked.limit or self.cap, self.cap)
-        newest = self.newest or asked.start is None
-        sent = known[-most:] if newest else known[:most]
-        return [[int(each.timestamp() * 1000), 1.0, 2.0, 0.5, 1.5, 3.0] for each in sent]
+        is_newest = self.newest or asked.start is None
+        places = range(count - 1, -1, -1) if is_newest else range(count)
+        opens = (opened + place * HOUR for place in places)
+        begin, end = self.hole
+        sent = list(islice((each for each in opens if not begin <= each < end), most))
+        return [[int(each.timestamp() * 1000), 1.0, 2.0, 0.5, 1.5, 3.0] for each in sorted(sent)]
 
 
 class _Asked(BaseException):
@@ -193,22 +204,31 @@ def test_an_answer_is_never_taken_for_more_than_its_request(exchange_id: str) ->
         assert end <= HOURLY.next(reach)
 
 
-def test_the_walk_over_all_exchanges(record_property: Any, capsys: Any) -> None:
-    rows = []
-    for exchange_id in EXCHANGES:
-        reason = why_not(exchange_id, symbol_of(exchange_id))
-        assert (reason is None) == (exchange_id not in REFUSED), (exchange_id, reason)
-        if reason is None:
-            recorder = Recorder(exchange_id, newest=False, cap=10_000)
-            walked(recorder)
-            rows.append((exchange_id, _window(recorder.asked[0]), "walked"))
-        else:
-            rows.append((exchange_id, "-", f"refused: {reason}"))
-    for row in rows:
-        record_property("exchange", row)
-    assert len(rows) > 80
-    with capsys.disabled():
-        print(f"\n{len(WALKED)} of {len(rows)} exchanges walked")  # noqa: T201
+def row(exchange_id: str) -> str:
+    """What the first request of a walk asks for, the cap that ccxt documents, the range that its
+    answer covers, and the verdict."""
+    symbol = symbol_of(exchange_id)
+    reason = why_not(exchange_id, symbol)
+    assert (reason is None) == (exchange_id not in REFUSED), (exchange_id, reason)
+    if reason is not None:
+        return f"| {exchange_id} | - | - | - | refused by settings: {REFUSED[exchange_id]} |"
+    recorder = Recorder(exchange_id, newest=False, cap=10_000, hole=(EVER, EVER))
+    _, pages = walked(recorder)
+    asked = recorder.asked[0]
+    cap = Client(exchange_id, lambda _: None, Meter()).documented_limit(symbol)
+    start, end, _ = pages[0]
+    covered = "-" if asked.start is None else f"{HOURLY.count(start, end)}"
+    verdict = "newest candles only" if asked.start is None else "walked"
+    return f"| {exchange_id} | {_window(asked)} | {cap or '-'} | {covered} | {verdict} |"
+
+
+def test_the_table_of_all_exchanges_is_what_the_walk_shows() -> None:
+    """To write the table anew: ``python -m coin_assets_tests.market.test_ccxt_exchanges``."""
+    text = (REPOSITORY / "docs" / "operations" / "exchanges.md").read_text()
+    shown = [line for line in text.splitlines() if line.startswith("| ")]
+    begin = shown.index(next(line for line in shown if line.startswith("| exchange |")))
+    assert len(EXCHANGES) > 80
+    assert shown[begin + 1 :] == [row(exchange_id) for exchange_id in EXCHANGES]
 
 
 def _window(asked: Asked) -> str:
@@ -218,7 +238,8 @@ def _window(asked: Asked) -> str:
     if asked.limit is not None:
         parts.append(f"limit {asked.limit}")
     if asked.end is not None and asked.start is not None:
-        parts.append(f"end after {HOURLY.count(asked.start, asked.end)}")
+        after = HOURLY.count(asked.start, asked.end)
+        parts.append("end now" if asked.end > NOW - HOUR else f"end after {after}")
     return ", ".join(parts) or "start only"
 
 
@@ -263,3 +284,7 @@ def test_times_are_read_in_every_unit_and_form() -> None:
         assert asked.start is not None
         assert START - timedelta(seconds=1) <= asked.start <= START
         assert (asked.end, asked.limit) == (None, 7)
+
+
+if __name__ == "__main__":
+    print("\n".join(map(row, EXCHANGES)))  # noqa: T201
