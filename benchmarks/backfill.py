@@ -119,7 +119,7 @@ def run_backfill() -> Measured:
                 run_config=_QUIET,
             )
             seconds = time.perf_counter() - started
-    extents = [ParquetStore(settings.home).extent(spec.key) for spec in specs]
+    extents = [ParquetStore(settings.home).extent(spec.series) for spec in specs]
     return {
         "seconds": seconds,
         "log_seconds": log.watch.seconds,

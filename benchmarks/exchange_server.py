@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import ROOT
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.market.base import Page
 
@@ -28,8 +28,10 @@ SERVED = "BTC/USDT"
 class SameForAll(ArchiveMarket):
     """One file for every symbol."""
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        return super().pages(replace(key, symbol=SERVED), start, end, now)
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        return super().pages(replace(series, symbol=SERVED), start, end, now)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from coin_assets.domain.forecasting.frame import Forecaster
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.har_features import CALENDAR, LEVERAGE, VOLUME
 from coin_assets.domain.forecasting.naive import naive_quantiles
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.models.forecasters import new_forecaster
 
@@ -58,7 +58,7 @@ WEIGHED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
 }
 
-Make = Callable[[Key], Forecaster]
+Make = Callable[[Series], Forecaster]
 
 
 def measure(bench: Bench) -> list[Figure]:
@@ -98,30 +98,30 @@ def _figures(timeframe: str, span: Span) -> list[Figure]:
     return found
 
 
-def _varied(key: Key, changes: Mapping[str, Any]) -> Forecaster:
-    forecaster = new_forecaster(key)
+def _varied(series: Series, changes: Mapping[str, Any]) -> Forecaster:
+    forecaster = new_forecaster(series)
     if not isinstance(forecaster, HarForecaster):
-        raise TypeError(f"{key} is forecast by {forecaster.name}, which has no such parts.")
+        raise TypeError(f"{series} is forecast by {forecaster.name}, which has no such parts.")
     varied: HarForecaster = forecaster.set_params(**changes)
     return varied
 
 
-def _trailing_volatility(key: Key) -> Forecaster:
-    return VolatilityScaledBaseline(key.timeframe.name)
+def _trailing_volatility(series: Series) -> Forecaster:
+    return VolatilityScaledBaseline(series.timeframe.name)
 
 
 def _scores(timeframe: str, span: Span, make: Make | None) -> list[Scores]:
     """Of each symbol, by models of ``make``, or by the naive forecast."""
     scores = []
     for symbol in SYMBOLS:
-        key = Key(symbol, Timeframe.parse(timeframe))
+        series = Series(symbol, Timeframe.parse(timeframe))
         candles = load(symbol, timeframe, span)
-        origins = scored_origins(candles, key.timeframe, span)
+        origins = scored_origins(candles, series.timeframe, span)
         if make is None:
-            quantiles = naive_quantiles(candles, origins, key.timeframe)
+            quantiles = naive_quantiles(candles, origins, series.timeframe)
         else:
-            quantiles = walk_forward(make, candles, key, origins)
-        scores.append(score(quantiles, outcome(candles, key.timeframe, origins)))
+            quantiles = walk_forward(make, candles, series, origins)
+        scores.append(score(quantiles, outcome(candles, series.timeframe, origins)))
     return scores
 
 

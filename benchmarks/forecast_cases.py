@@ -14,7 +14,7 @@ from benchmarks.prophet_forecasts import prophet_quantiles
 from benchmarks.published_path import installation
 from coin_assets.domain.forecasting.frame import Floats
 from coin_assets.domain.forecasting.naive import naive_quantiles
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 
 # Prophet takes half a second an origin: every how many scored origins it forecasts. Five times 25
@@ -41,7 +41,7 @@ class Case:
         fan: the champion's forecast at the newest scored origin.
     """
 
-    key: Key
+    series: Series
     champion: Scores
     naive: Scores
     bound: Scores
@@ -55,36 +55,36 @@ def scored_case(symbol: str, timeframe: str, span: Span, prophet_at_most: int | 
     Args:
         prophet_at_most: so many origins are forecast by Prophet; None is all that are its turn.
     """
-    key = Key(symbol, Timeframe.parse(timeframe))
+    series = Series(symbol, Timeframe.parse(timeframe))
     candles = load_test(symbol, timeframe)
-    origins = scored_origins(candles, key.timeframe, span)
-    with installation(key, candles, span.end) as home:
+    origins = scored_origins(candles, series.timeframe, span)
+    with installation(series, candles, span.end) as home:
         seconds, _ = timed(home.live, origins)
         quantiles = home.quantiles(origins)
-    say(f"{key}: {len(origins)} origins scored; lived through in {seconds:.0f} s")
-    came = outcome(candles, key.timeframe, origins)
-    naive = naive_quantiles(candles, origins, key.timeframe)
+    say(f"{series}: {len(origins)} origins scored; lived through in {seconds:.0f} s")
+    came = outcome(candles, series.timeframe, origins)
+    naive = naive_quantiles(candles, origins, series.timeframe)
     every = slice(None, None, PROPHET_EVERY[timeframe])
     chosen = np.arange(len(origins))[every][:prophet_at_most]
     return Case(
-        key,
+        series,
         score(quantiles, came),
         score(naive, came),
-        score(known_variance(candles, key.timeframe, came), came),
-        _duel(key, candles, came, quantiles, naive, chosen) if len(chosen) else None,
-        Fan.of(key, candles, origins[-1], quantiles[-1]),
+        score(known_variance(candles, series.timeframe, came), came),
+        _duel(series, candles, came, quantiles, naive, chosen) if len(chosen) else None,
+        Fan.of(series, candles, origins[-1], quantiles[-1]),
     )
 
 
 def _duel(
-    key: Key,
+    series: Series,
     candles: pd.DataFrame,
     came: Outcome,
     champion: Floats,
     naive: Floats,
     chosen: npt.NDArray[np.int64],
 ) -> Duel:
-    part = outcome(candles, key.timeframe, came.origins[chosen])
-    seconds, quantiles = timed(prophet_quantiles, candles, key.timeframe, part.origins)
-    say(f"{key}: Prophet at {len(chosen)} of these origins in {seconds:.0f} s")
+    part = outcome(candles, series.timeframe, came.origins[chosen])
+    seconds, quantiles = timed(prophet_quantiles, candles, series.timeframe, part.origins)
+    say(f"{series}: Prophet at {len(chosen)} of these origins in {seconds:.0f} s")
     return Duel(score(quantiles, part), score(champion[chosen], part), score(naive[chosen], part))

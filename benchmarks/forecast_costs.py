@@ -24,7 +24,7 @@ from benchmarks.harness import (
 )
 from benchmarks.published_path import installation
 from coin_assets.domain.candles.resampling import derive
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start, next_month
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, train_all
@@ -48,7 +48,7 @@ class Trained(TypedDict):
     """What the training process tells; seconds of all keys and of each."""
 
     seconds: float
-    keys: dict[str, float]
+    series_list: dict[str, float]
 
 
 class Forecast(TypedDict):
@@ -84,17 +84,20 @@ def train_keys(symbols: list[str]) -> Trained:
     home = Path.cwd()
     store, registry = ParquetStore(home), ModelRegistry(home)
     requests = []
-    for key in _keys(symbols):
-        extent = store.extent(key)
+    for series in _keys(symbols):
+        extent = store.extent(series)
         if extent is None:
-            raise BenchmarkFailed(f"{key} has no candles.")
-        cutoff = key.timeframe.close_of(extent.last)
-        requests.append(TrainingRequest(key, cutoff, month_start(extent.first)))
+            raise BenchmarkFailed(f"{series} has no candles.")
+        cutoff = series.timeframe.close_of(extent.last)
+        requests.append(TrainingRequest(series, cutoff, month_start(extent.first)))
     seconds, results = timed(train_all, store, registry, requests, _NOW, lambda _: None)
     for result in results:
         if result.version is None:
-            raise BenchmarkFailed(f"{result.request.key}: {result.error or result.insufficient}")
-    return {"seconds": seconds, "keys": {str(one.request.key): one.seconds for one in results}}
+            raise BenchmarkFailed(f"{result.request.series}: {result.error or result.insufficient}")
+    return {
+        "seconds": seconds,
+        "series_list": {str(one.request.series): one.seconds for one in results},
+    }
 
 
 def forecast_newest(symbols: list[str]) -> Forecast:
@@ -102,20 +105,23 @@ def forecast_newest(symbols: list[str]) -> Forecast:
     home = Path.cwd()
     store, registry = ParquetStore(home), ModelRegistry(home)
     newest = {}
-    for key in _keys(symbols):
-        extent = store.extent(key)
+    for series in _keys(symbols):
+        extent = store.extent(series)
         if extent is None:
-            raise BenchmarkFailed(f"{key} has no candles.")
-        newest[key] = month_start(key.timeframe.close_of(extent.last)), month_start(extent.first)
+            raise BenchmarkFailed(f"{series} has no candles.")
+        newest[series] = (
+            month_start(series.timeframe.close_of(extent.last)),
+            month_start(extent.first),
+        )
     started = time.perf_counter()
-    for key in list(newest)[:1]:
-        registry.load(registry.versions(key)[-1])
+    for series in list(newest)[:1]:
+        registry.load(registry.versions(series)[-1])
     imported = time.perf_counter()
-    for key, (month, start) in newest.items():
+    for series, (month, start) in newest.items():
         window, now = (month, next_month(month)), _NOW + timedelta(seconds=5)
-        report = predict_window(store, registry, key, window, start, now, now)
+        report = predict_window(store, registry, series, window, start, now, now)
         if report.added != 1:
-            raise BenchmarkFailed(f"{key}: {report.added} forecasts were made in place of one.")
+            raise BenchmarkFailed(f"{series}: {report.added} forecasts were made in place of one.")
     return {"imports": imported - started, "forecasts": time.perf_counter() - imported}
 
 
@@ -130,25 +136,25 @@ def run_candles_only() -> list[str]:
     return sorted(sys.modules)
 
 
-def _keys(symbols: list[str]) -> list[Key]:
+def _keys(symbols: list[str]) -> list[Series]:
     names = (_HOUR.name, *_DERIVED)
-    return [Key(symbol, Timeframe.parse(name)) for symbol in symbols for name in names]
+    return [Series(symbol, Timeframe.parse(name)) for symbol in symbols for name in names]
 
 
 def _store_candles(folder: Path, symbol: str, source: str) -> None:
     store, candles = ParquetStore(folder), load_test(source, _HOUR.name)
     start = month_start(candles["timestamp"].iloc[0])
-    store.write_candles(Key(symbol, _HOUR), candles, start, _NOW)
+    store.write_candles(Series(symbol, _HOUR), candles, start, _NOW)
     for name in _DERIVED:
         timeframe = Timeframe.parse(name)
         derived = derive(candles, _HOUR, timeframe, start, _NOW, _NOW).candles
-        store.write_candles(Key(symbol, timeframe), derived, start, _NOW)
+        store.write_candles(Series(symbol, timeframe), derived, start, _NOW)
 
 
 def _training_figures(home: Home, symbols: list[str]) -> list[Figure]:
     say("training")
     trained = in_fresh_process(home, train_keys, symbols=symbols)
-    count = len(trained["keys"])
+    count = len(trained["series_list"])
     figures = [
         _bar_figure(
             f"training of {count} keys",
@@ -158,7 +164,9 @@ def _training_figures(home: Home, symbols: list[str]) -> list[Figure]:
         )
     ]
     for name in (_HOUR.name, *_DERIVED):
-        seconds = [value for key, value in trained["keys"].items() if key.endswith(f" {name}")]
+        seconds = [
+            value for series, value in trained["series_list"].items() if series.endswith(f" {name}")
+        ]
         how = "one key, beside others on all cores: reading, fit, scores, storing"
         figures.append(Figure.median(f"training of a {name} key", seconds, "s", how))
     return figures
@@ -166,18 +174,18 @@ def _training_figures(home: Home, symbols: list[str]) -> list[Figure]:
 
 def _update_figures(home: Home, symbols: list[str], times: int) -> list[Figure]:
     store, found = ParquetStore(home.folder), []
-    keys = _keys(symbols)
+    series_list = _keys(symbols)
     first, end = month_start(_NOW - timedelta(days=31)), next_month(_NOW)
     # The first live forecast of a key appoints its champion, once for all: it is not measured.
     for number in range(times + 1):
         say(f"forecasts of one update, {number} of {times}")
-        for key in keys:
-            store.delete_forecasts(key, first, end)
+        for series in series_list:
+            store.delete_forecasts(series, first, end)
         found.append(in_fresh_process(home, forecast_newest, symbols=symbols))
     found = found[1:]
     how = (
-        f"`predict_window` of {len(keys)} keys one after the other, the newest origin of each: "
-        "artefacts loaded and checked, candles read, forecasts stored durably"
+        f"`predict_window` of {len(series_list)} keys one after the other, the newest origin of "
+        "each: artefacts loaded and checked, candles read, forecasts stored durably"
     )
     return [
         _bar_figure(
@@ -195,17 +203,17 @@ def _update_figures(home: Home, symbols: list[str], times: int) -> list[Figure]:
 def _backtest_figure(bench: Bench) -> Figure:
     span = TEST[_HOUR.name]
     span = bench.pick(span, replace(span, start=_QUICK_START))
-    key = Key(SYMBOLS[0], _HOUR)
-    candles = load_test(key.symbol, _HOUR.name)
+    series = Series(SYMBOLS[0], _HOUR)
+    candles = load_test(series.symbol, _HOUR.name)
     origins = _HOUR.count(span.start, span.end)
-    say(f"backtest of {key}, {origins:,} origins")
-    with installation(key, candles, span.end) as home:
+    say(f"backtest of {series}, {origins:,} origins")
+    with installation(series, candles, span.end) as home:
         seconds, _ = timed(home.walk_forward, span)
         found = len(home.quantiles(_HOUR.opens(span.start, span.end)))
     if found != origins:
-        raise BenchmarkFailed(f"{key}: {found} of {origins} forecasts were made.")
+        raise BenchmarkFailed(f"{series}: {found} of {origins} forecasts were made.")
     return _bar_figure(
-        f"backtest of {key.symbol} 1h",
+        f"backtest of {series.symbol} 1h",
         [seconds],
         BACKTEST_BAR,
         f"anchors of all months and {origins:,} forecasts from {span.start:%Y-%m} on, stored",

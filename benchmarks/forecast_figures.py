@@ -56,7 +56,7 @@ def figures_of(timeframe: str, every: int, cases: Sequence[Case]) -> list[Figure
         *(
             _figure(
                 timeframe,
-                f"pinball to naive, {case.key.symbol}",
+                f"pinball to naive, {case.series.symbol}",
                 mean_ratio([case.champion.losses], [case.naive.losses]),
                 _interval([case.champion.losses], [case.naive.losses], block),
             )

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from coin_assets.domain.candles.frame import between
 from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 
 _HISTORY = 72
 _BANDS = ((0.05, 0.95, "90%", 0.18), (0.1, 0.9, "80%", 0.25), (0.25, 0.75, "50%", 0.35))
@@ -29,18 +29,20 @@ class Fan:
         candles: the last before the origin and those of the forecast.
     """
 
-    key: Key
+    series: Series
     origin: pd.Timestamp
     quantiles: Floats
     candles: pd.DataFrame
 
     @classmethod
-    def of(cls, key: Key, candles: pd.DataFrame, origin: pd.Timestamp, quantiles: Floats) -> Self:
+    def of(
+        cls, series: Series, candles: pd.DataFrame, origin: pd.Timestamp, quantiles: Floats
+    ) -> Self:
         """The forecast at ``origin`` with its candles out of ``candles``."""
         first, end = (
-            key.timeframe.shift(origin.to_pydatetime(), count) for count in (-_HISTORY, STEPS)
+            series.timeframe.shift(origin.to_pydatetime(), count) for count in (-_HISTORY, STEPS)
         )
-        return cls(key, origin, quantiles, between(candles, first, end))
+        return cls(series, origin, quantiles, between(candles, first, end))
 
 
 def draw_fans(fans: Sequence[Fan], path: Path) -> None:
@@ -76,7 +78,7 @@ def draw_reliability(observed: Mapping[str, Mapping[str, Floats]], path: Path) -
 
 
 def _draw_fan(axes: Axes, fan: Fan) -> None:
-    timeframe, origin = fan.key.timeframe, fan.origin.to_pydatetime()
+    timeframe, origin = fan.series.timeframe, fan.origin.to_pydatetime()
     closes = timeframe.close_all(fan.candles["timestamp"])
     price = fan.candles["close"].to_numpy()
     last = price[closes <= fan.origin][-1]
@@ -88,8 +90,8 @@ def _draw_fan(axes: Axes, fan: Fan) -> None:
         axes.fill_between(times, lower, upper, color=_BLUE, alpha=alpha, lw=0, label=label)
     axes.plot(times, np.r_[last, fan.quantiles[:, MEDIAN]], color=_BLUE, lw=1.4, label="median")
     axes.plot(closes, price, color=_INK, lw=1.1, label="close")
-    axes.set_title(f"{fan.key}, {origin:%Y-%m-%d %H:%M} UTC", fontsize=9)
-    axes.set_ylabel(fan.key.symbol.partition("/")[2], fontsize=8)
+    axes.set_title(f"{fan.series}, {origin:%Y-%m-%d %H:%M} UTC", fontsize=9)
+    axes.set_ylabel(fan.series.symbol.partition("/")[2], fontsize=8)
     axes.tick_params(labelsize=7)
     axes.tick_params(axis="x", rotation=30)
     axes.grid(alpha=0.25)

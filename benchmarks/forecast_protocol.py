@@ -17,7 +17,7 @@ import pandas as pd
 from benchmarks.harness import REAL_CANDLES, BenchmarkFailed
 from coin_assets.domain.candles.frame import between, closed_by, validated
 from coin_assets.domain.forecasting.frame import STEPS, Floats, Forecaster
-from coin_assets.domain.series import Key, safe_name
+from coin_assets.domain.series import Series, safe_name
 from coin_assets.domain.timeframes import Timeframe, month_start
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT")
@@ -107,9 +107,9 @@ def by_month(origins: pd.DatetimeIndex) -> Iterator[tuple[datetime, pd.DatetimeI
 
 
 def walk_forward(
-    make: Callable[[Key], Forecaster],
+    make: Callable[[Series], Forecaster],
     candles: pd.DataFrame,
-    key: Key,
+    series: Series,
     origins: pd.DatetimeIndex,
 ) -> Floats:
     """Forecasts by models that are trained anew each month.
@@ -127,9 +127,9 @@ def walk_forward(
     """
     parts = []
     for month, inside in by_month(origins):
-        forecaster = make(key).fit(closed_by(candles, key.timeframe, month))
+        forecaster = make(series).fit(closed_by(candles, series.timeframe, month))
         # As the published path reads them: the context of the first, up to the last.
-        first = key.timeframe.shift(inside[0].to_pydatetime(), -forecaster.context)
+        first = series.timeframe.shift(inside[0].to_pydatetime(), -forecaster.context)
         seen = between(candles, first, inside[-1].to_pydatetime())
         parts.append(forecaster.predict_quantiles(seen, inside))
     return np.concatenate(parts)

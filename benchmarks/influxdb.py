@@ -26,7 +26,7 @@ from benchmarks.harness import (
 from benchmarks.influx_servers import measured_server, repeater_of
 from benchmarks.influx_tick import measure_tick, sandbox_candles
 from coin_assets.domain.candles.frame import COLUMNS, VALUES
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.connection import Connection
@@ -43,10 +43,10 @@ _Way = Callable[[], object]
 
 
 @dataclass(frozen=True)
-class Series:
+class Sample:
     """Hourly candles of one key, without a gap."""
 
-    key: Key
+    series: Series
     candles: pd.DataFrame
     start: datetime
     end: datetime
@@ -54,7 +54,7 @@ class Series:
     @property
     def client_frame(self) -> pd.DataFrame:
         """The same as influxdb-client wants it: by time, with the tags as columns."""
-        return self.candles.set_index("timestamp").assign(**key_tags(self.key))
+        return self.candles.set_index("timestamp").assign(**key_tags(self.series))
 
     def __len__(self) -> int:
         return len(self.candles)
@@ -83,30 +83,30 @@ def measure(bench: Bench) -> list[Figure]:
     reads back all it wrote, against ``write_api.write(record=frame)`` in requests of as many rows,
     which does neither.
     """
-    series = _series(bench.pick(100_000, 5_000))
-    figures = _line_building(series, bench.pick(15, 3))
+    sample = _sample(bench.pick(100_000, 5_000))
+    figures = _line_building(sample, bench.pick(15, 3))
     with measured_server() as (server, name), temporary_home() as home:
-        figures += _writing(server, name, series, home.folder, bench.pick(3, 1))
+        figures += _writing(server, name, sample, home.folder, bench.pick(3, 1))
         with new_bucket(server) as bucket:
             with _opened(bucket, home.folder) as store:
-                store.write_candles(series.key, series.candles, series.start, series.end)
+                store.write_candles(sample.series, sample.candles, sample.start, sample.end)
             with repeater_of(bucket) as repeater:
                 figures += _reading(
-                    repeater, "answers repeated", series, home.folder, bench.pick(9, 2), READING_BAR
+                    repeater, "answers repeated", sample, home.folder, bench.pick(9, 2), READING_BAR
                 )
-            figures += _reading(bucket, name, series, home.folder, bench.pick(7, 2))
+            figures += _reading(bucket, name, sample, home.folder, bench.pick(7, 2))
         with new_bucket(server) as bucket, _opened(bucket, home.folder) as store:
             figures += measure_tick(store, name, bench)
     return figures
 
 
-def _line_building(series: Series, turns: int) -> list[Figure]:
-    say(f"{len(series):,} lines")
-    tags, frame = key_tags(series.key), series.client_frame
+def _line_building(sample: Sample, turns: int) -> list[Figure]:
+    say(f"{len(sample):,} lines")
+    tags, frame = key_tags(sample.series), sample.client_frame
     points = {"data_frame_measurement_name": OHLCV.name, "data_frame_tag_columns": [*tags]}
 
     def ours() -> str:
-        return "\n".join(requests_of(OHLCV, tags, series.candles))
+        return "\n".join(requests_of(OHLCV, tags, sample.candles))
 
     def theirs() -> str:
         return "\n".join(
@@ -115,24 +115,24 @@ def _line_building(series: Series, turns: int) -> list[Figure]:
 
     if ours() != theirs():
         raise BenchmarkFailed("the lines are not those of influxdb-client's serialiser")
-    how = f"{len(series):,} candles to line protocol; the bytes are equal"
-    return _compared("line building", ours, theirs, len(series), turns, how, LINES_BAR)
+    how = f"{len(sample):,} candles to line protocol; the bytes are equal"
+    return _compared("line building", ours, theirs, len(sample), turns, how, LINES_BAR)
 
 
 def _writing(
-    server: Connection, name: str, series: Series, folder: Path, turns: int
+    server: Connection, name: str, sample: Sample, folder: Path, turns: int
 ) -> list[Figure]:
     ours, theirs = [], []
     for turn in range(turns):
         say(f"writing to {name}, {turn + 1} of {turns}")
         with new_bucket(server) as bucket:
-            theirs.append(len(series) / timed(_write_by_client, bucket, series)[0])
+            theirs.append(len(sample) / timed(_write_by_client, bucket, sample)[0])
         with new_bucket(server) as bucket, _opened(bucket, folder) as store:
-            window = series.start, series.end
+            window = sample.start, sample.end
             ours.append(
-                len(series) / timed(store.write_candles, series.key, series.candles, *window)[0]
+                len(sample) / timed(store.write_candles, sample.series, sample.candles, *window)[0]
             )
-    size = f"{len(series):,} candles, {LINES_A_REQUEST:,} a request, gzip"
+    size = f"{len(sample):,} candles, {LINES_A_REQUEST:,} a request, gzip"
     return [
         Figure.median(
             f"writing to {name}, influxdb-client", theirs, "rows/s", f"{size}; nothing verified"
@@ -147,8 +147,8 @@ def _writing(
     ]
 
 
-def _write_by_client(bucket: Connection, series: Series) -> None:
-    frame = series.client_frame
+def _write_by_client(bucket: Connection, sample: Sample) -> None:
+    frame = sample.client_frame
     with InfluxDBClient(bucket.url, bucket.token, org=bucket.org, enable_gzip=True) as client:
         writer = client.write_api(SYNCHRONOUS)
         for first in range(0, len(frame), LINES_A_REQUEST):
@@ -157,38 +157,38 @@ def _write_by_client(bucket: Connection, series: Series) -> None:
                 record=frame.iloc[first : first + LINES_A_REQUEST],
                 write_precision=WritePrecision.S,
                 data_frame_measurement_name=OHLCV.name,
-                data_frame_tag_columns=[*key_tags(series.key)],
+                data_frame_tag_columns=[*key_tags(sample.series)],
             )
 
 
 def _reading(
     server: Connection,
     name: str,
-    series: Series,
+    sample: Sample,
     folder: Path,
     turns: int,
     bar: float | None = None,
 ) -> list[Figure]:
     say(f"reading, {name}")
-    window = series.start, series.end
-    script = flux.rows(server.bucket, OHLCV, key_tags(series.key), *window)
+    window = sample.start, sample.end
+    script = flux.rows(server.bucket, OHLCV, key_tags(sample.series), *window)
     with (
         _opened(server, folder) as store,
         InfluxDBClient(server.url, server.token, org=server.org, enable_gzip=True) as client,
     ):
 
         def ours() -> pd.DataFrame:
-            return store.read_candles(series.key, *window)
+            return store.read_candles(sample.series, *window)
 
         def theirs() -> pd.DataFrame:
             frame: pd.DataFrame = client.query_api().query_data_frame(script)
             return frame
 
         for found in (ours(), theirs()):
-            if found[VALUES].to_numpy().tobytes() != series.candles[VALUES].to_numpy().tobytes():
+            if found[VALUES].to_numpy().tobytes() != sample.candles[VALUES].to_numpy().tobytes():
                 raise BenchmarkFailed(f"{name}: what was read is not what was written")
-        how = f"{len(series):,} candles to a frame; the values are equal to the bit"
-        return _compared(f"reading, {name}", ours, theirs, len(series), turns, how, bar)
+        how = f"{len(sample):,} candles to a frame; the values are equal to the bit"
+        return _compared(f"reading, {name}", ours, theirs, len(sample), turns, how, bar)
 
 
 def _compared(
@@ -224,12 +224,12 @@ def _opened(bucket: Connection, folder: Path) -> Iterator[InfluxStore]:
         store.close()
 
 
-def _series(rows: int) -> Series:
-    key = Key("BTC/USDT", Timeframe("1h"))
-    end = key.timeframe.shift(_START, rows)
-    candles = _real_candles() if REAL_CANDLES.is_dir() else sandbox_candles(key, _START, end)
-    opens = key.timeframe.opens(_START, end)
-    return Series(key, candles.head(rows).assign(timestamp=opens)[COLUMNS], _START, end)
+def _sample(rows: int) -> Sample:
+    series = Series("BTC/USDT", Timeframe("1h"))
+    end = series.timeframe.shift(_START, rows)
+    candles = _real_candles() if REAL_CANDLES.is_dir() else sandbox_candles(series, _START, end)
+    opens = series.timeframe.opens(_START, end)
+    return Sample(series, candles.head(rows).assign(timestamp=opens)[COLUMNS], _START, end)
 
 
 def _real_candles() -> pd.DataFrame:

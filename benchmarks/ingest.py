@@ -16,14 +16,14 @@ from benchmarks.harness import REAL_CANDLES, Bench, BenchmarkFailed, Figure, say
 from benchmarks.harness import timed as timed_call
 from benchmarks.symbols import measure_symbols
 from coin_assets.domain.candles.frame import VALUES, between
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, as_micros, month_start, next_month
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.pipeline.fetch import Pull, pull_candles
 from coin_assets.store.parquet import ParquetStore
 
-_HOUR, _MINUTE = Key(SERVED, Timeframe("1h")), Key(SERVED, Timeframe("1m"))
+_HOUR, _MINUTE = Series(SERVED, Timeframe("1h")), Series(SERVED, Timeframe("1m"))
 _NOW = datetime(2025, 7, 1, tzinfo=UTC)
 _PAGE = 1000
 _DELAYS = (0.2, 0.1, 0.0)  # seconds that an answer takes besides making and reading it
@@ -116,19 +116,19 @@ def _pull_all(configure: Callable[[Any], None], folder: Path, start: datetime) -
     market.close()
 
 
-def _vision(key: Key, candles: pd.DataFrame, times: int, words: str) -> Figure:
-    say(f"{len(candles):,} {key.timeframe} candles from zips")
+def _vision(series: Series, candles: pd.DataFrame, times: int, words: str) -> Figure:
+    say(f"{len(candles):,} {series.timeframe} candles from zips")
     start = month_start(candles["timestamp"].iloc[0].to_pydatetime())
     end = next_month(candles["timestamp"].iloc[-1].to_pydatetime())
     rates = []
     with temporary_home() as home:
-        _write_zips(home.folder / "archive", key, candles)
+        _write_zips(home.folder / "archive", series, candles)
         for number in range(times):
             store = ParquetStore(home.folder / f"store{number}")
             market = ArchiveMarket(home.folder / "archive")
-            pull = Pull(key, start, end, start, end, 0)
+            pull = Pull(series, start, end, start, end, 0)
             seconds = timed_call(pull_candles, store, market, pull, lambda: end)[0]
-            stored = store.count_candles(key, start, end)
+            stored = store.count_candles(series, start, end)
             if stored != len(candles):
                 raise BenchmarkFailed(f"{stored} of {len(candles)} candles were stored")
             rates.append(len(candles) / seconds)
@@ -147,18 +147,18 @@ def _year_of_minutes(months: int) -> pd.DataFrame:
     return repeated
 
 
-def _write_zips(folder: Path, key: Key, candles: pd.DataFrame) -> None:
-    name = key.symbol.replace("/", "")
-    place = folder / "data" / "spot" / "monthly" / "klines" / name / key.timeframe.name
+def _write_zips(folder: Path, series: Series, candles: pd.DataFrame) -> None:
+    name = series.symbol.replace("/", "")
+    place = folder / "data" / "spot" / "monthly" / "klines" / name / series.timeframe.name
     place.mkdir(parents=True)
-    closes = as_micros(key.timeframe.close_all(candles["timestamp"])) // 1000 - 1
+    closes = as_micros(series.timeframe.close_all(candles["timestamp"])) // 1000 - 1
     rows = pd.DataFrame({"open_time": as_micros(candles["timestamp"]) // 1000})
     rows[VALUES] = candles[VALUES].to_numpy()
     rows["close_time"] = closes
     rows[["quote", "count", "taker", "taker_quote", "ignore"]] = [1234567.89, 1000, 12.5, 1e6, 0]
     months = candles["timestamp"].dt.strftime("%Y-%m").to_numpy()
     for month in np.unique(months):
-        stem = f"{name}-{key.timeframe}-{month}"
+        stem = f"{name}-{series.timeframe}-{month}"
         text = rows[months == month].to_csv(index=False, header=False, float_format="%.8f")
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

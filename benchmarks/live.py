@@ -13,7 +13,7 @@ import dagster as dg
 from benchmarks.harness import Bench, BenchmarkFailed, Figure, say
 from benchmarks.machine import load_average
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start
 from coin_assets.orchestration.assets.specs import asset_key
 from coin_assets_tests.live.boundaries import Boundary, RunTimes, boundaries, run_times
@@ -28,7 +28,7 @@ BOUNDARIES, QUICK_BOUNDARIES = 30, 5
 SETTLE_SECONDS = 2
 _SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT", "SOL/USDT", "DOGE/USDT")
 _MINUTE, _FIVE = Timeframe("1m"), Timeframe("5m")
-_KEYS = [Key(symbol, timeframe) for symbol in _SYMBOLS for timeframe in (_MINUTE, _FIVE)]
+_KEYS = [Series(symbol, timeframe) for symbol in _SYMBOLS for timeframe in (_MINUTE, _FIVE)]
 _FRESH_SECONDS, _LATE_SECONDS = 900.0, 300.0
 
 # name -> (seconds of a boundary, how it was measured)
@@ -106,23 +106,25 @@ def _variables() -> dict[str, str]:
 def _measured(observer: Observer, instance: dg.DagsterInstance, count: int) -> list[Figure]:
     until(
         "every key is fresh and no run is in flight",
-        lambda: all(observer.status(key) == "fresh" for key in _KEYS) and not _in_flight(instance),
+        lambda: (
+            all(observer.status(series) == "fresh" for series in _KEYS) and not _in_flight(instance)
+        ),
         _FRESH_SECONDS,
-        lambda: {str(key): observer.status(key) for key in _KEYS},
+        lambda: {str(series): observer.status(series) for series in _KEYS},
     )
     first = _MINUTE.next(datetime.now(UTC))
     last = first + timedelta(minutes=count - 1)
     say(f"{count} boundaries, {first:%H:%M} to {last:%H:%M} UTC")
-    due = {key: key.timeframe.floor(last) for key in _KEYS}
+    due = {series: series.timeframe.floor(last) for series in _KEYS}
     until(
         f"everything as of {last:%H:%M} is published",
         lambda: (
-            all((observer.as_of(key) or first) >= due[key] for key in _KEYS)
+            all((observer.as_of(series) or first) >= due[series] for series in _KEYS)
             and datetime.now(UTC) > last
             and not _in_flight(instance)
         ),
         60 * count + _LATE_SECONDS,
-        lambda: {str(key): str(observer.as_of(key)) for key in _KEYS},
+        lambda: {str(series): str(observer.as_of(series)) for series in _KEYS},
     )
     runs = run_times(instance)
     found = boundaries(
@@ -192,7 +194,9 @@ def _tick_figures(
 def _step_figures(found: Sequence[Boundary], instance: dg.DagsterInstance) -> list[Figure]:
     """The steps of the boundaries' runs by layer."""
     samples: dict[str, list[float]] = {layer: [] for layer in (CANDLES, PREDICTIONS, PUBLISHED)}
-    layers = {"__".join(asset_key(key, layer).path): layer for key in _KEYS for layer in samples}
+    layers = {
+        "__".join(asset_key(series, layer).path): layer for series in _KEYS for layer in samples
+    }
     kinds = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS}
     for run_id in {each.run_id for each in found}:
         spent = dict.fromkeys(samples, 0.0)

@@ -44,9 +44,9 @@ _FOLDERS = ("candles", "forecasts", "ledger", "models")
 _RUNS = 48
 
 
-def symbols_of(keys: int) -> list[str]:
+def symbols_of(series_list: int) -> list[str]:
     """Names for ``keys`` at all timeframes, each as long as the one they are copies of."""
-    names = islice(product(ascii_uppercase, repeat=len(_NAME)), keys // TIMEFRAMES)
+    names = islice(product(ascii_uppercase, repeat=len(_NAME)), series_list // TIMEFRAMES)
     return [f"{''.join(letters)}/USDT" for letters in names]
 
 

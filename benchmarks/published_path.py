@@ -21,7 +21,7 @@ from coin_assets.domain.forecasting.frame import (
     STEPS,
     Floats,
 )
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, months_between, next_month
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, train
@@ -39,7 +39,7 @@ class Installation:
         start: first month of the history.
     """
 
-    key: Key
+    series: Series
     store: ParquetStore
     registry: ModelRegistry
     start: datetime
@@ -74,13 +74,13 @@ class Installation:
             self._predict((origin, origin + _INSTANT), origin)
 
     def _train(self, month: datetime) -> None:
-        request = TrainingRequest(self.key, month, self.start)
+        request = TrainingRequest(self.series, month, self.start)
         result = train(self.store, self.registry, request, self.now)
         if result.insufficient is not None:
-            raise BenchmarkFailed(f"{self.key}, {month:%Y-%m}: {result.insufficient}")
+            raise BenchmarkFailed(f"{self.series}, {month:%Y-%m}: {result.insufficient}")
 
     def _predict(self, window: tuple[datetime, datetime], now: datetime) -> None:
-        predict_window(self.store, self.registry, self.key, window, self.start, now, now)
+        predict_window(self.store, self.registry, self.series, window, self.start, now, now)
 
     def quantiles(self, origins: pd.DatetimeIndex) -> Floats:
         """Stored champion forecasts of ``origins``; prices, shape (origins, `STEPS`, quantiles).
@@ -89,19 +89,21 @@ class Installation:
             BenchmarkFailed: an origin has none.
         """
         first, last = origins[0].to_pydatetime(), origins[-1].to_pydatetime()
-        stored = self.store.read_forecasts(self.key, first, self.key.timeframe.next(last))
+        stored = self.store.read_forecasts(self.series, first, self.series.timeframe.next(last))
         champion = stored[(stored["role"] == CHAMPION) & stored["as_of"].isin(origins)]
         found = champion["as_of"].nunique()
         if found != len(origins):
-            raise BenchmarkFailed(f"{self.key}: {len(origins) - found} origins have no forecast.")
+            raise BenchmarkFailed(
+                f"{self.series}: {len(origins) - found} origins have no forecast."
+            )
         return champion[QUANTILE_COLUMNS].to_numpy().reshape(found, STEPS, len(QUANTILES))
 
 
 @contextmanager
-def installation(key: Key, candles: pd.DataFrame, now: datetime) -> Iterator[Installation]:
+def installation(series: Series, candles: pd.DataFrame, now: datetime) -> Iterator[Installation]:
     """A temporary home that has fetched ``candles``, all that the market had until ``now``."""
     with temporary_home() as home:
         store = ParquetStore(home.folder)
         start = month_start(candles["timestamp"].iloc[0])
-        store.write_candles(key, candles, start, now)
-        yield Installation(key, store, ModelRegistry(home.folder), start, now)
+        store.write_candles(series, candles, start, now)
+        yield Installation(series, store, ModelRegistry(home.folder), start, now)

@@ -73,24 +73,24 @@ def measure(bench: Bench) -> list[Figure]:
     with temporary_home() as original:
         say(f"one symbol with {MONTHS} months")
         in_fresh_process(original, make_original)
-        for keys in bench.pick(_KEYS, _QUICK_KEYS):
-            symbols = symbols_of(keys)
+        for series_list in bench.pick(_KEYS, _QUICK_KEYS):
+            symbols = symbols_of(series_list)
             with temporary_home(**settings_of(symbols)) as home:
-                say(f"{keys:,} keys: making them")
+                say(f"{series_list:,} keys: making them")
                 copy_original(original.folder, home.folder, symbols)
                 prepared = in_fresh_process(home, prepare)
-                say(f"{keys:,} keys: ticks")
-                figures += _figures(home, keys, prepared)
+                say(f"{series_list:,} keys: ticks")
+                figures += _figures(home, series_list, prepared)
     return figures
 
 
-def _figures(home: Home, keys: int, prepared: Prepared) -> list[Figure]:
+def _figures(home: Home, series_list: int, prepared: Prepared) -> list[Figure]:
     figures, peak = [], 0
     for name in _NAMES:
         found = in_fresh_process(home, measure_ticks, name=name, later=_LATER_TICKS)
         first, *later = found["seconds"]
         peak = max(peak, found["peak_kib"])
-        title = f"{name}, {keys:,} keys"
+        title = f"{name}, {series_list:,} keys"
         how = "the first in its process: every file is read; 60 s are allowed"
         figures.append(Figure(f"{title}: first tick", first, "s", how))
         how = "the others in the same process: unchanged files are remembered"
@@ -99,20 +99,20 @@ def _figures(home: Home, keys: int, prepared: Prepared) -> list[Figure]:
     return [
         *figures,
         Figure(
-            f"health_alerts, {keys:,} keys: very first tick",
+            f"health_alerts, {series_list:,} keys: very first tick",
             prepared["first_seconds"],
             "s",
             f"of a new instance, after a tick of `publish_due`; it returns {results}",
         ),
         Figure(
-            f"health_alerts, {keys:,} keys: recording one of these results",
+            f"health_alerts, {series_list:,} keys: recording one of these results",
             prepared["seconds_a_result"],
             "s",
             "by the daemon after the tick, not within its 60 s: `report_runless_asset_event`, mean "
             f"of the first {_TIMED_RESULTS}",
         ),
         Figure(
-            f"memory, {keys:,} keys",
+            f"memory, {series_list:,} keys",
             peak / _MIB,
             "MiB",
             "the largest resident set of the processes that each evaluated one sensor",

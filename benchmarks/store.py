@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.harness import Bench, Figure, say, temporary_home, timed
 from coin_assets.domain.candles.frame import between
-from coin_assets.domain.series import Key, safe_name
+from coin_assets.domain.series import Series, safe_name
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
 from coin_assets.store.parquet import ParquetStore
 
@@ -22,7 +22,7 @@ _MONTHS = 112
 class Case:
     """A long series of candles of one key."""
 
-    key: Key
+    series: Series
     candles: pd.DataFrame
     start: datetime
     end: datetime
@@ -32,7 +32,7 @@ class Case:
         return months_between(self.start, self.end)
 
     def __str__(self) -> str:
-        return f"{self.key.timeframe} candles"
+        return f"{self.series.timeframe} candles"
 
 
 def measure(bench: Bench) -> list[Figure]:
@@ -44,7 +44,7 @@ def measure(bench: Bench) -> list[Figure]:
     figures: list[Figure] = []
     start, times = datetime(2015, 1, 1, tzinfo=UTC), bench.pick(3, 1)
     for name, rows in (("1h", bench.pick(100_000, 5_000)), ("1m", bench.pick(1_000_000, 100_000))):
-        case = _case(Key("BTC/USDT", Timeframe(name)), start, rows)
+        case = _case(Series("BTC/USDT", Timeframe(name)), start, rows)
         with temporary_home() as home:
             figures += _bulk(case, home.folder, times)
             figures += _monthly(case, ParquetStore(home.folder), bench.pick(20, 3))
@@ -62,9 +62,9 @@ def _bulk(case: Case, folder: Path, times: int) -> list[Figure]:
         shutil.rmtree(folder / "candles", ignore_errors=True)
         store = ParquetStore(folder)
         window = case.start, case.end
-        seconds, _ = timed(store.write_candles, case.key, case.candles, *window)
+        seconds, _ = timed(store.write_candles, case.series, case.candles, *window)
         writes.append(rows / seconds)
-        seconds, _ = timed(store.read_candles, case.key, *window)
+        seconds, _ = timed(store.read_candles, case.series, *window)
         reads.append(rows / seconds)
     size = f"{rows:,} candles, {len(case.months)} months"
     return [
@@ -75,14 +75,14 @@ def _bulk(case: Case, folder: Path, times: int) -> list[Figure]:
 
 def _monthly(case: Case, store: ParquetStore, times: int) -> list[Figure]:
     """Write single months as the platform does: one that is stored already, and one candle."""
-    key, unchanged, added = case.key, [], []
+    series, unchanged, added = case.series, [], []
     for month in case.months[:-1][-times:]:
         until = next_month(month)
         candles = between(case.candles, month, until)
         newest = candles.tail(1)
-        unchanged.append(1000 * timed(store.write_candles, key, candles, month, until)[0])
-        store.delete_candles(key, newest["timestamp"].iloc[0].to_pydatetime(), until)
-        added.append(1000 * timed(store.merge_candles, key, newest, month, until)[0])
+        unchanged.append(1000 * timed(store.write_candles, series, candles, month, until)[0])
+        store.delete_candles(series, newest["timestamp"].iloc[0].to_pydatetime(), until)
+        added.append(1000 * timed(store.merge_candles, series, newest, month, until)[0])
     rows = len(candles)
     return [
         Figure.median(
@@ -104,25 +104,25 @@ def _newest(folder: Path, times: int) -> Figure:
     say(f"newest candles of {_KEYS} keys")
     start = datetime(2017, 8, 1, tzinfo=UTC)
     symbols = [f"C{number:02d}/USDT" for number in range(_KEYS)]
-    keys = [Key(symbol, Timeframe("1d")) for symbol in symbols]
+    series_list = [Series(symbol, Timeframe("1d")) for symbol in symbols]
     store = ParquetStore(folder)
     end = Timeframe("1M").shift(start, _MONTHS)
-    case = _case(keys[0], start, (end - start).days)
-    store.write_candles(case.key, case.candles, start, end)
+    case = _case(series_list[0], start, (end - start).days)
+    store.write_candles(case.series, case.candles, start, end)
     first = folder / "candles" / f"symbol={safe_name(symbols[0])}"
     for symbol in symbols[1:]:
         shutil.copytree(first, first.with_name(f"symbol={safe_name(symbol)}"))
-    store.newest_candles(keys)
+    store.newest_candles(series_list)
     return Figure.median(
         "newest candle of every key",
-        [1000 * timed(store.newest_candles, keys)[0] for _ in range(times)],
+        [1000 * timed(store.newest_candles, series_list)[0] for _ in range(times)],
         "ms",
         f"one `newest_candles` of {_KEYS} keys with {len(case.months)} months each",
     )
 
 
-def _case(key: Key, start: datetime, rows: int) -> Case:
-    opens = key.timeframe.opens(start, key.timeframe.shift(start, rows))
+def _case(series: Series, start: datetime, rows: int) -> Case:
+    opens = series.timeframe.opens(start, series.timeframe.shift(start, rows))
     generator = np.random.default_rng(7)
     close = 1000.0 * np.exp(np.cumsum(generator.normal(0.0, 1e-3, rows)))
     opened = np.concatenate([[1000.0], close[:-1]])
@@ -137,4 +137,4 @@ def _case(key: Key, start: datetime, rows: int) -> Case:
             "volume": generator.exponential(100.0, rows),
         }
     )
-    return Case(key, candles, start, next_month(month_start(opens[-1].to_pydatetime())))
+    return Case(series, candles, start, next_month(month_start(opens[-1].to_pydatetime())))

@@ -76,14 +76,18 @@ def run_update(url: str) -> Measured:
     import ccxt
 
     settings = Settings()
-    keys = settings.keys
+    series_list = settings.series_list
     requests = Stopwatch()
     with dg.DagsterInstance.get() as instance:
-        _run(instance, settings, url, _BEFORE, [asset_key(key, CANDLES) for key in keys])
-        forecasts = [asset_key(key, layer) for key in keys for layer in (MODELS, PREDICTIONS)]
+        _run(
+            instance, settings, url, _BEFORE, [asset_key(series, CANDLES) for series in series_list]
+        )
+        forecasts = [
+            asset_key(series, layer) for series in series_list for layer in (MODELS, PREDICTIONS)
+        ]
         _run(instance, settings, url, _BEFORE, forecasts)
         layers = (CANDLES, PREDICTIONS, PUBLISHED)
-        due = [asset_key(key, layer) for key in keys for layer in layers]
+        due = [asset_key(series, layer) for series in series_list for layer in layers]
         with requests.around(ccxt.Exchange, "fetch"):
             seconds = _run(instance, settings, url, _AFTER, due)
     return {

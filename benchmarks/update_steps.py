@@ -108,12 +108,12 @@ def rewind(settings: Settings) -> str:
         Partition key of the month of the forgotten candle.
     """
     store = ParquetStore(settings.home)
-    fetched = [spec.key for spec in series_specs(settings) if spec.is_fetched]
+    fetched = [spec.series for spec in series_specs(settings) if spec.is_fetched]
     newest: datetime | None = None
-    for key, opened in store.newest_candles(fetched).items():
-        close = key.timeframe.close_of(opened)
-        store.delete_candles(key, opened, close)
-        store.delete_forecasts(key, close, close + timedelta.resolution)
+    for series, opened in store.newest_candles(fetched).items():
+        close = series.timeframe.close_of(opened)
+        store.delete_candles(series, opened, close)
+        store.delete_forecasts(series, close, close + timedelta.resolution)
         newest = opened if newest is None else max(newest, opened)
     if newest is None:
         raise LookupError(f"{settings.home} holds no candles to forget.")

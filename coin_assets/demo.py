@@ -25,7 +25,7 @@ from coin_assets.domain.forecasting.frame import STEPS
 from coin_assets.domain.json_format import Document, time_text
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
 from coin_assets.domain.publishing.manifest_entries import HIDDEN
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start, next_month
 from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import Market
@@ -125,14 +125,14 @@ class Demo:
             for part in ("public", "ops")
         )
         for spec in self._specs:
-            name = spec.key.symbol, spec.key.timeframe.name
+            name = spec.series.symbol, spec.series.timeframe.name
             known = ops.get(name, {"champion": None, "visibility": HIDDEN})
             shown = public.get(name, {"prediction": None, "status": known["visibility"]})
-            extent = self._store.extent(spec.key)
+            extent = self._store.extent(spec.series)
             horizon = "-"
             if shown["prediction"] is not None:
                 origin = datetime.fromisoformat(shown["prediction"]["as_of"])
-                horizon = time_text(spec.key.timeframe.shift(origin, STEPS))
+                horizon = time_text(spec.series.timeframe.shift(origin, STEPS))
             rows.append(
                 (
                     *name,
@@ -181,8 +181,8 @@ class Demo:
         """Ranges of months with the keys that need them; symbols that need the same share a run."""
         wanted: dict[tuple[datetime, datetime], list[SeriesAssets]] = defaultdict(list)
         for symbol in self._settings.symbols:
-            specs = [spec for spec in self._specs if spec.key.symbol == symbol]
-            last = month_start(self._limits[specs[0].key])
+            specs = [spec for spec in self._specs if spec.series.symbol == symbol]
+            last = month_start(self._limits[specs[0].series])
             first = min(self._first_incomplete_month(spec) for spec in specs)
             wanted[min(first, last), last].extend(specs)
         return list(wanted.items())
@@ -193,18 +193,18 @@ class Demo:
         stored = self._store.newest_candles(spec.source for spec in self._specs)
         for spec in self._specs:
             if spec.source in stored:  # a symbol without any candle has failed above
-                origin = spec.key.timeframe.floor(self._limits[spec.key])
+                origin = spec.series.timeframe.floor(self._limits[spec.series])
                 wanted[max(month_start(origin), spec.history_start)].append(spec)
         return sorted(wanted.items())
 
     def _first_incomplete_month(self, spec: SeriesAssets) -> datetime:
         """Month to go on with: of the first candle, or question to the market, that is missing."""
-        key, now = spec.key, datetime.now(UTC)
-        fetched = set(self._store.fetched_months(key))
-        newest = self._store.newest_candles([key]).get(key)
-        reached = self._limits[key] if newest is None else key.timeframe.next(newest)
-        ledger = self._store.read_ledger(key)
-        unknown = unanswered(self._store, key, spec.first_expected(now), reached)
+        series, now = spec.series, datetime.now(UTC)
+        fetched = set(self._store.fetched_months(series))
+        newest = self._store.newest_candles([series]).get(series)
+        reached = self._limits[series] if newest is None else series.timeframe.next(newest)
+        ledger = self._store.read_ledger(series)
+        unknown = unanswered(self._store, series, spec.first_expected(now), reached)
         asking = unknown + ledger.due(spec.first_expected(now), reached, now)
         first = min([start for start, _ in asking], default=reached)
         month = month_start(spec.first_expected(now))
@@ -216,12 +216,12 @@ class Demo:
         """Timeframes with a key whose newest model has not seen what `retrain` would show it."""
         return [
             timeframe
-            for timeframe in dict.fromkeys(spec.key.timeframe for spec in self._specs)
+            for timeframe in dict.fromkeys(spec.series.timeframe for spec in self._specs)
             if any(
-                versions[-1].cutoff + spec.training_limits.soft < self._limits[spec.key]
+                versions[-1].cutoff + spec.training_limits.soft < self._limits[spec.series]
                 for spec in self._specs
-                if spec.key.timeframe == timeframe
-                and (versions := self._registry.versions(spec.key))
+                if spec.series.timeframe == timeframe
+                and (versions := self._registry.versions(spec.series))
             )
         ]
 
@@ -266,18 +266,18 @@ class Demo:
 
 def _limits(
     specs: Sequence[SeriesAssets], market: Market, closed_by: datetime
-) -> dict[Key, datetime]:
+) -> dict[Series, datetime]:
     """Time up to which candles of each key are expected.
 
     A symbol of which the market cannot tell goes with the others, and fails in its own step.
     """
-    told: dict[Key, datetime] = {}
+    told: dict[Series, datetime] = {}
     for spec in specs:
         with contextlib.suppress(CoinAssetsError):
             horizon = min(closed_by, market.horizon(spec.source, closed_by))
-            told[spec.key] = max(horizon, spec.history_start)  # partitions begin there
+            told[spec.series] = max(horizon, spec.history_start)  # partitions begin there
     others = max(told.values(), default=closed_by)
-    return {spec.key: told.get(spec.key, others) for spec in specs}
+    return {spec.series: told.get(spec.series, others) for spec in specs}
 
 
 def _reasons(entries: Iterable[Document]) -> list[str]:

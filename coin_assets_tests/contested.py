@@ -5,7 +5,7 @@ from pathlib import Path
 from coin_assets.domain.evaluation.roles import Roles
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.models.registry import ModelRegistry, ModelVersion
-from coin_assets_tests.platform import Platform, key
+from coin_assets_tests.platform import Platform, series
 
 MONTH = "2024-02-01"
 # The champion's first live origin, the challenger's, and one that has no forecast yet.
@@ -13,7 +13,7 @@ FIRST, SECOND, NEXT = (f"2024-02-29T{hour}" for hour in (11, 12, 13))
 CANDLES, PREDICTION, EVALUATION, PUBLISHED = (
     f"BTC_USDT/{layer}_1h" for layer in ("ohlcv", "prediction", "evaluation", "published")
 )
-HOUR = key("1h")
+HOUR = series("1h")
 
 
 def opened(home: Path, now: str = f"{SECOND}:30") -> Platform:

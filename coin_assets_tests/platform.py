@@ -14,7 +14,7 @@ from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster_shared.record import copy
 
 from coin_assets.config.settings import Settings
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.base import Market
 from coin_assets.orchestration.assets import candles
@@ -33,8 +33,8 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def key(timeframe: str, symbol: str = BTC) -> Key:
-    return Key(symbol, Timeframe.parse(timeframe))
+def series(timeframe: str, symbol: str = BTC) -> Series:
+    return Series(symbol, Timeframe.parse(timeframe))
 
 
 class StoppedClock(Clock):

@@ -17,7 +17,7 @@ import dagster as dg
 import pytest
 
 from coin_assets.models.registry import ModelRegistry
-from coin_assets_tests.platform import files_of, key
+from coin_assets_tests.platform import files_of, series
 from coin_assets_tests.realdata import REAL_DATA, requires_real_data
 from coin_assets_tests.schemas import assert_valid
 from coin_assets_tests.webui import ROOT, environment, run
@@ -69,7 +69,7 @@ def test_a_first_and_a_second_demo(home: Path) -> None:
         assert_valid(kind, json.loads(path.read_text()))
     assert_valid("manifest", json.loads((home / "published/manifest.json").read_text()))
     for name in ("1h", "4h", "1d"):  # no check on the age of models is red on the first day
-        trained = ModelRegistry(home).versions(key(name))[-1]
+        trained = ModelRegistry(home).versions(series(name))[-1]
         assert datetime.now(UTC) - trained.cutoff < timedelta(hours=36)
 
     before = files_of(home / "candles")

@@ -13,7 +13,7 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets_tests.influx.process import stand_in_process
-from coin_assets_tests.platform import BTC, ETH, files_of, key, utc
+from coin_assets_tests.platform import BTC, ETH, files_of, series, utc
 from coin_assets_tests.test_demo import DEMO, demo_environment, table
 from coin_assets_tests.webui import run
 
@@ -29,7 +29,7 @@ def archive(tmp_path: Path) -> Path:
     folder = tmp_path / "archive"
     folder.mkdir()
     for number, symbol in enumerate((BTC, ETH)):
-        hourly = key("1h", symbol)
+        hourly = series("1h", symbol)
         pages = SandboxMarket().pages(hourly, START, END, END)
         candles = pd.concat([page.candles for page in pages], ignore_index=True)
         candles = candles.drop(index=range(1000 + 50 * number, 1005 + 60 * number))

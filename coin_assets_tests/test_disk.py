@@ -16,7 +16,7 @@ from coin_assets.errors import DiskFull
 from coin_assets.orchestration.build import configured_resources
 from coin_assets.orchestration.resources import DiskResource
 from coin_assets_tests.market.patchy import PatchyMarket
-from coin_assets_tests.platform import Platform, failures, given, key, utc
+from coin_assets_tests.platform import Platform, failures, given, series, utc
 
 HOUR = "BTC_USDT/ohlcv_1h"
 NOW = "2024-04-10T12:30"
@@ -114,7 +114,7 @@ def test_a_full_disk_refuses_old_months_and_nothing_is_asked_for(
         result = platform.materialise([HOUR], "2024-01-01", last)
         assert "80.0% full" in failures(result)["BTC_USDT__ohlcv_1h"]
         assert not [event for event in result.all_events if event.is_step_up_for_retry]
-    assert platform.store.extent(key("1h")) is None
+    assert platform.store.extent(series("1h")) is None
     fill(69)
     assert platform.materialise([HOUR], "2024-01-01").success
 
@@ -137,7 +137,7 @@ def test_a_full_disk_stops_the_backfill_of_what_is_missing(platform: Platform, f
     fill(80)
     message = failures(backfill())["bring_in"]
     assert "BTC/USDT: the disk of" in message
-    assert platform.store.extent(key("1h")) is None
+    assert platform.store.extent(series("1h")) is None
     fill(40)
     assert backfill("2024-02").success
     fill(80)

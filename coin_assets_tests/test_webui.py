@@ -16,7 +16,7 @@ from coin_assets.config.settings import settings_table
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.partitions import partition_of
 from coin_assets_tests.browser import page, requires_browser
-from coin_assets_tests.platform import files_of, key
+from coin_assets_tests.platform import files_of, series
 from coin_assets_tests.webui import ROOT, WebUi, environment, run, up
 
 README = (ROOT / "README.md").read_text()
@@ -80,7 +80,7 @@ def test_the_readme_lines_launch_jobs_that_succeed(installation: Installation) -
         assert (newest["jobName"], newest["status"]) == (name[1], "SUCCESS")
     for timeframe in ("1h", "1d"):
         # The anchors of the demo and of the launched update, and the version trained now.
-        assert len(ModelRegistry(installation.home).versions(key(timeframe))) >= 2
+        assert len(ModelRegistry(installation.home).versions(series(timeframe))) >= 2
 
 
 def test_environment_for_direct_commands_is_printed(installation: Installation) -> None:

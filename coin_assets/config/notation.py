@@ -233,7 +233,7 @@ def _by_timeframe(value: object, parse: Callable[[object], T], example: str) -> 
     items: Iterable[object]
     if not isinstance(value, Mapping):
         items = _items(value)
-    elif all(isinstance(key, Timeframe) for key in value):
+    elif all(isinstance(series, Timeframe) for series in value):
         items = value.items()
     else:
         raise ConfigurationError(f"{value!r} is a table; write text, as in {example!r}.")

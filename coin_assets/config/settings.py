@@ -34,7 +34,7 @@ from pydantic_settings import (
 from coin_assets.config import addresses, notation
 from coin_assets.config import rules as rules
 from coin_assets.domain.limits import DiskLimits, FreshnessLimits
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 
@@ -231,9 +231,9 @@ class Settings(BaseSettings):
         )
 
     @property
-    def keys(self) -> tuple[Key, ...]:
+    def series_list(self) -> tuple[Series, ...]:
         """Every symbol at every timeframe."""
-        return tuple(Key(symbol, each) for symbol in self.symbols for each in self.timeframes)
+        return tuple(Series(symbol, each) for symbol in self.symbols for each in self.timeframes)
 
     def missing_for(self, store: str) -> list[str]:
         """Variables without a value that a kind of store needs."""

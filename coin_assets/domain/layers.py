@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 
 CANDLES, MODELS, PREDICTIONS, PUBLISHED = ("candles", "models", "predictions", "published")
 # Beside the path from candles to published files: how good the forecasts were.
@@ -13,8 +13,8 @@ QUALITY = "quality"
 class Step:
     """What one asset does."""
 
-    key: Key
+    series: Series
     layer: str
 
     def __str__(self) -> str:
-        return f"{self.key} {self.layer}"
+        return f"{self.series} {self.layer}"

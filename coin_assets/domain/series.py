@@ -12,7 +12,7 @@ def safe_name(symbol: str) -> str:
 
 
 @dataclass(frozen=True)
-class Key:
+class Series:
     """One symbol at one timeframe, the unit of freshness, models and published files."""
 
     symbol: str
@@ -22,9 +22,9 @@ class Key:
     def symbol_name(self) -> str:
         return safe_name(self.symbol)
 
-    def at(self, timeframe: Timeframe) -> "Key":
+    def at(self, timeframe: Timeframe) -> "Series":
         """The same symbol at another timeframe."""
-        return Key(self.symbol, timeframe)
+        return Series(self.symbol, timeframe)
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.timeframe}"

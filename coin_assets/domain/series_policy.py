@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class SeriesPolicy:
             None is for ever.
     """
 
-    key: Key
-    source: Key
+    series: Series
+    source: Series
     history_start: datetime
     limits: FreshnessLimits
     history_window: timedelta | None
@@ -31,7 +31,7 @@ class SeriesPolicy:
 
     @property
     def is_fetched(self) -> bool:
-        return self.source == self.key
+        return self.source == self.series
 
     def first_expected(self, now: datetime) -> datetime:
         """No candle of the key is kept or expected that opens before this time."""
@@ -56,7 +56,7 @@ class SeriesPolicy:
     def training_limits(self) -> FreshnessLimits:
         """Age of a model's training cutoff: retrained daily, weekly or monthly, with slack."""
         soft_hours, hard_hours = {"w": (9 * 24, 16 * 24), "M": (35 * 24, 70 * 24)}.get(
-            self.key.timeframe.unit, (36, 72)
+            self.series.timeframe.unit, (36, 72)
         )
         return FreshnessLimits(timedelta(hours=soft_hours), timedelta(hours=hard_hours))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from coin_assets.domain.candles.frame import between, closed_by
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import EPOCH, months_between
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
 from coin_assets.files.cache import Identity, Remembered, identity_of
@@ -65,44 +65,51 @@ class ArchiveMarket:
         self._read: dict[Path, tuple[Identity, pd.DataFrame]] = {}
         self._meter = Meter()
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
         """One page a file; of zips, one a month."""
-        stop = min(end, key.timeframe.floor(now))
-        path = self._flat_file(key)
+        stop = min(end, series.timeframe.floor(now))
+        path = self._flat_file(series)
         if path is not None:
-            candles = self._candles(path, key)  # whatever is asked for, a bad file is no file
+            candles = self._candles(path, series)  # whatever is asked for, a bad file is no file
             if start < stop:
                 yield Page(between(candles, start, stop), start, stop)
             return
-        with closing(made_ahead(self._zips.pages(key, start, stop))) as pages:
+        with closing(made_ahead(self._zips.pages(series, start, stop))) as pages:
             yield from pages
 
-    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
+    def listed(
+        self,
+        series: Series,
+        now: datetime,
+        since: datetime | None = None,  # noqa: ARG002
+    ) -> datetime | None:
         """Open of the first candle in the files."""
-        path = self._flat_file(key)
+        path = self._flat_file(series)
         if path is not None:
-            found = closed_by(self._candles(path, key), key.timeframe, now)
+            found = closed_by(self._candles(path, series), series.timeframe, now)
             return None if found.empty else found["timestamp"].iloc[0].to_pydatetime()
-        months = sorted(self._zipped_months(key))
-        firsts = (self._zips.first(key, month, now) for month in months)
+        months = sorted(self._zipped_months(series))
+        firsts = (self._zips.first(series, month, now) for month in months)
         return next((first for first in firsts if first is not None), None)
 
-    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002 (protocol)
+    def edge(self, series: Series) -> datetime | None:  # noqa: ARG002 (protocol)
         """None: files do not grow old."""
         return None
 
-    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002
+    def estimate(self, series: Series, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002
         """A file a month, read in no time; daily zips beside monthly ones are not counted."""
         return Estimate(len(months_between(start, end)), 0.0)
 
-    def horizon(self, key: Key, now: datetime) -> datetime:
+    def horizon(self, series: Series, now: datetime) -> datetime:
         """Close of the last candle in the files: this market has ended.
 
         A refused file counts up to the last candle that it should hold, and a symbol without a
         file up to ``now``: the task that reads these candles fails, with the reason.
         """
         try:
-            for end in self._ends(key, now):
+            for end in self._ends(series, now):
                 if end is not None:
                     return min(now, end)
         except SymbolUnavailable:
@@ -117,36 +124,36 @@ class ArchiveMarket:
         self._read.clear()
         self._files.close()
 
-    def _ends(self, key: Key, now: datetime) -> Iterator[datetime | None]:
+    def _ends(self, series: Series, now: datetime) -> Iterator[datetime | None]:
         """Where the candles that are closed by ``now`` end: month after month, newest first."""
-        path = self._flat_file(key)
+        path = self._flat_file(series)
         if path is not None:
-            yield _end([path], key, now, partial(self._candles, path, key), now)
+            yield _end([path], series, now, partial(self._candles, path, series), now)
             return
-        for month in sorted(self._zipped_months(key), reverse=True):
+        for month in sorted(self._zipped_months(series), reverse=True):
             yield self._zips.end(
-                key, month, now, lambda files, read, last: _end(files, key, now, read, last)
+                series, month, now, lambda files, read, last: _end(files, series, now, read, last)
             )
 
-    def _candles(self, path: Path, key: Key) -> pd.DataFrame:
+    def _candles(self, path: Path, series: Series) -> pd.DataFrame:
         identity = identity_of(path.stat())
         known = self._read.get(path)
         if known is None or known[0] != identity:
             self._meter.count(requests=1)
-            known = identity, read_candle_file(path, key.timeframe)
+            known = identity, read_candle_file(path, series.timeframe)
             self._read[path] = known
         return known[1]
 
-    def _flat_file(self, key: Key) -> Path | None:
+    def _flat_file(self, series: Series) -> Path | None:
         """The one file of ``key``; None if there are zips instead.
 
         Raises:
             SymbolUnavailable: there is nothing, or more than one thing.
         """
-        stem = f"{key.symbol_name}_{key.timeframe}"
+        stem = f"{series.symbol_name}_{series.timeframe}"
         candidates = [self._folder / f"{stem}.{suffix}" for suffix in ("parquet", "csv")]
         flat = [path for path in candidates if path.is_file()]
-        folders = [folder for folder in self._zip_folders(key) if _months_in(folder)]
+        folders = [folder for folder in self._zip_folders(series) if _months_in(folder)]
         found = [*flat, *sorted(folders)[:1]]
         if len(found) > 1:
             raise SymbolUnavailable(
@@ -155,18 +162,18 @@ class ArchiveMarket:
         if not found:
             raise SymbolUnavailable(
                 f"{candidates[0]} does not exist (nor {candidates[1].name}, nor Binance Vision "
-                f"zips in data/spot/), so the archive has no {key} candles. Add the file, or take "
-                f"{key.symbol} out of COIN_SYMBOLS."
+                f"zips in data/spot/), so the archive has no {series} candles. Add the file, or "
+                f"take {series.symbol} out of COIN_SYMBOLS."
             )
         return flat[0] if flat else None
 
-    def _zip_folders(self, key: Key) -> list[Path]:
-        if not has_name(key.symbol):
+    def _zip_folders(self, series: Series) -> list[Path]:
+        if not has_name(series.symbol):
             return []
-        return [self._folder / folder_of(key, period) for period in (MONTHLY, DAILY)]
+        return [self._folder / folder_of(series, period) for period in (MONTHLY, DAILY)]
 
-    def _zipped_months(self, key: Key) -> set[datetime]:
-        return {month for folder in self._zip_folders(key) for month in _months_in(folder)}
+    def _zipped_months(self, series: Series) -> set[datetime]:
+        return {month for folder in self._zip_folders(series) for month in _months_in(folder)}
 
 
 def _months_in(folder: Path) -> frozenset[datetime]:
@@ -187,7 +194,7 @@ def _list_months(folder: str) -> frozenset[datetime]:
 
 def _end(
     files: list[Path],
-    key: Key,
+    series: Series,
     now: datetime,
     read: Callable[[], pd.DataFrame],
     expected: datetime,
@@ -203,22 +210,22 @@ def _end(
     try:
         identities = tuple(identity_of(path.stat()) for path in files)
     except FileNotFoundError:
-        reach = _reach(read, key, now)
+        reach = _reach(read, series, now)
     else:
         known = _REACHES.get(name, identities)
-        reach = known if known is not None and known.holds(now) else _reach(read, key, now)
+        reach = known if known is not None and known.holds(now) else _reach(read, series, now)
         if reach is not known:
             _REACHES.put(name, identities, reach)
-    return min(expected, key.timeframe.floor(now)) if reach.is_refused else reach.end
+    return min(expected, series.timeframe.floor(now)) if reach.is_refused else reach.end
 
 
-def _reach(read: Callable[[], pd.DataFrame], key: Key, now: datetime) -> _Reach:
+def _reach(read: Callable[[], pd.DataFrame], series: Series, now: datetime) -> _Reach:
     try:
         candles = read()
     except InvalidCandles:
         return _Reach(is_refused=True)
-    closed = len(closed_by(candles, key.timeframe, now))
+    closed = len(closed_by(candles, series.timeframe, now))
     opens = candles["timestamp"].iloc[max(closed - 1, 0) : closed + 1]
-    closes = [key.timeframe.close_of(opened.to_pydatetime()) for opened in opens]
+    closes = [series.timeframe.close_of(opened.to_pydatetime()) for opened in opens]
     end = closes[0] if closed else None
     return _Reach(end, end, closes[-1] if closed < len(candles) else None)

@@ -9,7 +9,7 @@ from typing import Protocol
 import pandas as pd
 
 from coin_assets.domain.candles.refusals import Refusal
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError
 
 
@@ -82,7 +82,9 @@ class Meter:
 class Market(Protocol):
     """A source of candles. Implementations open connections and files on first use only."""
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
         """Yield the closed candles that open in ``[start, end)``, in ascending order.
 
         The first page starts at ``start``, each other where the one before ends, and the last one
@@ -99,7 +101,9 @@ class Market(Protocol):
         """
         ...
 
-    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:
+    def listed(
+        self, series: Series, now: datetime, since: datetime | None = None
+    ) -> datetime | None:
         """Open of the oldest closed candle that the market has; None if it has none yet.
 
         Args:
@@ -110,14 +114,14 @@ class Market(Protocol):
         """
         ...
 
-    def edge(self, key: Key) -> datetime | None:
+    def edge(self, series: Series) -> datetime | None:
         """Time before which the market serves nothing, although it may have had candles.
 
         None if no such limit was met by `pages` and `listed` so far; asks nobody.
         """
         ...
 
-    def horizon(self, key: Key, now: datetime) -> datetime:
+    def horizon(self, series: Series, now: datetime) -> datetime:
         """Time up to which this market is expected to have candles.
 
         ``now`` for a living market; the close of the last candle for a finished one. Candles that
@@ -126,7 +130,7 @@ class Market(Protocol):
         """
         ...
 
-    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
+    def estimate(self, series: Series, start: datetime, end: datetime) -> Estimate:
         """What `pages` would take for ``[start, end)``; asks nobody."""
         ...
 

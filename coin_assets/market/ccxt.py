@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from coin_assets.domain.candles.frame import EARLIEST
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.market.base import Estimate, Meter, Page, Usage
@@ -48,41 +48,47 @@ class CcxtMarket:
         self._client = Client(exchange_id, configure, self._meter)
         self._habits = Habits()
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
         """A page an answer; of readings of the same candle the one sent last counts."""
-        self._require(key.timeframe)
-        last = min(end, key.timeframe.floor(now))
-        if not key.timeframe.count(start, last):
+        self._require(series.timeframe)
+        last = min(end, series.timeframe.floor(now))
+        if not series.timeframe.count(start, last):
             return
-        for page in self._walk(key, now).pages(start, last):
+        for page in self._walk(series, now).pages(start, last):
             if page.end == last and page.error is None and not (len(page.candles) or page.refused):
-                self._require_traded(key, page.start)
+                self._require_traded(series, page.start)
             yield page
 
-    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:
+    def listed(
+        self, series: Series, now: datetime, since: datetime | None = None
+    ) -> datetime | None:
         """Found in days first, then in the timeframe itself from the first day on."""
-        self._require(key.timeframe)
-        begin, coarse = max(EARLIEST, since or EARLIEST), self._coarser(key.timeframe)
+        self._require(series.timeframe)
+        begin, coarse = max(EARLIEST, since or EARLIEST), self._coarser(series.timeframe)
         if coarse is not None:
             # Refused ones count, for weeks and months of some exchanges begin elsewhere; and the
             # running one counts, for the first candle may be in it.
-            found = _first(self._walk(Key(key.symbol, coarse), now).pages(begin, coarse.next(now)))
+            found = _first(
+                self._walk(Series(series.symbol, coarse), now).pages(begin, coarse.next(now))
+            )
             if found is None:
                 return None
             # One before, for an exchange may have no coarse candle of which it lacks a part.
             begin = coarse.shift(found, -1)
-        return _first(self.pages(key, begin, now, now))
+        return _first(self.pages(series, begin, now, now))
 
-    def edge(self, key: Key) -> datetime | None:
+    def edge(self, series: Series) -> datetime | None:
         """Open of the oldest candle that the exchange still serves, once it refused older ones."""
-        return self._habits.edges.get(key)
+        return self._habits.edges.get(series)
 
-    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
+    def estimate(self, series: Series, start: datetime, end: datetime) -> Estimate:
         """Full pages, at the pace that ccxt keeps for requests of weight 1."""
-        requests = -(-key.timeframe.count(start, end) // self._limit(key.symbol))
+        requests = -(-series.timeframe.count(start, end) // self._limit(series.symbol))
         return Estimate(requests, requests * float(self._client.ccxt.rateLimit) / 1000)
 
-    def horizon(self, key: Key, now: datetime) -> datetime:  # noqa: ARG002 (protocol)
+    def horizon(self, series: Series, now: datetime) -> datetime:  # noqa: ARG002 (protocol)
         """``now``: a living exchange is expected to have every closed candle."""
         return now
 
@@ -93,19 +99,19 @@ class CcxtMarket:
     def close(self) -> None:
         self._client.close()
 
-    def _walk(self, key: Key, now: datetime) -> Walk:
+    def _walk(self, series: Series, now: datetime) -> Walk:
         # ``now`` may lie in the past, and what the exchange has since then is not implausible.
         latest = max(now, self._clock())
         return Walk(
             partial(self._read, latest),
-            key,
+            series,
             self._habits,
-            self._limit(key.symbol),
+            self._limit(series.symbol),
             latest,
         )
 
     def _read(
-        self, latest: datetime, key: Key, since: datetime, limit: int, until: datetime | None
+        self, latest: datetime, series: Series, since: datetime, limit: int, until: datetime | None
     ) -> Answer:
         """One answer of the exchange, with its retries.
 
@@ -117,20 +123,22 @@ class CcxtMarket:
 
         def ask() -> list[list[Any]]:
             try:
-                return self._rows(key, since, limit, until)
+                return self._rows(series, since, limit, until)
             # Besides its own errors, ccxt lets out what its parsers trip over in an odd answer.
             except (ccxt.BaseError, LookupError, TypeError, ValueError, AttributeError) as error:
-                raise failure_of(error, self._client, key, self._clock()) from error
+                raise failure_of(error, self._client, series, self._clock()) from error
 
-        purpose = f"{self._exchange_id} did not deliver {key} candles from {since:%Y-%m-%d %H:%M}"
+        purpose = (
+            f"{self._exchange_id} did not deliver {series} candles from {since:%Y-%m-%d %H:%M}"
+        )
         rows = self._retrying.call(ask, purpose)
-        asked = read_request(*self._client.sent, since, key.timeframe)
-        source = f"{self._exchange_id} {key}"
-        candles, refused = candles_of(rows, key.timeframe, EARLIEST, latest, source)
+        asked = read_request(*self._client.sent, since, series.timeframe)
+        source = f"{self._exchange_id} {series}"
+        candles, refused = candles_of(rows, series.timeframe, EARLIEST, latest, source)
         return Answer(candles, refused, asked)
 
     def _rows(
-        self, key: Key, since: datetime, limit: int, until: datetime | None
+        self, series: Series, since: datetime, limit: int, until: datetime | None
     ) -> list[list[Any]]:
         """What the exchange sends, as ccxt reads it.
 
@@ -141,15 +149,15 @@ class CcxtMarket:
         import ccxt
 
         self._client.answered = False
-        if not self._client.load_markets(key.symbol):
+        if not self._client.load_markets(series.symbol):
             raise ccxt.BadResponse("it lists no markets")
         client = self._client.ccxt
         # Futures-only classes of ccxt take the symbol of a spot market for their own.
-        if client.market(key.symbol)["symbol"] != key.symbol:
-            raise ccxt.BadSymbol(f"{client.id} lists no {key.symbol}")
+        if client.market(series.symbol)["symbol"] != series.symbol:
+            raise ccxt.BadSymbol(f"{client.id} lists no {series.symbol}")
         rows: list[list[Any]] = client.fetch_ohlcv(
-            key.symbol,
-            key.timeframe.name,
+            series.symbol,
+            series.timeframe.name,
             # One less, for some exchanges send only what opens after this.
             since=int(since.timestamp() * 1000) - 1,
             limit=limit,
@@ -180,12 +188,12 @@ class CcxtMarket:
                 f"{' '.join(offered)}. Correct COIN_SOURCE_TIMEFRAMES."
             )
 
-    def _require_traded(self, key: Key, since: datetime) -> None:
-        if self._client.ccxt.market(key.symbol).get("active") is False:
+    def _require_traded(self, series: Series, since: datetime) -> None:
+        if self._client.ccxt.market(series.symbol).get("active") is False:
             raise SymbolUnavailable(
-                f"{self._exchange_id} does not trade {key.symbol} at present and has no {key} "
-                f"candles from {since:%Y-%m-%d %H:%M}. Earlier ones were delivered; take it out of "
-                "COIN_SYMBOLS if it was delisted."
+                f"{self._exchange_id} does not trade {series.symbol} at present and has no "
+                f"{series} candles from {since:%Y-%m-%d %H:%M}. Earlier ones were delivered; take "
+                "it out of COIN_SYMBOLS if it was delisted."
             )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from coin_assets.domain.candles.frame import COLUMNS, TIMESTAMP_DTYPE
 from coin_assets.domain.candles.refusals import Refusal
 from coin_assets.domain.candles.sifting import refusal_at, sifted
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.symbols import alike
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import (
@@ -141,7 +141,7 @@ def _meant(symbol: str, client: Client) -> str:
     return f": did you mean {' or '.join(f'{each!a}' for each in near)}?" if near else ""
 
 
-def failure_of(error: Exception, client: Client, key: Key, now: datetime) -> Exception:
+def failure_of(error: Exception, client: Client, series: Series, now: datetime) -> Exception:
     """What a failed request means: `Interrupted` if it may pass, a `PermanentError` if not."""
     import ccxt
 
@@ -150,7 +150,7 @@ def failure_of(error: Exception, client: Client, key: Key, now: datetime) -> Exc
         if client.answered:
             return Interrupted(f"its answer cannot be understood, {reason}")
         return MarketDefect(
-            f"ccxt {ccxt.__version__} failed before it asked {exchange} for {key} candles "
+            f"ccxt {ccxt.__version__} failed before it asked {exchange} for {series} candles "
             f"({reason}). This is an error in ccxt or in the symbol, not of the network. Check "
             "COIN_SYMBOLS, use another version of ccxt, or choose another exchange (COIN_MARKET)."
         )
@@ -158,8 +158,8 @@ def failure_of(error: Exception, client: Client, key: Key, now: datetime) -> Exc
     status: int = getattr(response, "status_code", 0)
     if isinstance(error, ccxt.BadSymbol):
         return SymbolUnavailable(
-            f"{exchange} has no {key.symbol} ({reason}). Correct COIN_SYMBOLS"
-            f"{_meant(key.symbol, client)}."
+            f"{exchange} has no {series.symbol} ({reason}). Correct COIN_SYMBOLS"
+            f"{_meant(series.symbol, client)}."
         )
     if status in _BLOCKED or isinstance(error, ccxt.RestrictedLocation):
         return PermanentError(
@@ -168,8 +168,8 @@ def failure_of(error: Exception, client: Client, key: Key, now: datetime) -> Exc
         )
     if isinstance(error, ccxt.AuthenticationError):
         return PermanentError(
-            f"{exchange} wants credentials for {key} candles ({reason}). Choose an exchange with "
-            "public candles with COIN_MARKET; this platform sends no keys."
+            f"{exchange} wants credentials for {series} candles ({reason}). Choose an exchange "
+            "with public candles with COIN_MARKET; this platform sends no keys."
         )
     passing = isinstance(error, ccxt.OperationFailed) or status >= 500 or status in _TOO_MANY
     if passing or _broke_on_the_way(error):
@@ -181,7 +181,7 @@ def failure_of(error: Exception, client: Client, key: Key, now: datetime) -> Exc
             headers = client.ccxt.last_response_headers or {}
         return Interrupted(reason, asked_wait(headers, now))
     return RangeRefused(
-        f"{exchange} refuses to deliver {key} candles ({reason}). Check the symbol and the "
+        f"{exchange} refuses to deliver {series} candles ({reason}). Check the symbol and the "
         "exchange's rules."
     )
 

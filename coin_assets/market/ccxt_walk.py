@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from coin_assets.domain.candles.frame import between, empty_candles
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InvalidCandles, MarketUnavailable, PermanentError, RangeRefused
 from coin_assets.market.base import Page
@@ -21,7 +21,7 @@ SMALLEST_WINDOW = 100  # fewer candles than this in an answer say nothing about 
 _FEW = 10  # candles to ask for where only the refusal counts
 
 
-Read = Callable[[Key, datetime, int, datetime | None], Answer]
+Read = Callable[[Series, datetime, int, datetime | None], Answer]
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Habits:
 
     largest: int = 0
     limits: dict[Timeframe, int] = field(default_factory=dict)
-    edges: dict[Key, datetime] = field(default_factory=dict)
+    edges: dict[Series, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ class Walk:
     def __init__(
         self,
         read: Read,
-        key: Key,
+        series: Series,
         habits: Habits,
         limit: int,
         latest: datetime,
     ) -> None:
-        self._read, self._key, self._habits = read, key, habits
+        self._read, self._key, self._habits = read, series, habits
         self._most = limit
-        self._latest = key.timeframe.floor(latest)
+        self._latest = series.timeframe.floor(latest)
 
     def pages(self, start: datetime, last: datetime) -> Iterator[Page]:
         """Contiguous pages from ``start`` to ``last``.

@@ -15,7 +15,7 @@ from itertools import groupby
 import pandas as pd
 
 from coin_assets.domain.candles.frame import between, empty_candles, merged
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_label, month_start, months_between, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable, TemporaryError
 from coin_assets.market import samples
@@ -43,57 +43,61 @@ class CombinedMarket:
         self._archive = archive
         self._exchange = exchange
         self._served = Served(exchange)
-        self._firsts: dict[Key, datetime] = {}  # in the archive; some 400 requests to find out
+        self._firsts: dict[Series, datetime] = {}  # in the archive; some 400 requests to find out
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
         """A page for every month with files; between them the exchange's own pages.
 
         Raises:
             InvalidCandles: also if archive and exchange disagree on the newest archived candles.
         """
-        stop = min(end, key.timeframe.floor(now))
-        if not self._is_short(key, start, stop):
-            yield from self._long(key, start, stop, now)
+        stop = min(end, series.timeframe.floor(now))
+        if not self._is_short(series, start, stop):
+            yield from self._long(series, start, stop, now)
             return
-        for page in self._served.pages(key, start, end, now):
-            if page.is_unavailable and has_name(key.symbol):
-                yield from self._long(key, page.start, page.end, now)
+        for page in self._served.pages(series, start, end, now):
+            if page.is_unavailable and has_name(series.symbol):
+                yield from self._long(series, page.start, page.end, now)
             else:
                 yield page
 
-    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:
+    def listed(
+        self, series: Series, now: datetime, since: datetime | None = None
+    ) -> datetime | None:
         """As the exchange answers, or the archive, if it reaches further back."""
-        found = self._exchange.listed(key, now, since)
+        found = self._exchange.listed(series, now, since)
         is_all = found is None or (since is not None and found <= since)
-        if found is None or is_all or not has_name(key.symbol):
+        if found is None or is_all or not has_name(series.symbol):
             return found
-        first = self._firsts.get(key)
-        if first is None and self._reaches_back(key, found, now):
-            first = first_candle(self._archive, key, now)
-        if first is None or not key.timeframe.is_closed(first, now):
+        first = self._firsts.get(series)
+        if first is None and self._reaches_back(series, found, now):
+            first = first_candle(self._archive, series, now)
+        if first is None or not series.timeframe.is_closed(first, now):
             return found
-        self._firsts[key] = first
+        self._firsts[series] = first
         return min(first, found)
 
-    def edge(self, key: Key) -> datetime | None:
+    def edge(self, series: Series) -> datetime | None:
         """As the exchange answers, of symbols that no archive can have files of."""
-        return None if has_name(key.symbol) else self._exchange.edge(key)
+        return None if has_name(series.symbol) else self._exchange.edge(series)
 
-    def horizon(self, key: Key, now: datetime) -> datetime:
+    def horizon(self, series: Series, now: datetime) -> datetime:
         """As the exchange says."""
-        return self._exchange.horizon(key, now)
+        return self._exchange.horizon(series, now)
 
-    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
+    def estimate(self, series: Series, start: datetime, end: datetime) -> Estimate:
         """Files for whole months of a long range; the exchange for samples, overlap and tail."""
-        if self._is_short(key, start, end):
-            return self._exchange.estimate(key, start, end)
+        if self._is_short(series, start, end):
+            return self._exchange.estimate(series, start, end)
         requests = _REQUESTS_A_FILE * len(months_between(start, end))
         seconds = 0.0 if self._archive.local else requests * _SECONDS_A_REQUEST / THREADS
-        tail = max(start, min(end - _LAG, key.timeframe.shift(end, -_OVERLAP)))
+        tail = max(start, min(end - _LAG, series.timeframe.shift(end, -_OVERLAP)))
         return (
             Estimate(requests, seconds)
-            + samples.estimate(self._exchange, key, start, tail)
-            + self._exchange.estimate(key, tail, end)
+            + samples.estimate(self._exchange, series, start, tail)
+            + self._exchange.estimate(series, tail, end)
         )
 
     def usage(self) -> Usage:
@@ -104,53 +108,55 @@ class CombinedMarket:
         self._archive.close()
         self._exchange.close()
 
-    def _is_short(self, key: Key, start: datetime, end: datetime) -> bool:
-        return key.timeframe.count(start, end) <= ONE_REQUEST or not has_name(key.symbol)
+    def _is_short(self, series: Series, start: datetime, end: datetime) -> bool:
+        return series.timeframe.count(start, end) <= ONE_REQUEST or not has_name(series.symbol)
 
-    def _reaches_back(self, key: Key, opened: datetime, now: datetime) -> bool:
+    def _reaches_back(self, series: Series, opened: datetime, now: datetime) -> bool:
         """Whether the archive may have candles before the exchange's first one."""
         if self._archive.local:
             return True  # looking costs nothing
-        if self._archive.existing(file.name for file in files_before(key, opened)):
+        if self._archive.existing(file.name for file in files_before(series, opened)):
             return True
         try:
-            before = key.timeframe.shift(opened, -1)
-            return not self._served.reaches(key, before, opened, now)
+            before = series.timeframe.shift(opened, -1)
+            return not self._served.reaches(series, before, opened, now)
         except SymbolUnavailable:  # some say so of what is before their first candle
             return False
 
-    def _long(self, key: Key, start: datetime, stop: datetime, now: datetime) -> Iterator[Page]:
-        files = available_files(self._archive, key, start, stop)
+    def _long(
+        self, series: Series, start: datetime, stop: datetime, now: datetime
+    ) -> Iterator[Page]:
+        files = available_files(self._archive, series, start, stop)
         if not files:
-            yield from self._served.pages(key, start, stop, now)
+            yield from self._served.pages(series, start, stop, now)
             return
-        past = Past(self._archive, key)
-        agreed = self._agreed(key, past, files, (start, stop), now)
-        fresh = Samples(self._served, key, stop, now)
+        past = Past(self._archive, series)
+        agreed = self._agreed(series, past, files, (start, stop), now)
+        fresh = Samples(self._served, series, stop, now)
         with closing(made_ahead(past.months(files, start, stop))) as read:
             for archived, group in groupby(months_between(start, stop), files.__contains__):
                 months = list(group)
                 if not archived:
                     span = max(start, months[0]), min(stop, next_month(months[-1]))
-                    yield from self._served.pages(key, *span, now)
+                    yield from self._served.pages(series, *span, now)
                     continue
                 for month in months:
                     span = max(start, month), min(stop, next_month(month))
                     candles = merged(next(read)[1], between(agreed, *span))
                     try:
-                        trusted = self._trusted(key, past, fresh, candles, span, files)
+                        trusted = self._trusted(series, past, fresh, candles, span, files)
                     except PartUnread as unread:  # nothing confirms this month; others go on
                         yield Page(empty_candles(), *span, error=unread.error)
                         continue
                     if trusted is None:
-                        pages = self._served.pages(key, *span, now)
+                        pages = self._served.pages(series, *span, now)
                     else:
-                        pages = filled_pages(self._served, key, trusted, span, now)
+                        pages = filled_pages(self._served, series, trusted, span, now)
                     yield from _explained(pages, past.refusal_of(month))
 
     def _trusted(
         self,
-        key: Key,
+        series: Series,
         past: Past,
         fresh: Samples,
         candles: pd.DataFrame,
@@ -164,7 +170,7 @@ class CombinedMarket:
             return candles
         month = month_start(span[0])
         chosen, days, instead = files[month], None, "the exchange"
-        if is_monthly(key, chosen):
+        if is_monthly(series, chosen):
             days = past.days_of(*span)
             if days.empty or fresh.differing(days, *span).count:
                 days = None
@@ -173,19 +179,19 @@ class CombinedMarket:
         _LOGGER.warning(
             "%s %s: %d of %d candles of %s/%s that were compared differ from the exchange, so the "
             "month is taken from %s. Get the file again, or delete it. First: %s",
-            key,
+            series,
             month_label(month),
             found.count,
             len(found.opens),
             self._archive.base,
-            chosen[0].name if is_monthly(key, chosen) else f"{chosen[0].name} and later days",
+            chosen[0].name if is_monthly(series, chosen) else f"{chosen[0].name} and later days",
             instead,
             "; ".join(found.offenders("archive", "exchange")),
         )
         return days
 
     def _agreed(
-        self, key: Key, past: Past, files: Files, span: Span, now: datetime
+        self, series: Series, past: Past, files: Files, span: Span, now: datetime
     ) -> pd.DataFrame:
         """The exchange's reading of the last archived candles of ``span``; empty if it no longer
         serves them, sends them all broken, or refuses to answer for them.
@@ -204,9 +210,9 @@ class CombinedMarket:
         opens = archived["timestamp"].tail(_OVERLAP)
         overlap = (
             opens.iloc[0].to_pydatetime(),
-            key.timeframe.close_of(opens.iloc[-1].to_pydatetime()),
+            series.timeframe.close_of(opens.iloc[-1].to_pydatetime()),
         )
-        pages = self._served.answers(key, *overlap, now)
+        pages = self._served.answers(series, *overlap, now)
         for page in pages:
             if isinstance(page.error, TemporaryError):
                 raise page.error
@@ -217,27 +223,27 @@ class CombinedMarket:
                 logging.INFO if is_usual else logging.WARNING,
                 "%s: the exchange %s %s to %s, where the archive %s ends, so the two were not "
                 "compared there.",
-                key,
+                series,
                 reason,
                 *(f"{each:%Y-%m-%dT%H:%M}" for each in overlap),
                 self._archive.base,
             )
             return fresh
-        self._require_agreement(key, past, archived, fresh, overlap)
+        self._require_agreement(series, past, archived, fresh, overlap)
         return fresh
 
     def _require_agreement(
-        self, key: Key, past: Past, archived: pd.DataFrame, fresh: pd.DataFrame, overlap: Span
+        self, series: Series, past: Past, archived: pd.DataFrame, fresh: pd.DataFrame, overlap: Span
     ) -> None:
         """As `require_agreement`; daily files may agree where the monthly file does not."""
         base = self._archive.base
         try:
-            require_agreement(archived, fresh, overlap, key, base)
+            require_agreement(archived, fresh, overlap, series, base)
         except InvalidCandles:
             days = past.days_of(*overlap)
             if days.empty:
                 raise
-            require_agreement(days, fresh, overlap, key, base)
+            require_agreement(days, fresh, overlap, series, base)
 
 
 def _why_none(pages: list[Page]) -> str | None:

@@ -9,7 +9,7 @@ import pandas as pd
 from coin_assets.domain.candles.frame import between, merged
 from coin_assets.domain.candles.gaps import find_gaps
 from coin_assets.domain.candles.refusals import Refusal
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.market.base import Page
 from coin_assets.market.served import Served, joined
 
@@ -20,35 +20,35 @@ Span = tuple[datetime, datetime]
 
 
 def filled_pages(
-    exchange: Served, key: Key, candles: pd.DataFrame, span: Span, now: datetime
+    exchange: Served, series: Series, candles: pd.DataFrame, span: Span, now: datetime
 ) -> Iterator[Page]:
     """The archive's ``candles`` of ``span`` as a page, with the exchange's candles in its holes.
 
     Long holes are the exchange's own pages, in between.
     """
     reached, stop = span
-    for gap in find_gaps(candles["timestamp"], key.timeframe, *span):
+    for gap in find_gaps(candles["timestamp"], series.timeframe, *span):
         until = min(gap.end, stop)
         if gap.count <= ONE_REQUEST:
             continue
         begin = gap.start
-        if key.timeframe.count(reached, begin):
-            yield from _filled(exchange, key, candles, (reached, begin), now)
+        if series.timeframe.count(reached, begin):
+            yield from _filled(exchange, series, candles, (reached, begin), now)
         else:
             begin = reached
-        yield from exchange.pages(key, begin, until, now)
+        yield from exchange.pages(series, begin, until, now)
         reached = until
     if reached < stop:
-        yield from _filled(exchange, key, candles, (reached, stop), now)
+        yield from _filled(exchange, series, candles, (reached, stop), now)
 
 
 def _filled(
-    exchange: Served, key: Key, candles: pd.DataFrame, span: Span, now: datetime
+    exchange: Served, series: Series, candles: pd.DataFrame, span: Span, now: datetime
 ) -> Iterator[Page]:
     """``span`` as one page, except for holes that the exchange no longer serves."""
     own = between(candles, *span)
-    holes = _holes(own, key, span)
-    answers = [page for hole in holes for page in exchange.answers(key, *hole, now)]
+    holes = _holes(own, series, span)
+    answers = [page for hole in holes for page in exchange.answers(series, *hole, now)]
     # Holes that are close together are asked for in one go: the archive's candles in between stay
     # as they are.
     whole = merged(joined(answers), own)
@@ -57,7 +57,7 @@ def _filled(
         refusal for page in answers for refusal in page.refused if refusal.start not in known
     )
     start, stop = span
-    for without in _without_candles(own, key, answers):
+    for without in _without_candles(own, series, answers):
         if start < without.start:
             yield _page(whole, refused, start, without.start)
         yield without
@@ -66,22 +66,22 @@ def _filled(
         yield _page(whole, refused, start, stop)
 
 
-def _holes(candles: pd.DataFrame, key: Key, span: Span) -> list[Span]:
+def _holes(candles: pd.DataFrame, series: Series, span: Span) -> list[Span]:
     """Ranges that hold what ``candles`` lack, each for one request."""
     holes: list[Span] = []
-    for gap in find_gaps(candles["timestamp"], key.timeframe, *span):
-        if holes and key.timeframe.count(holes[-1][0], gap.end) <= ONE_REQUEST:
+    for gap in find_gaps(candles["timestamp"], series.timeframe, *span):
+        if holes and series.timeframe.count(holes[-1][0], gap.end) <= ONE_REQUEST:
             holes[-1] = holes[-1][0], min(gap.end, span[1])
         else:
             holes.append((gap.start, min(gap.end, span[1])))
     return holes
 
 
-def _without_candles(candles: pd.DataFrame, key: Key, answers: list[Page]) -> Iterator[Page]:
+def _without_candles(candles: pd.DataFrame, series: Series, answers: list[Page]) -> Iterator[Page]:
     """Ranges that ``candles`` lack and the exchange no longer serves, or fails to, ascending."""
     for page in answers:
         if page.is_unavailable or page.error is not None:
-            for gap in find_gaps(candles["timestamp"], key.timeframe, page.start, page.end):
+            for gap in find_gaps(candles["timestamp"], series.timeframe, page.start, page.end):
                 yield replace(page, start=gap.start, end=min(gap.end, page.end))
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from coin_assets.domain.candles.diagnosis import compare_causes
 from coin_assets.domain.candles.frame import between
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.comparing import compared
 
@@ -15,7 +15,7 @@ def require_agreement(
     archived: pd.DataFrame,
     fresh: pd.DataFrame,
     overlap: tuple[datetime, datetime],
-    key: Key,
+    series: Series,
     base: str,
 ) -> None:
     """Compare the candles of ``overlap``; some may differ, as exchanges correct their candles.
@@ -29,7 +29,7 @@ def require_agreement(
     """
     found = compared(between(archived, *overlap), fresh)
     total = len(found.opens)
-    where = f"the {key} candles of {overlap[0]:%Y-%m-%dT%H:%M} to {overlap[1]:%Y-%m-%dT%H:%M}"
+    where = f"the {series} candles of {overlap[0]:%Y-%m-%dT%H:%M} to {overlap[1]:%Y-%m-%dT%H:%M}"
     if not total:
         raise InvalidCandles(
             "seam",

@@ -11,7 +11,7 @@ from datetime import datetime
 import pandas as pd
 
 from coin_assets.domain.candles.frame import between, empty_candles, merged
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.downloads import ArchiveFiles
@@ -24,9 +24,9 @@ _LOGGER = logging.getLogger(__name__)
 class Past:
     """One key's candles in the files of an archive."""
 
-    def __init__(self, files: ArchiveFiles, key: Key) -> None:
+    def __init__(self, files: ArchiveFiles, series: Series) -> None:
         self._files = files
-        self._key = key
+        self._key = series
         self._read: dict[str, pd.DataFrame] = {}  # before their turn in `months`
         self._refusals: dict[datetime, InvalidCandles] = {}
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from coin_assets.domain.candles.frame import empty_candles
 from coin_assets.domain.candles.resampling import resample
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, next_month
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.market.base import Estimate, Market, Page
@@ -36,9 +36,9 @@ class Samples:
         stop: nothing after this is asked for.
     """
 
-    def __init__(self, exchange: Served, key: Key, stop: datetime, now: datetime) -> None:
+    def __init__(self, exchange: Served, series: Series, stop: datetime, now: datetime) -> None:
         self._exchange = exchange
-        self._key = key
+        self._key = series
         self._stop = stop
         self._now = now
         self._chunk: Span | None = None
@@ -70,19 +70,19 @@ class Samples:
         fresh = pd.concat(answers, ignore_index=True) if answers else empty_candles()
         return compared(candles, fresh)
 
-    def _reference(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+    def _reference(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
         """The exchange's candles of a month; those of the months after it, if one answer does."""
         if self._chunk is None or not (self._chunk[0] <= start and end <= self._chunk[1]):
             until = end
             while until < self._stop:
                 further = min(next_month(until), self._stop)
-                if key.timeframe.count(start, further) > ONE_REQUEST:
+                if series.timeframe.count(start, further) > ONE_REQUEST:
                     break
                 until = further
-            self._pages = self._exchange.answers(key, start, until, self._now)
+            self._pages = self._exchange.answers(series, start, until, self._now)
             if until > end and any(page.error is not None for page in self._pages):
                 # One answer for many months may fail because of one of them.
-                until, self._pages = end, self._exchange.answers(key, start, end, self._now)
+                until, self._pages = end, self._exchange.answers(series, start, end, self._now)
             self._chunk = start, until
         return candles_of(self._pages, start, end)
 
@@ -92,9 +92,9 @@ def reference(timeframe: Timeframe) -> Timeframe:
     return _HOUR if timeframe.divides(_HOUR) else timeframe
 
 
-def estimate(exchange: Market, key: Key, start: datetime, end: datetime) -> Estimate:
+def estimate(exchange: Market, series: Series, start: datetime, end: datetime) -> Estimate:
     """What comparing ``[start, end)`` takes."""
-    return exchange.estimate(key.at(reference(key.timeframe)), start, end)
+    return exchange.estimate(series.at(reference(series.timeframe)), start, end)
 
 
 def _windows(hours: "pd.Series[pd.Timestamp]", timeframe: Timeframe, end: datetime) -> list[Span]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.candles.frame import empty_candles, validated
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, as_micros, months_between
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.market.base import Estimate, Meter, Page, Usage
@@ -40,37 +40,46 @@ class SandboxMarket:
         self._seed = seed
         self._meter = Meter()
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
         """Yield the closed candles that open in ``[start, end)``, three months a page.
 
         Raises:
             SymbolUnavailable: the symbol has no slash, or the range leaves 2010 to 2100.
         """
         # The candle that contains ``now`` is the first that is not closed.
-        stop = min(end, key.timeframe.floor(now))
-        _refuse_unavailable(key, start, stop)
+        stop = min(end, series.timeframe.floor(now))
+        _refuse_unavailable(series, start, stop)
         for first in months_between(start, stop)[::_MONTHS_A_PAGE]:
             page_start = max(start, first)
             page_stop = min(stop, _MONTH.shift(first, _MONTHS_A_PAGE))
-            opens = key.timeframe.opens(page_start, page_stop)
-            candles = self._candles(key, opens) if len(opens) else empty_candles()
+            opens = series.timeframe.opens(page_start, page_stop)
+            candles = self._candles(series, opens) if len(opens) else empty_candles()
             self._meter.count(requests=1)
-            yield Page(validated(candles, key.timeframe, f"sandbox {key}"), page_start, page_stop)
+            yield Page(
+                validated(candles, series.timeframe, f"sandbox {series}"), page_start, page_stop
+            )
 
-    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
+    def listed(
+        self,
+        series: Series,
+        now: datetime,  # noqa: ARG002
+        since: datetime | None = None,  # noqa: ARG002
+    ) -> datetime | None:
         """The sandbox's first candle: everything is listed from its beginning on."""
-        return key.timeframe.next(FIRST - timedelta.resolution)
+        return series.timeframe.next(FIRST - timedelta.resolution)
 
-    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002 (protocol)
+    def edge(self, series: Series) -> datetime | None:  # noqa: ARG002 (protocol)
         """None: the sandbox serves everything."""
         return None
 
-    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
+    def estimate(self, series: Series, start: datetime, end: datetime) -> Estimate:
         """A page makes three months in no time."""
         pages = -(-len(months_between(start, end)) // _MONTHS_A_PAGE)
-        return Estimate(pages, key.timeframe.count(start, end) / _CANDLES_A_SECOND)
+        return Estimate(pages, series.timeframe.count(start, end) / _CANDLES_A_SECOND)
 
-    def horizon(self, key: Key, now: datetime) -> datetime:  # noqa: ARG002
+    def horizon(self, series: Series, now: datetime) -> datetime:  # noqa: ARG002
         """``now``: the sandbox never falls behind and never ends."""
         return now
 
@@ -81,18 +90,18 @@ class SandboxMarket:
     def close(self) -> None:
         """Nothing to release."""
 
-    def _candles(self, key: Key, opens: pd.DatetimeIndex) -> pd.DataFrame:
+    def _candles(self, series: Series, opens: pd.DatetimeIndex) -> pd.DataFrame:
         """Candles at consecutive ``opens``, aggregated from whole months of minutes."""
-        closing = key.timeframe.close_all(opens)
+        closing = series.timeframe.close_all(opens)
         months = months_between(opens[0].to_pydatetime(), closing[-1].to_pydatetime())
         minutes = np.concatenate(
-            [minutes_of_month(self._seed, key.symbol, month) for month in months], axis=1
+            [minutes_of_month(self._seed, series.symbol, month) for month in months], axis=1
         )
         origin = int(months[0].timestamp()) * 1_000_000
         first = (as_micros(opens) - origin) // _MINUTE_MICROS
         last = (as_micros(closing) - origin) // _MINUTE_MICROS - 1
         opened, high, low, close, volume = minutes[:, : last[-1] + 1]
-        ticks_per_unit = profile_of(key.symbol).ticks_per_unit
+        ticks_per_unit = profile_of(series.symbol).ticks_per_unit
         return pd.DataFrame(
             {
                 "timestamp": opens,
@@ -105,14 +114,14 @@ class SandboxMarket:
         )
 
 
-def _refuse_unavailable(key: Key, start: datetime, stop: datetime) -> None:
-    base, _, quote = key.symbol.partition("/")
+def _refuse_unavailable(series: Series, start: datetime, stop: datetime) -> None:
+    base, _, quote = series.symbol.partition("/")
     if not base or not quote:
         raise SymbolUnavailable(
-            f"The sandbox has no symbol {key.symbol!r}; write it as BASE/QUOTE, like BTC/USDT."
+            f"The sandbox has no symbol {series.symbol!r}; write it as BASE/QUOTE, like BTC/USDT."
         )
     if start < FIRST or stop > LAST:
         raise SymbolUnavailable(
-            f"The sandbox has {key} from {FIRST:%Y-%m-%d} until {LAST:%Y-%m-%d}, not in "
+            f"The sandbox has {series} from {FIRST:%Y-%m-%d} until {LAST:%Y-%m-%d}, not in "
             f"[{start:%Y-%m-%dT%H:%M}, {stop:%Y-%m-%dT%H:%M}); ask for a range inside these days."
         )

@@ -6,7 +6,7 @@ from datetime import datetime
 import pandas as pd
 
 from coin_assets.domain.candles.frame import between, empty_candles
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError, InvalidCandles, RangeRefused
 from coin_assets.market.base import Market, Page
 
@@ -31,57 +31,61 @@ class Served:
 
     def __init__(self, exchange: Market) -> None:
         self._exchange = exchange
-        self._edges: dict[Key, datetime] = {}
+        self._edges: dict[Series, datetime] = {}
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
         """As `Market.pages`."""
-        stop = min(end, key.timeframe.floor(now))
-        edge = min(self._edges.get(key, start), stop)
+        stop = min(end, series.timeframe.floor(now))
+        edge = min(self._edges.get(series, start), stop)
         if start < edge:
             yield Page(empty_candles(), start, edge, is_unavailable=True)
             start = edge
-            if not key.timeframe.count(start, stop):
+            if not series.timeframe.count(start, stop):
                 if start < stop:
                     yield Page(empty_candles(), start, stop)
                 return
-        for page in self._exchange.pages(key, start, end, now):
+        for page in self._exchange.pages(series, start, end, now):
             if page.is_unavailable:
-                self._edges[key] = max(page.end, self._edges.get(key, page.end))
+                self._edges[series] = max(page.end, self._edges.get(series, page.end))
             yield page
 
-    def answers(self, key: Key, start: datetime, end: datetime, now: datetime) -> list[Page]:
+    def answers(self, series: Series, start: datetime, end: datetime, now: datetime) -> list[Page]:
         """All `pages`; where the exchange refuses to go on, the rest is a page with that error.
 
         Raises:
             TemporaryError, SymbolUnavailable: as `Market.pages`.
         """
-        return list(self._to_the_end(key, start, end, now))
+        return list(self._to_the_end(series, start, end, now))
 
-    def candles(self, key: Key, start: datetime, end: datetime, now: datetime) -> pd.DataFrame:
+    def candles(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> pd.DataFrame:
         """All candles of `answers`.
 
         Raises:
             PartUnread: a page could not be read.
         """
-        return candles_of(self.answers(key, start, end, now), start, end)
+        return candles_of(self.answers(series, start, end, now), start, end)
 
-    def reaches(self, key: Key, start: datetime, end: datetime, now: datetime) -> bool:
+    def reaches(self, series: Series, start: datetime, end: datetime, now: datetime) -> bool:
         """Whether the exchange is known to serve any part of ``[start, end)``."""
         return any(
             not page.is_unavailable and page.error is None
-            for page in self.answers(key, start, end, now)
+            for page in self.answers(series, start, end, now)
         )
 
     def _to_the_end(
-        self, key: Key, start: datetime, end: datetime, now: datetime
+        self, series: Series, start: datetime, end: datetime, now: datetime
     ) -> Iterator[Page]:
         reached = start
         try:
-            for page in self.pages(key, start, end, now):
+            for page in self.pages(series, start, end, now):
                 yield page
                 reached = page.end
         except (InvalidCandles, RangeRefused) as error:
-            stop = min(end, key.timeframe.floor(now))
+            stop = min(end, series.timeframe.floor(now))
             yield Page(empty_candles(), reached, stop, error=error)
 
 

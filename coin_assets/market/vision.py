@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from coin_assets.domain.candles.frame import COLUMNS, empty_candles, validated
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
 from coin_assets.market.candle_times import times_of_stamps
@@ -45,21 +45,21 @@ def has_name(symbol: str) -> bool:
     return all(part.isalnum() and part == part.upper() for part in (base, quote))
 
 
-def folder_of(key: Key, period: str) -> str:
+def folder_of(series: Series, period: str) -> str:
     """Where the monthly or daily files of ``key`` lie."""
-    return f"data/spot/{period}/klines/{_symbol(key)}/{_interval(key)}"
+    return f"data/spot/{period}/klines/{_symbol(series)}/{_interval(series)}"
 
 
-def monthly_file(key: Key, month: datetime) -> KlineFile:
-    stem = f"{_symbol(key)}-{_interval(key)}-{month:%Y-%m}"
-    return KlineFile(f"{folder_of(key, MONTHLY)}/{stem}.zip", month, next_month(month))
+def monthly_file(series: Series, month: datetime) -> KlineFile:
+    stem = f"{_symbol(series)}-{_interval(series)}-{month:%Y-%m}"
+    return KlineFile(f"{folder_of(series, MONTHLY)}/{stem}.zip", month, next_month(month))
 
 
-def daily_files(key: Key, month: datetime) -> list[KlineFile]:
+def daily_files(series: Series, month: datetime) -> list[KlineFile]:
     """Files of every day of ``month``; none for candles longer than a day."""
-    if key.timeframe.seconds > _DAY.total_seconds():
+    if series.timeframe.seconds > _DAY.total_seconds():
         return []
-    stem = f"{folder_of(key, DAILY)}/{_symbol(key)}-{_interval(key)}"
+    stem = f"{folder_of(series, DAILY)}/{_symbol(series)}-{_interval(series)}"
     days = [month + _DAY * count for count in range((next_month(month) - month).days)]
     return [KlineFile(f"{stem}-{day:%Y-%m-%d}.zip", day, day + _DAY) for day in days]
 
@@ -99,19 +99,19 @@ def kline_rows(content: bytes, file: KlineFile) -> bytes:
     return b"\n" + rows + b"\n"
 
 
-def _symbol(key: Key) -> str:
+def _symbol(series: Series) -> str:
     # Nothing else may reach a path or an address.
-    if not has_name(key.symbol):
+    if not has_name(series.symbol):
         raise SymbolUnavailable(
-            f"{key.symbol} has no name in a Binance Vision archive; symbols there are written "
+            f"{series.symbol} has no name in a Binance Vision archive; symbols there are written "
             "like BTC/USDT, in capitals and digits or letters without case. Correct COIN_SYMBOLS."
         )
-    return key.symbol.replace("/", "")
+    return series.symbol.replace("/", "")
 
 
-def _interval(key: Key) -> str:
+def _interval(series: Series) -> str:
     # Vision tells minutes from months on file systems that do not know capitals.
-    return key.timeframe.name.replace("M", "mo")
+    return series.timeframe.name.replace("M", "mo")
 
 
 def _only_member(content: bytes, name: str) -> Any:

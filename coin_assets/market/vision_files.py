@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from coin_assets.domain.candles.gaps import find_gaps
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
 from coin_assets.market.downloads import ArchiveFiles
 from coin_assets.market.vision import KlineFile, daily_files, monthly_file
@@ -19,18 +19,18 @@ _MONTHS_OF_DAYS = 2
 _MONTHS_BEFORE = 4
 
 
-def available_files(files: ArchiveFiles, key: Key, start: datetime, end: datetime) -> Files:
+def available_files(files: ArchiveFiles, series: Series, start: datetime, end: datetime) -> Files:
     """Files with opens in ``[start, end)``: every month's monthly file, else its daily ones.
 
     Of a remote archive all daily files are asked for in the two newest months without a monthly
     file, and in months between monthly files. In other months the first, the middle and the last
     day are asked for; all days are asked for if one of these is there.
     """
-    monthly = {month: monthly_file(key, month) for month in months_between(start, end)}
+    monthly = {month: monthly_file(series, month) for month in months_between(start, end)}
     names = [file.name for file in monthly.values()]
-    there = files.existing(names, _likely(key, start, end))
+    there = files.existing(names, _likely(series, start, end))
     lacking = [month for month, file in monthly.items() if file.name not in there]
-    days = {month: days_within(key, max(month, start), _end(month, end)) for month in lacking}
+    days = {month: days_within(series, max(month, start), _end(month, end)) for month in lacking}
     if not files.local:
         days = _worth_asking(files, days, [month for month in monthly if month not in lacking])
     there |= files.existing(file.name for month in days.values() for file in month)
@@ -41,30 +41,30 @@ def available_files(files: ArchiveFiles, key: Key, start: datetime, end: datetim
     return {month: chosen for month, chosen in found.items() if chosen}
 
 
-def days_within(key: Key, start: datetime, end: datetime) -> list[KlineFile]:
+def days_within(series: Series, start: datetime, end: datetime) -> list[KlineFile]:
     """Daily files with opens in ``[start, end)``, ascending."""
     months = months_between(start, end)
-    days = [file for month in months for file in daily_files(key, month)]
+    days = [file for month in months for file in daily_files(series, month)]
     return [file for file in days if file.start < end and start < file.end]
 
 
 def lacking_days(
-    candles: pd.DataFrame, key: Key, start: datetime, end: datetime
+    candles: pd.DataFrame, series: Series, start: datetime, end: datetime
 ) -> list[KlineFile]:
     """Daily files of the days in ``[start, end)`` that lack a candle."""
-    gaps = find_gaps(candles["timestamp"], key.timeframe, start, end)
+    gaps = find_gaps(candles["timestamp"], series.timeframe, start, end)
     if not gaps:
         return []
     return [
         file
-        for file in days_within(key, start, end)
+        for file in days_within(series, start, end)
         if any(gap.start < file.end and file.start < gap.end for gap in gaps)
     ]
 
 
-def is_monthly(key: Key, chosen: list[KlineFile]) -> bool:
+def is_monthly(series: Series, chosen: list[KlineFile]) -> bool:
     """Whether the files of a month are its monthly one."""
-    return bool(chosen) and chosen[0] == monthly_file(key, month_start(chosen[0].start))
+    return bool(chosen) and chosen[0] == monthly_file(series, month_start(chosen[0].start))
 
 
 def _end(month: datetime, end: datetime) -> datetime:
@@ -85,11 +85,11 @@ def _worth_asking(files: ArchiveFiles, days: Files, monthly: list[datetime]) -> 
     return {month: asked for month, asked in days.items() if month in whole}
 
 
-def _likely(key: Key, start: datetime, end: datetime) -> Iterator[str]:
+def _likely(series: Series, start: datetime, end: datetime) -> Iterator[str]:
     """Files that an archive with ``key``, or with Bitcoin, is likely to have: see
     `ArchiveFiles.existing`."""
     newest = max(start, month_start(end - timedelta.resolution))
-    yield from (file.name for file in days_within(key, newest, max(end, newest)))
-    for asked, before in ((key, start), (Key("BTC/USDT", key.timeframe), end)):
+    yield from (file.name for file in days_within(series, newest, max(end, newest)))
+    for asked, before in ((series, start), (Series("BTC/USDT", series.timeframe), end)):
         for back in range(1, _MONTHS_BEFORE + 1):
             yield monthly_file(asked, _MONTH.shift(before, -back)).name

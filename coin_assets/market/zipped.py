@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from coin_assets.domain.candles.frame import between, closed_by, empty_candles, merged
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.base import Page
@@ -37,7 +37,7 @@ class ZippedCandles:
     def __init__(self, files: ArchiveFiles) -> None:
         self._files = files
 
-    def pages(self, key: Key, start: datetime, stop: datetime) -> Generator[Page]:
+    def pages(self, series: Series, start: datetime, stop: datetime) -> Generator[Page]:
         """A page a month.
 
         Raises:
@@ -45,25 +45,25 @@ class ZippedCandles:
         """
         for month in months_between(start, stop):
             begin, until = max(start, month), min(stop, next_month(month))
-            candles = self._month(key, month, begin, until)
+            candles = self._month(series, month, begin, until)
             yield Page(between(candles, begin, until), begin, until)
 
-    def first(self, key: Key, month: datetime, now: datetime) -> datetime | None:
+    def first(self, series: Series, month: datetime, now: datetime) -> datetime | None:
         """Open of the first candle of ``month`` that is closed by ``now``.
 
         A refused file counts from the first candle that it should hold.
         """
-        monthly, days = self._there(key, month)
-        found = None if monthly is None else self._first(key, monthly, now)
+        monthly, days = self._there(series, month)
+        found = None if monthly is None else self._first(series, monthly, now)
         for file in days:
             if found is not None and found <= file.start:
                 break
-            earlier = self._first(key, file, now)
+            earlier = self._first(series, file, now)
             if earlier is not None:
                 return earlier if found is None else min(earlier, found)
         return found
 
-    def end(self, key: Key, month: datetime, now: datetime, end_of: EndOf) -> datetime | None:
+    def end(self, series: Series, month: datetime, now: datetime, end_of: EndOf) -> datetime | None:
         """Close of the last candle of ``month`` that is closed by ``now``.
 
         Args:
@@ -71,24 +71,26 @@ class ZippedCandles:
                 a function that reads them, and the close of the last candle that the file should
                 hold.
         """
-        monthly, days = self._there(key, month)
-        found = None if monthly is None else self._end(key, monthly, end_of)
+        monthly, days = self._there(series, month)
+        found = None if monthly is None else self._end(series, monthly, end_of)
         for file in reversed(days):
-            if found is not None and found >= min(file.end, key.timeframe.floor(now)):
+            if found is not None and found >= min(file.end, series.timeframe.floor(now)):
                 break
-            later = self._end(key, file, end_of) if file.start < now else None
+            later = self._end(series, file, end_of) if file.start < now else None
             if later is not None:
                 return later if found is None else max(later, found)
         return found
 
-    def _month(self, key: Key, month: datetime, begin: datetime, until: datetime) -> pd.DataFrame:
-        monthly, days = self._there(key, month)
-        inside = {file.name for file in days_within(key, begin, until)}
+    def _month(
+        self, series: Series, month: datetime, begin: datetime, until: datetime
+    ) -> pd.DataFrame:
+        monthly, days = self._there(series, month)
+        inside = {file.name for file in days_within(series, begin, until)}
         daily = [file for file in days if file.name in inside]
         if monthly is None:
-            return self._concatenated(key, daily)
+            return self._concatenated(series, daily)
         try:
-            candles = self._klines(key, monthly)
+            candles = self._klines(series, monthly)
         except InvalidCandles as refusal:
             if not inside or len(daily) < len(inside):
                 raise
@@ -97,28 +99,28 @@ class ZippedCandles:
                 monthly.name,
                 refusal.reason,
             )
-            return self._concatenated(key, daily)
-        lacking = {file.name for file in lacking_days(candles, key, begin, until)}
+            return self._concatenated(series, daily)
+        lacking = {file.name for file in lacking_days(candles, series, begin, until)}
         rows = self._rows(monthly) if days else b""
         parts = []
         for file in days:
             if file.name in lacking:
-                part = self._klines(key, file)
+                part = self._klines(series, file)
                 parts.append(part)
             else:
-                part = self._witness(key, file, rows)
+                part = self._witness(series, file, rows)
             if len(part):
                 _require_same(candles, part, monthly, file)
         return merged(pd.concat(parts, ignore_index=True), candles) if parts else candles
 
-    def _concatenated(self, key: Key, files: list[KlineFile]) -> pd.DataFrame:
-        parts = [self._klines(key, file) for file in files]
+    def _concatenated(self, series: Series, files: list[KlineFile]) -> pd.DataFrame:
+        parts = [self._klines(series, file) for file in files]
         return pd.concat(parts, ignore_index=True) if parts else empty_candles()
 
-    def _witness(self, key: Key, file: KlineFile, rows: bytes) -> pd.DataFrame:
+    def _witness(self, series: Series, file: KlineFile, rows: bytes) -> pd.DataFrame:
         """Candles of a daily file that nothing is taken from; none if its rows are in ``rows``."""
         try:
-            return empty_candles() if self._rows(file) in rows else self._klines(key, file)
+            return empty_candles() if self._rows(file) in rows else self._klines(series, file)
         except InvalidCandles as refusal:
             _LOGGER.warning(
                 "%s is refused, so the monthly file is used without comparing that day: %s",
@@ -131,27 +133,27 @@ class ZippedCandles:
         content = self._files.fetch(file.name)
         return b"" if content is None else kline_rows(content, file)
 
-    def _end(self, key: Key, file: KlineFile, end_of: EndOf) -> datetime | None:
+    def _end(self, series: Series, file: KlineFile, end_of: EndOf) -> datetime | None:
         zipped = Path(self._files.base) / file.name
         both = [zipped, zipped.with_name(f"{zipped.name}.CHECKSUM")]
-        last = key.timeframe.next(file.end - _INSTANT)
-        return end_of(both, lambda: self._klines(key, file), last)
+        last = series.timeframe.next(file.end - _INSTANT)
+        return end_of(both, lambda: self._klines(series, file), last)
 
-    def _first(self, key: Key, file: KlineFile, now: datetime) -> datetime | None:
+    def _first(self, series: Series, file: KlineFile, now: datetime) -> datetime | None:
         try:
-            candles = closed_by(self._klines(key, file), key.timeframe, now)
+            candles = closed_by(self._klines(series, file), series.timeframe, now)
         except InvalidCandles:
-            opened = key.timeframe.next(file.start - _INSTANT)
-            return opened if opened < file.end and key.timeframe.is_closed(opened, now) else None
+            opened = series.timeframe.next(file.start - _INSTANT)
+            return opened if opened < file.end and series.timeframe.is_closed(opened, now) else None
         return None if candles.empty else candles["timestamp"].iloc[0].to_pydatetime()
 
-    def _klines(self, key: Key, file: KlineFile) -> pd.DataFrame:
+    def _klines(self, series: Series, file: KlineFile) -> pd.DataFrame:
         content = self._files.fetch(file.name)
-        return empty_candles() if content is None else read_klines(content, file, key.timeframe)
+        return empty_candles() if content is None else read_klines(content, file, series.timeframe)
 
-    def _there(self, key: Key, month: datetime) -> tuple[KlineFile | None, list[KlineFile]]:
+    def _there(self, series: Series, month: datetime) -> tuple[KlineFile | None, list[KlineFile]]:
         """The monthly file and the daily ones, ascending, as far as they exist."""
-        monthly, days = monthly_file(key, month), daily_files(key, month)
+        monthly, days = monthly_file(series, month), daily_files(series, month)
         there = self._files.existing(file.name for file in (monthly, *days))
         return (monthly if monthly.name in there else None), [
             file for file in days if file.name in there

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from coin_assets.domain.json_format import Document
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
 from coin_assets.files.cache import Remembered
@@ -26,41 +26,41 @@ class EvaluationBook:
     def __init__(self, home: Path) -> None:
         self._root = home / "evaluations"
 
-    def read(self, key: Key) -> Document | None:
+    def read(self, series: Series) -> Document | None:
         """The last evaluation of a key; None if there was none. Not to be changed.
 
         Raises:
             CorruptArtefact: the file is not an evaluation of this key.
         """
-        path = self._path(key)
+        path = self._path(series)
         try:
             document = _DOCUMENTS.of(str(path), _read)
         except FileNotFoundError:
             return None
-        if (document["symbol"], document["timeframe"]) != (key.symbol, key.timeframe.name):
-            raise CorruptArtefact(f"{path} is of another key than {key}. {_REMEDY}")
+        if (document["symbol"], document["timeframe"]) != (series.symbol, series.timeframe.name):
+            raise CorruptArtefact(f"{path} is of another key than {series}. {_REMEDY}")
         return document
 
-    def write(self, key: Key, document: Document) -> None:
+    def write(self, series: Series, document: Document) -> None:
         """Replace the evaluation of a key."""
         text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
-        path = self._path(key)
+        path = self._path(series)
         with locked(path.parent):
             remove_partials(path.parent)
             write_atomically(path, text.encode())
 
-    def versions(self, key: Key) -> frozenset[str]:
+    def versions(self, series: Series) -> frozenset[str]:
         """Model versions that the last evaluation is about.
 
         Raises:
             CorruptArtefact: as `read`.
         """
-        document = self.read(key)
+        document = self.read(series)
         scored = [] if document is None else [document["champion"], document["challenger"]]
         return frozenset(version for each in scored if each for version in each["versions"])
 
-    def _path(self, key: Key) -> Path:
-        folder = self._root / f"symbol={key.symbol_name}" / f"timeframe={key.timeframe}"
+    def _path(self, series: Series) -> Path:
+        folder = self._root / f"symbol={series.symbol_name}" / f"timeframe={series.timeframe}"
         return folder / "evaluation.json"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from coin_assets.domain.forecasting.frame import Forecaster
 from coin_assets.domain.forecasting.trainable import calibrated_candles
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 
 # By unit of the timeframe, all in candles; chosen on candles before the test spans (see
@@ -27,13 +27,13 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
-def new_forecaster(key: Key) -> Forecaster:
+def new_forecaster(series: Series) -> Forecaster:
     """An unfitted forecaster for ``key``."""
     from coin_assets.domain.forecasting.har import HarForecaster
 
-    calibrated = calibrated_candles(key.timeframe)
+    calibrated = calibrated_candles(series.timeframe)
     return HarForecaster(
-        key.timeframe.name, calibrated=calibrated, **_PARAMETERS[key.timeframe.unit]
+        series.timeframe.name, calibrated=calibrated, **_PARAMETERS[series.timeframe.unit]
     )
 
 

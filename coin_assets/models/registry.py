@@ -16,7 +16,7 @@ from typing import Any
 
 from coin_assets.domain.evaluation.roles import RoleChange, Roles, next_challenger
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, Forecaster
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, DataRefused
 from coin_assets.files.atomic import locked, write_atomically
 from coin_assets.files.checksummed_json import json_bytes, parsed, read_sealed, require_same, sealed
@@ -46,7 +46,7 @@ class ModelVersion:
         cutoff: the model saw only candles closed by then.
     """
 
-    key: Key
+    series: Series
     number: int
     cutoff: datetime
     folder: Path
@@ -67,7 +67,7 @@ class ModelVersion:
             metadata = read_sealed(path, SCHEMA_VERSION, REMEDY)
         except FileNotFoundError as error:
             raise CorruptArtefact(f"{path} is missing. {REMEDY}") from error
-        own = _identity(self.key, self.cutoff) | {"model_version": self.name}
+        own = _identity(self.series, self.cutoff) | {"model_version": self.name}
         require_same(path, metadata, own, REMEDY)
         return metadata
 
@@ -78,29 +78,29 @@ class ModelRegistry:
     def __init__(self, home: Path) -> None:
         self._root = home / "models"
 
-    def versions(self, key: Key) -> list[ModelVersion]:
+    def versions(self, series: Series) -> list[ModelVersion]:
         """All versions of a key, oldest number first.
 
         Raises:
             CorruptArtefact: two folders have one number, or a folder's name tells no time.
         """
-        return [ModelVersion(key, *found) for found in listed(self._folder(key))]
+        return [ModelVersion(series, *found) for found in listed(self._folder(series))]
 
-    def find(self, key: Key, cutoff: datetime, lookback: str | None) -> ModelVersion | None:
+    def find(self, series: Series, cutoff: datetime, lookback: str | None) -> ModelVersion | None:
         """The version trained for exactly this cutoff and lookback.
 
         Raises:
             CorruptArtefact: a version of that cutoff is damaged.
         """
         wanted = _whole_seconds(cutoff)
-        for version in self.versions(key):
+        for version in self.versions(series):
             if version.cutoff == wanted and version.metadata()["lookback"] == lookback:
                 return version
         return None
 
     def add(
         self,
-        key: Key,
+        series: Series,
         forecaster: Forecaster,
         cutoff: datetime,
         facts: dict[str, Any],
@@ -120,21 +120,21 @@ class ModelRegistry:
         identity = {
             "schema_version": SCHEMA_VERSION,
             "forecaster": forecaster.name,
-            **_identity(key, cutoff),
+            **_identity(series, cutoff),
         }
         artefact = json_bytes(identity | {"state": forecaster.state()})
-        home = self._folder(key)
+        home = self._folder(series)
         with locked(home):
             clear(home)
             digest = hashlib.sha256(artefact).hexdigest()
-            if once and (found := self.find(key, cutoff, facts["lookback"])) is not None:
+            if once and (found := self.find(series, cutoff, facts["lookback"])) is not None:
                 return found
             number = last_number(home) + 1
             known = {"model_version": str(number), "artefact_sha256": digest}
             write_atomically(partial_of(home) / "model.json", artefact)
             metadata = sealed({**facts, **identity, **known})
             write_atomically(partial_of(home) / "metadata.json", metadata)
-            return ModelVersion(key, number, cutoff, complete(home, number, cutoff))
+            return ModelVersion(series, number, cutoff, complete(home, number, cutoff))
 
     def load(self, version: ModelVersion) -> Forecaster:
         """The fitted forecaster of a version.
@@ -151,7 +151,7 @@ class ModelRegistry:
             raise CorruptArtefact(f"{path} is not the artefact that was stored. {REMEDY}")
         artefact = parsed(path, content, REMEDY)
         said = {name: metadata.get(name) for name in ("schema_version", "forecaster")}
-        own = said | _identity(version.key, version.cutoff)
+        own = said | _identity(version.series, version.cutoff)
         require_same(path, artefact, own, REMEDY)
         try:
             return restored_forecaster(artefact["forecaster"], artefact["state"])
@@ -165,32 +165,32 @@ class ModelRegistry:
             DataRefused: the version holds or held a role, or is the newest, whose number would
                 be given again.
         """
-        with locked(self._folder(version.key)):
-            if version not in self.versions(version.key):
+        with locked(self._folder(version.series)):
+            if version not in self.versions(version.series):
                 return
-            if version.name in self.roles(version.key).appointed:
+            if version.name in self.roles(version.series).appointed:
                 raise DataRefused(
-                    f"Version {version.name} of {version.key} holds or held a role and is kept, "
+                    f"Version {version.name} of {version.series} holds or held a role and is kept, "
                     "so that a rollback can bring it back."
                 )
             if version.number == last_number(version.folder.parent):
                 raise DataRefused(
-                    f"Version {version.name} of {version.key} is the newest and is kept, so that "
-                    "no other version gets its number."
+                    f"Version {version.name} of {version.series} is the newest and is kept, so "
+                    "that no other version gets its number."
                 )
             discard(version.folder)
 
-    def roles(self, key: Key) -> Roles:
+    def roles(self, series: Series) -> Roles:
         """Who holds the roles of a key, and held them when; empty before the first champion.
 
         Raises:
             CorruptArtefact: the record is not what was written.
         """
-        return read_roles(self._folder(key))
+        return read_roles(self._folder(series))
 
     def appoint(
         self,
-        key: Key,
+        series: Series,
         role: str,
         version: ModelVersion | None,
         since: datetime,
@@ -211,17 +211,17 @@ class ModelRegistry:
         change = RoleChange(role, name, since, reason, by, recorded_at)
 
         def appointed(roles: Roles) -> Roles:
-            if version is not None and version not in self.versions(key):
+            if version is not None and version not in self.versions(series):
                 raise DataRefused(
-                    f"{key} has no version {version.name} with cutoff {version.cutoff}. Appoint "
-                    f"one of {', '.join(each.name for each in self.versions(key)) or 'none'}."
+                    f"{series} has no version {version.name} with cutoff {version.cutoff}. Appoint "
+                    f"one of {', '.join(each.name for each in self.versions(series)) or 'none'}."
                 )
             return roles.with_change(change, None if version is None else version.cutoff)
 
-        return update_roles(self._folder(key), appointed)
+        return update_roles(self._folder(series), appointed)
 
     def appoint_next_challenger(
-        self, key: Key, *, reason: str, by: str, recorded_at: datetime
+        self, series: Series, *, reason: str, by: str, recorded_at: datetime
     ) -> Roles:
         """Appoint `next_challenger`, if there is one, from its cutoff on.
 
@@ -234,7 +234,7 @@ class ModelRegistry:
         """
 
         def appointed(roles: Roles) -> Roles:
-            versions, last = self.versions(key), roles.last_change(CHALLENGER)
+            versions, last = self.versions(series), roles.last_change(CHALLENGER)
             champion = roles.holder(CHAMPION)
             cutoff = next((each.cutoff for each in versions if each.name == champion), None)
             chosen = None if cutoff is None else next_challenger(versions, roles, cutoff)
@@ -244,20 +244,20 @@ class ModelRegistry:
             change = RoleChange(CHALLENGER, chosen.name, since, reason, by, recorded_at)
             return roles.with_change(change, chosen.cutoff)
 
-        known = self.roles(key)
+        known = self.roles(series)
         if appointed(known) == known:
             return known  # the usual case, without waiting for the lock
-        return update_roles(self._folder(key), appointed)
+        return update_roles(self._folder(series), appointed)
 
-    def _folder(self, key: Key) -> Path:
-        return self._root / f"symbol={key.symbol_name}" / f"timeframe={key.timeframe}"
+    def _folder(self, series: Series) -> Path:
+        return self._root / f"symbol={series.symbol_name}" / f"timeframe={series.timeframe}"
 
 
-def _identity(key: Key, cutoff: datetime) -> dict[str, Any]:
+def _identity(series: Series, cutoff: datetime) -> dict[str, Any]:
     """What artefact and metadata say of whom they belong to."""
     return {
-        "symbol": key.symbol,
-        "timeframe": key.timeframe.name,
+        "symbol": series.symbol,
+        "timeframe": series.timeframe.name,
         "cutoff": cutoff.isoformat(),
     }
 

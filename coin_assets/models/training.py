@@ -21,7 +21,7 @@ from coin_assets.domain.forecasting.trainable import (
     too_few,
     why_no_model,
 )
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError, InsufficientData
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.registry import ModelRegistry, ModelVersion
@@ -31,7 +31,7 @@ from coin_assets.store.coverage import require_covered, require_newest
 CODE_VERSION = "3"  # counts up when the same candles give another artefact
 CHALLENGES = "newest training while there is no challenger"
 # Answers of `why_none` in this process, each with the state of the candles it was made from.
-_ANSWERS: dict[tuple[Key, datetime, datetime], tuple[Hashable, str | None]] = {}
+_ANSWERS: dict[tuple[Series, datetime, datetime], tuple[Hashable, str | None]] = {}
 _ANSWERS_LOCK = Lock()
 _MOST_ANSWERS = 10_000
 
@@ -48,7 +48,7 @@ class TrainingRequest:
         run_id: of the Dagster run that trains, recorded with the version.
     """
 
-    key: Key
+    series: Series
     cutoff: datetime
     history_start: datetime
     lookback: timedelta | None = None
@@ -87,15 +87,17 @@ def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
         MonthsNotFetched: months of the range were never stored.
         CandlesNotYetAvailable: the last candle before the cutoff is not there.
     """
-    key, start = request.key, request.history_start
+    series, start = request.series, request.history_start
     if request.lookback is not None:
         start = max(start, request.cutoff - request.lookback)
-    newest = key.timeframe.newest_closed(request.cutoff)
+    newest = series.timeframe.newest_closed(request.cutoff)
     if newest < start:
-        return store.read_candles(key, start, start)
-    require_covered(store, key, start, newest + timedelta.resolution)
-    require_newest(store, key, newest)
-    return closed_by(store.read_candles(key, start, request.cutoff), key.timeframe, request.cutoff)
+        return store.read_candles(series, start, start)
+    require_covered(store, series, start, newest + timedelta.resolution)
+    require_newest(store, series, newest)
+    return closed_by(
+        store.read_candles(series, start, request.cutoff), series.timeframe, request.cutoff
+    )
 
 
 def train(
@@ -117,7 +119,7 @@ def train(
     result = _trained(store, registry, request, now)
     if result.version is not None:
         registry.appoint_next_challenger(
-            request.key, reason=CHALLENGES, by="training", recorded_at=now
+            request.series, reason=CHALLENGES, by="training", recorded_at=now
         )
     return replace(result, seconds=perf_counter() - begun)
 
@@ -125,26 +127,26 @@ def train(
 def _trained(
     store: Store, registry: ModelRegistry, request: TrainingRequest, now: datetime
 ) -> TrainingResult:
-    key = request.key
-    known = registry.find(key, request.cutoff, request.lookback_text)
+    series = request.series
+    known = registry.find(series, request.cutoff, request.lookback_text)
     if known is not None:
         facts = known.metadata()
         loss, skill = facts.get("loss"), facts.get("validation_skill")
         return TrainingResult(request, known, rows=facts["rows"], loss=loss, skill=skill)
     candles = training_candles(store, request)
     try:
-        forecaster = new_forecaster(key).fit(candles)
+        forecaster = new_forecaster(series).fit(candles)
     except InsufficientData as error:
         return TrainingResult(request, rows=len(candles), insufficient=str(error))
-    loss = recent_loss(forecaster, candles, key.timeframe)
-    held_out = validation(new_forecaster(key), candles, key.timeframe)
+    loss = recent_loss(forecaster, candles, series.timeframe)
+    held_out = validation(new_forecaster(series), candles, series.timeframe)
     facts = {
         **_facts(candles, request, now),
         "features": list(forecaster.features),
         "loss": loss,
         **validation_facts(held_out),
     }
-    version = registry.add(key, forecaster, request.cutoff, facts, once=True)
+    version = registry.add(series, forecaster, request.cutoff, facts, once=True)
     skill = None if held_out is None else held_out.skill
     return TrainingResult(request, version, created=True, rows=len(candles), loss=loss, skill=skill)
 
@@ -181,35 +183,35 @@ def train_all(
         try:
             for request, future in zip(requests, futures, strict=True):
                 if (defect := future.exception()) is not None:
-                    defects.append((request.key, defect))
+                    defects.append((request.series, defect))
                     continue
                 report(future.result())
                 results.append(future.result())
         finally:
             _cancel(futures)
-    for key, defect in defects:
-        defects[0][1].add_note(f"Training {key} failed with {defect!r}.")
+    for series, defect in defects:
+        defects[0][1].add_note(f"Training {series} failed with {defect!r}.")
     if defects:
         raise defects[0][1]
     return results
 
 
-def why_none(store: Store, key: Key, history_start: datetime, cutoff: datetime) -> str | None:
+def why_none(store: Store, series: Series, history_start: datetime, cutoff: datetime) -> str | None:
     """The reason why no model can be trained on the candles closed by ``cutoff``; None if one can.
 
     Equals `why_no_model` of all of them. Candles are read only if their number suffices, and no
     more than decide. The answer is remembered for as long as the stored candles stay the same.
     """
-    end = key.timeframe.floor(cutoff)
-    count = store.count_candles(key, history_start, end)
-    if (few := too_few(count, key.timeframe)) is not None:
+    end = series.timeframe.floor(cutoff)
+    count = store.count_candles(series, history_start, end)
+    if (few := too_few(count, series.timeframe)) is not None:
         return few
-    state = store.candles_state(key, history_start, end)
-    question = (key, history_start, end)
+    state = store.candles_state(series, history_start, end)
+    question = (series, history_start, end)
     known = _ANSWERS.get(question)
     if state is not None and known is not None and known[0] == state:
         return known[1]
-    reason = why_no_model(_deciding(store, key, history_start, end, count), key.timeframe)
+    reason = why_no_model(_deciding(store, series, history_start, end, count), series.timeframe)
     if state is not None:
         with _ANSWERS_LOCK:
             if question not in _ANSWERS and len(_ANSWERS) >= _MOST_ANSWERS:
@@ -218,16 +220,18 @@ def why_none(store: Store, key: Key, history_start: datetime, cutoff: datetime) 
     return reason
 
 
-def _deciding(store: Store, key: Key, start: datetime, end: datetime, count: int) -> pd.DataFrame:
+def _deciding(
+    store: Store, series: Series, start: datetime, end: datetime, count: int
+) -> pd.DataFrame:
     """The newest of ``count`` candles in ``[start, end)``, enough for `why_no_model`."""
-    timeframe = key.timeframe
+    timeframe = series.timeframe
     wanted = min(count, max(calibrated_candles(timeframe), minimum_candles(timeframe)))
     opens = wanted
     begin = max(start, timeframe.shift(end, -opens))
-    while begin > start and store.count_candles(key, begin, end) < wanted:
+    while begin > start and store.count_candles(series, begin, end) < wanted:
         opens *= 2
         begin = max(start, timeframe.shift(end, -opens))
-    return store.read_candles(key, begin, end)
+    return store.read_candles(series, begin, end)
 
 
 def _cancel(futures: list[Future[TrainingResult]]) -> None:
@@ -237,7 +241,7 @@ def _cancel(futures: list[Future[TrainingResult]]) -> None:
 
 
 def _facts(candles: pd.DataFrame, request: TrainingRequest, now: datetime) -> dict[str, Any]:
-    closes = request.key.timeframe.close_all(candles["timestamp"])
+    closes = request.series.timeframe.close_all(candles["timestamp"])
     return {
         "trained_at": now.isoformat(timespec="seconds"),
         "run_id": request.run_id,

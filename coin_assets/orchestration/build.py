@@ -54,7 +54,7 @@ from coin_assets.orchestration.sensors.publish_due import publish_due_sensor
 from coin_assets.orchestration.sensors.requests import checks_of
 from coin_assets.orchestration.sensors.retrain import retrain_schedule
 from coin_assets.orchestration.sensors.training_events import training_events_sensor
-from coin_assets.planning.series_status import standing_of
+from coin_assets.planning.series_status import read_status
 from coin_assets.store.base import Store
 from coin_assets.store.home import open_home
 
@@ -93,7 +93,7 @@ def build_definitions(
     checks = [
         check
         for spec in specs
-        for check in (reconciled_check(spec), clock_checks(spec, standing_of))
+        for check in (reconciled_check(spec), clock_checks(spec, read_status))
     ]
     alerts = alert_settings(settings)
     update, training = update_job(steps, checks), training_job(specs)
@@ -142,20 +142,20 @@ def series_specs(settings: Settings) -> tuple[SeriesAssets, ...]:
     mapping = months_so_far(months + MONTHS_UNTIL_RELOAD)
     return tuple(
         SeriesAssets(
-            key=key,
-            source=key.at(settings.source_of(key.timeframe) or key.timeframe),
+            series=series,
+            source=series.at(settings.source_of(series.timeframe) or series.timeframe),
             partitions=partitions,
             months_so_far=mapping,
             history_start=settings.history_start,
-            limits=settings.freshness[key.timeframe],
-            history_window=settings.history_window.get(key.timeframe),
+            limits=settings.freshness[series.timeframe],
+            history_window=settings.history_window.get(series.timeframe),
             reread_candles=settings.reread_candles,
-            retention=settings.retention.get(key.timeframe),
+            retention=settings.retention.get(series.timeframe),
             source_retention=settings.retention.get(
-                settings.source_of(key.timeframe) or key.timeframe
+                settings.source_of(series.timeframe) or series.timeframe
             ),
         )
-        for key in settings.keys
+        for series in settings.series_list
     )
 
 

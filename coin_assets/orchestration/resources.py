@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start
 from coin_assets.errors import DiskFull
 from coin_assets.market.base import Market
@@ -158,8 +158,10 @@ class PublisherResource(dg.ConfigurableResource):
             name: FreshnessLimits(timedelta(minutes=soft), timedelta(minutes=hard))
             for name, (soft, hard) in self.limits_minutes.items()
         }
-        keys = [Key(symbol, Timeframe.parse(name)) for symbol in self.symbols for name in limits]
-        return Publisher(Path(self.folder), keys, limits)
+        series_list = [
+            Series(symbol, Timeframe.parse(name)) for symbol in self.symbols for name in limits
+        ]
+        return Publisher(Path(self.folder), series_list, limits)
 
 
 class DiskResource(dg.ConfigurableResource):

@@ -51,7 +51,7 @@ class SourcePlan:
     @property
     def missing(self) -> int:
         """Candles to ask for."""
-        return sum(self.pull.key.timeframe.count(*each) for each in self.ranges)
+        return sum(self.pull.series.timeframe.count(*each) for each in self.ranges)
 
 
 def plan_source(store: Store, market: Market, pull: Pull, now: datetime) -> SourcePlan:
@@ -60,20 +60,20 @@ def plan_source(store: Store, market: Market, pull: Pull, now: datetime) -> Sour
     Stores nothing.
     """
     try:
-        limit = min(pull.closed_by, market.horizon(pull.key, pull.closed_by))
+        limit = min(pull.closed_by, market.horizon(pull.series, pull.closed_by))
         expected = expected_range(pull, oldest_candle(store, market, pull, limit), limit)
         if expected is None:
             return SourcePlan(pull, None, edge=_edge(store, market, pull))
         unanswered, due = lacking(store, pull, expected, now)
         ranges = sorted({*unanswered, *due})
-        estimate = sum((market.estimate(pull.key, *each) for each in ranges), start=_NOTHING)
+        estimate = sum((market.estimate(pull.series, *each) for each in ranges), start=_NOTHING)
     except CoinAssetsError as error:
         return SourcePlan(pull, None, error=error)
     return SourcePlan(pull, expected, tuple(ranges), estimate, edge=_edge(store, market, pull))
 
 
 def _edge(store: Store, market: Market, pull: Pull) -> datetime | None:
-    edge = market.edge(pull.key) or store.read_ledger(pull.key).edge
+    edge = market.edge(pull.series) or store.read_ledger(pull.series).edge
     return edge if edge is not None and edge > max(pull.start, pull.first_expected) else None
 
 
@@ -97,18 +97,18 @@ def carry_out(
     Raises:
         CoinAssetsError: as `pull_candles`.
     """
-    key, pull = plan.pull.key, replace(plan.pull, closed_by=closed_by)
+    series, pull = plan.pull.series, replace(plan.pull, closed_by=closed_by)
     months = months_between(pull.start, pull.end)
-    if not plan.ranges and set(months) <= set(store.fetched_months(key)):
+    if not plan.ranges and set(months) <= set(store.fetched_months(series)):
         return stored_reports(store, plan.pull, plan.expected, {}), closed_by
     try:
         return pull_candles(store, market, pull, clock, say), closed_by
     except CandlesNotYetAvailable:
-        newest = store.newest_candles([key]).get(key)
+        newest = store.newest_candles([series]).get(series)
         if newest is None or newest < pull.start:
             raise
         # The history is there. What comes last is for the next live run to wait for.
-        reached = key.timeframe.close_of(newest)
+        reached = series.timeframe.close_of(newest)
         pull = replace(pull, closed_by=reached)
         return pull_candles(store, market, pull, clock, say), reached
 
@@ -136,20 +136,20 @@ def plan_table(plans: Sequence[SourcePlan]) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     lines += [
-        f"{plan.pull.key}: the market serves nothing before {plan.edge:%Y-%m-%d %H:%M}"
+        f"{plan.pull.series}: the market serves nothing before {plan.edge:%Y-%m-%d %H:%M}"
         for plan in plans
         if plan.edge is not None
     ]
-    lines += [f"{plan.pull.key}: {plan.error}" for plan in plans if plan.error is not None]
+    lines += [f"{plan.pull.series}: {plan.error}" for plan in plans if plan.error is not None]
     return "\n".join(lines)
 
 
 def _row(plan: SourcePlan) -> tuple[str, ...]:
-    key = str(plan.pull.key)
+    series = str(plan.pull.series)
     if plan.error is not None:
-        return key, "unknown, see below", "-", "-", "-", "-"
+        return series, "unknown, see below", "-", "-", "-", "-"
     return (
-        key,
+        series,
         "none in this time" if plan.expected is None else f"{plan.expected[0]:%Y-%m-%d %H:%M}",
         str(plan.months),
         f"{plan.missing:,}",

@@ -9,7 +9,7 @@ from coin_assets.domain.candles.absences import OPEN_STATES, PENDING, STATES
 from coin_assets.domain.candles.gap_ledger import Ledger, Missing
 from coin_assets.domain.candles.outages import Outage, outages
 from coin_assets.domain.publishing.manifest_entries import GapCounts, GapReason
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.store.base import Extent, Store
 
@@ -61,14 +61,16 @@ class History:
         return tuple(known[:MOST_REASONS])
 
 
-def history_of(store: Store, key: Key, extent: Extent | None, first_expected: datetime) -> History:
+def history_of(
+    store: Store, series: Series, extent: Extent | None, first_expected: datetime
+) -> History:
     """The history of a fetched key.
 
     Args:
         extent: of the key, as the store tells it.
         first_expected: nothing before this is expected (history start, retention).
     """
-    ledger, timeframe = store.read_ledger(key), key.timeframe
+    ledger, timeframe = store.read_ledger(series), series.timeframe
     start = max(first_expected, ledger.listed or first_expected)
     known = ledger.forgotten_before(start)
     missing, edge = tuple(known.missing(timeframe)), _met(ledger, first_expected)
@@ -77,7 +79,7 @@ def history_of(store: Store, key: Key, extent: Extent | None, first_expected: da
     end = timeframe.close_of(extent.last)
     if ledger.listed is None:  # nobody knows since when there should be candles
         return History(timeframe, end, missing, 0, is_complete=False)
-    stored = extent.rows if extent.first >= start else store.count_candles(key, start, end)
+    stored = extent.rows if extent.first >= start else store.count_candles(series, start, end)
     before = known.within(start, end)
     asked = sum(timeframe.count(each.start, each.end) for each in before)
     never_asked = max(0, timeframe.count(start, end) - stored - asked)
@@ -90,11 +92,11 @@ def _met(ledger: Ledger, first_expected: datetime) -> datetime | None:
     return ledger.edge if ledger.edge is not None and ledger.edge > first_expected else None
 
 
-def known_outages(store: Store, sources: Iterable[Key]) -> dict[Timeframe, list[Outage]]:
+def known_outages(store: Store, sources: Iterable[Series]) -> dict[Timeframe, list[Outage]]:
     """Times at which several symbols have no candle, by source timeframe, from the ledgers."""
     found: dict[Timeframe, dict[str, list[Missing]]] = defaultdict(dict)
-    for key in sources:
-        ledger = store.read_ledger(key)
+    for series in sources:
+        ledger = store.read_ledger(series)
         if ledger.absences:
-            found[key.timeframe][key.symbol] = ledger.missing(key.timeframe)
+            found[series.timeframe][series.symbol] = ledger.missing(series.timeframe)
     return {timeframe: outages(missing, timeframe) for timeframe, missing in found.items()}

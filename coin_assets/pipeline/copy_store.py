@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from coin_assets.domain.candles.gap_ledger import Ledger
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import describe_months
 from coin_assets.errors import CopyDiffers, TargetHasMore
 from coin_assets.pipeline.copy_tables import CANDLES, TABLES, Table, Window, windows_of
@@ -29,7 +29,7 @@ _TRIES = 3
 class MonthCopied:
     """What was done about a month that was not equal, or would be, by table."""
 
-    key: Key
+    series: Series
     label: str
     changes: dict[str, Difference]
 
@@ -48,7 +48,7 @@ class KeyCopied:
         ledger_changed: whether the target's gap ledger was another one.
     """
 
-    key: Key
+    series: Series
     rows: dict[str, int] = field(default_factory=lambda: {table.name: 0 for table in TABLES})
     months: list[MonthCopied] = field(default_factory=list)
     ledger_changed: bool = False
@@ -75,113 +75,116 @@ class StoreCopy:
     dry_run: bool = False
     progress: Callable[[MonthCopied], None] = lambda month: None  # noqa: ARG005
 
-    def copy(self, key: Key) -> KeyCopied:
+    def copy(self, series: Series) -> KeyCopied:
         """Make the target equal to the source in all that belongs to ``key``.
 
         Raises:
             TargetHasMore: the target has what the source lacks, and ``overwrite`` is not set.
             CopyDiffers: what was read back is not what was written, or the source does not rest.
         """
-        done = KeyCopied(key)
+        done = KeyCopied(series)
         if not (self.overwrite or self.dry_run):
-            self._require_no_newer(key)
-        windows = windows_of(self.source, self.target, key)
+            self._require_no_newer(series)
+        windows = windows_of(self.source, self.target, series)
         for window in windows:
             changes = {table.name: self._copy_part(done, table, window) for table in TABLES}
-            month = MonthCopied(key, window.label, {k: v for k, v in changes.items() if v.rows})
+            month = MonthCopied(series, window.label, {k: v for k, v in changes.items() if v.rows})
             if month.changes:
                 done.months.append(month)
                 self.progress(month)
         self._copy_ledger(done)
         if not self.dry_run:
-            self._require_fetched(key, windows)
+            self._require_fetched(series, windows)
         return done
 
-    def _require_no_newer(self, key: Key) -> None:
+    def _require_no_newer(self, series: Series) -> None:
         """Before anything is written: a target that went on by itself is told at once."""
-        months = set(self.target.fetched_months(key)) - set(self.source.fetched_months(key))
+        months = set(self.target.fetched_months(series)) - set(self.source.fetched_months(series))
         if months:
-            raise _has_more(key, f"fetched months {describe_months(sorted(months))}")
+            raise _has_more(series, f"fetched months {describe_months(sorted(months))}")
         stores = self.source, self.target
         for name, newest in (
-            ("candles", [store.newest_candles([key]).get(key) for store in stores]),
-            ("forecasts", [store.newest_forecasts([key]).get(key) for store in stores]),
+            ("candles", [store.newest_candles([series]).get(series) for store in stores]),
+            ("forecasts", [store.newest_forecasts([series]).get(series) for store in stores]),
         ):
             ours, theirs = newest
             if theirs is not None and (ours is None or theirs > ours):
-                raise _has_more(key, f"{name} up to {theirs:%Y-%m-%d %H:%M}")
+                raise _has_more(series, f"{name} up to {theirs:%Y-%m-%d %H:%M}")
 
     def _copy_part(self, done: KeyCopied, table: Table, window: Window) -> Difference:
         """One table of one window; returns how the target differed."""
-        key, mismarked = done.key, table is CANDLES and window.fetched != window.known
+        series, mismarked = done.series, table is CANDLES and window.fetched != window.known
         found = Difference(0, 0, 0)
         for attempt in range(_TRIES):
-            wanted, stored = self._wanted(key, table, window), table.read(self.target, key, window)
+            wanted, stored = (
+                self._wanted(series, table, window),
+                table.read(self.target, series, window),
+            )
             equal = fingerprint(wanted) == fingerprint(stored)
             change = found if equal else difference(wanted, stored, table.identity)
             found = change if attempt == 0 else found
             if self.dry_run or (equal and not mismarked):
                 break
             if change.surplus and not self.overwrite:
-                raise _has_more(key, f"{change.surplus} {table.name} in {window.label}")
-            table.equalise(self.target, key, window, wanted, change.surplus > 0)
-            _require_same(key, table, window, wanted, table.read(self.target, key, window))
-            if fingerprint(self._wanted(key, table, window)) == fingerprint(wanted):
+                raise _has_more(series, f"{change.surplus} {table.name} in {window.label}")
+            table.equalise(self.target, series, window, wanted, change.surplus > 0)
+            _require_same(series, table, window, wanted, table.read(self.target, series, window))
+            if fingerprint(self._wanted(series, table, window)) == fingerprint(wanted):
                 break
         else:
             raise CopyDiffers(
-                f"{key}: {table.name} of {window.label} change at the source faster than they can "
-                "be copied. Launch the copy again when no other run works on this key."
+                f"{series}: {table.name} of {window.label} change at the source faster than they "
+                "can be copied. Launch the copy again when no other run works on this key."
             )
         done.rows[table.name] += len(wanted)
         return found
 
-    def _wanted(self, key: Key, table: Table, window: Window) -> pd.DataFrame:
+    def _wanted(self, series: Series, table: Table, window: Window) -> pd.DataFrame:
         """Rows that the target shall hold; candles that no finished write covers are left out."""
-        rows = table.read(self.source, key, window)
+        rows = table.read(self.source, series, window)
         return rows if table is not CANDLES or window.fetched else rows.head(0)
 
     def _copy_ledger(self, done: KeyCopied) -> None:
-        key = done.key
-        wanted, stored = self.source.read_ledger(key), self.target.read_ledger(key)
+        series = done.series
+        wanted, stored = self.source.read_ledger(series), self.target.read_ledger(series)
         done.ledger_changed = wanted != stored
         if self.dry_run or not done.ledger_changed:
             return
         if wanted == Ledger() and not self.overwrite:
-            raise _has_more(key, "a gap ledger")
-        self.target.update_ledger(key, lambda _: wanted)
-        if self.target.read_ledger(key) != wanted:
+            raise _has_more(series, "a gap ledger")
+        self.target.update_ledger(series, lambda _: wanted)
+        if self.target.read_ledger(series) != wanted:
             raise CopyDiffers(
-                f"{key}: the gap ledger read back is not what was written. Launch the copy again; "
-                "if it differs again, nothing else may write to the target meanwhile."
+                f"{series}: the gap ledger read back is not what was written. Launch the copy "
+                "again; if it differs again, nothing else may write to the target meanwhile."
             )
 
-    def _require_fetched(self, key: Key, windows: list[Window]) -> None:
-        fetched = set(self.target.fetched_months(key))
+    def _require_fetched(self, series: Series, windows: list[Window]) -> None:
+        fetched = set(self.target.fetched_months(series))
         wrong = [each.start for each in windows if each.fetched != (each.start in fetched)]
         if wrong:
             raise CopyDiffers(
-                f"{key}: {describe_months(wrong)} do not count as fetched at the target as they do "
-                "at the source. Nothing else may write to the target; launch the copy again."
+                f"{series}: {describe_months(wrong)} do not count as fetched at the target as they "
+                "do at the source. Nothing else may write to the target; launch the copy again."
             )
 
 
 def _require_same(
-    key: Key, table: Table, window: Window, wanted: pd.DataFrame, stored: pd.DataFrame
+    series: Series, table: Table, window: Window, wanted: pd.DataFrame, stored: pd.DataFrame
 ) -> None:
     ours, theirs = fingerprint(wanted), fingerprint(stored)
     if ours != theirs:
         raise CopyDiffers(
-            f"{key}: {table.name} of {window.label} were written and read back other than they "
+            f"{series}: {table.name} of {window.label} were written and read back other than they "
             f"are: {len(wanted)} rows (SHA-256 {ours[:12]}) at the source, {len(stored)} "
             f"({theirs[:12]}) at the target. Nothing else may write to the target meanwhile, and "
             "it must keep the whole history (retention, disk); launch the copy again."
         )
 
 
-def _has_more(key: Key, what: str) -> TargetHasMore:
+def _has_more(series: Series, what: str) -> TargetHasMore:
     return TargetHasMore(
-        f"{key}: the target has {what} that the source lacks. Check that source and target are not "
-        "swapped and that nothing writes to the target; dry_run lists the differences. To remove "
-        "them there, set overwrite to true."
+        f"{series}: the target has {what} that the source lacks. Check that source and target are "
+        "not swapped and that nothing writes to the target; dry_run lists the differences. To "
+        "remove them there, set overwrite to true."
     )

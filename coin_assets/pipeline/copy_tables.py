@@ -7,7 +7,7 @@ from datetime import datetime
 import pandas as pd
 
 from coin_assets.domain.candles.frame import LATEST
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import EPOCH, month_label, months_between, next_month
 from coin_assets.store.base import Store
 
@@ -41,16 +41,19 @@ class Table:
 
     name: str
     identity: tuple[str, ...]
-    read: Callable[[Store, Key, Window], pd.DataFrame]
-    equalise: Callable[[Store, Key, Window, pd.DataFrame, bool], None]
+    read: Callable[[Store, Series, Window], pd.DataFrame]
+    equalise: Callable[[Store, Series, Window, pd.DataFrame, bool], None]
 
 
-def windows_of(source: Store, target: Store, key: Key) -> list[Window]:
+def windows_of(source: Store, target: Store, series: Series) -> list[Window]:
     """Every month in which one of the stores may have rows of ``key``, and what lies around."""
-    fetched, known = source.fetched_months(key), target.fetched_months(key)
+    fetched, known = source.fetched_months(series), target.fetched_months(series)
     times = fetched + known
     for store in (source, target):
-        times += [*store.newest_candles([key]).values(), *store.newest_forecasts([key]).values()]
+        times += [
+            *store.newest_candles([series]).values(),
+            *store.newest_forecasts([series]).values(),
+        ]
     if not times:
         return [Window(EPOCH, LATEST, "all time")]
     months = months_between(min(times), next_month(max(times)))
@@ -67,51 +70,51 @@ def windows_of(source: Store, target: Store, key: Key) -> list[Window]:
 
 def _equalise_candles(
     store: Store,
-    key: Key,
+    series: Series,
     window: Window,
     rows: pd.DataFrame,
     unwanted: bool,  # noqa: ARG001
 ) -> None:
     if window.fetched:
-        store.write_candles(key, rows, window.start, window.end)
+        store.write_candles(series, rows, window.start, window.end)
     else:
-        store.delete_candles(key, window.start, window.end)
+        store.delete_candles(series, window.start, window.end)
 
 
 def _equalise_forecasts(
-    store: Store, key: Key, window: Window, rows: pd.DataFrame, unwanted: bool
+    store: Store, series: Series, window: Window, rows: pd.DataFrame, unwanted: bool
 ) -> None:
     if unwanted:
-        store.delete_forecasts(key, window.start, window.end)
+        store.delete_forecasts(series, window.start, window.end)
     if len(rows):
-        store.revise_forecasts(key, rows)
+        store.revise_forecasts(series, rows)
 
 
 def _equalise_revisions(
-    store: Store, key: Key, window: Window, rows: pd.DataFrame, unwanted: bool
+    store: Store, series: Series, window: Window, rows: pd.DataFrame, unwanted: bool
 ) -> None:
     if unwanted:
-        store.delete_revisions(key, window.start, window.end)
+        store.delete_revisions(series, window.start, window.end)
     if len(rows):
-        store.record_revisions(key, rows)
+        store.record_revisions(series, rows)
 
 
 CANDLES = Table(
     "candles",
     ("timestamp",),
-    lambda store, key, window: store.read_candles(key, window.start, window.end),
+    lambda store, series, window: store.read_candles(series, window.start, window.end),
     _equalise_candles,
 )
 FORECASTS = Table(
     "forecasts",
     ("role", "as_of", "step"),
-    lambda store, key, window: store.read_forecasts(key, window.start, window.end),
+    lambda store, series, window: store.read_forecasts(series, window.start, window.end),
     _equalise_forecasts,
 )
 REVISIONS = Table(
     "revisions",
     ("timestamp", "seen_at"),
-    lambda store, key, window: store.read_revisions(key, window.start, window.end),
+    lambda store, series, window: store.read_revisions(series, window.start, window.end),
     _equalise_revisions,
 )
 TABLES = (CANDLES, FORECASTS, REVISIONS)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from coin_assets.domain.candles.frame import between, empty_candles
 from coin_assets.domain.candles.resampling import derive
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.pipeline.month_report import MonthReport, month_report, newest_due
 from coin_assets.store.base import Store
@@ -25,8 +25,8 @@ class Derivation:
         closed_by: time up to which the source's market is expected to have candles.
     """
 
-    key: Key
-    source: Key
+    series: Series
+    source: Series
     start: datetime
     end: datetime
     first_source: datetime
@@ -40,52 +40,52 @@ def derive_candles(store: Store, derivation: Derivation) -> list[MonthReport]:
         MonthsNotFetched: source candles of these months were never stored.
         CandlesNotYetAvailable: the source does not reach the close of the newest due candle.
     """
-    key, source, closed_by = derivation.key, derivation.source, derivation.closed_by
+    series, source, closed_by = derivation.series, derivation.source, derivation.closed_by
     first = _first_whole_bucket(derivation)
-    due = newest_due(key.timeframe, first, derivation.end, closed_by)
+    due = newest_due(series.timeframe, first, derivation.end, closed_by)
     derived, lacking = empty_candles(), pd.Series(dtype="int64")
     if due is not None:
-        close = key.timeframe.close_of(due)
+        close = series.timeframe.close_of(due)
         require_covered(store, source, first, close)
         require_newest(store, source, source.timeframe.shift(close, -1))
         buckets = derive(
             store.read_candles(source, first, close),
             source.timeframe,
-            key.timeframe,
+            series.timeframe,
             first,
             derivation.end,
             covered_until=close,
         )
         derived, lacking = buckets.candles, buckets.missing
-    expected = _expected(store, key, derived, first, closed_by)
+    expected = _expected(store, series, derived, first, closed_by)
     reports = []
     for month in months_between(derivation.start, derivation.end):
         until = next_month(month)
         candles = between(derived, month, until)
         window = min(max(month, first), until), until
         if first < until:
-            changed = store.write_candles(key, candles, *window).rows_changed
+            changed = store.write_candles(series, candles, *window).rows_changed
         else:  # looked at: what is stored of it stays, and nothing more can be derived
-            changed = store.merge_candles(key, empty_candles(), month, until).rows_changed
+            changed = store.merge_candles(series, empty_candles(), month, until).rows_changed
         inside = derived["timestamp"].isin(candles["timestamp"]).to_numpy()
         partial = int((lacking[inside] > 0).sum())
-        stored = store.read_candles(key, month, until)
-        reports.append(month_report(key, month, stored, changed, expected, None, partial))
+        stored = store.read_candles(series, month, until)
+        reports.append(month_report(series, month, stored, changed, expected, None, partial))
     return reports
 
 
 def _first_whole_bucket(derivation: Derivation) -> datetime:
-    timeframe = derivation.key.timeframe
+    timeframe = derivation.series.timeframe
     start = max(derivation.start, derivation.first_source)
     return start if timeframe.is_open_time(start) else timeframe.next(start)
 
 
 def _expected(
-    store: Store, key: Key, derived: pd.DataFrame, first: datetime, closed_by: datetime
+    store: Store, series: Series, derived: pd.DataFrame, first: datetime, closed_by: datetime
 ) -> tuple[datetime, datetime] | None:
     """Where buckets should be: from the key's first one on."""
-    extent = store.extent(key)
+    extent = store.extent(series)
     opens = [extent.first] if extent is not None else []
     if len(derived):
         opens.append(derived["timestamp"].iloc[0].to_pydatetime())
-    return (max(first, min(opens)), key.timeframe.floor(closed_by)) if opens else None
+    return (max(first, min(opens)), series.timeframe.floor(closed_by)) if opens else None

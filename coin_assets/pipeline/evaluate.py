@@ -8,7 +8,7 @@ from coin_assets.domain.evaluation.report import Evaluation, evaluation
 from coin_assets.domain.evaluation.windows import candles_from, contest_from, window_of
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.domain.json_format import Document, parse_time, time_text
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, MonthsNotFetched
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
@@ -34,7 +34,7 @@ class EvaluationReport:
 
 
 def evaluate_key(
-    store: Store, registry: ModelRegistry, evaluations: EvaluationBook, key: Key
+    store: Store, registry: ModelRegistry, evaluations: EvaluationBook, series: Series
 ) -> EvaluationReport:
     """Evaluate a key on all that is stored, judge its challenger, and write it down.
 
@@ -46,29 +46,29 @@ def evaluate_key(
         CorruptArtefact: the record of roles is damaged.
         DataRefused: stored forecasts break their contract.
     """
-    newest = store.newest_candles([key]).get(key)
+    newest = store.newest_candles([series]).get(series)
     if newest is None:
         raise MonthsNotFetched(
-            f"{key} has no candles, so there is nothing to evaluate. Materialise "
-            f"{key.symbol_name}/ohlcv_{key.timeframe} first."
+            f"{series} has no candles, so there is nothing to evaluate. Materialise "
+            f"{series.symbol_name}/ohlcv_{series.timeframe} first."
         )
-    as_of = key.timeframe.close_of(newest)
-    start, end = window_of(key.timeframe, as_of)
-    found = _scored(store, key, start, as_of)
-    roles = registry.roles(key)
+    as_of = series.timeframe.close_of(newest)
+    start, end = window_of(series.timeframe, as_of)
+    found = _scored(store, series, start, as_of)
+    roles = registry.roles(series)
     challenger, reign = roles.last_change(CHALLENGER), roles.reign
-    before, damaged = _before(evaluations, key)
+    before, damaged = _before(evaluations, series)
     document = found.document()
     verdict = None
     if challenger and challenger.version and reign:
-        first = contest_from(key.timeframe, as_of, challenger.since)
-        contest = found if first >= start else _scored(store, key, first, as_of)
+        first = contest_from(series.timeframe, as_of, challenger.since)
+        contest = found if first >= start else _scored(store, series, first, as_of)
         passes = _passes(before, challenger.version, as_of)
         # It is compared with what was published, whichever month's training that came from.
         champions = {each.version for each in reign if each.version is not None}
         verdict = judge(
             contest.pairs_of(champions, {challenger.version}),
-            key.timeframe,
+            series.timeframe,
             earlier_passes=passes,
             champion_since=min(reign[0].since, as_of),
             term=end - start,
@@ -81,20 +81,20 @@ def evaluate_key(
             "champion": roles.holder(CHAMPION),
             "passes": [time_text(time) for time in passed],
         }
-    evaluations.write(key, document)
+    evaluations.write(series, document)
     return EvaluationReport(found, document, verdict, roles.holder(CHALLENGER), damaged)
 
 
-def _scored(store: Store, key: Key, start: datetime, as_of: datetime) -> Evaluation:
+def _scored(store: Store, series: Series, start: datetime, as_of: datetime) -> Evaluation:
     """All that is stored of the origins from ``start`` on."""
-    candles = store.read_candles(key, candles_from(key.timeframe, start), as_of)
-    return evaluation(key, candles, store.read_forecasts(key, start, as_of), as_of, start)
+    candles = store.read_candles(series, candles_from(series.timeframe, start), as_of)
+    return evaluation(series, candles, store.read_forecasts(series, start, as_of), as_of, start)
 
 
-def _before(evaluations: EvaluationBook, key: Key) -> tuple[Document | None, str | None]:
+def _before(evaluations: EvaluationBook, series: Series) -> tuple[Document | None, str | None]:
     """The evaluation before, or why it cannot be read."""
     try:
-        return evaluations.read(key), None
+        return evaluations.read(series), None
     except CorruptArtefact as error:
         return None, str(error)
 

@@ -18,7 +18,7 @@ from coin_assets.domain.candles.frame import between, empty_candles, merged
 from coin_assets.domain.candles.gap_ledger import Ledger, Range
 from coin_assets.domain.candles.gaps import find_gaps
 from coin_assets.domain.candles.revisions import revisions_between
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import EPOCH, Timeframe, months_between, next_month
 from coin_assets.errors import (
     CandlesNotYetAvailable,
@@ -53,7 +53,7 @@ class Pull:
         reread: stored candles before the newest ones that are read again.
     """
 
-    key: Key
+    series: Series
     start: datetime
     end: datetime
     first_expected: datetime
@@ -79,29 +79,29 @@ def pull_candles(
         CoinAssetsError: as `Market.pages`, or the first `Page.error`; the ledger then has which
             candles failed and why. What else the market has of the window is stored.
     """
-    key = pull.key
+    series = pull.series
     listed, limit = _extremes(store, market, pull, clock)
     expected = expected_range(pull, listed, limit)
     changed: Counter[datetime] = Counter()
     errors: list[CoinAssetsError] = []
     if expected is not None:
         ranges = missing_ranges(store, pull, expected, clock())
-        total = sum(key.timeframe.count(*each) for each in ranges)
-        progress = Progress(str(key), total, say)
+        total = sum(series.timeframe.count(*each) for each in ranges)
+        progress = Progress(str(series), total, say)
         for start, end in ranges:
-            known = store.read_candles(key, start, end)
-            for page in _pages(store, market, key, start, end, limit, clock):
+            known = store.read_candles(series, start, end)
+            for page in _pages(store, market, series, start, end, limit, clock):
                 if error := _error_of(page):
                     errors.append(error)
                     is_permanent = not isinstance(error, TemporaryError)
                     span = page.start, page.end
-                    _record_failure(store, key, *span, error, clock(), is_permanent=is_permanent)
+                    _record_failure(store, series, *span, error, clock(), is_permanent=is_permanent)
                 else:
-                    changed.update(_commit(store, market, key, page, known, clock()))
-                progress.advance(key.timeframe.count(page.start, page.end), page.end)
+                    changed.update(_commit(store, market, series, page, known, clock()))
+                progress.advance(series.timeframe.count(page.start, page.end), page.end)
     _mark_looked_at(store, pull, expected)
     for error in errors[1:]:
-        say(f"{key}: {error}")
+        say(f"{series}: {error}")
     if errors:
         raise errors[0]
     reports = stored_reports(store, pull, expected, changed)
@@ -129,26 +129,26 @@ def _mark_looked_at(store: Store, pull: Pull, expected: Range | None) -> None:
 
     Months with candles that nothing explains are left out: they are still to be fetched.
     """
-    key = pull.key
-    months = set(months_between(pull.start, pull.end)) - set(store.fetched_months(key))
+    series = pull.series
+    months = set(months_between(pull.start, pull.end)) - set(store.fetched_months(series))
     if months and expected is not None:
-        stored = store.read_candles(key, *expected)["timestamp"]
-        gaps = find_gaps(stored, key.timeframe, *expected)
-        for start, end in store.read_ledger(key).unanswered(gaps):
+        stored = store.read_candles(series, *expected)["timestamp"]
+        gaps = find_gaps(stored, series.timeframe, *expected)
+        for start, end in store.read_ledger(series).unanswered(gaps):
             months -= set(months_between(start, end))
     for month in sorted(months):
-        store.merge_candles(key, empty_candles(), month, next_month(month))
+        store.merge_candles(series, empty_candles(), month, next_month(month))
 
 
 def stored_reports(
     store: Store, pull: Pull, expected: Range | None, changed: Mapping[datetime, int]
 ) -> list[MonthReport]:
     """What the months of the window hold; ``changed`` tells the rows that a pull changed."""
-    key, ledger = pull.key, store.read_ledger(pull.key)
-    stored = store.read_candles(key, pull.start, pull.end)
+    series, ledger = pull.series, store.read_ledger(pull.series)
+    stored = store.read_candles(series, pull.start, pull.end)
     return [
         month_report(
-            key,
+            series,
             month,
             between(stored, month, next_month(month)),
             changed.get(month, 0),
@@ -163,12 +163,12 @@ def oldest_candle(store: Store, market: Market, pull: Pull, limit: datetime) -> 
     """Open of the market's oldest candle, as far as the window needs to know it; None if it has
     none. The market is asked only if the window may begin before it."""
     start, until = _window(pull, limit)
-    ledger = store.read_ledger(pull.key)
+    ledger = store.read_ledger(pull.series)
     known = ledger.listed
     # An edge only moves on: where one was met, nothing older comes any more.
     if start >= until or (known is not None and (known <= start or ledger.edge is not None)):
         return known
-    found = market.listed(pull.key, limit, pull.first_expected)
+    found = market.listed(pull.series, limit, pull.first_expected)
     return min(filter(None, (found, known)), default=None)
 
 
@@ -185,7 +185,7 @@ def expected_range(pull: Pull, listed: datetime | None, limit: datetime) -> Rang
 
 def _window(pull: Pull, limit: datetime) -> Range:
     start = max(pull.start, pull.first_expected)
-    return start, min(pull.end, pull.key.timeframe.floor(limit))
+    return start, min(pull.end, pull.series.timeframe.floor(limit))
 
 
 def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> list[Range]:
@@ -196,35 +196,35 @@ def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> 
     that were not asked for lately, and the last few stored candles before; of a past window that
     lacks nothing, everything.
     """
-    key, until = pull.key, expected[1]
+    series, until = pull.series, expected[1]
     unanswered, due = lacking(store, pull, expected, now)
     if not (unanswered or due) and pull.end <= pull.closed_by:
         return [expected]
     last = max((start for start, _ in unanswered), default=until)
-    again = max(key.timeframe.shift(last, -pull.reread), pull.first_expected), last
-    known = store.read_candles(key, *again)["timestamp"]
+    again = max(series.timeframe.shift(last, -pull.reread), pull.first_expected), last
+    known = store.read_candles(series, *again)["timestamp"]
     reread = [(known.iloc[0].to_pydatetime(), last)] if len(known) else []
-    rechecks = store.read_ledger(key).rechecks(*expected, now)
-    wanted = [*unanswered, *_late(store, key, expected), *due, *rechecks, *reread]
+    rechecks = store.read_ledger(series).rechecks(*expected, now)
+    wanted = [*unanswered, *_late(store, series, expected), *due, *rechecks, *reread]
     inside = [(start, min(end, until)) for start, end in wanted]
-    return _joined(key, [each for each in inside if key.timeframe.count(*each)])
+    return _joined(series, [each for each in inside if series.timeframe.count(*each)])
 
 
-def _late(store: Store, key: Key, expected: Range) -> list[Range]:
+def _late(store: Store, series: Series, expected: Range) -> list[Range]:
     """Candles after the newest stored one, up to where they are expected."""
-    newest = store.newest_candles([key]).get(key)
+    newest = store.newest_candles([series]).get(series)
     if newest is None:
         return []
-    return [(max(key.timeframe.close_of(newest), expected[0]), expected[1])]
+    return [(max(series.timeframe.close_of(newest), expected[0]), expected[1])]
 
 
 def lacking(
     store: Store, pull: Pull, expected: Range, now: datetime
 ) -> tuple[list[Range], list[Range]]:
     """Candles that were never answered for, and absences that should be asked for again."""
-    key, ledger = pull.key, store.read_ledger(pull.key)
-    stored = store.read_candles(key, *expected)["timestamp"]
-    gaps = find_gaps(stored, key.timeframe, *expected)
+    series, ledger = pull.series, store.read_ledger(pull.series)
+    stored = store.read_candles(series, *expected)["timestamp"]
+    gaps = find_gaps(stored, series.timeframe, *expected)
     return ledger.unanswered(gaps), ledger.due(*expected, now)
 
 
@@ -234,51 +234,51 @@ def _extremes(
     """Open of the market's oldest candle, which the ledger notes, and how far it should reach."""
     limit = pull.closed_by
     try:
-        limit = min(limit, market.horizon(pull.key, limit))
+        limit = min(limit, market.horizon(pull.series, limit))
         listed = oldest_candle(store, market, pull, limit)
     except CoinAssetsError as error:
         start, until = _window(pull, limit)
         if start < until:
-            _record_failure(store, pull.key, start, until, error, clock())
+            _record_failure(store, pull.series, start, until, error, clock())
         raise
     if listed is not None:
-        _record_extremes(store, market, pull.key, listed)
+        _record_extremes(store, market, pull.series, listed)
     return listed, limit
 
 
-def _record_extremes(store: Store, market: Market, key: Key, listed: datetime) -> None:
-    edge = market.edge(key)
+def _record_extremes(store: Store, market: Market, series: Series, listed: datetime) -> None:
+    edge = market.edge(series)
     if edge is None:
-        store.update_ledger(key, lambda ledger: ledger.listed_at(listed))
+        store.update_ledger(series, lambda ledger: ledger.listed_at(listed))
     else:
-        store.update_ledger(key, lambda ledger: ledger.listed_at(listed).served_from(edge))
+        store.update_ledger(series, lambda ledger: ledger.listed_at(listed).served_from(edge))
 
 
-def _joined(key: Key, ranges: list[Range]) -> list[Range]:
+def _joined(series: Series, ranges: list[Range]) -> list[Range]:
     joined: list[Range] = []
     for start, end in sorted(ranges):
-        if joined and start <= _brought_until(key, *joined[-1]):
+        if joined and start <= _brought_until(series, *joined[-1]):
             joined[-1] = joined[-1][0], max(end, joined[-1][1])
         else:
             joined.append((start, end))
     return joined
 
 
-def _brought_until(key: Key, start: datetime, end: datetime) -> datetime:
+def _brought_until(series: Series, start: datetime, end: datetime) -> datetime:
     """How far the requests for a range reach if the market sends full pages."""
-    requests = -(-key.timeframe.count(start, end) // _ONE_REQUEST)
-    return key.timeframe.shift(start, requests * _ONE_REQUEST)
+    requests = -(-series.timeframe.count(start, end) // _ONE_REQUEST)
+    return series.timeframe.shift(start, requests * _ONE_REQUEST)
 
 
-def _at_opens(key: Key, start: datetime, end: datetime) -> Range:
+def _at_opens(series: Series, start: datetime, end: datetime) -> Range:
     """The range of the same candles that begins and ends at opens, as the ledger needs it."""
-    return key.timeframe.next(start - _INSTANT), key.timeframe.next(end - _INSTANT)
+    return series.timeframe.next(start - _INSTANT), series.timeframe.next(end - _INSTANT)
 
 
 def _pages(
     store: Store,
     market: Market,
-    key: Key,
+    series: Series,
     start: datetime,
     end: datetime,
     limit: datetime,
@@ -291,18 +291,18 @@ def _pages(
     reached = start
     while reached < end:
         try:
-            for page in market.pages(key, reached, end, limit):
+            for page in market.pages(series, reached, end, limit):
                 yield page
                 reached = page.end
         except (InvalidCandles, RangeRefused) as error:
             until = min(next_month(reached), end)
             if isinstance(error, InvalidCandles) and error.rule in _WHOLE_MARKET:
-                _record_failure(store, key, reached, end, error, clock())
+                _record_failure(store, series, reached, end, error, clock())
                 raise
             yield Page(empty_candles(), reached, until, error=error)
             reached = until
         except CoinAssetsError as error:
-            _record_failure(store, key, reached, end, error, clock())
+            _record_failure(store, series, reached, end, error, clock())
             raise
         else:
             return
@@ -310,7 +310,7 @@ def _pages(
 
 def _record_failure(
     store: Store,
-    key: Key,
+    series: Series,
     start: datetime,
     end: datetime,
     error: CoinAssetsError,
@@ -319,15 +319,17 @@ def _record_failure(
     is_permanent: bool = False,
 ) -> None:
     text = shortened(str(error), _ERROR_LENGTH)
-    gaps = find_gaps(store.read_candles(key, start, end)["timestamp"], key.timeframe, start, end)
-    asked = _at_opens(key, start, end)
+    gaps = find_gaps(
+        store.read_candles(series, start, end)["timestamp"], series.timeframe, start, end
+    )
+    asked = _at_opens(series, start, end)
     store.update_ledger(
-        key, lambda ledger: ledger.failed(*asked, gaps, text, at, is_permanent=is_permanent)
+        series, lambda ledger: ledger.failed(*asked, gaps, text, at, is_permanent=is_permanent)
     )
 
 
 def _commit(
-    store: Store, market: Market, key: Key, page: Page, known: pd.DataFrame, at: datetime
+    store: Store, market: Market, series: Series, page: Page, known: pd.DataFrame, at: datetime
 ) -> dict[datetime, int]:
     """Store a page; returns how many candles are new or changed, by month.
 
@@ -335,20 +337,20 @@ def _commit(
     not stored, so the page is asked for again, and no change goes by unnoticed.
     """
     stored = between(known, page.start, page.end) if len(known) else known
-    absences = store.read_ledger(key).within(page.start, page.end)
-    late = _passed(store, key, absences)
+    absences = store.read_ledger(series).within(page.start, page.end)
+    late = _passed(store, series, absences)
     changed = page.candles["timestamp"]
     if len(stored) or late:
         revisions = revisions_between(stored, page.candles, at, late)
         added = changed[~changed.isin(stored["timestamp"])]
         changed = pd.concat([added, revisions["timestamp"]]).drop_duplicates()
         if len(revisions):
-            store.record_revisions(key, revisions)
+            store.record_revisions(series, revisions)
     opens = merged(stored, page.candles)["timestamp"] if len(stored) else page.candles["timestamp"]
-    gaps = find_gaps(opens, key.timeframe, page.start, page.end)
+    gaps = find_gaps(opens, series.timeframe, page.start, page.end)
     if gaps or absences:
-        asked = _at_opens(key, page.start, page.end)
-        edge = market.edge(key) if page.is_unavailable else None
+        asked = _at_opens(series, page.start, page.end)
+        edge = market.edge(series) if page.is_unavailable else None
 
         def note(ledger: Ledger) -> Ledger:
             told = ledger.answered(*asked, gaps, at, page.refused)
@@ -356,8 +358,8 @@ def _commit(
                 return told
             return told.no_longer_served(*asked) if edge is None else told.served_from(edge)
 
-        store.update_ledger(key, note)
-    store.merge_candles(key, page.candles, page.start, page.end)
+        store.update_ledger(series, note)
+    store.merge_candles(series, page.candles, page.start, page.end)
     return _by_month(changed)
 
 
@@ -368,10 +370,10 @@ def _by_month(opens: "pd.Series[pd.Timestamp]") -> dict[datetime, int]:
     return {_MONTH.shift(EPOCH, first + month): int(count) for month, count in counts if count}
 
 
-def _passed(store: Store, key: Key, absences: Iterable[Absence]) -> list[Range]:
+def _passed(store: Store, series: Series, absences: Iterable[Absence]) -> list[Range]:
     """Absences with a stored candle after them: what comes there comes late."""
     answered = [absence for absence in absences if absence.is_explained]
-    newest = store.newest_candles([key]).get(key) if answered else None
+    newest = store.newest_candles([series]).get(series) if answered else None
     if newest is None:
         return []
     return [(absence.start, absence.end) for absence in answered if absence.end <= newest]
@@ -386,14 +388,14 @@ def _require_newest_due(store: Store, market: Market, pull: Pull, limit: datetim
         CandlesNotYetAvailable: there is no later candle.
         CoinAssetsError: whether there is one could not be read.
     """
-    key, ledger, start = pull.key, store.read_ledger(pull.key), _window(pull, limit)[0]
-    due = newest_due(key.timeframe, max(start, ledger.listed or start), pull.end, limit)
-    newest = store.newest_candles([key]).get(key)
+    series, ledger, start = pull.series, store.read_ledger(pull.series), _window(pull, limit)[0]
+    due = newest_due(series.timeframe, max(start, ledger.listed or start), pull.end, limit)
+    newest = store.newest_candles([series]).get(series)
     if due is None or (newest is not None and newest >= due) or ledger.absent_until(due) > due:
         return
-    later = key.timeframe.next(due)
+    later = series.timeframe.next(due)
     unread: CoinAssetsError | None = None
-    for page in market.pages(key, later, limit, limit):
+    for page in market.pages(series, later, limit, limit):
         error = _error_of(page)
         if error is None and (len(page.candles) or page.refused):
             return
@@ -402,7 +404,7 @@ def _require_newest_due(store: Store, market: Market, pull: Pull, limit: datetim
         raise unread
     broken = [each.reason for each in ledger.within(due, later) if each.state == REFUSED]
     raise CandlesNotYetAvailable(
-        f"{key} candle {due:%Y-%m-%d %H:%M} closed at {key.timeframe.close_of(due):%H:%M} but "
-        f"the market {f'sends it broken ({broken[0]})' if broken else 'does not have it yet'}, and "
-        "no later one. What it has was stored; it is asked again by the next run."
+        f"{series} candle {due:%Y-%m-%d %H:%M} closed at {series.timeframe.close_of(due):%H:%M} "
+        f"but the market {f'sends it broken ({broken[0]})' if broken else 'does not have it yet'}, "
+        "and no later one. What it has was stored; it is asked again by the next run."
     )

@@ -15,7 +15,7 @@ from coin_assets.domain.forecasting.frame import (
     forecast_frame,
     kind_of,
 )
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError, ModelMissing
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.models.training import why_none
@@ -56,7 +56,7 @@ class PredictionReport:
 def predict_window(
     store: Store,
     registry: ModelRegistry,
-    key: Key,
+    series: Series,
     window: tuple[datetime, datetime],
     history_start: datetime,
     closed_by: datetime,
@@ -79,9 +79,9 @@ def predict_window(
         ModelMissing: the newest origin could have a model but has none.
         CorruptArtefact: the champion, or the record of who it is, cannot be loaded.
     """
-    origins = _origins(store, key, window, min(closed_by, horizon), history_start)
-    stored = store.read_forecasts(key, *window)
-    versions, roles, successor_error = registry.versions(key), registry.roles(key), None
+    origins = _origins(store, series, window, min(closed_by, horizon), history_start)
+    stored = store.read_forecasts(series, *window)
+    versions, roles, successor_error = registry.versions(series), registry.roles(series), None
     pending = _without(origins, _origins_of(stored, CHAMPION))
     try:
         roles = with_successor(store, registry, versions, roles, pending, closed_by)
@@ -92,9 +92,9 @@ def predict_window(
         forecasts_by(version, CHAMPION, store, registry, times, closed_by, history_start)
         for version, times in champions.items()
     ]
-    if roles.holder(CHAMPION) is None and is_contested(key.timeframe):
+    if roles.holder(CHAMPION) is None and is_contested(series.timeframe):
         # Not before it has shown that it can forecast.
-        roles = _first_champion(registry, key, champions, closed_by) or roles
+        roles = _first_champion(registry, series, champions, closed_by) or roles
     followed = _without(_without(origins, unmodelled), _origins_of(stored, CHALLENGER))
     shadows, error = [], None
     try:
@@ -107,10 +107,10 @@ def predict_window(
         error = raised
     champion = of_role(stored, CHAMPION)
     if made or shadows:
-        store.add_forecasts(key, pd.concat([*made, *shadows], ignore_index=True))
+        store.add_forecasts(series, pd.concat([*made, *shadows], ignore_index=True))
         champion = pd.concat([champion, *made], ignore_index=True)
     if len(unmodelled) and unmodelled[-1] == origins[-1]:
-        _require_no_model_possible(store, key, origins[-1].to_pydatetime(), history_start)
+        _require_no_model_possible(store, series, origins[-1].to_pydatetime(), history_start)
     return PredictionReport(
         origins=len(origins),
         added=len(pending) - len(unmodelled),
@@ -137,14 +137,14 @@ def forecasts_by(
         MonthsNotFetched: candles that the model looks at were never stored.
         CorruptArtefact: the model cannot be loaded.
     """
-    key = version.key
+    series = version.series
     forecaster = registry.load(version)
-    first = key.timeframe.shift(origins[0].to_pydatetime(), -forecaster.context)
+    first = series.timeframe.shift(origins[0].to_pydatetime(), -forecaster.context)
     first = max(first, history_start)
     last = origins[-1].to_pydatetime()
-    require_covered(store, key, first, last)
-    quantiles = forecaster.predict_quantiles(store.read_candles(key, first, last), origins)
-    kinds = [kind_of(origin, key.timeframe, closed_by) for origin in origins]
+    require_covered(store, series, first, last)
+    quantiles = forecaster.predict_quantiles(store.read_candles(series, first, last), origins)
+    kinds = [kind_of(origin, series.timeframe, closed_by) for origin in origins]
     return forecast_frame(origins, quantiles, version.name, kinds, role)
 
 
@@ -169,27 +169,27 @@ def _makers(
 
 
 def _first_champion(
-    registry: ModelRegistry, key: Key, makers: Makers, closed_by: datetime
+    registry: ModelRegistry, series: Series, makers: Makers, closed_by: datetime
 ) -> Roles | None:
     """Record who makes the first live forecast, if it is about to be made."""
     for version, origins in makers.items():
         newest = origins[-1].to_pydatetime()
-        if kind_of(newest, key.timeframe, closed_by) == LIVE:
+        if kind_of(newest, series.timeframe, closed_by) == LIVE:
             return registry.appoint(
-                key, CHAMPION, version, newest, reason=FIRST_LIVE, by=FIRST, recorded_at=newest
+                series, CHAMPION, version, newest, reason=FIRST_LIVE, by=FIRST, recorded_at=newest
             )
     return None
 
 
 def _origins(
     store: Store,
-    key: Key,
+    series: Series,
     window: tuple[datetime, datetime],
     limit: datetime,
     history_start: datetime,
 ) -> pd.DatetimeIndex:
     """Closes in ``window`` of stored candles, complete up to the newest one due by ``limit``."""
-    timeframe = key.timeframe
+    timeframe = series.timeframe
     start, end = window
     first = start if timeframe.is_open_time(start) else timeframe.next(start)
     last = min(timeframe.floor(limit), timeframe.floor(end - _INSTANT))
@@ -197,18 +197,18 @@ def _origins(
     if newest < oldest:
         return pd.DatetimeIndex([], tz=UTC)
     until = newest + _INSTANT
-    require_covered(store, key, oldest, until)
-    require_newest(store, key, newest)
-    return timeframe.close_all(store.read_candles(key, oldest, until)["timestamp"])
+    require_covered(store, series, oldest, until)
+    require_newest(store, series, newest)
+    return timeframe.close_all(store.read_candles(series, oldest, until)["timestamp"])
 
 
 def _require_no_model_possible(
-    store: Store, key: Key, origin: datetime, history_start: datetime
+    store: Store, series: Series, origin: datetime, history_start: datetime
 ) -> None:
     month = origin.replace(day=1, hour=0, minute=0)
-    if why_none(store, key, history_start, month) is None:
+    if why_none(store, series, history_start, month) is None:
         raise ModelMissing(
-            f"{key} has candles enough but no model with a cutoff up to {origin:%Y-%m-%d %H:%M}. "
-            f"Materialise {key.symbol_name}/model_{key.timeframe} for {month:%Y-%m-%d}, or launch "
-            "train_models with an earlier cutoff."
+            f"{series} has enough candles but no model with a cutoff up to "
+            f"{origin:%Y-%m-%d %H:%M}. Materialise {series.symbol_name}/model_{series.timeframe} "
+            f"for {month:%Y-%m-%d}, or launch train_models with an earlier cutoff."
         )

@@ -8,7 +8,7 @@ import pandas as pd
 
 from coin_assets.domain.candles.gap_ledger import Ledger, Missing
 from coin_assets.domain.candles.gaps import find_gaps
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_label, next_month
 
 NO_SOURCE = "without_source_candles"
@@ -39,7 +39,7 @@ class MonthReport:
 
 
 def month_report(
-    key: Key,
+    series: Series,
     month: datetime,
     candles: pd.DataFrame,
     changed: int,
@@ -59,8 +59,8 @@ def month_report(
     missing: list[Missing] = []
     if expected is not None:
         start, end = max(month, expected[0]), min(next_month(month), expected[1])
-        gaps = find_gaps(candles["timestamp"], key.timeframe, start, end)
-        missing = (ledger or Ledger()).explained(gaps, key.timeframe)
+        gaps = find_gaps(candles["timestamp"], series.timeframe, start, end)
+        missing = (ledger or Ledger()).explained(gaps, series.timeframe)
         if ledger is None:
             missing = [replace(each, state=NO_SOURCE) for each in missing]
     return MonthReport(month, len(candles), changed, missing, partial, first, last)

@@ -47,24 +47,24 @@ def with_successor(
     newest = origins[-1].to_pydatetime()
     by_name = {each.name: each for each in versions}
     for version in possible_successors(versions, roles, newest):
-        key, champion = version.key, by_name[roles.holder(CHAMPION) or ""]
-        if kind_of(newest, key.timeframe, closed_by) != LIVE:
+        series, champion = version.series, by_name[roles.holder(CHAMPION) or ""]
+        if kind_of(newest, series.timeframe, closed_by) != LIVE:
             return roles
         if _method(version) != _method(champion):
             continue
         registry.load(version)  # a champion that cannot forecast would be none
-        stored = store.newest_forecasts([key]).get(key)
-        since = version.cutoff if stored is None else key.timeframe.next(stored)
+        stored = store.newest_forecasts([series]).get(series)
+        since = version.cutoff if stored is None else series.timeframe.next(stored)
         since = max(since, version.cutoff)
         roles = registry.appoint(
-            key, CHAMPION, version, since, reason=SUCCEEDS, by=SUCCESSION, recorded_at=newest
+            series, CHAMPION, version, since, reason=SUCCEEDS, by=SUCCESSION, recorded_at=newest
         )
         challenge = roles.last_change(CHALLENGER)
         challenger = by_name.get((challenge and challenge.version) or "")
         if challenge and challenger and _is_overtaken(challenger, version):
             since = max(since, challenge.since)
             roles = registry.appoint(
-                key, CHALLENGER, None, since, reason=OVERTAKEN, by=SUCCESSION, recorded_at=newest
+                series, CHALLENGER, None, since, reason=OVERTAKEN, by=SUCCESSION, recorded_at=newest
             )
         return roles
     return roles

@@ -10,7 +10,7 @@ from datetime import datetime
 from coin_assets.domain.evaluation.promotion import PROMOTE, RETIRE, Verdict
 from coin_assets.domain.evaluation.roles import Roles
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import ConfigurationError, CorruptArtefact
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.pipeline.evaluate import EvaluationReport
@@ -25,27 +25,27 @@ def apply_verdict(
     store: Store, registry: ModelRegistry, report: EvaluationReport, now: datetime
 ) -> str:
     """Do what a fresh evaluation says of the challenger; returns what was done, for people."""
-    key = report.evaluation.key
+    series = report.evaluation.series
     if report.verdict is None or report.challenger is None:
-        return f"{key}: there is no challenger"
+        return f"{series}: there is no challenger"
     decision, reason = report.verdict.decision, _reason(report.verdict)
     if decision == PROMOTE:
-        challenger = _recorded_version(registry, key, report.challenger)
+        challenger = _recorded_version(registry, series, report.challenger)
         since = _appoint(store, registry, challenger, now, reason, GATE)
-        return f"{key}: version {challenger.name} is champion from {since} on: {reason}"
+        return f"{series}: version {challenger.name} is champion from {since} on: {reason}"
     if decision == RETIRE:
-        registry.appoint(key, CHALLENGER, None, now, reason=reason, by=GATE, recorded_at=now)
+        registry.appoint(series, CHALLENGER, None, now, reason=reason, by=GATE, recorded_at=now)
         registry.appoint_next_challenger(
-            key, reason="the challenger before was retired", by=GATE, recorded_at=now
+            series, reason="the challenger before was retired", by=GATE, recorded_at=now
         )
-        return f"{key}: version {report.challenger} challenges no more: {reason}"
-    return f"{key}: version {report.challenger} goes on challenging: {reason}"
+        return f"{series}: version {report.challenger} challenges no more: {reason}"
+    return f"{series}: version {report.challenger} goes on challenging: {reason}"
 
 
 def promote(
     store: Store,
     registry: ModelRegistry,
-    key: Key,
+    series: Series,
     version: str | None,
     reason: str,
     now: datetime,
@@ -60,60 +60,65 @@ def promote(
         DataRefused: the version knows candles after ``now``.
         CorruptArtefact: it cannot be loaded; the present champion stays.
     """
-    name = version or registry.roles(key).holder(CHALLENGER)
+    name = version or registry.roles(series).holder(CHALLENGER)
     if name is None:
         raise ConfigurationError(
-            f"{key} has no challenger. Name one of its versions: {_names(registry.versions(key))}."
+            f"{series} has no challenger. Name one of its versions: "
+            f"{_names(registry.versions(series))}."
         )
-    chosen = version_named(registry, key, name)
-    if registry.roles(key).holder(CHAMPION) == name:
-        return f"{key}: version {name} is champion already"
+    chosen = version_named(registry, series, name)
+    if registry.roles(series).holder(CHAMPION) == name:
+        return f"{series}: version {name} is champion already"
     registry.load(chosen)  # what cannot be champion leaves no trace in the record
-    _record_present(store, registry, key, now)
+    _record_present(store, registry, series, now)
     since = _appoint(store, registry, chosen, now, reason, OPERATOR)
-    return f"{key}: version {name} is champion from {since} on: {reason}"
+    return f"{series}: version {name} is champion from {since} on: {reason}"
 
 
-def roll_back(store: Store, registry: ModelRegistry, key: Key, reason: str, now: datetime) -> str:
+def roll_back(
+    store: Store, registry: ModelRegistry, series: Series, reason: str, now: datetime
+) -> str:
     """Make the champion before the present one champion again.
 
     Raises:
         ConfigurationError: there was no champion before it.
         CorruptArtefact: its version cannot be loaded; the present one stays.
     """
-    roles: Roles = registry.roles(key)
+    roles: Roles = registry.roles(series)
     previous = roles.previous_champion()
     if previous is None:
         raise ConfigurationError(
-            f"{key} has no champion before {roles.holder(CHAMPION) or 'the first one'} to go back "
-            "to. To appoint a version, launch promote_champion with override."
+            f"{series} has no champion before {roles.holder(CHAMPION) or 'the first one'} to go "
+            "back to. To appoint a version, launch promote_champion with override."
         )
-    chosen = version_named(registry, key, previous)
+    chosen = version_named(registry, series, previous)
     since = _appoint(store, registry, chosen, now, reason, OPERATOR)
-    return f"{key}: version {previous} is champion again, from {since} on: {reason}"
+    return f"{series}: version {previous} is champion again, from {since} on: {reason}"
 
 
-def version_named(registry: ModelRegistry, key: Key, name: str) -> ModelVersion:
+def version_named(registry: ModelRegistry, series: Series, name: str) -> ModelVersion:
     """The version of that name.
 
     Raises:
         ConfigurationError: there is none.
     """
-    versions = registry.versions(key)
+    versions = registry.versions(series)
     found = next((version for version in versions if version.name == name), None)
     if found is None:
-        raise ConfigurationError(f"{key} has no version {name}. Its versions: {_names(versions)}.")
+        raise ConfigurationError(
+            f"{series} has no version {name}. Its versions: {_names(versions)}."
+        )
     return found
 
 
-def _recorded_version(registry: ModelRegistry, key: Key, name: str) -> ModelVersion:
+def _recorded_version(registry: ModelRegistry, series: Series, name: str) -> ModelVersion:
     """A version that the record names.
 
     Raises:
         CorruptArtefact: it is gone.
     """
     try:
-        return version_named(registry, key, name)
+        return version_named(registry, series, name)
     except ConfigurationError as error:  # nobody chose it just now
         raise CorruptArtefact(
             f"{error} The record names version {name}: bring its folder back from a backup, or "
@@ -121,16 +126,16 @@ def _recorded_version(registry: ModelRegistry, key: Key, name: str) -> ModelVers
         ) from error
 
 
-def _record_present(store: Store, registry: ModelRegistry, key: Key, now: datetime) -> None:
+def _record_present(store: Store, registry: ModelRegistry, series: Series, now: datetime) -> None:
     """Write down who forecast until now, if nobody was ever appointed: the way back leads there."""
-    newest = newest_forecast(store, key)
-    if newest.empty or registry.roles(key).holder(CHAMPION) is not None:
+    newest = newest_forecast(store, series)
+    if newest.empty or registry.roles(series).holder(CHAMPION) is not None:
         return
     name, since = str(newest["model_version"].iloc[0]), newest["as_of"].iloc[0].to_pydatetime()
-    for present in registry.versions(key):
+    for present in registry.versions(series):
         if present.name == name:  # it may have been set aside; then there is no way back
             registry.appoint(
-                key, CHAMPION, present, since, reason=UNTIL_THEN, by=OPERATOR, recorded_at=now
+                series, CHAMPION, present, since, reason=UNTIL_THEN, by=OPERATOR, recorded_at=now
             )
 
 
@@ -144,12 +149,12 @@ def _appoint(
 ) -> str:
     """Appoint a champion; returns the first origin that it counts for."""
     registry.load(version)  # a champion that cannot forecast would be none
-    key = version.key
-    newest = store.newest_forecasts([key]).get(key)
-    since = now if newest is None else key.timeframe.next(newest)
-    last = registry.roles(key).last_change(CHAMPION)
+    series = version.series
+    newest = store.newest_forecasts([series]).get(series)
+    since = now if newest is None else series.timeframe.next(newest)
+    last = registry.roles(series).last_change(CHAMPION)
     since = max(since, version.cutoff, *([] if last is None else [last.since]))
-    registry.appoint(key, CHAMPION, version, since, reason=reason, by=by, recorded_at=now)
+    registry.appoint(series, CHAMPION, version, since, reason=reason, by=by, recorded_at=now)
     return f"{since:%Y-%m-%d %H:%M}"
 
 

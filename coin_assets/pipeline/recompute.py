@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.candles.revisions import to_redo, touched_buckets
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.pipeline.derive import Derivation, derive_candles
 from coin_assets.pipeline.month_report import MonthReport
@@ -30,13 +30,15 @@ class Pending:
         closed_by: stored candles reach this time; nothing is redone beyond it.
     """
 
-    source: Key
+    source: Series
     revisions: pd.DataFrame
     opens: pd.DatetimeIndex
     closed_by: datetime
 
 
-def pending_revisions(store: Store, source: Key, start: datetime, closed_by: datetime) -> Pending:
+def pending_revisions(
+    store: Store, source: Series, start: datetime, closed_by: datetime
+) -> Pending:
     """Revisions of a fetched key since ``start`` whose consequences were not drawn yet."""
     revisions = store.read_revisions(source, start, closed_by)
     opens = pd.DatetimeIndex(revisions["timestamp"])
@@ -54,36 +56,40 @@ def pending_revisions(store: Store, source: Key, start: datetime, closed_by: dat
 
 
 def touched_candles(
-    store: Store, pending: Pending, key: Key, first_source: datetime
+    store: Store, pending: Pending, series: Series, first_source: datetime
 ) -> pd.DatetimeIndex:
     """Opens of the closed candles of ``key`` that the revisions touch, in months it has.
 
     Args:
         first_source: buckets that need source candles before this are left as they are stored.
     """
-    if key == pending.source:
+    if series == pending.source:
         return pending.opens
-    buckets = touched_buckets(pending.opens, key.timeframe)
+    buckets = touched_buckets(pending.opens, series.timeframe)
     if not len(buckets):
         return buckets
-    closed = key.timeframe.close_all(buckets) <= pd.Timestamp(pending.closed_by)
+    closed = series.timeframe.close_all(buckets) <= pd.Timestamp(pending.closed_by)
     kept = buckets >= pd.Timestamp(first_source)
-    fetched = set(store.fetched_months(key))
+    fetched = set(store.fetched_months(series))
     known = np.array([month_start(opened) in fetched for opened in buckets])
     touched: pd.DatetimeIndex = buckets[closed & kept & known]
     return touched
 
 
 def redo_candles(
-    store: Store, pending: Pending, key: Key, opens: Iterable[datetime], first_source: datetime
+    store: Store,
+    pending: Pending,
+    series: Series,
+    opens: Iterable[datetime],
+    first_source: datetime,
 ) -> list[MonthReport]:
     """Derive again the months of ``key`` that contain ``opens``; of a fetched key nothing."""
-    if key == pending.source:
+    if series == pending.source:
         return []
     reports = []
     for month in sorted({month_start(opened) for opened in opens}):
         window = month, next_month(month)
-        derivation = Derivation(key, pending.source, *window, first_source, pending.closed_by)
+        derivation = Derivation(series, pending.source, *window, first_source, pending.closed_by)
         reports += derive_candles(store, derivation)
     return reports
 

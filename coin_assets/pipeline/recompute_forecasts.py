@@ -9,7 +9,7 @@ import pandas as pd
 from coin_assets.domain.candles.revisions import touched_origins
 from coin_assets.domain.evaluation.roles import version_for
 from coin_assets.domain.forecasting.frame import PRICE_COLUMNS, ROLES
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.pipeline.forecast import forecasts_by
@@ -38,7 +38,7 @@ class TouchedForecasts:
 def touched_forecasts(
     store: Store,
     registry: ModelRegistry,
-    key: Key,
+    series: Series,
     opens: pd.DatetimeIndex,
     history_start: datetime,
     closed_by: datetime,
@@ -51,19 +51,19 @@ def touched_forecasts(
     if not len(opens):
         return []
     contexts: dict[ModelVersion, int] = {}
-    late = key.timeframe.close_all(opens)
+    late = series.timeframe.close_all(opens)
     found = []
     for month in months_between(late.min().to_pydatetime(), closed_by + _INSTANT):
-        stored = store.read_forecasts(key, month, next_month(month))
+        stored = store.read_forecasts(series, month, next_month(month))
         if stored.empty:
             continue
-        closes = _closes(store, key, month, history_start, closed_by)
+        closes = _closes(store, series, month, history_start, closed_by)
         touched = {}
-        for maker, origins in _makers(registry, key, stored, closes, late):
+        for maker, origins in _makers(registry, series, stored, closes, late):
             version = maker[1]
             if version not in contexts:
                 contexts[version] = registry.load(version).context
-            seeing = touched_origins(opens, key.timeframe, contexts[version], closed_by)
+            seeing = touched_origins(opens, series.timeframe, contexts[version], closed_by)
             if (seen := origins.isin(seeing)).any():
                 touched[maker] = origins[seen]
         if touched:
@@ -74,7 +74,7 @@ def touched_forecasts(
 def redo_forecasts(
     store: Store,
     registry: ModelRegistry,
-    key: Key,
+    series: Series,
     touched: TouchedForecasts,
     history_start: datetime,
     closed_by: datetime,
@@ -83,7 +83,7 @@ def redo_forecasts(
 
     One that comes out the same stays as it is, so that a live forecast remains one.
     """
-    stored = store.read_forecasts(key, touched.month, next_month(touched.month))
+    stored = store.read_forecasts(series, touched.month, next_month(touched.month))
     known = pd.MultiIndex.from_frame(stored[_VALUES])
     changed = 0
     for (role, version), origins in touched.by_maker.items():
@@ -91,20 +91,20 @@ def redo_forecasts(
         same = pd.MultiIndex.from_frame(new[_VALUES]).isin(known)
         differing = new[new["as_of"].isin(new["as_of"][~same])]
         if len(differing):
-            store.revise_forecasts(key, differing)
+            store.revise_forecasts(series, differing)
             changed += differing["as_of"].nunique()
     return changed
 
 
 def _makers(
     registry: ModelRegistry,
-    key: Key,
+    series: Series,
     stored: pd.DataFrame,
     closes: pd.DatetimeIndex,
     late: pd.DatetimeIndex,
 ) -> Iterator[tuple[tuple[str, ModelVersion], pd.DatetimeIndex]]:
     """The origins of a month that have a forecast or came late, by role and version."""
-    versions, roles = registry.versions(key), registry.roles(key)
+    versions, roles = registry.versions(series), registry.roles(series)
     by_name = {version.name: version for version in versions}
     for role in ROLES:
         rows = of_role(stored, role)
@@ -120,11 +120,11 @@ def _makers(
 
 
 def _closes(
-    store: Store, key: Key, month: datetime, history_start: datetime, closed_by: datetime
+    store: Store, series: Series, month: datetime, history_start: datetime, closed_by: datetime
 ) -> pd.DatetimeIndex:
     """Closes in ``month``, up to ``closed_by``, of stored candles."""
-    start = max(key.timeframe.shift(month, -1), history_start)
-    opens = store.read_candles(key, start, next_month(month))["timestamp"]
-    closes = key.timeframe.close_all(opens)
+    start = max(series.timeframe.shift(month, -1), history_start)
+    opens = store.read_candles(series, start, next_month(month))["timestamp"]
+    closes = series.timeframe.close_all(opens)
     last = pd.Timestamp(min(closed_by, next_month(month) - _INSTANT))
     return closes[(closes >= pd.Timestamp(month)) & (closes <= last)]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from coin_assets.domain.candles.comparison import MISSING, Comparison, compare_candles
 from coin_assets.domain.candles.frame import empty_candles
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
 from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import Market, Page
@@ -51,7 +51,7 @@ class Reconciled:
         error: why a part of the range could not be read; the rest was compared.
     """
 
-    key: Key
+    series: Series
     start: datetime
     end: datetime
     comparison: Comparison
@@ -61,7 +61,7 @@ class Reconciled:
 
 
 def reconcile(
-    store: Store, market: Market, key: Key, source: Key, window: Window
+    store: Store, market: Market, series: Series, source: Series, window: Window
 ) -> Reconciled | None:
     """Compare the newest candles of a key; None if nothing that could be compared is stored.
 
@@ -71,26 +71,26 @@ def reconcile(
         InvalidCandles: what it answers are no candles.
         CoinAssetsError: the first `Page.error`, if the market serves nothing of the range.
     """
-    end = _end(store, market, key, source, window)
+    end = _end(store, market, series, source, window)
     if end is None:
         return None
     first = max(window.first_expected, window.first_source)
-    first = first if key.timeframe.is_open_time(first) else key.timeframe.next(first)
-    fewest = key.timeframe.shift(end, -_FEWEST_CANDLES)
-    start = max(first, min(key.timeframe.floor(end - window.depth), fewest))
+    first = first if series.timeframe.is_open_time(first) else series.timeframe.next(first)
+    fewest = series.timeframe.shift(end, -_FEWEST_CANDLES)
+    start = max(first, min(series.timeframe.floor(end - window.depth), fewest))
     if start >= end:
         return None
-    pages = list(market.pages(key, start, end, window.closed_by))
+    pages = list(market.pages(series, start, end, window.closed_by))
     served = [page for page in pages if page.error is None and not page.is_unavailable]
     error = next((page.error for page in pages if page.error is not None), None)
     if error is not None and not served:
         raise error
     own = pd.concat([empty_candles(), *(page.candles for page in served)], ignore_index=True)
-    own = _in_months(own, store.fetched_months(key))
-    stored = store.read_candles(key, start, end)
+    own = _in_months(own, store.fetched_months(series))
+    stored = store.read_candles(series, start, end)
     comparable = _answered_by(served, stored)
     found = Reconciled(
-        key,
+        series,
         start,
         end,
         compare_candles(comparable, own),
@@ -112,15 +112,17 @@ def _answered_by(pages: Iterable[Page], stored: pd.DataFrame) -> pd.DataFrame:
     return stored[answered].reset_index(drop=True)
 
 
-def _end(store: Store, market: Market, key: Key, source: Key, window: Window) -> datetime | None:
+def _end(
+    store: Store, market: Market, series: Series, source: Series, window: Window
+) -> datetime | None:
     """Close of the newest candle that store and market should both have."""
-    newest = store.newest_candles({key, source})
-    if key not in newest or source not in newest:
+    newest = store.newest_candles({series, source})
+    if series not in newest or source not in newest:
         return None
     covered = source.timeframe.close_of(newest[source])
     covered = store.read_ledger(source).absent_until(covered)
-    horizon = market.horizon(key, window.closed_by)
-    return key.timeframe.floor(min(covered, horizon, window.closed_by - _GRACE))
+    horizon = market.horizon(series, window.closed_by)
+    return series.timeframe.floor(min(covered, horizon, window.closed_by - _GRACE))
 
 
 def _in_months(candles: pd.DataFrame, months: list[datetime]) -> pd.DataFrame:
@@ -130,14 +132,14 @@ def _in_months(candles: pd.DataFrame, months: list[datetime]) -> pd.DataFrame:
     return candles[np.array(keep, dtype=bool)].reset_index(drop=True)
 
 
-def _without_explained(store: Store, source: Key, found: Reconciled) -> Reconciled:
+def _without_explained(store: Store, source: Series, found: Reconciled) -> Reconciled:
     """Leave out derived candles of which the market had no source candle when asked twice.
 
     A fetched candle that the market has by now is a difference, whatever it said before.
     """
-    if found.key == source:
+    if found.series == source:
         return found
-    differences, timeframe = found.comparison.differences, found.key.timeframe
+    differences, timeframe = found.comparison.differences, found.series.timeframe
     ledger = store.read_ledger(source)
     explained = [
         finding == MISSING and ledger.absent_until(opened) >= timeframe.close_of(opened)

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from coin_assets.domain.layers import CANDLES, MODELS, Step
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, months_between, next_month
-from coin_assets.planning.facts import KeyState, Runs, Wanted
+from coin_assets.planning.facts import PlanningFacts, Runs, Wanted
 from coin_assets.planning.months import month_before, months_never_fetched
 
 _INSTANT = timedelta.resolution
 
 
-def history(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
+def history(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
     """Candles of months before the newest one that were never fetched, or never derived."""
     lacking = []
     for state in states:
@@ -24,12 +24,12 @@ def history(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
             lacking.append((state, months))
     if not lacking:
         return {}
-    fetched = {state.key: state.fetched for state in states if state.is_fetched}
+    fetched = {state.series: state.fetched for state in states if state.is_fetched}
     wanted: Wanted = defaultdict(list)
-    pulled: set[tuple[Key, datetime]] = set()
+    pulled: set[tuple[Series, datetime]] = set()
     for state, months in sorted(lacking, key=lambda each: not each[0].is_fetched):
         for month in months:
-            step = Step(state.key, CANDLES)
+            step = Step(state.series, CANDLES)
             if not runs.is_free_in_background(step, month, now):
                 continue
             known = fetched[state.source]
@@ -37,17 +37,17 @@ def history(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
                 known = known | {month}
             if state.is_fetched or known.issuperset(_months_of_source(state, month)):
                 wanted[month].append(step)
-                pulled.add((state.key, month))
+                pulled.add((state.series, month))
     return wanted
 
 
-def _months_of_source(state: KeyState, month: datetime) -> list[datetime]:
+def _months_of_source(state: PlanningFacts, month: datetime) -> list[datetime]:
     """Months of the source that the buckets of ``month`` need."""
     end = state.timeframe.close_of(state.timeframe.floor(next_month(month) - _INSTANT))
     return months_between(max(month, state.first), end)
 
 
-def gaps(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
+def gaps(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
     """Months whose missing candles the market is to be asked for again.
 
     What is derived needs no run here: a month that the market was not wholly asked for is derived
@@ -56,24 +56,24 @@ def gaps(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
     wanted: Wanted = defaultdict(list)
     for state in states:
         for month in state.gap_months:
-            step = Step(state.key, CANDLES)
+            step = Step(state.series, CANDLES)
             if runs.is_free_in_background(step, month, now):
                 wanted[month].append(step)
     return wanted
 
 
-def anchors(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
+def anchors(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
     """Models that belong to the running month whatever else is trained in it."""
     wanted: Wanted = defaultdict(list)
     for state in states:
         if state.anchor_missing:
-            month, step = month_start(state.due), Step(state.key, MODELS)
+            month, step = month_start(state.due), Step(state.series, MODELS)
             if runs.is_free_in_background(step, month, now):
                 wanted[month].append(step)
     return wanted
 
 
-def needs_training(state: KeyState) -> bool:
+def needs_training(state: PlanningFacts) -> bool:
     """Whether candles suffice for a forecast but no model may make it, nor will the anchor."""
     return (
         state.trainable

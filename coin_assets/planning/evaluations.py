@@ -8,11 +8,11 @@ from coin_assets.domain.evaluation.promotion import KEEP
 from coin_assets.domain.forecasting.frame import CHALLENGER
 from coin_assets.domain.json_format import parse_time
 from coin_assets.domain.layers import QUALITY, Step
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
-from coin_assets.planning.facts import EVALUATION, KeyState, Plan, Runs
+from coin_assets.planning.facts import EVALUATION, Plan, PlanningFacts, Runs
 
 # Of one run: what is left out comes with the next one.
 MOST_KEYS = 50
@@ -32,14 +32,14 @@ class QualityFacts:
 
 
 def quality_facts(
-    evaluations: EvaluationBook, registry: ModelRegistry, keys: Iterable[Key]
-) -> dict[Key, QualityFacts]:
+    evaluations: EvaluationBook, registry: ModelRegistry, series_list: Iterable[Series]
+) -> dict[Series, QualityFacts]:
     """Facts of every key, from files that are read when they change."""
-    return {key: _facts(evaluations, registry, key) for key in keys}
+    return {series: _facts(evaluations, registry, series) for series in series_list}
 
 
 def plan_quality(
-    states: Sequence[KeyState], facts: Mapping[Key, QualityFacts], runs: Runs, now: datetime
+    states: Sequence[PlanningFacts], facts: Mapping[Series, QualityFacts], runs: Runs, now: datetime
 ) -> Plan:
     """Evaluations and promotions that are due, of at most `MOST_KEYS` keys each.
 
@@ -47,17 +47,17 @@ def plan_quality(
     promotion when the last one asks for it.
     """
     evaluations = [
-        state.key
+        state.series
         for state in states
         if state.candles is not None
         and state.forecast is not None
-        and _is_due(facts[state.key].evaluated, state.candles)
-        and runs.is_free_in_background(Step(state.key, QUALITY), None, now)
+        and _is_due(facts[state.series].evaluated, state.candles)
+        and runs.is_free_in_background(Step(state.series, QUALITY), None, now)
     ]
     promotions = [
-        state.key
+        state.series
         for state in states
-        if facts[state.key].is_decided and state.key not in runs.promoting
+        if facts[state.series].is_decided and state.series not in runs.promoting
     ]
     return Plan(
         evaluations=() if EVALUATION in runs.busy else tuple(evaluations[:MOST_KEYS]),
@@ -73,10 +73,10 @@ def _day(time: datetime) -> date:
     return time.astimezone(UTC).date()
 
 
-def _facts(evaluations: EvaluationBook, registry: ModelRegistry, key: Key) -> QualityFacts:
+def _facts(evaluations: EvaluationBook, registry: ModelRegistry, series: Series) -> QualityFacts:
     try:
-        document = evaluations.read(key)
-        challenger = registry.roles(key).holder(CHALLENGER)
+        document = evaluations.read(series)
+        challenger = registry.roles(series).holder(CHALLENGER)
     except CorruptArtefact:
         return QualityFacts()  # the evaluation replaces the one file and fails on the other
     if document is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from coin_assets.domain.layers import Step
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start
 
 LIVE, HISTORY, GAPS, ANCHORS, REPAIR, TRAINING, EVALUATION, PROMOTION = (
@@ -24,7 +24,7 @@ FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
-class KeyState:
+class PlanningFacts:
     """Facts of one key at one moment. Candles and forecasts are told by their closes and origins.
 
     Attributes:
@@ -51,8 +51,8 @@ class KeyState:
             or was never asked for although it was for later ones.
     """
 
-    key: Key
-    source: Key
+    series: Series
+    source: Series
     first: datetime
     due: datetime
     candles: datetime | None = None
@@ -73,11 +73,11 @@ class KeyState:
 
     @property
     def is_fetched(self) -> bool:
-        return self.source == self.key
+        return self.source == self.series
 
     @property
     def timeframe(self) -> Timeframe:
-        return self.key.timeframe
+        return self.series.timeframe
 
     @property
     def last_due(self) -> datetime:
@@ -139,8 +139,8 @@ class Runs:
     """
 
     in_flight: frozenset[tuple[Step, datetime | None]] = frozenset()
-    training: frozenset[Key] = frozenset()
-    promoting: frozenset[Key] = frozenset()
+    training: frozenset[Series] = frozenset()
+    promoting: frozenset[Series] = frozenset()
     busy: frozenset[str] = frozenset()
     failures: Mapping[Step, Failures] = field(default_factory=dict)
     rested: frozenset[tuple[Step, datetime | None]] = frozenset()
@@ -182,9 +182,9 @@ class Plan:
     """
 
     requests: tuple[Request, ...] = ()
-    training: tuple[Key, ...] = ()
-    evaluations: tuple[Key, ...] = ()
-    promotions: tuple[Key, ...] = ()
+    training: tuple[Series, ...] = ()
+    evaluations: tuple[Series, ...] = ()
+    promotions: tuple[Series, ...] = ()
 
     @property
     def is_empty(self) -> bool:

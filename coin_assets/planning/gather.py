@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from coin_assets.domain.publishing.manifest_entries import PublishedFile
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import SeriesPolicy
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
 from coin_assets.errors import CorruptArtefact
 from coin_assets.market.base import Market
 from coin_assets.models.training import why_none
-from coin_assets.planning.facts import KeyState
-from coin_assets.planning.series_status import Standing
+from coin_assets.planning.facts import PlanningFacts
+from coin_assets.planning.series_status import SeriesStatus
 from coin_assets.publish.fitness import unfitness
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import never_asked, unanswered
@@ -26,17 +26,17 @@ class _Gatherer:
     market: Market
     closed_by: datetime
     now: datetime
-    standings: Mapping[Key, Standing]
+    statuses: Mapping[Series, SeriesStatus]
 
 
-def key_states(
+def planning_facts(
     specs: Sequence[SeriesPolicy],
     store: Store,
     market: Market,
-    standings: Mapping[Key, Standing],
+    statuses: Mapping[Series, SeriesStatus],
     now: datetime,
     closed_by: datetime,
-) -> list[KeyState]:
+) -> list[PlanningFacts]:
     """Facts of every key at ``now``.
 
     A key is left out if a file that is needed for them, its own or its source's, turns out to be
@@ -46,37 +46,37 @@ def key_states(
         standings: of all keys of ``specs``, just gathered.
         closed_by: candles that close up to here are final.
     """
-    gather = _Gatherer(store, market, closed_by, now, standings)
-    found: dict[Key, KeyState] = {}
+    gather = _Gatherer(store, market, closed_by, now, statuses)
+    found: dict[Series, PlanningFacts] = {}
     for spec in sorted(specs, key=lambda spec: not spec.is_fetched):  # sources first
         with suppress(CorruptArtefact):
             if spec.is_fetched:
-                found[spec.key] = _source_state(gather, spec)
+                found[spec.series] = _source_state(gather, spec)
             elif spec.source in found:
-                found[spec.key] = _derived_state(gather, spec, found[spec.source])
-    return [found[spec.key] for spec in specs if spec.key in found]
+                found[spec.series] = _derived_state(gather, spec, found[spec.source])
+    return [found[spec.series] for spec in specs if spec.series in found]
 
 
 def sound_specs(
-    specs: Sequence[SeriesPolicy], standings: Mapping[Key, Standing]
+    specs: Sequence[SeriesPolicy], statuses: Mapping[Series, SeriesStatus]
 ) -> list[SeriesPolicy]:
     """Those whose stored files, and their source's, can be read: only of these can be told what
     they lack."""
     return [
         spec
         for spec in specs
-        if standings[spec.key].damage is None and standings[spec.source].damage is None
+        if statuses[spec.series].damage is None and statuses[spec.source].damage is None
     ]
 
 
-def _source_state(gather: _Gatherer, spec: SeriesPolicy) -> KeyState:
-    store, key, candles = gather.store, spec.key, gather.standings[spec.key].candles
+def _source_state(gather: _Gatherer, spec: SeriesPolicy) -> PlanningFacts:
+    store, series, candles = gather.store, spec.series, gather.statuses[spec.series].candles
     first = spec.first_expected(gather.now)
-    due = min(gather.closed_by, gather.market.horizon(key, gather.closed_by))
-    ledger = store.read_ledger(key)
+    due = min(gather.closed_by, gather.market.horizon(series, gather.closed_by))
+    ledger = store.read_ledger(series)
     gaps = ledger.due(first, due, gather.now)
     if candles is not None:
-        gaps += never_asked(store, key, first, candles)
+        gaps += never_asked(store, series, first, candles)
     return _state(
         gather,
         spec,
@@ -88,22 +88,22 @@ def _source_state(gather: _Gatherer, spec: SeriesPolicy) -> KeyState:
     )
 
 
-def _derived_state(gather: _Gatherer, spec: SeriesPolicy, source: KeyState) -> KeyState:
-    candles = gather.standings[spec.key].candles
+def _derived_state(gather: _Gatherer, spec: SeriesPolicy, source: PlanningFacts) -> PlanningFacts:
+    candles = gather.statuses[spec.series].candles
     first = max(spec.first_source_expected(gather.now), spec.first_expected(gather.now))
     lacking = None
     if source.verified is not None and source.candles is not None:
-        timeframe = spec.key.timeframe
+        timeframe = spec.series.timeframe
         # Candles older than the retention are no reason to derive what comes after them.
         start = first if timeframe.is_open_time(first) else timeframe.next(first)
         start = max(start, candles or start)
         until = timeframe.floor(source.verified)
         if start < until:
-            lacking = _buckets(gather.store, source.key, timeframe, start, until)
+            lacking = _buckets(gather.store, source.series, timeframe, start, until)
     # A bucket whose source is verified absent will never be there.
     reached = candles
     if candles is not None and lacking is None and source.verified is not None:
-        reached = max(candles, spec.key.timeframe.floor(source.verified))
+        reached = max(candles, spec.series.timeframe.floor(source.verified))
     return _state(gather, spec, first, source.due, verified=reached, asked=reached, lacking=lacking)
 
 
@@ -117,18 +117,18 @@ def _state(
     asked: datetime | None,
     lacking: tuple[datetime, datetime] | None = None,
     gap_months: tuple[datetime, ...] = (),
-) -> KeyState:
+) -> PlanningFacts:
     """What fetched and derived keys have in common."""
-    store, key, standing = gather.store, spec.key, gather.standings[spec.key]
-    candles, forecast, published = standing.candles, standing.forecast, standing.published
-    fetched = frozenset(store.fetched_months(key))
+    store, series, status = gather.store, spec.series, gather.statuses[spec.series]
+    candles, forecast, published = status.candles, status.forecast, status.published
+    fetched = frozenset(store.fetched_months(series))
     next_origin = None
     if candles is not None and forecast is not None and forecast < candles:
-        opened = _first_open(store, key, key.timeframe.floor(forecast), candles)
-        next_origin = opened and key.timeframe.close_of(opened)
+        opened = _first_open(store, series, series.timeframe.floor(forecast), candles)
+        next_origin = opened and series.timeframe.close_of(opened)
     is_trainable, anchor_missing = _models_wanted(gather, spec, fetched, first, due)
-    return KeyState(
-        key=key,
+    return PlanningFacts(
+        series=series,
         source=spec.source,
         first=first,
         due=due,
@@ -139,13 +139,13 @@ def _state(
         lacking=lacking,
         forecast=forecast,
         next_origin=next_origin,
-        first_cutoff=min((version.cutoff for version in standing.versions), default=None),
+        first_cutoff=min((version.cutoff for version in status.versions), default=None),
         trainable=is_trainable,
         anchor_missing=anchor_missing,
         history=_as_of(published.history),
         prediction=_as_of(published.prediction),
-        damage=published.corrupt or _loss(standing),
-        is_refused=_is_refused(store, standing),
+        damage=published.corrupt or _loss(status),
+        is_refused=_is_refused(store, status),
         gap_months=gap_months,
     )
 
@@ -154,24 +154,24 @@ def _as_of(file: PublishedFile | None) -> datetime | None:
     return None if file is None else file.as_of
 
 
-def _loss(standing: Standing) -> str | None:
+def _loss(status: SeriesStatus) -> str | None:
     """Which file of a key is gone; what was never published is no loss."""
-    published = standing.published
+    published = status.published
     if not published.is_public:
         return None
-    if published.history is None and standing.candles is not None:
+    if published.history is None and status.candles is not None:
         return "its history file is gone"
-    if published.prediction is None and standing.forecast is not None:
+    if published.prediction is None and status.forecast is not None:
         return "its prediction file is gone"
     return None
 
 
-def _is_refused(store: Store, standing: Standing) -> bool:
+def _is_refused(store: Store, status: SeriesStatus) -> bool:
     """Whether publishing refused the newest forecast, and the manifest says why."""
-    error = standing.published.attempts.last_error
-    if error is None or standing.forecast is None:
+    error = status.published.attempts.last_error
+    if error is None or status.forecast is None:
         return False
-    problems = unfitness(store, standing.key, newest_forecast(store, standing.key))
+    problems = unfitness(store, status.series, newest_forecast(store, status.series))
     return bool(problems) and problems[0] in error
 
 
@@ -183,27 +183,29 @@ def _models_wanted(
     due: datetime,
 ) -> tuple[bool, bool]:
     """Whether a model can be trained now, and whether the month's anchor can be and is missing."""
-    store, key, standing = gather.store, spec.key, gather.standings[spec.key]
-    candles, month = standing.candles, month_start(due)
-    cutoffs = {version.cutoff for version in standing.versions}
+    store, series, status = gather.store, spec.series, gather.statuses[spec.series]
+    candles, month = status.candles, month_start(due)
+    cutoffs = {version.cutoff for version in status.versions}
     lacks_model = candles is not None and not any(cutoff <= candles for cutoff in cutoffs)
     if candles is None or (month in cutoffs and not lacks_model):
         return False, False
     if not fetched.issuperset(months_between(first, candles)) or unanswered(
-        store, key, first, candles
+        store, series, first, candles
     ):
         return False, False
-    extent = store.extent(key)
+    extent = store.extent(series)
     usable = spec.first_usable(gather.now, None if extent is None else extent.first)
-    can_train = lacks_model and why_none(store, key, usable, candles) is None
-    before = key.timeframe.floor(month)
+    can_train = lacks_model and why_none(store, series, usable, candles) is None
+    before = series.timeframe.floor(month)
     has_reached = candles >= before
-    anchor = month not in cutoffs and has_reached and why_none(store, key, usable, before) is None
+    anchor = (
+        month not in cutoffs and has_reached and why_none(store, series, usable, before) is None
+    )
     return can_train, anchor
 
 
 def _buckets(
-    store: Store, source: Key, timeframe: Timeframe, start: datetime, until: datetime
+    store: Store, source: Series, timeframe: Timeframe, start: datetime, until: datetime
 ) -> tuple[datetime, datetime] | None:
     """Opens of the first and the last bucket in ``[start, until)`` that has source candles."""
     first = _first_open(store, source, start, until)
@@ -217,12 +219,12 @@ def _buckets(
     return timeframe.floor(first), timeframe.floor(first)
 
 
-def _first_open(store: Store, key: Key, start: datetime, until: datetime) -> datetime | None:
+def _first_open(store: Store, series: Series, start: datetime, until: datetime) -> datetime | None:
     """Open of the first stored candle in ``[start, until)``."""
-    known = set(store.fetched_months(key))
+    known = set(store.fetched_months(series))
     for month in months_between(start, until):
         if month in known:
-            candles = store.read_candles(key, max(start, month), min(until, next_month(month)))
+            candles = store.read_candles(series, max(start, month), min(until, next_month(month)))
             if len(candles):
                 opened: datetime = candles["timestamp"].iloc[0].to_pydatetime()
                 return opened

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between
-from coin_assets.planning.facts import KeyState
+from coin_assets.planning.facts import PlanningFacts
 
 _INSTANT = timedelta.resolution
 
 
-def months_never_fetched(state: KeyState, until: datetime) -> tuple[datetime, ...]:
+def months_never_fetched(state: PlanningFacts, until: datetime) -> tuple[datetime, ...]:
     """Expected months up to ``until``, a month's start, ascending."""
     return _months_lacking(state.fetched, state.timeframe, state.first, until)
 

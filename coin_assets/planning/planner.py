@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Step
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, months_between, next_month
 from coin_assets.planning.background import anchors, gaps, history, needs_training
 from coin_assets.planning.facts import (
@@ -20,8 +20,8 @@ from coin_assets.planning.facts import (
     HISTORY,
     LIVE,
     REPAIR,
-    KeyState,
     Plan,
+    PlanningFacts,
     Request,
     Runs,
     Wanted,
@@ -32,7 +32,7 @@ MOST_REQUESTS = 6
 _INSTANT = timedelta.resolution
 
 
-def plan_updates(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
+def plan_updates(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Plan:
     """Runs for everything that is due and not in flight, live work first.
 
     At most `MOST_REQUESTS` runs, the newest month's before those that catch up: what is left out
@@ -45,16 +45,16 @@ def plan_updates(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
         if purpose not in runs.busy:
             requests += _earliest(purpose, find(states, runs, now), requests)
     training = tuple(
-        state.key
+        state.series
         for state in states
         if needs_training(state)
-        and state.key not in runs.training
-        and not runs.is_backing_off(Step(state.key, MODELS), now)
+        and state.series not in runs.training
+        and not runs.is_backing_off(Step(state.series, MODELS), now)
     )
     return Plan(tuple(requests[:MOST_REQUESTS]), training)
 
 
-def plan_repairs(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
+def plan_repairs(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Plan:
     """One run that writes the published files that are gone, damaged or behind the store.
 
     What `plan_updates` is about to publish anyway is left to it, and what lies behind the store
@@ -68,24 +68,24 @@ def plan_repairs(states: Sequence[KeyState], runs: Runs, now: datetime) -> Plan:
         return Plan()
     planned = {step for steps in _live(states, runs, now).values() for step in steps}
     renewing = {step for step, _ in runs.in_flight if step.layer != QUALITY}
-    renewed = {step.key for step in planned | renewing}
+    renewed = {step.series for step in planned | renewing}
     steps = []
     for state in wrong:
-        step = Step(state.key, PUBLISHED)
+        step = Step(state.series, PUBLISHED)
         if state.damage and REPAIR not in runs.busy and _is_failing(state, runs):
             is_free = not runs.is_backing_off(step, now)
         else:
-            waits = not state.damage and not renewed.isdisjoint((state.key, state.source))
+            waits = not state.damage and not renewed.isdisjoint((state.series, state.source))
             is_free = not waits and step not in planned and runs.is_free(step, None, now)
         if is_free:
             steps.append(step)
     return Plan((Request(month_start(now), tuple(steps), REPAIR),)) if steps else Plan()
 
 
-def _is_failing(state: KeyState, runs: Runs) -> bool:
+def _is_failing(state: PlanningFacts, runs: Runs) -> bool:
     """Whether what comes before the published files has failed and did not succeed since."""
-    before = {Step(key, CANDLES) for key in (state.key, state.source)}
-    return not runs.failures.keys().isdisjoint(before | {Step(state.key, PREDICTIONS)})
+    before = {Step(series, CANDLES) for series in (state.series, state.source)}
+    return not runs.failures.keys().isdisjoint(before | {Step(state.series, PREDICTIONS)})
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ class _Extension:
     reach: datetime
 
 
-def _live(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
+def _live(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
     """Steps by month, from the first missing candle of each key to its published files."""
     pulls = _pulls(states, runs, now)
-    sources = {state.key: state for state in states if state.is_fetched}
+    sources = {state.series: state for state in states if state.is_fetched}
     wanted: Wanted = defaultdict(list)
     for state in states:
         pull = pulls.get(state.source) if pulls else None
@@ -117,18 +117,18 @@ def _live(states: Sequence[KeyState], runs: Runs, now: datetime) -> Wanted:
     return wanted
 
 
-def _pulls(states: Iterable[KeyState], runs: Runs, now: datetime) -> dict[Key, _Extension]:
+def _pulls(states: Iterable[PlanningFacts], runs: Runs, now: datetime) -> dict[Series, _Extension]:
     """For every source that lacks its newest candle, the month to go on with."""
     pulls = {}
     for state in states:
         month = _month_to_pull(state) if state.is_fetched else None
-        if month is not None and runs.is_free(Step(state.key, CANDLES), month, now):
+        if month is not None and runs.is_free(Step(state.series, CANDLES), month, now):
             reach = min(floor_of(state.timeframe, state.due), next_month(month))
-            pulls[state.key] = _Extension(month, reach)
+            pulls[state.series] = _Extension(month, reach)
     return pulls
 
 
-def _month_to_pull(state: KeyState) -> datetime | None:
+def _month_to_pull(state: PlanningFacts) -> datetime | None:
     """Month of the first candle that a fetched key lacks; None if it has its newest one."""
     if state.verified is not None and state.verified >= floor_of(state.timeframe, state.due):
         return None
@@ -143,13 +143,13 @@ def _month_to_pull(state: KeyState) -> datetime | None:
 
 
 def _steps(
-    state: KeyState, source: KeyState, pull: _Extension | None
+    state: PlanningFacts, source: PlanningFacts, pull: _Extension | None
 ) -> Iterable[tuple[datetime, Step]]:
     """What is to be done for one key, each step with its month."""
     extension = pull if state.is_fetched else _derivation(state, source, pull)
     until = extension.reach if extension else state.candles
     if extension is not None:
-        yield extension.month, Step(state.key, CANDLES)
+        yield extension.month, Step(state.series, CANDLES)
     if until is None:
         return
     is_last = extension is None or until == floor_of(state.timeframe, state.due)
@@ -157,14 +157,16 @@ def _steps(
         month = _month_to_predict(state, until, is_extended=extension is not None)
         if month is None or (extension is not None and extension.month != month):
             return  # nothing lacks a forecast, or its candles have to be stored first
-        yield month, Step(state.key, PREDICTIONS)
+        yield month, Step(state.series, PREDICTIONS)
         if is_last and month == month_start(until):
-            yield month, Step(state.key, PUBLISHED)
+            yield month, Step(state.series, PUBLISHED)
     elif extension is not None and is_last:
-        yield extension.month, Step(state.key, PUBLISHED)
+        yield extension.month, Step(state.series, PUBLISHED)
 
 
-def _derivation(state: KeyState, source: KeyState, pull: _Extension | None) -> _Extension | None:
+def _derivation(
+    state: PlanningFacts, source: PlanningFacts, pull: _Extension | None
+) -> _Extension | None:
     """The month to derive and the close that its buckets then reach; None if nothing is new.
 
     A month waits until the source is there for all buckets of it that are due by the clock.
@@ -193,7 +195,9 @@ def _derivation(state: KeyState, source: KeyState, pull: _Extension | None) -> _
     return _Extension(month, close)
 
 
-def _month_to_predict(state: KeyState, until: datetime, *, is_extended: bool) -> datetime | None:
+def _month_to_predict(
+    state: PlanningFacts, until: datetime, *, is_extended: bool
+) -> datetime | None:
     """Month of the first origin that lacks a forecast, once the candles for all its due origins
     are there; None if there is none. Only the newest one is needed of a key without any forecast,
     or with none since its oldest model or the first candle that is kept.
@@ -216,7 +220,7 @@ def _month_to_predict(state: KeyState, until: datetime, *, is_extended: bool) ->
     return month if reach >= last else None
 
 
-def _is_behind_store(state: KeyState) -> bool:
+def _is_behind_store(state: PlanningFacts) -> bool:
     """Whether the published files are older than the store, or not there."""
     if state.candles is None:
         return False

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from coin_assets.domain.publishing.manifest_entries import KeyFacts
-from coin_assets.domain.series import Key
+from coin_assets.domain.publishing.manifest_entries import ManifestEntry
+from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.publish.publisher import Publisher
@@ -16,7 +16,7 @@ from coin_assets.store.base import UNREADABLE, Store
 
 
 @dataclass(frozen=True)
-class Standing:
+class SeriesStatus:
     """One key.
 
     Attributes:
@@ -28,21 +28,21 @@ class Standing:
             nor forecast are told.
     """
 
-    key: Key
+    series: Series
     candles: datetime | None
     forecast: datetime | None
-    published: KeyFacts
+    published: ManifestEntry
     versions: tuple[ModelVersion, ...] = ()
     damage: str | None = None
 
 
-def standing_of(
+def read_status(
     store: Store,
     registry: ModelRegistry,
     publisher: Publisher,
-    keys: Sequence[Key],
-    read_through: Sequence[Key] = (),
-) -> dict[Key, Standing]:
+    series_list: Sequence[Series],
+    read_through: Sequence[Series] = (),
+) -> dict[Series, SeriesStatus]:
     """Every key of ``keys`` as it stands now; the manifest must list them.
 
     A key with a damaged file in the store says so, and leaves the others as they are.
@@ -51,46 +51,52 @@ def standing_of(
         read_through: keys of which all that is stored is read as well, besides those whose last
             attempt failed at a damaged file.
     """
-    known = standing_without_store(registry, publisher, keys)
+    known = read_status_without_store(registry, publisher, series_list)
     # Damage that only a reader sees must not be taken for mended by a process that has just begun.
-    told = [key for key in keys if UNREADABLE in (known[key].published.attempts.last_error or "")]
-    damaged = unreadable(store, keys, [*read_through, *told])
-    sound = [key for key in keys if key not in damaged]
+    told = [
+        series
+        for series in series_list
+        if UNREADABLE in (known[series].published.attempts.last_error or "")
+    ]
+    damaged = unreadable(store, series_list, [*read_through, *told])
+    sound = [series for series in series_list if series not in damaged]
     candles, forecasts = store.newest_candles(sound), store.newest_forecasts(sound)
     return {
-        key: replace(
-            standing,
-            candles=key.timeframe.close_of(candles[key]) if key in candles else None,
-            forecast=forecasts.get(key),
-            damage=damaged.get(key),
+        series: replace(
+            status,
+            candles=series.timeframe.close_of(candles[series]) if series in candles else None,
+            forecast=forecasts.get(series),
+            damage=damaged.get(series),
         )
-        for key, standing in known.items()
+        for series, status in known.items()
     }
 
 
-def standing_without_store(
-    registry: ModelRegistry, publisher: Publisher, keys: Sequence[Key]
-) -> dict[Key, Standing]:
+def read_status_without_store(
+    registry: ModelRegistry, publisher: Publisher, series_list: Sequence[Series]
+) -> dict[Series, SeriesStatus]:
     """As `standing_of`, of what needs no store: published files and models."""
     published = publisher.inspect()
     return {
-        key: Standing(key, None, None, published[key], tuple(registry.versions(key)))
-        for key in keys
+        series: SeriesStatus(
+            series, None, None, published[series], tuple(registry.versions(series))
+        )
+        for series in series_list
     }
 
 
 def unreadable(
-    store: Store, keys: Iterable[Key], read_through: Sequence[Key] = ()
-) -> dict[Key, str]:
+    store: Store, series_list: Iterable[Series], read_through: Sequence[Series] = ()
+) -> dict[Series, str]:
     """Keys of which something stored is damaged, each with what it is and what to do.
 
     Args:
         read_through: see `standing_of`.
     """
     found = {}
-    for key in keys:
+    for series in series_list:
         try:
-            (store.read_through if key in read_through else store.require_readable)(key)
+            (store.read_through if series in read_through else store.require_readable)(series)
         except CorruptArtefact as error:
-            found[key] = str(error)
+            found[series] = str(error)
     return found

@@ -3,29 +3,29 @@
 import pandas as pd
 
 from coin_assets.domain.forecasting.sanity import RECENT_CANDLES, forecast_problems
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import ForecastRefused
 from coin_assets.store.base import Store
 
 
-def unfitness(store: Store, key: Key, forecast: pd.DataFrame) -> tuple[str, ...]:
+def unfitness(store: Store, series: Series, forecast: pd.DataFrame) -> tuple[str, ...]:
     """What would mislead those who read this forecast of one origin; nothing if it may be shown."""
     if forecast.empty:
         return ()
     origin = forecast["as_of"].iloc[0].to_pydatetime()
-    start = key.timeframe.shift(origin, -RECENT_CANDLES - 1)
-    return forecast_problems(forecast, store.read_candles(key, start, origin), key.timeframe)
+    start = series.timeframe.shift(origin, -RECENT_CANDLES - 1)
+    return forecast_problems(forecast, store.read_candles(series, start, origin), series.timeframe)
 
 
-def require_fit(store: Store, key: Key, forecast: pd.DataFrame) -> None:
+def require_fit(store: Store, series: Series, forecast: pd.DataFrame) -> None:
     """Refuse a forecast that would mislead those who read it.
 
     Raises:
         ForecastRefused: naming what is wrong with it.
     """
-    if problems := unfitness(store, key, forecast):
+    if problems := unfitness(store, series, forecast):
         raise ForecastRefused(
-            f"{key} forecast of {forecast['as_of'].iloc[0]:%Y-%m-%d %H:%M} is not published: "
+            f"{series} forecast of {forecast['as_of'].iloc[0]:%Y-%m-%d %H:%M} is not published: "
             f"{'; '.join(problems)}. What was published before stays; a new candle, or a better "
             "model, gives a new forecast."
         )

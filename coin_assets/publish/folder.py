@@ -10,9 +10,9 @@ import pandas as pd
 
 from coin_assets.domain.json_format import Document, parse_time
 from coin_assets.domain.publishing.documents import file_name, history_document, prediction_document
-from coin_assets.domain.publishing.manifest import facts_of_manifest
-from coin_assets.domain.publishing.manifest_entries import PUBLIC, KeyFacts, PublishedFile
-from coin_assets.domain.series import Key
+from coin_assets.domain.publishing.manifest import entries_of_manifest
+from coin_assets.domain.publishing.manifest_entries import PUBLIC, ManifestEntry, PublishedFile
+from coin_assets.domain.series import Series
 from coin_assets.errors import ConfigurationError
 from coin_assets.files.hashes import file_hash
 
@@ -35,9 +35,9 @@ class Difference:
 class PublishedFolder:
     """The reading side of the published folder; what it says may change unless it is locked."""
 
-    def __init__(self, folder: Path, keys: Sequence[Key]) -> None:
+    def __init__(self, folder: Path, series_list: Sequence[Series]) -> None:
         self._folder = folder
-        self._keys = keys
+        self._keys = series_list
 
     def manifest(self) -> Document:
         """The manifest as it stands.
@@ -48,33 +48,37 @@ class PublishedFolder:
         document: Document = json.loads((self._folder / MANIFEST).read_bytes())
         return document
 
-    def known_facts(self, is_complete: Callable[[Key], bool]) -> dict[Key, KeyFacts]:
+    def known_facts(self, is_complete: Callable[[Series], bool]) -> dict[Series, ManifestEntry]:
         """Facts of all keys from the last manifest; keys it does not list are yet to be published.
 
         What it does not say of the files of hidden keys, and everything if it is damaged or of
         another version, is found out anew from the files themselves.
         """
         try:
-            listed = facts_of_manifest(self.manifest())
+            listed = entries_of_manifest(self.manifest())
         except (FileNotFoundError, ConfigurationError, KeyError, TypeError, ValueError):
-            return {key: self._facts_without_manifest(key, is_complete) for key in self._keys}
+            return {
+                series: self._facts_without_manifest(series, is_complete) for series in self._keys
+            }
         known = {}
-        for key in self._keys:
-            facts = listed.get((key.symbol, key.timeframe.name), _unpublished(key))
-            known[key] = facts if facts.is_public else self._with_files(facts)
+        for series in self._keys:
+            facts = listed.get((series.symbol, series.timeframe.name), _unpublished(series))
+            known[series] = facts if facts.is_public else self._with_files(facts)
         return known
 
-    def inspected(self, is_complete: Callable[[Key], bool]) -> dict[Key, KeyFacts]:
+    def inspected(self, is_complete: Callable[[Series], bool]) -> dict[Series, ManifestEntry]:
         """`known_facts`, without the files that are gone and with what is wrong with the others.
 
         Files are hashed when they change, and now and then all the same.
         """
-        return {key: self._verified(facts) for key, facts in self.known_facts(is_complete).items()}
+        return {
+            series: self._verified(facts) for series, facts in self.known_facts(is_complete).items()
+        }
 
-    def difference(self, kind: str, key: Key, rows: pd.DataFrame) -> Difference | None:
+    def difference(self, kind: str, series: Series, rows: pd.DataFrame) -> Difference | None:
         """How the published file differs from what ``rows`` would be published as; None if it
         does not, or if it is not there."""
-        path = self._folder / file_name(kind, key)
+        path = self._folder / file_name(kind, series)
         try:
             content = path.read_bytes()
             written = parse_time(json.loads(content)["updated_at"])
@@ -84,20 +88,22 @@ class PublishedFolder:
             reason = f"{path.name} cannot be read ({error})"
             return Difference(path, hashlib.sha256(content).hexdigest(), reason)
         build = history_document if kind == "history" else prediction_document
-        if content == json_bytes(build(key, rows, written)):
+        if content == json_bytes(build(series, rows, written)):
             return None
         reason = f"{path.name} does not hold what the store says"
         return Difference(path, hashlib.sha256(content).hexdigest(), reason)
 
-    def _facts_without_manifest(self, key: Key, is_complete: Callable[[Key], bool]) -> KeyFacts:
-        facts = self._with_files(_unpublished(key))
-        published = facts != _unpublished(key)
-        return replace(facts, visibility=PUBLIC) if published and is_complete(key) else facts
+    def _facts_without_manifest(
+        self, series: Series, is_complete: Callable[[Series], bool]
+    ) -> ManifestEntry:
+        facts = self._with_files(_unpublished(series))
+        published = facts != _unpublished(series)
+        return replace(facts, visibility=PUBLIC) if published and is_complete(series) else facts
 
-    def _with_files(self, facts: KeyFacts) -> KeyFacts:
+    def _with_files(self, facts: ManifestEntry) -> ManifestEntry:
         """``facts`` with those that can be read from the key's files."""
         for kind in ("history", "prediction"):
-            path = self._folder / file_name(kind, facts.key)
+            path = self._folder / file_name(kind, facts.series)
             if not path.exists():
                 continue
             content = path.read_bytes()
@@ -115,7 +121,7 @@ class PublishedFolder:
             )
         return facts
 
-    def _verified(self, facts: KeyFacts) -> KeyFacts:
+    def _verified(self, facts: ManifestEntry) -> ManifestEntry:
         history, prediction = (
             file if file is not None and (self._folder / file.name).exists() else None
             for file in (facts.history, facts.prediction)
@@ -127,9 +133,9 @@ class PublishedFolder:
         return replace(facts, history=history, prediction=prediction, corrupt=corrupt)
 
 
-def _unpublished(key: Key) -> KeyFacts:
+def _unpublished(series: Series) -> ManifestEntry:
     """A key of which nothing is known: its files are missing, its candles may well be enough."""
-    return KeyFacts(key, enough_candles=True)
+    return ManifestEntry(series, enough_candles=True)
 
 
 def published_file(name: str, content: bytes, document: Document) -> PublishedFile:

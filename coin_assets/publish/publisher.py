@@ -12,8 +12,13 @@ from coin_assets.domain.json_format import Document
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.documents import file_name, history_document, prediction_document
 from coin_assets.domain.publishing.manifest import manifest_document
-from coin_assets.domain.publishing.manifest_entries import HIDDEN, PUBLIC, KeyFacts, PublishedFile
-from coin_assets.domain.series import Key
+from coin_assets.domain.publishing.manifest_entries import (
+    HIDDEN,
+    PUBLIC,
+    ManifestEntry,
+    PublishedFile,
+)
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
 from coin_assets.publish.folder import (
@@ -47,25 +52,25 @@ class Publisher:
     """
 
     def __init__(
-        self, folder: Path, keys: Sequence[Key], limits: dict[str, FreshnessLimits]
+        self, folder: Path, series_list: Sequence[Series], limits: dict[str, FreshnessLimits]
     ) -> None:
         self._folder = folder
-        self.keys = keys
+        self.series_list = series_list
         self._limits = limits
-        self._reader = PublishedFolder(folder, keys)
+        self._reader = PublishedFolder(folder, series_list)
 
     def publish(
         self,
-        facts: KeyFacts,
+        facts: ManifestEntry,
         history: pd.DataFrame,
         forecast: pd.DataFrame,
-        failures: Mapping[Key, Failure],
+        failures: Mapping[Series, Failure],
         now: datetime,
         *,
-        is_complete: Callable[[Key], bool],
+        is_complete: Callable[[Series], bool],
         outages: Mapping[Timeframe, Sequence[Outage]],
         is_current: bool = True,
-    ) -> tuple[KeyFacts, Document]:
+    ) -> tuple[ManifestEntry, Document]:
         """Write the files of one key and the manifest.
 
         A key becomes public when its history is complete, and stays so whatever it lacks later.
@@ -85,22 +90,24 @@ class Publisher:
         Returns:
             The facts as they stand in the manifest now, and the manifest.
         """
-        key = facts.key
+        series = facts.series
         with locked(self._folder):
             remove_partials(self._folder)
             known = self._reader.known_facts(is_complete)
-            known[key] = replace(
+            known[series] = replace(
                 facts,
-                history=self._write("history", key, history, now),
-                prediction=self._write("prediction", key, forecast, now),
+                history=self._write("history", series, history, now),
+                prediction=self._write("prediction", series, forecast, now),
                 champion=None if forecast.empty else str(forecast["model_version"].iloc[0]),
-                visibility=PUBLIC if known[key].is_public or is_complete(key) else HIDDEN,
-                attempts=known[key].attempts.succeeded(now) if is_current else known[key].attempts,
+                visibility=PUBLIC if known[series].is_public or is_complete(series) else HIDDEN,
+                attempts=known[series].attempts.succeeded(now)
+                if is_current
+                else known[series].attempts,
             )
             manifest = self._rewritten(known, failures, now, outages)
-        return known[key], manifest
+        return known[series], manifest
 
-    def inspect(self) -> dict[Key, KeyFacts]:
+    def inspect(self) -> dict[Series, ManifestEntry]:
         """What the manifest says of every key, corrected by a look at the files.
 
         Of a file that is gone nothing is said; one with other content makes its key corrupt.
@@ -110,13 +117,13 @@ class Publisher:
 
     def refresh(
         self,
-        failures: Mapping[Key, Failure],
+        failures: Mapping[Series, Failure],
         now: datetime,
         *,
-        is_complete: Callable[[Key], bool],
+        is_complete: Callable[[Series], bool],
         outages: Mapping[Timeframe, Sequence[Outage]],
-        differing: Mapping[Key, Difference] | None = None,
-        qualities: Mapping[Key, Document | None] | None = None,
+        differing: Mapping[Series, Difference] | None = None,
+        qualities: Mapping[Series, Document | None] | None = None,
     ) -> Document | None:
         """Rewrite the manifest if any entry would differ; returns it then, None otherwise.
 
@@ -127,11 +134,11 @@ class Publisher:
         """
         with locked(self._folder):
             known = self._reader.inspected(is_complete)
-            for key, difference in (differing or {}).items():
+            for series, difference in (differing or {}).items():
                 if difference.still_stands():  # nobody has published it again meanwhile
-                    known[key] = replace(known[key], corrupt=difference.reason)
-            for key, quality in (qualities or {}).items():
-                known[key] = replace(known[key], quality=quality)
+                    known[series] = replace(known[series], corrupt=difference.reason)
+            for series, quality in (qualities or {}).items():
+                known[series] = replace(known[series], quality=quality)
             try:
                 before = self._reader.manifest()
             except (FileNotFoundError, ValueError):
@@ -150,14 +157,14 @@ class Publisher:
         """
         return self._reader.manifest()
 
-    def difference(self, kind: str, key: Key, rows: pd.DataFrame) -> Difference | None:
+    def difference(self, kind: str, series: Series, rows: pd.DataFrame) -> Difference | None:
         """As `PublishedFolder.difference`."""
-        return self._reader.difference(kind, key, rows)
+        return self._reader.difference(kind, series, rows)
 
     def _rewritten(
         self,
-        known: Mapping[Key, KeyFacts],
-        failures: Mapping[Key, Failure],
+        known: Mapping[Series, ManifestEntry],
+        failures: Mapping[Series, Failure],
         now: datetime,
         outages: Mapping[Timeframe, Sequence[Outage]],
     ) -> Document:
@@ -167,28 +174,28 @@ class Publisher:
 
     def _document(
         self,
-        known: Mapping[Key, KeyFacts],
-        failures: Mapping[Key, Failure],
+        known: Mapping[Series, ManifestEntry],
+        failures: Mapping[Series, Failure],
         now: datetime,
         outages: Mapping[Timeframe, Sequence[Outage]],
     ) -> Document:
         facts = []
-        for key, fact in known.items():
-            if failure := failures.get(key):
+        for series, fact in known.items():
+            if failure := failures.get(series):
                 attempts = fact.attempts.failed(failure.time, failure.error, failure.in_a_row)
                 fact = replace(fact, attempts=attempts)
             facts.append(fact)
         return manifest_document(facts, self._limits, now, outages)
 
     def _write(
-        self, kind: str, key: Key, rows: pd.DataFrame, now: datetime
+        self, kind: str, series: Series, rows: pd.DataFrame, now: datetime
     ) -> PublishedFile | None:
-        path = self._folder / file_name(kind, key)
+        path = self._folder / file_name(kind, series)
         if rows.empty:
             path.unlink(missing_ok=True)
             return None
         build = history_document if kind == "history" else prediction_document
-        document = build(key, rows, now)
+        document = build(series, rows, now)
         content = json_bytes(document)
         write_atomically(path, content)
         return published_file(path.name, content, document)

@@ -8,7 +8,7 @@ from typing import Protocol
 import pandas as pd
 
 from coin_assets.domain.candles.gap_ledger import Ledger
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class Store(Protocol):
         CorruptArtefact: what is stored is not what was written.
     """
 
-    def read_candles(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+    def read_candles(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
         """Valid candle frame of the opens in ``[start, end)``; empty if there are none."""
         ...
 
     def write_candles(
-        self, key: Key, candles: pd.DataFrame, start: datetime, end: datetime
+        self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
         """Make the stored candles of ``[start, end)`` exactly ``candles``.
 
@@ -81,7 +81,7 @@ class Store(Protocol):
         ...
 
     def merge_candles(
-        self, key: Key, candles: pd.DataFrame, start: datetime, end: datetime
+        self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
         """Add ``candles`` to those stored in the months of ``[start, end)``; the new ones win.
 
@@ -89,11 +89,11 @@ class Store(Protocol):
         """
         ...
 
-    def fetched_months(self, key: Key) -> list[datetime]:
+    def fetched_months(self, series: Series) -> list[datetime]:
         """Months that were ever written, also those without a candle; ascending."""
         ...
 
-    def require_readable(self, key: Key) -> None:
+    def require_readable(self, series: Series) -> None:
         """Look whether anything stored of a key is damaged, without reading it all.
 
         What any reading in this process found damaged is damaged until it is another file.
@@ -103,23 +103,23 @@ class Store(Protocol):
         """
         ...
 
-    def read_through(self, key: Key) -> None:
+    def read_through(self, series: Series) -> None:
         """As `require_readable`, by reading it all: finds what only a reader would come upon."""
         ...
 
-    def newest_candles(self, keys: Iterable[Key]) -> dict[Key, datetime]:
+    def newest_candles(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
         """Open of the newest candle of every key that has one, at once."""
         ...
 
-    def extent(self, key: Key) -> Extent | None:
+    def extent(self, series: Series) -> Extent | None:
         """What is stored of one key; None if nothing is."""
         ...
 
-    def count_candles(self, key: Key, start: datetime, end: datetime) -> int:
+    def count_candles(self, series: Series, start: datetime, end: datetime) -> int:
         """Number of stored candles that open in ``[start, end)``."""
         ...
 
-    def candles_state(self, key: Key, start: datetime, end: datetime) -> Hashable | None:
+    def candles_state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
         """A value that changes with the stored candles that open in ``[start, end)``.
 
         Told without reading candles. Parquet: None within two seconds of a write, as file times
@@ -128,16 +128,16 @@ class Store(Protocol):
         """
         ...
 
-    def delete_candles(self, key: Key, start: datetime, end: datetime) -> int:
+    def delete_candles(self, series: Series, start: datetime, end: datetime) -> int:
         """Remove the candles of ``[start, end)``; returns how many. Emptied whole months count as
         never fetched."""
         ...
 
-    def read_forecasts(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+    def read_forecasts(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
         """Forecast frame of the origins in ``[start, end)``, ordered by role, origin and step."""
         ...
 
-    def add_forecasts(self, key: Key, forecasts: pd.DataFrame) -> Written:
+    def add_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:
         """Add forecasts; of an origin and role that is stored already, the stored ones stay.
 
         Raises:
@@ -145,7 +145,7 @@ class Store(Protocol):
         """
         ...
 
-    def revise_forecasts(self, key: Key, forecasts: pd.DataFrame) -> Written:
+    def revise_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:
         """Add forecasts; of an origin and role that is stored already, the new ones count.
 
         Raises:
@@ -153,32 +153,32 @@ class Store(Protocol):
         """
         ...
 
-    def delete_forecasts(self, key: Key, start: datetime, end: datetime) -> int:
+    def delete_forecasts(self, series: Series, start: datetime, end: datetime) -> int:
         """Remove the forecasts of the origins in ``[start, end)``; returns how many rows."""
         ...
 
-    def newest_forecasts(self, keys: Iterable[Key]) -> dict[Key, datetime]:
+    def newest_forecasts(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
         """Newest origin of every key that has one, at once."""
         ...
 
-    def read_ledger(self, key: Key) -> Ledger:
+    def read_ledger(self, series: Series) -> Ledger:
         """What is known of the candles that are not stored; an empty ledger if nothing is."""
         ...
 
-    def update_ledger(self, key: Key, change: Callable[[Ledger], Ledger]) -> Ledger:
+    def update_ledger(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
         """Replace the ledger by what ``change`` makes of it, alone with it; returns the new one."""
         ...
 
-    def read_revisions(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+    def read_revisions(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
         """Revision frame of the candles that open in ``[start, end)``, ordered by open, then time
         seen."""
         ...
 
-    def record_revisions(self, key: Key, revisions: pd.DataFrame) -> Written:
+    def record_revisions(self, series: Series, revisions: pd.DataFrame) -> Written:
         """Add revisions; one with the same open and the same time seen replaces that one."""
         ...
 
-    def delete_revisions(self, key: Key, start: datetime, end: datetime) -> int:
+    def delete_revisions(self, series: Series, start: datetime, end: datetime) -> int:
         """Remove the revisions of the candles that open in ``[start, end)``; returns how many."""
         ...
 

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from coin_assets.domain.candles.gaps import find_gaps
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import describe_months, months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MonthsNotFetched
 from coin_assets.store.base import Store
@@ -11,7 +11,7 @@ from coin_assets.store.base import Store
 _INSTANT = timedelta.resolution
 
 
-def require_covered(store: Store, key: Key, start: datetime, end: datetime) -> None:
+def require_covered(store: Store, series: Series, start: datetime, end: datetime) -> None:
     """Check that the market has answered for every candle that opens in ``[start, end)``.
 
     Candles may be missing, but none may be unknown: not before a pull has passed them.
@@ -19,57 +19,57 @@ def require_covered(store: Store, key: Key, start: datetime, end: datetime) -> N
     Raises:
         MonthsNotFetched: some are; the message names their months.
     """
-    missing = set(months_between(start, end)) - set(store.fetched_months(key))
+    missing = set(months_between(start, end)) - set(store.fetched_months(series))
     # What comes after the newest candle is late rather than unknown; `require_newest` tells.
-    newest = store.newest_candles([key]).get(key, start)
-    for unknown, until in unanswered(store, key, start, min(newest, end)):
-        missing |= set(months_between(unknown, key.timeframe.shift(until, -1) + _INSTANT))
+    newest = store.newest_candles([series]).get(series, start)
+    for unknown, until in unanswered(store, series, start, min(newest, end)):
+        missing |= set(months_between(unknown, series.timeframe.shift(until, -1) + _INSTANT))
     if missing:
         raise MonthsNotFetched(
-            f"{key} candles of {describe_months(sorted(missing))} were never fetched, or not to "
-            f"their end. Materialise {key.symbol_name}/ohlcv_{key.timeframe} for these months "
-            "first, or do without them: "
+            f"{series} candles of {describe_months(sorted(missing))} were never fetched, or not to "
+            f"their end. Materialise {series.symbol_name}/ohlcv_{series.timeframe} for these "
+            "months first, or do without them: "
             f"COIN_HISTORY_START={next_month(max(missing)):%Y-%m-%d}."
         )
 
 
 def unanswered(
-    store: Store, key: Key, start: datetime, end: datetime
+    store: Store, series: Series, start: datetime, end: datetime
 ) -> list[tuple[datetime, datetime]]:
     """Ranges in ``[start, end)`` of which nobody knows whether the market has candles.
 
     Only fetched keys have a ledger; derived ones are written by whole windows.
     """
-    ledger = store.read_ledger(key)
+    ledger = store.read_ledger(series)
     if ledger.listed is None:
         return []
     first = max(start, ledger.listed)
     # The common case, told from file footers.
-    if store.count_candles(key, first, end) == key.timeframe.count(first, end):
+    if store.count_candles(series, first, end) == series.timeframe.count(first, end):
         return []
-    stored = store.read_candles(key, first, end)["timestamp"]
-    return ledger.unanswered(find_gaps(stored, key.timeframe, first, end))
+    stored = store.read_candles(series, first, end)["timestamp"]
+    return ledger.unanswered(find_gaps(stored, series.timeframe, first, end))
 
 
 def never_asked(
-    store: Store, key: Key, start: datetime, end: datetime
+    store: Store, series: Series, start: datetime, end: datetime
 ) -> list[tuple[datetime, datetime]]:
     """Ranges in ``[start, end)`` that are neither stored nor in the ledger of a fetched key.
 
     A month may be fetched in part, and a later one after it.
     """
-    ledger = store.read_ledger(key)
+    ledger = store.read_ledger(series)
     if ledger.listed is None:
         return []
     first = max(start, ledger.listed)
-    known = sum(key.timeframe.count(each.start, each.end) for each in ledger.within(first, end))
-    if store.count_candles(key, first, end) + known >= key.timeframe.count(first, end):
+    known = sum(series.timeframe.count(each.start, each.end) for each in ledger.within(first, end))
+    if store.count_candles(series, first, end) + known >= series.timeframe.count(first, end):
         return []
-    stored = store.read_candles(key, first, end)["timestamp"]
-    return ledger.unknown(find_gaps(stored, key.timeframe, first, end))
+    stored = store.read_candles(series, first, end)["timestamp"]
+    return ledger.unknown(find_gaps(stored, series.timeframe, first, end))
 
 
-def require_newest(store: Store, key: Key, opened: datetime) -> None:
+def require_newest(store: Store, series: Series, opened: datetime) -> None:
     """Check that the stored candles reach the one that opens at ``opened``.
 
     A later candle proves as well that the market has passed it, and so does a verified absence.
@@ -77,15 +77,15 @@ def require_newest(store: Store, key: Key, opened: datetime) -> None:
     Raises:
         CandlesNotYetAvailable: they do not.
     """
-    newest = store.newest_candles([key]).get(key)
+    newest = store.newest_candles([series]).get(series)
     if newest is not None and newest >= opened:
         return
     if newest is not None:
-        covered = store.read_ledger(key).absent_until(key.timeframe.close_of(newest))
+        covered = store.read_ledger(series).absent_until(series.timeframe.close_of(newest))
         if covered > opened:
             return
     reached = f"end with {newest:%Y-%m-%d %H:%M}" if newest else "have not begun"
     raise CandlesNotYetAvailable(
-        f"{key} candle {opened:%Y-%m-%d %H:%M} is due but not stored; stored candles "
-        f"{reached}. Materialise {key.symbol_name}/ohlcv_{key.timeframe} again."
+        f"{series} candle {opened:%Y-%m-%d %H:%M} is due but not stored; stored candles "
+        f"{reached}. Materialise {series.symbol_name}/ohlcv_{series.timeframe} again."
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from coin_assets.domain.candles.absences import Absence
 from coin_assets.domain.candles.gap_ledger import Ledger
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
 from coin_assets.files.cache import Remembered
@@ -31,13 +31,13 @@ class LedgerFiles:
 
     root: Path
 
-    def read(self, key: Key) -> Ledger:
+    def read(self, series: Series) -> Ledger:
         """The ledger of ``key``; an empty one if there is no file.
 
         Raises:
             CorruptArtefact: the file is not what was written.
         """
-        path = self._path(key)
+        path = self._path(series)
         try:
             return _LEDGERS.of(path, _read)
         except FileNotFoundError:
@@ -45,22 +45,22 @@ class LedgerFiles:
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptArtefact(
                 f"{path} is no gap ledger ({error}). Remove the file: it is made anew when the "
-                f"months of {key.symbol_name}/ohlcv_{key.timeframe} are materialised again."
+                f"months of {series.symbol_name}/ohlcv_{series.timeframe} are materialised again."
             ) from error
 
-    def update(self, key: Key, change: Callable[[Ledger], Ledger]) -> Ledger:
+    def update(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
         """Replace the ledger by what ``change`` makes of it; no byte changes if it stays equal."""
-        path = Path(self._path(key))
+        path = Path(self._path(series))
         with locked(path.parent):
-            known = self.read(key)
+            known = self.read(series)
             wanted = change(known)
             if wanted != known:
                 remove_partials(path.parent)
                 write_atomically(path, (json.dumps(document_of(wanted), indent=1) + "\n").encode())
         return wanted
 
-    def _path(self, key: Key) -> str:
-        folder = f"{self.root}/symbol={key.symbol_name}/timeframe={key.timeframe.name}"
+    def _path(self, series: Series) -> str:
+        folder = f"{self.root}/symbol={series.symbol_name}/timeframe={series.timeframe.name}"
         return f"{folder}/ledger.json"
 
 

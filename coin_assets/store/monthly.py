@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_label, months_between, next_month
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
@@ -49,12 +49,12 @@ class MonthlyTable:
     kind: TableKind
     schema: pa.Schema
 
-    def read(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+    def read(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
         """Rows whose time lies in ``[start, end)``, sorted by identity."""
         touched = months_between(start, end)
         if len(touched) > _MONTHS_TO_LIST:
-            touched = sorted(set(touched) & set(self.months(key)))
-        parts = [part for month in touched if (part := self._read_month(key, month)) is not None]
+            touched = sorted(set(touched) & set(self.months(series)))
+        parts = [part for month in touched if (part := self._read_month(series, month)) is not None]
         frame = self._frame(pa.concat_tables(parts) if parts else self.schema.empty_table())
         inside = (frame[self.kind.time] >= start) & (frame[self.kind.time] < end)
         frame = frame[inside]
@@ -64,7 +64,7 @@ class MonthlyTable:
         return frame.reset_index(drop=True)
 
     def update(
-        self, key: Key, rows: pd.DataFrame, months: list[datetime], combine: Combine
+        self, series: Series, rows: pd.DataFrame, months: list[datetime], combine: Combine
     ) -> tuple[int, int]:
         """Replace each month by ``combine(stored rows, rows of that month)``, under one lock.
 
@@ -72,22 +72,22 @@ class MonthlyTable:
             Rows that the months hold afterwards, and rows that differ from before.
         """
         held = changed = 0
-        with locked(self._folder(key)):
+        with locked(self._folder(series)):
             for month in months:
                 inside = rows
                 if len(months) > 1:
                     times = rows[self.kind.time]
                     inside = rows[(times >= month) & (times < next_month(month))]
-                month_held, month_changed = self._update_month(key, month, inside, combine)
+                month_held, month_changed = self._update_month(series, month, inside, combine)
                 held, changed = held + month_held, changed + month_changed
         return held, changed
 
-    def delete(self, key: Key, start: datetime, end: datetime) -> int:
+    def delete(self, series: Series, start: datetime, end: datetime) -> int:
         """Remove the rows of ``[start, end)``; months left without rows are forgotten."""
         removed = 0
-        with locked(self._folder(key)):
+        with locked(self._folder(series)):
             for month in months_between(start, end):
-                path = self._path(key, month)
+                path = self._path(series, month)
                 if not path.exists():
                     continue
                 stored = self._frame(self._load(path))
@@ -99,29 +99,29 @@ class MonthlyTable:
                     self._store(path, keep)
         return removed
 
-    def months(self, key: Key) -> list[datetime]:
+    def months(self, series: Series) -> list[datetime]:
         """Months that have a file, ascending."""
-        folder = self._where(key)
+        folder = self._where(series)
         files = {month: self._file(folder, month) for month in _listed(folder)}
         # Folders of deleted months remain. A Path would take four times as long to tell.
         return [month for month, file in files.items() if os.path.exists(file)]  # noqa: PTH110
 
-    def count(self, key: Key, start: datetime, end: datetime) -> int:
+    def count(self, series: Series, start: datetime, end: datetime) -> int:
         """Rows whose time lies in ``[start, end)``; whole months are told by their footers."""
-        known, count = set(self.months(key)), 0
+        known, count = set(self.months(series)), 0
         for month in months_between(start, end):
             if month not in known:
                 continue
             if start <= month and next_month(month) <= end:
-                extent = self._extent(self._file(self._where(key), month))
+                extent = self._extent(self._file(self._where(series), month))
                 count += 0 if extent is None else extent.rows
             else:
-                count += len(self.read(key, max(month, start), min(next_month(month), end)))
+                count += len(self.read(series, max(month, start), min(next_month(month), end)))
         return count
 
-    def state(self, key: Key, start: datetime, end: datetime) -> Hashable | None:
+    def state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
         """Identities of the files of ``[start, end)``; None if one changed just now."""
-        folder, known = self._where(key), set(self.months(key))
+        folder, known = self._where(series), set(self.months(series))
         paths = [self._file(folder, each) for each in months_between(start, end) if each in known]
         try:
             identities = [identity_of(Path(path).stat()) for path in paths]
@@ -129,21 +129,21 @@ class MonthlyTable:
             return None
         return (folder, *paths, *identities) if are_settled(identities) else None
 
-    def newest(self, keys: Iterable[Key]) -> dict[Key, datetime]:
+    def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
         """Newest time of every key that has rows, from file footers alone."""
         found = {}
-        for key in keys:
-            folder = self._where(key)
+        for series in series_list:
+            folder = self._where(series)
             for month in reversed(_listed(folder)):
                 extent = self._extent(self._file(folder, month))
                 if extent is not None:
-                    found[key] = extent.last
+                    found[series] = extent.last
                     break
         return found
 
-    def extent(self, key: Key) -> Extent | None:
+    def extent(self, series: Series) -> Extent | None:
         """First time, last time and row count of a key, from file footers alone."""
-        folder = self._where(key)
+        folder = self._where(series)
         found = [self._extent(self._file(folder, month)) for month in _listed(folder)]
         extents = [extent for extent in found if extent is not None]
         if not extents:
@@ -152,9 +152,9 @@ class MonthlyTable:
         return Extent(extents[0].first, extents[-1].last, rows)
 
     def _update_month(
-        self, key: Key, month: datetime, rows: pd.DataFrame, combine: Combine
+        self, series: Series, month: datetime, rows: pd.DataFrame, combine: Combine
     ) -> tuple[int, int]:
-        path = self._path(key, month)
+        path = self._path(series, month)
         known = path.exists()
         stored = self._frame(self._load(path) if known else self.schema.empty_table())
         wanted = self.kind.result(combine, stored, rows)
@@ -177,9 +177,9 @@ class MonthlyTable:
         remove_partials(path.parent)
         write_atomically(path, sink.getvalue().to_pybytes())
 
-    def _read_month(self, key: Key, month: datetime) -> pa.Table | None:
+    def _read_month(self, series: Series, month: datetime) -> pa.Table | None:
         try:
-            return self._load(self._path(key, month))
+            return self._load(self._path(series, month))
         except FileNotFoundError:  # deleted by another process since it was listed
             return None
 
@@ -233,15 +233,15 @@ class MonthlyTable:
         frame: pd.DataFrame = table.to_pandas(use_threads=False)
         return frame
 
-    def _folder(self, key: Key) -> Path:
-        return Path(self._where(key))
+    def _folder(self, series: Series) -> Path:
+        return Path(self._where(series))
 
-    def _path(self, key: Key, month: datetime) -> Path:
-        return Path(self._file(self._where(key), month))
+    def _path(self, series: Series, month: datetime) -> Path:
+        return Path(self._file(self._where(series), month))
 
     # As text, for paths of text take a tenth of the time, and sensors ask for thousands.
-    def _where(self, key: Key) -> str:
-        return f"{self.root}/symbol={key.symbol_name}/timeframe={key.timeframe.name}"
+    def _where(self, series: Series) -> str:
+        return f"{self.root}/symbol={series.symbol_name}/timeframe={series.timeframe.name}"
 
     def _file(self, folder: str, month: datetime) -> str:
         return f"{folder}/{_PREFIX}{_label(month)}/{self.kind.name}.parquet"

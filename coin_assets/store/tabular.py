@@ -15,7 +15,7 @@ import pandas as pd
 from coin_assets.domain.candles.frame import merged, validated
 from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.forecasting.frame import validated_forecasts
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, months_between, next_month
 from coin_assets.errors import InvalidCandles
 from coin_assets.store.base import Extent, Written
@@ -59,12 +59,12 @@ REVISIONS = TableKind("revisions", "timestamp", ("timestamp", "seen_at"), rememb
 class Table(Protocol):
     """Rows of one kind, by key and the range of their time; safe for many processes."""
 
-    def read(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+    def read(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
         """Rows of ``[start, end)``, sorted by identity."""
         ...
 
     def update(
-        self, key: Key, rows: pd.DataFrame, months: list[datetime], combine: Combine
+        self, series: Series, rows: pd.DataFrame, months: list[datetime], combine: Combine
     ) -> tuple[int, int]:
         """Make the months, ascending, hold ``combine(stored rows, rows)``; one writer at a time.
 
@@ -73,27 +73,27 @@ class Table(Protocol):
         """
         ...
 
-    def delete(self, key: Key, start: datetime, end: datetime) -> int:
+    def delete(self, series: Series, start: datetime, end: datetime) -> int:
         """Remove the rows of ``[start, end)``, returning how many; forget emptied months."""
         ...
 
-    def months(self, key: Key) -> list[datetime]:
+    def months(self, series: Series) -> list[datetime]:
         """Months that were written, ascending; of a kind that remembers the empty ones."""
         ...
 
-    def count(self, key: Key, start: datetime, end: datetime) -> int:
+    def count(self, series: Series, start: datetime, end: datetime) -> int:
         """Number of rows of ``[start, end)``."""
         ...
 
-    def state(self, key: Key, start: datetime, end: datetime) -> Hashable | None:
+    def state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
         """A value that changes with the rows of ``[start, end)``; see `Store.candles_state`."""
         ...
 
-    def newest(self, keys: Iterable[Key]) -> dict[Key, datetime]:
+    def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
         """Newest time of every key that has rows."""
         ...
 
-    def extent(self, key: Key) -> Extent | None:
+    def extent(self, series: Series) -> Extent | None:
         """First time, last time and row count of a key; None if it has no rows."""
         ...
 
@@ -101,11 +101,11 @@ class Table(Protocol):
 class Ledgers(Protocol):
     """Gap ledgers by key."""
 
-    def read(self, key: Key) -> Ledger:
+    def read(self, series: Series) -> Ledger:
         """The ledger of ``key``; an empty one if there is none."""
         ...
 
-    def update(self, key: Key, change: Callable[[Ledger], Ledger]) -> Ledger:
+    def update(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
         """Replace it by what ``change`` makes of it; one writer at a time."""
         ...
 
@@ -120,92 +120,92 @@ class TabularStore:
         self._tables = (candles, forecasts, revisions)
         self._ledgers = ledgers
 
-    def read_candles(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
-        return self._candles.read(key, start, end)
+    def read_candles(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        return self._candles.read(series, start, end)
 
     def write_candles(
-        self, key: Key, candles: pd.DataFrame, start: datetime, end: datetime
+        self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
-        rows = _checked(key, candles, start, end)
+        rows = _checked(series, candles, start, end)
 
         def replace(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
             outside = (stored["timestamp"] < start) | (stored["timestamp"] >= end)
             return pd.concat([stored[outside], new], ignore_index=True)
 
-        return Written(*self._candles.update(key, rows, months_between(start, end), replace))
+        return Written(*self._candles.update(series, rows, months_between(start, end), replace))
 
     def merge_candles(
-        self, key: Key, candles: pd.DataFrame, start: datetime, end: datetime
+        self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
-        rows = _checked(key, candles, start, end)
-        return Written(*self._candles.update(key, rows, months_between(start, end), merged))
+        rows = _checked(series, candles, start, end)
+        return Written(*self._candles.update(series, rows, months_between(start, end), merged))
 
-    def extent(self, key: Key) -> Extent | None:
-        return self._candles.extent(key)
+    def extent(self, series: Series) -> Extent | None:
+        return self._candles.extent(series)
 
-    def fetched_months(self, key: Key) -> list[datetime]:
-        return self._candles.months(key)
+    def fetched_months(self, series: Series) -> list[datetime]:
+        return self._candles.months(series)
 
-    def require_readable(self, key: Key) -> None:
+    def require_readable(self, series: Series) -> None:
         for table in self._tables:
-            table.extent(key)
-        self._ledgers.read(key)
+            table.extent(series)
+        self._ledgers.read(series)
 
-    def read_through(self, key: Key) -> None:
+    def read_through(self, series: Series) -> None:
         for table in self._tables:
-            for month in table.months(key):
-                table.read(key, month, next_month(month))
-        self.require_readable(key)
+            for month in table.months(series):
+                table.read(series, month, next_month(month))
+        self.require_readable(series)
 
-    def newest_candles(self, keys: Iterable[Key]) -> dict[Key, datetime]:
-        return self._candles.newest(keys)
+    def newest_candles(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
+        return self._candles.newest(series_list)
 
-    def count_candles(self, key: Key, start: datetime, end: datetime) -> int:
-        return self._candles.count(key, start, end)
+    def count_candles(self, series: Series, start: datetime, end: datetime) -> int:
+        return self._candles.count(series, start, end)
 
-    def candles_state(self, key: Key, start: datetime, end: datetime) -> Hashable | None:
-        return self._candles.state(key, start, end)
+    def candles_state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
+        return self._candles.state(series, start, end)
 
-    def delete_candles(self, key: Key, start: datetime, end: datetime) -> int:
-        return self._candles.delete(key, start, end)
+    def delete_candles(self, series: Series, start: datetime, end: datetime) -> int:
+        return self._candles.delete(series, start, end)
 
-    def read_forecasts(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
-        return self._forecasts.read(key, start, end)
+    def read_forecasts(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        return self._forecasts.read(series, start, end)
 
-    def add_forecasts(self, key: Key, forecasts: pd.DataFrame) -> Written:
-        return self._put_forecasts(key, forecasts, _keep_stored_origins)
+    def add_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:
+        return self._put_forecasts(series, forecasts, _keep_stored_origins)
 
-    def revise_forecasts(self, key: Key, forecasts: pd.DataFrame) -> Written:
+    def revise_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:
         return self._put_forecasts(
-            key, forecasts, lambda stored, new: _keep_stored_origins(new, stored)
+            series, forecasts, lambda stored, new: _keep_stored_origins(new, stored)
         )
 
-    def delete_forecasts(self, key: Key, start: datetime, end: datetime) -> int:
-        return self._forecasts.delete(key, start, end)
+    def delete_forecasts(self, series: Series, start: datetime, end: datetime) -> int:
+        return self._forecasts.delete(series, start, end)
 
-    def newest_forecasts(self, keys: Iterable[Key]) -> dict[Key, datetime]:
-        return self._forecasts.newest(keys)
+    def newest_forecasts(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
+        return self._forecasts.newest(series_list)
 
-    def read_ledger(self, key: Key) -> Ledger:
-        return self._ledgers.read(key)
+    def read_ledger(self, series: Series) -> Ledger:
+        return self._ledgers.read(series)
 
-    def update_ledger(self, key: Key, change: Callable[[Ledger], Ledger]) -> Ledger:
-        return self._ledgers.update(key, change)
+    def update_ledger(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
+        return self._ledgers.update(series, change)
 
-    def read_revisions(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
-        return self._revisions.read(key, start, end)
+    def read_revisions(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        return self._revisions.read(series, start, end)
 
-    def record_revisions(self, key: Key, revisions: pd.DataFrame) -> Written:
+    def record_revisions(self, series: Series, revisions: pd.DataFrame) -> Written:
         months = sorted({month_start(opened) for opened in revisions["timestamp"]})
-        return Written(*self._revisions.update(key, revisions, months, _newer_record))
+        return Written(*self._revisions.update(series, revisions, months, _newer_record))
 
-    def delete_revisions(self, key: Key, start: datetime, end: datetime) -> int:
-        return self._revisions.delete(key, start, end)
+    def delete_revisions(self, series: Series, start: datetime, end: datetime) -> int:
+        return self._revisions.delete(series, start, end)
 
-    def _put_forecasts(self, key: Key, forecasts: pd.DataFrame, combine: Combine) -> Written:
-        rows = validated_forecasts(forecasts, key.timeframe)
+    def _put_forecasts(self, series: Series, forecasts: pd.DataFrame, combine: Combine) -> Written:
+        rows = validated_forecasts(forecasts, series.timeframe)
         months = sorted({month_start(origin) for origin in rows["as_of"].dt.to_pydatetime()})
-        return Written(*self._forecasts.update(key, rows, months, combine))
+        return Written(*self._forecasts.update(series, rows, months, combine))
 
 
 class Changes(NamedTuple):
@@ -242,14 +242,14 @@ def _index(kind: TableKind, rows: pd.DataFrame) -> "pd.Index[Any]":
     return pd.MultiIndex.from_frame(rows[list(kind.identity)])
 
 
-def _checked(key: Key, candles: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
-    rows = validated(candles, key.timeframe, f"{key} candles offered to the store")
+def _checked(series: Series, candles: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
+    rows = validated(candles, series.timeframe, f"{series} candles offered to the store")
     times = rows["timestamp"]
     outside = times[(times < start) | (times >= end)]
     if len(outside):
         raise InvalidCandles(
             "outside_window",
-            f"{key}: {len(outside)} candles lie outside the window "
+            f"{series}: {len(outside)} candles lie outside the window "
             f"[{start.astimezone(UTC):%Y-%m-%d %H:%M}, {end.astimezone(UTC):%Y-%m-%d %H:%M}).",
             tuple(str(time) for time in outside.head(3)),
         )

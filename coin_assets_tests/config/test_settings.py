@@ -24,7 +24,7 @@ from coin_assets.config.settings import (
     variable_of,
 )
 from coin_assets.domain.limits import DiskLimits, FreshnessLimits
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 from coin_assets_tests.realdata import REPOSITORY
@@ -658,8 +658,8 @@ def test_timeframes_are_sorted_by_length_and_keys_cover_every_symbol() -> None:
         symbols="B/X,A/X", source_timeframes="1h,1m", derived_timeframes="1d,5m", retention="1m:1d"
     )
     assert settings.timeframes == timeframes("1m", "5m", "1h", "1d")
-    assert settings.keys == tuple(
-        Key(symbol, timeframe)
+    assert settings.series_list == tuple(
+        Series(symbol, timeframe)
         for symbol in ("B/X", "A/X")
         for timeframe in timeframes("1m", "5m", "1h", "1d")
     )

@@ -29,7 +29,7 @@ from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets_tests.deploy.postgres import Postgres, requires_postgres, running
 from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.orchestration.sensors.failing import FailingMarket
-from coin_assets_tests.platform import BTC, ETH, Platform, files_of, given, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, files_of, given, series, utc
 from coin_assets_tests.webui import ROOT, WebUi, environment, free_port
 
 DEPLOY = ROOT / "deploy"
@@ -93,7 +93,7 @@ def test_the_update_job_and_the_sensors_work_on_it(platform: Platform, postgres:
     (request,) = updates_due(platform)
     run = platform.begin(request)
     busy = runs_of(platform.instance, specs, utc(platform.now), utc("2024-02-01")).in_flight
-    assert (Step(key("1h"), CANDLES), utc("2024-02-01")) in busy
+    assert (Step(series("1h"), CANDLES), utc("2024-02-01")) in busy
     assert updates_due(platform) == []
     platform.instance.report_run_failed(run, "its process is gone")
 
@@ -101,14 +101,14 @@ def test_the_update_job_and_the_sensors_work_on_it(platform: Platform, postgres:
     platform.launch(request)
     machine = datetime.now(UTC)
     failures = runs_of(platform.instance, specs, machine, utc("2024-02-01")).failures
-    failed = failures[Step(key("1h", ETH), CANDLES)]
+    failed = failures[Step(series("1h", ETH), CANDLES)]
     assert "ETH/USDT 1h does not answer" in failed.error
-    assert Step(key("1h"), CANDLES) not in failures
+    assert Step(series("1h"), CANDLES) not in failures
 
     platform.market = None
     platform.launch(request)
     assert (
-        Step(key("1h", ETH), CANDLES)
+        Step(series("1h", ETH), CANDLES)
         not in runs_of(platform.instance, specs, machine, utc("2024-02-01")).failures
     )
     assert {platform.entry("1h", symbol)["as_of"] for symbol in (BTC, ETH)} == {

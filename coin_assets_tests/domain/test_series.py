@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coin_assets.domain.series import Key, safe_name
+from coin_assets.domain.series import Series, safe_name
 from coin_assets.domain.timeframes import Timeframe
 
 HOUR = Timeframe.parse("1h")
@@ -44,25 +44,28 @@ def test_safe_name_keeps_plain_characters_in_place_and_is_idempotent(symbol: str
 
 def test_symbols_that_differ_in_punctuation_only_share_a_name() -> None:
     assert safe_name("BTC/USDT") == safe_name("BTC-USDT")
-    assert Key("BTC/USDT", HOUR) != Key("BTC-USDT", HOUR)
+    assert Series("BTC/USDT", HOUR) != Series("BTC-USDT", HOUR)
 
 
 def test_key_shows_symbol_and_timeframe_and_knows_its_safe_name() -> None:
-    key = Key("BTC/USDT", HOUR)
+    series = Series("BTC/USDT", HOUR)
 
-    assert str(key) == "BTC/USDT 1h"
-    assert key.symbol_name == "BTC_USDT"
+    assert str(series) == "BTC/USDT 1h"
+    assert series.symbol_name == "BTC_USDT"
 
 
 def test_equal_keys_are_one_dictionary_entry_and_case_of_the_timeframe_counts() -> None:
     minute, month = Timeframe.parse("1m"), Timeframe.parse("1M")
 
-    assert len({Key("BTC/USDT", HOUR), Key("BTC/USDT", Timeframe.parse("1h"))}) == 1
-    assert len({Key("BTC/USDT", minute), Key("BTC/USDT", month), Key("ETH/USDT", minute)}) == 3
+    assert len({Series("BTC/USDT", HOUR), Series("BTC/USDT", Timeframe.parse("1h"))}) == 1
+    assert (
+        len({Series("BTC/USDT", minute), Series("BTC/USDT", month), Series("ETH/USDT", minute)})
+        == 3
+    )
 
 
 def test_at_changes_the_timeframe_alone() -> None:
-    key = Key("BTC/USDT", HOUR)
+    series = Series("BTC/USDT", HOUR)
 
-    assert key.at(Timeframe.parse("1d")) == Key("BTC/USDT", Timeframe.parse("1d"))
-    assert key == Key("BTC/USDT", HOUR)
+    assert series.at(Timeframe.parse("1d")) == Series("BTC/USDT", Timeframe.parse("1d"))
+    assert series == Series("BTC/USDT", HOUR)

@@ -64,7 +64,11 @@ def _schema(result: str, table: Table, dialect: Dialect) -> list[str]:
     names = list(table.columns)
     rows = {
         "datatype": ["string", "long", *(each.kind for each in table.columns.values())],
-        "group": ["false", "false", *("true" if name in table.key else "false" for name in names)],
+        "group": [
+            "false",
+            "false",
+            *("true" if name in table.series else "false" for name in names),
+        ],
         "default": [quoted(result), "", *("" for _ in names)],
     }
     lines = [[f"#{each}", *rows[each]] for each in dialect.annotations]

@@ -39,7 +39,7 @@ def parse(text: str) -> Callable[[Series], bool]:
 
     def chosen(series: Series) -> bool:
         tags = dict(series[1]) | {"_measurement": series[0]}
-        return all(tags.get(key, "") == value for key, value in pairs)
+        return all(tags.get(series, "") == value for series, value in pairs)
 
     return chosen
 
@@ -62,9 +62,9 @@ def _term(tokens: list[Token]) -> list[tuple[str, str]]:
         return pairs
     if kind not in ("quoted", "name"):
         raise _bad(f"bad tag key, at position {position}")
-    key = _unquoted(text) if kind == "quoted" else text
-    if key in _UNSUPPORTED:
-        raise _bad(f"delete predicate on {key} is not supported")
+    series = _unquoted(text) if kind == "quoted" else text
+    if series in _UNSUPPORTED:
+        raise _bad(f"delete predicate on {series} is not supported")
     _, operator, place = tokens.pop(0) if tokens else ("end", "", position)
     if operator in ("!=", "<>", "=~", "!~"):
         raise _bad(f"Operator {operator} is not supported for delete predicate yet")
@@ -75,7 +75,7 @@ def _term(tokens: list[Token]) -> list[tuple[str, str]]:
         raise _bad(f'bad tag value: "{value}", at position {place}')
     if kind == "name" and value.lower() in ("true", "false"):
         value = value.lower()
-    return [(key, _unquoted(value) if kind == "quoted" else value)]
+    return [(series, _unquoted(value) if kind == "quoted" else value)]
 
 
 def _tokens(text: str) -> list[Token]:

@@ -103,7 +103,7 @@ class _Engine:
 
     def _call(self, node: tree.Call, piped: Any) -> Any:
         name = self._function_name(node.function, node.at)
-        values = {key: self._value(each) for key, each in node.arguments.items()}
+        values = {series: self._value(each) for series, each in node.arguments.items()}
         arguments = Arguments(node.at, values)
         if name in _SOURCES:
             found = _SOURCES[name](self, arguments)
@@ -165,9 +165,9 @@ class _Engine:
         arguments.values.setdefault("start", _MONTH_AGO)
         stored = self._stored(arguments.need("bucket", str), arguments)
         found = stored.stream(lambda series, _: series[0] == measurement)
-        keys = {key for table in found.tables for key in table.key}
-        names = np.array(sorted(keys, key=_bounds_first), np.object_)
-        return Stream([Table({"_value": Column(tables.STRING, names)}, ())] if keys else [])
+        series_list = {series for table in found.tables for series in table.series}
+        names = np.array(sorted(series_list, key=_bounds_first), np.object_)
+        return Stream([Table({"_value": Column(tables.STRING, names)}, ())] if series_list else [])
 
     def range(self, source: Stream | _Bucket, arguments: Arguments) -> StoredRange:
         if isinstance(source, Stream):

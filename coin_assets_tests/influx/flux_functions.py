@@ -50,11 +50,13 @@ def group(stream: Stream, columns: Sequence[str], mode: str) -> Stream:
     singled: list[Table] = []
     for table in stream.tables:
         if mode == "except":
-            key = tuple(each for each in table.columns if each not in columns)
+            series = tuple(each for each in table.columns if each not in columns)
         else:
             wanted = [*BOUNDS, *(each for each in columns if each not in BOUNDS)]
-            key = tuple(each for each in (wanted if pushed else columns) if each in table.columns)
-        singled += _split(table, key)
+            series = tuple(
+                each for each in (wanted if pushed else columns) if each in table.columns
+            )
+        singled += _split(table, series)
     groups = tables.grouped(singled)
     for alike in groups if pushed else []:
         kinds = {each.columns["_value"].kind: None for each in alike}
@@ -66,16 +68,16 @@ def group(stream: Stream, columns: Sequence[str], mode: str) -> Stream:
     return Stream(found, "grouped" if pushed else "computed", stream.name)
 
 
-def _split(table: Table, key: tuple[str, ...]) -> list[Table]:
+def _split(table: Table, series: tuple[str, ...]) -> list[Table]:
     """Tables of which each has one value in each column of the key."""
-    varying = [name for name in key if not table.columns[name].is_constant]
+    varying = [name for name in series if not table.columns[name].is_constant]
     if not varying:
-        return [Table(table.columns, key)]
+        return [Table(table.columns, series)]
     codes, numbers = tables.numbered([table.columns[name] for name in varying])
-    return [_keyed(table.take(codes == number), key, varying) for number in range(numbers)]
+    return [_keyed(table.take(codes == number), series, varying) for number in range(numbers)]
 
 
-def _keyed(table: Table, key: tuple[str, ...], varying: Sequence[str]) -> Table:
+def _keyed(table: Table, series: tuple[str, ...], varying: Sequence[str]) -> Table:
     columns = dict(table.columns)
     for name in varying:
         column = columns[name]
@@ -83,7 +85,7 @@ def _keyed(table: Table, key: tuple[str, ...], varying: Sequence[str]) -> Table:
             columns[name] = Column(
                 column.kind, np.broadcast_to(column.values[:1], len(column.values))
             )
-    return Table(columns, key)
+    return Table(columns, series)
 
 
 def keep(stream: Stream, chosen: Callable[[str], bool]) -> Stream:
@@ -96,7 +98,7 @@ def keep(stream: Stream, chosen: Callable[[str], bool]) -> Stream:
     for table in stream.tables:
         columns = {name: each for name, each in table.columns.items() if chosen(name)}
         if columns:
-            kept.append(Table(columns, tuple(name for name in table.key if name in columns)))
+            kept.append(Table(columns, tuple(name for name in table.series if name in columns)))
     found: list[Table] = []
     for alike in tables.grouped(kept):
         shapes = {tuple((n, c.kind) for n, c in each.columns.items()) for each in alike}
@@ -141,15 +143,15 @@ def count(stream: Stream, name: str) -> Stream:
     found: list[Table] = []
     for table in stream.tables:
         _column(table, name)
-        if name in table.key:
+        if name in table.series:
             raise Refusal("invalid", "cannot aggregate columns that are part of the group key")
         counted = tables.constant(tables.LONG, len(table), 1)
-        key = {each: table.columns[each].take(slice(0, 1)) for each in table.key}
+        series = {each: table.columns[each].take(slice(0, 1)) for each in table.series}
         if stream.origin == "computed":
-            found.append(Table(key | {name: counted}, table.key))
+            found.append(Table(series | {name: counted}, table.series))
         else:
-            bounds = {each: key.pop(each) for each in BOUNDS}
-            found.append(Table(bounds | {name: counted} | key, table.key))
+            bounds = {each: series.pop(each) for each in BOUNDS}
+            found.append(Table(bounds | {name: counted} | series, table.series))
     return stream.of(found)
 
 
@@ -160,15 +162,15 @@ def distinct(stream: Stream, name: str) -> Stream:
         column = _column(table, name)
         codes, _ = tables.numbered([column])
         rows = np.unique(codes, return_index=True)[1]
-        columns = {each: table.columns[each].take(rows) for each in table.key}
-        found.append(Table(columns | {"_value": column.take(rows)}, table.key))
+        columns = {each: table.columns[each].take(rows) for each in table.series}
+        found.append(Table(columns | {"_value": column.take(rows)}, table.series))
     return stream.of(found)
 
 
 def sort(stream: Stream, names: Sequence[str], descending: bool) -> Stream:
     found: list[Table] = []
     for table in stream.tables:
-        keys: list[Any] = []
+        series_list: list[Any] = []
         for name in reversed(names):
             if name not in table.columns:
                 continue
@@ -176,8 +178,8 @@ def sort(stream: Stream, names: Sequence[str], descending: bool) -> Stream:
             filled = np.where(column.nulls, column.values[0], column.values)
             codes = np.unique(filled, return_inverse=True)[1] + 1
             codes = np.where(column.nulls, 0, codes)
-            keys.append(-codes if descending else codes)
-        found.append(table.take(np.lexsort(keys)) if keys else table)
+            series_list.append(-codes if descending else codes)
+        found.append(table.take(np.lexsort(series_list)) if series_list else table)
     return stream.of(found)
 
 

@@ -23,8 +23,8 @@ def pivot(stream: Stream, row_key: Sequence[str], column_key: Sequence[str], val
             if name not in table.columns:
                 raise Refusal("invalid", f"specified column does not exist in table: {name}")
         gone = (*column_key, value)
-        key = tuple(name for name in table.key if name not in gone)
-        narrowed.append(Table(table.columns, key))
+        series = tuple(name for name in table.series if name not in gone)
+        narrowed.append(Table(table.columns, series))
     found = [_pivoted(each, row_key, column_key, value) for each in tables.grouped(narrowed)]
     if stream.origin == "stored" and len(row_key) == len(column_key) == 1:
         found = [_in_order(each, row_key[0]) for each in found]
@@ -34,7 +34,7 @@ def pivot(stream: Stream, row_key: Sequence[str], column_key: Sequence[str], val
 def _pivoted(
     alike: Sequence[Table], row_key: Sequence[str], column_key: Sequence[str], value: str
 ) -> Table:
-    key = alike[0].key
+    series = alike[0].series
     rows, length = tables.numbered(
         [tables.joined([t.columns[name] for t in alike]) for name in row_key]
     )
@@ -42,7 +42,7 @@ def _pivoted(
     columns = {
         name: tables.joined([table.columns[name] for table in alike]).take(first)
         for name in alike[0].columns
-        if name in row_key or name in key
+        if name in row_key or name in series
     }
     new: dict[str, tuple[str, Any, Any]] = {}
     begin = 0
@@ -62,15 +62,15 @@ def _pivoted(
             null[places[chosen]] = cells.nulls[chosen]
     for label, (kind, values, null) in new.items():
         columns[label] = Column(kind, values, null if null.any() else None)
-    return Table(columns, key)
+    return Table(columns, series)
 
 
 def _in_order(table: Table, row_key: str) -> Table:
-    labels = sorted(name for name in table.columns if name not in (*table.key, row_key))
-    names = dict.fromkeys((row_key, *table.key, *labels))
+    labels = sorted(name for name in table.columns if name not in (*table.series, row_key))
+    names = dict.fromkeys((row_key, *table.series, *labels))
     rows = table.columns[row_key].values
     sorted_already = bool((rows[1:] >= rows[:-1]).all())
-    ordered = Table({name: table.columns[name] for name in names}, table.key)
+    ordered = Table({name: table.columns[name] for name in names}, table.series)
     return ordered if sorted_already else ordered.take(np.argsort(rows, kind="stable"))
 
 

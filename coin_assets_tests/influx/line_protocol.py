@@ -137,10 +137,10 @@ def _head(line: str) -> tuple[int, Series]:
     measurement = line[: found.start()].replace(r"\,", ",").replace(r"\ ", " ")
     end, tags = found.start(), {}
     while line[end] == ",":
-        end, key, value = _tag(line, end + 1)
-        if key in tags:
+        end, series, value = _tag(line, end + 1)
+        if series in tags:
             raise Malformed("duplicate tags")
-        tags[key] = value
+        tags[series] = value
     if end > MAX_KEY_LENGTH:
         raise Malformed(f"max key length exceeded: {end} > {MAX_KEY_LENGTH}")
     return end, (measurement, tuple(sorted(tags.items())))
@@ -159,8 +159,8 @@ def _tag(line: str, start: int) -> tuple[int, str, str]:
         raise Malformed("missing fields")
     if found[0] == "=":
         raise Malformed("invalid tag format")
-    key, value = line[start : equals.start()], line[equals.end() : found.start()]
-    return found.start(), _unescaped(key), _unescaped(value)
+    series, value = line[start : equals.start()], line[equals.end() : found.start()]
+    return found.start(), _unescaped(series), _unescaped(value)
 
 
 def _unescaped(text: str) -> str:

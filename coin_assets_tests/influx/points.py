@@ -110,7 +110,7 @@ class Bucket:
 
     def _objection(self, point: Point) -> str | None:
         measurement, tags = point.series
-        if any(key == "time" for key, _ in tags):
+        if any(series == "time" for series, _ in tags):
             return f'invalid tag key: input tag "time" on measurement "{measurement}" is invalid'
         if point.fields.keys() == {"time"}:
             return (
@@ -210,7 +210,7 @@ def series_key(series: Series) -> str:
         return text
 
     measurement, tags = series
-    parts = [f"{escaped(key, ', =')}={escaped(value, ', =')}" for key, value in tags]
+    parts = [f"{escaped(series, ', =')}={escaped(value, ', =')}" for series, value in tags]
     return ",".join([escaped(measurement, ", "), *parts])
 
 

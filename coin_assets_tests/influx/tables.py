@@ -100,13 +100,13 @@ class Table:
     """
 
     columns: dict[str, Column]
-    key: tuple[str, ...]
+    series: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())).values) if self.columns else 0
 
     def take(self, rows: Any) -> "Table":
-        return Table({name: each.take(rows) for name, each in self.columns.items()}, self.key)
+        return Table({name: each.take(rows) for name, each in self.columns.items()}, self.series)
 
     @property
     def key_values(self) -> tuple[tuple[str, Any], ...]:
@@ -115,7 +115,7 @@ class Table:
         def first(column: Column) -> Any:
             return None if column.nulls[0] else column.values[0]
 
-        return tuple((name, first(self.columns[name])) for name in sorted(self.key))
+        return tuple((name, first(self.columns[name])) for name in sorted(self.series))
 
 
 def of_series(stored: Stored, start: int, stop: int) -> Table:
@@ -161,7 +161,7 @@ def stacked(tables: Sequence[Table]) -> Table:
         name: joined([each.columns.get(name) or missing(kind, len(each)) for each in tables])
         for name, kind in kinds.items()
     }
-    return Table(columns, tables[0].key)
+    return Table(columns, tables[0].series)
 
 
 def numbered(columns: Sequence[Column]) -> tuple[Any, int]:

@@ -48,8 +48,8 @@ def test_what_the_client_writes_comes_back(
     measurement: str, tags: dict[str, str], fields: dict[str, Value], seconds: int
 ) -> None:
     point = Point(measurement).time(seconds, "s")
-    for key, text in tags.items():
-        point.tag(key, text)
+    for series, text in tags.items():
+        point.tag(series, text)
     for name, value in fields.items():
         point.field(name, value)
     found = one(point.to_line_protocol())

@@ -76,9 +76,9 @@ def by_tag(tables: Rows) -> Rows:
 def pivoted(tables: Rows) -> Rows:
     found: dict[tuple[str, str], dict[int, Row]] = {}
     for row in (row for table in tables for row in table):
-        key = (row["_measurement"], row["t"])
-        blank = {"_measurement": key[0], "t": key[1], "_time": row["_time"]}
-        line = found.setdefault(key, {}).setdefault(row["_time"], blank)
+        series = (row["_measurement"], row["t"])
+        blank = {"_measurement": series[0], "t": series[1], "_time": row["_time"]}
+        line = found.setdefault(series, {}).setdefault(row["_time"], blank)
         line[row["_field"]] = row["_value"]
     return [[lines[time] for time in sorted(lines)] for lines in found.values()]
 

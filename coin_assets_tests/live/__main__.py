@@ -28,7 +28,7 @@ from coin_assets_tests.live.installation import installation
 from coin_assets_tests.live.market import Control
 from coin_assets_tests.live.observer import Observer
 from coin_assets_tests.live.receiver import HEARTBEAT, Receiver
-from coin_assets_tests.live.rig import KEYS, SYMBOLS, Rig
+from coin_assets_tests.live.rig import SERIES_LIST, SYMBOLS, Rig
 from coin_assets_tests.live.scenario import SHORT, WHOLE, Plan, play
 from coin_assets_tests.live.timeline import Timeline
 
@@ -66,7 +66,7 @@ def run(plan: Plan, report: Path | None) -> None:
             {name: made.environment[name] for name in ("DAGSTER_HOME", "COIN_DAGSTER_HOME")}
         )
         instance = stack.enter_context(dg.DagsterInstance.get())
-        observer = Observer(made.home / "published", KEYS, instance, timeline)
+        observer = Observer(made.home / "published", SERIES_LIST, instance, timeline)
         store = ParquetStore(made.home)
         rig = Rig(made, receiver, timeline, observer, instance, store, control)
         failed = True
@@ -106,7 +106,7 @@ def tell(rig: Rig, report: Path | None, failed: bool) -> None:
     found = boundaries(
         rig.observer.published,
         runs,
-        KEYS,
+        SERIES_LIST,
         SETTLE_SECONDS,
         first,
         datetime.now(UTC),

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets_tests.live.observer import Published
 from coin_assets_tests.live.timeline import Timeline
@@ -98,7 +98,7 @@ def note_runs(timeline: Timeline, runs: Iterable[RunTimes], instance: dg.Dagster
 def boundaries(
     published: Sequence[Published],
     runs: Sequence[RunTimes],
-    keys: Sequence[Key],
+    series_list: Sequence[Series],
     settle: float,
     first: datetime,
     last: datetime,
@@ -107,13 +107,13 @@ def boundaries(
     """Those in ``[first, last]`` that one run brought all the way; late ones are among them."""
     found = []
     for boundary in _MINUTE.opens(first, last + timedelta(seconds=1)).to_pydatetime():
-        due = [key for key in keys if key.timeframe.is_open_time(boundary)]
+        due = [series for series in series_list if series.timeframe.is_open_time(boundary)]
         times = [
             min(
-                (each.at for each in published if each.key == key and each.as_of >= boundary),
+                (each.at for each in published if each.series == series and each.as_of >= boundary),
                 default=None,
             )
-            for key in due
+            for series in due
         ]
         known = [time for time in times if time is not None]
         if len(known) < len(due):

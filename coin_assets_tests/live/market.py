@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import MarketUnavailable, SymbolUnavailable
 from coin_assets.files.atomic import write_atomically
 from coin_assets.market.base import Market, Page
@@ -64,27 +64,31 @@ class ControlledMarket(WrappedMarket):
             raise AttributeError(name)
         return getattr(self._whole, name)
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
         """As an exchange that is halted: its answers reach as far as ever, but hold nothing new."""
-        stopped = self._obeyed(key).stopped_at
-        for page in super().pages(key, start, end, now):
+        stopped = self._obeyed(series).stopped_at
+        for page in super().pages(series, start, end, now):
             if stopped is None:
                 yield page
                 continue
-            closes = key.timeframe.close_all(page.candles["timestamp"])
+            closes = series.timeframe.close_all(page.candles["timestamp"])
             kept = page.candles[closes <= pd.Timestamp(stopped)].reset_index(drop=True)
             yield replace(page, candles=kept)
 
-    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:
-        self._obeyed(key)
-        return super().listed(key, now, since)
+    def listed(
+        self, series: Series, now: datetime, since: datetime | None = None
+    ) -> datetime | None:
+        self._obeyed(series)
+        return super().listed(series, now, since)
 
-    def _obeyed(self, key: Key) -> Control:
+    def _obeyed(self, series: Series) -> Control:
         control = Control.read(self._control)
         if control.unavailable:
             raise MarketUnavailable("The market is made unavailable. Make it available again.")
-        if key.symbol in control.failing:
-            raise SymbolUnavailable(f"The market is made to lack {key.symbol}. Give it back.")
+        if series.symbol in control.failing:
+            raise SymbolUnavailable(f"The market is made to lack {series.symbol}. Give it back.")
         return control
 
 

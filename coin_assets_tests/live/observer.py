@@ -14,7 +14,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from coin_assets.domain.json_format import parse_time
 from coin_assets.domain.layers import CANDLES, PUBLISHED
 from coin_assets.domain.publishing.documents import file_name
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.orchestration.assets.specs import asset_key
 from coin_assets.publish.folder import MANIFEST
 from coin_assets_tests.live.timeline import Timeline
@@ -28,7 +28,7 @@ class Published:
     """A prediction file as it was written at ``at`` (seconds since the epoch)."""
 
     at: float
-    key: Key
+    series: Series
     as_of: datetime
 
 
@@ -41,10 +41,14 @@ class Observer:
     """
 
     def __init__(
-        self, published: Path, keys: list[Key], instance: dg.DagsterInstance, timeline: Timeline
+        self,
+        published: Path,
+        series_list: list[Series],
+        instance: dg.DagsterInstance,
+        timeline: Timeline,
     ) -> None:
         self._folder = published
-        self._keys = keys
+        self._keys = series_list
         self._instance = instance
         self._timeline = timeline
         self._mtimes: dict[Path, float] = {}
@@ -84,14 +88,14 @@ class Observer:
         found = self.manifest().get("public", {}).get("entries", [])
         return {(each["symbol"], each["timeframe"]): each for each in found}
 
-    def status(self, key: Key) -> str:
+    def status(self, series: Series) -> str:
         """Status word, ``hidden`` if there is none."""
-        entry = self.entries().get((key.symbol, key.timeframe.name))
+        entry = self.entries().get((series.symbol, series.timeframe.name))
         return "hidden" if entry is None else str(entry["status"])
 
-    def as_of(self, key: Key) -> datetime | None:
+    def as_of(self, series: Series) -> datetime | None:
         """Of what the manifest says of a key."""
-        entry = self.entries().get((key.symbol, key.timeframe.name))
+        entry = self.entries().get((series.symbol, series.timeframe.name))
         return parse_time(entry["as_of"]) if entry and entry["as_of"] else None
 
     def _watch(self, look: Any, seconds: float) -> None:
@@ -102,12 +106,12 @@ class Observer:
                 self._timeline.note("unseen", f"{type(error).__name__}: {error}")
 
     def _look_at_files(self) -> None:
-        for key in self._keys:
-            path = self._folder / file_name("prediction", key)
+        for series in self._keys:
+            path = self._folder / file_name("prediction", series)
             if self._has_changed(path) and (document := _document(path)):
                 as_of = parse_time(document["as_of"])
-                self._files.append(Published(self._mtimes[path], key, as_of))
-                text = f"{key} as of {as_of:%H:%M}"
+                self._files.append(Published(self._mtimes[path], series, as_of))
+                text = f"{series} as of {as_of:%H:%M}"
                 self._timeline.note("published", text, self._mtimes[path])
         path = self._folder / MANIFEST
         if self._has_changed(path):
@@ -127,7 +131,9 @@ class Observer:
                 self._status[name] = status
 
     def _look_at_dagster(self) -> None:
-        assets = [asset_key(key, layer) for key in self._keys for layer in (CANDLES, PUBLISHED)]
+        assets = [
+            asset_key(series, layer) for series in self._keys for layer in (CANDLES, PUBLISHED)
+        ]
         for asset, record in self._instance.get_freshness_state_records(assets).items():
             state = record.freshness_state.value
             if self.native.get(asset) != state:

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from coin_assets.domain.publishing.documents import file_name
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.store.base import Store
 from coin_assets_tests.live.installation import Installation
@@ -22,9 +22,9 @@ from coin_assets_tests.live.waiting import until
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT")
 MINUTE, FIVE = Timeframe("1m"), Timeframe("5m")
-MINUTES = [Key(symbol, MINUTE) for symbol in SYMBOLS]
-FIVES = [Key(symbol, FIVE) for symbol in SYMBOLS]
-KEYS = [*MINUTES, *FIVES]
+MINUTES = [Series(symbol, MINUTE) for symbol in SYMBOLS]
+FIVES = [Series(symbol, FIVE) for symbol in SYMBOLS]
+SERIES_LIST = [*MINUTES, *FIVES]
 
 
 @dataclass(frozen=True)
@@ -64,43 +64,45 @@ class Rig:
         found = self.receiver.accepted("json")
         return [each for each in found if not kinds or each.body["kind"] in kinds]
 
-    def messages_about(self, key: Key, *kinds: str, word: str = "") -> list[Delivery]:
+    def messages_about(self, series: Series, *kinds: str, word: str = "") -> list[Delivery]:
         """Those of `messages` that name the key, and ``word`` in their title."""
         found = self.messages(*kinds)
         return [
             each
             for each in found
-            if str(key) in each.body["subjects"] and word in each.body["title"]
+            if str(series) in each.body["subjects"] and word in each.body["title"]
         ]
 
-    def await_status(self, word: str, keys: list[Key], seconds: float) -> None:
+    def await_status(self, word: str, series_list: list[Series], seconds: float) -> None:
         """Wait until the manifest says ``word`` of all ``keys``."""
         self.until(
-            f"{_names(keys)} {word}",
-            lambda: all(self.observer.status(key) == word for key in keys),
+            f"{_names(series_list)} {word}",
+            lambda: all(self.observer.status(series) == word for series in series_list),
             seconds,
-            lambda: {str(key): self.observer.status(key) for key in keys},
+            lambda: {str(series): self.observer.status(series) for series in series_list},
         )
 
-    def await_published(self, keys: list[Key], boundary: datetime, seconds: float) -> None:
+    def await_published(
+        self, series_list: list[Series], boundary: datetime, seconds: float
+    ) -> None:
         """Wait until the manifest knows data of all ``keys`` up to ``boundary``."""
 
         def is_there() -> bool:
-            times = [self.observer.as_of(key) for key in keys]
+            times = [self.observer.as_of(series) for series in series_list]
             return all(time is not None and time >= boundary for time in times)
 
         self.until(
-            f"{_names(keys)} published as of {boundary:%H:%M}",
+            f"{_names(series_list)} published as of {boundary:%H:%M}",
             is_there,
             seconds,
-            lambda: {str(key): str(self.observer.as_of(key)) for key in keys},
+            lambda: {str(series): str(self.observer.as_of(series)) for series in series_list},
         )
 
-    def await_next_boundary(self, keys: list[Key], seconds: float) -> datetime:
+    def await_next_boundary(self, series_list: list[Series], seconds: float) -> datetime:
         """Wait until the next close of all ``keys`` (of one timeframe) is published."""
-        boundary = keys[0].timeframe.next(datetime.now(UTC))
+        boundary = series_list[0].timeframe.next(datetime.now(UTC))
         self.await_published(
-            keys, boundary, (boundary - datetime.now(UTC)).total_seconds() + seconds
+            series_list, boundary, (boundary - datetime.now(UTC)).total_seconds() + seconds
         )
         return boundary
 
@@ -133,7 +135,7 @@ class Rig:
         until(what, probe, seconds, seen)
         self.timeline.note("met", what)
 
-    def damage(self, deleted: Key, damaged: Key) -> float:
+    def damage(self, deleted: Series, damaged: Series) -> float:
         """Delete the history file of one key and damage the prediction file of another; returns
         when both were done."""
         (self.published / file_name("history", deleted)).unlink()
@@ -157,5 +159,5 @@ def last_boundary() -> datetime:
     return MINUTE.floor(datetime.now(UTC))
 
 
-def _names(keys: list[Key]) -> str:
-    return ", ".join(map(str, keys))
+def _names(series_list: list[Series]) -> str:
+    return ", ".join(map(str, series_list))

@@ -17,7 +17,7 @@ from coin_assets.orchestration.partitions import partition_of
 from coin_assets_tests.live import invariants
 from coin_assets_tests.live.market import Control
 from coin_assets_tests.live.observer import DATA_TIME
-from coin_assets_tests.live.rig import FIVES, KEYS, MINUTES, Rig, last_boundary
+from coin_assets_tests.live.rig import FIVES, MINUTES, SERIES_LIST, Rig, last_boundary
 from coin_assets_tests.live.timeline import CALM, DISTURBED
 
 BTC, ETH, XRP = MINUTES
@@ -78,9 +78,9 @@ def first_publication(rig: Rig) -> None:
         rig.timeline.note("up", "dagster dev answers, every daemon is healthy")
         rig.until(
             "every key in the manifest, fresh",
-            lambda: all(rig.observer.status(key) == "fresh" for key in KEYS),
+            lambda: all(rig.observer.status(series) == "fresh" for series in SERIES_LIST),
             HEALING_SECONDS,
-            lambda: {str(key): rig.observer.status(key) for key in KEYS},
+            lambda: {str(series): rig.observer.status(series) for series in SERIES_LIST},
         )
         rig.timeline.note(CALM, "everything was published")
 
@@ -130,9 +130,9 @@ def hard_stale_is_told_once_and_again(rig: Rig) -> None:
             lambda: [each.body["title"] for each in rig.messages()],
         )
         _require_one_message_for_all(rig)
-        for key in MINUTES:
-            entry = rig.observer.entries()[key.symbol, key.timeframe.name]
-            assert not entry["serve_allowed"], f"{key} is hard stale, but may be served: {entry}"
+        for series in MINUTES:
+            entry = rig.observer.entries()[series.symbol, series.timeframe.name]
+            assert not entry["serve_allowed"], f"{series} is hard stale, but may be served: {entry}"
 
 
 def published_files_are_repaired(rig: Rig) -> None:
@@ -156,7 +156,7 @@ def old_months_make_nothing_fresh(rig: Rig) -> None:
         old = partition_of(month_start(month_start(datetime.now(UTC)) - timedelta(days=1)))
         recoveries = rig.messages_about(BTC, "recovery")
         checks = dict.fromkeys(
-            (asset_key(key, CANDLES) for key in MINUTES), (CONTRACT, GAPS, SUSPICIOUS_BARS)
+            (asset_key(series, CANDLES) for series in MINUTES), (CONTRACT, GAPS, SUSPICIOUS_BARS)
         )
         run_id = rig.installation.launch("update", old, checks)
         rig.until(
@@ -168,10 +168,10 @@ def old_months_make_nothing_fresh(rig: Rig) -> None:
         rig.await_native(asset_key(BTC, CANDLES), "PASS", BOUNDARY_SECONDS)
         rig.await_cycles(2, BOUNDARY_SECONDS)
         rig.await_status("hard_stale", MINUTES, 5)
-        for key in MINUTES:
-            check = dg.AssetCheckKey(asset_key(key, CANDLES), DATA_TIME)
+        for series in MINUTES:
+            check = dg.AssetCheckKey(asset_key(series, CANDLES), DATA_TIME)
             word = rig.observer.checks.get(check)
-            assert word == "hard_stale", f"data time of {key} is {word} after an old month"
+            assert word == "hard_stale", f"data time of {series} is {word} after an old month"
         told = [each for each in rig.messages_about(BTC, "recovery") if each not in recoveries]
         assert not told, f"told as recovered: {told}"
 
@@ -189,10 +189,10 @@ def escalation_is_told(rig: Rig) -> None:
         )
         for each in rig.messages("escalation"):
             assert each.body["runbook"], f"an escalation without a runbook: {each.body}"
-        rig.await_status("hard_stale", KEYS, HEALING_SECONDS)
+        rig.await_status("hard_stale", SERIES_LIST, HEALING_SECONDS)
         rig.until(
             "messages about 5m",
-            lambda: all(rig.messages_about(key, word="hard_stale") for key in FIVES),
+            lambda: all(rig.messages_about(series, word="hard_stale") for series in FIVES),
             HEALING_SECONDS,
         )
 
@@ -207,7 +207,7 @@ def killed_in_an_incident(rig: Rig) -> None:
         rig.await_cycles(3, BOUNDARY_SECONDS)
         new = [each for each in rig.messages() if each.id not in told]
         for each in new:
-            again = set(each.body["subjects"]) & {str(key) for key in MINUTES}
+            again = set(each.body["subjects"]) & {str(series) for series in MINUTES}
             known = each.body["kind"] in ("repeat", "escalation")
             assert known or not again, f"state lost: {each.body['kind']} of {again} after a start"
 
@@ -215,18 +215,20 @@ def killed_in_an_incident(rig: Rig) -> None:
 def market_returns(rig: Rig) -> None:
     with rig.step("the market returns: everything is caught up, recoveries are told once"):
         rig.set_market("all is well", Control())
-        rig.await_status("fresh", KEYS, HEALING_SECONDS)
+        rig.await_status("fresh", SERIES_LIST, HEALING_SECONDS)
         rig.until(
             "recoveries",
-            lambda: all(rig.messages_about(key, "recovery", word="hard_stale") for key in MINUTES),
+            lambda: all(
+                rig.messages_about(series, "recovery", word="hard_stale") for series in MINUTES
+            ),
             HEALING_SECONDS,
             lambda: [each.body["title"] for each in rig.messages("recovery")],
         )
         rig.timeline.note(CALM, "everything is caught up")
-        for key in MINUTES:
-            reached = rig.observer.as_of(key)
+        for series in MINUTES:
+            reached = rig.observer.as_of(series)
             assert reached is not None
-            rig.timeline.note("met", invariants.require_true_candles(rig.store, key, reached))
+            rig.timeline.note("met", invariants.require_true_candles(rig.store, series, reached))
 
 
 def one_symbol_fails_while_nobody_takes_messages(rig: Rig) -> None:
@@ -240,9 +242,9 @@ def one_symbol_fails_while_nobody_takes_messages(rig: Rig) -> None:
         rig.receiver.go_away()
         rig.timeline.note("receiver", "is not there")
         rig.await_next_boundary([BTC, XRP], BOUNDARY_SECONDS)
-        for key in (BTC, XRP):
-            word = rig.observer.status(key)
-            assert word in ("fresh", "stale"), f"{key} is {word} because {ETH} fails"
+        for series in (BTC, XRP):
+            word = rig.observer.status(series)
+            assert word in ("fresh", "stale"), f"{series} is {word} because {ETH} fails"
         rig.receiver.accept()
         rig.receiver.come_back()
         rig.timeline.note("receiver", "is back")
@@ -265,7 +267,7 @@ def one_symbol_fails_while_nobody_takes_messages(rig: Rig) -> None:
     with rig.step("ETH returns"):
         rig.set_market("all is well", Control())
         recoveries = len(rig.messages_about(ETH, "recovery"))
-        rig.await_status("fresh", KEYS, HEALING_SECONDS)
+        rig.await_status("fresh", SERIES_LIST, HEALING_SECONDS)
         rig.until(
             "the recovery of ETH",
             lambda: len(rig.messages_about(ETH, "recovery")) > recoveries,
@@ -283,7 +285,7 @@ def daemon_is_killed_in_a_run(rig: Rig) -> None:
         rig.installation.start()
         rig.timeline.note("up", "dagster dev answers again")
         rig.await_next_boundary(MINUTES, HEALING_SECONDS)
-        rig.await_status("fresh", KEYS, HEALING_SECONDS)
+        rig.await_status("fresh", SERIES_LIST, HEALING_SECONDS)
         rig.timeline.note(CALM, "everything is caught up")
 
 
@@ -303,8 +305,8 @@ def everything_holds(rig: Rig) -> None:
             HEALING_SECONDS,
             lambda: _unfinished(rig),
         )
-        for key in KEYS:
-            rig.timeline.note("met", invariants.require_true_candles(rig.store, key, end))
+        for series in SERIES_LIST:
+            rig.timeline.note("met", invariants.require_true_candles(rig.store, series, end))
         rig.until(
             "files as store and manifest say",
             lambda: not _disagreements(rig),
@@ -325,7 +327,7 @@ def everything_holds(rig: Rig) -> None:
 def _require_one_message_for_all(rig: Rig) -> None:
     for word in ("alert", "worse"):
         for each in rig.messages_about(BTC, word, word="hard_stale"):
-            missing = {str(key) for key in MINUTES} - set(each.body["subjects"])
+            missing = {str(series) for series in MINUTES} - set(each.body["subjects"])
             assert not missing, f"{missing} not in the {word} {each.body['title']}"
     told = rig.messages_about(BTC, "alert", "worse", word="hard_stale")
     assert len(told) == 1, f"hard_stale told {len(told)} times: {[each.body for each in told]}"
@@ -334,17 +336,17 @@ def _require_one_message_for_all(rig: Rig) -> None:
 def _disagreements(rig: Rig) -> list[str]:
     """Of the published files; a file that is missing or unreadable is one."""
     try:
-        return invariants.published_disagreements(rig.store, rig.published, KEYS)
+        return invariants.published_disagreements(rig.store, rig.published, SERIES_LIST)
     except (OSError, ValueError) as error:
         return [str(error)]
 
 
 def _unfinished(rig: Rig) -> list[str]:
     """Incidents of keys that stand, and messages that a channel has not taken yet."""
-    _, standing = invariants.told_wrongly(rig.messages())
-    names = {str(key) for key in KEYS}
+    _, status = invariants.told_wrongly(rig.messages())
+    names = {str(series) for series in SERIES_LIST}
     channels = {name: rig.receiver.accepted(name) for name in ("json", "discord")}
     return [
-        *(f"{subject}: {title}" for subject, title in standing.items() if subject in names),
+        *(f"{subject}: {title}" for subject, title in status.items() if subject in names),
         *invariants.doubled_or_lost(channels),
     ]

@@ -20,7 +20,7 @@ from threading import Thread
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.base import Market
 from coin_assets.market.sandbox import SandboxMarket
@@ -168,35 +168,37 @@ class FakeExchange:
             return json_reply(_INVALID_SYMBOL, 400)
         if query.get("interval") not in INTERVALS:
             return json_reply(_INVALID_INTERVAL, 400)
-        key = Key(self._symbols[query["symbol"]], Timeframe.parse(query["interval"]))
+        series = Series(self._symbols[query["symbol"]], Timeframe.parse(query["interval"]))
         rows = min(int(query.get("limit", _DEFAULT_ROWS)), self.most_rows)
         if "startTime" in query:
             start = time_of(query["startTime"])
         else:
-            start = key.timeframe.shift(self.now, 1 - rows)
+            start = series.timeframe.shift(self.now, 1 - rows)
         end = time_of(query["endTime"]) if "endTime" in query else self.now
         if self.exclusive:
             start += timedelta(milliseconds=1)
         if self.windowed:
-            end = min(end, start + rows * timedelta(seconds=key.timeframe.seconds))
-        return json_reply(self._candles(key, start, end, rows))
+            end = min(end, start + rows * timedelta(seconds=series.timeframe.seconds))
+        return json_reply(self._candles(series, start, end, rows))
 
-    def _candles(self, key: Key, start: datetime, end: datetime, rows: int) -> list[Kline]:
+    def _candles(self, series: Series, start: datetime, end: datetime, rows: int) -> list[Kline]:
         """At most ``rows`` candles that open from ``start`` to ``end``, the running one last."""
-        first = max(start, key.timeframe.floor(self._listed))
-        over = self.delisted.get(key.symbol, self.now)
-        closed = min(key.timeframe.shift(over, -self.late), end)
+        first = max(start, series.timeframe.floor(self._listed))
+        over = self.delisted.get(series.symbol, self.now)
+        closed = min(series.timeframe.shift(over, -self.late), end)
         klines: list[Kline] = []
-        for page in self._market.pages(key, first, closed, self.now):
+        for page in self._market.pages(series, first, closed, self.now):
             wanted = page.candles.head(rows - len(klines))
-            klines += [kline(key.timeframe, *row) for row in rows_of(wanted)]
+            klines += [kline(series.timeframe, *row) for row in rows_of(wanted)]
             if len(klines) == rows:
                 return klines
-        opened = key.timeframe.floor(self.now)
-        close = key.timeframe.close_of(opened)
+        opened = series.timeframe.floor(self.now)
+        close = series.timeframe.close_of(opened)
         if self.running and first <= opened < min(self.now, end, over + timedelta.resolution):
-            for page in self._market.pages(key, opened, close, close):
-                klines += [kline(key.timeframe, *unfinished(*row)) for row in rows_of(page.candles)]
+            for page in self._market.pages(series, opened, close, close):
+                klines += [
+                    kline(series.timeframe, *unfinished(*row)) for row in rows_of(page.candles)
+                ]
         return klines
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets_tests.market.wrapped import WrappedMarket
@@ -31,20 +31,27 @@ class PatchyMarket(WrappedMarket):
         self.absent = [(_utc(start), _utc(end)) for start, end in absent or []]
         self.asked: list[tuple[datetime, datetime]] = []
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
         self.asked.append((start, end))
-        for page in self._whole.pages(key, start, end, now):
+        for page in self._whole.pages(series, start, end, now):
             opens = page.candles["timestamp"]
             keep = opens >= self.listed_at
             for first, last in self.absent:
                 keep &= (opens < first) | (opens >= last)
             yield replace(page, candles=page.candles[keep].reset_index(drop=True))
 
-    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
-        opened = key.timeframe.next(self.listed_at - pd.Timedelta(microseconds=1))
-        return opened if key.timeframe.close_of(opened) <= now else None
+    def listed(
+        self,
+        series: Series,
+        now: datetime,
+        since: datetime | None = None,  # noqa: ARG002
+    ) -> datetime | None:
+        opened = series.timeframe.next(self.listed_at - pd.Timedelta(microseconds=1))
+        return opened if series.timeframe.close_of(opened) <= now else None
 
-    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002 (protocol)
+    def edge(self, series: Series) -> datetime | None:  # noqa: ARG002 (protocol)
         """None: it serves everything."""
         return None
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from coin_assets.domain.candles.frame import between, empty_candles
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets_tests.market.wrapped import WrappedMarket
@@ -18,16 +18,18 @@ class RecentMarket(WrappedMarket):
         super().__init__(whole or SandboxMarket())
         self._served = served
         self._edge: datetime | None = None
-        self.asked: list[tuple[Key, datetime, datetime]] = []
+        self.asked: list[tuple[Series, datetime, datetime]] = []
 
-    def oldest(self, key: Key, now: datetime) -> datetime:
+    def oldest(self, series: Series, now: datetime) -> datetime:
         """Open of the oldest candle that is served."""
-        return key.timeframe.shift(now, -self._served)
+        return series.timeframe.shift(now, -self._served)
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        self.asked.append((key, start, end))
-        edge = self._edge = self.oldest(key, now)
-        for page in self._whole.pages(key, start, end, now):
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        self.asked.append((series, start, end))
+        edge = self._edge = self.oldest(series, now)
+        for page in self._whole.pages(series, start, end, now):
             if page.start < edge:
                 until = min(edge, page.end)
                 yield Page(empty_candles(), page.start, until, is_unavailable=True)
@@ -36,8 +38,13 @@ class RecentMarket(WrappedMarket):
                 candles = between(page.candles, begin, page.end)
                 yield replace(page, candles=candles, start=begin)
 
-    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
-        return self.oldest(key, now)
+    def listed(
+        self,
+        series: Series,
+        now: datetime,
+        since: datetime | None = None,  # noqa: ARG002
+    ) -> datetime | None:
+        return self.oldest(series, now)
 
-    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002
+    def edge(self, series: Series) -> datetime | None:  # noqa: ARG002
         return self._edge

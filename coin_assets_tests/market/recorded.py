@@ -6,7 +6,7 @@ from datetime import datetime
 import pandas as pd
 
 from coin_assets.domain.candles.frame import between, closed_by
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.market.base import Estimate, Page, Usage
 
@@ -18,26 +18,33 @@ class RecordedMarket:
         frames: valid candle frames; other keys the market does not have.
     """
 
-    def __init__(self, frames: Mapping[Key, pd.DataFrame]) -> None:
+    def __init__(self, frames: Mapping[Series, pd.DataFrame]) -> None:
         self._frames = dict(frames)
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        stop = min(end, key.timeframe.floor(now))
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        stop = min(end, series.timeframe.floor(now))
         if start < stop:
-            yield Page(between(self._candles(key), start, stop), start, stop)
+            yield Page(between(self._candles(series), start, stop), start, stop)
 
-    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
-        candles = closed_by(self._candles(key), key.timeframe, now)
+    def listed(
+        self,
+        series: Series,
+        now: datetime,
+        since: datetime | None = None,  # noqa: ARG002
+    ) -> datetime | None:
+        candles = closed_by(self._candles(series), series.timeframe, now)
         return None if candles.empty else candles["timestamp"].iloc[0].to_pydatetime()
 
-    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002 (protocol)
+    def edge(self, series: Series) -> datetime | None:  # noqa: ARG002 (protocol)
         """None: it serves everything."""
         return None
 
-    def horizon(self, key: Key, now: datetime) -> datetime:  # noqa: ARG002
+    def horizon(self, series: Series, now: datetime) -> datetime:  # noqa: ARG002
         return now
 
-    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002
+    def estimate(self, series: Series, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002
         return Estimate(1, 0.0)
 
     def usage(self) -> Usage:
@@ -46,7 +53,7 @@ class RecordedMarket:
     def close(self) -> None:
         pass
 
-    def _candles(self, key: Key) -> pd.DataFrame:
-        if key not in self._frames:
-            raise SymbolUnavailable(f"{key} was not recorded.")
-        return self._frames[key]
+    def _candles(self, series: Series) -> pd.DataFrame:
+        if series not in self._frames:
+            raise SymbolUnavailable(f"{series} was not recorded.")
+        return self._frames[series]

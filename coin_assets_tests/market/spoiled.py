@@ -8,7 +8,7 @@ import pandas as pd
 
 from coin_assets.domain.candles.frame import between, empty_candles
 from coin_assets.domain.candles.refusals import Refusal
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import Market, Page
 from coin_assets_tests.market.wrapped import WrappedMarket
@@ -43,8 +43,10 @@ class SpoiledMarket(WrappedMarket):
         self.spoiled = spoiled or []
         self.broken = broken or []
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        for page in self._whole.pages(key, start, end, now):
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        for page in self._whole.pages(series, start, end, now):
             reached = page.start
             for each in self.spoiled:
                 first = max(_utc(each.start), reached)
@@ -52,16 +54,16 @@ class SpoiledMarket(WrappedMarket):
                 if first >= last:
                     continue
                 if reached < first:
-                    yield self._part(key, page, reached, first)
+                    yield self._part(series, page, reached, first)
                 is_gone = each.error is None
                 yield Page(empty_candles(), first, last, is_unavailable=is_gone, error=each.error)
                 reached = last
             if reached < page.end:
-                yield self._part(key, page, reached, page.end)
+                yield self._part(series, page, reached, page.end)
 
-    def _part(self, key: Key, page: Page, start: datetime, end: datetime) -> Page:
+    def _part(self, series: Series, page: Page, start: datetime, end: datetime) -> Page:
         opens = [_utc(each) for each in self.broken if start <= _utc(each) < end]
-        refused = [Refusal(each, key.timeframe.close_of(each), RULE, VALUE) for each in opens]
+        refused = [Refusal(each, series.timeframe.close_of(each), RULE, VALUE) for each in opens]
         candles = between(page.candles, start, end)
         kept = candles[~candles["timestamp"].isin(opens)].reset_index(drop=True)
         return Page(kept, start, end, tuple(refused))

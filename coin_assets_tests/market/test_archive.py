@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE, VALUES, between, empty_candles
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import EPOCH, NAMES, Timeframe
 from coin_assets.errors import DataRefused, InvalidCandles, PermanentError, SymbolUnavailable
 from coin_assets.files.cache import Remembered
@@ -39,20 +39,22 @@ START = datetime(2024, 2, 29, 20, tzinfo=UTC)  # so that a day of hours crosses 
 LATER = datetime(2026, 1, 1, tzinfo=UTC)
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-BTC_1H = Key("BTC/USDT", Timeframe("1h"))
+BTC_1H = Series("BTC/USDT", Timeframe("1h"))
 SUFFIXES = ["parquet", "csv"]
 ROWS = 24
 
 
-def sandbox_candles(key: Key = BTC_1H, rows: int = ROWS) -> pd.DataFrame:
-    start = key.timeframe.floor(START)
-    end = key.timeframe.shift(start, rows)
-    pages = SandboxMarket().pages(key, start, end, LATER)
+def sandbox_candles(series: Series = BTC_1H, rows: int = ROWS) -> pd.DataFrame:
+    start = series.timeframe.floor(START)
+    end = series.timeframe.shift(start, rows)
+    pages = SandboxMarket().pages(series, start, end, LATER)
     return pd.concat([page.candles for page in pages], ignore_index=True)
 
 
-def save(folder: Path, candles: pd.DataFrame, suffix: str = "parquet", key: Key = BTC_1H) -> Path:
-    path = folder / f"{key.symbol_name}_{key.timeframe}.{suffix}"
+def save(
+    folder: Path, candles: pd.DataFrame, suffix: str = "parquet", series: Series = BTC_1H
+) -> Path:
+    path = folder / f"{series.symbol_name}_{series.timeframe}.{suffix}"
     if suffix == "parquet":
         candles.to_parquet(path, index=False)
     else:
@@ -62,13 +64,13 @@ def save(folder: Path, candles: pd.DataFrame, suffix: str = "parquet", key: Key 
 
 def read(
     market: Market,
-    key: Key = BTC_1H,
+    series: Series = BTC_1H,
     start: datetime = EVER,
     end: datetime = LATER,
     now: datetime = LATER,
 ) -> pd.DataFrame:
-    pages = list(market.pages(key, start, end, now))
-    stop = min(end, key.timeframe.floor(now))
+    pages = list(market.pages(series, start, end, now))
+    stop = min(end, series.timeframe.floor(now))
     assert [(page.start, page.end) for page in pages] == ([(start, stop)] if start < stop else [])
     return pages[0].candles if pages else empty_candles()
 
@@ -83,11 +85,11 @@ def assert_same(left: pd.DataFrame, right: pd.DataFrame) -> None:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_gives_its_candles_to_the_last_bit(tmp_path: Path, name: str, suffix: str) -> None:
-    key = Key("BTC/USDT", Timeframe(name))
-    candles = sandbox_candles(key)
+    series = Series("BTC/USDT", Timeframe(name))
+    candles = sandbox_candles(series)
     candles[VALUES] = candles[VALUES] / 3.0  # so that decimals need all their digits
-    save(tmp_path, candles, suffix, key)
-    assert_same(read(ArchiveMarket(tmp_path), key), candles)
+    save(tmp_path, candles, suffix, series)
+    assert_same(read(ArchiveMarket(tmp_path), series), candles)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_a_file_gives_its_candles_to_the_last_bit(tmp_path: Path, name: str, suf
 )
 def test_a_symbol_is_found_under_its_safe_name(tmp_path: Path, symbol: str, stem: str) -> None:
     sandbox_candles().to_parquet(tmp_path / f"{stem}.parquet")
-    assert len(read(ArchiveMarket(tmp_path), Key(symbol, Timeframe("1h")))) == ROWS
+    assert len(read(ArchiveMarket(tmp_path), Series(symbol, Timeframe("1h")))) == ROWS
 
 
 def rewritten(
@@ -207,23 +209,23 @@ def test_the_horizon_is_the_close_of_the_last_candle_that_is_closed_and_returned
     ],
 )
 def test_the_horizon_follows_the_calendar(tmp_path: Path, name: str, horizon: datetime) -> None:
-    key = Key("BTC/USDT", Timeframe(name))
-    save(tmp_path, sandbox_candles(key, rows=1), key=key)
-    assert ArchiveMarket(tmp_path).horizon(key, LATER) == horizon
+    series = Series("BTC/USDT", Timeframe(name))
+    save(tmp_path, sandbox_candles(series, rows=1), series=series)
+    assert ArchiveMarket(tmp_path).horizon(series, LATER) == horizon
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_without_a_closed_candle_the_horizon_is_before_any_but_can_be_calculated_with(
     tmp_path: Path, name: str
 ) -> None:
-    key = Key("BTC/USDT", Timeframe(name))
-    save(tmp_path, sandbox_candles(key, rows=3), key=key)
+    series = Series("BTC/USDT", Timeframe(name))
+    save(tmp_path, sandbox_candles(series, rows=3), series=series)
     market = ArchiveMarket(tmp_path)
-    now = key.timeframe.floor(START) + timedelta(seconds=30)
-    horizon = market.horizon(key, now)
+    now = series.timeframe.floor(START) + timedelta(seconds=30)
+    horizon = market.horizon(series, now)
     assert horizon < EVER
-    assert key.timeframe.newest_closed(horizon) < horizon
-    assert read(market, key, now=now).empty
+    assert series.timeframe.newest_closed(horizon) < horizon
+    assert read(market, series, now=now).empty
 
 
 # ------------------------------------------------------------------------------------ which file
@@ -232,17 +234,17 @@ def test_without_a_closed_candle_the_horizon_is_before_any_but_can_be_calculated
 @pytest.mark.parametrize("folder", [".", "gone"])
 def test_a_missing_file_is_named_with_symbol_and_remedy(tmp_path: Path, folder: str) -> None:
     market = ArchiveMarket(tmp_path / folder)
-    save(tmp_path, sandbox_candles(), key=Key("BTC/USDT", Timeframe("1m")))
-    key = Key("ETH/USDT", Timeframe("1h"))
+    save(tmp_path, sandbox_candles(), series=Series("BTC/USDT", Timeframe("1m")))
+    series = Series("ETH/USDT", Timeframe("1h"))
     with pytest.raises(SymbolUnavailable) as raised:
-        read(market, key)
+        read(market, series)
     message = str(raised.value)
     assert str(tmp_path / folder / "ETH_USDT_1h.parquet") in message
     assert "ETH_USDT_1h.csv" in message
     assert "ETH/USDT 1h" in message
     assert "take ETH/USDT out of COIN_SYMBOLS" in message
     assert isinstance(raised.value, PermanentError)
-    assert market.horizon(key, LATER) == LATER  # so that somebody asks, and is told
+    assert market.horizon(series, LATER) == LATER  # so that somebody asks, and is told
 
 
 def test_two_files_for_one_key_are_refused_even_if_they_agree(tmp_path: Path) -> None:
@@ -261,10 +263,10 @@ def test_a_folder_with_the_name_of_a_file_is_no_file(tmp_path: Path) -> None:
 
 
 def test_minutes_are_not_taken_for_months(tmp_path: Path) -> None:
-    save(tmp_path, sandbox_candles(Key("BTC/USDT", Timeframe("1m"))), key=BTC_1H)
+    save(tmp_path, sandbox_candles(Series("BTC/USDT", Timeframe("1m"))), series=BTC_1H)
     (tmp_path / "BTC_USDT_1h.parquet").rename(tmp_path / "BTC_USDT_1M.parquet")
     with pytest.raises(InvalidCandles, match=r"\[unaligned\]"):
-        read(ArchiveMarket(tmp_path), Key("BTC/USDT", Timeframe("1M")))
+        read(ArchiveMarket(tmp_path), Series("BTC/USDT", Timeframe("1M")))
 
 
 # ------------------------------------------------------------------------------ what is refused
@@ -513,12 +515,12 @@ def test_the_oldest_candle_that_is_closed_is_the_listing(tmp_path: Path) -> None
 )
 def test_real_candles_are_accepted_whole(name: str, rows: int) -> None:
     market = ArchiveMarket(REAL_DATA / "candles")
-    key = Key("BTC/USDT", Timeframe(name))
-    candles = read(market, key)
+    series = Series("BTC/USDT", Timeframe(name))
+    candles = read(market, series)
     assert len(candles) == rows
     assert_same(candles, real_candles("BTC/USDT", name))
     last = candles["timestamp"].iloc[-1].to_pydatetime()
-    assert market.horizon(key, LATER) == key.timeframe.close_of(last) <= END_OF_DATA
+    assert market.horizon(series, LATER) == series.timeframe.close_of(last) <= END_OF_DATA
 
 
 DRIFTING = "BTC_1h_drifting_open_times.csv"
@@ -530,17 +532,19 @@ NAIVE = "BTC_1m_KST_labelled_naive.parquet"
 Repair = Callable[[pd.DataFrame], pd.DataFrame]
 
 
-def offered(folder: Path, name: str, timeframe: str, *repairs: Repair) -> tuple[ArchiveMarket, Key]:
+def offered(
+    folder: Path, name: str, timeframe: str, *repairs: Repair
+) -> tuple[ArchiveMarket, Series]:
     """A bad file under the name of a key: a copy, or what well-meaning hands made of it."""
-    key = Key("BTC/USDT", Timeframe(timeframe))
-    target = folder / f"{key.symbol_name}_{timeframe}{bad_file(name).suffix}"
+    series = Series("BTC/USDT", Timeframe(timeframe))
+    target = folder / f"{series.symbol_name}_{timeframe}{bad_file(name).suffix}"
     shutil.copyfile(bad_file(name), target)
     if repairs:
         frame = pd.read_csv(target)
         for repair in repairs:
             frame = repair(frame)
         frame.to_csv(target, index=False)
-    return ArchiveMarket(folder), key
+    return ArchiveMarket(folder), series
 
 
 def named(frame: pd.DataFrame) -> pd.DataFrame:
@@ -572,9 +576,9 @@ def dated(frame: pd.DataFrame) -> pd.DataFrame:
 def test_bad_files_from_the_wild_are_refused_however_far_their_form_is_repaired(
     tmp_path: Path, name: str, timeframe: str, repairs: tuple[Repair, ...], rule: str
 ) -> None:
-    market, key = offered(tmp_path, name, timeframe, *repairs)
+    market, series = offered(tmp_path, name, timeframe, *repairs)
     with pytest.raises(InvalidCandles) as refused:
-        read(market, key)
+        read(market, series)
     assert refused.value.rule == rule
 
 
@@ -589,18 +593,18 @@ def test_bad_files_from_the_wild_are_refused_however_far_their_form_is_repaired(
 def test_the_bad_candles_of_files_from_the_wild_are_counted_and_the_first_is_named(
     tmp_path: Path, name: str, message: str
 ) -> None:
-    market, key = offered(tmp_path, name, "1h", named, dated)
+    market, series = offered(tmp_path, name, "1h", named, dated)
     with pytest.raises(InvalidCandles, match=message):
-        read(market, key)
+        read(market, series)
 
 
 @requires_real_data
 def test_a_stale_tail_cannot_be_told_from_its_file_but_is_not_returned_before_its_close(
     tmp_path: Path,
 ) -> None:
-    market, key = offered(tmp_path, STALE_TAIL, "1d", named)
-    whole = read(market, key)
+    market, series = offered(tmp_path, STALE_TAIL, "1d", named)
+    whole = read(market, series)
     last = whole["timestamp"].iloc[-1].to_pydatetime()
     noon = last + timedelta(hours=12)
-    assert_same(read(market, key, now=noon), between(whole, EVER, last))
-    assert market.horizon(key, noon) == last
+    assert_same(read(market, series, now=noon), between(whole, EVER, last))
+    assert market.horizon(series, noon) == last

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.candles.frame import VALUES, empty_candles
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.candle_files import read_candle_file
@@ -32,7 +32,7 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
 def sandbox_candles(timeframe: Timeframe = HOUR, rows: int = 24) -> pd.DataFrame:
     start = timeframe.floor(START)
     end = timeframe.shift(start, rows)
-    pages = SandboxMarket().pages(Key("BTC/USDT", timeframe), start, end, end)
+    pages = SandboxMarket().pages(Series("BTC/USDT", timeframe), start, end, end)
     candles = pd.concat([page.candles for page in pages], ignore_index=True)
     candles[VALUES] = candles[VALUES] / 3.0  # so that decimals need all their digits
     return candles

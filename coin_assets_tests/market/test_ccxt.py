@@ -24,7 +24,7 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE, VALUES, between, empty_candles
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import (
     ConfigurationError,
@@ -67,7 +67,7 @@ from coin_assets_tests.realdata import REAL_DATA, requires_real_data
 
 NOW = datetime(2026, 11, 22, 20, 40, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-BTC_1H = Key("BTC/USDT", Timeframe("1h"))
+BTC_1H = Series("BTC/USDT", Timeframe("1h"))
 SUPPORTED = [name for name in NAMES if name in INTERVALS]
 
 
@@ -134,10 +134,14 @@ def assert_contiguous(pages: list[Page], start: datetime, end: datetime) -> None
 
 
 def true_candles(
-    key: Key, start: datetime, end: datetime, now: datetime = NOW, served: Market | None = None
+    series: Series,
+    start: datetime,
+    end: datetime,
+    now: datetime = NOW,
+    served: Market | None = None,
 ) -> pd.DataFrame:
     """What the market behind the exchange has."""
-    return joined(list((served or SandboxMarket()).pages(key, start, end, now)))
+    return joined(list((served or SandboxMarket()).pages(series, start, end, now)))
 
 
 def opens_of(pages: list[Page]) -> list[datetime]:
@@ -215,8 +219,10 @@ def test_pages_keep_the_candle_contract(market: CcxtMarket) -> None:
 def test_symbols_of_one_market_are_not_confused(exchange: FakeExchange, market: CcxtMarket) -> None:
     start, end = hour("2026-11-01T00:00"), hour("2026-11-02T00:00")
     for symbol in ("BTC/USDT", "ETH/USDT"):
-        key = Key(symbol, Timeframe("1h"))
-        assert_same(joined(list(market.pages(key, start, end, NOW))), true_candles(key, start, end))
+        series = Series(symbol, Timeframe("1h"))
+        assert_same(
+            joined(list(market.pages(series, start, end, NOW))), true_candles(series, start, end)
+        )
     assert len(exchange.asked("exchangeInfo")) == 1
 
 
@@ -279,9 +285,9 @@ def test_a_range_from_before_listing_begins_with_the_first_candle(
 # ----------------------------------------------------------------------------- the running candle
 
 
-def latest_kline(exchange: FakeExchange, key: Key) -> Kline:
+def latest_kline(exchange: FakeExchange, series: Series) -> Kline:
     """The last candle the exchange has now, without ccxt."""
-    query = f"symbol={key.symbol.replace('/', '')}&interval={key.timeframe}&limit=1"
+    query = f"symbol={series.symbol.replace('/', '')}&interval={series.timeframe}&limit=1"
     with urllib.request.urlopen(f"{exchange.url}/api/v3/klines?{query}") as reply:  # noqa: S310
         (kline,) = json.load(reply)
     return list(kline)
@@ -289,15 +295,17 @@ def latest_kline(exchange: FakeExchange, key: Key) -> Kline:
 
 @pytest.mark.parametrize("name", ["1m", "1h", "1d", "1w", "1M"])
 def test_the_running_candle_is_served_but_never_returned(name: str) -> None:
-    key = Key("BTC/USDT", Timeframe(name))
+    series = Series("BTC/USDT", Timeframe(name))
     now = NOW + timedelta(seconds=20)
-    running = key.timeframe.floor(now)
+    running = series.timeframe.floor(now)
     with FakeExchange(now) as exchange:
         market = CcxtMarket("binance", exchange.configure)
-        before = list(market.pages(key, key.timeframe.shift(now, -3), now, now))
-        unfinished = latest_kline(exchange, key)
-        exchange.now = key.timeframe.close_of(running)
-        after = list(market.pages(key, key.timeframe.shift(now, -3), exchange.now, exchange.now))
+        before = list(market.pages(series, series.timeframe.shift(now, -3), now, now))
+        unfinished = latest_kline(exchange, series)
+        exchange.now = series.timeframe.close_of(running)
+        after = list(
+            market.pages(series, series.timeframe.shift(now, -3), exchange.now, exchange.now)
+        )
         market.close()
     assert unfinished[0] == int(running.timestamp()) * 1000
     assert len(opens_of(before)) == 3
@@ -334,11 +342,11 @@ def test_a_candle_appears_at_the_moment_it_closes(
 def test_every_timeframe_that_the_exchange_shares_with_us_is_read(
     market: CcxtMarket, name: str
 ) -> None:
-    key = Key("BTC/USDT", Timeframe(name))
-    start = key.timeframe.shift(NOW, -7)
-    candles = joined(list(market.pages(key, start, NOW, NOW)))
+    series = Series("BTC/USDT", Timeframe(name))
+    start = series.timeframe.shift(NOW, -7)
+    candles = joined(list(market.pages(series, start, NOW, NOW)))
     assert len(candles) == 7
-    assert_same(candles, true_candles(key, start, NOW))
+    assert_same(candles, true_candles(series, start, NOW))
 
 
 def test_months_and_weeks_are_paged_by_the_calendar(
@@ -349,8 +357,8 @@ def test_months_and_weeks_are_paged_by_the_calendar(
         "1w": ["2025-12-22", "2025-12-29", "2026-01-05", "2026-01-12", "2026-01-19"],
     }.items():
         exchange.spoil(changed_klines(lambda klines: klines[:2]), times=3)
-        key = Key("BTC/USDT", Timeframe(name))
-        pages = list(market.pages(key, hour(opens[0]), hour(opens[-1]) + HOUR, NOW))
+        series = Series("BTC/USDT", Timeframe(name))
+        pages = list(market.pages(series, hour(opens[0]), hour(opens[-1]) + HOUR, NOW))
         assert opens_of(pages) == [hour(text) for text in opens]
 
 
@@ -366,9 +374,9 @@ def test_the_fake_exchange_offers_what_ccxt_says_that_binance_does() -> None:
 def test_a_timeframe_that_the_exchange_lacks_is_unavailable_without_asking(
     exchange: FakeExchange, market: CcxtMarket, name: str
 ) -> None:
-    key = Key("BTC/USDT", Timeframe(name))
+    series = Series("BTC/USDT", Timeframe(name))
     with pytest.raises(SymbolUnavailable, match=f"binance has no {name} candles; .* 1m .* 1M"):
-        list(market.pages(key, NOW - 9 * HOUR, NOW, NOW))
+        list(market.pages(series, NOW - 9 * HOUR, NOW, NOW))
     assert exchange.requests == []
 
 
@@ -595,7 +603,7 @@ def test_candles_since_a_time_in_the_past_are_plausible(market: CcxtMarket) -> N
 def test_the_first_candle_is_found_with_few_requests(
     exchange: FakeExchange, market: CcxtMarket, name: str, first: str, requests: int
 ) -> None:
-    assert market.listed(Key("BTC/USDT", Timeframe(name)), NOW) == hour(first)
+    assert market.listed(Series("BTC/USDT", Timeframe(name)), NOW) == hour(first)
     assert len(exchange.asked()) == requests
 
 
@@ -761,19 +769,19 @@ def test_an_unlisted_symbol_is_unavailable_without_asking_for_its_candles(
     exchange: FakeExchange, market: CcxtMarket, symbol: str
 ) -> None:
     with pytest.raises(SymbolUnavailable, match=f"binance has no {symbol}.*COIN_SYMBOLS"):
-        list(market.pages(Key(symbol, Timeframe("1h")), NOW - 9 * HOUR, NOW, NOW))
+        list(market.pages(Series(symbol, Timeframe("1h")), NOW - 9 * HOUR, NOW, NOW))
     assert exchange.asked() == []
 
 
 def test_a_symbol_in_another_script_is_asked_for_as_the_exchange_writes_it(
     slept: list[float],
 ) -> None:
-    key = Key("币安人生/USDT", Timeframe("1h"))
+    series = Series("币安人生/USDT", Timeframe("1h"))
     with FakeExchange(NOW, symbols=["币安人生/USDT"]) as exchange:
         market = CcxtMarket("binance", exchange.configure, sleep=slept.append)
         assert_same(
-            joined(list(market.pages(key, NOW - 9 * HOUR, NOW, NOW))),
-            true_candles(key, NOW - 9 * HOUR, NOW.replace(minute=0)),
+            joined(list(market.pages(series, NOW - 9 * HOUR, NOW, NOW))),
+            true_candles(series, NOW - 9 * HOUR, NOW.replace(minute=0)),
         )
         assert exchange.asked()[0].query["symbol"] == "币安人生USDT"
         market.close()
@@ -788,7 +796,7 @@ def test_a_symbol_in_another_unicode_form_is_told_which_one_the_exchange_has(
     with FakeExchange(NOW, symbols=[listed]) as exchange:
         market = CcxtMarket("binance", exchange.configure)
         with pytest.raises(SymbolUnavailable) as raised:
-            list(market.pages(Key(written, Timeframe("1h")), NOW - 9 * HOUR, NOW, NOW))
+            list(market.pages(Series(written, Timeframe("1h")), NOW - 9 * HOUR, NOW, NOW))
         assert f"Correct COIN_SYMBOLS: did you mean {listed!a}?" in str(raised.value)
         market.close()
 
@@ -832,7 +840,7 @@ def test_nothing_is_contacted_before_the_first_page_is_asked_for(exchange: FakeE
 
 def test_all_keys_share_one_connection(exchange: FakeExchange, market: CcxtMarket) -> None:
     for symbol in ("BTC/USDT", "ETH/USDT"):
-        list(market.pages(Key(symbol, Timeframe("1h")), NOW - 2500 * HOUR, NOW, NOW))
+        list(market.pages(Series(symbol, Timeframe("1h")), NOW - 2500 * HOUR, NOW, NOW))
     assert len(exchange.asked()) == 6
     assert len(exchange.asked("exchangeInfo")) == 1
     assert exchange.connections == 1
@@ -924,8 +932,8 @@ def test_recorded_replies_of_the_real_exchange_are_read_as_they_are(
     exchange.spoil(lambda _: json_reply(listing), endpoint="exchangeInfo")
     exchange.spoil(lambda _: json_reply(klines))
     start, end = (datetime.fromtimestamp(klines[row][0] / 1000, UTC) for row in (0, -1))
-    key = Key("BTC/USDT", Timeframe("1m"))
-    (page,) = market.pages(key, start, end, end)
+    series = Series("BTC/USDT", Timeframe("1m"))
+    (page,) = market.pages(series, start, end, end)
     assert len(page.candles) == len(klines) - 1 == 499
     assert page.candles[VALUES].to_numpy().tolist() == [
         [float(text) for text in kline[1:6]] for kline in klines[:-1]

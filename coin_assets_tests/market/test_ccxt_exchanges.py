@@ -17,7 +17,7 @@ import ccxt
 import pytest
 
 from coin_assets.config.settings import Settings
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 from coin_assets.market.base import Meter
@@ -152,8 +152,8 @@ def walked(recorder: Recorder) -> tuple[set[datetime], list[tuple[datetime, date
     market = CcxtMarket(
         recorder.exchange_id, recorder.configure, sleep=lambda _: None, clock=lambda: NOW
     )
-    key = Key(symbol_of(recorder.exchange_id), HOURLY)
-    pages = list(market.pages(key, START, END, NOW))
+    series = Series(symbol_of(recorder.exchange_id), HOURLY)
+    pages = list(market.pages(series, START, END, NOW))
     found = {each.to_pydatetime() for page in pages for each in page.candles["timestamp"]}
     assert all(page.error is None for page in pages)
     return found, [(page.start, page.end, page.is_unavailable) for page in pages]

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.candles.frame import PRICES, between, content_hash
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
 from coin_assets.errors import (
     CoinAssetsError,
@@ -39,7 +39,7 @@ from coin_assets_tests.market.patchy import PatchyMarket
 from coin_assets_tests.market.spoiled import Spoiled, SpoiledMarket
 from coin_assets_tests.market.vision_server import VisionServer, make_tree
 
-BTC_1H = Key("BTC/USDT", Timeframe("1h"))
+BTC_1H = Series("BTC/USDT", Timeframe("1h"))
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2024, 9, 1, tzinfo=UTC)
 MONTHS_END = datetime(2025, 1, 1, tzinfo=UTC)
@@ -54,10 +54,10 @@ def exchange() -> PatchyMarket:
 
 
 def read(
-    market: Market, start: datetime = START, end: datetime = END, key: Key = BTC_1H
+    market: Market, start: datetime = START, end: datetime = END, series: Series = BTC_1H
 ) -> pd.DataFrame:
-    pages = list(market.pages(key, start, end, NOW))
-    check_pages(pages, start, min(end, key.timeframe.floor(NOW)))
+    pages = list(market.pages(series, start, end, NOW))
+    check_pages(pages, start, min(end, series.timeframe.floor(NOW)))
     return pd.concat([page.candles for page in pages], ignore_index=True)
 
 
@@ -75,9 +75,15 @@ def assert_same(left: pd.DataFrame, right: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(left, right, check_exact=True)
 
 
-def archived(folder: Path, candles: pd.DataFrame | None = None, key: Key = BTC_1H) -> ArchiveFiles:
+def archived(
+    folder: Path, candles: pd.DataFrame | None = None, series: Series = BTC_1H
+) -> ArchiveFiles:
     make_tree(
-        folder, key, read(exchange(), key=key) if candles is None else candles, MONTHS_END, DAYS_END
+        folder,
+        series,
+        read(exchange(), series=series) if candles is None else candles,
+        MONTHS_END,
+        DAYS_END,
     )
     return ArchiveFiles(str(folder))
 
@@ -141,17 +147,18 @@ def test_any_long_range_equals_the_exchange_alone(
 
 @pytest.mark.parametrize("name", ["30m", "4h"])
 def test_other_timeframes_equal_the_exchange_alone(tmp_path: Path, name: str) -> None:
-    key = BTC_1H.at(Timeframe(name))
-    market = CombinedMarket(archived(tmp_path, key=key), exchange())
+    series = BTC_1H.at(Timeframe(name))
+    market = CombinedMarket(archived(tmp_path, series=series), exchange())
     start = datetime(2024, 6, 1, tzinfo=UTC)
-    assert_same(read(market, start, key=key), read(exchange(), start, key=key))
+    assert_same(read(market, start, series=series), read(exchange(), start, series=series))
 
 
 def test_days_are_compared_over_many_daily_files(tmp_path: Path) -> None:
-    key, start = BTC_1H.at(Timeframe("1d")), datetime(2021, 1, 1, tzinfo=UTC)
-    files, asked = archived(tmp_path, read(exchange(), start, key=key), key), exchange()
+    series, start = BTC_1H.at(Timeframe("1d")), datetime(2021, 1, 1, tzinfo=UTC)
+    files, asked = archived(tmp_path, read(exchange(), start, series=series), series), exchange()
     assert_same(
-        read(CombinedMarket(files, asked), start, key=key), read(exchange(), start, key=key)
+        read(CombinedMarket(files, asked), start, series=series),
+        read(exchange(), start, series=series),
     )
     assert asked.asked[0] == (DAYS_END - 24 * DAY, DAYS_END)
 
@@ -177,16 +184,16 @@ def test_what_the_archive_lacks_comes_from_the_exchange(tmp_path: Path, missing:
 
 
 def test_a_long_tail_comes_page_by_page_from_the_exchange(tmp_path: Path) -> None:
-    key = BTC_1H.at(Timeframe("5m"))
+    series = BTC_1H.at(Timeframe("5m"))
     files, asked = (
-        archived(tmp_path, read(exchange(), MONTHS_END - 20 * DAY, key=key), key),
+        archived(tmp_path, read(exchange(), MONTHS_END - 20 * DAY, series=series), series),
         exchange(),
     )
-    for file in daily_files(key, month_start(NOW))[2:]:
+    for file in daily_files(series, month_start(NOW))[2:]:
         (tmp_path / file.name).unlink(missing_ok=True)
-    pages = list(CombinedMarket(files, asked).pages(key, MONTHS_END, END, NOW))
+    pages = list(CombinedMarket(files, asked).pages(series, MONTHS_END, END, NOW))
     assert pages[0].end == MONTHS_END + 2 * DAY
-    check_pages(pages, MONTHS_END, key.timeframe.floor(NOW))
+    check_pages(pages, MONTHS_END, series.timeframe.floor(NOW))
 
 
 @pytest.mark.parametrize(
@@ -194,16 +201,16 @@ def test_a_long_tail_comes_page_by_page_from_the_exchange(tmp_path: Path) -> Non
     [
         (BTC_1H, START, START + 1000 * HOUR),
         (BTC_1H, NOW - 1000 * HOUR, END),
-        (Key("BTC/US-DT", BTC_1H.timeframe), START, END),
+        (Series("BTC/US-DT", BTC_1H.timeframe), START, END),
     ],
 )
 def test_short_ranges_and_odd_symbols_go_to_the_exchange_alone(
-    tmp_path: Path, key: Key, start: datetime, end: datetime
+    tmp_path: Path, series: Series, start: datetime, end: datetime
 ) -> None:
     asked = exchange()
     with VisionServer(tmp_path) as server:
         market = CombinedMarket(ArchiveFiles(server.url, tmp_path / "work"), asked)
-        assert_same(read(market, start, end, key), read(exchange(), start, end, key))
+        assert_same(read(market, start, end, series), read(exchange(), start, end, series))
         assert server.requests == []
     assert asked.asked == [(start, end)]
 
@@ -220,15 +227,15 @@ def test_stopping_after_a_page_leaves_no_file_behind(tmp_path: Path) -> None:
 
 
 def test_the_estimate_counts_files_comparisons_and_the_tail_only() -> None:
-    key = BTC_1H.at(Timeframe("5m"))
-    alone = exchange().estimate(key, START, END)
+    series = BTC_1H.at(Timeframe("5m"))
+    alone = exchange().estimate(series, START, END)
     local = CombinedMarket(ArchiveFiles("/nowhere"), exchange())
     far = CombinedMarket(ArchiveFiles("http://127.0.0.1:9", Path("/nowhere")), exchange())
     short = END - 3 * DAY
-    assert local.estimate(key, short, END) == exchange().estimate(key, short, END)
-    assert local.estimate(key, START, END).seconds < alone.seconds
-    assert far.estimate(key, START, END).seconds > local.estimate(key, START, END).seconds
-    assert far.estimate(key, START, END).requests >= 5
+    assert local.estimate(series, short, END) == exchange().estimate(series, short, END)
+    assert local.estimate(series, START, END).seconds < alone.seconds
+    assert far.estimate(series, START, END).seconds > local.estimate(series, START, END).seconds
+    assert far.estimate(series, START, END).requests >= 5
 
 
 # ------------------------------------------------------------------------------------- the seam
@@ -350,11 +357,11 @@ def test_a_range_that_cannot_be_compared_costs_its_month_alone(
 
 
 def test_days_that_are_compared_together_fail_by_month(tmp_path: Path) -> None:
-    key, start = BTC_1H.at(Timeframe("1d")), datetime(2022, 1, 1, tzinfo=UTC)
-    files = archived(tmp_path, read(exchange(), start, key=key), key)
+    series, start = BTC_1H.at(Timeframe("1d")), datetime(2022, 1, 1, tzinfo=UTC)
+    files = archived(tmp_path, read(exchange(), start, series=series), series)
     down = Spoiled("2023-03-12", "2023-03-13", RangeRefused("no"))
     spoiled = SpoiledMarket(exchange(), [down])
-    pages = list(CombinedMarket(files, spoiled).pages(key, start, END, NOW))
+    pages = list(CombinedMarket(files, spoiled).pages(series, start, END, NOW))
     failed = [f"{page.start:%Y-%m}" for page in pages if page.error is not None]
     assert failed == ["2023-03"]
 
@@ -391,10 +398,12 @@ def test_a_hole_that_the_exchange_refuses_leaves_the_archives_candles(tmp_path: 
     class RefusesTheHole(PatchyMarket):
         """As ccxt where the only window of a range is refused."""
 
-        def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+        def pages(
+            self, series: Series, start: datetime, end: datetime, now: datetime
+        ) -> Iterator[Page]:
             if (start, end) == HOLE:
                 raise RangeRefused("not these")
-            yield from super().pages(key, start, end, now)
+            yield from super().pages(series, start, end, now)
 
     october = by_month(CombinedMarket(archived(tmp_path), RefusesTheHole([OUTAGE])))[10]
     assert [(page.start, page.end) for page in october if page.error is not None] == [HOLE]

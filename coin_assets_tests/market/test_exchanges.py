@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.base import Page
 from coin_assets.market.ccxt import CcxtMarket
@@ -56,8 +56,8 @@ def _market(fake: StandIn) -> CcxtMarket:
     )
 
 
-def _key(fake: StandIn, timeframe: str = "1h") -> Key:
-    return Key(fake.symbol, Timeframe(timeframe))
+def _series(fake: StandIn, timeframe: str = "1h") -> Series:
+    return Series(fake.symbol, Timeframe(timeframe))
 
 
 def _rows(pages: list[Page]) -> list[tuple[Any, ...]]:
@@ -69,14 +69,14 @@ def _rows(pages: list[Page]) -> list[tuple[Any, ...]]:
 
 
 def _check(fake: StandIn, timeframe: str, start: datetime, end: datetime) -> None:
-    key = _key(fake, timeframe)
-    pages = list(_market(fake).pages(key, start, end, fake.now))
+    series = _series(fake, timeframe)
+    pages = list(_market(fake).pages(series, start, end, fake.now))
     assert [page.error for page in pages if page.error] == []
     assert pages[0].start == start
     assert [page.start for page in pages[1:]] == [page.end for page in pages[:-1]]
-    assert pages[-1].end == min(end, key.timeframe.floor(fake.now))
+    assert pages[-1].end == min(end, series.timeframe.floor(fake.now))
     assert _rows(pages) == [tuple(each) for each in fake.candles(timeframe, start, end)]
-    begin, oldest = key.timeframe.floor(LISTED), fake.oldest(key.timeframe)
+    begin, oldest = series.timeframe.floor(LISTED), fake.oldest(series.timeframe)
     for page in pages:
         if page.is_unavailable:
             assert page.end <= oldest, "what is served is not unavailable"
@@ -107,7 +107,7 @@ def test_a_broken_candle_costs_no_other(exchange_id: str) -> None:
     odd, null = start + timedelta(hours=30), start + timedelta(hours=50)
     broken = {odd: (5.0, 1.0, 9.0, 4.0, 1.0), null: (None, None, None, None, 0.0)}
     with EXCHANGES[exchange_id](NOW, LISTED, HOLES, broken=broken) as fake:
-        pages = list(_market(fake).pages(_key(fake), start, hour.floor(NOW), NOW))
+        pages = list(_market(fake).pages(_series(fake), start, hour.floor(NOW), NOW))
         assert _rows(pages) == [tuple(each) for each in fake.candles("1h", start, NOW)]
         assert [each.start for page in pages for each in page.refused] == [odd, null]
 
@@ -115,33 +115,33 @@ def test_a_broken_candle_costs_no_other(exchange_id: str) -> None:
 @pytest.mark.parametrize("timeframe", ["1h", "1d"])
 def test_listed_is_the_first_candle_that_is_served(fake: StandIn, timeframe: str) -> None:
     first = fake.candles(timeframe, datetime(2020, 1, 1, tzinfo=UTC), NOW)[0]
-    found = _market(fake).listed(_key(fake, timeframe), NOW)
+    found = _market(fake).listed(_series(fake, timeframe), NOW)
     assert found is not None
     assert int(found.timestamp() * 1000) == first.open_time
 
 
 def test_the_edge_is_where_an_exchange_forgets(fake: StandIn) -> None:
-    market, key = _market(fake), _key(fake)
-    assert market.edge(key) is None
-    list(market.pages(key, key.timeframe.floor(LISTED), NOW, NOW))
-    oldest = fake.oldest(key.timeframe)
-    assert market.edge(key) == (oldest if fake.exchange_id in FORGETFUL else None)
+    market, series = _market(fake), _series(fake)
+    assert market.edge(series) is None
+    list(market.pages(series, series.timeframe.floor(LISTED), NOW, NOW))
+    oldest = fake.oldest(series.timeframe)
+    assert market.edge(series) == (oldest if fake.exchange_id in FORGETFUL else None)
 
 
 def test_a_nearer_edge_is_found_as_well() -> None:
     hour = Timeframe("1h")
     for edge in (100, timedelta(days=33)):
         with EXCHANGES["gate"](NOW, LISTED, edge=edge) as fake:
-            market, key = _market(fake), _key(fake)
-            pages = list(market.pages(key, hour.floor(NOW - 9 * WEEK), hour.floor(NOW), NOW))
+            market, series = _market(fake), _series(fake)
+            pages = list(market.pages(series, hour.floor(NOW - 9 * WEEK), hour.floor(NOW), NOW))
             assert _rows(pages) == [tuple(each) for each in fake.candles("1h", NOW - 9 * WEEK, NOW)]
-            assert market.edge(key) == fake.oldest(hour)
+            assert market.edge(series) == fake.oldest(hour)
 
 
 def test_a_market_that_has_just_begun(exchange_id: str) -> None:
     begun = NOW - timedelta(hours=2)
     with EXCHANGES[exchange_id](NOW, begun) as fake:
-        market, key = _market(fake), _key(fake)
-        assert market.listed(key, NOW) == key.timeframe.floor(begun)
-        pages = list(market.pages(key, key.timeframe.floor(NOW - WEEK), NOW, NOW))
+        market, series = _market(fake), _series(fake)
+        assert market.listed(series, NOW) == series.timeframe.floor(begun)
+        pages = list(market.pages(series, series.timeframe.floor(NOW - WEEK), NOW, NOW))
         assert len(_rows(pages)) == 2

@@ -25,7 +25,7 @@ from coin_assets.domain.candles.absences import FAILED
 from coin_assets.domain.candles.gap_ledger import Missing
 from coin_assets.domain.candles.gaps import find_gaps
 from coin_assets.domain.candles.resampling import resample
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import Market
@@ -39,7 +39,7 @@ from coin_assets_tests.market.faults import Fault, http_status, json_error, wait
 from coin_assets_tests.market.recorded import RecordedMarket
 from coin_assets_tests.realdata import REAL_DATA, real_candles
 
-BTC_1H = Key("BTC/USDT", Timeframe("1h"))
+BTC_1H = Series("BTC/USDT", Timeframe("1h"))
 START, END = datetime(2018, 1, 1, tzinfo=UTC), datetime(2018, 5, 1, tzinfo=UTC)
 # In the middle of an hour, so that there is a running candle. The months hold real outages.
 NOW, LATER = datetime(2018, 3, 20, 12, 30, tzinfo=UTC), datetime(2018, 5, 2, 12, 30, tzinfo=UTC)
@@ -104,7 +104,7 @@ def served() -> Market:
     hours = real_candles("BTC/USDT", "1h")
     frames = {BTC_1H: hours}
     for target in (Timeframe("1d"), Timeframe("1M")):
-        frames[Key("BTC/USDT", target)] = resample(hours, BTC_1H.timeframe, target).candles
+        frames[Series("BTC/USDT", target)] = resample(hours, BTC_1H.timeframe, target).candles
     return RecordedMarket(frames)
 
 

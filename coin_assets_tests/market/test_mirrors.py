@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InvalidCandles, PermanentError
 from coin_assets.market.base import Market
@@ -25,15 +25,15 @@ from coin_assets.market.vision import daily_files, monthly_file
 from coin_assets_tests.market.patchy import PatchyMarket
 from coin_assets_tests.market.vision_server import Faults, VisionServer, make_tree
 
-KEY = Key("BTC/USDT", Timeframe("4h"))
+SERIES = Series("BTC/USDT", Timeframe("4h"))
 START, MONTHS_END = datetime(2024, 6, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
 DAYS_END = datetime(2025, 1, 6, tzinfo=UTC)
 NOW, END = datetime(2025, 1, 8, 9, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC)
-MONTHLY = monthly_file(KEY, datetime(2024, 11, 1, tzinfo=UTC)).name
+MONTHLY = monthly_file(SERIES, datetime(2024, 11, 1, tzinfo=UTC)).name
 
 
-def read(market: Market, key: Key = KEY, start: datetime = START) -> pd.DataFrame:
-    pages = list(market.pages(key, start, END, NOW))
+def read(market: Market, series: Series = SERIES, start: datetime = START) -> pd.DataFrame:
+    pages = list(market.pages(series, start, END, NOW))
     return pd.concat([page.candles for page in pages], ignore_index=True)
 
 
@@ -42,7 +42,7 @@ EXPECTED = read(PatchyMarket())
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[VisionServer]:
-    make_tree(tmp_path / "tree", KEY, EXPECTED, MONTHS_END, DAYS_END)
+    make_tree(tmp_path / "tree", SERIES, EXPECTED, MONTHS_END, DAYS_END)
     with VisionServer(tmp_path / "tree") as running:
         yield running
 
@@ -91,10 +91,10 @@ def test_a_mirror_that_cannot_be_listed_is_read_where_it_has_no_file_of_the_rang
     server: VisionServer, files: ArchiveFiles
 ) -> None:
     server.faults.absent = 403
-    (server.folder / monthly_file(KEY, datetime(2024, 12, 1, tzinfo=UTC)).name).unlink()
-    for file in daily_files(KEY, MONTHS_END):
+    (server.folder / monthly_file(SERIES, datetime(2024, 12, 1, tzinfo=UTC)).name).unlink()
+    for file in daily_files(SERIES, MONTHS_END):
         (server.folder / file.name).unlink(missing_ok=True)
-    minutes = KEY.at(Timeframe("1m"))
+    minutes = SERIES.at(Timeframe("1m"))
     put = server.folder / monthly_file(minutes, datetime(2024, 10, 1, tzinfo=UTC)).name
     put.parent.mkdir(parents=True)
     put.write_bytes(b"any file of the symbol shows that files may be read")
@@ -107,9 +107,9 @@ def test_a_mirror_that_cannot_be_listed_need_not_have_the_symbol(
     server: VisionServer, files: ArchiveFiles
 ) -> None:
     server.faults.absent = 403
-    key = Key("NEW/USDT", KEY.timeframe)
-    found = read(CombinedMarket(files, PatchyMarket()), key)
-    pd.testing.assert_frame_equal(found, read(PatchyMarket(), key), check_exact=True)
+    series = Series("NEW/USDT", SERIES.timeframe)
+    found = read(CombinedMarket(files, PatchyMarket()), series)
+    pd.testing.assert_frame_equal(found, read(PatchyMarket(), series), check_exact=True)
 
 
 def test_a_mirror_of_pages_alone_stops_the_range(server: VisionServer, files: ArchiveFiles) -> None:
@@ -117,7 +117,7 @@ def test_a_mirror_of_pages_alone_stops_the_range(server: VisionServer, files: Ar
     for path in server.folder.rglob("*.zip*"):
         path.unlink()
     with pytest.raises(PermanentError, match="a web page in place of the file"):
-        next(CombinedMarket(files, PatchyMarket()).pages(KEY, START, END, NOW))
+        next(CombinedMarket(files, PatchyMarket()).pages(SERIES, START, END, NOW))
 
 
 def test_an_archive_without_any_file_of_the_range_leaves_it_to_the_exchange(
@@ -148,7 +148,7 @@ def test_a_mirror_that_refuses_everything_stops_the_range_and_says_so(
 ) -> None:
     server.faults, message = REFUSING[kind]
     with pytest.raises(PermanentError, match=message) as refused:
-        next(CombinedMarket(files, PatchyMarket()).pages(KEY, START, END, NOW))
+        next(CombinedMarket(files, PatchyMarket()).pages(SERIES, START, END, NOW))
     assert server.url in str(refused.value)
     assert "Check COIN_ARCHIVE" in str(refused.value)
 

@@ -17,7 +17,7 @@ import pytest
 
 from coin_assets.domain.candles.frame import between
 from coin_assets.domain.candles.refusals import Refusal
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.base import Market, Page
 from coin_assets.market.combined import CombinedMarket
@@ -28,7 +28,7 @@ from coin_assets_tests.market.recent import RecentMarket
 from coin_assets_tests.market.vision_server import VisionServer, kline_text, make_tree, put, zipped
 from coin_assets_tests.market.wrapped import WrappedMarket
 
-KEY = Key("BTC/USDT", Timeframe("1h"))
+SERIES = Series("BTC/USDT", Timeframe("1h"))
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2024, 9, 12, 5, tzinfo=UTC)
 OCTOBER = datetime(2024, 10, 1, tzinfo=UTC)
@@ -37,11 +37,11 @@ NOW = datetime(2025, 1, 20, 7, 20, tzinfo=UTC)
 
 
 def read(
-    market: Market, start: datetime = START, end: datetime = NOW, key: Key = KEY
+    market: Market, start: datetime = START, end: datetime = NOW, series: Series = SERIES
 ) -> list[Page]:
-    pages = list(market.pages(key, start, end, NOW))
+    pages = list(market.pages(series, start, end, NOW))
     assert [page.start for page in pages] == [start, *(page.end for page in pages[:-1])]
-    assert pages[-1].end == min(end, KEY.timeframe.floor(NOW))
+    assert pages[-1].end == min(end, SERIES.timeframe.floor(NOW))
     return pages
 
 
@@ -50,7 +50,7 @@ def candles_of(pages: list[Page]) -> pd.DataFrame:
 
 
 def everything(start: datetime = START, end: datetime = NOW) -> pd.DataFrame:
-    return candles_of(list(SandboxMarket().pages(KEY, start, end, NOW)))
+    return candles_of(list(SandboxMarket().pages(SERIES, start, end, NOW)))
 
 
 def assert_same(left: pd.DataFrame, right: pd.DataFrame) -> None:
@@ -59,7 +59,7 @@ def assert_same(left: pd.DataFrame, right: pd.DataFrame) -> None:
 
 @pytest.fixture(params=["folder", "url"])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ArchiveFiles]:
-    make_tree(tmp_path / "tree", KEY, everything(), MONTHS_END, DAYS_END)
+    make_tree(tmp_path / "tree", SERIES, everything(), MONTHS_END, DAYS_END)
     if request.param == "folder":
         yield ArchiveFiles(str(tmp_path / "tree"))
         return
@@ -92,10 +92,10 @@ def test_ranges_of_any_length_are_complete(
 def test_the_first_candle_is_the_older_one_of_the_two(archive: ArchiveFiles, served: int) -> None:
     exchange = RecentMarket(served)
     market = CombinedMarket(archive, exchange)
-    expected = min(START, exchange.oldest(KEY, NOW))
-    assert market.listed(KEY, NOW) == expected
+    expected = min(START, exchange.oldest(SERIES, NOW))
+    assert market.listed(SERIES, NOW) == expected
     asked = archive.usage()
-    assert market.listed(KEY, NOW) == expected
+    assert market.listed(SERIES, NOW) == expected
     assert archive.usage() == asked or archive.local
 
 
@@ -103,24 +103,24 @@ def test_the_first_candle_is_the_older_one_of_the_two(archive: ArchiveFiles, ser
 def test_the_first_candle_is_found_in_an_archive_that_ended_before_the_exchange_begins(
     tmp_path: Path, end: datetime
 ) -> None:
-    make_tree(tmp_path / "tree", KEY, everything(), MONTHS_END, MONTHS_END)
+    make_tree(tmp_path / "tree", SERIES, everything(), MONTHS_END, MONTHS_END)
     for path in (tmp_path / "tree").rglob("*2024-1[12].zip*"):
         if end < MONTHS_END:
             path.unlink()
     with VisionServer(tmp_path / "tree") as server:
         files = ArchiveFiles(server.url, tmp_path / "work")
-        assert CombinedMarket(files, RecentMarket(24)).listed(KEY, NOW) == START
+        assert CombinedMarket(files, RecentMarket(24)).listed(SERIES, NOW) == START
         files.close()
 
 
 def test_an_archive_of_a_symbol_that_the_exchange_serves_whole_is_asked_for_little(
     tmp_path: Path,
 ) -> None:
-    make_tree(tmp_path / "tree", KEY, everything(), MONTHS_END, DAYS_END)
+    make_tree(tmp_path / "tree", SERIES, everything(), MONTHS_END, DAYS_END)
     with VisionServer(tmp_path / "tree") as server:
         files = ArchiveFiles(server.url, tmp_path / "work")
-        listed = CombinedMarket(files, SandboxMarket()).listed(KEY, NOW)
-        assert listed == SandboxMarket().listed(KEY, NOW)
+        listed = CombinedMarket(files, SandboxMarket()).listed(SERIES, NOW)
+        assert listed == SandboxMarket().listed(SERIES, NOW)
         assert len(server.requests) == 3
         files.close()
 
@@ -128,7 +128,7 @@ def test_an_archive_of_a_symbol_that_the_exchange_serves_whole_is_asked_for_litt
 def test_what_is_no_longer_served_is_asked_for_once_and_said_if_it_was_not_compared(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    make_tree(tmp_path, KEY, everything(), MONTHS_END, MONTHS_END)
+    make_tree(tmp_path, SERIES, everything(), MONTHS_END, MONTHS_END)
     exchange = RecentMarket(24)
     with caplog.at_level(logging.INFO):
         pages = read(CombinedMarket(ArchiveFiles(str(tmp_path)), exchange))
@@ -136,7 +136,7 @@ def test_what_is_no_longer_served_is_asked_for_once_and_said_if_it_was_not_compa
     assert asked == [(MONTHS_END - DAY, MONTHS_END), (MONTHS_END, NOW.replace(minute=0))]
     assert "no longer serves" in caplog.text
     gap = [page for page in pages if page.is_unavailable]
-    assert [(page.start, page.end) for page in gap] == [(MONTHS_END, exchange.oldest(KEY, NOW))]
+    assert [(page.start, page.end) for page in gap] == [(MONTHS_END, exchange.oldest(SERIES, NOW))]
 
 
 @pytest.mark.parametrize("rows", [range(1), range(100, 103), range(300, 744)])
@@ -144,10 +144,10 @@ def test_what_neither_has_is_unavailable_and_the_rest_of_the_month_is_not(
     tmp_path: Path, rows: range
 ) -> None:
     candles = everything()
-    make_tree(tmp_path, KEY, candles, MONTHS_END, DAYS_END)
+    make_tree(tmp_path, SERIES, candles, MONTHS_END, DAYS_END)
     whole = between(candles, OCTOBER, OCTOBER + 31 * DAY)
-    text = kline_text(whole.drop(index=list(rows)), KEY)
-    put(tmp_path, monthly_file(KEY, OCTOBER).name, zipped(text))
+    text = kline_text(whole.drop(index=list(rows)), SERIES)
+    put(tmp_path, monthly_file(SERIES, OCTOBER).name, zipped(text))
     pages = read(CombinedMarket(ArchiveFiles(str(tmp_path)), RecentMarket(720)))
     (gap,) = [page for page in pages if page.is_unavailable]
     opens = whole["timestamp"]
@@ -159,16 +159,16 @@ def test_what_neither_has_is_unavailable_and_the_rest_of_the_month_is_not(
 
 def test_months_without_a_monthly_file_come_from_daily_files(tmp_path: Path) -> None:
     tree, candles = tmp_path / "tree", everything()
-    make_tree(tree, KEY, candles, MONTHS_END, DAYS_END)
+    make_tree(tree, SERIES, candles, MONTHS_END, DAYS_END)
     for month in (datetime(2024, 9, 1, tzinfo=UTC), OCTOBER):
-        (tree / monthly_file(KEY, month).name).unlink()
-        for file in daily_files(KEY, month):
-            put(tree, file.name, zipped(kline_text(between(candles, file.start, file.end), KEY)))
+        (tree / monthly_file(SERIES, month).name).unlink()
+        for file in daily_files(SERIES, month):
+            put(tree, file.name, zipped(kline_text(between(candles, file.start, file.end), SERIES)))
     with VisionServer(tree) as server:
         files = ArchiveFiles(server.url, tmp_path / "work")
         market = CombinedMarket(files, RecentMarket(720))
         assert_same(candles_of(read(market)), candles)
-        assert market.listed(KEY, NOW) == START
+        assert market.listed(SERIES, NOW) == START
         files.close()
 
 
@@ -178,11 +178,13 @@ class Refusing(WrappedMarket):
     def __init__(self, opens: list[datetime]) -> None:
         super().__init__(SandboxMarket())
         self.refusals = tuple(
-            Refusal(opened, KEY.timeframe.next(opened), "ohlc", "high < low") for opened in opens
+            Refusal(opened, SERIES.timeframe.next(opened), "ohlc", "high < low") for opened in opens
         )
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        for page in self._whole.pages(key, start, end, now):
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        for page in self._whole.pages(series, start, end, now):
             inside = tuple(r for r in self.refusals if page.start <= r.start < page.end)
             bad = page.candles["timestamp"].isin([each.start for each in inside])
             kept = page.candles[~bad].reset_index(drop=True)
@@ -194,7 +196,7 @@ def test_refusals_of_the_exchange_stay_where_the_archive_has_no_candle(tmp_path:
     tail = DAYS_END + 5 * HOUR
     candles = everything()
     kept = ~candles["timestamp"].isin([lost - 3 * HOUR, lost])
-    make_tree(tmp_path, KEY, candles[kept].reset_index(drop=True), MONTHS_END, DAYS_END)
+    make_tree(tmp_path, SERIES, candles[kept].reset_index(drop=True), MONTHS_END, DAYS_END)
     exchange = Refusing([held, lost, tail])
     pages = read(CombinedMarket(ArchiveFiles(str(tmp_path)), exchange))
     refused = [each for page in pages for each in page.refused]
@@ -210,8 +212,8 @@ def test_refusals_of_the_exchange_stay_where_the_archive_has_no_candle(tmp_path:
 def test_a_refused_file_explains_what_is_no_longer_served(
     tmp_path: Path, month: datetime, whole: bool
 ) -> None:
-    make_tree(tmp_path, KEY, everything(), MONTHS_END, DAYS_END)
-    name = monthly_file(KEY, month).name
+    make_tree(tmp_path, SERIES, everything(), MONTHS_END, DAYS_END)
+    name = monthly_file(SERIES, month).name
     (tmp_path / name).write_bytes(b"damaged")
     end = month + 30 * DAY
     market = CombinedMarket(ArchiveFiles(str(tmp_path)), RecentMarket(720))
@@ -224,4 +226,4 @@ def test_a_refused_file_explains_what_is_no_longer_served(
     assert not any(page.is_unavailable for page in pages)
     if whole and begin == START:
         assert_same(candles_of(pages), everything(failed[0].end))
-    assert market.listed(KEY, NOW) == (START if month == OCTOBER else month)
+    assert market.listed(SERIES, NOW) == (START if month == OCTOBER else month)

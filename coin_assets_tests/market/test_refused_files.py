@@ -99,11 +99,11 @@ def test_a_refused_monthly_file_is_replaced_and_named(
 def test_a_complete_archive_costs_three_requests_a_month_and_one_of_the_exchange(
     tmp_path: Path, name: str
 ) -> None:
-    key = HOUR.at(Timeframe(name))
-    archived(tmp_path / "tree", key)
+    series = HOUR.at(Timeframe(name))
+    archived(tmp_path / "tree", series)
     with VisionServer(tmp_path / "tree") as server:
         files, exchange = ArchiveFiles(server.url, tmp_path / "work"), PatchyMarket()
-        require_exchange_candles(CombinedMarket(files, exchange), key)
+        require_exchange_candles(CombinedMarket(files, exchange), series)
         monthly = [request for request in server.requests if "/monthly/" in request[1]]
         files.close()
     assert len(monthly) == 1 + 3 * len(MONTHS)  # the running month is looked for

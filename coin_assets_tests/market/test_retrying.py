@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import MarketUnavailable
 from coin_assets.market.base import Usage
@@ -190,8 +190,8 @@ def exchange() -> Iterator[FakeExchange]:
 
 
 def read(market: CcxtMarket, symbol: str = "C0/USDT") -> int:
-    key = Key(symbol, Timeframe("1h"))
-    return sum(len(page.candles) for page in market.pages(key, NOW - 9 * HOUR, NOW, NOW))
+    series = Series(symbol, Timeframe("1h"))
+    return sum(len(page.candles) for page in market.pages(series, NOW - 9 * HOUR, NOW, NOW))
 
 
 @pytest.fixture

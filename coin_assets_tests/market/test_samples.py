@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.candles.frame import between
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
 from coin_assets.market.base import Page
@@ -73,18 +73,18 @@ DIFFERENT: dict[str, Change] = {
 def test_a_month_that_differs_is_not_stored_as_the_archive_has_it(
     tmp_path: Path, warnings: Callable[[], list[str]], what: str, name: str, with_days: bool
 ) -> None:
-    key = HOUR.at(Timeframe(name))
-    files = archived(tmp_path, key, [MIDDLE] if with_days else None)
-    file = save_month(tmp_path, key, MIDDLE, DIFFERENT[what])
+    series = HOUR.at(Timeframe(name))
+    files = archived(tmp_path, series, [MIDDLE] if with_days else None)
+    file = save_month(tmp_path, series, MIDDLE, DIFFERENT[what])
     exchange = PatchyMarket()
-    require_exchange_candles(CombinedMarket(files, exchange), key)
+    require_exchange_candles(CombinedMarket(files, exchange), series)
     (warning,) = warnings()
     assert f"BTC/USDT {name} 2024-10: " in warning
     assert file in warning
     assert f"taken from the {'daily files' if with_days else 'exchange'}" in warning
     whole = (MIDDLE, LAST)
     asked = exchange.asked.count(whole)
-    is_compared_directly = key.timeframe.seconds >= 3600
+    is_compared_directly = series.timeframe.seconds >= 3600
     assert asked == 2 - with_days if is_compared_directly else asked <= 2
 
 
@@ -102,12 +102,12 @@ def test_every_month_is_compared(
 def test_months_of_long_candles_are_compared_together(
     tmp_path: Path, warnings: Callable[[], list[str]], name: str, year: int
 ) -> None:
-    key, start = HOUR.at(Timeframe(name)), MIDDLE.replace(year=year, month=1)
-    files = archived(tmp_path, key, start=start)
+    series, start = HOUR.at(Timeframe(name)), MIDDLE.replace(year=year, month=1)
+    files = archived(tmp_path, series, start=start)
     for month in (next_month(start), MIDDLE):
-        save_month(tmp_path, key, month, changed(["volume"], 0.5, 0.5, 3), start)
+        save_month(tmp_path, series, month, changed(["volume"], 0.5, 0.5, 3), start)
     exchange = PatchyMarket()
-    require_exchange_candles(CombinedMarket(files, exchange), key, start)
+    require_exchange_candles(CombinedMarket(files, exchange), series, start)
     assert len(warnings()) == 2
     # The overlap, two or three comparisons, the two months, and the tail.
     assert len(exchange.asked) <= 7
@@ -143,11 +143,13 @@ class HoursOfTheirOwn(PatchyMarket):
         super().__init__()
         self._volume = volume
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        if key.timeframe == HOUR.timeframe and self._volume is None:
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        if series.timeframe == HOUR.timeframe and self._volume is None:
             raise SymbolUnavailable("no hours")
-        for page in super().pages(key, start, end, now):
-            if key.timeframe == HOUR.timeframe:
+        for page in super().pages(series, start, end, now):
+            if series.timeframe == HOUR.timeframe:
                 page.candles["volume"] *= self._volume or 1.0
             yield page
 
@@ -155,9 +157,9 @@ class HoursOfTheirOwn(PatchyMarket):
 def test_hours_that_differ_count_only_if_their_candles_do(
     tmp_path: Path, warnings: Callable[[], list[str]]
 ) -> None:
-    key = HOUR.at(Timeframe("5m"))
+    series = HOUR.at(Timeframe("5m"))
     exchange = HoursOfTheirOwn(volume=1.5)
-    require_exchange_candles(CombinedMarket(archived(tmp_path, key), exchange), key)
+    require_exchange_candles(CombinedMarket(archived(tmp_path, series), exchange), series)
     assert warnings() == []
     assert (MIDDLE, LAST) in exchange.asked
     months = [span for span in exchange.asked if MIDDLE <= span[0] < LAST]
@@ -167,8 +169,8 @@ def test_hours_that_differ_count_only_if_their_candles_do(
 def test_an_exchange_without_hours_is_compared_in_pieces(
     tmp_path: Path, warnings: Callable[[], list[str]]
 ) -> None:
-    key = HOUR.at(Timeframe("5m"))
-    files = archived(tmp_path, key)
-    save_month(tmp_path, key, MIDDLE, changed(["volume"], 0.4, 0.2, 2000))
-    require_exchange_candles(CombinedMarket(files, HoursOfTheirOwn(volume=None)), key)
+    series = HOUR.at(Timeframe("5m"))
+    files = archived(tmp_path, series)
+    save_month(tmp_path, series, MIDDLE, changed(["volume"], 0.4, 0.2, 2000))
+    require_exchange_candles(CombinedMarket(files, HoursOfTheirOwn(volume=None)), series)
     assert len(warnings()) == 1

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE, VALUES, empty_candles, validated
 from coin_assets.domain.candles.resampling import derive
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.market import sandbox_paths
@@ -47,8 +47,8 @@ def candles(
     now: datetime = NOW,
     seed: int = 0,
 ) -> pd.DataFrame:
-    key = Key(symbol, Timeframe(timeframe))
-    pages = SandboxMarket(seed).pages(key, start, end, now)
+    series = Series(symbol, Timeframe(timeframe))
+    pages = SandboxMarket(seed).pages(series, start, end, now)
     frames = [page.candles for page in pages if len(page.candles)]
     return pd.concat(frames, ignore_index=True) if frames else empty_candles()
 
@@ -88,10 +88,10 @@ def correlation(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -
 
 def test_the_sandbox_is_a_market() -> None:
     market: Market = SandboxMarket()
-    key = Key("BTC/USDT", Timeframe("1h"))
-    assert market.horizon(key, NOW) == NOW
+    series = Series("BTC/USDT", Timeframe("1h"))
+    assert market.horizon(series, NOW) == NOW
     market.close()
-    assert list(market.pages(key, day("2026-01-01"), day("2026-01-02"), NOW))
+    assert list(market.pages(series, day("2026-01-01"), day("2026-01-02"), NOW))
 
 
 # --- the same everywhere ---------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_pages_are_valid_complete_and_ascending(name: str) -> None:
     timeframe = Timeframe(name)
     start = day("2024-01-30") + timedelta(minutes=7)
     end = start + timedelta(days=20 if timeframe.seconds < 3600 else 300)
-    pages = list(SandboxMarket().pages(Key("SOL/USDT", timeframe), start, end, NOW))
+    pages = list(SandboxMarket().pages(Series("SOL/USDT", timeframe), start, end, NOW))
     for page in pages:
         assert page.candles["timestamp"].dtype == TIMESTAMP_DTYPE
         pd.testing.assert_frame_equal(page.candles, validated(page.candles, timeframe, "test"))
@@ -222,7 +222,7 @@ def test_each_page_starts_where_the_one_before_ends_and_holds_what_opens_in_it(
 ) -> None:
     timeframe = Timeframe(name)
     start, end, now = (day("2023-07-11") + timedelta(minutes=time) for time in times)
-    pages = list(SandboxMarket().pages(Key("SOL/USDT", timeframe), start, end, now))
+    pages = list(SandboxMarket().pages(Series("SOL/USDT", timeframe), start, end, now))
     stop = min(end, timeframe.floor(now))
     if start >= stop:
         assert pages == []
@@ -236,11 +236,11 @@ def test_each_page_starts_where_the_one_before_ends_and_holds_what_opens_in_it(
 
 @pytest.mark.parametrize("name", ["1m", "1h", "1w", "1M"])
 def test_everything_is_listed_from_the_first_candle_of_2010_on(name: str) -> None:
-    key = Key("SOL/USDT", Timeframe(name))
-    listed = SandboxMarket().listed(key, NOW)
+    series = Series("SOL/USDT", Timeframe(name))
+    listed = SandboxMarket().listed(series, NOW)
     assert listed is not None
-    assert listed == key.timeframe.opens(day("2010-01-01"), day("2010-03-01"))[0]
-    assert len(candles("SOL/USDT", name, listed, key.timeframe.next(listed))) == 1
+    assert listed == series.timeframe.opens(day("2010-01-01"), day("2010-03-01"))[0]
+    assert len(candles("SOL/USDT", name, listed, series.timeframe.next(listed))) == 1
 
 
 @pytest.mark.parametrize(
@@ -254,16 +254,16 @@ def test_everything_is_listed_from_the_first_candle_of_2010_on(name: str) -> Non
     ],
 )
 def test_the_estimate_counts_the_pages(start: str, end: str, requests: int) -> None:
-    key, market = Key("BTC/USDT", Timeframe("1h")), SandboxMarket()
-    estimate = market.estimate(key, day(start), day(end))
+    series, market = Series("BTC/USDT", Timeframe("1h")), SandboxMarket()
+    estimate = market.estimate(series, day(start), day(end))
     assert estimate.requests == requests
-    assert estimate.requests == len(list(market.pages(key, day(start), day(end), NOW)))
+    assert estimate.requests == len(list(market.pages(series, day(start), day(end), NOW)))
     assert market.usage() == Usage(requests)
     assert 0 <= estimate.seconds < 1
 
 
 def test_memory_is_bounded_by_pages_of_three_months() -> None:
-    pages = SandboxMarket().pages(Key("BTC/USDT", Timeframe("1h")), day("2017-01-01"), NOW, NOW)
+    pages = SandboxMarket().pages(Series("BTC/USDT", Timeframe("1h")), day("2017-01-01"), NOW, NOW)
     assert max(len(page.candles) for page in pages) <= 92 * 24
 
 
@@ -327,12 +327,14 @@ def test_old_candles_never_change_as_time_passes_months() -> None:
 
 
 def test_a_range_without_closed_candles_yields_no_page() -> None:
-    key = Key("BTC/USDT", Timeframe("1h"))
+    series = Series("BTC/USDT", Timeframe("1h"))
     now = day("2026-01-01")
     market = SandboxMarket()
-    assert list(market.pages(key, now, NOW, now)) == []
-    assert list(market.pages(key, now, now - timedelta(days=1), NOW)) == []
-    assert list(market.pages(key, now - timedelta(hours=1), NOW, now - timedelta(minutes=1))) == []
+    assert list(market.pages(series, now, NOW, now)) == []
+    assert list(market.pages(series, now, now - timedelta(days=1), NOW)) == []
+    assert (
+        list(market.pages(series, now - timedelta(hours=1), NOW, now - timedelta(minutes=1))) == []
+    )
 
 
 @pytest.fixture

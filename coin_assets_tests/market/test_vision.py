@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.candles.frame import between, empty_candles
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, as_micros, months_between, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
 from coin_assets.files.cache import Remembered
@@ -35,7 +35,7 @@ from coin_assets.market.vision import (
 from coin_assets_tests.market.vision_server import HEADER, kline_text, make_tree, put, zipped
 from coin_assets_tests.realdata import REAL_DATA, real_candles, requires_real_data
 
-BTC_1H = Key("BTC/USDT", Timeframe("1h"))
+BTC_1H = Series("BTC/USDT", Timeframe("1h"))
 DAY = datetime(2024, 10, 28, tzinfo=UTC)
 NEXT_DAY = DAY + timedelta(days=1)
 FILE = KlineFile("BTCUSDT-1h-2024-10-28.zip", DAY, NEXT_DAY)
@@ -43,8 +43,8 @@ LATER = datetime(2026, 1, 1, tzinfo=UTC)
 ROW = "1730073600000,2,3,1,2,5,1730077199999,9,9,9,9,0\n"
 
 
-def sandbox(start: datetime, end: datetime, key: Key = BTC_1H) -> pd.DataFrame:
-    pages = SandboxMarket().pages(key, start, end, LATER)
+def sandbox(start: datetime, end: datetime, series: Series = BTC_1H) -> pd.DataFrame:
+    pages = SandboxMarket().pages(series, start, end, LATER)
     return pd.concat([page.candles for page in pages], ignore_index=True)
 
 
@@ -68,7 +68,7 @@ def test_files_lie_where_vision_publishes_them() -> None:
     months = monthly_file(BTC_1H.at(Timeframe("1M")), DAY.replace(day=1))
     assert months.name.endswith("/1mo/BTCUSDT-1mo-2024-10.zip")
     assert daily_files(BTC_1H.at(Timeframe("1w")), DAY.replace(day=1)) == []
-    other = monthly_file(Key("币安人生/USDT", Timeframe("1h")), DAY.replace(day=1))
+    other = monthly_file(Series("币安人生/USDT", Timeframe("1h")), DAY.replace(day=1))
     assert other.name == "data/spot/monthly/klines/币安人生USDT/1h/币安人生USDT-1h-2024-10.zip"
 
 
@@ -89,7 +89,7 @@ def test_files_lie_where_vision_publishes_them() -> None:
 def test_a_symbol_that_is_no_plain_name_never_reaches_a_path(symbol: str) -> None:
     assert not has_name(symbol)
     with pytest.raises(SymbolUnavailable):
-        monthly_file(Key(symbol, Timeframe("1h")), DAY)
+        monthly_file(Series(symbol, Timeframe("1h")), DAY)
 
 
 # --------------------------------------------------------------------------------------- reading
@@ -313,14 +313,14 @@ def test_a_file_that_is_not_what_its_checksum_says_is_refused(
 
 def test_weeks_and_months_come_from_monthly_files(tmp_path: Path) -> None:
     for name in ("1w", "1M"):
-        key = BTC_1H.at(Timeframe(name))
-        start = key.timeframe.floor(START)
-        candles = sandbox(start, MONTHS_END, key)
-        make_tree(tmp_path, key, candles, next_month(MONTHS_END), MONTHS_END)
+        series = BTC_1H.at(Timeframe(name))
+        start = series.timeframe.floor(START)
+        candles = sandbox(start, MONTHS_END, series)
+        make_tree(tmp_path, series, candles, next_month(MONTHS_END), MONTHS_END)
         market = ArchiveMarket(tmp_path)
-        pages = list(market.pages(key, start, MONTHS_END, LATER))
+        pages = list(market.pages(series, start, MONTHS_END, LATER))
         assert_same(pd.concat([page.candles for page in pages], ignore_index=True), candles)
-        assert market.listed(key, LATER) == start
+        assert market.listed(series, LATER) == start
 
 
 @requires_real_data

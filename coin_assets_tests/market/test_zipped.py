@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.candles.frame import between
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.archive import ArchiveMarket
@@ -29,25 +29,27 @@ from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.market.vision import KlineFile, daily_files, monthly_file
 from coin_assets_tests.market.vision_server import kline_text, put, zipped
 
-BTC_1H = Key("BTC/USDT", Timeframe("1h"))
+BTC_1H = Series("BTC/USDT", Timeframe("1h"))
 DAY = timedelta(days=1)
 JULY, AUGUST, SEPTEMBER = (datetime(2024, month, 1, tzinfo=UTC) for month in (7, 8, 9))
 LATER = datetime(2026, 1, 1, tzinfo=UTC)
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
-def sandbox(key: Key, start: datetime = JULY, end: datetime = SEPTEMBER) -> pd.DataFrame:
-    pages = SandboxMarket().pages(key, start, end, LATER)
+def sandbox(series: Series, start: datetime = JULY, end: datetime = SEPTEMBER) -> pd.DataFrame:
+    pages = SandboxMarket().pages(series, start, end, LATER)
     return pd.concat([page.candles for page in pages], ignore_index=True)
 
 
-def save(folder: Path, key: Key, files: Iterable[KlineFile], candles: pd.DataFrame) -> None:
+def save(folder: Path, series: Series, files: Iterable[KlineFile], candles: pd.DataFrame) -> None:
     for file in files:
-        put(folder, file.name, zipped(kline_text(between(candles, file.start, file.end), key)))
+        put(folder, file.name, zipped(kline_text(between(candles, file.start, file.end), series)))
 
 
-def read(folder: Path, key: Key, start: datetime = JULY, end: datetime = SEPTEMBER) -> pd.DataFrame:
-    pages = list(ArchiveMarket(folder).pages(key, start, end, LATER))
+def read(
+    folder: Path, series: Series, start: datetime = JULY, end: datetime = SEPTEMBER
+) -> pd.DataFrame:
+    pages = list(ArchiveMarket(folder).pages(series, start, end, LATER))
     return pd.concat([page.candles for page in pages], ignore_index=True)
 
 
@@ -91,19 +93,19 @@ SHORT: dict[str, Change] = {
 def test_what_a_monthly_zip_lacks_comes_from_the_daily_zips(
     tmp_path: Path, what: str, name: str
 ) -> None:
-    key = BTC_1H.at(Timeframe(name))
-    candles = sandbox(key)
-    months = [monthly_file(key, month) for month in (JULY, AUGUST)]
-    save(tmp_path, key, months, SHORT[what](candles))
-    save(tmp_path, key, daily_files(key, AUGUST), candles)
-    assert_same(read(tmp_path, key), candles)
+    series = BTC_1H.at(Timeframe(name))
+    candles = sandbox(series)
+    months = [monthly_file(series, month) for month in (JULY, AUGUST)]
+    save(tmp_path, series, months, SHORT[what](candles))
+    save(tmp_path, series, daily_files(series, AUGUST), candles)
+    assert_same(read(tmp_path, series), candles)
     middle = AUGUST + 6 * DAY
-    assert_same(read(tmp_path, key, JULY, middle), between(candles, JULY, middle))
+    assert_same(read(tmp_path, series, JULY, middle), between(candles, JULY, middle))
     market = ArchiveMarket(tmp_path)
-    assert market.horizon(key, LATER) == SEPTEMBER
-    assert market.listed(key, LATER) == JULY
+    assert market.horizon(series, LATER) == SEPTEMBER
+    assert market.listed(series, LATER) == JULY
     noon = middle + timedelta(hours=12)
-    assert market.horizon(key, noon) == key.timeframe.floor(noon)
+    assert market.horizon(series, noon) == series.timeframe.floor(noon)
 
 
 def test_what_neither_has_stays_a_hole(tmp_path: Path) -> None:
@@ -134,10 +136,10 @@ def test_the_horizon_may_be_in_a_daily_zip(tmp_path: Path, days: int) -> None:
 
 
 def test_weeks_have_no_daily_zips(tmp_path: Path) -> None:
-    key = BTC_1H.at(Timeframe("1w"))
-    candles = sandbox(key)
-    save(tmp_path, key, [monthly_file(key, month) for month in (JULY, AUGUST)], candles[:-1])
-    assert_same(read(tmp_path, key), candles[:-1])
+    series = BTC_1H.at(Timeframe("1w"))
+    candles = sandbox(series)
+    save(tmp_path, series, [monthly_file(series, month) for month in (JULY, AUGUST)], candles[:-1])
+    assert_same(read(tmp_path, series), candles[:-1])
 
 
 # ------------------------------------------------------------------------------------- comparison
@@ -170,16 +172,16 @@ DIFFERENT: dict[str, Change] = {
 def test_a_month_whose_zips_differ_is_refused_with_both_names_and_the_months_before_are_not(
     tmp_path: Path, what: str, name: str
 ) -> None:
-    key = BTC_1H.at(Timeframe(name))
-    candles = sandbox(key)
-    save(tmp_path, key, [monthly_file(key, month) for month in (JULY, AUGUST)], candles)
-    save(tmp_path, key, daily_files(key, AUGUST), DIFFERENT[what](candles))
-    pages = ArchiveMarket(tmp_path).pages(key, JULY, SEPTEMBER, LATER)
+    series = BTC_1H.at(Timeframe(name))
+    candles = sandbox(series)
+    save(tmp_path, series, [monthly_file(series, month) for month in (JULY, AUGUST)], candles)
+    save(tmp_path, series, daily_files(series, AUGUST), DIFFERENT[what](candles))
+    pages = ArchiveMarket(tmp_path).pages(series, JULY, SEPTEMBER, LATER)
     assert_same(next(pages).candles, between(candles, JULY, AUGUST))
     with pytest.raises(InvalidCandles, match="Get both again") as refused:
         next(pages)
     assert refused.value.rule == "files_differ"
-    assert monthly_file(key, AUGUST).name in str(refused.value)
+    assert monthly_file(series, AUGUST).name in str(refused.value)
     assert "daily/klines/BTCUSDT" in str(refused.value)
     assert "monthly close=" in refused.value.offenders[0]
     assert "daily close=" in refused.value.offenders[0]
@@ -252,8 +254,8 @@ def test_a_refused_monthly_zip_is_replaced_by_daily_zips_of_all_its_days_with_a_
 
 
 def test_a_refused_weekly_zip_should_reach_to_the_end_of_its_last_week(tmp_path: Path) -> None:
-    key = BTC_1H.at(Timeframe("1w"))
-    put(tmp_path, monthly_file(key, JULY).name, b"no zip")
+    series = BTC_1H.at(Timeframe("1w"))
+    put(tmp_path, monthly_file(series, JULY).name, b"no zip")
     market = ArchiveMarket(tmp_path)
-    assert market.horizon(key, LATER) == datetime(2024, 8, 5, tzinfo=UTC)
-    assert market.listed(key, LATER) == JULY  # a Monday
+    assert market.horizon(series, LATER) == datetime(2024, 8, 5, tzinfo=UTC)
+    assert market.listed(series, LATER) == JULY  # a Monday

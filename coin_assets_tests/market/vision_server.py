@@ -18,7 +18,7 @@ from typing import Self
 import pandas as pd
 
 from coin_assets.domain.candles.frame import between
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import as_micros, months_between, next_month
 from coin_assets.market.vision import KlineFile, daily_files, monthly_file
 
@@ -29,9 +29,9 @@ HEADER = (
 US_FROM_MS = 1_735_689_600_000  # Binance turned to microseconds on 2025-01-01
 
 
-def kline_text(candles: pd.DataFrame, key: Key) -> str:
+def kline_text(candles: pd.DataFrame, series: Series) -> str:
     """CSV rows as Vision writes them: milliseconds, microseconds from 2025 on."""
-    closes = as_micros(key.timeframe.close_all(candles["timestamp"]))
+    closes = as_micros(series.timeframe.close_all(candles["timestamp"]))
     lines = []
     for micros, end, row in zip(
         as_micros(candles["timestamp"]), closes, candles.itertuples(index=False), strict=True
@@ -60,17 +60,17 @@ def put(base: Path, name: str, content: bytes) -> Path:
 
 
 def make_tree(
-    base: Path, key: Key, candles: pd.DataFrame, months_until: datetime, days_until: datetime
+    base: Path, series: Series, candles: pd.DataFrame, months_until: datetime, days_until: datetime
 ) -> list[KlineFile]:
     """Monthly files of the months before ``months_until``, then daily ones to ``days_until``."""
     first, last = (candles["timestamp"].iloc[row].to_pydatetime() for row in (0, -1))
     files = []
     for month in months_between(first, last + timedelta(microseconds=1)):
         whole = next_month(month) <= months_until
-        files += [monthly_file(key, month)] if whole else daily_files(key, month)
+        files += [monthly_file(series, month)] if whole else daily_files(series, month)
     kept = [file for file in files if file.end <= max(months_until, days_until)]
     for file in kept:
-        text = kline_text(between(candles, file.start, file.end), key)
+        text = kline_text(between(candles, file.start, file.end), series)
         put(base, file.name, zipped(text, f"{Path(file.name).stem}.csv"))
     return kept
 

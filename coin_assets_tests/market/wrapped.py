@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.market.base import Estimate, Market, Page, Usage
 
 
@@ -13,21 +13,25 @@ class WrappedMarket:
     def __init__(self, whole: Market) -> None:
         self._whole = whole
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        return self._whole.pages(key, start, end, now)
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        return self._whole.pages(series, start, end, now)
 
-    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:
-        return self._whole.listed(key, now, since)
+    def listed(
+        self, series: Series, now: datetime, since: datetime | None = None
+    ) -> datetime | None:
+        return self._whole.listed(series, now, since)
 
-    def edge(self, key: Key) -> datetime | None:
+    def edge(self, series: Series) -> datetime | None:
         """As the whole market."""
-        return self._whole.edge(key)
+        return self._whole.edge(series)
 
-    def horizon(self, key: Key, now: datetime) -> datetime:
-        return self._whole.horizon(key, now)
+    def horizon(self, series: Series, now: datetime) -> datetime:
+        return self._whole.horizon(series, now)
 
-    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:
-        return self._whole.estimate(key, start, end)
+    def estimate(self, series: Series, start: datetime, end: datetime) -> Estimate:
+        return self._whole.estimate(series, start, end)
 
     def usage(self) -> Usage:
         return self._whole.usage()

@@ -21,7 +21,7 @@ from coin_assets.domain.candles.resampling import resample
 from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
 from coin_assets.domain.forecasting.frame import MEDIAN, STEPS, Forecaster
 from coin_assets.domain.forecasting.trainable import minimum_candles
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import CorruptArtefact, InsufficientData
 from coin_assets.market.factory import open_market
@@ -29,8 +29,8 @@ from coin_assets.models.forecasters import new_forecaster, restored_forecaster
 from coin_assets_tests.domain.walks import random_candles
 
 
-def key(timeframe: str) -> Key:
-    return Key("BTC/USDT", Timeframe.parse(timeframe))
+def series(timeframe: str) -> Series:
+    return Series("BTC/USDT", Timeframe.parse(timeframe))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,8 +38,8 @@ def test_every_timeframe_has_one_that_the_fewest_candles_suffice_for(name: str) 
     timeframe = Timeframe.parse(name)
     candles = random_candles(1, minimum_candles(timeframe), timeframe=timeframe)
     with pytest.raises(InsufficientData, match=rf"^{len(candles) - 1} {name} candles"):
-        new_forecaster(key(name)).fit(candles.iloc[:-1])
-    forecaster = new_forecaster(key(name)).fit(candles)
+        new_forecaster(series(name)).fit(candles.iloc[:-1])
+    forecaster = new_forecaster(series(name)).fit(candles)
     origins = timeframe.close_all(candles["timestamp"])
     quantiles = forecaster.predict_quantiles(candles, origins)
     assert np.isfinite(quantiles).all()
@@ -57,7 +57,7 @@ def test_another_future_changes_no_forecast_before_it(name: str) -> None:
     for column in ("open", "high", "low", "close", "volume"):
         another.loc[another.index >= moment, column] *= factors
     truncated = candles.iloc[:moment]
-    forecaster = new_forecaster(key(name)).fit(truncated)
+    forecaster = new_forecaster(series(name)).fit(truncated)
     honest, changed = (forecaster.predict_quantiles(each, origins) for each in (candles, another))
     assert changed[:moment].tobytes() == honest[:moment].tobytes()
     assert (changed[moment:] != honest[moment:]).any(axis=(1, 2)).all()
@@ -73,7 +73,7 @@ def test_nobody_knows_the_direction_of_a_random_walk(name: str) -> None:
     held = []
     for seed in range(6):
         candles = random_candles(seed, 1400, timeframe=timeframe)
-        forecaster = new_forecaster(key(name)).fit(candles.iloc[:900])
+        forecaster = new_forecaster(series(name)).fit(candles.iloc[:900])
         places = np.arange(900, 1400 - STEPS)
         origins = timeframe.close_all(candles["timestamp"])[places]
         quantiles = np.log(forecaster.predict_quantiles(candles, origins))
@@ -91,7 +91,7 @@ def test_nobody_knows_the_direction_of_a_random_walk(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "forecaster", [new_forecaster(key("1h")), VolatilityScaledBaseline("1h")], ids=["new", "old"]
+    "forecaster", [new_forecaster(series("1h")), VolatilityScaledBaseline("1h")], ids=["new", "old"]
 )
 def test_a_restored_forecaster_forecasts_the_same_to_the_bit(forecaster: Forecaster) -> None:
     candles = random_candles(2, 400)
@@ -110,7 +110,7 @@ def test_an_unknown_method_is_refused_with_those_that_are_known() -> None:
 
 @pytest.mark.parametrize("field", ["parameters", "features", "quantiles", "typical_volatility"])
 def test_a_state_that_lacks_something_is_refused(field: str) -> None:
-    fitted = new_forecaster(key("1h")).fit(random_candles(2, 400))
+    fitted = new_forecaster(series("1h")).fit(random_candles(2, 400))
     state = fitted.state()
     del state[field]
     with pytest.raises(CorruptArtefact, match=rf"State of har_ridge is not usable .*{field}"):
@@ -134,7 +134,7 @@ def days() -> pd.DataFrame:
     """Half a year of daily candles of the sandbox market."""
     start, end = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 7, 24, tzinfo=UTC)
     with closing(open_market("sandbox", "")) as market:
-        pages = list(market.pages(Key("ETH/USDT", Timeframe("1h")), start, end, end))
+        pages = list(market.pages(Series("ETH/USDT", Timeframe("1h")), start, end, end))
     hours = pd.concat([page.candles for page in pages], ignore_index=True)
     return resample(hours, Timeframe("1h"), Timeframe("1d")).candles
 
@@ -143,7 +143,7 @@ def days() -> pd.DataFrame:
 def test_a_short_history_gives_sober_forecasts(days: pd.DataFrame, count: int) -> None:
     """Among few rows a feature may hardly change; once that gave scales beyond all bounds."""
     known = days.iloc[:count]
-    forecaster = new_forecaster(Key("ETH/USDT", Timeframe("1d"))).fit(known)
+    forecaster = new_forecaster(Series("ETH/USDT", Timeframe("1d"))).fit(known)
     closes = Timeframe("1d").close_all(days["timestamp"])
     quantiles = np.log(forecaster.predict_quantiles(days, closes[count - 1 :]))
     daily = float(np.log(known["close"]).diff().std())

@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, Forecaster
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import CorruptArtefact, DataRefused
 from coin_assets.files.cache import Remembered
@@ -37,8 +37,8 @@ from coin_assets.models.registry import SCHEMA_VERSION, ModelRegistry, ModelVers
 PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(["sklearn.linear_model", "hypothesis", "pytest"])
 
-BTC = Key("BTC/USDT", Timeframe.parse("1h"))
-ETH = Key("ETH/USDT", Timeframe.parse("1h"))
+BTC = Series("BTC/USDT", Timeframe.parse("1h"))
+ETH = Series("ETH/USDT", Timeframe.parse("1h"))
 OCT, NOV = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
 FOLDER = Path("models/symbol=BTC_USDT/timeframe=1h")
 
@@ -63,8 +63,8 @@ def registry(tmp_path: Path) -> ModelRegistry:
     return ModelRegistry(tmp_path)
 
 
-def numbers(registry: ModelRegistry, key: Key = BTC) -> list[int]:
-    return [version.number for version in registry.versions(key)]
+def numbers(registry: ModelRegistry, series: Series = BTC) -> list[int]:
+    return [version.number for version in registry.versions(series)]
 
 
 # ---------------------------------------------------------------------------------------- versions
@@ -368,13 +368,13 @@ SWAPS = [{"model.json"}, {"metadata.json"}, {"model.json", "metadata.json"}]
     "other", [(BTC, NOV, 1), (BTC, OCT, 1), (BTC, OCT, 0), (ETH, NOV, 1), (ETH, NOV, 0)]
 )
 def test_files_of_another_version_are_refused(
-    registry: ModelRegistry, files: set[str], other: tuple[Key, datetime, int]
+    registry: ModelRegistry, files: set[str], other: tuple[Series, datetime, int]
 ) -> None:
     """Even those of a model with the same state: it was made for another key or cutoff."""
     version = registry.add(BTC, model(), NOV, facts())
     registry.add(other[0], model(), OCT, facts())  # so that numbers differ, or are the same
-    key, cutoff, seed = other
-    foreign = registry.add(key, model(seed), cutoff, facts())
+    series, cutoff, seed = other
+    foreign = registry.add(series, model(seed), cutoff, facts())
     for file in files:
         (version.folder / file).write_bytes((foreign.folder / file).read_bytes())
     with pytest.raises(CorruptArtefact, match=r"adding \.damaged to its name"):

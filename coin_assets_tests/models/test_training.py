@@ -26,7 +26,7 @@ from coin_assets.domain.candles.frame import content_hash, empty_candles
 from coin_assets.domain.evaluation.holdout import validation, validation_facts
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.domain.forecasting.trainable import MOST_CALIBRATED, why_no_model
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import (
     CandlesNotYetAvailable,
@@ -48,15 +48,15 @@ from coin_assets.models.training import (
 )
 from coin_assets.store.parquet import ParquetStore
 
-BTC = Key("BTC/USDT", Timeframe.parse("1h"))
+BTC = Series("BTC/USDT", Timeframe.parse("1h"))
 AUG, SEP, OCT, NOV, DEC = (datetime(2026, month, 1, tzinfo=UTC) for month in (8, 9, 10, 11, 12))
 NOW = datetime(2026, 11, 3, 4, 5, 6, 789, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def candles(key: Key, start: datetime, end: datetime, seed: int = 0) -> pd.DataFrame:
+def candles(series: Series, start: datetime, end: datetime, seed: int = 0) -> pd.DataFrame:
     """Gapless candles that open in the range."""
-    opens = key.timeframe.opens(start, end)
+    opens = series.timeframe.opens(start, end)
     close = 100 * np.exp(np.cumsum(0.01 * np.random.default_rng(seed).standard_normal(len(opens))))
     prices = dict.fromkeys(("open", "high", "low", "close"), close)
     return pd.DataFrame({"timestamp": opens, **prices, "volume": 1.0})
@@ -64,12 +64,12 @@ def candles(key: Key, start: datetime, end: datetime, seed: int = 0) -> pd.DataF
 
 def request(
     cutoff: datetime = NOV,
-    key: Key = BTC,
+    series: Series = BTC,
     start: datetime = SEP,
     lookback: timedelta | None = None,
 ) -> TrainingRequest:
     text = None if lookback is None else f"{lookback.days}d"
-    return TrainingRequest(key, cutoff, start, lookback, text)
+    return TrainingRequest(series, cutoff, start, lookback, text)
 
 
 @pytest.fixture
@@ -337,16 +337,18 @@ def test_enough_candles_later_give_a_version_after_all(
 def test_a_model_needs_enough_candles_closed_by_the_cutoff(
     tmp_path: Path, timeframe: str, minimum: int
 ) -> None:
-    key, store = Key("BTC/USDT", Timeframe.parse(timeframe)), ParquetStore(tmp_path)
+    series, store = Series("BTC/USDT", Timeframe.parse(timeframe)), ParquetStore(tmp_path)
     start = datetime(2020, 1, 6 if timeframe == "1w" else 1, tzinfo=UTC)
-    cutoff = key.timeframe.shift(start, minimum)
-    end = key.timeframe.shift(cutoff, 5)
-    store.write_candles(key, candles(key, start, end), start, end)
-    assert why_none(store, key, start, cutoff) is None
-    assert why_none(store, key, start, key.timeframe.next(cutoff) - timedelta.resolution) is None
+    cutoff = series.timeframe.shift(start, minimum)
+    end = series.timeframe.shift(cutoff, 5)
+    store.write_candles(series, candles(series, start, end), start, end)
+    assert why_none(store, series, start, cutoff) is None
+    assert (
+        why_none(store, series, start, series.timeframe.next(cutoff) - timedelta.resolution) is None
+    )
     few = f"{minimum - 1} {timeframe} candles are too few; a forecast needs {minimum}."
-    assert why_none(store, key, start, cutoff - timedelta.resolution) == few
-    assert why_none(store, key, key.timeframe.next(start), cutoff) == few
+    assert why_none(store, series, start, cutoff - timedelta.resolution) == few
+    assert why_none(store, series, series.timeframe.next(start), cutoff) == few
 
 
 @pytest.mark.parametrize("ticks", [0.0, 0.03])
@@ -372,8 +374,8 @@ class Reading(ParquetStore):
 
     read = 0
 
-    def read_candles(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
-        found = super().read_candles(key, start, end)
+    def read_candles(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        found = super().read_candles(series, start, end)
         self.read += len(found)
         return found
 
@@ -411,13 +413,13 @@ def test_only_months_that_candles_open_in_need_to_be_fetched(
     tmp_path: Path, registry: ModelRegistry, timeframe: str
 ) -> None:
     """The last week of October closes in November, but it is stored in October."""
-    key, store = Key("BTC/USDT", Timeframe.parse(timeframe)), ParquetStore(tmp_path)
+    series, store = Series("BTC/USDT", Timeframe.parse(timeframe)), ParquetStore(tmp_path)
     start = datetime(2023, 1, 1, tzinfo=UTC)
-    store.write_candles(key, candles(key, start, NOV), start, NOV)
-    last = store.newest_candles([key])[key]
-    cutoff = key.timeframe.close_of(last)
-    result = train(store, registry, request(cutoff, key, start), NOW)
-    assert result.rows == len(candles(key, start, NOV))
+    store.write_candles(series, candles(series, start, NOV), start, NOV)
+    last = store.newest_candles([series])[series]
+    cutoff = series.timeframe.close_of(last)
+    result = train(store, registry, request(cutoff, series, start), NOW)
+    assert result.rows == len(candles(series, start, NOV))
     assert version_of(result).metadata()["data_end"] == cutoff.isoformat()
 
 
@@ -482,10 +484,10 @@ def test_too_few_candles_challenge_nobody(store: ParquetStore, registry: ModelRe
 
 
 def test_one_failing_key_leaves_the_others(store: ParquetStore, registry: ModelRegistry) -> None:
-    ether, young, never = (Key(f"{coin}/USDT", BTC.timeframe) for coin in ("ETH", "NEW", "OLD"))
+    ether, young, never = (Series(f"{coin}/USDT", BTC.timeframe) for coin in ("ETH", "NEW", "OLD"))
     store.write_candles(ether, candles(ether, SEP, NOV), SEP, NOV)
     store.write_candles(young, candles(young, NOV - 9 * HOUR, NOV), SEP, NOV)
-    requests = [request(key=key) for key in (never, BTC, young, ether)]
+    requests = [request(series=series) for series in (never, BTC, young, ether)]
     heard: list[TrainingResult] = []
     results = train_all(store, registry, requests, NOW, heard.append)
     assert heard == results
@@ -493,22 +495,22 @@ def test_one_failing_key_leaves_the_others(store: ParquetStore, registry: ModelR
     failed, trained, insufficient, other = results
     assert isinstance(failed.error, MonthsNotFetched)
     assert (failed.version, failed.insufficient) == (None, None)
-    assert version_of(trained).key == BTC
-    assert version_of(other).key == ether
+    assert version_of(trained).series == BTC
+    assert version_of(other).series == ether
     assert insufficient.version is None
     assert insufficient.error is None
     assert insufficient.rows == 9
-    assert [len(registry.versions(key)) for key in (never, BTC, young, ether)] == [0, 1, 0, 1]
+    assert [len(registry.versions(series)) for series in (never, BTC, young, ether)] == [0, 1, 0, 1]
 
 
 def test_a_corrupt_file_of_one_key_leaves_the_others(
     tmp_path: Path, store: ParquetStore, registry: ModelRegistry
 ) -> None:
-    ether = Key("ETH/USDT", BTC.timeframe)
+    ether = Series("ETH/USDT", BTC.timeframe)
     store.write_candles(ether, candles(ether, SEP, NOV), SEP, NOV)
     path = tmp_path / "candles/symbol=BTC_USDT/timeframe=1h/month=2026-10/candles.parquet"
     path.write_bytes(b"")
-    results = train_all(store, registry, [request(), request(key=ether)], NOW, lambda _: None)
+    results = train_all(store, registry, [request(), request(series=ether)], NOW, lambda _: None)
     assert str(path) in str(results[0].error)
     assert results[1].created
 
@@ -516,16 +518,16 @@ def test_a_corrupt_file_of_one_key_leaves_the_others(
 def test_a_damaged_version_or_record_of_one_key_leaves_the_others(
     store: ParquetStore, registry: ModelRegistry
 ) -> None:
-    ether, ripple = (Key(f"{coin}/USDT", BTC.timeframe) for coin in ("ETH", "XRP"))
-    for key in (ether, ripple):
-        store.write_candles(key, candles(key, SEP, NOV), SEP, NOV)
+    ether, ripple = (Series(f"{coin}/USDT", BTC.timeframe) for coin in ("ETH", "XRP"))
+    for series in (ether, ripple):
+        store.write_candles(series, candles(series, SEP, NOV), SEP, NOV)
     damaged = version_of(train(store, registry, request(), NOW))
     (damaged.folder / "metadata.json").write_bytes(b"")
-    champion = version_of(train(store, registry, request(key=ether), NOW))
+    champion = version_of(train(store, registry, request(series=ether), NOW))
     registry.appoint(ether, CHAMPION, champion, NOV, reason="", by="", recorded_at=NOW)
     record = champion.folder.parent / "roles.json"
     record.write_bytes(b"")
-    requests = [request(key=key) for key in (BTC, ether, ripple)]
+    requests = [request(series=series) for series in (BTC, ether, ripple)]
     results = train_all(store, registry, requests, NOW, lambda _: None)
     assert [type(result.error) for result in results[:2]] == [CorruptArtefact] * 2
     assert str(damaged.folder) in str(results[0].error)
@@ -541,23 +543,23 @@ class Watched(ParquetStore):
 
     def __init__(self, root: Path, width: int, broken: frozenset[str] = frozenset()) -> None:
         super().__init__(root)
-        self.reads: Counter[Key] = Counter()
+        self.reads: Counter[Series] = Counter()
         self.at_once = self.most = 0
         self._broken, self._width, self._lock = broken, width, threading.Lock()
         self._full = threading.Event()
 
-    def read_candles(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+    def read_candles(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
         with self._lock:
-            self.reads[key] += 1
+            self.reads[series] += 1
             self.at_once += 1
             self.most = max(self.most, self.at_once)
             if self.at_once >= self._width:
                 self._full.set()
         self._full.wait(0.2)
         try:
-            if key.symbol in self._broken:
-                raise ZeroDivisionError(key.symbol)
-            return super().read_candles(key, start, end)
+            if series.symbol in self._broken:
+                raise ZeroDivisionError(series.symbol)
+            return super().read_candles(series, start, end)
         finally:
             with self._lock:
                 self.at_once -= 1
@@ -566,10 +568,10 @@ class Watched(ParquetStore):
 def twins(tmp_path: Path, *symbols: str) -> list[TrainingRequest]:
     """A request for each symbol; all have the same candles."""
     store, frame = ParquetStore(tmp_path), candles(BTC, SEP, NOV)
-    keys = [Key(symbol, BTC.timeframe) for symbol in symbols]
-    for key in keys:
-        store.write_candles(key, frame, SEP, NOV)
-    return [request(key=key) for key in keys]
+    series_list = [Series(symbol, BTC.timeframe) for symbol in symbols]
+    for series in series_list:
+        store.write_candles(series, frame, SEP, NOV)
+    return [request(series=series) for series in series_list]
 
 
 def test_the_store_is_read_once_a_key_and_as_many_keys_at_a_time_as_there_are_cores(
@@ -579,7 +581,7 @@ def test_the_store_is_read_once_a_key_and_as_many_keys_at_a_time_as_there_are_co
     requests = twins(tmp_path, *(f"C{number}/USDT" for number in range(cores + 2)))
     watched = Watched(tmp_path, cores)
     train_all(watched, registry, requests, NOW, lambda _: None)
-    assert dict(watched.reads) == dict.fromkeys((each.key for each in requests), 1)
+    assert dict(watched.reads) == dict.fromkeys((each.series for each in requests), 1)
     assert watched.most == cores
 
 
@@ -591,7 +593,7 @@ def test_a_defect_in_one_key_rises_when_the_others_are_trained_and_told(
     heard: list[TrainingResult] = []
     with pytest.raises(ZeroDivisionError) as defect:
         train_all(watched, registry, requests, NOW, heard.append)
-    assert [result.request.key.symbol for result in heard] == ["B/USDT", "D/USDT"]
+    assert [result.request.series.symbol for result in heard] == ["B/USDT", "D/USDT"]
     assert all(result.created for result in heard)
     assert [note[:22] for note in defect.value.__notes__] == [
         "Training A/USDT 1h fai",
@@ -610,7 +612,7 @@ def test_an_interrupted_run_trains_no_more_keys_than_have_begun(
 
     with pytest.raises(KeyboardInterrupt):
         train_all(Watched(tmp_path, 99), registry, requests, NOW, interrupted)
-    trained = [each.key for each in requests if registry.versions(each.key)]
+    trained = [each.series for each in requests if registry.versions(each.series)]
     assert 1 <= len(trained) < len(requests)
 
 

@@ -8,13 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.pipeline.fetch import Pull, pull_candles
 from coin_assets.store.parquet import ParquetStore
 
-HOURLY = Key("BTC/USDT", Timeframe("1h"))
+HOURLY = Series("BTC/USDT", Timeframe("1h"))
 CANDLES_A_PAGE = 500
 REREAD = 3
 

@@ -16,7 +16,7 @@ from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.pipeline.forecast import PredictionReport, predict_window
 from coin_assets.store.forecasts import of_role
 from coin_assets.store.parquet import ParquetStore
-from coin_assets_tests.platform import key, utc
+from coin_assets_tests.platform import series, utc
 
 START = utc("2024-01-01")
 ALWAYS = START, utc("2030-01-01")
@@ -32,31 +32,33 @@ class Contest:
 
     def __init__(self, home: Path, timeframe: str = "1h", now: str | None = None) -> None:
         self.home = home
-        self.key = key(timeframe)
+        self.series = series(timeframe)
         self.store, self.registry = ParquetStore(home), ModelRegistry(home)
         self.alter: Callable[[pd.DataFrame], pd.DataFrame] = lambda candles: candles
-        needed = minimum_candles(self.key.timeframe)
-        self.until(utc(now) if now else self.key.timeframe.shift(START, needed))
+        needed = minimum_candles(self.series.timeframe)
+        self.until(utc(now) if now else self.series.timeframe.shift(START, needed))
 
     def until(self, now: datetime) -> None:
         """Let time pass, and candles come."""
         self.now = now
         end = next_month(now)
-        pages = list(SandboxMarket().pages(self.key, START, end, now))
+        pages = list(SandboxMarket().pages(self.series, START, end, now))
         candles = pd.concat([page.candles for page in pages], ignore_index=True)
-        self.store.write_candles(self.key, self.alter(candles), START, end)
+        self.store.write_candles(self.series, self.alter(candles), START, end)
 
     def pass_candles(self, count: int) -> None:
-        self.until(self.now + count * timedelta(seconds=self.key.timeframe.seconds))
+        self.until(self.now + count * timedelta(seconds=self.series.timeframe.seconds))
 
     def train(self, cutoff: datetime | None = None) -> ModelVersion:
         """A version that knows the candles up to ``cutoff``; it challenges if it may."""
         cutoff = cutoff or self.now
-        candles = closed_by(self.store.read_candles(self.key, *ALWAYS), self.key.timeframe, cutoff)
-        model = VolatilityScaledBaseline(self.key.timeframe.name).fit(candles)
-        version = self.registry.add(self.key, model, cutoff, {"lookback": None})
+        candles = closed_by(
+            self.store.read_candles(self.series, *ALWAYS), self.series.timeframe, cutoff
+        )
+        model = VolatilityScaledBaseline(self.series.timeframe.name).fit(candles)
+        version = self.registry.add(self.series, model, cutoff, {"lookback": None})
         self.registry.appoint_next_challenger(
-            self.key, reason="newest", by="test", recorded_at=self.now
+            self.series, reason="newest", by="test", recorded_at=self.now
         )
         return version
 
@@ -64,14 +66,14 @@ class Contest:
         self, start: datetime | None = None, end: datetime | None = None
     ) -> PredictionReport:
         """Fill the origins of a window, by default the newest one alone."""
-        newest = self.key.timeframe.floor(self.now)
+        newest = self.series.timeframe.floor(self.now)
         window = start or newest, end or newest + timedelta.resolution
         return predict_window(
-            self.store, self.registry, self.key, window, START, self.now, self.now
+            self.store, self.registry, self.series, window, START, self.now, self.now
         )
 
     def forecasts(self, role: str) -> pd.DataFrame:
-        made = of_role(self.store.read_forecasts(self.key, *ALWAYS), role)
+        made = of_role(self.store.read_forecasts(self.series, *ALWAYS), role)
         return made.reset_index(drop=True)
 
     def versions(self, role: str) -> dict[datetime, str]:
@@ -82,7 +84,7 @@ class Contest:
 
     def holders(self) -> tuple[str | None, str | None]:
         """Champion and challenger."""
-        roles = self.registry.roles(self.key)
+        roles = self.registry.roles(self.series)
         return roles.holder(CHAMPION), roles.holder(CHALLENGER)
 
 

@@ -28,14 +28,14 @@ from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.pipeline.evaluate import EvaluationReport, evaluate_key
 from coin_assets.store.parquet import ParquetStore
-from coin_assets_tests.platform import key, utc
+from coin_assets_tests.platform import series, utc
 
 START = utc("2024-01-01")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # The first origin with forecasts; before it the naive forecast learns.
 FIRST = START + NAIVE_WINDOW * HOUR
 TRUE, WIDE = 1.0, 1.6
-KEY = key("1h")
+SERIES = series("1h")
 _LENGTH = 1400
 _LEVEL, _SPREAD = 100.0, 0.01
 
@@ -60,12 +60,12 @@ class KnownMarket:
     def until(self, now: datetime) -> None:
         """Let candles close and forecasts be made up to ``now``, which is an origin."""
         candles = self._candles[self._candles["timestamp"] < now]
-        self.store.write_candles(KEY, candles, START, next_month(now))
+        self.store.write_candles(SERIES, candles, START, next_month(now))
         made = [
             self.forecasts(role, version) for role, version in ((CHAMPION, "1"), (CHALLENGER, "2"))
         ]
         both = pd.concat(made, ignore_index=True)
-        self.store.add_forecasts(KEY, both[both["as_of"] <= now])
+        self.store.add_forecasts(SERIES, both[both["as_of"] <= now])
 
     def forecasts(self, role: str, version: str) -> pd.DataFrame:
         """Of every origin from `FIRST` on, as wide as those of the role are."""
@@ -80,15 +80,17 @@ class KnownMarket:
     def look(self, now: datetime) -> EvaluationReport:
         """Evaluate at ``now``."""
         self.until(now)
-        return evaluate_key(self.store, self.registry, self.evaluations, KEY)
+        return evaluate_key(self.store, self.registry, self.evaluations, SERIES)
 
     def _appoint(self) -> None:
         """Versions 1 and 2, champion and challenger since `FIRST`, and a version 3."""
         for cutoff in (FIRST - 2 * HOUR, FIRST - HOUR, FIRST):
-            self.registry.add(KEY, _model(self._candles, cutoff), cutoff, {"lookback": None})
-        for role, version in zip((CHAMPION, CHALLENGER), self.registry.versions(KEY), strict=False):
+            self.registry.add(SERIES, _model(self._candles, cutoff), cutoff, {"lookback": None})
+        for role, version in zip(
+            (CHAMPION, CHALLENGER), self.registry.versions(SERIES), strict=False
+        ):
             self.registry.appoint(
-                KEY, role, version, FIRST, reason="", by="test", recorded_at=FIRST
+                SERIES, role, version, FIRST, reason="", by="test", recorded_at=FIRST
             )
 
 
@@ -99,7 +101,7 @@ def enough() -> datetime:
 
 def whole_term() -> datetime:
     """Data time at which the first live forecast was made a term ago."""
-    start, end = window_of(KEY.timeframe, FIRST)
+    start, end = window_of(SERIES.timeframe, FIRST)
     return FIRST + (end - start)
 
 

@@ -15,7 +15,7 @@ from coin_assets.errors import InvalidCandles
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.pipeline.fetch import Pull, pull_candles
 from coin_assets.store.parquet import ParquetStore
-from coin_assets_tests.platform import files_of, key, utc
+from coin_assets_tests.platform import files_of, series, utc
 from coin_assets_tests.realdata import bad_file, requires_real_data
 
 HISTORY_START, NOW = utc("2017-04-01"), utc("2026-06-01")
@@ -29,7 +29,7 @@ def pulled(folder: Path, name: str, timeframe: str, now: datetime = NOW) -> Parq
     shutil.copyfile(source, archive / f"BTC_USDT_{timeframe}{source.suffix}")
     store = ParquetStore(folder / "home")
     window = HISTORY_START, next_month(month_start(now))
-    pull = Pull(key(timeframe), *window, HISTORY_START, now, 3)
+    pull = Pull(series(timeframe), *window, HISTORY_START, now, 3)
     pull_candles(store, ArchiveMarket(archive), pull, lambda: now)
     return store
 
@@ -51,8 +51,8 @@ def test_a_refused_file_leaves_nothing_in_the_store(
         pulled(tmp_path, name, timeframe)
     assert refused.value.rule == rule
     store = ParquetStore(tmp_path / "home")
-    assert store.extent(key(timeframe)) is None
-    (failed,) = store.read_ledger(key(timeframe)).absences
+    assert store.extent(series(timeframe)) is None
+    (failed,) = store.read_ledger(series(timeframe)).absences
     assert (failed.state, f"[{rule}]" in str(failed.error)) == (FAILED, True)
     assert not [path for path in files_of(tmp_path / "home") if "candles" in path]
 
@@ -60,4 +60,4 @@ def test_a_refused_file_leaves_nothing_in_the_store(
 @requires_real_data
 def test_an_unfinished_last_candle_is_not_stored_while_the_clock_says_so(tmp_path: Path) -> None:
     store = pulled(tmp_path, STALE_TAIL, "1d", now=utc("2026-03-14T15:00"))
-    assert store.newest_candles([key("1d")]) == {key("1d"): utc("2026-03-13")}
+    assert store.newest_candles([series("1d")]) == {series("1d"): utc("2026-03-13")}

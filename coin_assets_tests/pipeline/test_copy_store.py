@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from coin_assets.domain.candles.frame import empty_candles
 from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.candles.gaps import Gap
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CopyDiffers, TargetHasMore
 from coin_assets.pipeline.copy_store import KeyCopied, MonthCopied, StoreCopy
 from coin_assets.store.base import Written
@@ -56,8 +56,8 @@ from coin_assets_tests.store.contract import (
 MONTH = timedelta(days=31)
 
 
-def gap(start: datetime, end: datetime, key: Key = HOURLY) -> Gap:
-    return Gap(start, end, key.timeframe.count(start, end))
+def gap(start: datetime, end: datetime, series: Series = HOURLY) -> Gap:
+    return Gap(start, end, series.timeframe.count(start, end))
 
 
 def filled(home: Path) -> ParquetStore:
@@ -233,32 +233,32 @@ def test_a_killed_process_is_gone_on_from_where_it_was(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------- any two stores
 
 
-def applied(store: ParquetStore, key: Key, changes: list[CandleChange]) -> None:
+def applied(store: ParquetStore, series: Series, changes: list[CandleChange]) -> None:
     """Candles as the changes say, and forecasts, revisions and a ledger where they begin."""
     for change in changes:
         if change.kind == "delete_candles":
-            store.delete_candles(key, *change.window)
-            store.delete_forecasts(key, *change.window)
+            store.delete_candles(series, *change.window)
+            store.delete_forecasts(series, *change.window)
             continue
-        getattr(store, change.kind)(key, change.candles, *change.window)
+        getattr(store, change.kind)(series, change.candles, *change.window)
         origin = GRID[change.first]
         role = ("champion", "challenger")[change.price - 1]
-        store.revise_forecasts(key, forecasts_at([origin], 100.0 * change.price, role))
-        store.record_revisions(key, revisions_at([origin], GRID[-1], 20.0 * change.price))
-        store.update_ledger(key, partial(_unanswered, gap(*change.window, key)))
+        store.revise_forecasts(series, forecasts_at([origin], 100.0 * change.price, role))
+        store.record_revisions(series, revisions_at([origin], GRID[-1], 20.0 * change.price))
+        store.update_ledger(series, partial(_unanswered, gap(*change.window, series)))
 
 
 def _unanswered(hole: Gap, ledger: Ledger) -> Ledger:
     return ledger.answered(hole.start, hole.end, [hole] if hole.count else [], GRID[-1])
 
 
-def state(store: ParquetStore, key: Key) -> tuple[list[str], list[datetime], Ledger]:
+def state(store: ParquetStore, series: Series) -> tuple[list[str], list[datetime], Ledger]:
     """All that is stored of a key."""
-    frames = (everything(store, key), all_forecasts(store, key), all_revisions(store, key))
+    frames = (everything(store, series), all_forecasts(store, series), all_revisions(store, series))
     return (
         [frame.to_csv() for frame in frames],
-        store.fetched_months(key),
-        store.read_ledger(key),
+        store.fetched_months(series),
+        store.read_ledger(series),
     )
 
 
@@ -269,16 +269,16 @@ def test_any_source_is_copied_over_any_target(
     ours: list[CandleChange],
     theirs: list[CandleChange],
 ) -> None:
-    folder, key = tmp_path_factory.mktemp("copy"), fresh_key(GRID_KEY)
+    folder, series = tmp_path_factory.mktemp("copy"), fresh_key(GRID_KEY)
     source, target = ParquetStore(folder / "source"), ParquetStore(folder / "target")
-    applied(source, key, ours)
-    applied(target, key, theirs)
+    applied(source, series, ours)
+    applied(target, series, theirs)
     copy = StoreCopy(source, target, overwrite=True)
-    planned = StoreCopy(source, target, overwrite=True, dry_run=True).copy(key)
-    assert copy.copy(key) == planned
-    assert state(target, key) == state(source, key)
-    assert StoreCopy(target, source).copy(key).months == []
-    assert copy.copy(key).months == []
+    planned = StoreCopy(source, target, overwrite=True, dry_run=True).copy(series)
+    assert copy.copy(series) == planned
+    assert state(target, series) == state(source, series)
+    assert StoreCopy(target, source).copy(series).months == []
+    assert copy.copy(series).months == []
 
 
 # ------------------------------------------------------------------------------------- refusals
@@ -370,15 +370,15 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(
 class LosingStore(ParquetStore):
     """Says that it stored everything."""
 
-    def write_candles(self, key: Key, candles: pd.DataFrame, *window: Any) -> Written:
-        return super().write_candles(key, candles.drop(candles.index[5:6]), *window)
+    def write_candles(self, series: Series, candles: pd.DataFrame, *window: Any) -> Written:
+        return super().write_candles(series, candles.drop(candles.index[5:6]), *window)
 
 
 class ForgettingStore(ParquetStore):
     """Does not remember months without a candle."""
 
-    def write_candles(self, key: Key, candles: pd.DataFrame, *window: Any) -> Written:
-        return Written(0, 0) if candles.empty else super().write_candles(key, candles, *window)
+    def write_candles(self, series: Series, candles: pd.DataFrame, *window: Any) -> Written:
+        return Written(0, 0) if candles.empty else super().write_candles(series, candles, *window)
 
 
 class RestlessStore(ParquetStore):
@@ -388,11 +388,11 @@ class RestlessStore(ParquetStore):
         super().__init__(home)
         self._left = iter(range(changes))
 
-    def read_candles(self, key: Key, *window: Any) -> pd.DataFrame:
-        candles = super().read_candles(key, *window)
+    def read_candles(self, series: Series, *window: Any) -> pd.DataFrame:
+        candles = super().read_candles(series, *window)
         number = next(self._left, None) if window[0] == NOV else None
         if number is not None:
-            self.merge_candles(key, hours(NOV + HOUR * number, 1, price=33.0), NOV, DEC)
+            self.merge_candles(series, hours(NOV + HOUR * number, 1, price=33.0), NOV, DEC)
         return candles
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.candles.frame import between
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MarketUnavailable, MonthsNotFetched
 from coin_assets.market.base import Market
@@ -23,9 +23,9 @@ from coin_assets.pipeline.month_report import NO_SOURCE, MonthReport
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market.patchy import PatchyMarket
 from coin_assets_tests.pipeline.paged import PagedMarket
-from coin_assets_tests.platform import files_of, key, utc
+from coin_assets_tests.platform import files_of, series, utc
 
-HOURLY, DAILY, WEEKLY = key("1h"), key("1d"), key("1w")
+HOURLY, DAILY, WEEKLY = series("1h"), series("1d"), series("1w")
 HOUR = timedelta(hours=1)
 HISTORY_START = utc("2024-01-01")
 EVER = utc("2010-01-01"), utc("2040-01-01")
@@ -46,12 +46,12 @@ class Home:
         pull_candles(self.store, market or SandboxMarket(), pull, lambda: self.now)
 
     def derive(
-        self, first: str, last: str, to: Key = DAILY, first_source: datetime = HISTORY_START
+        self, first: str, last: str, to: Series = DAILY, first_source: datetime = HISTORY_START
     ) -> list[MonthReport]:
         window = month_start(utc(f"{first}-01")), next_month(utc(f"{last}-01"))
         return derive_candles(self.store, Derivation(to, HOURLY, *window, first_source, self.now))
 
-    def derived(self, to: Key = DAILY) -> pd.DataFrame:
+    def derived(self, to: Series = DAILY) -> pd.DataFrame:
         return self.store.read_candles(to, *EVER)
 
 
@@ -62,8 +62,8 @@ class InterruptedMarket(PagedMarket):
         super().__init__(SandboxMarket(), 240)
         self._until = utc(until)
 
-    def pages(self, key, start, end, now):  # type: ignore[no-untyped-def]
-        for page in super().pages(key, start, end, now):
+    def pages(self, series, start, end, now):  # type: ignore[no-untyped-def]
+        for page in super().pages(series, start, end, now):
             if page.end > self._until:
                 raise MarketUnavailable("gone")
             yield page
@@ -74,7 +74,7 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def true_candles(to: Key, start: str, end: str) -> pd.DataFrame:
+def true_candles(to: Series, start: str, end: str) -> pd.DataFrame:
     pages = SandboxMarket().pages(to, utc(start), utc(end), EVER[1])
     return pd.concat([page.candles for page in pages], ignore_index=True)
 

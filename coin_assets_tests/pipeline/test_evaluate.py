@@ -27,7 +27,7 @@ from coin_assets_tests.pipeline.known_market import (
     DAY,
     FIRST,
     HOUR,
-    KEY,
+    SERIES,
     START,
     TRUE,
     WIDE,
@@ -103,10 +103,10 @@ def test_looks_count_for_the_challenger_that_was_looked_at(tmp_path: Path) -> No
     now = enough() + 2 * DAY
     market.until(now)
     made = market.forecasts(CHALLENGER, "3")
-    market.store.revise_forecasts(KEY, made[made["as_of"] <= now])
-    third = market.registry.versions(KEY)[2]
-    market.registry.appoint(KEY, CHALLENGER, third, now, reason="", by="test", recorded_at=now)
-    report = evaluate_key(market.store, market.registry, market.evaluations, KEY)
+    market.store.revise_forecasts(SERIES, made[made["as_of"] <= now])
+    third = market.registry.versions(SERIES)[2]
+    market.registry.appoint(SERIES, CHALLENGER, third, now, reason="", by="test", recorded_at=now)
+    report = evaluate_key(market.store, market.registry, market.evaluations, SERIES)
     assert report.challenger == "3"
     assert failed(report) == {"lasting"}
     assert len(report.document["promotion"]["passes"]) == 1
@@ -117,8 +117,8 @@ def test_only_forecasts_of_the_two_versions_count(tmp_path: Path) -> None:
     now = enough()
     market.until(now)
     old = market.forecasts(CHALLENGER, "0")
-    market.store.revise_forecasts(KEY, old[old["as_of"] < now - 10 * DAY])
-    report = evaluate_key(market.store, market.registry, market.evaluations, KEY)
+    market.store.revise_forecasts(SERIES, old[old["as_of"] < now - 10 * DAY])
+    report = evaluate_key(market.store, market.registry, market.evaluations, SERIES)
     figures = report.document["promotion"]["whole"]
     assert figures["origins"] == 10 * 24 - 24 + 1  # the last day has not matured
     assert report.document["challenger"]["versions"].keys() == {"0", "2"}
@@ -128,7 +128,7 @@ def test_evidence_reaches_back_beyond_one_window_of_scores(tmp_path: Path) -> No
     now = whole_term() + 4 * DAY
     report = KnownMarket(tmp_path).look(now)
     matured = (now - FIRST) // HOUR - 24 + 1
-    start, end = window_of(KEY.timeframe, now)
+    start, end = window_of(SERIES.timeframe, now)
     assert report.document["promotion"]["whole"]["origins"] == matured > (end - start) // HOUR
     assert report.document["champion"]["origins"] < matured
 
@@ -140,11 +140,11 @@ def test_what_a_training_before_said_counts_for_the_one_that_followed_it(
     market = KnownMarket(tmp_path)
     now = enough()
     market.until(now)
-    third, since = market.registry.versions(KEY)[2], now - 6 * DAY + HOUR
+    third, since = market.registry.versions(SERIES)[2], now - 6 * DAY + HOUR
     followed = market.forecasts(CHAMPION, "3")
-    market.store.revise_forecasts(KEY, followed[followed["as_of"] >= since])
-    market.registry.appoint(KEY, CHAMPION, third, since, reason="", by=by, recorded_at=now)
-    report = evaluate_key(market.store, market.registry, market.evaluations, KEY)
+    market.store.revise_forecasts(SERIES, followed[followed["as_of"] >= since])
+    market.registry.appoint(SERIES, CHAMPION, third, since, reason="", by=by, recorded_at=now)
+    report = evaluate_key(market.store, market.registry, market.evaluations, SERIES)
     figures = report.document["promotion"]
     assert figures["champion"] == "3"
     assert figures["whole"]["origins"] == origins
@@ -174,12 +174,12 @@ def test_an_evaluation_that_cannot_be_read_is_replaced_and_its_looks_are_lost(
         market.look(enough() + day * DAY)
     evaluation_file(tmp_path).write_bytes(content)
     with pytest.raises(CorruptArtefact, match="Materialise the key's evaluation again"):
-        market.evaluations.read(KEY)
+        market.evaluations.read(SERIES)
     report = market.look(enough() + 2 * DAY)
     assert report.damaged is not None
     assert str(evaluation_file(tmp_path)) in report.damaged
     assert failed(report) == {"lasting"}
-    assert market.evaluations.read(KEY) == json.loads(evaluation_file(tmp_path).read_bytes())
+    assert market.evaluations.read(SERIES) == json.loads(evaluation_file(tmp_path).read_bytes())
     assert market.look(enough() + 3 * DAY).damaged is None
 
 
@@ -194,7 +194,7 @@ def test_an_evaluation_of_another_key_is_no_evaluation(tmp_path: Path) -> None:
 def test_without_a_challenger_there_are_scores_and_no_verdict(tmp_path: Path) -> None:
     market = KnownMarket(tmp_path)
     market.registry.appoint(
-        KEY, CHALLENGER, None, FIRST + DAY, reason="", by="test", recorded_at=FIRST
+        SERIES, CHALLENGER, None, FIRST + DAY, reason="", by="test", recorded_at=FIRST
     )
     report = market.look(enough())
     assert (report.verdict, report.challenger) == (None, None)
@@ -206,7 +206,7 @@ def test_without_a_challenger_there_are_scores_and_no_verdict(tmp_path: Path) ->
 def test_candles_without_forecasts_are_an_evaluation_that_says_so(tmp_path: Path) -> None:
     market = KnownMarket(tmp_path)
     market.until(FIRST - DAY)
-    report = evaluate_key(market.store, market.registry, market.evaluations, KEY)
+    report = evaluate_key(market.store, market.registry, market.evaluations, SERIES)
     assert report.document["champion"] is None
     assert report.verdict is not None
     assert report.verdict.decision == KEEP
@@ -214,7 +214,9 @@ def test_candles_without_forecasts_are_an_evaluation_that_says_so(tmp_path: Path
 
 def test_without_candles_it_names_what_to_materialise(tmp_path: Path) -> None:
     with pytest.raises(MonthsNotFetched, match="BTC_USDT/ohlcv_1h"):
-        evaluate_key(ParquetStore(tmp_path), ModelRegistry(tmp_path), EvaluationBook(tmp_path), KEY)
+        evaluate_key(
+            ParquetStore(tmp_path), ModelRegistry(tmp_path), EvaluationBook(tmp_path), SERIES
+        )
     assert files_of(tmp_path) == {}
 
 
@@ -222,7 +224,7 @@ def test_nothing_that_comes_after_the_newest_candle_is_looked_at(tmp_path: Path)
     whole = KnownMarket(tmp_path / "whole").look(enough())
     ahead = KnownMarket(tmp_path / "ahead")
     ahead.until(enough() + 5 * DAY)
-    ahead.store.delete_candles(KEY, enough(), START + 365 * DAY)
-    report = evaluate_key(ahead.store, ahead.registry, ahead.evaluations, KEY)
+    ahead.store.delete_candles(SERIES, enough(), START + 365 * DAY)
+    report = evaluate_key(ahead.store, ahead.registry, ahead.evaluations, SERIES)
     assert report.evaluation.as_of == pd.Timestamp(enough())
     assert report.document == whole.document

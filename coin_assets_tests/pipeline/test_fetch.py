@@ -21,7 +21,7 @@ import pytest
 from coin_assets.domain.candles.absences import FAILED, PENDING, VERIFIED_ABSENT, Absence
 from coin_assets.domain.candles.frame import PRICES, VALUES, between
 from coin_assets.domain.candles.revisions import NEW, OLD
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MarketUnavailable
 from coin_assets.market.base import Market, Page
@@ -33,9 +33,9 @@ from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market.patchy import PatchyMarket
 from coin_assets_tests.market.spoiled import Spoiled, SpoiledMarket
 from coin_assets_tests.pipeline.paged import PagedMarket
-from coin_assets_tests.platform import files_of, key, utc
+from coin_assets_tests.platform import files_of, series, utc
 
-HOURLY = key("1h")
+HOURLY = series("1h")
 HOUR = timedelta(hours=1)
 NOW, HISTORY_START = utc("2024-03-15T12:30"), utc("2024-01-01")
 EVER = utc("2010-01-01"), utc("2040-01-01")
@@ -52,8 +52,10 @@ class MovingMarket(PatchyMarket):
         self.message = "the exchange is on holiday"
         self.doubled: list[datetime] = []
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        for page in super().pages(key, start, end, now):
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        for page in super().pages(series, start, end, now):
             if self.refuses_from is not None and page.end > self.refuses_from:
                 raise MarketUnavailable(self.message)
             candles = page.candles.copy()
@@ -69,7 +71,7 @@ class Home:
     folder: Path
     market: MovingMarket = field(default_factory=MovingMarket)
     now: datetime = NOW
-    key: Key = HOURLY
+    series: Series = HOURLY
     first_expected: datetime = HISTORY_START
     reread: int = REREAD
 
@@ -84,7 +86,7 @@ class Home:
         self.now = utc(now) if now else self.now
         self.market.asked.clear()
         start, end = month_start(utc(f"{first}-01")), next_month(utc(f"{last or first}-01"))
-        pull = Pull(self.key, start, end, self.first_expected, self.now, self.reread)
+        pull = Pull(self.series, start, end, self.first_expected, self.now, self.reread)
         return pull_candles(self.store, self.market, pull, lambda: self.now)
 
     @property
@@ -93,15 +95,15 @@ class Home:
 
     @property
     def candles(self) -> pd.DataFrame:
-        return self.store.read_candles(self.key, *EVER)
+        return self.store.read_candles(self.series, *EVER)
 
     @property
     def absences(self) -> tuple[Absence, ...]:
-        return self.store.read_ledger(self.key).absences
+        return self.store.read_ledger(self.series).absences
 
     @property
     def revisions(self) -> pd.DataFrame:
-        return self.store.read_revisions(self.key, *EVER)
+        return self.store.read_revisions(self.series, *EVER)
 
 
 @pytest.fixture
@@ -329,7 +331,7 @@ def test_what_could_not_be_had_says_why_and_is_fetched_by_the_next_pull(home: Ho
 def test_a_market_that_cannot_tell_its_oldest_candle_leaves_failed_ones_until_it_can(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def on_holiday(_key: Key, _now: datetime, _since: datetime) -> datetime | None:
+    def on_holiday(_key: Series, _now: datetime, _since: datetime) -> datetime | None:
         raise MarketUnavailable("the exchange is on holiday")
 
     home.market.listed_at = utc("2024-01-20")
@@ -532,14 +534,14 @@ def test_holes_of_candles_that_straddle_months_are_verified_like_others(
     tmp_path: Path, name: str
 ) -> None:
     """A week that opens in February ends in March; the hole ends with February's window."""
-    home = Home(tmp_path, key=key(name), now=utc("2024-06-15T12:30"))
-    opened = home.key.timeframe.floor(utc("2024-02-29"))
-    home.market.absent = [(opened, home.key.timeframe.next(opened))]
+    home = Home(tmp_path, series=series(name), now=utc("2024-06-15T12:30"))
+    opened = home.series.timeframe.floor(utc("2024-02-29"))
+    home.market.absent = [(opened, home.series.timeframe.next(opened))]
     assert [report.count(PENDING) for report in home.pull("2024-02")] == [1]
-    assert home.store.fetched_months(home.key) == [utc("2024-02-01")]
+    assert home.store.fetched_months(home.series) == [utc("2024-02-01")]
     (report,) = home.pull("2024-02", now="2024-06-15T13:30")
     assert [(each.count, each.state) for each in report.missing] == [(1, VERIFIED_ABSENT)]
-    assert home.store.fetched_months(home.key) == [utc("2024-02-01")]
+    assert home.store.fetched_months(home.series) == [utc("2024-02-01")]
     before = files_of(home.folder)
     home.pull("2024-02", now="2024-06-15T15:30")
     assert home.asked == [(utc("2024-02-01"), utc("2024-03-01"))]
@@ -548,14 +550,14 @@ def test_holes_of_candles_that_straddle_months_are_verified_like_others(
 
 def test_a_hole_that_opened_last_month_is_not_asked_for_with_this_month(tmp_path: Path) -> None:
     """The week from 29 January on lies in February too, but no candle opens there."""
-    home = Home(tmp_path, key=key("1w"), now=utc("2024-02-15T12:30"), reread=0)
+    home = Home(tmp_path, series=series("1w"), now=utc("2024-02-15T12:30"), reread=0)
     home.market.absent = [(utc("2024-01-29"), utc("2024-02-05"))]
     home.pull("2024-01", "2024-02")
     (report,) = home.pull("2024-02", now="2024-02-15T14:30")
     assert (report.missing, home.asked) == ([], [])
     home.pull("2024-01", "2024-02")
     assert home.asked == [(utc("2024-01-29"), utc("2024-02-05"))]
-    assert home.store.read_ledger(home.key).absences[0].state == VERIFIED_ABSENT
+    assert home.store.read_ledger(home.series).absences[0].state == VERIFIED_ABSENT
 
 
 def test_a_long_pull_tells_how_far_it_has_come(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from coin_assets.domain.candles.frame import VALUES, closed_by, validated
 from coin_assets.domain.candles.gaps import find_gaps
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe, months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MarketUnavailable
 from coin_assets.market.base import Estimate, Page, Usage
@@ -45,10 +45,12 @@ class MadeUpMarket:
         self._listed = listed
         self._absent = pd.DatetimeIndex(sorted(absent), tz="UTC")
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        stop = min(end, key.timeframe.floor(now))
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        stop = min(end, series.timeframe.floor(now))
         if start < stop:
-            yield Page(self.candles(key.timeframe, start, stop), start, stop)
+            yield Page(self.candles(series.timeframe, start, stop), start, stop)
 
     def candles(self, timeframe: Timeframe, start: datetime, end: datetime) -> pd.DataFrame:
         opens = timeframe.opens(max(start, self._listed), end)
@@ -58,19 +60,26 @@ class MadeUpMarket:
         frame = pd.DataFrame({"timestamp": opens, **prices, "volume": price})
         return validated(frame, timeframe, "made up")
 
-    def listed(self, key: Key, now: datetime, since: datetime | None = None) -> datetime | None:  # noqa: ARG002
-        oldest = self.candles(key.timeframe, self._listed, key.timeframe.shift(self._listed, 100))
-        found = closed_by(oldest, key.timeframe, now)
+    def listed(
+        self,
+        series: Series,
+        now: datetime,
+        since: datetime | None = None,  # noqa: ARG002
+    ) -> datetime | None:
+        oldest = self.candles(
+            series.timeframe, self._listed, series.timeframe.shift(self._listed, 100)
+        )
+        found = closed_by(oldest, series.timeframe, now)
         return None if found.empty else found["timestamp"].iloc[0].to_pydatetime()
 
-    def edge(self, key: Key) -> datetime | None:  # noqa: ARG002 (protocol)
+    def edge(self, series: Series) -> datetime | None:  # noqa: ARG002 (protocol)
         """None: it serves everything."""
         return None
 
-    def horizon(self, key: Key, now: datetime) -> datetime:  # noqa: ARG002
+    def horizon(self, series: Series, now: datetime) -> datetime:  # noqa: ARG002
         return now
 
-    def estimate(self, key: Key, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002
+    def estimate(self, series: Series, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002
         return Estimate(1, 0.0)
 
     def usage(self) -> Usage:
@@ -87,8 +96,10 @@ class FailingMarket(PagedMarket):
         super().__init__(whole, size)
         self._left = pages
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        for page in super().pages(key, start, end, now):
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        for page in super().pages(series, start, end, now):
             if self._left == 0:
                 raise MarketUnavailable("gone")
             self._left -= 1
@@ -109,8 +120,8 @@ class Case:
     reread: int
 
     @property
-    def key(self) -> Key:
-        return Key("BTC/USDT", self.timeframe)
+    def series(self) -> Series:
+        return Series("BTC/USDT", self.timeframe)
 
     @property
     def market(self) -> MadeUpMarket:
@@ -128,7 +139,7 @@ class Case:
 
     @property
     def expected(self) -> list[datetime]:
-        listed = self.market.listed(self.key, self.closed_by)
+        listed = self.market.listed(self.series, self.closed_by)
         if listed is None:
             return []
         end = self.timeframe.floor(self.closed_by)
@@ -143,7 +154,7 @@ class Case:
         """Pull these consecutive months; the newest candle may be a hole."""
         window = months[0], next_month(months[-1])
         market = market or PagedMarket(self.market, self.page)
-        pull = Pull(self.key, *window, self.kept_from, self.closed_by, self.reread)
+        pull = Pull(self.series, *window, self.kept_from, self.closed_by, self.reread)
         try:
             pull_candles(ParquetStore(home), market, pull, lambda: self.now)
         except CandlesNotYetAvailable:
@@ -176,7 +187,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 def assert_stored_or_explained(case: Case, home: Path) -> None:
     store, timeframe = ParquetStore(home), case.timeframe
-    stored = store.read_candles(case.key, *EVER)
+    stored = store.read_candles(case.series, *EVER)
     true = case.market.candles(timeframe, case.kept_from, timeframe.floor(case.closed_by))
     pd.testing.assert_frame_equal(stored, true, check_exact=True)
     if not case.expected:
@@ -184,7 +195,7 @@ def assert_stored_or_explained(case: Case, home: Path) -> None:
     gaps = find_gaps(
         stored["timestamp"], timeframe, case.expected[0], timeframe.next(case.expected[-1])
     )
-    ledger = store.read_ledger(case.key)
+    ledger = store.read_ledger(case.series)
     explained = [
         opened
         for each in ledger.explained(gaps, timeframe)
@@ -194,7 +205,7 @@ def assert_stored_or_explained(case: Case, home: Path) -> None:
     assert ledger.unanswered(gaps) == []
     known = [opened for each in ledger.absences for opened in timeframe.opens(each.start, each.end)]
     assert known == explained
-    assert store.read_revisions(case.key, *EVER).empty
+    assert store.read_revisions(case.series, *EVER).empty
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def damage(version: ModelVersion) -> None:
 
 
 def of_number(contest: Contest, number: int) -> ModelVersion:
-    return contest.registry.versions(contest.key)[number - 1]
+    return contest.registry.versions(contest.series)[number - 1]
 
 
 # ----------------------------------------------------------------------------- the first champion
@@ -58,11 +58,11 @@ def test_the_first_live_forecast_makes_a_champion_where_one_can_be_challenged(
     contest = Contest(tmp_path, timeframe)
     contest.train()
     contest.pass_candles(3)
-    newest = contest.key.timeframe.floor(contest.now)
+    newest = contest.series.timeframe.floor(contest.now)
     contest.predict(START)
     assert set(contest.forecasts(CHAMPION)["kind"]) == {LIVE, BACKTEST}
     assert contest.holders() == (expected, None)
-    changes = contest.registry.roles(contest.key).changes
+    changes = contest.registry.roles(contest.series).changes
     # It counts from that origin on; of those before there is no record.
     assert [(each.since, each.recorded_at) for each in changes] == [(newest, newest)] * len(changes)
     assert len(changes) == (expected is not None)
@@ -74,7 +74,7 @@ def test_a_backtest_makes_no_champion(tmp_path: Path) -> None:
     contest.pass_candles(50)
     contest.predict(START, contest.now - HOUR)
     assert set(contest.forecasts(CHAMPION)["kind"]) == {BACKTEST}
-    assert contest.registry.roles(contest.key).is_empty
+    assert contest.registry.roles(contest.series).is_empty
 
 
 def test_a_model_that_cannot_forecast_is_made_no_champion(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_model_that_cannot_forecast_is_made_no_champion(tmp_path: Path) -> Non
     damage(contest.train())
     with pytest.raises(CorruptArtefact):
         contest.predict()
-    assert contest.registry.roles(contest.key).is_empty
+    assert contest.registry.roles(contest.series).is_empty
     version = of_number(contest, 1).folder
     version.rename(version.with_name(version.name + ".damaged"))  # as the message says
     contest.train()
@@ -125,9 +125,9 @@ def test_both_roles_are_stored_in_one_write(
     written = []
     whole = ParquetStore.add_forecasts
 
-    def counted(store: ParquetStore, key: object, forecasts: pd.DataFrame) -> object:
+    def counted(store: ParquetStore, series: object, forecasts: pd.DataFrame) -> object:
         written.append(set(forecasts["role"]))
-        return whole(store, key, forecasts)  # type: ignore[arg-type]
+        return whole(store, series, forecasts)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ParquetStore, "add_forecasts", counted)
     contest.predict()
@@ -137,7 +137,7 @@ def test_both_roles_are_stored_in_one_write(
 def test_the_newest_forecast_is_the_champions(tmp_path: Path) -> None:
     contest = contested(tmp_path)
     contest.predict()
-    newest = newest_forecast(contest.store, contest.key)
+    newest = newest_forecast(contest.store, contest.series)
     assert set(newest["model_version"]) == {"1"}
     assert set(newest["role"]) == {CHAMPION}
     assert set(newest["as_of"]) == {pd.Timestamp(contest.now)}
@@ -150,7 +150,7 @@ def test_a_challenger_makes_up_for_origins_that_the_champion_forecast_alone(
     first = contest.now
     contest.predict()
     contest.registry.appoint(
-        contest.key, CHALLENGER, None, first, reason="", by="test", recorded_at=first
+        contest.series, CHALLENGER, None, first, reason="", by="test", recorded_at=first
     )
     contest.pass_candles(1)
     contest.predict()
@@ -202,11 +202,11 @@ def test_without_its_champion_a_key_has_no_forecasts_at_all(
     tmp_path: Path, harm: Callable[[Contest], None]
 ) -> None:
     contest = contested(tmp_path)
-    before = contest.store.read_forecasts(contest.key, *ALWAYS)
+    before = contest.store.read_forecasts(contest.series, *ALWAYS)
     harm(contest)
     with pytest.raises(CorruptArtefact):
         contest.predict()
-    pd.testing.assert_frame_equal(contest.store.read_forecasts(contest.key, *ALWAYS), before)
+    pd.testing.assert_frame_equal(contest.store.read_forecasts(contest.series, *ALWAYS), before)
 
 
 def test_origins_that_a_damaged_champion_missed_are_the_next_ones(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_origins_that_a_damaged_champion_missed_are_the_next_ones(tmp_path: Path
     with pytest.raises(CorruptArtefact):
         contest.predict()
     contest.pass_candles(1)
-    promote(contest.store, contest.registry, contest.key, None, "1 is damaged", contest.now)
+    promote(contest.store, contest.registry, contest.series, None, "1 is damaged", contest.now)
     contest.predict(START)
     assert contest.versions(CHAMPION) == {
         missed - HOUR: "1",
@@ -241,10 +241,10 @@ ACTIONS = st.lists(
 def test_in_any_order_forecasts_stay_and_agree_with_the_record(actions: list[str]) -> None:
     with TemporaryDirectory() as folder:
         contest = contested(Path(folder))
-        known = contest.store.read_forecasts(contest.key, *ALWAYS)
+        known = contest.store.read_forecasts(contest.series, *ALWAYS)
         for action in actions:
             act(contest, action)
-            made = contest.store.read_forecasts(contest.key, *ALWAYS)
+            made = contest.store.read_forecasts(contest.series, *ALWAYS)
             kept = made[_places(made).isin(_places(known))].reset_index(drop=True)
             pd.testing.assert_frame_equal(kept, known, check_exact=True)
             known = made
@@ -256,7 +256,7 @@ def test_in_any_order_forecasts_stay_and_agree_with_the_record(actions: list[str
 
 
 def act(contest: Contest, action: str) -> None:
-    tools = contest.store, contest.registry, contest.key
+    tools = contest.store, contest.registry, contest.series
     try:
         if action == "pass":
             contest.pass_candles(1)
@@ -274,9 +274,9 @@ def act(contest: Contest, action: str) -> None:
 
 def agrees_with_the_record(contest: Contest) -> None:
     """Champion and challenger of each origin are whoever the record names, told by a slow walk."""
-    versions = contest.registry.versions(contest.key)
+    versions = contest.registry.versions(contest.series)
     cutoffs = {version.name: version.cutoff for version in versions}
-    roles = contest.registry.roles(contest.key)
+    roles = contest.registry.roles(contest.series)
     champions, challengers = contest.versions(CHAMPION), contest.versions(CHALLENGER)
     assert challengers.keys() <= champions.keys()
     for role, made in ((CHAMPION, champions), (CHALLENGER, challengers)):
@@ -307,7 +307,7 @@ def test_a_forecast_is_live_while_its_first_candle_is_open(tmp_path: Path) -> No
         made = contest.forecasts(role).drop_duplicates("as_of")
         new = made[made["as_of"] > pd.Timestamp(utc("2024-01-11"))]
         expected = [
-            kind_of(_time(origin), contest.key.timeframe, contest.now) for origin in new["as_of"]
+            kind_of(_time(origin), contest.series.timeframe, contest.now) for origin in new["as_of"]
         ]
         assert list(new["kind"]) == expected
         assert expected.count(LIVE) == 1

@@ -19,7 +19,7 @@ import pytest
 
 from coin_assets.domain.candles.gaps import find_gaps
 from coin_assets.domain.candles.resampling import resample
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import EPOCH
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
@@ -30,7 +30,7 @@ from coin_assets_tests.market.patchy import PatchyMarket
 from coin_assets_tests.market.recorded import RecordedMarket
 from coin_assets_tests.pipeline.backfill_process import CANDLES_A_PAGE, HOURLY, REREAD
 from coin_assets_tests.pipeline.paged import PagedMarket
-from coin_assets_tests.platform import files_of, key, utc
+from coin_assets_tests.platform import files_of, series, utc
 from coin_assets_tests.realdata import REAL_DATA, real_candles
 
 Span = tuple[datetime, datetime]
@@ -53,7 +53,7 @@ def market_with_outages() -> Market:
     if not REAL_DATA.is_dir():
         return PatchyMarket(OUTAGES)
     frames = {HOURLY: real_candles("BTC/USDT", "1h")}
-    for coarser in (key("1d"), key("1M")):
+    for coarser in (series("1d"), series("1M")):
         made = resample(frames[HOURLY], HOURLY.timeframe, coarser.timeframe)
         frames[coarser] = made.candles
     return RecordedMarket(frames)
@@ -205,15 +205,17 @@ class CountingMarket(PagedMarket):
         super().__init__(whole, size)
         self.served: list[Span] = []
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        for page in super().pages(key, start, end, now):
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        for page in super().pages(series, start, end, now):
             self.served.append((page.start, page.end))
             yield page
 
 
 def pull(store: ParquetStore, market: Market, now: datetime) -> None:
     window = utc("2024-01-01"), utc("2024-04-01")
-    pull_candles(store, market, Pull(key("1h"), *window, window[0], now, REREAD), lambda: now)
+    pull_candles(store, market, Pull(series("1h"), *window, window[0], now, REREAD), lambda: now)
 
 
 def test_death_before_or_after_any_write_costs_at_most_a_page(tmp_path: Path) -> None:
@@ -247,17 +249,17 @@ def test_death_at_any_write_loses_no_change_and_no_late_candle(tmp_path: Path) -
         except KilledError:
             finished = False
         store = ParquetStore(home)
-        for each in store.read_ledger(key("1h")).absences:  # never explained and stored as well
-            assert store.count_candles(key("1h"), each.start, each.end) == 0
+        for each in store.read_ledger(series("1h")).absences:  # never explained and stored as well
+            assert store.count_candles(series("1h"), each.start, each.end) == 0
         pull(store, PatchyMarket(HOLES[1:]), third)
-        late = store.read_revisions(key("1h"), utc("2024-01-01"), utc("2024-04-01"))
+        late = store.read_revisions(series("1h"), utc("2024-01-01"), utc("2024-04-01"))
         opens = [utc("2024-01-05T03:00") + number * HOUR for number in range(6)]
         assert late["timestamp"].drop_duplicates().tolist() == opens
         assert late["old_close"].isna().all()
-        stored = store.read_candles(key("1h"), opens[0], opens[-1] + HOUR)
-        (page,) = SandboxMarket().pages(key("1h"), opens[0], opens[-1] + HOUR, third)
+        stored = store.read_candles(series("1h"), opens[0], opens[-1] + HOUR)
+        (page,) = SandboxMarket().pages(series("1h"), opens[0], opens[-1] + HOUR, third)
         pd.testing.assert_frame_equal(stored, page.candles)
-        assert [each.start for each in store.read_ledger(key("1h")).absences] == [
+        assert [each.start for each in store.read_ledger(series("1h")).absences] == [
             utc(start) for start, _ in HOLES[1:]
         ]
         if finished:

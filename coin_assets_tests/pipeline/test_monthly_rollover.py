@@ -52,10 +52,10 @@ def anchor(
     contest: Contest, month: datetime, method: type = VolatilityScaledBaseline, **facts: str | None
 ) -> ModelVersion:
     """A version of some method that knows the candles up to the beginning of a month."""
-    candles = contest.store.read_candles(contest.key, *ALWAYS)
-    model: Forecaster = method(contest.key.timeframe.name)
-    model.fit(closed_by(candles, contest.key.timeframe, month))
-    return contest.registry.add(contest.key, model, month, {"lookback": None} | facts)
+    candles = contest.store.read_candles(contest.series, *ALWAYS)
+    model: Forecaster = method(contest.series.timeframe.name)
+    model.fit(closed_by(candles, contest.series.timeframe, month))
+    return contest.registry.add(contest.series, model, month, {"lookback": None} | facts)
 
 
 def test_the_training_of_the_month_follows_from_the_next_origin_on(contest: Contest) -> None:
@@ -64,15 +64,15 @@ def test_the_training_of_the_month_follows_from_the_next_origin_on(contest: Cont
     assert contest.holders() == ("1", "2")
     assert forecast_at(contest, FEBRUARY + 4 * HOUR) == "2"
     assert contest.holders() == ("2", None)
-    change = contest.registry.roles(contest.key).last_change(CHAMPION)
+    change = contest.registry.roles(contest.series).last_change(CHAMPION)
     assert change is not None
     assert (change.by, change.since) == (SUCCESSION, FEBRUARY + 4 * HOUR)
     assert before.items() <= contest.versions(CHAMPION).items()
-    record = contest.registry.roles(contest.key)
+    record = contest.registry.roles(contest.series)
     assert [each.version for each in record.reign] == ["1", "2"]
     contest.predict()
     assert forecast_at(contest, FEBRUARY + 5 * HOUR) == "2"
-    assert contest.registry.roles(contest.key) == record
+    assert contest.registry.roles(contest.series) == record
 
 
 def test_it_counts_for_all_origins_that_were_missed_since_the_month_began(contest: Contest) -> None:
@@ -102,7 +102,7 @@ def test_a_life_of_months_is_forecast_by_the_versions_that_a_backtest_would_take
         for time in lived[-5:]:
             contest.until(time)
             contest.predict()
-    made, versions = contest.versions(CHAMPION), contest.registry.versions(contest.key)
+    made, versions = contest.versions(CHAMPION), contest.registry.versions(contest.series)
     for time in lived:
         expected = eligible_version(versions, time)
         assert expected is not None
@@ -111,15 +111,15 @@ def test_a_life_of_months_is_forecast_by_the_versions_that_a_backtest_would_take
 
 
 def test_who_was_appointed_since_the_month_began_stays_until_the_next(contest: Contest) -> None:
-    store, registry, key = contest.store, contest.registry, contest.key
+    store, registry, series = contest.store, contest.registry, contest.series
     anchor(contest, FEBRUARY)
     assert forecast_at(contest, FEBRUARY + 4 * HOUR) == "2"
-    roll_back(store, registry, key, "it looks wrong", contest.now)
+    roll_back(store, registry, series, "it looks wrong", contest.now)
     assert forecast_at(contest, FEBRUARY + 5 * HOUR) == "1"
     contest.train()
-    promote(store, registry, key, "3", "a newer one", contest.now)
+    promote(store, registry, series, "3", "a newer one", contest.now)
     assert forecast_at(contest, FEBRUARY + 20 * DAY) == "3"
-    assert [each.version for each in registry.roles(key).reign] == ["3"]
+    assert [each.version for each in registry.roles(series).reign] == ["3"]
     anchor(contest, FEBRUARY + 20 * DAY)  # no anchor: the month began before
     assert forecast_at(contest, FEBRUARY + 21 * DAY) == "3"
     contest.until(MARCH + HOUR)
@@ -165,9 +165,9 @@ def test_where_the_newest_training_forecasts_an_appointed_one_is_followed_too(
     first = contest.train()
     contest.predict()
     assert contest.holders() == (None, None)
-    promote(contest.store, contest.registry, contest.key, first.name, "by hand", contest.now)
+    promote(contest.store, contest.registry, contest.series, first.name, "by hand", contest.now)
     month = next_month(next_month(contest.now))
-    contest.until(contest.key.timeframe.next(month) + timedelta(days=7))
+    contest.until(contest.series.timeframe.next(month) + timedelta(days=7))
     anchor(contest, month)
     contest.predict()
     assert contest.holders() == ("2", None)
@@ -180,7 +180,7 @@ def test_months_are_followed_though_each_is_forecast_before_its_own_training(
     contest = Contest(tmp_path, "1M")
     contest.train()
     contest.predict()
-    promote(contest.store, contest.registry, contest.key, "1", "by hand", contest.now)
+    promote(contest.store, contest.registry, contest.series, "1", "by hand", contest.now)
     made = []
     for _ in range(4):
         contest.until(next_month(contest.now))
@@ -198,7 +198,7 @@ def test_a_choice_that_counts_from_the_first_of_a_month_on_outlives_it(tmp_path:
     anchor(contest, utc("2024-06-01"))
     contest.predict()
     assert forecast_at(contest, utc("2024-06-30")) == "2"
-    roll_back(contest.store, contest.registry, contest.key, "too narrow", contest.now)
+    roll_back(contest.store, contest.registry, contest.series, "too narrow", contest.now)
     contest.until(utc("2024-07-01"))
     anchor(contest, utc("2024-07-01"))
     assert forecast_at(contest, utc("2024-07-01")) == "1"
@@ -224,8 +224,8 @@ def test_a_challenger_of_the_same_method_makes_room_and_one_of_another_stays(
     assert forecast_at(contest, FEBRUARY + 4 * HOUR) == "3"
     assert contest.holders() == ("3", None)
     other = anchor(contest, FEBRUARY + 2 * HOUR, HarForecaster)
-    now, key, registry = contest.now, contest.key, contest.registry
-    registry.appoint(key, CHALLENGER, other, now, reason="", by="test", recorded_at=now)
+    now, series, registry = contest.now, contest.series, contest.registry
+    registry.appoint(series, CHALLENGER, other, now, reason="", by="test", recorded_at=now)
     contest.until(MARCH)
     anchor(contest, MARCH)
     assert forecast_at(contest, MARCH + HOUR) == "5"
@@ -237,5 +237,5 @@ def test_there_is_nobody_to_follow_before_there_is_a_champion(tmp_path: Path) ->
     contest.until(FEBRUARY + 3 * HOUR)
     anchor(contest, FEBRUARY)
     contest.predict(START)
-    (change,) = contest.registry.roles(contest.key).changes
+    (change,) = contest.registry.roles(contest.series).changes
     assert change.by != SUCCESSION

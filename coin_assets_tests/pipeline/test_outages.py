@@ -13,7 +13,7 @@ from coin_assets.domain.candles.outages import outages
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.pipeline.fetch import Pull, pull_candles
 from coin_assets.store.parquet import ParquetStore
-from coin_assets_tests.platform import key, utc
+from coin_assets_tests.platform import series, utc
 from coin_assets_tests.realdata import REAL_DATA, real_candles, requires_real_data
 
 pytestmark = requires_real_data
@@ -21,7 +21,7 @@ pytestmark = requires_real_data
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT")
 START, END = utc("2017-08-01"), utc("2025-07-01")
 FIRST_PULL = utc("2025-07-02T09:00")
-HOURLY = key("1h").timeframe
+HOURLY = series("1h").timeframe
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ParquetStore:
     market = ArchiveMarket(REAL_DATA / "candles")
     for now in (FIRST_PULL, FIRST_PULL + timedelta(hours=1)):
         for symbol in SYMBOLS:
-            pull = Pull(key("1h", symbol), START, END, START, now, reread=3)
+            pull = Pull(series("1h", symbol), START, END, START, now, reread=3)
             reports = pull_candles(store, market, pull, lambda: now)  # noqa: B023 (called at once)
             state = PENDING if now == FIRST_PULL else VERIFIED_ABSENT
             assert {each.state for report in reports for each in report.missing} == {state}
@@ -39,9 +39,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ParquetStore:
 
 
 def absences(store: ParquetStore, symbol: str) -> list[Missing]:
-    ledger = store.read_ledger(key("1h", symbol))
+    ledger = store.read_ledger(series("1h", symbol))
     assert ledger.listed is not None
-    opens = store.read_candles(key("1h", symbol), START, END)["timestamp"]
+    opens = store.read_candles(series("1h", symbol), START, END)["timestamp"]
     return ledger.explained(find_gaps(opens, HOURLY, ledger.listed, END), HOURLY)
 
 
@@ -54,9 +54,9 @@ def lacking_hours(symbol: str) -> frozenset[pd.Timestamp]:
 
 def test_the_whole_history_is_stored_as_it_is(store: ParquetStore) -> None:
     for symbol in SYMBOLS:
-        stored = store.read_candles(key("1h", symbol), START, END)
+        stored = store.read_candles(series("1h", symbol), START, END)
         pd.testing.assert_frame_equal(stored, real_candles(symbol, "1h"), check_exact=True)
-        assert store.read_revisions(key("1h", symbol), START, END).empty
+        assert store.read_revisions(series("1h", symbol), START, END).empty
 
 
 def test_bitcoin_has_28_verified_absences_of_128_hours(store: ParquetStore) -> None:

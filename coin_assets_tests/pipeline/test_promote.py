@@ -24,7 +24,7 @@ from coin_assets_tests.pipeline.known_market import (
     DAY,
     FIRST,
     HOUR,
-    KEY,
+    SERIES,
     TRUE,
     WIDE,
     KnownMarket,
@@ -37,11 +37,11 @@ WHY = "better on paper"
 
 
 def promoted(contest: Contest, version: str | None = None) -> str:
-    return promote(contest.store, contest.registry, contest.key, version, WHY, contest.now)
+    return promote(contest.store, contest.registry, contest.series, version, WHY, contest.now)
 
 
 def rolled_back(contest: Contest) -> str:
-    return roll_back(contest.store, contest.registry, contest.key, WHY, contest.now)
+    return roll_back(contest.store, contest.registry, contest.series, WHY, contest.now)
 
 
 def said(contest: Contest) -> list[dict[str, Any]]:
@@ -167,7 +167,7 @@ def test_a_first_appointment_that_is_refused_leaves_no_record(tmp_path: Path) ->
     (version_folder(contest, 1) / "model.json").unlink()
     with pytest.raises(CorruptArtefact):
         promoted(contest, "1")
-    assert contest.registry.roles(contest.key).is_empty
+    assert contest.registry.roles(contest.series).is_empty
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_first_appointment_that_is_refused_leaves_no_record(tmp_path: Path) ->
         (lambda _: None, "9", ConfigurationError, r"no version 9\. Its versions: 1, 2\."),
         (
             lambda contest: contest.registry.appoint(
-                contest.key, CHALLENGER, None, contest.now, reason="", by="", recorded_at=FIRST
+                contest.series, CHALLENGER, None, contest.now, reason="", by="", recorded_at=FIRST
             ),
             None,
             ConfigurationError,
@@ -218,7 +218,7 @@ def test_a_version_that_knows_the_future_is_no_champion_before_it(contest: Conte
     ahead = contest.train()
     contest.now = ahead.cutoff - timedelta(hours=2)
     promoted(contest, ahead.name)
-    change = contest.registry.roles(contest.key).last_change(CHAMPION)
+    change = contest.registry.roles(contest.series).last_change(CHAMPION)
     assert change is not None
     assert change.since == ahead.cutoff
 
@@ -229,7 +229,7 @@ def models_of(contest: Contest) -> dict[str, bytes]:
 
 
 def version_folder(contest: Contest, number: int) -> Path:
-    return contest.registry.versions(contest.key)[number - 1].folder
+    return contest.registry.versions(contest.series)[number - 1].folder
 
 
 # -------------------------------------------------------------------------------------- by the gate
@@ -246,7 +246,7 @@ def test_the_gate_promotes_who_has_earned_it(tmp_path: Path) -> None:
     told = apply_verdict(market.store, market.registry, market.look(now), now)
     assert f"version 2 is champion from {now + HOUR:%Y-%m-%d %H:%M}" in told
     assert holders(market) == ("2", None)
-    change = market.registry.roles(KEY).last_change(CHAMPION)
+    change = market.registry.roles(SERIES).last_change(CHAMPION)
     assert change is not None
     assert change.by == "gate"
     assert "of the champion's" in change.reason
@@ -258,7 +258,7 @@ def test_who_is_retired_leaves_its_place_to_the_newest_training(tmp_path: Path) 
     told = apply_verdict(market.store, market.registry, market.look(now), now)
     assert "challenges no more" in told
     assert holders(market) == ("1", "3")
-    vacated, appointed = market.registry.roles(KEY).changes[-2:]
+    vacated, appointed = market.registry.roles(SERIES).changes[-2:]
     assert (vacated.version, vacated.by, vacated.since) == (None, "gate", now)
     assert "less than 0.995" in vacated.reason
     assert (appointed.version, appointed.since) == ("3", now)
@@ -268,7 +268,7 @@ def test_who_is_retired_leaves_its_place_to_the_newest_training(tmp_path: Path) 
 
 def test_without_a_challenger_there_is_nothing_to_do(tmp_path: Path) -> None:
     market = KnownMarket(tmp_path)
-    market.registry.appoint(KEY, CHALLENGER, None, FIRST, reason="", by="", recorded_at=FIRST)
+    market.registry.appoint(SERIES, CHALLENGER, None, FIRST, reason="", by="", recorded_at=FIRST)
     now = enough()
     told = apply_verdict(market.store, market.registry, market.look(now), now)
     assert told == "BTC/USDT 1h: there is no challenger"
@@ -278,7 +278,7 @@ def test_without_a_challenger_there_is_nothing_to_do(tmp_path: Path) -> None:
 def test_a_damaged_challenger_is_not_promoted(tmp_path: Path, what: str) -> None:
     market = KnownMarket(tmp_path)
     reports = [market.look(enough() + day * DAY) for day in range(3)]
-    folder = market.registry.versions(KEY)[1].folder
+    folder = market.registry.versions(SERIES)[1].folder
     if what == "gone":
         folder.rename(folder.with_name(folder.name + ".damaged"))
     else:
@@ -295,11 +295,11 @@ def test_an_old_verdict_changes_no_past(tmp_path: Path) -> None:
     market.until(enough() + 3 * DAY)
     now = enough() + 3 * DAY
     apply_verdict(market.store, market.registry, reports[-1], now)
-    change = market.registry.roles(KEY).last_change(CHAMPION)
+    change = market.registry.roles(SERIES).last_change(CHAMPION)
     assert change is not None
     assert change.since == now + HOUR
 
 
 def holders(market: KnownMarket) -> tuple[str | None, str | None]:
-    roles = market.registry.roles(KEY)
+    roles = market.registry.roles(SERIES)
     return roles.holder(CHAMPION), roles.holder(CHALLENGER)

@@ -56,7 +56,7 @@ def touched(contest: Contest, *opens: datetime) -> list[TouchedForecasts]:
     return touched_forecasts(
         contest.store,
         contest.registry,
-        contest.key,
+        contest.series,
         pd.DatetimeIndex(opens),
         START,
         contest.now,
@@ -66,13 +66,13 @@ def touched(contest: Contest, *opens: datetime) -> list[TouchedForecasts]:
 def redone(contest: Contest, *opens: datetime) -> int:
     """Make again what sees the candles; returns how many forecasts changed."""
     return sum(
-        redo_forecasts(contest.store, contest.registry, contest.key, each, START, contest.now)
+        redo_forecasts(contest.store, contest.registry, contest.series, each, START, contest.now)
         for each in touched(contest, *opens)
     )
 
 
 def numbers(contest: Contest) -> pd.DataFrame:
-    return contest.store.read_forecasts(contest.key, *ALWAYS).drop(columns="kind")
+    return contest.store.read_forecasts(contest.series, *ALWAYS).drop(columns="kind")
 
 
 def test_both_roles_end_as_if_the_change_had_always_been_there(tmp_path: Path) -> None:
@@ -96,13 +96,13 @@ def test_both_roles_end_as_if_the_change_had_always_been_there(tmp_path: Path) -
 def test_what_comes_out_the_same_stays_live(tmp_path: Path) -> None:
     contest = followed(tmp_path)
     opened = contest.now - 4 * HOUR
-    before = contest.store.read_forecasts(contest.key, *ALWAYS)
+    before = contest.store.read_forecasts(contest.series, *ALWAYS)
     changed(contest, opened, "volume")
     contest.until(contest.now)
     (found,) = touched(contest, opened)
     assert len(found.origins) == 4
     assert redone(contest, opened) == 0
-    pd.testing.assert_frame_equal(contest.store.read_forecasts(contest.key, *ALWAYS), before)
+    pd.testing.assert_frame_equal(contest.store.read_forecasts(contest.series, *ALWAYS), before)
 
 
 @pytest.mark.parametrize(("ago", "expected"), [(CONTEXT, 1), (CONTEXT + 1, 0)])
@@ -121,7 +121,7 @@ def test_a_change_reaches_as_far_as_the_models_look(
 def test_who_is_champion_now_rewrites_nothing_of_the_one_before(tmp_path: Path) -> None:
     contest = followed(tmp_path)
     opened = contest.now - 4 * HOUR
-    promote(contest.store, contest.registry, contest.key, None, "for a test", contest.now)
+    promote(contest.store, contest.registry, contest.series, None, "for a test", contest.now)
     contest.pass_candles(1)
     contest.predict()
     versions = contest.versions(CHAMPION)
@@ -157,7 +157,7 @@ def test_an_origin_that_came_late_gets_both_roles_of_its_time(tmp_path: Path) ->
         contest.pass_candles(1)
     contest.predict(START)
     assert late not in contest.versions(CHAMPION)
-    promote(contest.store, contest.registry, contest.key, None, "for a test", contest.now)
+    promote(contest.store, contest.registry, contest.series, None, "for a test", contest.now)
     contest.alter = lambda candles: candles
     contest.until(contest.now)
     redone(contest, late - HOUR)

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest import status_of
-from coin_assets.domain.publishing.manifest_entries import KeyFacts, PublishedFile
-from coin_assets.domain.series import Key
-from coin_assets_tests.planning.world import Series, World
+from coin_assets.domain.publishing.manifest_entries import ManifestEntry, PublishedFile
+from coin_assets.domain.series import Series
+from coin_assets_tests.planning.world import SimulatedSeries, World
 
 HOUR = timedelta(hours=1)
 TICK = timedelta(seconds=5)
@@ -87,7 +87,7 @@ class Simulation:
             self.world.now += 2 * TICK
         self.world.log.clear()
         self.world.faults.rate = rate
-        self._behind: dict[Key, list[datetime]] = {}
+        self._behind: dict[Series, list[datetime]] = {}
 
     def _spans(self, start: datetime, count: int) -> list[tuple[datetime, datetime]]:
         hours = int((self.end - start) / HOUR)
@@ -158,7 +158,7 @@ class Simulation:
 
     def _note_closes(self, boundary: datetime) -> None:
         """Remember the keys whose candle has just closed, unless the market does not have it."""
-        for key, each in self.world.series.items():
+        for series, each in self.world.series.items():
             close = each.calendar.times[each.calendar.closed_by(boundary)]
             source = each.source
             number = source.calendar.closed_by(boundary) - 1
@@ -166,39 +166,39 @@ class Simulation:
             if close + SETTLE != boundary or number - 2 < source.listed:
                 continue
             if not any(n in source.holes or n in source.late for n in recent):
-                self._behind.setdefault(key, []).append(close)
+                self._behind.setdefault(series, []).append(close)
 
-    def _is_excused(self, each: Series, close: datetime) -> bool:
+    def _is_excused(self, each: SimulatedSeries, close: datetime) -> bool:
         """Whether market or daemon were away since the close, or until shortly before it."""
         spans = [*each.source.silent, *self._downs]
         return any(start < self.world.now and close < end + HOUR for start, end in spans)
 
     def _note_healed(self) -> None:
-        for key, closes in list(self._behind.items()):
-            each = self.world.series[key]
+        for series, closes in list(self._behind.items()):
+            each = self.world.series[series]
             if each.history is None or each.history < closes[0]:
                 continue
             if each.cutoffs and (each.prediction is None or each.prediction < closes[0]):
                 continue
             reached = [close for close in closes if close <= each.history]
-            self.outcome.heal_seconds[key.timeframe.name] += [
+            self.outcome.heal_seconds[series.timeframe.name] += [
                 (self.world.now - close).total_seconds()
                 for close in reached
                 if not self._is_excused(each, close)
             ]
             if len(reached) == len(closes):
-                del self._behind[key]
+                del self._behind[series]
             else:
-                self._behind[key] = closes[len(reached) :]
+                self._behind[series] = closes[len(reached) :]
 
     def _check_statuses(self) -> None:
         """Of one symbol: the words of the manifest against plain arithmetic of minutes."""
-        keys = list(self.world.series)
-        for key in keys[:: max(1, len(keys) // 5)]:
-            each, now = self.world.series[key], self.world.now
+        series_list = list(self.world.series)
+        for series in series_list[:: max(1, len(series_list) // 5)]:
+            each, now = self.world.series[series], self.world.now
             ages = [now - time for time in (each.history, each.prediction) if time is not None]
             minutes = max((age.total_seconds() / 60 for age in ages), default=0)
-            soft, hard = MINUTES[key.timeframe.name]
+            soft, hard = MINUTES[series.timeframe.name]
             enough = sum(each.stored) >= self.world.enough
             if not enough:
                 expected = "insufficient_data"
@@ -208,14 +208,14 @@ class Simulation:
                 expected = "fresh"
             else:
                 expected = "stale" if minutes <= hard else "hard_stale"
-            facts = KeyFacts(
-                key,
+            facts = ManifestEntry(
+                series,
                 _file(each.history),
                 _file(each.prediction),
                 enough_candles=enough,
             )
-            word = status_of(facts, _LIMITS[key.timeframe.name], now)
-            assert word == expected, (key, word, expected, minutes)
+            word = status_of(facts, _LIMITS[series.timeframe.name], now)
+            assert word == expected, (series, word, expected, minutes)
             self.outcome.statuses[word] += 1
 
     def _heal(self) -> None:
@@ -227,7 +227,7 @@ class Simulation:
         for _ in range(400):  # holes at the end are believed after an hour
             world.now += timedelta(seconds=30)
             world.tick()
-        behind = [str(key) for key in world.series if not world.is_up_to_date(key)]
+        behind = [str(series) for series in world.series if not world.is_up_to_date(series)]
         assert not behind, behind
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Step
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.planning.facts import (
     ANCHORS,
@@ -18,8 +18,8 @@ from coin_assets.planning.facts import (
     LIVE,
     REPAIR,
     Failures,
-    KeyState,
     Plan,
+    PlanningFacts,
     Runs,
 )
 from coin_assets.planning.planner import MOST_REQUESTS, plan_repairs, plan_updates
@@ -51,15 +51,15 @@ def world(
     return made
 
 
-def key(timeframe: str, symbol: str = A) -> Key:
-    return Key(symbol, Timeframe(timeframe))
+def series(timeframe: str, symbol: str = A) -> Series:
+    return Series(symbol, Timeframe(timeframe))
 
 
 def shown(plan: Plan) -> dict[tuple[str, str], set[str]]:
     """Steps as text by purpose and month."""
     return {
         (each.purpose, f"{each.month:%Y-%m}"): {
-            f"{step.key.timeframe} {step.layer}" for step in each.steps
+            f"{step.series.timeframe} {step.layer}" for step in each.steps
         }
         for each in plan.requests
     }
@@ -117,7 +117,9 @@ def test_the_leap_day_is_a_day_of_february() -> None:
     assert (LIVE, "2024-02") in shown(made.tick())
     made.converge(4)
     at(made, "2024-03-01T00:00:05").converge(5)
-    assert made.series[key("1d")].history == made.series[key("1M")].history == utc("2024-03-01")
+    assert (
+        made.series[series("1d")].history == made.series[series("1M")].history == utc("2024-03-01")
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,8 +134,8 @@ def test_a_week_that_straddles_waits_for_the_later_month_and_belongs_to_the_earl
     asked = [name for plan in plans for name, steps in shown(plan).items() if "1w candles" in steps]
     assert asked == [(LIVE, month)]
     assert "1w candles" not in {step for steps in shown(plans[0]).values() for step in steps}
-    assert made.series[key("1w")].history == utc(boundary)
-    assert made.is_up_to_date(key("1w"))
+    assert made.series[series("1w")].history == utc(boundary)
+    assert made.is_up_to_date(series("1w"))
 
 
 def test_a_week_that_begins_with_the_month_is_of_one_run() -> None:
@@ -147,24 +149,24 @@ def test_a_key_with_too_few_candles_publishes_its_history_and_no_forecast() -> N
     made = at(world("2024-03-06T10:00:05", enough=10**6), "2024-03-06T11:00:05")
     assert shown(made.tick()) == {(LIVE, "2024-03"): {"1h candles", "1h published"}}
     assert made.tick().is_empty
-    assert made.series[key("1h")].prediction is None
+    assert made.series[series("1h")].prediction is None
 
 
 def test_a_key_with_candles_enough_and_no_model_gets_one_first() -> None:
     made = World([A, B], {"1h": None}, utc("2024-03-01"), utc("2024-03-02"), utc("2024-05-01"))
     plans = [made.tick() for _ in range(5)]
-    assert [plan.training for plan in plans].count((key("1h", A), key("1h", B))) == 1
+    assert [plan.training for plan in plans].count((series("1h", A), series("1h", B))) == 1
     assert made.trainings == 1
-    assert made.is_up_to_date(key("1h"))
+    assert made.is_up_to_date(series("1h"))
 
 
 def test_no_training_twice_and_none_while_it_backs_off() -> None:
     made = World([A], {"1h": None}, utc("2024-03-01"), utc("2024-03-02"), utc("2024-05-01"))
     made.tick()
     states = made.states()
-    assert plan_updates(states, NO_RUNS, made.now).training == (key("1h"),)
-    assert not plan_updates(states, Runs(training=frozenset({key("1h")})), made.now).training
-    failed = {Step(key("1h"), MODELS): Failures(1, made.now)}
+    assert plan_updates(states, NO_RUNS, made.now).training == (series("1h"),)
+    assert not plan_updates(states, Runs(training=frozenset({series("1h")})), made.now).training
+    failed = {Step(series("1h"), MODELS): Failures(1, made.now)}
     assert not plan_updates(states, Runs(failures=failed), made.now).training
 
 
@@ -174,7 +176,7 @@ def test_an_empty_store_is_collected_month_by_month() -> None:
     months = [
         request.month
         for _, request in made.log
-        if Step(key("1h"), CANDLES) in request.steps and request.purpose == LIVE
+        if Step(series("1h"), CANDLES) in request.steps and request.purpose == LIVE
     ]
     assert months == [utc(f"{each}-01") for each in ("2023-10", "2023-11", "2023-12")] + [
         utc(f"2024-{number:02}-01") for number in (1, 2, 3)
@@ -186,31 +188,34 @@ def test_a_young_symbol_needs_no_derivation_of_the_time_before_it() -> None:
     made = World(
         [A], HOURLY, utc("2023-10-01"), utc("2024-03-06T10:00:05"), utc("2024-06-01"), enough=3
     )
-    made.series[key("1h")].listed = made.series[key("1h")].calendar.number[utc("2024-03-05")]
+    made.series[series("1h")].listed = made.series[series("1h")].calendar.number[utc("2024-03-05")]
     made.converge(80, wait=SECOND * 10)
     made.log.clear()
     for hour in range(11, 15):
         at(made, f"2024-03-06T{hour}:00:05").converge(6)
     assert {request.month for _, request in made.log} == {utc("2024-03-01")}
-    assert {step.key.timeframe.name for _, each in made.log for step in each.steps} == {"1h", "4h"}
+    assert {step.series.timeframe.name for _, each in made.log for step in each.steps} == {
+        "1h",
+        "4h",
+    }
 
 
 def test_a_long_outage_is_caught_up_month_by_month_and_holds_nobody_up() -> None:
     made = world("2023-11-10T10:00:05", sources=HOURLY, symbols=(A, B))
-    made.series[key("1h")].silent = [(utc("2023-11-10T10:30"), utc("2024-03-20T10:30"))]
+    made.series[series("1h")].silent = [(utc("2023-11-10T10:30"), utc("2024-03-20T10:30"))]
     at(made, "2024-03-20T10:00:05")
     for _ in range(30):
         made.tick()
         made.now += SECOND * 10
-    assert made.is_up_to_date(key("1h", B))
+    assert made.is_up_to_date(series("1h", B))
     made.log.clear()
     at(made, "2024-03-20T11:00:05")
     plan = made.tick()
     live = [request for request in plan.requests if request.purpose == LIVE]
     assert [f"{each.month:%Y-%m}" for each in live] == ["2024-03", "2023-11"]
-    assert {step.key.symbol for step in live[0].steps} == {B}
+    assert {step.series.symbol for step in live[0].steps} == {B}
     made.converge(40, wait=SECOND)
-    months = [each.month for _, each in made.log if Step(key("1h"), CANDLES) in each.steps]
+    months = [each.month for _, each in made.log if Step(series("1h"), CANDLES) in each.steps]
     assert months == sorted(set(months))
     assert len(months) == 5
     assert all(made.is_up_to_date(each) for each in made.series)
@@ -222,7 +227,7 @@ def test_a_hole_at_the_end_of_a_month_does_not_stall_the_next(
     hours: int, is_verified: bool
 ) -> None:
     made = world("2024-01-30T10:00:05", sources=HOURLY)
-    source = made.series[key("1h")]
+    source = made.series[series("1h")]
     last = source.calendar.number[utc("2024-02-01")]
     source.holes = set(range(last - hours, last))
     at(made, "2024-02-01T00:30:05" if is_verified else "2024-02-01T02:00:05")
@@ -237,8 +242,8 @@ def test_a_hole_at_the_end_of_a_month_does_not_stall_the_next(
     live = [request for _, request in made.log if request.purpose == LIVE]
     assert {request.month for request in live} == {utc("2024-02-01")}
     assert len(live) <= 5
-    assert made.is_up_to_date(key("1h"))
-    assert made.is_up_to_date(key("4h"))
+    assert made.is_up_to_date(series("1h"))
+    assert made.is_up_to_date(series("4h"))
 
 
 def test_what_is_in_flight_is_not_asked_for_again() -> None:
@@ -252,29 +257,29 @@ def test_what_is_in_flight_is_not_asked_for_again() -> None:
 def test_failures_hold_back_one_symbol_alone_ever_longer_and_never_for_good() -> None:
     made = at(world("2024-03-06T10:00:05", symbols=(A, B)), "2024-03-06T11:00:05")
     silence = made.now - HOUR, made.now + 3 * HOUR
-    made.series[key("1h")].silent = [silence]
+    made.series[series("1h")].silent = [silence]
     tries = []
     while made.now < silence[1]:
         made.tick()
-        asked = [each for _, each in made.log if Step(key("1h"), CANDLES) in each.steps]
+        asked = [each for _, each in made.log if Step(series("1h"), CANDLES) in each.steps]
         tries += [made.now] * len(asked)
         made.log.clear()
         made.now += SECOND
         if made.now.minute == 59:
-            assert made.is_up_to_date(key("1h", B))
+            assert made.is_up_to_date(series("1h", B))
     waits = [(after - before) / SECOND for before, after in pairwise(tries)]
     assert waits[:8] == [5, 10, 20, 40, 80, 160, 320, 640]
     assert set(waits[8:]) == {900}
     made.now += timedelta(minutes=15)
     made.converge(3)
-    assert made.is_up_to_date(key("1h"))
+    assert made.is_up_to_date(series("1h"))
 
 
 def test_a_plan_is_bounded_and_the_newest_month_comes_first() -> None:
     symbols = tuple(f"S{number}/USDT" for number in range(12))
     made = world("2024-03-06T10:00:05", start="2023-01-01", symbols=symbols)
     for number, symbol in enumerate(symbols[1:]):
-        each = made.series[key("1h", symbol)]
+        each = made.series[series("1h", symbol)]
         cut = each.calendar.opened_by(utc("2023-03-10") + number * timedelta(days=30))
         each.stored[cut:] = bytes(len(each.stored) - cut)
         each.newest = cut - 1
@@ -290,7 +295,11 @@ def test_a_plan_is_bounded_and_the_newest_month_comes_first() -> None:
 def test_history_is_filled_in_one_month_at_a_time() -> None:
     made = world("2024-03-06T10:00:05", sources=HOURLY)
     for name in ("1h", "4h", "1w"):
-        made.series[key(name)].fetched -= {utc("2023-11-01"), utc("2023-12-01"), utc("2024-01-01")}
+        made.series[series(name)].fetched -= {
+            utc("2023-11-01"),
+            utc("2023-12-01"),
+            utc("2024-01-01"),
+        }
     made.touch()
     plan = made.tick()
     assert shown(plan) == {(HISTORY, "2023-11"): {"1h candles", "4h candles"}}
@@ -300,13 +309,13 @@ def test_history_is_filled_in_one_month_at_a_time() -> None:
         made.tick()
     months = [each.month for _, each in made.log if each.purpose == HISTORY]
     assert months[0] == utc("2023-11-01")
-    assert {utc("2023-11-01"), utc("2024-01-01")} <= made.series[key("1w")].fetched
+    assert {utc("2023-11-01"), utc("2024-01-01")} <= made.series[series("1w")].fetched
     assert made.tick().is_empty
 
 
 def test_what_the_background_did_lately_rests_and_holds_up_nothing_live() -> None:
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
-    month, step = utc("2024-03-01"), Step(key("1h"), CANDLES)
+    month, step = utc("2024-03-01"), Step(series("1h"), CANDLES)
     state = replace(made.states()[0], gap_months=(month,))
     rested = Runs(rested=frozenset({(step, month)}))
     assert shown(plan_updates([state], rested, made.now)) == {(LIVE, "2024-03"): FAST}
@@ -329,14 +338,14 @@ def test_gaps_of_a_month_that_is_pulled_anyway_are_not_asked_for_twice() -> None
 
 def test_a_new_candle_is_worth_a_try_of_what_failed_before() -> None:
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
-    runs = Runs(failures={Step(key("1h"), PREDICTIONS): Failures(9, made.now)})
+    runs = Runs(failures={Step(series("1h"), PREDICTIONS): Failures(9, made.now)})
     plan = plan_updates(made.states(), runs, made.now)
     assert shown(plan) == {(LIVE, "2024-03"): FAST}
 
 
 def test_without_a_new_candle_what_failed_waits_and_what_follows_waits_with_it() -> None:
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
-    made.faults.broken = {Step(key("1h"), PREDICTIONS)}
+    made.faults.broken = {Step(series("1h"), PREDICTIONS)}
     made.tick()
     assert plan_updates(made.states(), made.facts_of_runs(), made.now).is_empty
 
@@ -353,7 +362,7 @@ def test_the_anchors_of_a_month_are_made_together_once_it_has_begun() -> None:
 # --- retention and registries that begin anew
 
 
-def stale_state(**facts: Any) -> KeyState:
+def stale_state(**facts: Any) -> PlanningFacts:
     """A fetched key whose store ends long before what is kept of it."""
     state = world("2024-03-06T10:00:05").states()[0]
     old = utc("2023-11-05T10:00")
@@ -406,11 +415,11 @@ def repairs(made: World, runs: Runs = NO_RUNS) -> dict[tuple[str, str], set[str]
 def test_files_that_are_missing_or_damaged_are_written_at_once(fault: str) -> None:
     made = world("2024-03-06T10:00:05", symbols=(A, B))
     assert repairs(made) == {}
-    setattr(made.series[key("1h")], fault, "torn" if fault == "damage" else None)
+    setattr(made.series[series("1h")], fault, "torn" if fault == "damage" else None)
     assert repairs(made) == {(REPAIR, "2024-03"): {"1h published"}}
-    in_flight = Runs(in_flight=frozenset({(Step(key("1h"), PUBLISHED), None)}))
+    in_flight = Runs(in_flight=frozenset({(Step(series("1h"), PUBLISHED), None)}))
     assert repairs(made, in_flight) == {}
-    failed = Runs(failures={Step(key("1h"), PUBLISHED): Failures(3, made.now)})
+    failed = Runs(failures={Step(series("1h"), PUBLISHED): Failures(3, made.now)})
     assert repairs(made, failed) == {}
     made.tick()
     assert repairs(made) == {}
@@ -421,10 +430,10 @@ def test_damaged_files_do_not_wait_for_runs_that_fail_before_they_publish(
     failing: tuple[str, str],
 ) -> None:
     made = world("2024-03-06T10:00:05", sources=HOURLY)
-    step = Step(key("1d"), PUBLISHED)
-    made.series[key("1d")].damage = "torn"
+    step = Step(series("1d"), PUBLISHED)
+    made.series[series("1d")].damage = "torn"
     in_flight = frozenset({(step, None)})
-    failures = {Step(key(failing[0]), failing[1]): Failures(2, made.now)}
+    failures = {Step(series(failing[0]), failing[1]): Failures(2, made.now)}
     wanted = {(REPAIR, "2024-03"): {"1d published"}}
     assert repairs(made, Runs(in_flight=in_flight)) == {}
     assert repairs(made, Runs(in_flight=in_flight, failures=failures)) == wanted
@@ -432,17 +441,17 @@ def test_damaged_files_do_not_wait_for_runs_that_fail_before_they_publish(
     assert repairs(made, repairing) == {}
     itself = {step: Failures(2, made.now)}
     assert repairs(made, Runs(in_flight=in_flight, failures=failures | itself)) == {}
-    made.series[key("1d")].damage = None
-    made.series[key("1d")].history = utc("2024-03-05T00:00")
+    made.series[series("1d")].damage = None
+    made.series[series("1d")].history = utc("2024-03-05T00:00")
     assert repairs(made, Runs(in_flight=in_flight, failures=failures)) == {}
 
 
 def test_history_is_published_while_the_prediction_keeps_failing() -> None:
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
-    made.faults.broken = {Step(key("1h"), PREDICTIONS)}
+    made.faults.broken = {Step(series("1h"), PREDICTIONS)}
     for _ in range(3):
         made.tick()
-    each = made.series[key("1h")]
+    each = made.series[series("1h")]
     assert each.history == utc("2024-03-06T11:00")
     assert each.prediction == utc("2024-03-06T10:00")
 
@@ -452,7 +461,7 @@ def test_what_the_update_is_about_to_publish_is_left_to_it() -> None:
     for each in made.series.values():
         each.history = None
     assert repairs(made) == {}
-    made.series[key("1d")].damage = "torn"
+    made.series[series("1d")].damage = "torn"
     assert repairs(made) == {(REPAIR, "2024-03"): {"1d published"}}
     made.converge(5)
     assert all(made.is_up_to_date(each) for each in made.series)
@@ -460,8 +469,8 @@ def test_what_the_update_is_about_to_publish_is_left_to_it() -> None:
 
 def test_a_derived_key_behind_the_store_is_published_though_its_source_is_late() -> None:
     made = world("2024-03-06T13:00:05", sources=HOURLY)
-    made.series[key("1h")].silent = [(utc("2024-03-06T13:30"), utc("2024-03-07"))]
-    derived = made.series[key("4h")]
+    made.series[series("1h")].silent = [(utc("2024-03-06T13:30"), utc("2024-03-07"))]
+    derived = made.series[series("4h")]
     derived.stored[derived.newest] = 0
     derived.newest -= 1
     derived.history = utc("2024-03-06T04:00")
@@ -540,7 +549,7 @@ def test_published_files_reach_the_newest_candle_within_three_ticks(
         made.now = max(each.retry_at for each in made.failures.values())
     for _ in range(3):
         made.tick()
-    each = made.series[key(name)]
+    each = made.series[series(name)]
     newest = each.calendar.times[each.calendar.closed_by(made.now)]
     assert each.history == newest
     assert each.prediction == newest

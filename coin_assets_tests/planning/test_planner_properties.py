@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Step
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.planning.facts import GAPS, Failures, Plan, Runs
 from coin_assets.planning.planner import MOST_REQUESTS, plan_repairs, plan_updates
 from coin_assets_tests.planning.world import World
@@ -150,7 +150,7 @@ def test_after_faults_stop_everything_heals_in_bounded_ticks(case: Case) -> None
         made.now += timedelta(minutes=2)
     for _ in range(5):  # a candle may have closed with the last step
         made.tick()
-    behind = [str(key) for key in made.series if not made.is_up_to_date(key)]
+    behind = [str(series) for series in made.series if not made.is_up_to_date(series)]
     assert not behind
     assert made.converge(2) <= 2
 
@@ -179,18 +179,18 @@ def test_months_that_fail_for_good_are_retried_ever_more_slowly_and_hold_up_noth
     # A failure costs a tick, and a wait of seconds.
     made.converge(MONTHS + 8 + len(refused), wait=timedelta(seconds=10))
     assert all(made.is_up_to_date(each) for each in made.series)
-    failing = {(key, month) for key, each in made.series.items() for month in each.refused}
+    failing = {(series, month) for series, each in made.series.items() for month in each.refused}
     made.log.clear()
     for _ in range(48):
         made.now += HOUR
         made.converge(3 + len(refused))
         assert all(made.is_up_to_date(each) for each in made.series)
-    tried: dict[tuple[Key, datetime], list[datetime]] = defaultdict(list)
+    tried: dict[tuple[Series, datetime], list[datetime]] = defaultdict(list)
     for time, request in made.log:
         for step in request.steps:
-            if (step.key, request.month) in failing and step.layer == CANDLES:
+            if (step.series, request.month) in failing and step.layer == CANDLES:
                 assert request.purpose == GAPS
-                tried[step.key, request.month].append(time)
+                tried[step.series, request.month].append(time)
             else:
                 assert request.purpose != GAPS
     assert set(tried) == failing
@@ -231,30 +231,30 @@ def test_what_is_in_flight_or_backing_off_or_up_to_date_is_never_asked_for(
     pairs = [(step, None if step.layer == PUBLISHED else month) for step, month in asked]
     flying = frozenset(data.draw(st.sets(st.sampled_from(pairs)))) if pairs else frozenset()
     layers = (CANDLES, MODELS, PREDICTIONS, PUBLISHED)
-    every = [Step(key, layer) for key in made.series for layer in layers]
+    every = [Step(series, layer) for series in made.series for layer in layers]
     failing = data.draw(st.sets(st.sampled_from(every)))
     runs = Runs(
         in_flight=flying,
         failures={step: Failures(3, now) for step in failing},
-        training=frozenset(step.key for step in failing),
+        training=frozenset(step.series for step in failing),
     )
     for plan in (plan_updates(states, runs, now), plan_repairs(states, runs, now)):
         assert_bounded(plan)
         for request in plan.requests:
             begun = set()
             for step in request.steps:
-                assert step not in failing or step.key in begun  # it comes to something new
-                begun.add(step.key)
+                assert step not in failing or step.series in begun  # it comes to something new
+                begun.add(step.series)
                 month = None if step.layer == PUBLISHED else request.month
                 assert (step, month) not in flying
         assert not runs.training.intersection(plan.training)
     assert not {
-        step.key
+        step.series
         for request in free.requests
         if request.purpose == "live"
         for step in request.steps
-        if made.is_up_to_date(step.key)
-        and (state := made.state(made.series[step.key])).verified is not None
+        if made.is_up_to_date(step.series)
+        and (state := made.state(made.series[step.series])).verified is not None
         and state.verified > state.last_due
         and made.is_up_to_date(state.source)
     }

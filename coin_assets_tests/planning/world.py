@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Step
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.planning.facts import Failures, KeyState, Plan, Request, Runs
+from coin_assets.planning.facts import Failures, Plan, PlanningFacts, Request, Runs
 from coin_assets.planning.planner import plan_repairs, plan_updates
 from coin_assets_tests.planning.grid import Grid, grid
 
@@ -40,7 +40,7 @@ class Faults:
 @dataclass
 class Run:
     request: Request | None
-    training: tuple[Key, ...]
+    training: tuple[Series, ...]
     end: datetime
     early: bool
     purpose: str
@@ -65,12 +65,14 @@ class Failed:
         return self.last + min(delay, 6 * HOUR)
 
 
-class Series:
+class SimulatedSeries:
     """One key: what the store, the registry and the published folder hold of it."""
 
-    def __init__(self, key: Key, source: "Series | None", calendar: Grid, first: datetime) -> None:
-        self.key, self.calendar = key, calendar
-        self.source: Series = source or self
+    def __init__(
+        self, series: Series, source: "SimulatedSeries | None", calendar: Grid, first: datetime
+    ) -> None:
+        self.series, self.calendar = series, calendar
+        self.source: SimulatedSeries = source or self
         self.first = calendar.opened_by(first)
         self.first_time = first
         self.stored = bytearray(len(calendar.times))
@@ -180,48 +182,48 @@ class World:
         self.now, self.enough, self.duration = now, enough, duration
         self.random = random.Random(seed)
         self.faults = Faults()
-        self.series: dict[Key, Series] = {}
+        self.series: dict[Series, SimulatedSeries] = {}
         for symbol in symbols:
             for name, source in sorted(sources.items(), key=lambda each: each[1] is not None):
-                key = Key(symbol, Timeframe(name))
-                above = None if source is None else self.series[key.at(Timeframe(source))]
-                self.series[key] = Series(key, above, grid(name, start, end), start)
+                series = Series(symbol, Timeframe(name))
+                above = None if source is None else self.series[series.at(Timeframe(source))]
+                self.series[series] = SimulatedSeries(series, above, grid(name, start, end), start)
         self.runs: list[Run] = []
         self.failures: dict[Step, Failures] = {}
         self.rested: dict[tuple[Step, datetime | None], datetime] = {}
         self.log: list[tuple[datetime, Request]] = []
         self.trainings = 0
-        self._states: dict[Key, tuple[object, KeyState]] = {}
-        self._changed: dict[Key, int] = dict.fromkeys(self.series, 0)
+        self._states: dict[Series, tuple[object, PlanningFacts]] = {}
+        self._changed: dict[Series, int] = dict.fromkeys(self.series, 0)
 
     # --- what the planner is told
 
-    def states(self) -> list[KeyState]:
+    def states(self) -> list[PlanningFacts]:
         found = []
-        for key, each in self.series.items():
+        for series, each in self.series.items():
             mark = self._mark(each)
-            known = self._states.get(key)
+            known = self._states.get(series)
             if known is None or known[0] != mark:
-                known = self._states[key] = mark, self.state(each)
+                known = self._states[series] = mark, self.state(each)
             found.append(known[1])
         return found
 
-    def _mark(self, each: Series) -> object:
+    def _mark(self, each: SimulatedSeries) -> object:
         """Facts are the same as long as this is."""
         calendar, source = each.calendar, each.source
         timed = self.now if source.pending or source.failed else None
         month = each.source.calendar.month_of[source.calendar.closed_by(self.now)]
-        changes = self._changed[each.key], self._changed[source.key]
+        changes = self._changed[each.series], self._changed[source.series]
         return (*changes, calendar.closed_by(self.now), month, timed)
 
-    def state(self, each: Series) -> KeyState:
+    def state(self, each: SimulatedSeries) -> PlanningFacts:
         calendar, lacking = each.calendar, None if each.is_fetched else each.lacking()
         following = each.stored.find(1, each.newest_forecast + 1)
         known = each.newest >= 0
         trainable, anchor_missing = self._models_wanted(each)
-        return KeyState(
-            key=each.key,
-            source=each.source.key,
+        return PlanningFacts(
+            series=each.series,
+            source=each.source.series,
             first=each.first_time,
             due=self.now,
             candles=each.close(each.newest),
@@ -240,14 +242,14 @@ class World:
             gap_months=self._gap_months(each) if each.is_fetched else (),
         )
 
-    def _gap_months(self, each: Series) -> tuple[datetime, ...]:
+    def _gap_months(self, each: SimulatedSeries) -> tuple[datetime, ...]:
         due = [n for n in each.pending if each.answers[n][1] + HOUR <= self.now]
         due += each.never_asked(each.first, each.newest + 1)
         months = {each.calendar.month_of[number] for number in due}
         months |= {month for month, failed in each.failed.items() if failed.retry_at <= self.now}
         return tuple(sorted(months))
 
-    def _models_wanted(self, each: Series) -> tuple[bool, bool]:
+    def _models_wanted(self, each: SimulatedSeries) -> tuple[bool, bool]:
         candles, month = each.close(each.newest), self._month()
         if candles is None:
             return False, False
@@ -276,7 +278,7 @@ class World:
         }
         return Runs(
             in_flight=frozenset(in_flight),
-            training=frozenset(key for run in self.runs for key in run.training),
+            training=frozenset(series for run in self.runs for series in run.training),
             busy=frozenset(run.purpose for run in self.runs),
             failures=dict(self.failures),
             rested=frozenset(each for each, until in self.rested.items() if until > self.now),
@@ -334,34 +336,34 @@ class World:
     # --- what a run does
 
     def _work(self, run: Run) -> None:
-        for key in run.training:
-            self.train(self.series[key])
+        for series in run.training:
+            self.train(self.series[series])
         if run.request is None:
             return
         steps = sorted(run.request.steps, key=self._order)
         left, self.faults.kill_after = self.faults.kill_after, None
         if self.faults.rate and self.random.random() < self.faults.rate / 2:
             left = self.random.randrange(len(steps))
-        skipped: set[tuple[Key, int]] = set()
+        skipped: set[tuple[Series, int]] = set()
         is_counted = run.purpose not in ("history", "gaps", "anchors")
         for number, step in enumerate(steps):
             killed = left is not None and number >= left
-            each, layer = self.series[step.key], _LAYERS.index(step.layer)
-            above = [(step.key, above) for above in range(layer)]
-            if not killed and not skipped.isdisjoint([*above, (each.source.key, 0)]):
+            each, layer = self.series[step.series], _LAYERS.index(step.layer)
+            above = [(step.series, above) for above in range(layer)]
+            if not killed and not skipped.isdisjoint([*above, (each.source.series, 0)]):
                 continue
             if not killed and self._attempt(each, step, run.request.month):
                 self.failures.pop(step, None)
                 continue
-            skipped.add((step.key, layer))
+            skipped.add((step.series, layer))
             if is_counted:
                 count = self.failures[step].count if step in self.failures else 0
                 self.failures[step] = Failures(count + 1, self.now)
 
     def _order(self, step: Step) -> tuple[int, bool]:
-        return _LAYERS.index(step.layer), not self.series[step.key].is_fetched
+        return _LAYERS.index(step.layer), not self.series[step.series].is_fetched
 
-    def _attempt(self, each: Series, step: Step, month: datetime) -> bool:
+    def _attempt(self, each: SimulatedSeries, step: Step, month: datetime) -> bool:
         if step in self.faults.broken:
             return False
         fault = self.faults.rate > 0 and self.random.random() < self.faults.rate
@@ -369,16 +371,16 @@ class World:
             return False
         return self.do(each, step.layer, month) and not fault
 
-    def do(self, each: Series, layer: str, month: datetime) -> bool:
+    def do(self, each: SimulatedSeries, layer: str, month: datetime) -> bool:
         """One step; whether it succeeds."""
-        self._changed[each.key] += 1
+        self._changed[each.series] += 1
         if layer == CANDLES:
             return self._pull(each, month) if each.is_fetched else self._derive(each, month)
         if layer == MODELS:
             return self._anchor(each, month)
         return self._predict(each, month) if layer == PREDICTIONS else self._publish(each)
 
-    def _pull(self, each: Series, month: datetime) -> bool:
+    def _pull(self, each: SimulatedSeries, month: datetime) -> bool:
         if any(start <= self.now < end for start, end in each.silent):
             return False
         begin, end = each.calendar.months[month]
@@ -412,12 +414,12 @@ class World:
             return True
         return any(self._has(each, n) for n in range(end, each.calendar.closed_by(self.now)))
 
-    def _has(self, each: Series, number: int) -> bool:
+    def _has(self, each: SimulatedSeries, number: int) -> bool:
         if number in each.holes:
             return False
         return number not in each.late or each.late[number] <= self.now
 
-    def _derive(self, each: Series, month: datetime) -> bool:
+    def _derive(self, each: SimulatedSeries, month: datetime) -> bool:
         begin, end = each.calendar.months[month]
         begin, end = max(begin, each.first), min(end, each.calendar.closed_by(self.now))
         if begin < end:
@@ -433,16 +435,16 @@ class World:
         each.fetched.add(month)
         return True
 
-    def _redo(self, source: Series, number: int) -> None:
+    def _redo(self, source: SimulatedSeries, number: int) -> None:
         """What `late_candles` has done for a candle that came late."""
         for each in self.series.values():
             if each.source is source and not each.is_fetched:
                 bucket = each.calendar.closed_by(source.calendar.times[number])
                 if each.first <= bucket < each.newest:
                     each.store(bucket)
-                    self._changed[each.key] += 1
+                    self._changed[each.series] += 1
 
-    def _predict(self, each: Series, month: datetime) -> bool:
+    def _predict(self, each: SimulatedSeries, month: datetime) -> bool:
         times = each.calendar.times
         begin, end = each.calendar.months[month]
         # Closes are the opens of the candles that follow.
@@ -460,28 +462,28 @@ class World:
                     each.newest_forecast = max(each.newest_forecast, number)
         return not unmodelled or sum(each.stored) < self.enough
 
-    def _publish(self, each: Series) -> bool:
+    def _publish(self, each: SimulatedSeries) -> bool:
         each.history, each.prediction = each.close(each.newest), each.close(each.newest_forecast)
         each.damage = None
         return True
 
-    def _anchor(self, each: Series, month: datetime) -> bool:
+    def _anchor(self, each: SimulatedSeries, month: datetime) -> bool:
         if sum(each.stored[: each.calendar.closed_by(month)]) >= self.enough:
             each.cutoffs.append(month)
         return True
 
-    def train(self, each: Series) -> None:
+    def train(self, each: SimulatedSeries) -> None:
         cutoff = each.close(each.newest)
         if cutoff is not None and sum(each.stored) >= self.enough:
             each.cutoffs.append(cutoff)
-            self._changed[each.key] += 1
+            self._changed[each.series] += 1
 
     # --- for tests
 
-    def touch(self, keys: Iterable[Key] | None = None) -> None:
+    def touch(self, series_list: Iterable[Series] | None = None) -> None:
         """Facts were changed by hand."""
-        for key in self.series if keys is None else keys:
-            self._changed[key] += 1
+        for series in self.series if series_list is None else series_list:
+            self._changed[series] += 1
 
     def converge(self, most: int, wait: timedelta = timedelta(0)) -> int:
         """Tick until nothing is asked for; returns how many ticks asked for something."""
@@ -491,9 +493,9 @@ class World:
             self.now += wait
         raise AssertionError(f"still asking after {most} ticks: {self.log[-3:]}")
 
-    def is_up_to_date(self, key: Key) -> bool:
+    def is_up_to_date(self, series: Series) -> bool:
         """Whether everything that the market has, and does not refuse, went all the way."""
-        each = self.series[key]
+        each = self.series[series]
         due = each.calendar.closed_by(self.now)
         source, has = each.source, self._has
         if each.is_fetched:

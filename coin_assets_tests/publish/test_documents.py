@@ -32,47 +32,47 @@ from coin_assets.domain.publishing.manifest_entries import (
     Attempts,
     GapCounts,
     GapReason,
-    KeyFacts,
+    ManifestEntry,
     PublishedFile,
 )
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets_tests.schemas import CONTRACT, KINDS, assert_valid, broken_rules, schema_of
 
-KEY = Key("BTC/USDT", Timeframe.parse("1h"))
+SERIES = Series("BTC/USDT", Timeframe.parse("1h"))
 NOW = datetime(2026, 11, 22, 20, 0, 7, 123456, tzinfo=UTC)
 ORIGIN = datetime(2026, 11, 22, 20, tzinfo=UTC)
 
 
-def candles(key: Key, count: int = 3, end: datetime = ORIGIN) -> pd.DataFrame:
+def candles(series: Series, count: int = 3, end: datetime = ORIGIN) -> pd.DataFrame:
     """The last candles closed by ``end``."""
-    opens = [key.timeframe.shift(end, -number) for number in range(count, 0, -1)]
+    opens = [series.timeframe.shift(end, -number) for number in range(count, 0, -1)]
     rows = [(10.1 + n, 12.2 + n, 9.3 + n, 11.4 + n, 0.1 * n) for n in range(count)]
     frame = pd.DataFrame(rows, columns=["open", "high", "low", "close", "volume"])
     frame.insert(0, "timestamp", pd.Series(opens, dtype="datetime64[us, UTC]"))
     return frame
 
 
-def forecast(key: Key, origin: datetime = ORIGIN, price: float = 100 / 3) -> pd.DataFrame:
-    opened = key.timeframe.floor(origin)
+def forecast(series: Series, origin: datetime = ORIGIN, price: float = 100 / 3) -> pd.DataFrame:
+    opened = series.timeframe.floor(origin)
     origins = pd.DatetimeIndex(pd.Series([opened], dtype="datetime64[us, UTC]"))
     width = np.linspace(-0.3, 0.3, 7)[None, :] * np.linspace(0.1, 1, STEPS)[:, None]
     return forecast_frame(origins, price * np.exp(width)[None], "12", [LIVE])
 
 
 def history() -> Document:
-    return history_document(KEY, candles(KEY), NOW)
+    return history_document(SERIES, candles(SERIES), NOW)
 
 
 def prediction() -> Document:
-    return prediction_document(KEY, forecast(KEY), NOW)
+    return prediction_document(SERIES, forecast(SERIES), NOW)
 
 
 def manifest() -> Document:
     """A manifest with a fresh, a stale, a missing, a corrupt and a hidden key, and an outage."""
-    eth = Key("ETH/USDT", KEY.timeframe)
-    fresh = KeyFacts(
-        KEY,
+    eth = Series("ETH/USDT", SERIES.timeframe)
+    fresh = ManifestEntry(
+        SERIES,
         PublishedFile("history_BTC_USDT_1h.json", "a" * 64, 300, ORIGIN),
         PublishedFile("prediction_BTC_USDT_1h.json", "b" * 64, 3000, ORIGIN),
         enough_candles=True,
@@ -87,20 +87,20 @@ def manifest() -> Document:
     )
     old = PublishedFile("history_ETH_USDT_1h.json", "c" * 64, 300, ORIGIN - timedelta(hours=2))
     stale = replace(
-        KeyFacts(eth, old, old, enough_candles=True, visibility=PUBLIC),
+        ManifestEntry(eth, old, old, enough_candles=True, visibility=PUBLIC),
         attempts=Attempts().failed(NOW, "down"),
     )
     month = Timeframe.parse("1M")
-    missing = KeyFacts(KEY.at(month), enough_candles=True, visibility=PUBLIC)
-    corrupt = KeyFacts(eth.at(month), corrupt="cannot be read", visibility=PUBLIC)
-    hidden = KeyFacts(Key("XRP/USDT", KEY.timeframe), gaps=GapCounts(pending=700))
+    missing = ManifestEntry(SERIES.at(month), enough_candles=True, visibility=PUBLIC)
+    corrupt = ManifestEntry(eth.at(month), corrupt="cannot be read", visibility=PUBLIC)
+    hidden = ManifestEntry(Series("XRP/USDT", SERIES.timeframe), gaps=GapCounts(pending=700))
     outage = Outage(ORIGIN, ORIGIN + timedelta(hours=2), 2, ("BTC/USDT", "ETH/USDT"))
     limits = FreshnessLimits(timedelta(minutes=65), timedelta(minutes=130))
     return manifest_document(
         [fresh, stale, missing, corrupt, hidden],
         {"1h": limits, "1M": limits},
         NOW,
-        {KEY.timeframe: [outage]},
+        {SERIES.timeframe: [outage]},
     )
 
 
@@ -137,27 +137,27 @@ def test_a_history_says_what_the_candles_say() -> None:
 
 @given(prices=st.lists(st.floats(min_value=5e-324, max_value=1e308), min_size=1, max_size=5))
 def test_prices_come_back_from_json_to_the_bit(prices: list[float]) -> None:
-    frame = candles(KEY, len(prices)).assign(close=prices)
-    text = json.dumps(history_document(KEY, frame, NOW), allow_nan=False)
+    frame = candles(SERIES, len(prices)).assign(close=prices)
+    text = json.dumps(history_document(SERIES, frame, NOW), allow_nan=False)
     read = np.array([row["close"] for row in json.loads(text)["data"]])
     assert read.tobytes() == np.array(prices).tobytes()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_history_is_as_old_as_its_newest_close(name: str) -> None:
-    key = KEY.at(Timeframe.parse(name))
-    frame = candles(key)
-    document = history_document(key, frame, datetime(2030, 1, 1, tzinfo=UTC))
+    series = SERIES.at(Timeframe.parse(name))
+    frame = candles(series)
+    document = history_document(series, frame, datetime(2030, 1, 1, tzinfo=UTC))
     assert_valid("history", document)
     assert document["type"] == f"history_{name}"
-    assert parse_time(document["as_of"]) == key.timeframe.floor(ORIGIN)
+    assert parse_time(document["as_of"]) == series.timeframe.floor(ORIGIN)
     opens = [parse_time(row["timestamp"]) for row in document["data"]]
     assert opens == frame["timestamp"].dt.to_pydatetime().tolist()
 
 
 def test_a_gap_stays_a_gap() -> None:
-    frame = candles(KEY, 5).drop(index=[1, 2])
-    opens = [row["timestamp"] for row in history_document(KEY, frame, NOW)["data"]]
+    frame = candles(SERIES, 5).drop(index=[1, 2])
+    opens = [row["timestamp"] for row in history_document(SERIES, frame, NOW)["data"]]
     assert opens == [f"2026-11-22T{hour}:00:00Z" for hour in (15, 18, 19)]
 
 
@@ -175,7 +175,7 @@ def test_a_prediction_says_what_the_forecast_says() -> None:
         "model_version": "12",
         "interval": 0.8,
     }
-    rows = forecast(KEY)
+    rows = forecast(SERIES)
     for number, step in enumerate(document["forecast"]):
         row = rows.iloc[number]
         assert list(step["quantiles"].values()) == row[QUANTILE_COLUMNS].tolist()
@@ -190,20 +190,20 @@ def test_a_prediction_says_what_the_forecast_says() -> None:
     "origin", [ORIGIN, datetime(2024, 1, 31, 23, tzinfo=UTC), datetime(2023, 12, 31, tzinfo=UTC)]
 )
 def test_forecast_steps_are_consecutive_opens_from_as_of_on(name: str, origin: datetime) -> None:
-    key = KEY.at(Timeframe.parse(name))
-    document = prediction_document(key, forecast(key, origin), NOW)
+    series = SERIES.at(Timeframe.parse(name))
+    document = prediction_document(series, forecast(series, origin), NOW)
     assert_valid("prediction", document)
     opens = [parse_time(step["timestamp"]) for step in document["forecast"]]
     assert len(opens) == STEPS
-    assert opens[0] == parse_time(document["as_of"]) == key.timeframe.floor(origin)
+    assert opens[0] == parse_time(document["as_of"]) == series.timeframe.floor(origin)
     for opened, following in pairwise(opens):
-        assert key.timeframe.close_of(opened) == following
-        assert key.timeframe.is_open_time(opened)
+        assert series.timeframe.close_of(opened) == following
+        assert series.timeframe.is_open_time(opened)
 
 
 def test_forecast_months_have_calendar_lengths() -> None:
-    key = KEY.at(Timeframe.parse("1M"))
-    document = prediction_document(key, forecast(key, datetime(2023, 12, 5, tzinfo=UTC)), NOW)
+    series = SERIES.at(Timeframe.parse("1M"))
+    document = prediction_document(series, forecast(series, datetime(2023, 12, 5, tzinfo=UTC)), NOW)
     stamps = [step["timestamp"][:10] for step in document["forecast"]]
     expected = [f"{year}-{month:02d}-01" for year in (2023, 2024, 2025) for month in range(1, 13)]
     assert stamps == expected[11:35]
@@ -211,9 +211,9 @@ def test_forecast_months_have_calendar_lengths() -> None:
 
 @pytest.mark.parametrize("rows", [0, 1, STEPS - 1, STEPS + 1])
 def test_a_forecast_with_another_number_of_steps_is_no_document(rows: int) -> None:
-    whole = pd.concat([forecast(KEY), forecast(KEY)], ignore_index=True)
+    whole = pd.concat([forecast(SERIES), forecast(SERIES)], ignore_index=True)
     with pytest.raises(ValueError, match=f"24 steps, not {rows}"):
-        prediction_document(KEY, whole.head(rows), NOW)
+        prediction_document(SERIES, whole.head(rows), NOW)
 
 
 # -------------------------------------------------------------------------------- names and times
@@ -230,7 +230,7 @@ def test_a_forecast_with_another_number_of_steps_is_no_document(rows: int) -> No
 def test_file_names_are_made_of_kind_symbol_and_timeframe(
     kind: str, symbol: str, timeframe: str, expected: str
 ) -> None:
-    assert file_name(kind, Key(symbol, Timeframe.parse(timeframe))) == expected
+    assert file_name(kind, Series(symbol, Timeframe.parse(timeframe))) == expected
 
 
 def test_times_are_utc_and_cut_to_the_second() -> None:

@@ -30,8 +30,8 @@ from coin_assets.domain.evaluation.report import quality_of
 from coin_assets.domain.forecasting.frame import LIVE, STEPS, forecast_frame
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.publishing.manifest_entries import HIDDEN, KeyFacts
-from coin_assets.domain.series import Key
+from coin_assets.domain.publishing.manifest_entries import HIDDEN, ManifestEntry
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.publish.publisher import Failure, Publisher
 from coin_assets_tests.pipeline.known_market import KnownMarket, enough
@@ -41,9 +41,9 @@ PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(["coin_assets.publish.publisher", "hypothesis", "pytest"])
 
 HOUR, DAY = Timeframe.parse("1h"), Timeframe.parse("1d")
-BTC, ETH, BTC_DAILY = Key("BTC/USDT", HOUR), Key("ETH/USDT", HOUR), Key("BTC/USDT", DAY)
-KEYS = (BTC, BTC_DAILY, ETH)
-ALL = (*KEYS, Key("XRP/USDT", HOUR))
+BTC, ETH, BTC_DAILY = Series("BTC/USDT", HOUR), Series("ETH/USDT", HOUR), Series("BTC/USDT", DAY)
+SERIES_LIST = (BTC, BTC_DAILY, ETH)
+ALL = (*SERIES_LIST, Series("XRP/USDT", HOUR))
 LIMITS = {
     "1h": FreshnessLimits(timedelta(minutes=65), timedelta(minutes=130)),
     "1d": FreshnessLimits(timedelta(minutes=1500), timedelta(minutes=3000)),
@@ -53,9 +53,9 @@ NOW = AS_OF + timedelta(seconds=7)
 NO_FORECAST = pd.DataFrame()
 
 
-def candles(key: Key, as_of: datetime = AS_OF, count: int = 5) -> pd.DataFrame:
+def candles(series: Series, as_of: datetime = AS_OF, count: int = 5) -> pd.DataFrame:
     """The last candles closed by ``as_of``."""
-    opens = [key.timeframe.shift(as_of, -number) for number in range(count, 0, -1)]
+    opens = [series.timeframe.shift(as_of, -number) for number in range(count, 0, -1)]
     frame = pd.DataFrame({"timestamp": pd.Series(opens, dtype="datetime64[us, UTC]")})
     return frame.assign(open=10.0, high=12.0, low=9.0, close=11.0, volume=5.0)
 
@@ -66,9 +66,9 @@ def forecast(as_of: datetime = AS_OF, version: str = "3") -> pd.DataFrame:
     return forecast_frame(origins, quantiles, version, [LIVE])
 
 
-def facts(key: Key, as_of: datetime = AS_OF) -> KeyFacts:
-    return KeyFacts(
-        key,
+def facts(series: Series, as_of: datetime = AS_OF) -> ManifestEntry:
+    return ManifestEntry(
+        series,
         enough_candles=True,
         coverage_start=AS_OF - timedelta(days=900),
         coverage_end=as_of,
@@ -79,18 +79,18 @@ def facts(key: Key, as_of: datetime = AS_OF) -> KeyFacts:
 
 def publish(
     publisher: Publisher,
-    key: Key,
+    series: Series,
     *,
     as_of: datetime = AS_OF,
-    failures: dict[Key, Failure] | None = None,
+    failures: dict[Series, Failure] | None = None,
     now: datetime = NOW,
-    complete: Collection[Key] = ALL,
-) -> KeyFacts:
+    complete: Collection[Series] = ALL,
+) -> ManifestEntry:
     """Publish a key with candles and forecast up to ``as_of``."""
     return offer(
         publisher,
-        facts(key, as_of),
-        candles(key, as_of),
+        facts(series, as_of),
+        candles(series, as_of),
         forecast(as_of),
         failures=failures,
         now=now,
@@ -100,14 +100,14 @@ def publish(
 
 def offer(
     publisher: Publisher,
-    known: KeyFacts,
+    known: ManifestEntry,
     history: pd.DataFrame,
     prediction: pd.DataFrame,
     *,
-    failures: dict[Key, Failure] | None = None,
+    failures: dict[Series, Failure] | None = None,
     now: datetime = NOW,
-    complete: Collection[Key] = ALL,
-) -> KeyFacts:
+    complete: Collection[Series] = ALL,
+) -> ManifestEntry:
     """Publish what is given, while the histories of ``complete`` are."""
     return publisher.publish(
         known,
@@ -115,14 +115,14 @@ def offer(
         prediction,
         failures or {},
         now,
-        is_complete=lambda key: key in complete,
+        is_complete=lambda series: series in complete,
         outages={},
     )[0]
 
 
 @pytest.fixture
 def publisher(tmp_path: Path) -> Publisher:
-    return Publisher(tmp_path, KEYS, LIMITS)
+    return Publisher(tmp_path, SERIES_LIST, LIMITS)
 
 
 def names(folder: Path) -> set[str]:
@@ -134,22 +134,22 @@ def read(folder: Path, name: str) -> Document:
     return document
 
 
-def entries(publisher: Publisher, part: str) -> dict[Key, Document]:
+def entries(publisher: Publisher, part: str) -> dict[Series, Document]:
     """Entries of a valid manifest by key, in its order."""
     manifest = publisher.manifest()
     assert_valid("manifest", manifest)
     return {
-        Key(entry["symbol"], Timeframe.parse(entry["timeframe"])): entry
+        Series(entry["symbol"], Timeframe.parse(entry["timeframe"])): entry
         for entry in manifest[part]["entries"]
     }
 
 
-def statuses(publisher: Publisher) -> dict[Key, str]:
+def statuses(publisher: Publisher) -> dict[Series, str]:
     """Status of each key; of hidden ones, that they are."""
     public = entries(publisher, "public")
     return {
-        key: public[key]["status"] if key in public else entry["visibility"]
-        for key, entry in entries(publisher, "ops").items()
+        series: public[series]["status"] if series in public else entry["visibility"]
+        for series, entry in entries(publisher, "ops").items()
     }
 
 
@@ -220,8 +220,10 @@ def test_publishing_a_key_leaves_the_entries_of_the_others(
     publish(publisher, ETH, now=NOW + timedelta(minutes=1))
     publish(publisher, BTC_DAILY, now=NOW + timedelta(minutes=2))
     assert (entries(publisher, "public")[BTC], entries(publisher, "ops")[BTC]) == before
-    assert statuses(publisher) == dict.fromkeys(KEYS, "fresh")
-    assert list(entries(publisher, "public")) == list(entries(publisher, "ops")) == list(KEYS)
+    assert statuses(publisher) == dict.fromkeys(SERIES_LIST, "fresh")
+    assert (
+        list(entries(publisher, "public")) == list(entries(publisher, "ops")) == list(SERIES_LIST)
+    )
     assert_files_are_those_of_the_manifest(tmp_path, publisher)
 
 
@@ -337,8 +339,8 @@ def test_publishing_another_key_leaves_a_hidden_one_as_it_is(publisher: Publishe
 def test_whether_a_public_key_is_complete_is_not_asked(publisher: Publisher) -> None:
     asked = []
 
-    def is_complete(key: Key) -> bool:
-        asked.append(key)
+    def is_complete(series: Series) -> bool:
+        asked.append(series)
         return True
 
     for _ in range(3):
@@ -385,14 +387,14 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Document:
     return found
 
 
-def refresh(publisher: Publisher, qualities: dict[Key, Document | None]) -> Document | None:
+def refresh(publisher: Publisher, qualities: dict[Series, Document | None]) -> Document | None:
     return publisher.refresh(
         {}, NOW, is_complete=lambda _key: False, outages={}, qualities=qualities
     )
 
 
-def qualities(publisher: Publisher) -> dict[Key, Document | None]:
-    return {key: entry["quality"] for key, entry in entries(publisher, "public").items()}
+def qualities(publisher: Publisher) -> dict[Series, Document | None]:
+    return {series: entry["quality"] for series, entry in entries(publisher, "public").items()}
 
 
 def test_scores_are_published_with_their_key_and_stay(
@@ -425,7 +427,7 @@ def test_scores_of_a_hidden_key_are_shown_when_it_is_public(
 ) -> None:
     publish(publisher, BTC)
     publish(publisher, ETH, complete=())
-    shown: dict[Key, Any] = dict.fromkeys(KEYS, scores)
+    shown: dict[Series, Any] = dict.fromkeys(SERIES_LIST, scores)
     assert refresh(publisher, shown) is not None
     assert qualities(publisher) == {BTC: scores}
     assert scores["pinball"] not in entries(publisher, "ops")[ETH].values()
@@ -439,8 +441,8 @@ def test_scores_of_a_hidden_key_are_shown_when_it_is_public(
 FAILED = Failure(NOW + timedelta(seconds=0.25), "exchange down")
 
 
-def attempts_of(publisher: Publisher, key: Key) -> tuple[bool, int, str | None]:
-    entry = entries(publisher, "ops")[key]
+def attempts_of(publisher: Publisher, series: Series) -> tuple[bool, int, str | None]:
+    entry = entries(publisher, "ops")[series]
     return entry["degraded"], entry["consecutive_failures"], entry["last_error"]
 
 
@@ -459,8 +461,8 @@ def test_a_failure_beside_older_output_degrades_and_changes_nothing_else(
 
 def test_a_failure_reported_with_every_other_key_counts_once(publisher: Publisher) -> None:
     publish(publisher, BTC)
-    for key in (ETH, BTC_DAILY, ETH):
-        publish(publisher, key, failures={BTC: FAILED})
+    for series in (ETH, BTC_DAILY, ETH):
+        publish(publisher, series, failures={BTC: FAILED})
     assert attempts_of(publisher, BTC) == (True, 1, "exchange down")
 
 
@@ -506,10 +508,10 @@ def test_a_new_symbol_joins_without_disturbing_the_others(
 ) -> None:
     publish(publisher, BTC)
     before = entries(publisher, "ops")[BTC]
-    new = Key("XRP/USDT", HOUR)
-    grown = Publisher(tmp_path, (new, *KEYS), LIMITS)
+    new = Series("XRP/USDT", HOUR)
+    grown = Publisher(tmp_path, (new, *SERIES_LIST), LIMITS)
     publish(grown, new, now=NOW + timedelta(minutes=5))
-    assert list(entries(grown, "ops")) == [new, *KEYS]
+    assert list(entries(grown, "ops")) == [new, *SERIES_LIST]
     assert list(entries(grown, "public")) == [new, BTC]
     assert entries(grown, "ops")[BTC] == before
 
@@ -518,7 +520,7 @@ def test_new_limits_apply_to_every_entry_at_once(tmp_path: Path, publisher: Publ
     publish(publisher, BTC)
     strict = FreshnessLimits(timedelta(minutes=1), timedelta(minutes=2))
     later = AS_OF + timedelta(minutes=3)
-    stricter = Publisher(tmp_path, KEYS, LIMITS | {"1h": strict})
+    stricter = Publisher(tmp_path, SERIES_LIST, LIMITS | {"1h": strict})
     publish(stricter, ETH, as_of=AS_OF, now=later)
     entry = entries(stricter, "public")[BTC]
     assert (entry["status"], entry["hard_stale_at"]) == ("hard_stale", "2026-11-22T00:02:00Z")
@@ -636,12 +638,14 @@ def test_files_have_the_permissions_of_the_umask(
     assert set(modes.values()) == {expected_mode}
 
 
-def publish_ten_times(folder: Path, key: Key, keys: Sequence[Key], together: Barrier) -> None:
-    publisher = Publisher(folder, keys, LIMITS)
+def publish_ten_times(
+    folder: Path, series: Series, series_list: Sequence[Series], together: Barrier
+) -> None:
+    publisher = Publisher(folder, series_list, LIMITS)
     together.wait()
     for hour in range(10):
         as_of = AS_OF + timedelta(hours=hour)
-        publish(publisher, key, as_of=as_of, now=as_of)
+        publish(publisher, series, as_of=as_of, now=as_of)
 
 
 def test_two_processes_that_publish_different_keys_lose_neither(
@@ -650,9 +654,9 @@ def test_two_processes_that_publish_different_keys_lose_neither(
     together = PROCESSES.Barrier(2)
     children = [
         PROCESSES.Process(
-            target=publish_ten_times, args=(tmp_path, key, KEYS, together), daemon=True
+            target=publish_ten_times, args=(tmp_path, series, SERIES_LIST, together), daemon=True
         )
-        for key in (BTC, ETH)
+        for series in (BTC, ETH)
     ]
     for child in children:
         child.start()
@@ -660,6 +664,6 @@ def test_two_processes_that_publish_different_keys_lose_neither(
         child.join()
         assert child.exitcode == 0
     assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: HIDDEN, ETH: "fresh"}
-    for key in (BTC, ETH):
-        assert entries(publisher, "public")[key]["as_of"] == "2026-11-22T09:00:00Z"
+    for series in (BTC, ETH):
+        assert entries(publisher, "public")[series]["as_of"] == "2026-11-22T09:00:00Z"
     assert_files_are_those_of_the_manifest(tmp_path, publisher)

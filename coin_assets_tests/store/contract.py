@@ -47,7 +47,7 @@ from coin_assets.domain.forecasting.frame import (
     STEPS,
     forecast_frame,
 )
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import DataRefused, InvalidCandles
 from coin_assets.store.base import Extent, Store, Written
@@ -71,8 +71,8 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def key_of(timeframe: str, symbol: str = "BTC/USDT") -> Key:
-    return Key(symbol, Timeframe.parse(timeframe))
+def key_of(timeframe: str, symbol: str = "BTC/USDT") -> Series:
+    return Series(symbol, Timeframe.parse(timeframe))
 
 
 HOURLY = key_of("1h")
@@ -82,7 +82,7 @@ HOUR = timedelta(hours=1)
 _symbols = itertools.count()
 
 
-def fresh_key(timeframe: str) -> Key:
+def fresh_key(timeframe: str) -> Series:
     """A key that no test has used before."""
     return key_of(timeframe, f"N{next(_symbols)}/USDT")
 
@@ -100,8 +100,8 @@ def hours(start: datetime, count: int, price: float = 10.0) -> pd.DataFrame:
     return candles_at([start + HOUR * number for number in range(count)], price)
 
 
-def everything(store: Store, key: Key) -> pd.DataFrame:
-    return store.read_candles(key, *FOREVER)
+def everything(store: Store, series: Series) -> pd.DataFrame:
+    return store.read_candles(series, *FOREVER)
 
 
 def as_rows(candles: pd.DataFrame) -> dict[datetime, Row]:
@@ -119,8 +119,8 @@ def assert_same(left: pd.DataFrame, right: pd.DataFrame) -> None:
     assert left[floats].to_numpy().tobytes() == right[floats].to_numpy().tobytes()
 
 
-def candle_state(store: Store, key: Key) -> tuple[dict[datetime, Row], list[datetime]]:
-    return as_rows(everything(store, key)), store.fetched_months(key)
+def candle_state(store: Store, series: Series) -> tuple[dict[datetime, Row], list[datetime]]:
+    return as_rows(everything(store, series)), store.fetched_months(series)
 
 
 def forecasts_at(
@@ -134,8 +134,8 @@ def forecasts_at(
     return frame.assign(role=pd.Series([role] * len(frame), dtype="str"))
 
 
-def all_forecasts(store: Store, key: Key) -> pd.DataFrame:
-    return store.read_forecasts(key, *FOREVER)
+def all_forecasts(store: Store, series: Series) -> pd.DataFrame:
+    return store.read_forecasts(series, *FOREVER)
 
 
 def revisions_at(opens: list[datetime], seen_at: datetime, price: float = 20.0) -> pd.DataFrame:
@@ -143,8 +143,8 @@ def revisions_at(opens: list[datetime], seen_at: datetime, price: float = 20.0) 
     return revisions_between(candles_at(opens), candles_at(opens, price), seen_at)
 
 
-def all_revisions(store: Store, key: Key) -> pd.DataFrame:
-    return store.read_revisions(key, *FOREVER)
+def all_revisions(store: Store, series: Series) -> pd.DataFrame:
+    return store.read_revisions(series, *FOREVER)
 
 
 def versions_by_origin(forecasts: pd.DataFrame) -> dict[tuple[str, datetime], str]:
@@ -329,11 +329,11 @@ class StoreContract:
     @SLOW_LAW
     @given(rows=price_rows())
     def test_candles_come_back_to_the_bit(self, store: Store, rows: list[Row]) -> None:
-        key = fresh_key("1h")
+        series = fresh_key("1h")
         frame = hours(NOV, len(rows))
         frame[VALUES] = np.array(rows, dtype="float64")
-        store.write_candles(key, frame, NOV, DEC)
-        assert_same(everything(store, key), frame)
+        store.write_candles(series, frame, NOV, DEC)
+        assert_same(everything(store, series), frame)
 
     @pytest.mark.parametrize(
         "price", [0.1 + 0.2, 1 / 3, 5e-324, 2.2250738585072014e-308, 123456.78901234567]
@@ -532,8 +532,8 @@ class StoreContract:
         store.write_candles(ether, hours(NOV, 2), NOV, DEC)
         store.merge_candles(ether, empty_candles(), DEC, JAN)
         store.write_candles(young, empty_candles(), NOV, DEC)
-        keys = (key for key in (HOURLY, daily, ether, young, never))
-        assert store.newest_candles(keys) == {
+        series_list = (series for series in (HOURLY, daily, ether, young, never))
+        assert store.newest_candles(series_list) == {
             HOURLY: OCT + 2 * HOUR,  # November was fetched, and empty
             daily: NOV,
             ether: NOV + HOUR,
@@ -625,30 +625,30 @@ class StoreContract:
         ],
     )
     def test_any_symbol_can_be_stored(self, store: Store, symbol: str) -> None:
-        key, other = key_of("1h", symbol), key_of("1h", "OTHER/USDT")
-        store.write_candles(key, hours(NOV, 2), NOV, DEC)
+        series, other = key_of("1h", symbol), key_of("1h", "OTHER/USDT")
+        store.write_candles(series, hours(NOV, 2), NOV, DEC)
         store.write_candles(other, hours(NOV, 3, price=20.0), NOV, DEC)
-        store.add_forecasts(key, forecasts_at([NOV]))
-        assert_same(everything(store, key), hours(NOV, 2))
-        assert store.newest_candles([key, other]) == {key: NOV + HOUR, other: NOV + 2 * HOUR}
-        assert store.newest_forecasts([key, other]) == {key: NOV}
-        assert store.delete_candles(key, NOV, DEC) == 2
+        store.add_forecasts(series, forecasts_at([NOV]))
+        assert_same(everything(store, series), hours(NOV, 2))
+        assert store.newest_candles([series, other]) == {series: NOV + HOUR, other: NOV + 2 * HOUR}
+        assert store.newest_forecasts([series, other]) == {series: NOV}
+        assert store.delete_candles(series, NOV, DEC) == 2
         assert_same(everything(store, other), hours(NOV, 3, price=20.0))
 
     def test_names_with_what_query_languages_read_into_them_lie_side_by_side(
         self, store: Store
     ) -> None:
         symbols = ["A/USDT", 'A/USDT" or "" == "', "A/USDT' and '' = '", r"A/USDT\n", "a/usdt"]
-        keys = [key_of("1h", symbol) for symbol in symbols]
-        for number, key in enumerate(keys, 1):
-            store.write_candles(key, hours(NOV, number, price=float(number)), NOV, DEC)
-        assert store.newest_candles(keys) == {
-            key: NOV + HOUR * (number - 1) for number, key in enumerate(keys, 1)
+        series_list = [key_of("1h", symbol) for symbol in symbols]
+        for number, series in enumerate(series_list, 1):
+            store.write_candles(series, hours(NOV, number, price=float(number)), NOV, DEC)
+        assert store.newest_candles(series_list) == {
+            series: NOV + HOUR * (number - 1) for number, series in enumerate(series_list, 1)
         }
-        for number, key in enumerate(keys, 1):
-            assert store.delete_candles(key, NOV, NOV + HOUR) == 1
+        for number, series in enumerate(series_list, 1):
+            assert store.delete_candles(series, NOV, NOV + HOUR) == 1
             assert_same(
-                everything(store, key),
+                everything(store, series),
                 hours(NOV, number, price=float(number))[1:].reset_index(drop=True),
             )
 
@@ -662,20 +662,22 @@ class StoreContract:
         assert store.delete_candles(HOURLY, start, end) == 5
 
     def test_writers_of_different_symbols_do_not_disturb_each_other(self, store: Store) -> None:
-        keys = [fresh_key("1h") for _ in range(4)]
+        series_list = [fresh_key("1h") for _ in range(4)]
 
-        def write(key: Key) -> None:
+        def write(series: Series) -> None:
             for part in range(6):
                 start = NOV + 5 * HOUR * part
-                store.merge_candles(key, hours(start, 5, price=1.0 + keys.index(key)), NOV, DEC)
-                store.update_ledger(key, partial(Ledger.listed_at, time=DEC - HOUR * part))
+                store.merge_candles(
+                    series, hours(start, 5, price=1.0 + series_list.index(series)), NOV, DEC
+                )
+                store.update_ledger(series, partial(Ledger.listed_at, time=DEC - HOUR * part))
 
-        with ThreadPoolExecutor(len(keys)) as pool:
-            assert list(pool.map(write, keys)) == [None] * len(keys)
-        for number, key in enumerate(keys):
-            assert_same(everything(store, key), hours(NOV, 30, price=1.0 + number))
-            assert store.read_ledger(key) == Ledger(listed=DEC - 5 * HOUR)
-        assert store.newest_candles(keys) == dict.fromkeys(keys, NOV + 29 * HOUR)
+        with ThreadPoolExecutor(len(series_list)) as pool:
+            assert list(pool.map(write, series_list)) == [None] * len(series_list)
+        for number, series in enumerate(series_list):
+            assert_same(everything(store, series), hours(NOV, 30, price=1.0 + number))
+            assert store.read_ledger(series) == Ledger(listed=DEC - 5 * HOUR)
+        assert store.newest_candles(series_list) == dict.fromkeys(series_list, NOV + 29 * HOUR)
 
     def test_writers_of_one_month_lose_nothing_of_each_other(self, store: Store) -> None:
         def write(part: int) -> None:
@@ -713,19 +715,19 @@ class StoreContract:
     def test_any_changes_leave_what_the_naive_store_has(
         self, store: Store, changes: list[CandleChange], ranges: list[tuple[int, int]]
     ) -> None:
-        key, model = fresh_key(GRID_KEY), CandleModel()
+        series, model = fresh_key(GRID_KEY), CandleModel()
         for change in changes:
             if change.kind == "delete_candles":
-                answer = store.delete_candles(key, *change.window)
+                answer = store.delete_candles(series, *change.window)
             else:
-                answer = getattr(store, change.kind)(key, change.candles, *change.window)
+                answer = getattr(store, change.kind)(series, change.candles, *change.window)
             assert answer == model.apply(change)
-            assert as_rows(everything(store, key)) == model.rows
-            assert opens_of(everything(store, key)) == sorted(model.rows)
-            assert store.fetched_months(key) == sorted(model.fetched)
-            newest = {key: max(model.rows)} if model.rows else {}
-            assert store.newest_candles([key]) == newest
-            extent = store.extent(key)
+            assert as_rows(everything(store, series)) == model.rows
+            assert opens_of(everything(store, series)) == sorted(model.rows)
+            assert store.fetched_months(series) == sorted(model.fetched)
+            newest = {series: max(model.rows)} if model.rows else {}
+            assert store.newest_candles([series]) == newest
+            extent = store.extent(series)
             assert (extent is None) == (not model.rows)
             if extent is not None:
                 assert extent == Extent(min(model.rows), max(model.rows), len(model.rows))
@@ -733,8 +735,8 @@ class StoreContract:
         for first, second in ranges:
             start, end = (GRID[0] + timedelta(minutes=n % minutes) for n in (first, second))
             expected = {t: row for t, row in model.rows.items() if start <= t < end}
-            assert as_rows(store.read_candles(key, start, end)) == expected
-            assert store.count_candles(key, start, end) == len(expected)
+            assert as_rows(store.read_candles(series, start, end)) == expected
+            assert store.count_candles(series, start, end) == len(expected)
 
     # -- forecasts
 
@@ -814,7 +816,7 @@ class StoreContract:
         store.add_forecasts(daily, forecasts_at([OCT]))
         store.add_forecasts(ether, forecasts_at([NOV], role="challenger"))
         store.write_candles(never, candles_at([NOV]), NOV, DEC)
-        newest = store.newest_forecasts(key for key in (HOURLY, daily, ether, never))
+        newest = store.newest_forecasts(series for series in (HOURLY, daily, ether, never))
         assert newest == {HOURLY: NOV + HOUR, daily: OCT, ether: NOV}
 
     @pytest.mark.parametrize("words", INVALID_FORECASTS)
@@ -918,10 +920,10 @@ class StoreContract:
         assert store.read_ledger(HOURLY) == Ledger(listed=OCT)
 
     def test_keys_have_ledgers_of_their_own(self, store: Store) -> None:
-        keys = [HOURLY, key_of("1m"), key_of("1M"), key_of("1h", "BTC/USDT:USDT")]
-        for number, key in enumerate(keys):
-            store.update_ledger(key, partial(Ledger.listed_at, time=OCT + HOUR * number))
-        found = [store.read_ledger(key).listed for key in keys]
+        series_list = [HOURLY, key_of("1m"), key_of("1M"), key_of("1h", "BTC/USDT:USDT")]
+        for number, series in enumerate(series_list):
+            store.update_ledger(series, partial(Ledger.listed_at, time=OCT + HOUR * number))
+        found = [store.read_ledger(series).listed for series in series_list]
         assert found == [OCT, OCT + HOUR, OCT + 2 * HOUR, OCT + 3 * HOUR]
 
     def test_deleting_candles_leaves_the_ledger(self, store: Store) -> None:
@@ -1009,28 +1011,28 @@ class StoreContract:
     def test_any_forecast_changes_leave_what_the_naive_store_has(
         self, store: Store, changes: list[tuple[str, list[int]]]
     ) -> None:
-        key = fresh_key("1d")
+        series = fresh_key("1d")
         model: dict[tuple[str, datetime], str] = {}
         for number, (change, days) in enumerate(changes):
             origins = [NOV + timedelta(days=day) for day in days]
             if change == "delete":
                 start, end = min(origins), max(origins)
                 gone = [name for name in model if start <= name[1] < end]
-                assert store.delete_forecasts(key, start, end) == len(gone) * STEPS
+                assert store.delete_forecasts(series, start, end) == len(gone) * STEPS
                 for name in gone:
                     del model[name]
             elif change == "revise":
                 offered = forecasts_at(sorted(origins), version=str(number))
-                changed = store.revise_forecasts(key, offered).rows_changed
+                changed = store.revise_forecasts(series, offered).rows_changed
                 assert changed == len(origins) * STEPS
                 model |= dict.fromkeys([(CHAMPION, origin) for origin in origins], str(number))
             else:
                 new = {(change, origin) for origin in origins} - model.keys()
                 offered = forecasts_at(sorted(origins), role=change, version=str(number))
-                assert store.add_forecasts(key, offered).rows_changed == len(new) * STEPS
+                assert store.add_forecasts(series, offered).rows_changed == len(new) * STEPS
                 model |= dict.fromkeys(new, str(number))
-            stored = all_forecasts(store, key)
+            stored = all_forecasts(store, series)
             assert versions_by_origin(stored) == model
             assert not stored[PRICE_COLUMNS].isna().to_numpy().any()
-            newest = {key: max(origin for _, origin in model)} if model else {}
-            assert store.newest_forecasts([key]) == newest
+            newest = {series: max(origin for _, origin in model)} if model else {}
+            assert store.newest_forecasts([series]) == newest

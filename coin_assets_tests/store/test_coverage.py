@@ -103,19 +103,19 @@ def test_an_answer_for_a_candle_that_is_stored_hides_no_other_one(store: Parquet
 def test_unanswered_is_what_looking_at_each_candle_finds(
     tmp_path: Path, kinds: list[str], span: tuple[int, int]
 ) -> None:
-    store, key = ParquetStore(tmp_path), fresh_key("1h")
-    store.update_ledger(key, lambda ledger: ledger.listed_at(at(1)))
+    store, series = ParquetStore(tmp_path), fresh_key("1h")
+    store.update_ledger(series, lambda ledger: ledger.listed_at(at(1)))
     opens = [at(hour) for hour, kind in enumerate(kinds[:12]) if kind in ("stored", "both")]
-    store.merge_candles(key, candles_at(opens), NOV, DEC)
+    store.merge_candles(series, candles_at(opens), NOV, DEC)
     for hour, kind in enumerate(kinds[:12]):
         gap = Gap(at(hour), at(hour + 1), 1)
         asked: dict[str, Any] = {"start": gap.start, "end": gap.end, "gaps": [gap], "at": SEEN}
         if kind in ("absent", "both"):
-            store.update_ledger(key, partial(Ledger.answered, **asked))
+            store.update_ledger(series, partial(Ledger.answered, **asked))
         if kind == "failed":
-            store.update_ledger(key, partial(Ledger.failed, **asked, error="gone"))
-    found = unanswered(store, key, at(span[0]), at(span[1]))
-    assert [opened for start, end in found for opened in key.timeframe.opens(start, end)] == [
+            store.update_ledger(series, partial(Ledger.failed, **asked, error="gone"))
+    found = unanswered(store, series, at(span[0]), at(span[1]))
+    assert [opened for start, end in found for opened in series.timeframe.opens(start, end)] == [
         at(hour)
         for hour, kind in enumerate(kinds[:12])
         if max(span[0], 1) <= hour < span[1] and kind in ("failed", "unknown")

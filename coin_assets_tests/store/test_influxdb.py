@@ -137,14 +137,14 @@ def test_repeating_sends_no_line_and_deletes_nothing(
 def test_writes_go_out_in_chunks_compressed_and_whole(
     influx: InfluxServer, store: InfluxStore, count: int
 ) -> None:
-    key = key_of("1m")
-    store.write_candles(key, minutes(count), NOV, DEC)
+    series = key_of("1m")
+    store.write_candles(series, minutes(count), NOV, DEC)
     chunks = lines_sent(influx)[1:-1]
     assert chunks == [5_000] * (count // 5_000) + [count % 5_000] * (count % 5_000 > 0)
     requests = influx.asked(WRITE)
     assert all(request.gzipped and request.query["precision"] == "s" for request in requests)
     assert max(request.size for request in requests) < 100_000
-    assert_same(everything(store, key), minutes(count))
+    assert_same(everything(store, series), minutes(count))
 
 
 def test_a_window_write_deletes_by_few_ranges(influx: InfluxServer, store: InfluxStore) -> None:
@@ -156,13 +156,15 @@ def test_a_window_write_deletes_by_few_ranges(influx: InfluxServer, store: Influ
 
 
 def test_the_newest_of_many_keys_is_one_request(influx: InfluxServer, store: InfluxStore) -> None:
-    keys = [fresh_key("1h") for _ in range(8)]
-    for number, key in enumerate(keys):
-        store.write_candles(key, hours(NOV, number + 1), NOV, DEC)
-        store.add_forecasts(key, forecasts_at([NOV + HOUR * number]))
+    series_list = [fresh_key("1h") for _ in range(8)]
+    for number, series in enumerate(series_list):
+        store.write_candles(series, hours(NOV, number + 1), NOV, DEC)
+        store.add_forecasts(series, forecasts_at([NOV + HOUR * number]))
     for ask in (store.newest_candles, store.newest_forecasts):
         before = requests_so_far(influx)
-        assert ask(keys) == {key: NOV + HOUR * number for number, key in enumerate(keys)}
+        assert ask(series_list) == {
+            series: NOV + HOUR * number for number, series in enumerate(series_list)
+        }
         assert requests_so_far(influx) == before + 1
         assert ask([]) == {}
         assert requests_so_far(influx) == before + 1
@@ -176,9 +178,9 @@ def test_what_sensors_ask_of_one_key_is_a_request_or_three(
         (store.fetched_months, 1),
         (store.read_ledger, 1),
         (store.extent, 3),
-        (lambda key: store.count_candles(key, NOV, DEC), 1),
-        (lambda key: store.read_candles(key, OCT, JAN), 1),
-        (lambda key: store.newest_candles([key]), 1),
+        (lambda series: store.count_candles(series, NOV, DEC), 1),
+        (lambda series: store.read_candles(series, OCT, JAN), 1),
+        (lambda series: store.newest_candles([series]), 1),
     ):
         before = requests_so_far(influx)
         ask(HOURLY)

@@ -26,7 +26,7 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.candles.gap_ledger import Ledger
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError, StoreRefused, StoreUnavailable
 from coin_assets.market.base import Market, Page
 from coin_assets.pipeline.fetch import Pull, pull_candles
@@ -36,13 +36,13 @@ from coin_assets_tests.influx.faults import FOREVER, QUERY, WRITE, Fault
 from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.market.patchy import PatchyMarket
 from coin_assets_tests.pipeline.paged import PagedMarket
-from coin_assets_tests.platform import key, utc
+from coin_assets_tests.platform import series, utc
 from coin_assets_tests.store.contract import DEC, NOV, assert_same, candles_at, everything, key_of
 from coin_assets_tests.store.influxdb_buckets import connection_to
 
 NOW = utc("2024-03-10T12:30")
 WINDOW = utc("2024-01-01"), utc("2024-04-01")
-HOURLY = key("1h")
+HOURLY = series("1h")
 HOLES = [("2024-01-05T03:00", "2024-01-05T09:00"), ("2024-01-31T22:00", "2024-02-01T04:00")]
 PAGE = 600  # candles a page, three of which are stored before a fault begins
 
@@ -56,8 +56,10 @@ class SpoiltMarket(PagedMarket):
         super().__init__(whole, PAGE)
         self._spoil = spoil
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        for number, page in enumerate(super().pages(key, start, end, now)):
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        for number, page in enumerate(super().pages(series, start, end, now)):
             if number == 2:
                 self._spoil()
             yield page

@@ -16,7 +16,7 @@ from influxdb_client.client.write.dataframe_serializer import data_frame_to_list
 from influxdb_client.client.write_api import PointSettings
 
 from coin_assets.domain.candles.frame import VALUES
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import DataRefused, StoreRefused
 from coin_assets.store.influxdb.lines import LINES_A_REQUEST, key_tags, requests_of
 from coin_assets.store.influxdb.measurements import FORECAST, OHLCV, REVISION, Measurement
@@ -27,16 +27,16 @@ SYMBOLS = ["BTC/USDT", "A B,C=D/E", "Q\"'/U", "Ä/USDT:USDT", r"B\S/U", "100%/%s
 BITS = st.floats(allow_nan=False, allow_infinity=False)
 
 
-def lines_of(measurement: Measurement, key: Key, rows: pd.DataFrame) -> list[str]:
+def lines_of(measurement: Measurement, series: Series, rows: pd.DataFrame) -> list[str]:
     return [
         line
-        for request in requests_of(measurement, key_tags(key), rows)
+        for request in requests_of(measurement, key_tags(series), rows)
         for line in request.split("\n")
     ]
 
 
-def by_the_client(measurement: Measurement, key: Key, rows: pd.DataFrame) -> list[str]:
-    frame = rows.set_index(measurement.time).assign(**key_tags(key))
+def by_the_client(measurement: Measurement, series: Series, rows: pd.DataFrame) -> list[str]:
+    frame = rows.set_index(measurement.time).assign(**key_tags(series))
     if "step" in frame:
         frame["step"] = frame["step"].map("{:02d}".format)
     lines: list[str] = data_frame_to_list_of_points(
@@ -64,9 +64,9 @@ def test_any_candles_are_the_bytes_of_the_client_and_read_back_to_the_bit(
 
 @pytest.mark.parametrize("symbol", SYMBOLS)
 def test_any_name_is_the_bytes_of_the_client_and_reads_back(symbol: str) -> None:
-    key = key_of("1M", symbol)
-    [line] = lines_of(OHLCV, key, hours(NOV, 1))
-    assert [line] == by_the_client(OHLCV, key, hours(NOV, 1))
+    series = key_of("1M", symbol)
+    [line] = lines_of(OHLCV, series, hours(NOV, 1))
+    assert [line] == by_the_client(OHLCV, series, hours(NOV, 1))
     [point] = line_protocol.parse(line, "s", 0)
     assert point.series == ("ohlcv", (("symbol", symbol), ("timeframe", "1M")))
 

@@ -178,17 +178,17 @@ def judge(
         covers(whole.coverage),
     )
     passed = all(each.passed for each in evidence)
-    standing = (
+    status = (
         lasts(passed, earlier_passes, timeframe, now),
         has_cooled(champion_since, timeframe, now),
     )
-    if passed and all(each.passed for each in standing):
+    if passed and all(each.passed for each in status):
         decision = PROMOTE
     elif not passed and champion_since is not None and _has_served(parts[1], term, now):
         decision = RETIRE
     else:
         decision = KEEP
-    return Verdict(decision, passed, (*evidence, *standing), whole, live, backtest, p_value)
+    return Verdict(decision, passed, (*evidence, *status), whole, live, backtest, p_value)
 
 
 def _refuse_disorder(

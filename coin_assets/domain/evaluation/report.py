@@ -19,7 +19,7 @@ from coin_assets.domain.evaluation.windows import candles_from, window_of
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.domain.forecasting.naive import has_naive
 from coin_assets.domain.json_format import Document, time_text
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 
 SCHEMA_VERSION = 1
 _DIGITS = 9  # significant: more than any score means, fewer than another machine may differ in
@@ -77,7 +77,7 @@ class Evaluation:
         drift: of the champion.
     """
 
-    key: Key
+    series: Series
     as_of: datetime
     window: tuple[datetime, datetime]
     champion: Judged | None
@@ -104,8 +104,8 @@ class Evaluation:
         document: Document = _rounded(
             {
                 "schema_version": SCHEMA_VERSION,
-                "symbol": self.key.symbol,
-                "timeframe": self.key.timeframe.name,
+                "symbol": self.series.symbol,
+                "timeframe": self.series.timeframe.name,
                 "as_of": time_text(self.as_of),
                 "window": {"start": time_text(start), "end": time_text(end)},
                 CHAMPION: self.champion and self.champion.scores.document(),
@@ -121,7 +121,7 @@ class Evaluation:
 
 
 def evaluation(
-    key: Key,
+    series: Series,
     candles: pd.DataFrame,
     forecasts: pd.DataFrame,
     as_of: datetime,
@@ -139,7 +139,7 @@ def evaluation(
     Raises:
         DataRefused: stored forecasts are incomplete; see `matured`.
     """
-    timeframe = key.timeframe
+    timeframe = series.timeframe
     usual, end = window_of(timeframe, as_of)
     start = usual if start is None else start
     opened = candles["timestamp"]
@@ -155,7 +155,7 @@ def evaluation(
         unscored[role] = int((~known).sum())
     champion, challenger = judged[CHAMPION], judged[CHALLENGER]
     return Evaluation(
-        key=key,
+        series=series,
         as_of=as_of,
         window=(start, end),
         champion=champion,

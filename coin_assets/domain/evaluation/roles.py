@@ -114,15 +114,15 @@ class Roles:
         Who was champion before counts, not when: to return to one takes back what came after it,
         so that a second rollback goes one further.
         """
-        standing: list[str | None] = []
+        status: list[str | None] = []
         for change in self.changes:
             if change.role != CHAMPION:
                 continue
-            if change.version in standing:
-                del standing[standing.index(change.version) + 1 :]
+            if change.version in status:
+                del status[status.index(change.version) + 1 :]
             else:
-                standing.append(change.version)
-        return standing[-2] if len(standing) > 1 else None
+                status.append(change.version)
+        return status[-2] if len(status) > 1 else None
 
     def with_change(self, change: RoleChange, cutoff: datetime | None) -> Self:
         """The record with ``change`` at its end, or as it is if the role is held so already.

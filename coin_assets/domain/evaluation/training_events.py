@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.forecasting.frame import Floats
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 
 TRAILING, FEWEST_RETURNS = 500, 100
@@ -36,8 +36,8 @@ class Triggered:
     symbols: tuple[str, ...]
     timeframes: tuple[Timeframe, ...]
 
-    def __contains__(self, key: Key) -> bool:
-        return key.symbol in self.symbols and key.timeframe in self.timeframes
+    def __contains__(self, series: Series) -> bool:
+        return series.symbol in self.symbols and series.timeframe in self.timeframes
 
 
 def log_returns(candles: pd.DataFrame, timeframe: Timeframe) -> Floats:
@@ -75,14 +75,14 @@ def volatility_spike(returns: Floats) -> str | None:
     return f"volatility spike: {spread:.2%} a candle, {spread / usual:.1f} times the usual"
 
 
-def grouped(keys: Iterable[Key]) -> list[Triggered]:
+def grouped(series_list: Iterable[Series]) -> list[Triggered]:
     """``keys`` as products of symbols and timeframes that name no other key, few of them."""
-    given = list(dict.fromkeys(keys))
+    given = list(dict.fromkeys(series_list))
     timeframes: dict[str, list[Timeframe]] = {}
     symbols: dict[Timeframe, list[str]] = {}
-    for key in given:
-        timeframes.setdefault(key.symbol, []).append(key.timeframe)
-        symbols.setdefault(key.timeframe, []).append(key.symbol)
+    for series in given:
+        timeframes.setdefault(series.symbol, []).append(series.timeframe)
+        symbols.setdefault(series.timeframe, []).append(series.symbol)
     by_timeframes: dict[frozenset[Timeframe], list[str]] = {}
     for symbol, its in timeframes.items():
         by_timeframes.setdefault(frozenset(its), []).append(symbol)

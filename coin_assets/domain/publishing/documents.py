@@ -10,27 +10,27 @@ import pandas as pd
 from coin_assets.domain.candles.frame import COLUMNS
 from coin_assets.domain.forecasting.frame import QUANTILE_COLUMNS, QUANTILES, STEPS
 from coin_assets.domain.json_format import TIME_FORMAT, Document, time_text
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 
 INTERVAL = 0.8
 _LOWER, _UPPER = "q10", "q90"
 
 
-def file_name(kind: str, key: Key) -> str:
+def file_name(kind: str, series: Series) -> str:
     """``history_BTC_USDT_1h.json``; ``kind`` is ``history`` or ``prediction``."""
-    return f"{kind}_{key.symbol_name}_{key.timeframe}.json"
+    return f"{kind}_{series.symbol_name}_{series.timeframe}.json"
 
 
-def history_document(key: Key, candles: pd.DataFrame, now: datetime) -> Document:
+def history_document(series: Series, candles: pd.DataFrame, now: datetime) -> Document:
     """The history file of non-empty ``candles``; ``as_of`` is the close of the newest one."""
     columns = [candles[name].tolist() for name in COLUMNS[1:]]
     stamps = candles["timestamp"].dt.strftime(TIME_FORMAT).tolist()
     newest = candles["timestamp"].iloc[-1].to_pydatetime()
     return {
-        "symbol": key.symbol,
-        "timeframe": key.timeframe.name,
-        "type": f"history_{key.timeframe}",
-        "as_of": time_text(key.timeframe.close_of(newest)),
+        "symbol": series.symbol,
+        "timeframe": series.timeframe.name,
+        "type": f"history_{series.timeframe}",
+        "as_of": time_text(series.timeframe.close_of(newest)),
         "updated_at": time_text(now),
         "data": [
             dict(zip(COLUMNS, row, strict=True)) for row in zip(stamps, *columns, strict=True)
@@ -38,7 +38,7 @@ def history_document(key: Key, candles: pd.DataFrame, now: datetime) -> Document
     }
 
 
-def prediction_document(key: Key, forecast: pd.DataFrame, now: datetime) -> Document:
+def prediction_document(series: Series, forecast: pd.DataFrame, now: datetime) -> Document:
     """The prediction file of one origin.
 
     Args:
@@ -47,10 +47,10 @@ def prediction_document(key: Key, forecast: pd.DataFrame, now: datetime) -> Docu
     if len(forecast) != STEPS:
         raise ValueError(f"a forecast has {STEPS} steps, not {len(forecast)}")
     origin = forecast["as_of"].iloc[0].to_pydatetime()
-    opens = [key.timeframe.shift(origin, step) for step in range(STEPS)]
+    opens = [series.timeframe.shift(origin, step) for step in range(STEPS)]
     return {
-        "symbol": key.symbol,
-        "timeframe": key.timeframe.name,
+        "symbol": series.symbol,
+        "timeframe": series.timeframe.name,
         "as_of": time_text(origin),
         "updated_at": time_text(now),
         "model_version": str(forecast["model_version"].iloc[0]),

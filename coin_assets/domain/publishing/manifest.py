@@ -18,10 +18,10 @@ from coin_assets.domain.publishing.manifest_entries import (
     Attempts,
     GapCounts,
     GapReason,
-    KeyFacts,
+    ManifestEntry,
     PublishedFile,
 )
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 
 VERSION = 2
@@ -42,7 +42,7 @@ _REASONS = {
 }
 
 
-def status_of(facts: KeyFacts, limits: FreshnessLimits, now: datetime) -> str:
+def status_of(facts: ManifestEntry, limits: FreshnessLimits, now: datetime) -> str:
     """The status word of a key at ``now``."""
     if facts.corrupt is not None:
         return CORRUPT
@@ -57,7 +57,7 @@ def status_of(facts: KeyFacts, limits: FreshnessLimits, now: datetime) -> str:
 
 
 def manifest_document(
-    facts: Iterable[KeyFacts],
+    facts: Iterable[ManifestEntry],
     limits: dict[str, FreshnessLimits],
     now: datetime,
     outages: Mapping[Timeframe, Sequence[Outage]] | None = None,
@@ -70,17 +70,17 @@ def manifest_document(
     """
     ordered = list(facts)
     public = [fact for fact in ordered if fact.is_public]
-    entries = [_public_entry(fact, limits[fact.key.timeframe.name], now) for fact in public]
+    entries = [_public_entry(fact, limits[fact.series.timeframe.name], now) for fact in public]
     counts = Counter(entry["status"] for entry in entries)
     return {
         "version": VERSION,
         "generated_at": time_text(now),
         "public": {
-            "symbols": list(dict.fromkeys(fact.key.symbol for fact in public)),
+            "symbols": list(dict.fromkeys(fact.series.symbol for fact in public)),
             "entries": entries,
         },
         "ops": {
-            "entries": [_ops_entry(fact, limits[fact.key.timeframe.name]) for fact in ordered],
+            "entries": [_ops_entry(fact, limits[fact.series.timeframe.name]) for fact in ordered],
             "outages": _outage_entries(outages or {}),
             "summary": {
                 **{word: counts[word] for word in STATUSES},
@@ -91,11 +91,11 @@ def manifest_document(
     }
 
 
-def _public_entry(facts: KeyFacts, limits: FreshnessLimits, now: datetime) -> dict[str, Any]:
+def _public_entry(facts: ManifestEntry, limits: FreshnessLimits, now: datetime) -> dict[str, Any]:
     status, as_of = status_of(facts, limits, now), facts.as_of
     return {
-        "symbol": facts.key.symbol,
-        "timeframe": facts.key.timeframe.name,
+        "symbol": facts.series.symbol,
+        "timeframe": facts.series.timeframe.name,
         "status": status,
         "serve_allowed": status in SERVED,
         "warning": _warning(facts, status, limits),
@@ -108,11 +108,11 @@ def _public_entry(facts: KeyFacts, limits: FreshnessLimits, now: datetime) -> di
     }
 
 
-def _ops_entry(facts: KeyFacts, limits: FreshnessLimits) -> dict[str, Any]:
+def _ops_entry(facts: ManifestEntry, limits: FreshnessLimits) -> dict[str, Any]:
     attempts = facts.attempts
     return {
-        "symbol": facts.key.symbol,
-        "timeframe": facts.key.timeframe.name,
+        "symbol": facts.series.symbol,
+        "timeframe": facts.series.timeframe.name,
         "soft_minutes": limits.soft.total_seconds() / 60,
         "hard_minutes": limits.hard.total_seconds() / 60,
         "degraded": facts.is_degraded,
@@ -147,7 +147,7 @@ def _outage_entries(outages: Mapping[Timeframe, Sequence[Outage]]) -> list[Docum
     ]
 
 
-def _warning(facts: KeyFacts, status: str, limits: FreshnessLimits) -> str | None:
+def _warning(facts: ManifestEntry, status: str, limits: FreshnessLimits) -> str | None:
     if status == FRESH:
         return None
     if status in _REASONS or facts.as_of is None:
@@ -164,7 +164,7 @@ def _optional_time(time: datetime | None) -> str | None:
     return None if time is None else time_text(time)
 
 
-def facts_of_manifest(manifest: Document) -> dict[tuple[str, str], KeyFacts]:
+def entries_of_manifest(manifest: Document) -> dict[tuple[str, str], ManifestEntry]:
     """The facts a manifest was made from, by symbol and timeframe name.
 
     Of hidden keys it does not list the files, so these are not among the facts.
@@ -188,10 +188,10 @@ def _name_of(entry: Document) -> tuple[str, str]:
     return entry["symbol"], entry["timeframe"]
 
 
-def _facts_of_entries(public: Document | None, ops: Document) -> KeyFacts:
+def _facts_of_entries(public: Document | None, ops: Document) -> ManifestEntry:
     shown = public or {"status": None, "history": None, "prediction": None, "quality": None}
-    return KeyFacts(
-        key=Key(ops["symbol"], Timeframe.parse(ops["timeframe"])),
+    return ManifestEntry(
+        series=Series(ops["symbol"], Timeframe.parse(ops["timeframe"])),
         history=_published_file(shown["history"]),
         prediction=_published_file(shown["prediction"]),
         corrupt=shown["warning"] if shown["status"] == CORRUPT else None,

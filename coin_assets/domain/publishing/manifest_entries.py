@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from coin_assets.domain.json_format import Document, time_text
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 
 PUBLIC, HIDDEN = VISIBILITIES = ("public", "hidden_backfilling")
 
@@ -87,7 +87,7 @@ class GapReason:
 
 
 @dataclass(frozen=True)
-class KeyFacts:
+class ManifestEntry:
     """Everything the manifest says about a key, before a clock is applied.
 
     Attributes:
@@ -103,7 +103,7 @@ class KeyFacts:
         visibility: `HIDDEN` until the history was collected once.
     """
 
-    key: Key
+    series: Series
     history: PublishedFile | None = None
     prediction: PublishedFile | None = None
     corrupt: str | None = None

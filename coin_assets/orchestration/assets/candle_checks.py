@@ -111,8 +111,8 @@ def derived_results(
 
 
 def _read_back(spec: SeriesAssets, store: Store, start: datetime, end: datetime) -> pd.DataFrame:
-    stored = store.read_candles(spec.key, start, end)
-    return validated(stored, spec.key.timeframe, f"{spec.key} candles in the store")
+    stored = store.read_candles(spec.series, start, end)
+    return validated(stored, spec.series.timeframe, f"{spec.series} candles in the store")
 
 
 def _broken(
@@ -139,7 +139,7 @@ def _source_results(
     spec: SeriesAssets, store: Store, derivation: Derivation, stored: pd.DataFrame
 ) -> list[dg.AssetCheckResult]:
     """`MATCHES_SOURCE` and `GAPS` of a derived key, from one reading of the source."""
-    target, source = derivation.key.timeframe, derivation.source
+    target, source = derivation.series.timeframe, derivation.source
     first = max(derivation.start, derivation.first_source)
     first = first if target.is_open_time(first) else target.next(first)
     due = newest_due(target, first, derivation.end, derivation.closed_by)
@@ -215,9 +215,9 @@ def _bucket_gaps(
 
 
 def _history_gaps(spec: SeriesAssets, store: Store, now: datetime) -> dg.AssetCheckResult:
-    key = spec.key
+    series = spec.series
     try:
-        history = history_of(store, key, store.extent(key), spec.first_expected(now))
+        history = history_of(store, series, store.extent(series), spec.first_expected(now))
     except CorruptArtefact as error:  # of another month
         return _unjudged(spec, GAPS, str(error))
     counts, open_gaps = history.counts(), history.open_gaps
@@ -234,9 +234,9 @@ def _history_gaps(spec: SeriesAssets, store: Store, now: datetime) -> dg.AssetCh
 def _suspicious_bars(
     spec: SeriesAssets, store: Store, candles: pd.DataFrame, start: datetime
 ) -> dg.AssetCheckResult:
-    timeframe = spec.key.timeframe
+    timeframe = spec.series.timeframe
     try:
-        before = store.read_candles(spec.key, timeframe.shift(start, -_CONTEXT_CANDLES), start)
+        before = store.read_candles(spec.series, timeframe.shift(start, -_CONTEXT_CANDLES), start)
     except CorruptArtefact as error:  # of another month
         return _unjudged(spec, SUSPICIOUS_BARS, str(error))
     found = [each for each in suspicious(merged(before, candles), timeframe) if each.end > start]

@@ -37,7 +37,7 @@ def fetched_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
 
     @dg.asset(
         **_common(spec),
-        description=f"Closed {spec.key} candles, fetched from the market month by month.",
+        description=f"Closed {spec.series} candles, fetched from the market month by month.",
         retry_policy=RETRIES,
         check_specs=check_specs(spec),
     )
@@ -50,7 +50,7 @@ def fetched_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         start, end = selected_window(context)
         pull = Pull(
-            spec.key,
+            spec.series,
             start,
             end,
             spec.first_expected(clock.now()),
@@ -81,14 +81,14 @@ def derived_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
     """Candles of a derived timeframe, from those of its source."""
     source = dg.AssetDep(
         asset_key(spec.source, CANDLES),
-        partition_mapping=UNTIL_NEXT_MONTH if spec.key.timeframe.straddles_months else None,
+        partition_mapping=UNTIL_NEXT_MONTH if spec.series.timeframe.straddles_months else None,
     )
 
     @dg.asset(
         **_common(spec),
         deps=[source],
         description=(
-            f"Closed {spec.key} candles, derived from {spec.source.timeframe} candles. Buckets "
+            f"Closed {spec.series} candles, derived from {spec.source.timeframe} candles. Buckets "
             "with holes are kept, as exchanges keep them, and counted as partial."
         ),
         code_version="1",
@@ -103,7 +103,7 @@ def derived_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
         closed_by = clock.closed_by()
         with failures_named():
             derivation = Derivation(
-                spec.key,
+                spec.series,
                 spec.source,
                 *selected_window(context),
                 spec.first_source_expected(clock.now()),
@@ -135,7 +135,7 @@ def _result(
     checks: Sequence[dg.AssetCheckResult],
 ) -> dg.MaterializeResult:
     """One INFO line, and the facts of each month on its partition."""
-    context.log.info(f"{spec.key} {origin}: {describe(reports)}")
+    context.log.info(f"{spec.series} {origin}: {describe(reports)}")
     for report in reports:
         facts = month_metadata(spec, report, now)
         context.add_asset_metadata(facts, partition_key=partition_of(report.month))
@@ -177,6 +177,6 @@ def month_metadata(
         metadata["first_candle"] = dg.MetadataValue.timestamp(report.first)
         metadata["last_candle"] = dg.MetadataValue.timestamp(report.last)
         if report.month == month_start(now):
-            close = spec.key.timeframe.close_of(report.last)
+            close = spec.series.timeframe.close_of(report.last)
             metadata["lag_seconds"] = (now - close).total_seconds()
     return metadata

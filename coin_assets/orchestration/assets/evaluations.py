@@ -26,8 +26,8 @@ def evaluations(spec: SeriesAssets) -> dg.AssetsDefinition:
             for layer in (CANDLES, PREDICTIONS)
         ],
         description=(
-            f"How good the forecasts of {spec.key} were: those whose 24 candles are over, of the "
-            "last weeks or months, champion beside challenger and naive. It tells whether the "
+            f"How good the forecasts of {spec.series} were: those whose 24 candles are over, of "
+            "the last weeks or months, champion beside challenger and naive. It tells whether the "
             "champion drifts, and whether the challenger has earned its place. Materialise it "
             "after a backfill of models and predictions and it is the report of the backtest."
         ),
@@ -37,7 +37,7 @@ def evaluations(spec: SeriesAssets) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         with failures_named():
             report = evaluate_key(
-                store.client(), registry.client(), registry.evaluations(), spec.key
+                store.client(), registry.client(), registry.evaluations(), spec.series
             )
         if report.damaged:
             context.log.warning(f"Replaced an evaluation that cannot be read: {report.damaged}")
@@ -51,12 +51,12 @@ def evaluation_line(spec: SeriesAssets, report: EvaluationReport) -> str:
     """One line for the log."""
     champion = report.document[CHAMPION]
     if champion is None:
-        return f"{spec.key}: no forecast has matured yet; each takes 24 candles"
+        return f"{spec.series}: no forecast has matured yet; each takes 24 candles"
     skill, coverage = champion["skill"], champion["coverage_80"]
     # The naive forecast loses nothing where the price has not moved at all.
     said = "no skill to tell" if skill is None else f"skill {skill:+.3f} against naive"
     line = (
-        f"{spec.key}: {champion['origins']} matured forecasts, {said}, "
+        f"{spec.series}: {champion['origins']} matured forecasts, {said}, "
         f"the 80% interval held {coverage:.1%}"
     )
     if report.verdict is not None:
@@ -87,9 +87,9 @@ def _metadata(spec: SeriesAssets, report: EvaluationReport) -> dict[str, Any]:
         )
     if found.champion is not None:
         metadata |= {
-            "latest_outcome": fan_plot(spec.key, found.champion.forecast),
-            "reliability": reliability_plot(spec.key, found),
-            "loss_over_time": loss_plot(spec.key, found),
+            "latest_outcome": fan_plot(spec.series, found.champion.forecast),
+            "reliability": reliability_plot(spec.series, found),
+            "loss_over_time": loss_plot(spec.series, found),
         }
     return metadata
 

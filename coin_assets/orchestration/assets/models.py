@@ -23,7 +23,7 @@ def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
         **spec.partitioned(),
         deps=[dg.AssetDep(spec.asset_key(CANDLES), partition_mapping=spec.months_so_far)],
         description=(
-            f"Forecast models of {spec.key} whose training cutoff lies in the month. "
+            f"Forecast models of {spec.series} whose training cutoff lies in the month. "
             "Materialising a month makes sure that its anchor version (cutoff: the month's first "
             "instant) exists; an existing version is never replaced."
         ),
@@ -38,9 +38,9 @@ def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         start, end = selected_window(context)
         for month in months_between(start, end):
-            extent = store.client().extent(spec.key)
+            extent = store.client().extent(spec.series)
             first = spec.first_usable(clock.now(), None if extent is None else extent.first)
-            request = TrainingRequest(spec.key, month, first, run_id=context.run.run_id)
+            request = TrainingRequest(spec.series, month, first, run_id=context.run.run_id)
             with failures_named():
                 result = train(store.client(), registry.client(), request, clock.now())
             context.log.info(training_line(result))
@@ -53,7 +53,7 @@ def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
 def training_line(result: TrainingResult) -> str:
     """One line for the log."""
     request = result.request
-    head = f"{request.key} model, cutoff {request.cutoff:%Y-%m-%d %H:%M}"
+    head = f"{request.series} model, cutoff {request.cutoff:%Y-%m-%d %H:%M}"
     if result.version is None:
         return f"{head}: none, {result.insufficient or result.error}"
     state = "trained" if result.created else "kept"
@@ -73,7 +73,7 @@ def training_summary(results: Sequence[TrainingResult], seconds: float) -> dict[
     """Of many trainings that took ``seconds`` together: counts and a table of the keys."""
     states = [training_state(result) for result in results]
     rows = [
-        f"| {result.request.key} | {result.version.name if result.version else ''} | {state} "
+        f"| {result.request.series} | {result.version.name if result.version else ''} | {state} "
         f"| {result.rows} | {result.seconds:.2f} "
         f"| {'' if result.loss is None else f'{result.loss:.6f}'} |"
         for result, state in zip(results, states, strict=True)

@@ -8,7 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from coin_assets.domain.forecasting.frame import STEPS
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,9 @@ _BOX = "\N{WHITE SQUARE}"
 _BLUE, _INK = "#1f6feb", "#24292f"
 
 
-def forecast_plot(key: Key, candles: pd.DataFrame, forecast: pd.DataFrame) -> dg.MetadataValue:
+def forecast_plot(
+    series: Series, candles: pd.DataFrame, forecast: pd.DataFrame
+) -> dg.MetadataValue:
     """Fan chart: the last candles up to the origin, then median and quantile bands.
 
     Args:
@@ -31,27 +33,27 @@ def forecast_plot(key: Key, candles: pd.DataFrame, forecast: pd.DataFrame) -> dg
 
     recent = candles.tail(_HISTORY)
     origin = forecast["as_of"].iloc[0].to_pydatetime()
-    closes = [origin, *(key.timeframe.shift(origin, step) for step in range(1, STEPS + 1))]
+    closes = [origin, *(series.timeframe.shift(origin, step) for step in range(1, STEPS + 1))]
     last = float(recent["close"].iloc[-1])
     figure = Figure(figsize=(8, 3.6), dpi=80)
     # Fixed margins: measuring the labels first would draw everything twice.
     axes = figure.add_axes((0.11, 0.09, 0.84, 0.82))
-    axes.plot(key.timeframe.close_all(recent["timestamp"]), recent["close"], color=_INK, lw=1.2)
+    axes.plot(series.timeframe.close_all(recent["timestamp"]), recent["close"], color=_INK, lw=1.2)
     for lower, upper, label, alpha in _BANDS:
         low, high = [last, *forecast[lower]], [last, *forecast[upper]]
         axes.fill_between(closes, low, high, color=_BLUE, alpha=alpha, lw=0, label=label)
     axes.plot(closes, [last, *forecast["price"]], color=_BLUE, lw=1.5, label="median")
     axes.axvline(origin, color=_INK, lw=0.8, ls=":")
     version, kind = forecast["model_version"].iloc[0], forecast["kind"].iloc[0]
-    title = f"{key}: forecast from {origin:%Y-%m-%d %H:%M} UTC (model {version}, {kind})"
+    title = f"{series}: forecast from {origin:%Y-%m-%d %H:%M} UTC (model {version}, {kind})"
     axes.set_title(drawable(title), fontsize=10, parse_math=False)
-    axes.set_ylabel(drawable(key.symbol.partition("/")[2]), fontsize=8, parse_math=False)
+    axes.set_ylabel(drawable(series.symbol.partition("/")[2]), fontsize=8, parse_math=False)
     axes.legend(loc="best", fontsize=8, ncols=2, frameon=False)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)
     axes.margins(x=0.01)
     encoded = base64.b64encode(small_png(figure)).decode()
-    return dg.MetadataValue.md(f"![{key} forecast](data:image/png;base64,{encoded})")
+    return dg.MetadataValue.md(f"![{series} forecast](data:image/png;base64,{encoded})")
 
 
 def drawable(text: str) -> str:

@@ -38,7 +38,7 @@ def predictions(spec: SeriesAssets) -> dg.AssetsDefinition:
             for layer in (CANDLES, MODELS)
         ],
         description=(
-            f"24-step quantile forecasts of {spec.key} at every candle close (origin) of the "
+            f"24-step quantile forecasts of {spec.series} at every candle close (origin) of the "
             "month, by the champion and, in its shadow, the challenger. Missing origins are "
             "filled; a forecast that exists is never changed."
         ),
@@ -55,11 +55,11 @@ def predictions(spec: SeriesAssets) -> dg.AssetsDefinition:
         window = selected_window(context)
         closed_by = clock.closed_by()
         with failures_named():
-            extent = store.client().extent(spec.key)
+            extent = store.client().extent(spec.series)
             report = predict_window(
                 store.client(),
                 registry.client(),
-                spec.key,
+                spec.series,
                 window,
                 spec.first_usable(clock.now(), None if extent is None else extent.first),
                 closed_by,
@@ -92,13 +92,13 @@ def predictions(spec: SeriesAssets) -> dg.AssetsDefinition:
 def _tell(context: dg.AssetExecutionContext, spec: SeriesAssets, report: PredictionReport) -> None:
     """What was made, and what could not be, for the log."""
     context.log.info(
-        f"{spec.key}: {report.added} forecasts added at {report.origins} origins, "
+        f"{spec.series}: {report.added} forecasts added at {report.origins} origins, "
         f"{report.unmodelled} without a model; {report.shadowed} added of the challenger"
     )
     if report.shadow_error is not None:
-        context.log.error(f"{spec.key}: no forecasts of the challenger: {report.shadow_error}")
+        context.log.error(f"{spec.series}: no forecasts of the challenger: {report.shadow_error}")
     if report.successor_error is not None:
-        context.log.error(f"{spec.key}: the champion goes on: {report.successor_error}")
+        context.log.error(f"{spec.series}: the champion goes on: {report.successor_error}")
 
 
 def sane_forecast(
@@ -110,7 +110,7 @@ def sane_forecast(
     said = "no forecast in the window: too few candles, or no model yet"
     if not newest.empty:
         origin = newest["as_of"].iloc[0].to_pydatetime()
-        problems = forecast_problems(newest, candles, spec.key.timeframe)
+        problems = forecast_problems(newest, candles, spec.series.timeframe)
         said = "; ".join(problems) or f"the forecast of {origin:%Y-%m-%d %H:%M} is sane"
         metadata["as_of"] = dg.MetadataValue.timestamp(origin)
     if problems:
@@ -147,8 +147,8 @@ def _candles_before(store: Store, spec: SeriesAssets, report: PredictionReport) 
     if report.newest.empty:
         return empty_candles()
     origin = _origin(report)
-    start = spec.key.timeframe.shift(origin, -RECENT_CANDLES - 1)
-    return store.read_candles(spec.key, start, origin)
+    start = spec.series.timeframe.shift(origin, -RECENT_CANDLES - 1)
+    return store.read_candles(spec.series, start, origin)
 
 
 def _newest_metadata(
@@ -164,5 +164,5 @@ def _newest_metadata(
     }
     # Drawing takes longer than forecasting: of the minutes only the full hour is drawn.
     if origin.minute == 0:
-        metadata["forecast"] = forecast_plot(spec.key, candles, report.newest)
+        metadata["forecast"] = forecast_plot(spec.series, candles, report.newest)
     return metadata

@@ -11,8 +11,8 @@ from coin_assets.domain.candles.frame import empty_candles
 from coin_assets.domain.evaluation.report import quality_of
 from coin_assets.domain.json_format import Document, time_text
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
-from coin_assets.domain.publishing.manifest_entries import GapReason, KeyFacts
-from coin_assets.domain.series import Key
+from coin_assets.domain.publishing.manifest_entries import GapReason, ManifestEntry
+from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.training import why_none
@@ -51,9 +51,9 @@ def published_files(spec: SeriesAssets, all_specs: tuple[SeriesAssets, ...]) -> 
             for layer in (CANDLES, PREDICTIONS)
         ],
         description=(
-            f"history_{spec.key.symbol_name}_{spec.key.timeframe}.json and "
-            f"prediction_{spec.key.symbol_name}_{spec.key.timeframe}.json, from the newest stored "
-            "candles and forecast."
+            f"history_{spec.series.symbol_name}_{spec.series.timeframe}.json and "
+            f"prediction_{spec.series.symbol_name}_{spec.series.timeframe}.json, from the newest "
+            "stored candles and forecast."
         ),
         freshness_policy=spec.freshness,
     )
@@ -87,7 +87,7 @@ def publish_key(
     store: Store,
     publisher: Publisher,
     evaluations: EvaluationBook,
-    failures: dict[Key, Failure],
+    failures: dict[Series, Failure],
     now: datetime,
     all_specs: tuple[SeriesAssets, ...] = (),
 ) -> dict[str, dg.MetadataValue | int | float]:
@@ -98,11 +98,11 @@ def publish_key(
         all_specs: tell what of other keys may be shown if the manifest was lost.
     """
     facts, history = _stored_facts(store, spec, now)
-    facts = replace(facts, quality=quality(evaluations, spec.key))
-    forecast = newest_forecast(store, spec.key)
+    facts = replace(facts, quality=quality(evaluations, spec.series))
+    forecast = newest_forecast(store, spec.series)
     if not forecast.empty:  # a model was there, whatever the price has done since
         facts = replace(facts, enough_candles=True, insufficient=None)
-    require_fit(store, spec.key, forecast)
+    require_fit(store, spec.series, forecast)
     is_current = forecast.empty or facts.coverage_end == forecast["as_of"].iloc[0]
     facts, document = publisher.publish(
         facts,
@@ -111,16 +111,16 @@ def publish_key(
         failures,
         now,
         is_complete=completeness(store, (*all_specs, spec), now),
-        outages=known_outages(store, publisher.keys),
+        outages=known_outages(store, publisher.series_list),
         is_current=is_current,
     )
     context.log_event(
-        manifest_materialization(document, f"rewritten for {spec.key}", len(failures))
+        manifest_materialization(document, f"rewritten for {spec.series}", len(failures))
     )
     as_of = facts.as_of
     hidden = "" if facts.is_public else ", hidden until its history is complete"
     told = time_text(as_of) if as_of else "never"
-    context.log.info(f"{spec.key} published as of {told}{hidden}")
+    context.log.info(f"{spec.series} published as of {told}{hidden}")
     metadata: dict[str, dg.MetadataValue | int | float] = {"candles": len(history)}
     for file in (facts.history, facts.prediction):
         if file is not None:
@@ -131,10 +131,10 @@ def publish_key(
     return metadata
 
 
-def quality(evaluations: EvaluationBook, key: Key) -> Document | None:
+def quality(evaluations: EvaluationBook, series: Series) -> Document | None:
     """What the manifest says of a key's past forecasts; nothing while that cannot be read."""
     try:
-        document = evaluations.read(key)
+        document = evaluations.read(series)
     except CorruptArtefact:
         return None  # it is due again, and says so
     return None if document is None else quality_of(document)
@@ -170,12 +170,12 @@ def manifest_materialization(
 
 def completeness(
     store: Store, specs: tuple[SeriesAssets, ...], now: datetime
-) -> Callable[[Key], bool]:
+) -> Callable[[Series], bool]:
     """Tells whether the history of a key's source was collected; yes, if its spec is not given."""
-    by_key = {spec.key: spec for spec in specs}
+    by_key = {spec.series: spec for spec in specs}
 
-    def is_complete(key: Key) -> bool:
-        spec = by_key.get(key)
+    def is_complete(series: Series) -> bool:
+        spec = by_key.get(series)
         if spec is None:
             return True
         extent = store.extent(spec.source)
@@ -184,23 +184,27 @@ def completeness(
     return is_complete
 
 
-def _stored_facts(store: Store, spec: SeriesAssets, now: datetime) -> tuple[KeyFacts, pd.DataFrame]:
+def _stored_facts(
+    store: Store, spec: SeriesAssets, now: datetime
+) -> tuple[ManifestEntry, pd.DataFrame]:
     """Facts of a key from the store, and the candles of its history file."""
-    extent = store.extent(spec.key)
+    extent = store.extent(spec.series)
     gaps, edge = None, None
     reasons: tuple[GapReason, ...] = ()
     if spec.is_fetched:
-        known = history_of(store, spec.key, extent, spec.first_expected(now))
+        known = history_of(store, spec.series, extent, spec.first_expected(now))
         gaps, edge = known.counts(until=known.reached), known.unavailable_before
         reasons = known.reasons(until=known.reached)
     if extent is None:
-        nothing = KeyFacts(spec.key, gaps=gaps, gap_reasons=reasons, unavailable_before=edge)
+        nothing = ManifestEntry(
+            spec.series, gaps=gaps, gap_reasons=reasons, unavailable_before=edge
+        )
         return nothing, empty_candles()
-    timeframe = spec.key.timeframe
+    timeframe = spec.series.timeframe
     end = timeframe.close_of(extent.last)
-    reason = why_none(store, spec.key, spec.first_usable(now, extent.first), end)
-    facts = KeyFacts(
-        spec.key,
+    reason = why_none(store, spec.series, spec.first_usable(now, extent.first), end)
+    facts = ManifestEntry(
+        spec.series,
         enough_candles=reason is None,
         insufficient=reason,
         coverage_start=extent.first,
@@ -215,20 +219,20 @@ def _stored_facts(store: Store, spec: SeriesAssets, now: datetime) -> tuple[KeyF
 
 def history_candles(store: Store, spec: SeriesAssets) -> pd.DataFrame:
     """The candles that the history file shows."""
-    newest = store.newest_candles([spec.key]).get(spec.key)
+    newest = store.newest_candles([spec.series]).get(spec.series)
     if newest is None:
         return empty_candles()
-    return _window_candles(store, spec, spec.key.timeframe.close_of(newest))
+    return _window_candles(store, spec, spec.series.timeframe.close_of(newest))
 
 
 def _window_candles(store: Store, spec: SeriesAssets, end: datetime) -> pd.DataFrame:
     start = spec.history_start if spec.history_window is None else end - spec.history_window
-    return store.read_candles(spec.key, start, end)
+    return store.read_candles(spec.series, start, end)
 
 
 def _failed_keys(
     context: dg.AssetExecutionContext, specs: tuple[SeriesAssets, ...]
-) -> dict[Key, Failure]:
+) -> dict[Series, Failure]:
     """Keys whose steps failed earlier in this run, so that the manifest says so at once.
 
     A step that waits for its next try counts too: its own publishing clears it when it succeeds.
@@ -245,8 +249,8 @@ def _failed_keys(
         if chosen and spec.asset_key(PUBLISHED) not in chosen:
             continue  # this run was not about to renew it
         own = [spec.asset_key(layer) for layer in (CANDLES, PREDICTIONS, PUBLISHED)]
-        for key in (asset_key(spec.source, CANDLES), *own):
-            failure = failed.get("__".join(key.path))
+        for series in (asset_key(spec.source, CANDLES), *own):
+            failure = failed.get("__".join(series.path))
             if failure is not None:
-                found[spec.key] = failure
+                found[spec.series] = failure
     return found

@@ -18,7 +18,7 @@ from coin_assets.domain.forecasting.frame import (
     STEPS,
     Floats,
 )
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.orchestration.assets.plots import drawable, small_png
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _COLOURS = {CHAMPION: _BLUE, CHALLENGER: _ORANGE}
 _FEWEST_SMOOTHED, _SMOOTHED_SHARE = STEPS, 20
 
 
-def fan_plot(key: Key, forecast: Matured) -> dg.MetadataValue:
+def fan_plot(series: Series, forecast: Matured) -> dg.MetadataValue:
     """Fan chart of the newest forecast, and the closes that came.
 
     Args:
@@ -44,7 +44,7 @@ def fan_plot(key: Key, forecast: Matured) -> dg.MetadataValue:
     figure = Figure(figsize=(8, 3.6), dpi=80)
     axes = figure.add_axes((0.11, 0.1, 0.86, 0.8))
     origin, last = forecast.origins[-1].to_pydatetime(), forecast.last[-1]
-    closes = pd.DatetimeIndex([key.timeframe.shift(origin, step) for step in range(STEPS + 1)])
+    closes = pd.DatetimeIndex([series.timeframe.shift(origin, step) for step in range(STEPS + 1)])
     fan = np.vstack([np.full(len(QUANTILES), last), forecast.quantiles[-1]])
     axes.plot(forecast.origins[-_HISTORY:], forecast.last[-_HISTORY:], color=_INK, lw=1.2)
     for lower, upper, label, alpha in _BANDS:
@@ -55,14 +55,14 @@ def fan_plot(key: Key, forecast: Matured) -> dg.MetadataValue:
     axes.plot(closes, came, color=_INK, lw=1.2, marker=".", ms=4, label="what came")
     axes.axvline(origin, color=_INK, lw=0.8, ls=":")  # type: ignore[arg-type]  # dates will do
     said = f"model {forecast.versions[-1]}, {'live' if forecast.live[-1] else 'backtest'}"
-    _label(axes, f"{key}: forecast from {origin:%Y-%m-%d %H:%M} UTC and outcome ({said})")
-    axes.set_ylabel(drawable(key.symbol.partition("/")[2]), fontsize=8, parse_math=False)
+    _label(axes, f"{series}: forecast from {origin:%Y-%m-%d %H:%M} UTC and outcome ({said})")
+    axes.set_ylabel(drawable(series.symbol.partition("/")[2]), fontsize=8, parse_math=False)
     axes.legend(loc="upper left", fontsize=8, ncols=5, frameon=False)
     axes.margins(x=0.01, y=0.12)
-    return _picture(figure, f"{key} latest outcome")
+    return _picture(figure, f"{series} latest outcome")
 
 
-def reliability_plot(key: Key, evaluation: Evaluation) -> dg.MetadataValue:
+def reliability_plot(series: Series, evaluation: Evaluation) -> dg.MetadataValue:
     """Observed against nominal share of closes at or below each quantile, by role."""
     from matplotlib.figure import Figure
 
@@ -80,16 +80,16 @@ def reliability_plot(key: Key, evaluation: Evaluation) -> dg.MetadataValue:
             ms=4,
             label=f"{role} ({scores.origins} forecasts)",
         )
-    _label(axes, f"{key}: reliability")
+    _label(axes, f"{series}: reliability")
     axes.set_xlabel("share that should lie at or below the quantile", fontsize=8)
     axes.set_ylabel("share of closes that did", fontsize=8)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.legend(loc="upper left", fontsize=8, frameon=False)
-    return _picture(figure, f"{key} reliability")
+    return _picture(figure, f"{series} reliability")
 
 
-def loss_plot(key: Key, evaluation: Evaluation) -> dg.MetadataValue:
+def loss_plot(series: Series, evaluation: Evaluation) -> dg.MetadataValue:
     """Pinball loss as share of the naive loss, smoothed over origins, by role."""
     from matplotlib.figure import Figure
 
@@ -106,11 +106,11 @@ def loss_plot(key: Key, evaluation: Evaluation) -> dg.MetadataValue:
             lw=1.3,
             label=f"{role} (mean of {smoothed})",
         )
-    _label(axes, f"{key}: pinball loss beside naive, by origin (UTC)")
+    _label(axes, f"{series}: pinball loss beside naive, by origin (UTC)")
     axes.set_ylabel("loss / naive loss, below 1 is better", fontsize=8)
     axes.legend(loc="upper left", fontsize=8, ncols=3, frameon=False)
     axes.margins(x=0.01, y=0.15)
-    return _picture(figure, f"{key} loss over time")
+    return _picture(figure, f"{series} loss over time")
 
 
 def _roles(evaluation: Evaluation) -> list[tuple[str, Judged]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import SeriesPolicy
 from coin_assets.errors import CoinAssetsError, TemporaryError
 
@@ -46,7 +46,7 @@ class SeriesAssets(SeriesPolicy):
     months_so_far: dg.TimeWindowPartitionMapping
 
     def asset_key(self, layer: str) -> dg.AssetKey:
-        return asset_key(self.key, layer)
+        return asset_key(self.series, layer)
 
     @property
     def freshness(self) -> dg.FreshnessPolicy:
@@ -66,11 +66,11 @@ class SeriesAssets(SeriesPolicy):
         """Keyword arguments that every asset of ``layer`` passes to ``dg.asset``."""
         return {
             "key": self.asset_key(layer),
-            "group_name": self.key.symbol_name,
-            "tags": {"timeframe": self.key.timeframe.name, "layer": layer},
+            "group_name": self.series.symbol_name,
+            "tags": {"timeframe": self.series.timeframe.name, "layer": layer},
             "kinds": kinds,
             "owners": OWNERS,
-            "metadata": {"symbol": self.key.symbol, **metadata},
+            "metadata": {"symbol": self.series.symbol, **metadata},
         }
 
     def partitioned(self) -> dict[str, Any]:
@@ -80,8 +80,8 @@ class SeriesAssets(SeriesPolicy):
         }
 
 
-def asset_key(key: Key, layer: str) -> dg.AssetKey:
-    return dg.AssetKey([key.symbol_name, f"{_NAMES[layer]}_{key.timeframe}"])
+def asset_key(series: Series, layer: str) -> dg.AssetKey:
+    return dg.AssetKey([series.symbol_name, f"{_NAMES[layer]}_{series.timeframe}"])
 
 
 def column_schema(schema: Mapping[str, tuple[str, str]]) -> dg.TableSchema:

@@ -20,7 +20,7 @@ from coin_assets.domain.publishing.manifest import (
     STALE,
     status_of,
 )
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
@@ -31,7 +31,7 @@ from coin_assets.orchestration.resources import (
     RegistryResource,
     StoreResource,
 )
-from coin_assets.planning.series_status import Standing
+from coin_assets.planning.series_status import SeriesStatus
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
 
@@ -41,7 +41,9 @@ DATA_TIME, AGREES_WITH_STORE, AGE, TRAINING_RANGE = (
     "age",
     "training_range",
 )
-Gather = Callable[[Store, ModelRegistry, Publisher, Sequence[Key]], Mapping[Key, Standing]]
+Gather = Callable[
+    [Store, ModelRegistry, Publisher, Sequence[Series]], Mapping[Series, SeriesStatus]
+]
 # Layer and check -> what a passed one means.
 _CHECKS = {
     (CANDLES, DATA_TIME): "The newest stored candle closed within the limit of COIN_FRESHNESS.",
@@ -66,17 +68,17 @@ def clock_check_specs(spec: SeriesAssets) -> list[dg.AssetCheckSpec]:
 
 
 def clock_evaluations(
-    spec: SeriesAssets, standing: Standing, now: datetime
+    spec: SeriesAssets, current: SeriesStatus, now: datetime
 ) -> list[dg.AssetCheckEvaluation]:
     """What is to be said of a key at ``now``, one result for each of `clock_check_specs`."""
-    newest = max(standing.versions, key=lambda version: version.cutoff, default=None)
+    newest = max(current.versions, key=lambda version: version.cutoff, default=None)
     verdicts = {
-        (CANDLES, DATA_TIME): _candles_time(spec, standing, now),
-        (PREDICTIONS, DATA_TIME): _forecast_time(spec, standing, now),
-        (PUBLISHED, DATA_TIME): _published_time(spec, standing, now),
-        (PUBLISHED, AGREES_WITH_STORE): _agreement(spec, standing),
-        (MODELS, AGE): _model_age(spec, standing, newest, now),
-        (MODELS, TRAINING_RANGE): _training_range(spec, standing, newest),
+        (CANDLES, DATA_TIME): _candles_time(spec, current, now),
+        (PREDICTIONS, DATA_TIME): _forecast_time(spec, current, now),
+        (PUBLISHED, DATA_TIME): _published_time(spec, current, now),
+        (PUBLISHED, AGREES_WITH_STORE): _agreement(spec, current),
+        (MODELS, AGE): _model_age(spec, current, newest, now),
+        (MODELS, TRAINING_RANGE): _training_range(spec, current, newest),
     }
     return [
         verdict.evaluation(
@@ -97,10 +99,10 @@ def clock_checks(spec: SeriesAssets, gather: Gather) -> dg.AssetChecksDefinition
     """
 
     @dg.multi_asset_check(
-        name=f"{spec.key.symbol_name}__clock_{spec.key.timeframe}",
+        name=f"{spec.series.symbol_name}__clock_{spec.series.timeframe}",
         specs=clock_check_specs(spec),
         can_subset=True,
-        description=f"Age and agreement of candles, models, forecasts and files of {spec.key}.",
+        description=f"Age and agreement of candles, models, forecasts and files of {spec.series}.",
     )
     def check(
         context: dg.AssetCheckExecutionContext,
@@ -111,7 +113,9 @@ def clock_checks(spec: SeriesAssets, gather: Gather) -> dg.AssetChecksDefinition
     ) -> Iterator[dg.AssetCheckResult]:
         with failures_named():
             clients = store.client(), registry.client(), publisher.client()
-            found = clock_evaluations(spec, gather(*clients, [spec.key])[spec.key], clock.now())
+            found = clock_evaluations(
+                spec, gather(*clients, [spec.series])[spec.series], clock.now()
+            )
         for each in found:
             if each.asset_check_key in context.selected_asset_check_keys:
                 yield dg.AssetCheckResult(
@@ -126,52 +130,52 @@ def clock_checks(spec: SeriesAssets, gather: Gather) -> dg.AssetChecksDefinition
     return check
 
 
-def _candles_time(spec: SeriesAssets, standing: Standing, now: datetime) -> Verdict:
-    if standing.damage is not None:
-        return Verdict(CORRUPT, standing.damage)
-    if standing.candles is None:
+def _candles_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> Verdict:
+    if current.damage is not None:
+        return Verdict(CORRUPT, current.damage)
+    if current.candles is None:
         return Verdict(MISSING, "no candle is stored")
-    return age_verdict("data ends", standing.candles, spec.limits, now)
+    return age_verdict("data ends", current.candles, spec.limits, now)
 
 
-def _forecast_time(spec: SeriesAssets, standing: Standing, now: datetime) -> Verdict:
-    if standing.damage is not None:
-        return Verdict(CORRUPT, standing.damage)
-    if standing.forecast is None:
-        return _without_forecast(spec, standing, "no forecast is stored")
-    return age_verdict("data of the forecast ends", standing.forecast, spec.limits, now)
+def _forecast_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> Verdict:
+    if current.damage is not None:
+        return Verdict(CORRUPT, current.damage)
+    if current.forecast is None:
+        return _without_forecast(spec, current, "no forecast is stored")
+    return age_verdict("data of the forecast ends", current.forecast, spec.limits, now)
 
 
-def _published_time(spec: SeriesAssets, standing: Standing, now: datetime) -> Verdict:
-    facts = standing.published
+def _published_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> Verdict:
+    facts = current.published
     status, as_of = status_of(facts, spec.limits, now), facts.as_of
     if status == CORRUPT:
         return Verdict(CORRUPT, f"a published file is damaged: {facts.corrupt}")
     if status in (INSUFFICIENT_DATA, MISSING) or as_of is None:
-        return _without_forecast(spec, standing, "not every file has been published yet")
+        return _without_forecast(spec, current, "not every file has been published yet")
     return age_verdict("published data ends", as_of, spec.limits, now)
 
 
-def _without_forecast(spec: SeriesAssets, standing: Standing, otherwise: str) -> Verdict:
-    if standing.published.enough_candles:
+def _without_forecast(spec: SeriesAssets, current: SeriesStatus, otherwise: str) -> Verdict:
+    if current.published.enough_candles:
         return Verdict(MISSING, otherwise)
-    needed = minimum_candles(spec.key.timeframe)
-    known = standing.published.insufficient
+    needed = minimum_candles(spec.series.timeframe)
+    known = current.published.insufficient
     otherwise = f"there are too few candles for a forecast, which needs {needed}"
     return Verdict(INSUFFICIENT_DATA, known or otherwise)
 
 
-def _agreement(spec: SeriesAssets, standing: Standing) -> Verdict:
+def _agreement(spec: SeriesAssets, current: SeriesStatus) -> Verdict:
     """Files against the store: damaged or ahead of it is an error, far behind it a warning."""
-    facts = standing.published
+    facts = current.published
     if facts.corrupt is not None:
         return Verdict(CORRUPT, f"a published file is damaged: {facts.corrupt}")
-    if standing.damage is not None:
-        return Verdict(CORRUPT, f"nobody can compare them: {standing.damage}")
+    if current.damage is not None:
+        return Verdict(CORRUPT, f"nobody can compare them: {current.damage}")
     status, said, metadata = FRESH, list[str](), dict[str, Any]()
     for kind, file, stored in (
-        ("history", facts.history, standing.candles),
-        ("prediction", facts.prediction, standing.forecast),
+        ("history", facts.history, current.candles),
+        ("prediction", facts.prediction, current.forecast),
     ):
         published = None if file is None else file.as_of
         for name, time in ((f"{kind}_published", published), (f"{kind}_stored", stored)):
@@ -192,18 +196,20 @@ def _time(time: datetime | None) -> str:
 
 
 def _model_age(
-    spec: SeriesAssets, standing: Standing, newest: ModelVersion | None, now: datetime
+    spec: SeriesAssets, current: SeriesStatus, newest: ModelVersion | None, now: datetime
 ) -> Verdict:
     if newest is None:
-        return _without_forecast(spec, standing, "no model has been trained")
+        return _without_forecast(spec, current, "no model has been trained")
     said = f"version {newest.name} knows data up to"
     verdict = age_verdict(said, newest.cutoff, spec.training_limits, now)
     return Verdict(verdict.status, verdict.text, {"model_version": newest.name, **verdict.metadata})
 
 
-def _training_range(spec: SeriesAssets, standing: Standing, newest: ModelVersion | None) -> Verdict:
+def _training_range(
+    spec: SeriesAssets, current: SeriesStatus, newest: ModelVersion | None
+) -> Verdict:
     if newest is None:
-        return _without_forecast(spec, standing, "no model has been trained")
+        return _without_forecast(spec, current, "no model has been trained")
     try:
         facts = newest.metadata()
         start, end = (_utc(facts[name]) for name in ("data_start", "data_end"))
@@ -216,8 +222,8 @@ def _training_range(spec: SeriesAssets, standing: Standing, newest: ModelVersion
             f"metadata of version {newest.name} does not tell its training range "
             f"({type(error).__name__}: {error})",
         )
-    due = spec.key.timeframe.floor(newest.cutoff)
-    needed = minimum_candles(spec.key.timeframe)
+    due = spec.series.timeframe.floor(newest.cutoff)
+    needed = minimum_candles(spec.series.timeframe)
     said = f"version {newest.name}: {rows} candles, {_time(start)} to {_time(end)}"
     metadata = {
         "model_version": newest.name,

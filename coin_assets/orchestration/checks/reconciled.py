@@ -22,7 +22,7 @@ def reconciled_check(spec: SeriesAssets) -> dg.AssetChecksDefinition:
         asset=spec.asset_key(CANDLES),
         name=RECONCILED,
         description=(
-            f"The newest stored {spec.key} candles equal those of the market: prices exactly, "
+            f"The newest stored {spec.series} candles equal those of the market: prices exactly, "
             "volume to 1e-9. The job reconcile checks many keys, and further back."
         ),
     )
@@ -30,7 +30,7 @@ def reconciled_check(spec: SeriesAssets) -> dg.AssetChecksDefinition:
         with failures_named():
             window = comparison_window(spec, QUICK, clock.now(), clock.closed_by())
             try:
-                found = reconcile(store.client(), market.client(), spec.key, spec.source, window)
+                found = reconcile(store.client(), market.client(), spec.series, spec.source, window)
             except SymbolUnavailable as error:
                 return dg.AssetCheckResult(passed=True, description=f"Not offered: {error}")
         if found is None:
@@ -88,7 +88,7 @@ def summary(found: Reconciled) -> str:
     uncompared = f", {found.uncompared} not compared" if found.uncompared else ""
     unread = "" if found.error is None else f". A part could not be read: {found.error}"
     return (
-        f"{found.key}: {comparison.compared} candles compared in [{found.start:%Y-%m-%d %H:%M}, "
+        f"{found.series}: {comparison.compared} candles compared in [{found.start:%Y-%m-%d %H:%M}, "
         f"{found.end:%Y-%m-%d %H:%M}): {comparison.count(MISSING)} missing, "
         f"{comparison.count(EXTRA)} extra, {comparison.count(DIFFERING)} differing"
         f"{uncompared}{unread}"

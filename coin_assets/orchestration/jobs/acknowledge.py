@@ -87,6 +87,6 @@ def _subjects(
     if config.symbols or config.timeframes:
         chosen = chosen_specs("acknowledge_alert", specs, config.symbols, config.timeframes)
         standing = None if config.mute or config.lift else book.incidents()
-        names = [str(spec.key) for spec in chosen]
+        names = [str(spec.series) for spec in chosen]
         subjects += [name for name in names if standing is None or name in standing]
     return subjects

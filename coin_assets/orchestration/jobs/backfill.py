@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from coin_assets.domain.layers import CANDLES
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import CoinAssetsError, ConfigurationError
 from coin_assets.market.base import Market
@@ -75,10 +75,10 @@ def backfill_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
             plans = _plans(tools, chosen, window)
             context.log.info(f"plan of the backfill\n{plan_table(list(plans.values()))}")
             failed: dict[str, CoinAssetsError] = {}
-            symbols = list(dict.fromkeys(spec.key.symbol for spec in chosen))
+            symbols = list(dict.fromkeys(spec.series.symbol for spec in chosen))
             for symbol in symbols:
-                own = [spec for spec in chosen if spec.key.symbol == symbol]
-                asked = [plans[spec.key] for spec in own if spec.key in plans]
+                own = [spec for spec in chosen if spec.series.symbol == symbol]
+                asked = [plans[spec.series] for spec in own if spec.series in plans]
                 try:
                     for plan in asked:
                         if plan.error is not None:
@@ -105,40 +105,42 @@ def backfill_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
     )
 
 
-def _plans(tools: _Tools, specs: Sequence[SeriesAssets], window: Window) -> dict[Key, SourcePlan]:
+def _plans(
+    tools: _Tools, specs: Sequence[SeriesAssets], window: Window
+) -> dict[Series, SourcePlan]:
     """A plan for every fetched key that keeps candles of the window."""
     now, plans = tools.clock.now(), {}
     for spec in specs:
         start, end = _kept(spec, window, now)
-        children = [each for each in specs if each.source == spec.key]
-        if end <= now and any(each.key.timeframe.straddles_months for each in children):
+        children = [each for each in specs if each.source == spec.series]
+        if end <= now and any(each.series.timeframe.straddles_months for each in children):
             end = next_month(end)  # the last week of the window closes in the month after it
         if spec.is_fetched and start < end:
             first, closed_by = spec.first_expected(now), tools.clock.closed_by()
-            pull = Pull(spec.key, start, end, first, closed_by, spec.reread_candles)
-            plans[spec.key] = plan_source(tools.store, tools.market, pull, now)
+            pull = Pull(spec.series, start, end, first, closed_by, spec.reread_candles)
+            plans[spec.series] = plan_source(tools.store, tools.market, pull, now)
     return plans
 
 
 def _bring_in(
     tools: _Tools,
     specs: Sequence[SeriesAssets],
-    plans: dict[Key, SourcePlan],
+    plans: dict[Series, SourcePlan],
     window: Window,
 ) -> None:
     """All candles of one symbol: the fetched ones first, then those derived from them."""
-    reached: dict[Key, datetime] = {}
+    reached: dict[Series, datetime] = {}
     for spec in specs:
-        if spec.key in plans:
-            reports, reached[spec.key] = carry_out(
+        if spec.series in plans:
+            reports, reached[spec.series] = carry_out(
                 tools.store,
                 tools.market,
-                plans[spec.key],
+                plans[spec.series],
                 tools.clock.closed_by(),
                 tools.clock.now,
                 tools.context.log.info,
             )
-            pull = plans[spec.key].pull
+            pull = plans[spec.series].pull
             _report(tools, spec, reports, "fetched", (pull.start, pull.end))
     for spec in specs:
         now = tools.clock.now()
@@ -147,7 +149,7 @@ def _bring_in(
             continue
         closed_by = reached.get(spec.source, tools.clock.closed_by())
         derivation = Derivation(
-            spec.key,
+            spec.series,
             spec.source,
             start,
             end,
@@ -167,7 +169,7 @@ def _report(
     tools: _Tools, spec: SeriesAssets, reports: list[MonthReport], origin: str, window: Window
 ) -> None:
     """One INFO line, and a materialisation a month, as the asset itself reports them."""
-    tools.context.log.info(f"{spec.key} {origin}: {describe(reports)}")
+    tools.context.log.info(f"{spec.series} {origin}: {describe(reports)}")
     now = tools.clock.now()
     for report in reports:
         tools.context.log_event(

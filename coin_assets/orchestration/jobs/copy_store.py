@@ -91,7 +91,7 @@ class _Progress:
         self._rows += month.rows
         parts = ", ".join(f"{change.rows} {name}" for name, change in month.changes.items())
         rate = self._rows / max(perf_counter() - self._began, 1e-9)
-        self._context.log.info(f"{month.key} {month.label}: {parts} ({rate:.0f} rows/s)")
+        self._context.log.info(f"{month.series} {month.label}: {parts} ({rate:.0f} rows/s)")
 
 
 def _copy_all(context: dg.OpExecutionContext, copy: StoreCopy, specs: list[SeriesAssets]) -> None:
@@ -99,10 +99,10 @@ def _copy_all(context: dg.OpExecutionContext, copy: StoreCopy, specs: list[Serie
     done, failed = list[KeyCopied](), dict[str, CoinAssetsError]()
     for spec in specs:
         try:
-            copied = copy.copy(spec.key)
+            copied = copy.copy(spec.series)
         except CoinAssetsError as error:
-            context.log.error(f"{spec.key}: {error}")
-            failed[str(spec.key)] = error
+            context.log.error(f"{spec.series}: {error}")
+            failed[str(spec.series)] = error
         else:
             context.log.info(_line(copied, copy.dry_run))
             done.append(copied)
@@ -133,11 +133,11 @@ def _direction(config: CopyConfig, openers: Openers, in_use: str) -> tuple[str, 
 def _line(copied: KeyCopied, dry_run: bool) -> str:
     held = ", ".join(f"{rows} {name}" for name, rows in copied.rows.items())
     if not (copied.months or copied.ledger_changed):
-        return f"{copied.key}: equal already ({held})"
+        return f"{copied.series}: equal already ({held})"
     ledger = ", and its ledger" if copied.ledger_changed else ""
     counts = ", ".join(f"{copied.total(kind)} {kind}" for kind in ("added", "replaced", "surplus"))
     verb = "would be" if dry_run else "are now"
-    return f"{copied.key}: {len(copied.months)} months{ledger} {verb} equal ({held}; {counts})"
+    return f"{copied.series}: {len(copied.months)} months{ledger} {verb} equal ({held}; {counts})"
 
 
 def _metadata(done: list[KeyCopied]) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _metadata(done: list[KeyCopied]) -> dict[str, Any]:
     head = ["key", *names, "months changed", "added", "replaced", "surplus"]
     rows = [
         [
-            str(each.key),
+            str(each.series),
             *(str(each.rows[name]) for name in names),
             str(len(each.months)),
             *(str(each.total(kind)) for kind in head[-3:]),

@@ -59,8 +59,10 @@ def promote_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
         def one(spec: SeriesAssets) -> str:
             if config.override:
                 name = None if config.version is None else str(config.version)
-                return promote(store.client(), models, spec.key, name, config.reason.strip(), now)
-            report = evaluate_key(store.client(), models, registry.evaluations(), spec.key)
+                return promote(
+                    store.client(), models, spec.series, name, config.reason.strip(), now
+                )
+            report = evaluate_key(store.client(), models, registry.evaluations(), spec.series)
             return apply_verdict(store.client(), models, report, now)
 
         with failures_named():
@@ -103,7 +105,7 @@ def rollback_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
                 context,
                 chosen,
                 lambda spec: roll_back(
-                    store.client(), models, spec.key, config.reason.strip(), now
+                    store.client(), models, spec.series, config.reason.strip(), now
                 ),
             )
 
@@ -118,7 +120,7 @@ def rollback_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
     )
 
 
-def _require_sound(config: PromoteConfig, keys: int) -> None:
+def _require_sound(config: PromoteConfig, series_list: int) -> None:
     if config.override and not config.reason.strip():
         raise ConfigurationError(
             "promote_champion config: override needs a reason, for the record."
@@ -128,9 +130,9 @@ def _require_sound(config: PromoteConfig, keys: int) -> None:
             "promote_champion config: version and reason are for override. Without it the gate "
             "judges the challenger and gives the reason."
         )
-    if config.version is not None and keys != 1:
+    if config.version is not None and series_list != 1:
         raise ConfigurationError(
-            f"promote_champion config: version {config.version} is chosen for {keys} keys; "
+            f"promote_champion config: version {config.version} is chosen for {series_list} keys; "
             "versions are counted per key. Name one symbol and one timeframe."
         )
 
@@ -146,5 +148,5 @@ def _each(
         try:
             context.log.info(one(spec))
         except CoinAssetsError as error:
-            failed[str(spec.key)] = error
+            failed[str(spec.series)] = error
     require_all_done(context, "keys", len(specs), failed)

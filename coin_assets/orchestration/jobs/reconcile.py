@@ -44,17 +44,17 @@ def reconcile_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
                 window = comparison_window(spec, config.depth, clock.now(), clock.closed_by())
                 try:
                     result = reconcile(
-                        store.client(), market.client(), spec.key, spec.source, window
+                        store.client(), market.client(), spec.series, spec.source, window
                     )
                 except SymbolUnavailable as error:
                     not_offered += 1
-                    context.log.info(f"{spec.key}: not offered by the market ({error})")
+                    context.log.info(f"{spec.series}: not offered by the market ({error})")
                 except CoinAssetsError as error:
-                    failed[str(spec.key)] = error
+                    failed[str(spec.series)] = error
                 else:
                     found += _reported(context, spec, result)
                     if result is not None and result.error is not None:
-                        failed[str(spec.key)] = result.error
+                        failed[str(spec.series)] = result.error
             differing = sum(result.comparison.count() > 0 for result in found)
             context.log.info(
                 f"{len(found)} of {len(chosen)} keys compared, {differing} with differences, "
@@ -86,7 +86,7 @@ def _reported(
 ) -> list[Reconciled]:
     """Record the check result of a key, if there was something to compare."""
     if result is None:
-        context.log.info(f"{spec.key}: nothing is stored that could be compared")
+        context.log.info(f"{spec.series}: nothing is stored that could be compared")
         return []
     context.log.info(summary(result))
     # Dagster takes check results here, although the annotation does not say so.

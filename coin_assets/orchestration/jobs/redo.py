@@ -77,7 +77,7 @@ def redo_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
         with failures_named():
             chosen = chosen_specs("redo_touched", specs, config.symbols, [])
             failed: dict[str, CoinAssetsError] = {}
-            sources = [spec.key for spec in chosen if spec.is_fetched]
+            sources = [spec.series for spec in chosen if spec.is_fetched]
             for source in sources:
                 series = [spec for spec in chosen if spec.source == source]
                 try:
@@ -112,7 +112,7 @@ def _redo_source(tools: _Tools, series: list[SeriesAssets], dry_run: bool) -> No
         f"{pending.opens[-1]:%Y-%m-%d %H:%M}"
     )
     for spec in series:
-        opens = touched_candles(tools.store, pending, spec.key, spec.first_source_expected(now))
+        opens = touched_candles(tools.store, pending, spec.series, spec.first_source_expected(now))
         if not len(opens):
             continue
         if dry_run:
@@ -128,9 +128,9 @@ def _redo_series(
 ) -> None:
     """Candles, then the forecasts that see them, then the files that show either."""
     context, store, registry, publisher, evaluations, clock = tools
-    key, now = spec.key, clock.now()
+    series, now = spec.series, clock.now()
     first = spec.first_source_expected(now)
-    for report in redo_candles(store, pending, key, opens, first):
+    for report in redo_candles(store, pending, series, opens, first):
         facts = {
             "dagster/partition_row_count": report.rows,
             "rows_changed": report.rows_changed,
@@ -139,18 +139,18 @@ def _redo_series(
         }
         _report(context, spec, CANDLES, facts, partition_of(report.month))
     window = spec.first_expected(now), clock.closed_by()
-    newest = store.newest_forecasts([key]).get(key)
+    newest = store.newest_forecasts([series]).get(series)
     origins = forecasts = 0
     shows_forecast = False
-    for touched in touched_forecasts(store, registry, key, opens, *window):
-        changed = redo_forecasts(store, registry, key, touched, *window)
+    for touched in touched_forecasts(store, registry, series, opens, *window):
+        changed = redo_forecasts(store, registry, series, touched, *window)
         found = touched.origins
         facts = {"origins_redone": len(found), "forecasts_changed": changed}
         _report(context, spec, PREDICTIONS, facts, partition_of(touched.month))
         origins, forecasts = origins + len(found), forecasts + changed
         shows_forecast |= newest is not None and found[-1] >= newest
     context.log.info(
-        f"{key}: {len(opens)} candles touched, {forecasts} of {origins} forecasts changed"
+        f"{series}: {len(opens)} candles touched, {forecasts} of {origins} forecasts changed"
     )
     if shows_forecast or _shows_candles(store, spec, opens):
         metadata = publish_key(context, spec, store, publisher, evaluations, {}, now)
@@ -159,10 +159,10 @@ def _redo_series(
 
 def _shows_candles(store: Store, spec: SeriesAssets, opens: pd.DatetimeIndex) -> bool:
     """Whether the history file has one of the candles that open at ``opens``."""
-    extent = store.extent(spec.key)
+    extent = store.extent(spec.series)
     if extent is None or spec.history_window is None:
         return extent is not None
-    return bool(opens[-1] >= spec.key.timeframe.close_of(extent.last) - spec.history_window)
+    return bool(opens[-1] >= spec.series.timeframe.close_of(extent.last) - spec.history_window)
 
 
 def _report(
@@ -184,9 +184,9 @@ def _report(
 
 def _log_plan(tools: _Tools, spec: SeriesAssets, opens: pd.DatetimeIndex) -> None:
     window = spec.first_expected(tools.clock.now()), tools.clock.closed_by()
-    touched = touched_forecasts(tools.store, tools.registry, spec.key, opens, *window)
+    touched = touched_forecasts(tools.store, tools.registry, spec.series, opens, *window)
     origins = sum(len(each.origins) for each in touched)
     tools.context.log.info(
-        f"would redo {spec.key}: {len(opens)} candles from {opens[0]:%Y-%m-%d %H:%M} to "
+        f"would redo {spec.series}: {len(opens)} candles from {opens[0]:%Y-%m-%d %H:%M} to "
         f"{opens[-1]:%Y-%m-%d %H:%M}, {origins} forecasts"
     )

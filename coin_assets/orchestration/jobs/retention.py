@@ -74,8 +74,8 @@ def retention_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
             try:
                 removed = _removed(tools, spec)
             except CoinAssetsError as error:
-                context.log.error(f"{spec.key}: {error}")
-                failed[str(spec.key)] = error
+                context.log.error(f"{spec.series}: {error}")
+                failed[str(spec.series)] = error
             else:
                 context.log.info(_line(removed, config.dry_run))
                 done.append(removed)
@@ -112,13 +112,13 @@ def retention_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
 
 
 def _removed(tools: _Tools, spec: SeriesAssets) -> _Done:
-    store, registry, key = tools.store.client(), tools.registry.client(), spec.key
+    store, registry, series = tools.store.client(), tools.registry.client(), spec.series
     rows = None
     if spec.retention is not None:
         remove = count_old if tools.dry_run else remove_old
-        rows = remove(store, key, kept_from(tools.now, spec.retention))
-    evaluated = tools.registry.evaluations().versions(key)
-    versions = old_versions(store, registry, key, evaluated, tools.now)
+        rows = remove(store, series, kept_from(tools.now, spec.retention))
+    evaluated = tools.registry.evaluations().versions(series)
+    versions = old_versions(store, registry, series, evaluated, tools.now)
     for version in [] if tools.dry_run else versions:
         registry.remove(version)
     return _Done(spec, rows, versions)
@@ -128,9 +128,9 @@ def _line(done: _Done, dry_run: bool) -> str:
     verb = "would remove" if dry_run else "removed"
     models = f"model versions {_names(done)}" if done.versions else "no model version"
     if done.rows is None:
-        return f"{done.spec.key}: {verb} {models}; all candles are kept"
+        return f"{done.spec.series}: {verb} {models}; all candles are kept"
     return (
-        f"{done.spec.key}: {verb} {done.rows.candles} candles, {done.rows.forecasts} forecast "
+        f"{done.spec.series}: {verb} {done.rows.candles} candles, {done.rows.forecasts} forecast "
         f"rows, {done.rows.revisions} revisions before {done.rows.kept_from:%Y-%m-%d %H:%M}, and "
         f"{models}"
     )
@@ -152,7 +152,7 @@ def _metadata(done: list[_Done]) -> dict[str, Any]:
 
 
 def _row(done: _Done) -> str:
-    cells = [str(done.spec.key), "always", "0", "0", "0", _names(done)]
+    cells = [str(done.spec.series), "always", "0", "0", "0", _names(done)]
     if (rows := done.rows) is not None:
         counts = (rows.candles, rows.forecasts, rows.revisions)
         cells[1:5] = [f"{rows.kept_from:%Y-%m-%d %H:%M}", *map(str, counts)]

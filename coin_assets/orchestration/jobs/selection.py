@@ -12,8 +12,8 @@ def chosen_specs(
     Raises:
         ConfigurationError: a symbol or timeframe is not configured.
     """
-    known_symbols = list(dict.fromkeys(spec.key.symbol for spec in specs))
-    known_timeframes = list(dict.fromkeys(spec.key.timeframe.name for spec in specs))
+    known_symbols = list(dict.fromkeys(spec.series.symbol for spec in specs))
+    known_timeframes = list(dict.fromkeys(spec.series.timeframe.name for spec in specs))
     for name, wanted, known in (
         ("symbols", symbols, known_symbols),
         ("timeframes", timeframes, known_timeframes),
@@ -26,6 +26,6 @@ def chosen_specs(
     return [
         spec
         for spec in specs
-        if spec.key.symbol in (symbols or known_symbols)
-        and spec.key.timeframe.name in (timeframes or known_timeframes)
+        if spec.series.symbol in (symbols or known_symbols)
+        and spec.series.timeframe.name in (timeframes or known_timeframes)
     ]

@@ -84,7 +84,7 @@ def training_job(
             requests = [
                 _same_again(
                     _request(
-                        config, spec, now, store.client().extent(spec.key), context.run.run_id
+                        config, spec, now, store.client().extent(spec.series), context.run.run_id
                     ),
                     earlier,
                 )
@@ -144,7 +144,7 @@ def _require_all_trained(
     """Attach the summary to the op's output, or to the failure if there will be no output."""
     summary = training_summary(results, seconds)
     context.log.info(summary["keys"].value)
-    failed = {str(each.request.key): each.error for each in results if each.error is not None}
+    failed = {str(each.request.series): each.error for each in results if each.error is not None}
     try:
         with _tried_again(context, retry_after):
             require_all_done(context, "keys", len(results), failed)
@@ -169,7 +169,7 @@ def _same_again(
     request: TrainingRequest, earlier: dict[dg.AssetKey, dg.AssetMaterialization]
 ) -> TrainingRequest:
     """Time goes on between two tries; what is trained keeps its cutoff, so that it is found."""
-    reported = earlier.get(asset_key(request.key, MODELS))
+    reported = earlier.get(asset_key(request.series, MODELS))
     if reported is None:
         return request
     seconds = cast(float, reported.metadata["cutoff"].value)
@@ -180,7 +180,7 @@ def _of_the_run(
     result: TrainingResult, earlier: dict[dg.AssetKey, dg.AssetMaterialization]
 ) -> TrainingResult:
     """What an earlier try created, the run created."""
-    reported = earlier.get(asset_key(result.request.key, MODELS))
+    reported = earlier.get(asset_key(result.request.series, MODELS))
     if reported is None:
         return result
     return replace(result, created=bool(reported.metadata["created"].value))
@@ -193,7 +193,7 @@ def _report(
 ) -> None:
     """One INFO line, and once a run the materialisation of the key's model asset."""
     context.log.info(training_line(result))
-    asset = asset_key(result.request.key, MODELS)
+    asset = asset_key(result.request.series, MODELS)
     if result.error is None and asset not in earlier:
         context.log_event(
             dg.AssetMaterialization(
@@ -212,16 +212,18 @@ def _request(
     if config.cutoff is not None:
         cutoff = _cutoff(config.cutoff)
     elif extent is not None:
-        cutoff = spec.key.timeframe.close_of(extent.last)
+        cutoff = spec.series.timeframe.close_of(extent.last)
     else:
-        cutoff = spec.key.timeframe.floor(now)  # the training says which months were never fetched
+        cutoff = spec.series.timeframe.floor(
+            now
+        )  # the training says which months were never fetched
     if not spec.history_start < cutoff <= now:
         raise ConfigurationError(
             f"train_models config: cutoff {cutoff:%Y-%m-%d %H:%M} lies outside the candles of "
-            f"{spec.key}. Choose one after {spec.history_start:%Y-%m-%d} and not after now."
+            f"{spec.series}. Choose one after {spec.history_start:%Y-%m-%d} and not after now."
         )
     first = spec.first_usable(now, None if extent is None else extent.first)
-    return TrainingRequest(spec.key, cutoff, first, lookback, config.lookback, run_id)
+    return TrainingRequest(spec.series, cutoff, first, lookback, config.lookback, run_id)
 
 
 def _lookback(text: str | None) -> timedelta | None:
@@ -249,10 +251,12 @@ def _log_plan(
         try:
             candles = training_candles(store, request)
         except CoinAssetsError as error:
-            context.log.warning(f"could not train {request.key}: {error}")
+            context.log.warning(f"could not train {request.series}: {error}")
             continue
-        said = f"{request.key} on {len(candles)} candles closed by {request.cutoff:%Y-%m-%d %H:%M}"
-        reason = why_no_model(candles, request.key.timeframe)
+        said = (
+            f"{request.series} on {len(candles)} candles closed by {request.cutoff:%Y-%m-%d %H:%M}"
+        )
+        reason = why_no_model(candles, request.series.timeframe)
         if reason is not None:
             context.log.warning(f"would not train {said}: {reason}")
         else:

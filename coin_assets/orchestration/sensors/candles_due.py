@@ -22,10 +22,10 @@ from coin_assets.orchestration.resources import (
 from coin_assets.orchestration.sensors.requests import ChecksOfAsset, described, run_requests
 from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets.planning.evaluations import plan_quality, quality_facts
-from coin_assets.planning.facts import KeyState, Plan
-from coin_assets.planning.gather import key_states, sound_specs
+from coin_assets.planning.facts import Plan, PlanningFacts
+from coin_assets.planning.gather import planning_facts, sound_specs
 from coin_assets.planning.planner import plan_updates
-from coin_assets.planning.series_status import standing_of
+from coin_assets.planning.series_status import read_status
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
 
@@ -87,17 +87,17 @@ def candles_due_sensor(
 
 def _plan(
     instance: dg.DagsterInstance, specs: Sequence[SeriesAssets], clients: _Clients, clock: Clock
-) -> tuple[list[KeyState], Plan]:
+) -> tuple[list[PlanningFacts], Plan]:
     """What stands, and what is to be done about it."""
     store, market, registry, evaluations, publisher = clients
-    standings = standing_of(store, registry, publisher, [spec.key for spec in specs])
-    sound = sound_specs(specs, standings)
-    states = key_states(sound, store, market, standings, clock.now(), clock.settled())
+    statuses = read_status(store, registry, publisher, [spec.series for spec in specs])
+    sound = sound_specs(specs, statuses)
+    states = planning_facts(sound, store, market, statuses, clock.now(), clock.settled())
     at = clock.machine_time()
     runs = runs_of(instance, specs, at, month_start(clock.now()))
     plan = plan_updates(states, runs, at)
     if plan.is_empty:  # nothing live waits for scores
-        facts = quality_facts(evaluations, registry, [spec.key for spec in sound])
+        facts = quality_facts(evaluations, registry, [spec.series for spec in sound])
         plan = plan_quality(states, facts, runs, at)
     return states, plan
 
@@ -105,11 +105,13 @@ def _plan(
 def _seconds_to_boundary(specs: Sequence[SeriesAssets], clock: Clock) -> float:
     """Time until the next candle counts as closed."""
     settled = clock.settled()
-    following = min(spec.key.timeframe.next(settled) for spec in specs)
+    following = min(spec.series.timeframe.next(settled) for spec in specs)
     return (following - settled).total_seconds()
 
 
-def _reason(specs: Sequence[SeriesAssets], states: Sequence[KeyState], closed_by: datetime) -> str:
+def _reason(
+    specs: Sequence[SeriesAssets], states: Sequence[PlanningFacts], closed_by: datetime
+) -> str:
     """Why nothing is requested, for the list of ticks."""
     reason = _reason_of(states, closed_by)
     left_out = len(specs) - len(states)
@@ -118,7 +120,7 @@ def _reason(specs: Sequence[SeriesAssets], states: Sequence[KeyState], closed_by
     )
 
 
-def _reason_of(states: Sequence[KeyState], closed_by: datetime) -> str:
+def _reason_of(states: Sequence[PlanningFacts], closed_by: datetime) -> str:
     """As `_reason`, of the keys that can be read."""
     lacking = {
         "candles": [state for state in states if (state.verified or state.first) <= state.last_due],
@@ -126,7 +128,7 @@ def _reason_of(states: Sequence[KeyState], closed_by: datetime) -> str:
     }
     for what, late in lacking.items():
         if late:
-            shown = ", ".join(str(state.key) for state in late[:5])
+            shown = ", ".join(str(state.series) for state in late[:5])
             more = f" and {len(late) - 5} more" if len(late) > 5 else ""
             return (
                 f"{shown}{more} lack {what}; their runs are on their way, or wait for the next try"

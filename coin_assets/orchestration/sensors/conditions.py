@@ -14,10 +14,10 @@ from coin_assets.domain.publishing.manifest import (
     MISSING,
     STALE,
 )
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError
 from coin_assets.orchestration.assets.specs import SeriesAssets
-from coin_assets.orchestration.sensors.health import KeyHealth
+from coin_assets.orchestration.sensors.health import SeriesHealth
 from coin_assets.orchestration.sensors.machinery import Trouble
 from coin_assets.planning.facts import Failures
 
@@ -48,28 +48,28 @@ _NO_FAILURE = "no run failed"
 
 
 def key_conditions(
-    healths: Iterable[KeyHealth],
-    specs: Mapping[Key, SeriesAssets],
+    healths: Iterable[SeriesHealth],
+    specs: Mapping[Series, SeriesAssets],
     failures: Mapping[Step, Failures],
     now: datetime,
 ) -> list[Condition]:
     """Keys whose data is too old, missing or damaged, and keys that keep failing."""
-    newest: dict[Key, Failures] = {}
+    newest: dict[Series, Failures] = {}
     for step, failed in failures.items():
-        if step.key not in newest or newest[step.key].last < failed.last:
-            newest[step.key] = failed
+        if step.series not in newest or newest[step.series].last < failed.last:
+            newest[step.series] = failed
     found = []
     for health in healths:
-        spec = specs[health.key]
-        failed_or_none = newest.get(spec.key) or newest.get(spec.source)
+        spec = specs[health.series]
+        failed_or_none = newest.get(spec.series) or newest.get(spec.source)
         if health.damage is not None:
-            found.append(_damaged(health.key, health.damage, now))
+            found.append(_damaged(health.series, health.damage, now))
             continue
         is_awaited = health.is_new and health.status == MISSING
         if health.status not in (FRESH, INSUFFICIENT_DATA) and health.is_public and not is_awaited:
             found.append(_unhealthy(health, spec, failed_or_none, now))
-        elif spec.key in newest and newest[spec.key].count >= _FAILING_FROM:
-            found.append(_failing(spec.key, newest[spec.key]))
+        elif spec.series in newest and newest[spec.series].count >= _FAILING_FROM:
+            found.append(_failing(spec.series, newest[spec.series]))
     return found
 
 
@@ -77,7 +77,7 @@ def market_conditions(
     market: str, specs: Sequence[SeriesAssets], failures: Mapping[Step, Failures]
 ) -> list[Condition]:
     """An outage of the market: no fetched key could be fetched."""
-    fetched = [failures.get(Step(spec.key, CANDLES)) for spec in specs if spec.is_fetched]
+    fetched = [failures.get(Step(spec.series, CANDLES)) for spec in specs if spec.is_fetched]
     silent = [
         each
         for each in fetched
@@ -173,11 +173,11 @@ def machinery_conditions(found: Iterable[Trouble]) -> list[Condition]:
 
 
 def _unhealthy(
-    health: KeyHealth, spec: SeriesAssets, failed: Failures | None, now: datetime
+    health: SeriesHealth, spec: SeriesAssets, failed: Failures | None, now: datetime
 ) -> Condition:
     cause = _CAUSES.get(failed.kind, failed.kind) if failed else _NO_FAILURE
     return Condition(
-        subject=str(health.key),
+        subject=str(health.series),
         kind=health.status,
         cause=cause,
         severity=Severity.WARNING if health.status == STALE else Severity.CRITICAL,
@@ -190,9 +190,9 @@ def _unhealthy(
     )
 
 
-def _damaged(key: Key, damage: str, now: datetime) -> Condition:
+def _damaged(series: Series, damage: str, now: datetime) -> Condition:
     return Condition(
-        subject=str(key),
+        subject=str(series),
         kind=CORRUPT,
         cause=_CAUSES["CorruptArtefact"],
         severity=Severity.CRITICAL,
@@ -204,7 +204,7 @@ def _damaged(key: Key, damage: str, now: datetime) -> Condition:
     )
 
 
-def _since(health: KeyHealth, spec: SeriesAssets, now: datetime) -> datetime:
+def _since(health: SeriesHealth, spec: SeriesAssets, now: datetime) -> datetime:
     if health.as_of is None or health.by_data != health.status:
         return now
     if health.status in (STALE, HARD_STALE):
@@ -213,7 +213,9 @@ def _since(health: KeyHealth, spec: SeriesAssets, now: datetime) -> datetime:
     return now
 
 
-def _detail(health: KeyHealth, spec: SeriesAssets, failed: Failures | None, now: datetime) -> str:
+def _detail(
+    health: SeriesHealth, spec: SeriesAssets, failed: Failures | None, now: datetime
+) -> str:
     said = []
     if health.as_of is not None:
         minutes = int((now - health.as_of).total_seconds() // 60)
@@ -237,9 +239,9 @@ def _remedy(status: str, cause: str) -> str:
     return "Read the failed run in the UI. It is tried again by itself, every 15 min at least."
 
 
-def _failing(key: Key, failed: Failures) -> Condition:
+def _failing(series: Series, failed: Failures) -> Condition:
     return Condition(
-        subject=str(key),
+        subject=str(series),
         kind="failing",
         cause=_CAUSES.get(failed.kind, failed.kind),
         severity=Severity.WARNING,

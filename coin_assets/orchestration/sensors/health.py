@@ -17,9 +17,9 @@ from coin_assets.domain.publishing.manifest import (
     STALE,
     status_of,
 )
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.orchestration.assets.specs import SeriesAssets
-from coin_assets.planning.series_status import Standing
+from coin_assets.planning.series_status import SeriesStatus
 
 # From good to bad. A key with too few candles has no age that could be wrong.
 _ORDER = (FRESH, INSUFFICIENT_DATA, STALE, HARD_STALE, MISSING, CORRUPT)
@@ -30,7 +30,7 @@ _NATIVE: dict[FreshnessState | None, str] = {
 
 
 @dataclass(frozen=True)
-class KeyHealth:
+class SeriesHealth:
     """How a key is.
 
     Attributes:
@@ -44,7 +44,7 @@ class KeyHealth:
             the published files are.
     """
 
-    key: Key
+    series: Series
     status: str
     by_data: str
     native: str
@@ -56,14 +56,14 @@ class KeyHealth:
 
 def key_healths(
     specs: Sequence[SeriesAssets],
-    standings: Mapping[Key, Standing],
+    statuses: Mapping[Series, SeriesStatus],
     native: Mapping[dg.AssetKey, FreshnessState],
     now: datetime,
-) -> list[KeyHealth]:
+) -> list[SeriesHealth]:
     """The health of every key at ``now``."""
     found = []
     for spec in specs:
-        facts, damage = standings[spec.key].published, standings[spec.key].damage
+        facts, damage = statuses[spec.series].published, statuses[spec.series].damage
         by_data = status_of(facts, spec.limits, now)
         assets = (spec.asset_key(layer) for layer in (CANDLES, PREDICTIONS, PUBLISHED))
         policy = _worst(
@@ -73,8 +73,8 @@ def key_healths(
         status = by_data if by_data == INSUFFICIENT_DATA else _worst((by_data, policy))
         status = status if damage is None else CORRUPT
         found.append(
-            KeyHealth(
-                spec.key,
+            SeriesHealth(
+                spec.series,
                 status,
                 by_data,
                 policy,

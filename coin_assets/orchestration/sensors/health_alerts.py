@@ -16,7 +16,7 @@ from coin_assets.alerts.outbox import AlertBook, DeliveryReport
 from coin_assets.config.addresses import Webhook
 from coin_assets.domain.limits import DiskLimits
 from coin_assets.domain.publishing.manifest import STATUSES
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
 from coin_assets.errors import CoinAssetsError
 from coin_assets.orchestration.assets.specs import SeriesAssets
@@ -35,10 +35,10 @@ from coin_assets.orchestration.resources import (
     StoreResource,
 )
 from coin_assets.orchestration.sensors import conditions
-from coin_assets.orchestration.sensors.health import KeyHealth, key_healths, native_states
+from coin_assets.orchestration.sensors.health import SeriesHealth, key_healths, native_states
 from coin_assets.orchestration.sensors.machinery import troubles
 from coin_assets.orchestration.sensors.runs import job_failures, runs_of
-from coin_assets.planning.series_status import Standing, standing_of, standing_without_store
+from coin_assets.planning.series_status import SeriesStatus, read_status, read_status_without_store
 
 FOLDER, BOOK = "alerts", "alerts.sqlite"
 # A tick may take 60 s in all.
@@ -104,27 +104,31 @@ def health_alerts_sensor(
         now, at, instance = clock.now(), clock.machine_time(), context.instance
         for run_id in end_dead_runs(instance):  # what it was about would stay in flight for hours
             context.log.warning(f"run {run_id} was marked as failed: its process is gone")
-        keys = [spec.key for spec in specs]
+        series_list = [spec.series for spec in specs]
         refusal: CoinAssetsError | None = None
         try:
-            standings = standing_of(store.client(), registry.client(), publisher.client(), keys)
+            statuses = read_status(
+                store.client(), registry.client(), publisher.client(), series_list
+            )
         except CoinAssetsError as error:
             # Now people have to be told all the more; what was published tells the health as well.
             refusal = error
-            standings = standing_without_store(registry.client(), publisher.client(), keys)
-        healths = key_healths(specs, standings, native_states(instance, specs), now)
+            statuses = read_status_without_store(registry.client(), publisher.client(), series_list)
+        healths = key_healths(specs, statuses, native_states(instance, specs), now)
         failures = runs_of(instance, specs, at, month_start(now)).failures
         jobs = {job: found for job in WATCHED_JOBS if (found := job_failures(instance, job))}
         wrong = [
             *(conditions.store_conditions(refusal, now) if refusal else ()),
-            *conditions.key_conditions(healths, {spec.key: spec for spec in specs}, failures, now),
+            *conditions.key_conditions(
+                healths, {spec.series: spec for spec in specs}, failures, now
+            ),
             *conditions.market_conditions(settings.market, specs, failures),
             *conditions.job_conditions(jobs),
             *conditions.disk_conditions(disk.percent(), settings.disk, now),
             *conditions.machinery_conditions(troubles(instance, watched, at)),
         ]
         report = _tell(context.log, settings, wrong, now, clock)
-        events = [] if refusal else _clock_results(instance, specs, standings, now)
+        events = [] if refusal else _clock_results(instance, specs, statuses, now)
         _beat(context.log, settings, healths, report, now)
         return dg.SensorResult(skip_reason=_summary(healths, wrong, report), asset_events=events)
 
@@ -148,11 +152,11 @@ def _tell(
 def _clock_results(
     instance: dg.DagsterInstance,
     specs: Iterable[SeriesAssets],
-    standings: dict[Key, Standing],
+    statuses: dict[Series, SeriesStatus],
     now: datetime,
 ) -> list[dg.AssetCheckEvaluation]:
     """Check results that are worth recording."""
-    found = [each for spec in specs for each in clock_evaluations(spec, standings[spec.key], now)]
+    found = [each for spec in specs for each in clock_evaluations(spec, statuses[spec.series], now)]
     recorded = recorded_checks(instance, (each.asset_check_key for each in found))
     materialised = last_materialised(instance, {each.asset_key for each in found})
     return changed_evaluations(found, recorded, materialised, now, _RECORD_EVERY)
@@ -161,7 +165,7 @@ def _clock_results(
 def _beat(
     log: logging.Logger,
     settings: AlertSettings,
-    healths: Sequence[KeyHealth],
+    healths: Sequence[SeriesHealth],
     report: DeliveryReport,
     now: datetime,
 ) -> None:
@@ -182,12 +186,12 @@ def _beat(
             log.warning(str(error))  # whoever watches it notices by itself
 
 
-def _counts(healths: Sequence[KeyHealth]) -> dict[str, int]:
+def _counts(healths: Sequence[SeriesHealth]) -> dict[str, int]:
     return {word: sum(each.status == word for each in healths) for word in STATUSES}
 
 
 def _summary(
-    healths: Sequence[KeyHealth], wrong: Sequence[Condition], report: DeliveryReport
+    healths: Sequence[SeriesHealth], wrong: Sequence[Condition], report: DeliveryReport
 ) -> str:
     counts = ", ".join(f"{count} {word}" for word, count in _counts(healths).items() if count)
     said = [counts or "no keys"]

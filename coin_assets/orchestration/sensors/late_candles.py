@@ -38,15 +38,15 @@ def late_candles_sensor(specs: Sequence[SeriesAssets], job: Any) -> dg.SensorDef
         if failures is not None and clock.machine_time() < failures.retry_at:
             again = f"{failures.retry_at:%H:%M:%S} UTC"
             return dg.SensorResult(skip_reason=f"redo_touched failed; next try at {again}")
-        damaged = unreadable(store.client(), [spec.key for spec in sources])
+        damaged = unreadable(store.client(), [spec.series for spec in sources])
         found = {
-            spec.key.symbol: len(pending.opens)
-            for spec in (each for each in sources if each.key not in damaged)
+            spec.series.symbol: len(pending.opens)
+            for spec in (each for each in sources if each.series not in damaged)
             if len(
                 (
                     pending := pending_revisions(
                         store.client(),
-                        spec.key,
+                        spec.series,
                         spec.first_expected(clock.now()),
                         clock.settled(),
                     )

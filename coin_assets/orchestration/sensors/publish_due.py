@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from coin_assets.domain.layers import MODELS, QUALITY
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
 from coin_assets.orchestration.assets.published import (
     completeness,
@@ -27,10 +27,10 @@ from coin_assets.orchestration.resources import (
 from coin_assets.orchestration.sensors.requests import ChecksOfAsset, described, run_requests
 from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets.pipeline.completeness import known_outages
-from coin_assets.planning.facts import Failures, KeyState, Runs
-from coin_assets.planning.gather import key_states, sound_specs
+from coin_assets.planning.facts import Failures, PlanningFacts, Runs
+from coin_assets.planning.gather import planning_facts, sound_specs
 from coin_assets.planning.planner import plan_repairs
-from coin_assets.planning.series_status import Standing, standing_of
+from coin_assets.planning.series_status import SeriesStatus, read_status
 from coin_assets.publish.folder import Difference
 from coin_assets.publish.publisher import Failure, Publisher
 from coin_assets.store.base import Store
@@ -65,32 +65,32 @@ def publish_due_sensor(
         clock: Clock,
     ) -> dg.SensorResult:
         now, closed_by = clock.now(), clock.settled()
-        keys = [spec.key for spec in specs]
+        series_list = [spec.series for spec in specs]
         at = clock.machine_time()
         runs = runs_of(context.instance, specs, at, month_start(now))
         folder = publisher.client()
         # One key a tick is read whole, and its files are compared with the store word for word.
         looked_at = specs[next(turns) % len(specs)]
-        standings = standing_of(
-            store.client(), registry.client(), folder, keys, read_through=[looked_at.key]
+        statuses = read_status(
+            store.client(), registry.client(), folder, series_list, read_through=[looked_at.series]
         )
-        sound = sound_specs(specs, standings)
-        differing: Mapping[Key, Difference] = {}
+        sound = sound_specs(specs, statuses)
+        differing: Mapping[Series, Difference] = {}
         if looked_at in sound:
-            differing = _differing(store.client(), folder, looked_at, standings[looked_at.key])
+            differing = _differing(store.client(), folder, looked_at, statuses[looked_at.series])
         is_complete = completeness(store.client(), specs, now)
-        readable = [spec.key for spec in sound]
+        readable = [spec.series for spec in sound]
         document = folder.refresh(
-            _key_failures(runs) | _damages(standings, now),
+            _key_failures(runs) | _damages(statuses, now),
             now,
-            is_complete=lambda key: key in readable and is_complete(key),
+            is_complete=lambda series: series in readable and is_complete(series),
             outages=known_outages(store.client(), readable),
             differing=differing,
-            qualities={key: quality(registry.evaluations(), key) for key in keys},
+            qualities={series: quality(registry.evaluations(), series) for series in series_list},
         )
         if differing:
-            standings = standing_of(store.client(), registry.client(), folder, keys)
-        states = key_states(sound, store.client(), market.client(), standings, now, closed_by)
+            statuses = read_status(store.client(), registry.client(), folder, series_list)
+        states = planning_facts(sound, store.client(), market.client(), statuses, now, closed_by)
         plan = plan_repairs(states, runs, at)
         events = (
             [] if document is None else [manifest_materialization(document, "an entry changed")]
@@ -103,49 +103,49 @@ def publish_due_sensor(
     return publish_due
 
 
-def _reason(states: Sequence[KeyState]) -> str:
+def _reason(states: Sequence[PlanningFacts]) -> str:
     """Why nothing is requested, for the list of ticks."""
-    waiting = ", ".join(str(state.key) for state in states if state.damage)
+    waiting = ", ".join(str(state.series) for state in states if state.damage)
     if waiting:
         return f"{waiting}: damaged or gone; a run that publishes them is on its way, or failed"
     return "no published file is damaged, or behind the store without a run on its way"
 
 
 def _differing(
-    store: Store, publisher: Publisher, spec: SeriesAssets, standing: Standing
-) -> Mapping[Key, Difference]:
+    store: Store, publisher: Publisher, spec: SeriesAssets, status: SeriesStatus
+) -> Mapping[Series, Difference]:
     """Whether the files of a key hold something else than what the store has of the same time."""
-    key, files = spec.key, standing.published
-    if files.history is not None and files.history.as_of == standing.candles:
-        found = publisher.difference("history", key, history_candles(store, spec))
+    series, files = spec.series, status.published
+    if files.history is not None and files.history.as_of == status.candles:
+        found = publisher.difference("history", series, history_candles(store, spec))
         if found is not None:
-            return {key: found}
-    if files.prediction is not None and files.prediction.as_of == standing.forecast:
-        found = publisher.difference("prediction", key, newest_forecast(store, key))
+            return {series: found}
+    if files.prediction is not None and files.prediction.as_of == status.forecast:
+        found = publisher.difference("prediction", series, newest_forecast(store, series))
         if found is not None:
-            return {key: found}
+            return {series: found}
     return {}
 
 
-def _damages(standings: Mapping[Key, Standing], now: datetime) -> dict[Key, Failure]:
+def _damages(statuses: Mapping[Series, SeriesStatus], now: datetime) -> dict[Series, Failure]:
     """Keys that cannot be renewed because of a damaged file; each says so once."""
     return {
-        key: Failure(now, standing.damage)
-        for key, standing in standings.items()
-        if standing.damage is not None
+        series: Failure(now, status.damage)
+        for series, status in statuses.items()
+        if status.damage is not None
         and (
-            standing.published.attempts.consecutive_failures == 0
-            or standing.published.attempts.last_error != standing.damage
+            status.published.attempts.consecutive_failures == 0
+            or status.published.attempts.last_error != status.damage
         )
     }
 
 
-def _key_failures(runs: Runs) -> dict[Key, Failure]:
+def _key_failures(runs: Runs) -> dict[Series, Failure]:
     """The newest failure of every key on its way to published files."""
-    newest: dict[Key, Failures] = {}
+    newest: dict[Series, Failures] = {}
     for step, failures in runs.failures.items():
         if step.layer in (MODELS, QUALITY):
             continue  # what was trained before goes on forecasting
-        if step.key not in newest or newest[step.key].last < failures.last:
-            newest[step.key] = failures
-    return {key: Failure(each.last, each.error, each.count) for key, each in newest.items()}
+        if step.series not in newest or newest[step.series].last < failures.last:
+            newest[step.series] = failures
+    return {series: Failure(each.last, each.error, each.count) for series, each in newest.items()}

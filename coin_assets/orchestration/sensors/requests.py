@@ -7,7 +7,7 @@ import dagster as dg
 
 from coin_assets.domain.evaluation.training_events import Triggered, grouped
 from coin_assets.domain.layers import PUBLISHED, QUALITY
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.orchestration.assets.specs import asset_key
 from coin_assets.orchestration.partitions import partition_of
 from coin_assets.orchestration.sensors.runs import (
@@ -54,36 +54,36 @@ def run_requests(plan: Plan, checks: ChecksOfAsset) -> list[dg.RunRequest]:
     ]
 
 
-def training_request(keys: Triggered, tags: Mapping[str, str]) -> dg.RunRequest:
+def training_request(series_list: Triggered, tags: Mapping[str, str]) -> dg.RunRequest:
     """A training of exactly these keys."""
     return dg.RunRequest(
-        job_name=TRAIN_JOB, run_config=_config(keys), tags={**TRAINING_TAGS, **tags}
+        job_name=TRAIN_JOB, run_config=_config(series_list), tags={**TRAINING_TAGS, **tags}
     )
 
 
-def _promotion(keys: Triggered) -> dg.RunRequest:
+def _promotion(series_list: Triggered) -> dg.RunRequest:
     return dg.RunRequest(
-        job_name=PROMOTE_JOB, run_config=_config(keys), tags={PURPOSE_TAG: PROMOTION}
+        job_name=PROMOTE_JOB, run_config=_config(series_list), tags={PURPOSE_TAG: PROMOTION}
     )
 
 
-def _evaluation(keys: Iterable[Key]) -> dg.RunRequest:
+def _evaluation(series_list: Iterable[Series]) -> dg.RunRequest:
     return dg.RunRequest(
         job_name=EVALUATE_JOB,
-        asset_selection=[asset_key(key, QUALITY) for key in keys],
+        asset_selection=[asset_key(series, QUALITY) for series in series_list],
         tags={PURPOSE_TAG: EVALUATION, PRIORITY_TAG: _BACKGROUND_PRIORITY},
     )
 
 
-def _config(keys: Triggered) -> dict[str, list[str]]:
+def _config(series_list: Triggered) -> dict[str, list[str]]:
     return {
-        "symbols": list(keys.symbols),
-        "timeframes": [timeframe.name for timeframe in keys.timeframes],
+        "symbols": list(series_list.symbols),
+        "timeframes": [timeframe.name for timeframe in series_list.timeframes],
     }
 
 
 def _update(request: Request, checks: ChecksOfAsset) -> dg.RunRequest:
-    chosen = [asset_key(step.key, step.layer) for step in request.steps]
+    chosen = [asset_key(step.series, step.layer) for step in request.steps]
     is_live = request.purpose in (LIVE, REPAIR)
     has_month = any(step.layer != PUBLISHED for step in request.steps)
     return dg.RunRequest(
@@ -103,14 +103,14 @@ def described(plan: Plan) -> str:
     """The plan in one line for the log."""
     parts = [
         f"{request.purpose} {request.month:%Y-%m}: {len(request.steps)} steps of "
-        f"{len({step.key for step in request.steps})} keys"
+        f"{len({step.series for step in request.steps})} keys"
         for request in plan.requests
     ]
-    for what, keys in {
+    for what, series_list in {
         "training": plan.training,
         "evaluation": plan.evaluations,
         "promotion": plan.promotions,
     }.items():
-        if keys:
-            parts.append(f"{what} of {', '.join(map(str, keys))}")
+        if series_list:
+            parts.append(f"{what} of {', '.join(map(str, series_list))}")
     return "; ".join(parts)

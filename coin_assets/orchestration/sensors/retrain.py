@@ -12,7 +12,7 @@ from coin_assets.orchestration.sensors.requests import TRAINING_TAGS
 
 def retrain_schedule(specs: Sequence[SeriesAssets], job: dg.JobDefinition) -> dg.ScheduleDefinition:
     """``retrain``: daily, after the candles of the day have been stored."""
-    timeframes = list(dict.fromkeys(spec.key.timeframe for spec in specs))
+    timeframes = list(dict.fromkeys(spec.series.timeframe for spec in specs))
 
     @dg.schedule(
         name="retrain",

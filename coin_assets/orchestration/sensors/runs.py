@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Step
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.errors import ConfigurationError
 from coin_assets.orchestration.assets.specs import (
@@ -64,7 +64,7 @@ StepOfAsset = dict[dg.AssetKey, Step]
 
 def steps_of_assets(specs: Iterable[SeriesAssets]) -> StepOfAsset:
     """All assets of these specs with the step that each stands for."""
-    return {spec.asset_key(layer): Step(spec.key, layer) for spec in specs for layer in _LAYERS}
+    return {spec.asset_key(layer): Step(spec.series, layer) for spec in specs for layer in _LAYERS}
 
 
 def runs_of(
@@ -78,8 +78,8 @@ def runs_of(
     """
     steps = steps_of_assets(specs)
     in_flight: set[tuple[Step, datetime | None]] = set()
-    training: set[Key] = set()
-    promoting: set[Key] = set()
+    training: set[Series] = set()
+    promoting: set[Series] = set()
     busy: set[str] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=_IN_FLIGHT)):
         busy |= {run.tags[PURPOSE_TAG]} if PURPOSE_TAG in run.tags else set()
@@ -222,7 +222,7 @@ def _time(timestamp: float) -> datetime:
 def _last_successes(
     instance: dg.DagsterInstance, steps: Iterable[Step]
 ) -> dict[Step, datetime | None]:
-    by_asset = {asset_key(step.key, step.layer): step for step in steps}
+    by_asset = {asset_key(step.series, step.layer): step for step in steps}
     found: dict[Step, datetime | None] = {}
     for record in instance.get_asset_records(list(by_asset)):
         entry = record.asset_entry.last_materialization
@@ -252,9 +252,9 @@ def _failed_trainings(
     errors = _failed_steps(instance, run.run_id) or (_KILLED,)
     parts = {part for error in errors for part in error.parts}
     return {
-        Step(key, MODELS): errors[0]
-        for key in _configured_keys(run, specs)
-        if not parts or str(key) in parts
+        Step(series, MODELS): errors[0]
+        for series in _configured_keys(run, specs)
+        if not parts or str(series) in parts
     }
 
 
@@ -323,15 +323,15 @@ def _months_of(run: dg.DagsterRun) -> list[datetime]:
     return months_between(start, next_month(end))
 
 
-def _configured_keys(run: dg.DagsterRun, specs: Iterable[SeriesAssets]) -> set[Key]:
+def _configured_keys(run: dg.DagsterRun, specs: Iterable[SeriesAssets]) -> set[Series]:
     """Keys that a one-op job is about; its settings name symbols and timeframes."""
     config: Any = run.run_config
     if "ops" in config:
         config = next(iter(config["ops"].values()))["config"]
     symbols, timeframes = config.get("symbols") or (), config.get("timeframes") or ()
     return {
-        spec.key
+        spec.series
         for spec in specs
-        if (not symbols or spec.key.symbol in symbols)
-        and (not timeframes or spec.key.timeframe.name in timeframes)
+        if (not symbols or spec.series.symbol in symbols)
+        and (not timeframes or spec.series.timeframe.name in timeframes)
     }

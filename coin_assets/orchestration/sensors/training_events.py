@@ -8,7 +8,7 @@ import dagster as dg
 
 from coin_assets.domain.evaluation import training_events as events
 from coin_assets.domain.evaluation.drift import training_reason
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.orchestration.assets.specs import SeriesAssets
@@ -47,21 +47,21 @@ def training_events_sensor(
         if is_running(context.instance, job.name):
             yield dg.SkipReason(f"A run of {job.name} has not finished.")
             return
-        triggered: dict[Key, str] = {}
+        triggered: dict[Series, str] = {}
         quiet: Counter[str] = Counter()
-        newest = store.client().newest_candles(spec.key for spec in specs)
-        for key in (spec.key for spec in specs):
+        newest = store.client().newest_candles(spec.series for spec in specs)
+        for series in (spec.series for spec in specs):
             try:
-                calm = _resting(registry.client(), key, newest.get(key), clock.now())
-                reason = None if calm else _reason(store.client(), registry, key, newest[key])
+                calm = _resting(registry.client(), series, newest.get(series), clock.now())
+                reason = None if calm else _reason(store.client(), registry, series, newest[series])
             except CoinAssetsError as error:
-                context.log.error(f"{key}: {error}")
+                context.log.error(f"{series}: {error}")
                 quiet["not readable (see the log of the tick)"] += 1
             else:
                 if reason is None:
                     quiet[calm or "without an event"] += 1
                 else:
-                    triggered[key] = reason
+                    triggered[series] = reason
         requests = [_request(group, triggered) for group in events.grouped(triggered)]
         yield from requests[:RUNS_A_TICK]
         if len(requests) > RUNS_A_TICK:
@@ -74,27 +74,29 @@ def training_events_sensor(
 
 
 def _resting(
-    registry: ModelRegistry, key: Key, newest: datetime | None, now: datetime
+    registry: ModelRegistry, series: Series, newest: datetime | None, now: datetime
 ) -> str | None:
     """Why the key is not looked at, if it is not; ``newest`` is the open of its last candle."""
-    versions: list[ModelVersion] = registry.versions(key)
+    versions: list[ModelVersion] = registry.versions(series)
     if newest is None or not versions:
         return "without a model"
     cutoff = max(version.cutoff for version in versions)
     if now - cutoff < COOL_DOWN:
         return f"trained on candles of the last {COOL_DOWN.total_seconds() / 3600:.0f} hours"
-    if cutoff >= key.timeframe.close_of(newest):
+    if cutoff >= series.timeframe.close_of(newest):
         return "without a candle since the last training"
     return None
 
 
-def _reason(store: Store, registry: RegistryResource, key: Key, newest: datetime) -> str | None:
+def _reason(
+    store: Store, registry: RegistryResource, series: Series, newest: datetime
+) -> str | None:
     """Events of the key, from no more candles than they look at and its last evaluation."""
-    timeframe = key.timeframe
+    timeframe = series.timeframe
     start, end = timeframe.shift(newest, 1 - events.CANDLES), timeframe.close_of(newest)
-    returns = events.log_returns(store.read_candles(key, start, end), timeframe)
-    evaluation = registry.evaluations().read(key)
-    cutoff = max(version.cutoff for version in registry.client().versions(key))
+    returns = events.log_returns(store.read_candles(series, start, end), timeframe)
+    evaluation = registry.evaluations().read(series)
+    cutoff = max(version.cutoff for version in registry.client().versions(series))
     found = (
         events.price_shock(returns),
         events.volatility_spike(returns),
@@ -103,6 +105,8 @@ def _reason(store: Store, registry: RegistryResource, key: Key, newest: datetime
     return ", ".join(reason for reason in found if reason is not None) or None
 
 
-def _request(group: events.Triggered, triggered: dict[Key, str]) -> dg.RunRequest:
-    reasons = "; ".join(f"{key}: {reason}" for key, reason in triggered.items() if key in group)
+def _request(group: events.Triggered, triggered: dict[Series, str]) -> dg.RunRequest:
+    reasons = "; ".join(
+        f"{series}: {reason}" for series, reason in triggered.items() if series in group
+    )
     return training_request(group, {REASONS_TAG: reasons})

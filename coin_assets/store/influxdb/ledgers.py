@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from coin_assets.domain.candles.gap_ledger import Ledger
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked
 from coin_assets.store.influxdb import flux
@@ -28,14 +28,14 @@ class LedgerPoints:
     bucket: ClaimedBucket
     locks: Path
 
-    def read(self, key: Key) -> Ledger:
+    def read(self, series: Series) -> Ledger:
         """The ledger of ``key``; an empty one if there is none.
 
         Raises:
             CorruptArtefact: the point is not what was written.
         """
         script = flux.rows(
-            self.bucket.name, LEDGER, key_tags(key), UNDATED, UNDATED + timedelta(seconds=1)
+            self.bucket.name, LEDGER, key_tags(series), UNDATED, UNDATED + timedelta(seconds=1)
         )
         rows = self.bucket.query(script, lambda body: frame_of(body, LEDGER.dtypes, LEDGER.time))
         if rows.empty:
@@ -44,20 +44,20 @@ class LedgerPoints:
             return ledger_of(json.loads(rows["document"].iloc[0]))
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptArtefact(
-                f"The point of {key} in measurement {LEDGER.name!r} is no gap ledger ({error}). "
+                f"The point of {series} in measurement {LEDGER.name!r} is no gap ledger ({error}). "
                 "Delete it: the ledger is made anew when the months of "
-                f"{key.symbol_name}/ohlcv_{key.timeframe} are materialised again."
+                f"{series.symbol_name}/ohlcv_{series.timeframe} are materialised again."
             ) from error
 
-    def update(self, key: Key, change: Callable[[Ledger], Ledger]) -> Ledger:
+    def update(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
         """Replace the ledger by what ``change`` makes of it; nothing is sent if it stays equal."""
-        with locked(lock_folder(self.locks, LEDGER, key)):
-            known = self.read(key)
+        with locked(lock_folder(self.locks, LEDGER, series)):
+            known = self.read(series)
             wanted = change(known)
             if wanted != known:
                 document = json.dumps(document_of(wanted), separators=(",", ":"))
                 row = pd.DataFrame({"timestamp": [UNDATED], "document": [document]})
-                for lines in requests_of(LEDGER, key_tags(key), row.astype(LEDGER.dtypes)):
+                for lines in requests_of(LEDGER, key_tags(series), row.astype(LEDGER.dtypes)):
                     self.bucket.write(lines)
-                self.bucket.confirm(lambda: self.read(key) == wanted, f"the ledger of {key}")
+                self.bucket.confirm(lambda: self.read(series) == wanted, f"the ledger of {series}")
         return wanted

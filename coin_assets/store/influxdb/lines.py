@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import as_micros
 from coin_assets.errors import DataRefused, StoreRefused
 from coin_assets.store.influxdb.measurements import Measurement
@@ -21,9 +21,9 @@ _SPECIAL = re.compile(r"([,= ])")
 _UNSAYABLE = re.compile(r"[\x00-\x1f\x7f]|\\(?=[,= ]|$)")
 
 
-def key_tags(key: Key) -> dict[str, str]:
+def key_tags(series: Series) -> dict[str, str]:
     """The tags by which every measurement knows its key."""
-    return {"symbol": key.symbol, "timeframe": key.timeframe.name}
+    return {"symbol": series.symbol, "timeframe": series.timeframe.name}
 
 
 def requests_of(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import next_month
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
@@ -25,34 +25,34 @@ class MonthMarkers:
     measurement: Measurement
 
     def of(
-        self, key: Key, start: datetime = flux.BEGIN, end: datetime = flux.END
+        self, series: Series, start: datetime = flux.BEGIN, end: datetime = flux.END
     ) -> list[datetime]:
         """Marked months of ``[start, end)``, ascending."""
-        script = flux.times(self.bucket.name, MONTH, self._tags(key), start, end)
+        script = flux.times(self.bucket.name, MONTH, self._tags(series), start, end)
         columns = {"_time": MONTH.dtypes[MONTH.time]}
         rows = self.bucket.query(script, lambda body: frame_of(body, columns))
         return sorted(time.to_pydatetime() for time in rows["_time"])
 
-    def add(self, key: Key, months: list[datetime]) -> None:
+    def add(self, series: Series, months: list[datetime]) -> None:
         """Mark months that follow each other; those that are marked cost no write."""
         start, end = months[0], next_month(months[-1])
-        new = sorted(set(months) - set(self.of(key, start, end)))
+        new = sorted(set(months) - set(self.of(series, start, end)))
         if not new:
             return
         rows = pd.DataFrame(
             {"timestamp": new, "table": self.measurement.name, "fetched": 1.0}
         ).astype(MONTH.dtypes)
-        for lines in requests_of(MONTH, key_tags(key), rows):
+        for lines in requests_of(MONTH, key_tags(series), rows):
             self.bucket.write(lines)
         self.bucket.confirm(
-            lambda: set(new) <= set(self.of(key, start, end)), f"{len(new)} months of {key}"
+            lambda: set(new) <= set(self.of(series, start, end)), f"{len(new)} months of {series}"
         )
 
-    def forget(self, key: Key, months: list[datetime]) -> None:
+    def forget(self, series: Series, months: list[datetime]) -> None:
         """Unmark months that follow each other."""
         start, end = months[0], next_month(months[-1])
-        if self.of(key, start, end):
-            self.bucket.delete(MONTH, self._tags(key), start, end)
+        if self.of(series, start, end):
+            self.bucket.delete(MONTH, self._tags(series), start, end)
 
-    def _tags(self, key: Key) -> dict[str, str]:
-        return {**key_tags(key), "table": self.measurement.name}
+    def _tags(self, series: Series) -> dict[str, str]:
+        return {**key_tags(series), "table": self.measurement.name}

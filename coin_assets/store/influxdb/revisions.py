@@ -8,7 +8,7 @@ import pandas as pd
 
 from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
 from coin_assets.domain.candles.revisions import empty_revisions
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.store.influxdb.measurements import REVISION
 from coin_assets.store.influxdb.tables import MeasurementTable
@@ -20,8 +20,8 @@ _KINDS = {name: str(kind) for name, kind in empty_revisions().dtypes.items()}
 class RevisionTable(MeasurementTable):
     """Rows that are packed into points by their candle."""
 
-    def count(self, key: Key, start: datetime, end: datetime) -> int:
-        return len(self.read(key, start, end))
+    def count(self, series: Series, start: datetime, end: datetime) -> int:
+        return len(self.read(series, start, end))
 
     def _from_points(self, points: pd.DataFrame) -> pd.DataFrame:
         rows = [

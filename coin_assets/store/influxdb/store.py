@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.store import tabular
 from coin_assets.store.base import Finding
 from coin_assets.store.influxdb.bucket import Bucket
@@ -42,10 +42,10 @@ class InfluxStore(tabular.TabularStore):
     def examine(self, since: datetime, now: datetime) -> list[Finding]:
         return examine(self._connection, self._market, since, now)
 
-    def require_readable(self, key: Key) -> None:
+    def require_readable(self, series: Series) -> None:
         """Nothing to look at: damage of its own files is for the server to notice."""
 
-    def read_through(self, key: Key) -> None:
+    def read_through(self, series: Series) -> None:
         """As `require_readable`."""
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import as_micros, months_between, next_month
 from coin_assets.files.atomic import locked
 from coin_assets.store.base import Extent
@@ -45,81 +45,81 @@ class MeasurementTable:
     locks: Path
     markers: MonthMarkers | None = None
 
-    def read(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
-        return self.kind.ordered(self._from_points(self._points(key, start, end)))
+    def read(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        return self.kind.ordered(self._from_points(self._points(series, start, end)))
 
     def update(
-        self, key: Key, rows: pd.DataFrame, months: list[datetime], combine: Combine
+        self, series: Series, rows: pd.DataFrame, months: list[datetime], combine: Combine
     ) -> tuple[int, int]:
         held = changed = 0
-        with locked(lock_folder(self.locks, self.measurement, key)):
+        with locked(lock_folder(self.locks, self.measurement, series)):
             for first, last in _spans(months):
                 start, end = first, next_month(last)
                 times = rows[self.kind.time]
-                stored = self.read(key, start, end)
+                stored = self.read(series, start, end)
                 new = rows[(times >= start) & (times < end)]
                 wanted = self.kind.result(combine, stored, new)
                 difference = changes(self.kind, stored, wanted)
                 if difference.rows:
-                    self._apply(key, wanted, difference)
+                    self._apply(series, wanted, difference)
                 if self.markers is not None:
-                    self.markers.add(key, months_between(start, end))
+                    self.markers.add(series, months_between(start, end))
                 held, changed = held + len(wanted), changed + difference.rows
         return held, changed
 
-    def delete(self, key: Key, start: datetime, end: datetime) -> int:
+    def delete(self, series: Series, start: datetime, end: datetime) -> int:
         if start >= end:
             return 0
-        with locked(lock_folder(self.locks, self.measurement, key)):
-            removed = self.count(key, start, end)
+        with locked(lock_folder(self.locks, self.measurement, series)):
+            removed = self.count(series, start, end)
             if self.markers is not None:
-                self._forget_emptied(key, start, end)
+                self._forget_emptied(series, start, end)
             if removed:
-                self._remove(key, start, end)
+                self._remove(series, start, end)
                 self.bucket.confirm(
-                    lambda: not self.count(key, start, end),
-                    f"a deletion of {removed} {self.kind.name} of {key}",
+                    lambda: not self.count(series, start, end),
+                    f"a deletion of {removed} {self.kind.name} of {series}",
                 )
         return removed
 
-    def months(self, key: Key) -> list[datetime]:
+    def months(self, series: Series) -> list[datetime]:
         if self.markers is None:
             raise NotImplementedError(f"{self.kind.name} do not remember their months")
-        return self.markers.of(key)
+        return self.markers.of(series)
 
-    def count(self, key: Key, start: datetime, end: datetime) -> int:
+    def count(self, series: Series, start: datetime, end: datetime) -> int:
         if start >= end:
             return 0
-        script = flux.count(self.bucket.name, self.measurement, key_tags(key), start, end)
+        script = flux.count(self.bucket.name, self.measurement, key_tags(series), start, end)
         counts = self.bucket.query(script, lambda body: frame_of(body, {"_value": "int64"}))
         return int(counts["_value"].sum())
 
-    def state(self, key: Key, start: datetime, end: datetime) -> Hashable | None:
+    def state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
         """The number of rows in ``[start, end)``, and the key's newest time."""
-        return self.bucket.name, self.count(key, start, end), self.newest([key]).get(key)
+        return self.bucket.name, self.count(series, start, end), self.newest([series]).get(series)
 
-    def newest(self, keys: Iterable[Key]) -> dict[Key, datetime]:
-        wanted = {(key.symbol, key.timeframe.name): key for key in keys}
+    def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
+        wanted = {(series.symbol, series.timeframe.name): series for series in series_list}
         if not wanted:
             return {}
         one = key_tags(next(iter(wanted.values()))) if len(wanted) == 1 else {}
         rows = self._times(one | dict(self.measurement.one_of), "last")
-        found: dict[Key, datetime] = {}
+        found: dict[Series, datetime] = {}
         for time, *name in rows[["_time", "symbol", "timeframe"]].itertuples(index=False):
-            key = wanted.get((name[0], name[1]))
-            if key is not None:
-                found[key] = max(time.to_pydatetime(), found.get(key, flux.BEGIN))
+            series = wanted.get((name[0], name[1]))
+            if series is not None:
+                found[series] = max(time.to_pydatetime(), found.get(series, flux.BEGIN))
         return found
 
-    def extent(self, key: Key) -> Extent | None:
-        last = self._times(key_tags(key), "last")
+    def extent(self, series: Series) -> Extent | None:
+        last = self._times(key_tags(series), "last")
         if last.empty:
             return None
-        first = self._times(key_tags(key), "first")
+        first = self._times(key_tags(series), "first")
         return Extent(
             first["_time"].min().to_pydatetime(),
             last["_time"].max().to_pydatetime(),
-            self.count(key, flux.BEGIN, flux.END),
+            self.count(series, flux.BEGIN, flux.END),
         )
 
     # What a kind whose rows are no points as they are does otherwise.
@@ -132,50 +132,52 @@ class MeasurementTable:
         """Points of all that changes in ``wanted``."""
         return difference.put
 
-    def _apply(self, key: Key, wanted: pd.DataFrame, difference: Changes) -> None:
+    def _apply(self, series: Series, wanted: pd.DataFrame, difference: Changes) -> None:
         time = self.kind.time
         points = self._to_send(wanted, difference).sort_values(time, kind="stable")
-        for lines in requests_of(self.measurement, key_tags(key), points):
+        for lines in requests_of(self.measurement, key_tags(series), points):
             self.bucket.write(lines)
         for start, end in _runs(difference.gone[time], wanted[time]):
-            self._remove(key, start, end)
+            self._remove(series, start, end)
         touched = pd.concat([difference.put[time], difference.gone[time]])
         start, end = touched.min(), touched.max() + _SECOND
         expected = wanted[(wanted[time] >= start) & (wanted[time] < end)]
         put = expected.index.isin(difference.put.index)
 
         def is_there() -> bool:
-            found = self.read(key, start, end)
+            found = self.read(series, start, end)
             return found.equals(expected.reset_index(drop=True)) and (
                 _bits(found[put]) == _bits(expected[put])
             )
 
-        self.bucket.confirm(is_there, f"{difference.rows} changed {self.kind.name} of {key}")
+        self.bucket.confirm(is_there, f"{difference.rows} changed {self.kind.name} of {series}")
 
-    def _remove(self, key: Key, start: datetime, end: datetime) -> None:
-        self.bucket.delete(self.measurement, key_tags(key), start, end)
+    def _remove(self, series: Series, start: datetime, end: datetime) -> None:
+        self.bucket.delete(self.measurement, key_tags(series), start, end)
 
-    def _forget_emptied(self, key: Key, start: datetime, end: datetime) -> None:
+    def _forget_emptied(self, series: Series, start: datetime, end: datetime) -> None:
         """Before their rows are removed: a month with rows and no marker is fetched again, one
         without rows and with a marker never."""
         months = months_between(start, end)
-        edges = {month for month in (months[0], months[-1]) if self._keeps(key, month, start, end)}
+        edges = {
+            month for month in (months[0], months[-1]) if self._keeps(series, month, start, end)
+        }
         emptied = [month for month in months if month not in edges]
         if emptied and self.markers is not None:
-            self.markers.forget(key, emptied)
+            self.markers.forget(series, emptied)
 
-    def _keeps(self, key: Key, month: datetime, start: datetime, end: datetime) -> bool:
+    def _keeps(self, series: Series, month: datetime, start: datetime, end: datetime) -> bool:
         """Whether a month has rows outside of ``[start, end)``."""
         return bool(
-            self.count(key, month, max(month, start))
-            or self.count(key, min(next_month(month), end), next_month(month))
+            self.count(series, month, max(month, start))
+            or self.count(series, min(next_month(month), end), next_month(month))
         )
 
-    def _points(self, key: Key, start: datetime, end: datetime) -> pd.DataFrame:
+    def _points(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
         columns, time = self.measurement.dtypes, self.measurement.time
         if start >= end:
             return frame_of(b"", columns, time)
-        script = flux.rows(self.bucket.name, self.measurement, key_tags(key), start, end)
+        script = flux.rows(self.bucket.name, self.measurement, key_tags(series), start, end)
         return self.bucket.query(script, lambda body: frame_of(body, columns, time))
 
     def _times(self, tags: dict[str, str], pick: str) -> pd.DataFrame:
@@ -188,9 +190,11 @@ class MeasurementTable:
         return self.bucket.query(script, lambda body: frame_of(body, columns))
 
 
-def lock_folder(locks: Path, measurement: Measurement, key: Key) -> Path:
+def lock_folder(locks: Path, measurement: Measurement, series: Series) -> Path:
     """Where the lock of the writers of a key lies."""
-    return locks / measurement.name / f"symbol={key.symbol_name}/timeframe={key.timeframe.name}"
+    return (
+        locks / measurement.name / f"symbol={series.symbol_name}/timeframe={series.timeframe.name}"
+    )
 
 
 def _spans(months: list[datetime]) -> Iterator[tuple[datetime, datetime]]:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from coin_assets.domain.candles.anomalies import suspicious
 from coin_assets.domain.candles.frame import PRICES, empty_candles, validated
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets_tests.realdata import real_candles, requires_real_data
@@ -33,8 +33,8 @@ Found = tuple[str, datetime, datetime]
 
 @cache
 def _sandbox_candles() -> pd.DataFrame:
-    key, end = Key("BTC/USDT", HOUR), HOUR.shift(START, ROWS)
-    pages = [page.candles for page in SandboxMarket().pages(key, START, end, end)]
+    series, end = Series("BTC/USDT", HOUR), HOUR.shift(START, ROWS)
+    pages = [page.candles for page in SandboxMarket().pages(series, START, end, end)]
     return pd.concat(pages, ignore_index=True)
 
 

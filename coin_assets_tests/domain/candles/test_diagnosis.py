@@ -15,7 +15,7 @@ import pytest
 from coin_assets.domain.candles.diagnosis import compare_causes, likely_cause
 from coin_assets.domain.candles.frame import PRICES, TIMESTAMP_DTYPE, VALUES, validated
 from coin_assets.domain.candles.time_diagnosis import implausible_cause
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.sandbox import SandboxMarket
@@ -35,7 +35,7 @@ def _sandbox_candles(name: str, rows: int) -> pd.DataFrame:
     timeframe = Timeframe(name)
     start = timeframe.floor(START)
     end = timeframe.shift(start, rows)
-    pages = SandboxMarket().pages(Key("BTC/USDT", timeframe), start, end, end)
+    pages = SandboxMarket().pages(Series("BTC/USDT", timeframe), start, end, end)
     return pd.concat([page.candles for page in pages], ignore_index=True)
 
 

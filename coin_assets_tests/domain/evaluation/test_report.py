@@ -29,7 +29,7 @@ from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets_tests.domain.evaluation.test_matured import forecasts
 from coin_assets_tests.domain.evaluation.test_scoring import HOUR, START, candles
 from coin_assets_tests.domain.forecasting.test_naive import origins_of, without
-from coin_assets_tests.platform import key
+from coin_assets_tests.platform import series
 from coin_assets_tests.schemas import schema_of
 
 FRAME = candles(1000)
@@ -47,7 +47,7 @@ DAYS = {
 def evaluated(
     made: pd.DataFrame, frame: pd.DataFrame = FRAME, as_of: datetime = AS_OF
 ) -> Evaluation:
-    return evaluation(key("1h"), frame, made, as_of)
+    return evaluation(series("1h"), frame, made, as_of)
 
 
 def text_of(found: Evaluation) -> str:

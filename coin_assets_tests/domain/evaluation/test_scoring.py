@@ -26,7 +26,7 @@ from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Float
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InsufficientData
 from coin_assets_tests.models.test_training import candles as gapless
-from coin_assets_tests.platform import key
+from coin_assets_tests.platform import series
 
 HOUR = Timeframe("1h")
 START = datetime(2026, 9, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ numbers = st.floats(-1e6, 1e6)
 
 
 def candles(rows: int, seed: int = 0) -> pd.DataFrame:
-    return gapless(key("1h"), START, START + timedelta(hours=rows), seed)
+    return gapless(series("1h"), START, START + timedelta(hours=rows), seed)
 
 
 def slow_pinball(actual: float, quantile: float, level: float) -> float:
@@ -138,7 +138,7 @@ def test_a_wider_market_has_a_larger_loss() -> None:
 
 @pytest.mark.parametrize("name", ["1d", "1w", "1M"])
 def test_every_timeframe_has_one(name: str) -> None:
-    long = key(name)
+    long = series(name)
     frame = gapless(long, datetime(2010, 1, 1, tzinfo=UTC), START)
     loss = recent_loss(VolatilityScaledBaseline(name).fit(frame), frame, long.timeframe)
     assert loss is not None

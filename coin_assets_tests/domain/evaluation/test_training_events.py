@@ -17,10 +17,10 @@ from coin_assets.domain.evaluation.training_events import (
     volatility_spike,
 )
 from coin_assets.domain.forecasting.frame import Floats
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets_tests.models.test_training import candles as gapless
-from coin_assets_tests.platform import key
+from coin_assets_tests.platform import series
 from coin_assets_tests.realdata import real_candles, requires_real_data
 
 HOUR = Timeframe("1h")
@@ -28,7 +28,7 @@ START = datetime(2026, 9, 1, tzinfo=UTC)
 
 
 def candles(rows: int = CANDLES, seed: int = 0) -> pd.DataFrame:
-    return gapless(key("1h"), START, START + timedelta(hours=rows), seed)
+    return gapless(series("1h"), START, START + timedelta(hours=rows), seed)
 
 
 def returns(rows: int = CANDLES - 1, seed: int = 0) -> Floats:
@@ -131,26 +131,28 @@ def test_few_real_hours_are_events() -> None:
 
 # ----------------------------------------------------------------------------------------- grouping
 
-KEYS = [
-    Key(symbol, Timeframe(name))
+SERIES_LIST = [
+    Series(symbol, Timeframe(name))
     for symbol, name in product(("BTC/USDT", "ETH/USDT", "XRP/USDT"), ("1h", "4h", "1d", "1w"))
 ]
 
 
-@given(st.lists(st.sampled_from(KEYS), unique=True))
-def test_groups_name_exactly_the_keys_once(keys: list[Key]) -> None:
-    groups = grouped(keys)
+@given(st.lists(st.sampled_from(SERIES_LIST), unique=True))
+def test_groups_name_exactly_the_keys_once(series_list: list[Series]) -> None:
+    groups = grouped(series_list)
     named = [
-        Key(symbol, timeframe)
+        Series(symbol, timeframe)
         for group in groups
         for symbol, timeframe in product(group.symbols, group.timeframes)
     ]
-    assert sorted(map(str, named)) == sorted(map(str, keys))
-    assert all(sum(each in group for group in groups) == (each in keys) for each in KEYS)
-    assert len(groups) <= min(3, len({each.timeframe for each in keys}))
+    assert sorted(map(str, named)) == sorted(map(str, series_list))
+    assert all(
+        sum(each in group for group in groups) == (each in series_list) for each in SERIES_LIST
+    )
+    assert len(groups) <= min(3, len({each.timeframe for each in series_list}))
 
 
 def test_a_whole_product_is_one_group() -> None:
-    (group,) = grouped(KEYS)
+    (group,) = grouped(SERIES_LIST)
     assert group.symbols == ("BTC/USDT", "ETH/USDT", "XRP/USDT")
     assert [timeframe.name for timeframe in group.timeframes] == ["1h", "4h", "1d", "1w"]

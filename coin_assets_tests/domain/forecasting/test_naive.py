@@ -25,7 +25,7 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InsufficientData
 from coin_assets_tests.domain.evaluation.test_scoring import HOUR, candles
 from coin_assets_tests.models.test_training import candles as gapless
-from coin_assets_tests.platform import key, utc
+from coin_assets_tests.platform import series, utc
 from coin_assets_tests.realdata import real_candles, requires_real_data
 
 
@@ -144,7 +144,7 @@ def test_an_origin_without_its_candle_has_none() -> None:
 def test_every_timeframe_has_one(name: str) -> None:
     timeframe = Timeframe.parse(name)
     start = timeframe.floor(utc("2010-01-31"))
-    frame = gapless(key(name), start, timeframe.shift(start, 100))
+    frame = gapless(series(name), start, timeframe.shift(start, 100))
     said = naive_quantiles(frame, timeframe.close_all(frame["timestamp"])[50:], timeframe)
     hours = candles(100)
     shown = naive_quantiles(hours, origins_of(hours)[50:], HOUR)

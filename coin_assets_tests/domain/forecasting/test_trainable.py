@@ -14,7 +14,7 @@ from coin_assets.domain.forecasting.trainable import (
     minimum_candles,
     why_no_model,
 )
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InsufficientData
 from coin_assets.models.forecasters import new_forecaster
@@ -43,7 +43,7 @@ def moving(timeframe: Timeframe, moves: "np.typing.NDArray[np.bool_]") -> pd.Dat
 def refusal(timeframe: Timeframe, candles: pd.DataFrame) -> str | None:
     """What `fit` raises; None if it returns a model whose 80% intervals all have a width."""
     try:
-        fitted = new_forecaster(Key("A/B", timeframe)).fit(candles)
+        fitted = new_forecaster(Series("A/B", timeframe)).fit(candles)
     except InsufficientData as error:
         return str(error)
     origins = timeframe.close_all(candles["timestamp"])[-1:]

@@ -20,7 +20,7 @@ from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest import (
     MAX_OUTAGES,
     STATUSES,
-    facts_of_manifest,
+    entries_of_manifest,
     manifest_document,
     status_of,
 )
@@ -31,16 +31,16 @@ from coin_assets.domain.publishing.manifest_entries import (
     Attempts,
     GapCounts,
     GapReason,
-    KeyFacts,
+    ManifestEntry,
     PublishedFile,
 )
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import ConfigurationError
 from coin_assets_tests.schemas import assert_valid
 
 LAW = settings(max_examples=60, deadline=None)
-KEY = Key("BTC/USDT", Timeframe.parse("1h"))
+SERIES = Series("BTC/USDT", Timeframe.parse("1h"))
 AS_OF = datetime(2026, 11, 22, 20, tzinfo=UTC)
 SOFT, HARD = timedelta(minutes=65), timedelta(minutes=130)
 LIMITS = FreshnessLimits(SOFT, HARD)
@@ -53,22 +53,22 @@ def file(kind: str, as_of: datetime = AS_OF) -> PublishedFile:
 
 
 HISTORY, PREDICTION = file("history"), file("prediction")
-BARE = KeyFacts(KEY, visibility=PUBLIC)
+BARE = ManifestEntry(SERIES, visibility=PUBLIC)
 WHOLE = replace(BARE, history=HISTORY, prediction=PREDICTION, enough_candles=True)
 
 
-def manifest(*facts: KeyFacts, now: datetime = AS_OF) -> Document:
+def manifest(*facts: ManifestEntry, now: datetime = AS_OF) -> Document:
     document = manifest_document(facts, ALL_LIMITS, now)
     assert_valid("manifest", document)
     return document
 
 
-def public_entry(facts: KeyFacts, now: datetime = AS_OF) -> Document:
+def public_entry(facts: ManifestEntry, now: datetime = AS_OF) -> Document:
     entry: Document = manifest(facts, now=now)["public"]["entries"][0]
     return entry
 
 
-def ops_entry(facts: KeyFacts, now: datetime = AS_OF) -> Document:
+def ops_entry(facts: ManifestEntry, now: datetime = AS_OF) -> Document:
     entry: Document = manifest(facts, now=now)["ops"]["entries"][0]
     return entry
 
@@ -113,7 +113,7 @@ def test_status_follows_the_age_of_the_data(age: timedelta, expected: str) -> No
     ],
 )
 def test_without_whole_files_the_status_tells_why_at_any_age(
-    facts: KeyFacts, expected: str, warning: str, age: timedelta
+    facts: ManifestEntry, expected: str, warning: str, age: timedelta
 ) -> None:
     entry = public_entry(facts, AS_OF + age)
     assert entry["status"] == expected
@@ -162,7 +162,7 @@ def test_the_warning_of_old_data_tells_its_end_its_age_and_the_limit() -> None:
 
 
 def test_every_key_is_judged_by_the_limits_of_its_timeframe() -> None:
-    daily = replace(WHOLE, key=KEY.at(Timeframe.parse("1d")))
+    daily = replace(WHOLE, series=SERIES.at(Timeframe.parse("1d")))
     day = FreshnessLimits(timedelta(minutes=1500), timedelta(minutes=3000.5))
     now = AS_OF + timedelta(hours=20)
     document = manifest_document([WHOLE, daily], {"1h": LIMITS, "1d": day}, now)
@@ -195,7 +195,7 @@ def test_the_same_failure_counts_once_even_after_the_manifest_has_cut_its_time(
     failed = Attempts().failed(T0 + fraction, "down")
     assert failed.failed(T0 + fraction, "down") == failed
     known = replace(WHOLE, attempts=failed)
-    remembered = facts_of_manifest(manifest(known))["BTC/USDT", "1h"].attempts
+    remembered = entries_of_manifest(manifest(known))["BTC/USDT", "1h"].attempts
     assert remembered.failed(T0 + fraction, "down").consecutive_failures == 1
 
 
@@ -235,13 +235,15 @@ def test_degraded_and_status_do_not_touch_each_other() -> None:
 
 
 def test_the_summary_counts_every_status_and_the_degraded() -> None:
-    eth, xrp, sol = (replace(WHOLE, key=Key(f"{c}/USDT", KEY.timeframe)) for c in ("E", "X", "S"))
+    eth, xrp, sol = (
+        replace(WHOLE, series=Series(f"{c}/USDT", SERIES.timeframe)) for c in ("E", "X", "S")
+    )
     facts = [
         replace(WHOLE, attempts=Attempts().failed(T0, "down")),
         replace(eth, prediction=None),
         replace(xrp, corrupt="x"),
         replace(sol, enough_candles=False, attempts=Attempts().failed(T0, "down")),
-        replace(WHOLE, key=KEY.at(Timeframe.parse("4h"))),
+        replace(WHOLE, series=SERIES.at(Timeframe.parse("4h"))),
     ]
     document = manifest(*facts)
     assert document["ops"]["summary"] == {
@@ -257,13 +259,13 @@ def test_the_summary_counts_every_status_and_the_degraded() -> None:
 
 
 def test_keys_keep_their_order_and_symbols_are_named_once() -> None:
-    keys = [
-        Key(symbol, Timeframe.parse(name))
+    series_list = [
+        Series(symbol, Timeframe.parse(name))
         for symbol in ("XRP/USDT", "BTC/USDT")
         for name in ("1M", "1m")
     ]
-    document = manifest(*(replace(BARE, key=key) for key in keys))
-    expected = [(key.symbol, key.timeframe.name) for key in keys]
+    document = manifest(*(replace(BARE, series=series) for series in series_list))
+    expected = [(series.symbol, series.timeframe.name) for series in series_list]
     for part in ("public", "ops"):
         entries = document[part]["entries"]
         assert [(entry["symbol"], entry["timeframe"]) for entry in entries] == expected
@@ -288,7 +290,7 @@ REASONS = st.builds(
 
 
 @st.composite
-def some_facts(draw: st.DrawFn) -> list[KeyFacts]:
+def some_facts(draw: st.DrawFn) -> list[ManifestEntry]:
     """Facts of up to four keys, in any combination that can be written down."""
     symbols = st.sampled_from(["BTC/USDT", "ETH/USDT", "BTC/USDT:USDT"])
     names = draw(st.lists(st.tuples(symbols, st.sampled_from(NAMES)), max_size=4, unique=True))
@@ -300,8 +302,8 @@ def some_facts(draw: st.DrawFn) -> list[KeyFacts]:
         as_of=TIMES,
     )
     return [
-        KeyFacts(
-            key=Key(symbol, Timeframe.parse(name)),
+        ManifestEntry(
+            series=Series(symbol, Timeframe.parse(name)),
             history=draw(files),
             prediction=draw(files),
             corrupt=draw(st.none() | TEXTS),
@@ -326,9 +328,9 @@ def some_facts(draw: st.DrawFn) -> list[KeyFacts]:
 
 @LAW
 @given(facts=some_facts(), now=TIMES)
-def test_facts_come_back_from_their_manifest(facts: list[KeyFacts], now: datetime) -> None:
+def test_facts_come_back_from_their_manifest(facts: list[ManifestEntry], now: datetime) -> None:
     document = manifest(*facts, now=now)
-    read = facts_of_manifest(json.loads(json.dumps(document)))
+    read = entries_of_manifest(json.loads(json.dumps(document)))
     # What is corrupt is not said to have too few candles as well, so that is not remembered.
     expected = [replace(f, enough_candles=True) if f.corrupt is not None else f for f in facts]
     # Of hidden keys it does not tell what concerns readers.
@@ -339,7 +341,7 @@ def test_facts_come_back_from_their_manifest(facts: list[KeyFacts], now: datetim
         for f in expected
     ]
     assert list(read.values()) == expected
-    assert list(read) == [(fact.key.symbol, fact.key.timeframe.name) for fact in facts]
+    assert list(read) == [(fact.series.symbol, fact.series.timeframe.name) for fact in facts]
     again = manifest(*read.values(), now=now)
     assert again["public"] == document["public"]
     if all(fact.is_public for fact in facts):
@@ -349,7 +351,7 @@ def test_facts_come_back_from_their_manifest(facts: list[KeyFacts], now: datetim
 @LAW
 @given(facts=some_facts(), now=TIMES)
 def test_public_entries_serve_only_what_is_whole_and_young_enough(
-    facts: list[KeyFacts], now: datetime
+    facts: list[ManifestEntry], now: datetime
 ) -> None:
     document = manifest(*facts, now=now)
     public = [fact for fact in facts if fact.is_public]
@@ -368,11 +370,11 @@ def test_public_entries_serve_only_what_is_whole_and_young_enough(
 
 # -------------------------------------------------------------------- visibility, gaps, outages
 
-DAILY = replace(WHOLE, key=KEY.at(Timeframe.parse("1d")))
-ETH = replace(WHOLE, key=Key("ETH/USDT", KEY.timeframe))
+DAILY = replace(WHOLE, series=SERIES.at(Timeframe.parse("1d")))
+ETH = replace(WHOLE, series=Series("ETH/USDT", SERIES.timeframe))
 
 
-def hidden(facts: KeyFacts) -> KeyFacts:
+def hidden(facts: ManifestEntry) -> ManifestEntry:
     return replace(facts, visibility=HIDDEN)
 
 
@@ -392,7 +394,7 @@ def test_a_symbol_is_listed_as_soon_as_one_of_its_keys_is_public() -> None:
 
 
 def test_a_key_is_hidden_unless_it_is_said_to_be_public() -> None:
-    assert KeyFacts(KEY).visibility == HIDDEN
+    assert ManifestEntry(SERIES).visibility == HIDDEN
 
 
 def test_hidden_keys_are_counted_apart_but_their_failures_with_the_others() -> None:
@@ -420,7 +422,7 @@ def outage(hours_ago: int, *symbols: str) -> Outage:
 def test_outages_are_listed_newest_first_whatever_their_timeframe() -> None:
     minutes = Timeframe.parse("1m")
     found = {
-        KEY.timeframe: [outage(90, "BTC/USDT", "ETH/USDT"), outage(10, "BTC/USDT", "XRP/USDT")],
+        SERIES.timeframe: [outage(90, "BTC/USDT", "ETH/USDT"), outage(10, "BTC/USDT", "XRP/USDT")],
         minutes: [outage(50, "BTC/USDT", "SOL/USDT")],
     }
     document = manifest_document([WHOLE], ALL_LIMITS, AS_OF, found)
@@ -442,7 +444,7 @@ def test_outages_are_listed_newest_first_whatever_their_timeframe() -> None:
 
 def test_only_the_newest_outages_are_listed() -> None:
     many = [outage(3 * number, "BTC/USDT", "ETH/USDT") for number in range(MAX_OUTAGES + 20, 0, -1)]
-    document = manifest_document([WHOLE], ALL_LIMITS, AS_OF, {KEY.timeframe: many})
+    document = manifest_document([WHOLE], ALL_LIMITS, AS_OF, {SERIES.timeframe: many})
     assert_valid("manifest", document)
     assert len(document["ops"]["outages"]) == 50
     assert document["ops"]["outages"][0]["start"] == time_text(AS_OF - timedelta(hours=3))
@@ -461,7 +463,7 @@ BROKEN_MANIFESTS: dict[str, Document] = {
 @pytest.mark.parametrize("name", BROKEN_MANIFESTS)
 def test_what_is_no_manifest_of_this_version_is_refused(name: str) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
-        facts_of_manifest(BROKEN_MANIFESTS[name])
+        entries_of_manifest(BROKEN_MANIFESTS[name])
 
 
 # name -> (part of the manifest, field, value)
@@ -484,7 +486,7 @@ def test_a_manifest_with_a_broken_entry_is_refused(name: str) -> None:
     document = manifest(WHOLE)
     document[part]["entries"][0][field] = value
     with pytest.raises((KeyError, TypeError, ValueError)):
-        facts_of_manifest(document)
+        entries_of_manifest(document)
 
 
 def test_a_manifest_with_an_unknown_timeframe_is_refused() -> None:
@@ -492,7 +494,7 @@ def test_a_manifest_with_an_unknown_timeframe_is_refused() -> None:
     for part in ("public", "ops"):
         document[part]["entries"][0]["timeframe"] = "7h"
     with pytest.raises(ConfigurationError, match="7h"):
-        facts_of_manifest(document)
+        entries_of_manifest(document)
 
 
 def test_times_are_written_to_the_second() -> None:
@@ -507,5 +509,5 @@ def test_the_reason_for_insufficient_data_is_the_warning_and_survives_the_manife
     document = manifest(known)
     (entry,) = document["public"]["entries"]
     assert (entry["status"], entry["warning"]) == ("insufficient_data", reason)
-    read = facts_of_manifest(document)["BTC/USDT", "1h"]
+    read = entries_of_manifest(document)["BTC/USDT", "1h"]
     assert (read.enough_candles, read.insufficient) == (False, reason)

@@ -15,13 +15,13 @@ import pytest
 from coin_assets.domain.candles.frame import between
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets_tests.market.patchy import PatchyMarket
-from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, given, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, given, series, utc
 
 HOUR, DAY, WEEK = "BTC_USDT/ohlcv_1h", "BTC_USDT/ohlcv_1d", "BTC_USDT/ohlcv_1w"
 
 
 def sandbox(start: str, end: str, timeframe: str = "1h") -> pd.DataFrame:
-    pages = SandboxMarket().pages(key(timeframe), utc(start), utc(end), utc("2030-01-01"))
+    pages = SandboxMarket().pages(series(timeframe), utc(start), utc(end), utc("2030-01-01"))
     return pd.concat([page.candles for page in pages], ignore_index=True)
 
 
@@ -32,7 +32,7 @@ def platform(tmp_path: Path) -> Platform:
 
 def test_one_month_holds_every_candle_of_it(platform: Platform) -> None:
     assert platform.materialise([HOUR], "2024-02-01").success
-    stored = platform.store.read_candles(key("1h"), utc("2020-01-01"), utc("2030-01-01"))
+    stored = platform.store.read_candles(series("1h"), utc("2020-01-01"), utc("2030-01-01"))
     pd.testing.assert_frame_equal(stored, sandbox("2024-02-01", "2024-03-01"))
     facts = platform.metadata(HOUR, "2024-02-01")
     assert facts["dagster/partition_row_count"] == 29 * 24
@@ -84,11 +84,13 @@ def test_month_by_month_gives_the_bytes_of_one_range(tmp_path: Path) -> None:
 def test_derived_candles_equal_those_of_the_market(platform: Platform) -> None:
     assert platform.materialise([HOUR, DAY, WEEK], "2024-01-01", "2024-07-01").success
     for timeframe in ("1d", "1w"):
-        stored = platform.store.read_candles(key(timeframe), utc("2020-01-01"), utc("2030-01-01"))
+        stored = platform.store.read_candles(
+            series(timeframe), utc("2020-01-01"), utc("2030-01-01")
+        )
         market = between(sandbox("2024-01-01", "2024-07-10", timeframe), *stored_span(stored))
         pd.testing.assert_frame_equal(stored, market, rtol=1e-9, atol=0)
-    newest = platform.store.newest_candles([key("1d"), key("1w")])
-    assert newest == {key("1d"): utc("2024-07-09"), key("1w"): utc("2024-07-01")}
+    newest = platform.store.newest_candles([series("1d"), series("1w")])
+    assert newest == {series("1d"): utc("2024-07-09"), series("1w"): utc("2024-07-01")}
 
 
 def stored_span(candles: pd.DataFrame) -> tuple[datetime, datetime]:
@@ -98,7 +100,7 @@ def stored_span(candles: pd.DataFrame) -> tuple[datetime, datetime]:
 def test_buckets_that_open_before_the_history_are_not_derived(tmp_path: Path) -> None:
     platform = Platform(tmp_path, now="2024-04-10T12:30", history_start="2024-02-01")
     assert platform.materialise([HOUR, WEEK], "2024-02-01", "2024-04-01").success
-    extent = platform.store.extent(key("1w"))
+    extent = platform.store.extent(series("1w"))
     assert extent is not None
     assert extent.first == utc("2024-02-05")  # 2024-02-01 is a Thursday of the week before
 
@@ -112,11 +114,11 @@ def test_a_week_that_straddles_months_is_refused_until_the_later_month_is_there(
     message = failures(refused)["BTC_USDT__ohlcv_1w"]
     assert "2024-05" in message
     assert "BTC_USDT/ohlcv_1h" in message
-    assert platform.store.extent(key("1w")) is None
+    assert platform.store.extent(series("1w")) is None
     platform.materialise([HOUR], "2024-05-01")
     assert platform.materialise([WEEK], "2024-04-01").success
-    newest = platform.store.newest_candles([key("1w")])
-    assert newest == {key("1w"): utc("2024-04-29")}
+    newest = platform.store.newest_candles([series("1w")])
+    assert newest == {series("1w"): utc("2024-04-29")}
 
 
 def test_a_source_that_was_never_fetched_is_named(platform: Platform) -> None:
@@ -142,7 +144,7 @@ def test_the_running_month_grows_by_the_candles_that_closed_since(tmp_path: Path
 def test_a_candle_is_stored_only_after_it_settled(tmp_path: Path) -> None:
     platform = Platform(tmp_path, now="2024-03-05T10:00:01")
     assert platform.materialise([HOUR], "2024-03-01").success
-    assert platform.store.newest_candles([key("1h")]) == {key("1h"): utc("2024-03-05T08:00")}
+    assert platform.store.newest_candles([series("1h")]) == {series("1h"): utc("2024-03-05T08:00")}
 
 
 def test_a_late_candle_fails_the_step_until_it_comes(tmp_path: Path) -> None:
@@ -150,7 +152,7 @@ def test_a_late_candle_fails_the_step_until_it_comes(tmp_path: Path) -> None:
     platform.market = given(PatchyMarket([("2024-03-05T09:00", "2024-03-05T10:00")]))
     late = platform.materialise([HOUR], "2024-03-01")
     assert "2024-03-05 09:00" in failures(late)["BTC_USDT__ohlcv_1h"]
-    assert platform.store.newest_candles([key("1h")]) == {key("1h"): utc("2024-03-05T08:00")}
+    assert platform.store.newest_candles([series("1h")]) == {series("1h"): utc("2024-03-05T08:00")}
     platform.market = given(PatchyMarket([]))
     assert platform.materialise([HOUR], "2024-03-01").success
 
@@ -176,14 +178,14 @@ def test_months_before_listing_are_empty_and_not_missing(tmp_path: Path) -> None
     january, february = (platform.metadata(HOUR, f"2024-0{month}-01") for month in (1, 2))
     assert (january["dagster/partition_row_count"], january["missing"]) == (0, 0)
     assert (february["dagster/partition_row_count"], february["missing"]) == (20 * 24 - 3, 0)
-    assert platform.store.fetched_months(key("1h")) == [utc("2024-01-01"), utc("2024-02-01")]
+    assert platform.store.fetched_months(series("1h")) == [utc("2024-01-01"), utc("2024-02-01")]
 
 
 def test_from_code_a_single_asset_is_materialised_as_any_other(platform: Platform) -> None:
     asset = platform.definitions.resolve_assets_def(dg.AssetKey(HOUR.split("/")))
     result = dg.materialize([asset], partition_key="2024-03-01", instance=platform.instance)
     assert result.success
-    assert platform.store.count_candles(key("1h"), utc("2024-03-01"), utc("2024-04-01")) == 744
+    assert platform.store.count_candles(series("1h"), utc("2024-03-01"), utc("2024-04-01")) == 744
 
 
 def test_one_failing_symbol_leaves_the_others(tmp_path: Path) -> None:

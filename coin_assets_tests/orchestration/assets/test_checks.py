@@ -25,7 +25,7 @@ import pytest
 
 from coin_assets.domain.forecasting.frame import CHAMPION
 from coin_assets.domain.forecasting.har import HarForecaster
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import MarketUnavailable
 from coin_assets.market.base import Page
 from coin_assets.orchestration.assets.candle_checks import derived_results, fetched_results
@@ -34,7 +34,7 @@ from coin_assets.orchestration.build import configured_resources, series_specs
 from coin_assets.pipeline.derive import Derivation
 from coin_assets.store.parquet import CANDLES
 from coin_assets_tests.market.patchy import PatchyMarket
-from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, given, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, given, series, utc
 from coin_assets_tests.schemas import assert_valid
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -53,10 +53,12 @@ class FailingUntil(PatchyMarket):
         super().__init__()
         self._until = utc(until)
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
         if start < self._until:
             raise MarketUnavailable("down for maintenance")
-        yield from super().pages(key, start, end, now)
+        yield from super().pages(series, start, end, now)
 
 
 class SpikyMarket(PatchyMarket):
@@ -66,8 +68,10 @@ class SpikyMarket(PatchyMarket):
         super().__init__()
         self._at, self._times = utc(at), times
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        for page in super().pages(key, start, end, now):
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        for page in super().pages(series, start, end, now):
             candles = page.candles.copy()
             candles.loc[candles["timestamp"] == self._at, "high"] *= self._times
             yield replace(page, candles=candles)
@@ -259,7 +263,7 @@ def file_of(platform: Platform, timeframe: str, month: str) -> Path:
 
 
 def spec_of(platform: Platform, timeframe: str) -> SeriesAssets:
-    (spec,) = [each for each in series_specs(platform.settings) if each.key == key(timeframe)]
+    (spec,) = [each for each in series_specs(platform.settings) if each.series == series(timeframe)]
     return spec
 
 
@@ -274,7 +278,7 @@ def derived(
     platform: Platform, start: str, end: str, first: str = "2024-02-01"
 ) -> dict[str, dg.AssetCheckResult]:
     window = utc(start), utc(end)
-    derivation = Derivation(key("1d"), key("1h"), *window, utc(first), utc(platform.now))
+    derivation = Derivation(series("1d"), series("1h"), *window, utc(first), utc(platform.now))
     results = derived_results(spec_of(platform, "1d"), platform.store, derivation)
     return {each.check_name or "": each for each in results}
 
@@ -371,15 +375,17 @@ def test_buckets_are_compared_with_what_the_source_gives_now(
 def test_a_bucket_beyond_the_source_is_one_too_many(platform: Platform) -> None:
     assert platform.materialise([HOUR, DAY], "2024-04-01").success
     start, end = utc("2024-04-20"), utc("2024-04-21")
-    last = platform.store.read_candles(key("1d"), utc("2024-04-19"), start)
-    platform.store.write_candles(key("1d"), last.assign(timestamp=pd.Timestamp(start)), start, end)
+    last = platform.store.read_candles(series("1d"), utc("2024-04-19"), start)
+    platform.store.write_candles(
+        series("1d"), last.assign(timestamp=pd.Timestamp(start)), start, end
+    )
     check = derived(platform, "2024-04-01", "2024-05-01", first="2024-04-01")["matches_source"]
     assert check.description == "1 extra of 20; materialise the month again"
 
 
 def test_buckets_whose_source_is_not_kept_are_left_as_they_are(platform: Platform) -> None:
     assert platform.materialise([HOUR, DAY], "2024-03-01").success
-    platform.store.delete_candles(key("1h"), *ALWAYS)
+    platform.store.delete_candles(series("1h"), *ALWAYS)
     for first in ("2024-03-20T05:00", "2024-04-02"):
         partly = derived(platform, "2024-03-01", "2024-04-01", first)["matches_source"]
         assert partly.passed == (first == "2024-04-02")
@@ -436,15 +442,15 @@ def test_a_forecast_that_cannot_be_right_is_not_published(platform: Platform) ->
     prediction = platform.published / "prediction_BTC_USDT_1h.json"
     before = prediction.read_bytes()
     registry = configured_resources(platform.settings).registry.client()
-    good = registry.versions(key("1h"))[-1]
+    good = registry.versions(series("1h"))[-1]
     model = registry.load(good)
     assert isinstance(model, HarForecaster)
     model.quantiles_ = model.quantiles_ * 500
     trained = {name: good.metadata()[name] for name in ("lookback", "rows", "data_end")}
     since = utc("2024-04-20T13:00")
-    bad = registry.add(key("1h"), model, since, trained)
+    bad = registry.add(series("1h"), model, since, trained)
     registry.appoint(
-        key("1h"), CHAMPION, bad, since, reason="a mistake", by="test", recorded_at=since
+        series("1h"), CHAMPION, bad, since, reason="a mistake", by="test", recorded_at=since
     )
 
     platform.now = "2024-04-20T13:30"

@@ -51,8 +51,8 @@ def test_there_are_exactly_the_designed_assets(definitions: dg.Definitions) -> N
 
 def test_every_step_says_what_it_is(definitions: dg.Definitions) -> None:
     specs = specs_of(definitions)
-    for key, (symbol, timeframe, layer) in STEPS.items():
-        spec = specs[key]
+    for series, (symbol, timeframe, layer) in STEPS.items():
+        spec = specs[series]
         assert spec.group_name == symbol
         assert {name: spec.tags[name] for name in ("timeframe", "layer")} == {
             "timeframe": timeframe,
@@ -94,8 +94,8 @@ def test_models_may_be_as_old_as_their_retraining(
 
 def test_a_partition_is_a_month_up_to_the_running_one(definitions: dg.Definitions) -> None:
     specs = specs_of(definitions)
-    for key, (_, _, layer) in STEPS.items():
-        partitions = specs[key].partitions_def
+    for series, (_, _, layer) in STEPS.items():
+        partitions = specs[series].partitions_def
         if layer in UNPARTITIONED:
             assert partitions is None
         else:
@@ -106,9 +106,9 @@ def test_a_partition_is_a_month_up_to_the_running_one(definitions: dg.Definition
 
 def test_ranges_of_months_are_one_run(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    for key, (_, _, layer) in STEPS.items():
+    for series, (_, _, layer) in STEPS.items():
         if layer not in UNPARTITIONED:
-            assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()
+            assert graph.get(series).backfill_policy == dg.BackfillPolicy.single_run()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_the_jobs_are_the_designed_ones(definitions: dg.Definitions) -> None:
     assert {"update", "train_models", "promote_champion", "rollback_champion"} <= jobs
     for job, layers in (("update", {*LAYERS.values()} - {"quality"}), ("evaluate", {"quality"})):
         steps = definitions.resolve_job_def(job).asset_layer.executable_asset_keys
-        assert set(steps) == {key for key, (_, _, layer) in STEPS.items() if layer in layers}
+        assert set(steps) == {series for series, (_, _, layer) in STEPS.items() if layer in layers}
 
 
 def test_jobs_for_the_data_itself_take_their_settings_flat(definitions: dg.Definitions) -> None:

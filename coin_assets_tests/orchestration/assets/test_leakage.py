@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.forecasting.frame import BACKTEST, CHALLENGER, CHAMPION, LIVE, ROLES
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.models.registry import ModelRegistry
 from coin_assets_tests.market.wrapped import WrappedMarket
-from coin_assets_tests.platform import Platform, given, key, utc
+from coin_assets_tests.platform import Platform, given, series, utc
 
 FIRST, LAST = "2024-02-01", "2024-05-28T12:30"
 MOMENT = "2024-05-10T08:30"
@@ -34,10 +34,12 @@ class AnotherFuture(WrappedMarket):
         super().__init__(SandboxMarket())
         self._moment, self._other = moment, SandboxMarket(seed=1)
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
         both = zip(
-            super().pages(key, start, end, now),
-            self._other.pages(key, start, end, now),
+            super().pages(series, start, end, now),
+            self._other.pages(series, start, end, now),
             strict=True,
         )
         for page, other in both:
@@ -60,7 +62,7 @@ def walked_forward(home: Path, now: str, future: Market | None = None, **setting
     assert platform.materialise(models, *MONTHS).success
     assert platform.train(cutoff="2024-04-15T00:00:00Z").success
     registry = ModelRegistry(home)
-    for each in map(key, TIMEFRAMES):
+    for each in map(series, TIMEFRAMES):
         april, _, middle = registry.versions(each)
         for role, version in ((CHAMPION, april), (CHALLENGER, middle)):
             registry.appoint(
@@ -71,7 +73,7 @@ def walked_forward(home: Path, now: str, future: Market | None = None, **setting
 
 
 def forecasts(platform: Platform, timeframe: str) -> pd.DataFrame:
-    return platform.store.read_forecasts(key(timeframe), utc("2024-01-01"), utc("2025-01-01"))
+    return platform.store.read_forecasts(series(timeframe), utc("2024-01-01"), utc("2025-01-01"))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +122,7 @@ def test_another_future_changes_no_forecast_before_it_and_all_after_it(
 
 def test_a_candle_that_is_still_open_changes_nothing(truncated: Platform, tmp_path: Path) -> None:
     """The last row of a file, with prices out of all bounds."""
-    hour, now = key("1h"), utc(MOMENT)
+    hour, now = series("1h"), utc(MOMENT)
     pages = SandboxMarket().pages(hour, utc(FIRST), now, now)
     closed = pd.concat([page.candles for page in pages], ignore_index=True)
     still_open = closed.tail(1).assign(timestamp=hour.timeframe.floor(now), high=1e9, close=1e9)

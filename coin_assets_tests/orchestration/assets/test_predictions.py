@@ -20,7 +20,7 @@ from coin_assets.domain.forecasting.frame import STEPS
 from coin_assets.models.registry import ModelVersion
 from coin_assets.store.base import Store
 from coin_assets_tests.contested import (
-    HOUR as KEY,
+    HOUR as SERIES,
 )
 from coin_assets_tests.contested import (
     MONTH,
@@ -32,7 +32,7 @@ from coin_assets_tests.contested import (
     proceed,
     version,
 )
-from coin_assets_tests.platform import Platform, failures, files_of, key, utc
+from coin_assets_tests.platform import Platform, failures, files_of, series, utc
 
 CANDLES = ["BTC_USDT/ohlcv_1h", "BTC_USDT/ohlcv_1d", "BTC_USDT/ohlcv_1w"]
 HOUR, DAY, WEEK = (f"BTC_USDT/prediction_{name}" for name in ("1h", "1d", "1w"))
@@ -41,7 +41,7 @@ PREDICTIONS = [HOUR, DAY, WEEK]
 
 
 def forecasts(store: Store, timeframe: str = "1h") -> pd.DataFrame:
-    return store.read_forecasts(key(timeframe), utc("2000-01-01"), utc("2100-01-01"))
+    return store.read_forecasts(series(timeframe), utc("2000-01-01"), utc("2100-01-01"))
 
 
 @pytest.fixture
@@ -311,4 +311,4 @@ def published(platform: Platform) -> dict[str, Any]:
 
 
 def everything(platform: Platform) -> pd.DataFrame:
-    return platform.store.read_forecasts(KEY, utc("2024-01-01"), utc("2025-01-01"))
+    return platform.store.read_forecasts(SERIES, utc("2024-01-01"), utc("2025-01-01"))

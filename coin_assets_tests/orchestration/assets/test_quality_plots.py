@@ -18,22 +18,22 @@ from coin_assets_tests.domain.evaluation.test_matured import forecasts
 from coin_assets_tests.domain.evaluation.test_report import FRAME, ORIGINS, both, evaluated
 from coin_assets_tests.domain.evaluation.test_scoring import START
 from coin_assets_tests.domain.forecasting.test_naive import without
-from coin_assets_tests.platform import key
+from coin_assets_tests.platform import series
 
 Plot = Callable[[Evaluation], dg.MetadataValue]
 
 
 def fan(found: Evaluation) -> dg.MetadataValue:
     assert found.champion is not None
-    return fan_plot(key("1h"), found.champion.forecast)
+    return fan_plot(series("1h"), found.champion.forecast)
 
 
 def reliability(found: Evaluation) -> dg.MetadataValue:
-    return reliability_plot(key("1h"), found)
+    return reliability_plot(series("1h"), found)
 
 
 def loss(found: Evaluation) -> dg.MetadataValue:
-    return loss_plot(key("1h"), found)
+    return loss_plot(series("1h"), found)
 
 
 def png(value: dg.MetadataValue) -> bytes:

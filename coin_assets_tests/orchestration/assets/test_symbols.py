@@ -58,8 +58,8 @@ def test_one_run_publishes_the_symbol_as_it_is_written(
 def test_every_name_on_the_disk_and_in_dagster_is_ascii(updated: Platform) -> None:
     home = updated.settings.home
     assert all(str(path.relative_to(home)).isascii() for path in home.rglob("*"))
-    for key in updated.definitions.resolve_asset_graph().get_all_asset_keys():
-        assert re.fullmatch(r"[A-Za-z0-9_]+(/[a-zA-Z0-9_]+)?", key.to_user_string())
+    for series in updated.definitions.resolve_asset_graph().get_all_asset_keys():
+        assert re.fullmatch(r"[A-Za-z0-9_]+(/[a-zA-Z0-9_]+)?", series.to_user_string())
 
 
 @pytest.mark.filterwarnings("error:Glyph")

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import MarketUnavailable
 from coin_assets.market.base import Page
 from coin_assets.market.sandbox import SandboxMarket
-from coin_assets_tests.platform import BTC, ETH, Platform, failures, given, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, failures, given, series, utc
 from coin_assets_tests.realdata import REAL_DATA, requires_real_data
 from coin_assets_tests.schemas import assert_valid
 
@@ -37,10 +37,12 @@ class FailingMarket(SandboxMarket):
         super().__init__()
         self._symbol = symbol
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        if key.symbol == self._symbol:
-            raise MarketUnavailable(f"{key.symbol} is down for maintenance")
-        return super().pages(key, start, end, now)
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        if series.symbol == self._symbol:
+            raise MarketUnavailable(f"{series.symbol} is down for maintenance")
+        return super().pages(series, start, end, now)
 
 
 def opened(home: Path) -> Platform:
@@ -184,10 +186,12 @@ def test_an_archive_that_ended_is_hard_stale(tmp_path: Path) -> None:
         assert each["serve_allowed"] is False, name
         assert each["prediction"] is not None, name
     # The hours of the week of 30 June are not all there, so the week is not.
-    assert platform.store.newest_candles([key("1w"), key("1d"), key("1M")]) == {
-        key("1w"): utc("2025-06-23"),
-        key("1d"): utc("2025-06-30"),
-        key("1M"): utc("2025-06-01"),
+    assert platform.store.newest_candles([series("1w"), series("1d"), series("1M")]) == {
+        series("1w"): utc("2025-06-23"),
+        series("1d"): utc("2025-06-30"),
+        series("1M"): utc("2025-06-01"),
     }
-    kinds = platform.store.read_forecasts(key("1h"), utc("2025-07-01"), utc("2025-08-01"))["kind"]
+    kinds = platform.store.read_forecasts(series("1h"), utc("2025-07-01"), utc("2025-08-01"))[
+        "kind"
+    ]
     assert set(kinds) == {"backtest"}

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest import FRESH, HARD_STALE, STALE
-from coin_assets.domain.publishing.manifest_entries import KeyFacts
-from coin_assets.domain.series import Key
+from coin_assets.domain.publishing.manifest_entries import ManifestEntry
+from coin_assets.domain.series import Series
 from coin_assets.files.checksummed_json import sealed
 from coin_assets.models.registry import SCHEMA_VERSION, ModelRegistry, ModelVersion
 from coin_assets.orchestration.build import series_specs
@@ -30,17 +30,17 @@ from coin_assets.orchestration.checks.clock import (
 )
 from coin_assets.orchestration.checks.reconciled import reconciled_check
 from coin_assets.orchestration.checks.verdicts import age_verdict, spoken
-from coin_assets.planning.series_status import Standing
+from coin_assets.planning.series_status import SeriesStatus
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
-from coin_assets_tests.orchestration.checks.standings import (
+from coin_assets_tests.orchestration.checks.statuses import (
     CLOSE,
     NOW,
     in_order,
     published_at,
     spec_for,
 )
-from coin_assets_tests.platform import Platform, failures, key, utc
+from coin_assets_tests.platform import Platform, failures, series, utc
 
 CANDLES, FORECAST = "ohlcv_1h data_time", "prediction_1h data_time"
 FILES, AGREES = "published_1h data_time", "published_1h agrees_with_store"
@@ -54,10 +54,12 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def said(home: Path, standing: Standing, now: datetime = NOW) -> dict[str, dg.AssetCheckEvaluation]:
+def said(
+    home: Path, status: SeriesStatus, now: datetime = NOW
+) -> dict[str, dg.AssetCheckEvaluation]:
     """Check results as ``ohlcv_1h data_time``."""
-    spec = spec_for(home, standing.key.timeframe.name)
-    found = clock_evaluations(spec, standing, now)
+    spec = spec_for(home, status.series.timeframe.name)
+    found = clock_evaluations(spec, status, now)
     assert {each.asset_check_key for each in found} == {
         each.key for each in clock_check_specs(spec)
     }
@@ -73,7 +75,7 @@ def trained(home: Path, cutoff: datetime, **changed: Any) -> ModelVersion:
     metadata = {
         "schema_version": SCHEMA_VERSION,
         "model_version": "3",
-        "symbol": key("1h").symbol,
+        "symbol": series("1h").symbol,
         "timeframe": "1h",
         "cutoff": cutoff.isoformat(),
         "data_start": "2026-01-01T00:00:00+00:00",
@@ -83,14 +85,16 @@ def trained(home: Path, cutoff: datetime, **changed: Any) -> ModelVersion:
     folder = home / "models" / "0003"
     folder.mkdir(parents=True)
     (folder / "metadata.json").write_bytes(sealed(metadata | changed))
-    return ModelVersion(key("1h"), 3, cutoff, folder)
+    return ModelVersion(series("1h"), 3, cutoff, folder)
 
 
 # -------------------------------------------------------------------------------------- data time
 
 
 def test_what_is_fresh_passes_and_says_so(home: Path) -> None:
-    found = said(home, replace(in_order(key("1h")), versions=(trained(home, utc("2026-11-22")),)))
+    found = said(
+        home, replace(in_order(series("1h")), versions=(trained(home, utc("2026-11-22")),))
+    )
     assert all(check.passed for check in found.values())
     assert {name: check.description for name, check in found.items()} == {
         CANDLES: "data ends 2026-11-22 20:00, 25 min ago (limit 65 min)",
@@ -125,7 +129,7 @@ def test_what_is_fresh_passes_and_says_so(home: Path) -> None:
 def test_what_is_old_warns_and_then_fails(
     home: Path, later: timedelta, status: str, severity: dg.AssetCheckSeverity, text: str
 ) -> None:
-    found = said(home, in_order(key("1h")), NOW + later)
+    found = said(home, in_order(series("1h")), NOW + later)
     for name in (CANDLES, FORECAST, FILES):
         assert (found[name].passed, found[name].severity) == (False, severity)
         assert facts(found[name])["status"] == status
@@ -134,14 +138,16 @@ def test_what_is_old_warns_and_then_fails(
 
 
 def test_each_layer_is_judged_by_its_own_data(home: Path) -> None:
-    standing = published_at(in_order(key("1h")), -HOUR, -2 * HOUR)
-    found = said(home, replace(standing, forecast=CLOSE - HOUR))
+    status = published_at(in_order(series("1h")), -HOUR, -2 * HOUR)
+    found = said(home, replace(status, forecast=CLOSE - HOUR))
     words = {name: facts(found[name])["status"] for name in (CANDLES, FORECAST, FILES)}
     assert words == {CANDLES: FRESH, FORECAST: STALE, FILES: HARD_STALE}
 
 
 def test_what_does_not_exist_is_missing(home: Path) -> None:
-    nothing = Standing(key("1h"), None, None, KeyFacts(key("1h"), enough_candles=True))
+    nothing = SeriesStatus(
+        series("1h"), None, None, ManifestEntry(series("1h"), enough_candles=True)
+    )
     found = said(home, nothing)
     for name in (CANDLES, FORECAST, FILES, AGE, RANGE):
         assert (found[name].passed, found[name].severity) == (False, ERROR)
@@ -152,7 +158,9 @@ def test_what_does_not_exist_is_missing(home: Path) -> None:
 
 
 def test_too_few_candles_are_a_warning(home: Path) -> None:
-    young = Standing(key("1h"), CLOSE, None, KeyFacts(key("1h"), enough_candles=False))
+    young = SeriesStatus(
+        series("1h"), CLOSE, None, ManifestEntry(series("1h"), enough_candles=False)
+    )
     found = said(home, young)
     assert found[CANDLES].passed
     for name in (FORECAST, FILES, AGE, RANGE):
@@ -162,7 +170,7 @@ def test_too_few_candles_are_a_warning(home: Path) -> None:
 
 
 def test_a_close_ahead_of_the_clock_is_told(home: Path) -> None:
-    found = said(home, in_order(key("1h")), CLOSE - timedelta(minutes=5))
+    found = said(home, in_order(series("1h")), CLOSE - timedelta(minutes=5))
     assert "5 min ahead of the clock" in str(found[CANDLES].description)
 
 
@@ -202,9 +210,9 @@ def test_durations_are_spoken_in_two_units(minutes: float, text: str) -> None:
 
 
 def test_a_damaged_file_is_an_error(home: Path) -> None:
-    standing = in_order(key("1h"))
-    broken = replace(standing.published, corrupt="history.json has another hash")
-    found = said(home, replace(standing, published=broken))
+    status = in_order(series("1h"))
+    broken = replace(status.published, corrupt="history.json has another hash")
+    found = said(home, replace(status, published=broken))
     for name in (FILES, AGREES):
         assert (found[name].passed, found[name].severity) == (False, ERROR)
         assert facts(found[name])["status"] == "corrupt"
@@ -212,20 +220,20 @@ def test_a_damaged_file_is_an_error(home: Path) -> None:
 
 
 def test_files_that_know_more_than_the_store_are_an_error(home: Path) -> None:
-    check = said(home, published_at(in_order(key("1h")), HOUR, -HOUR))[AGREES]
+    check = said(home, published_at(in_order(series("1h")), HOUR, -HOUR))[AGREES]
     assert (check.passed, check.severity) == (False, ERROR)
     assert check.description == (
         "the history file ends 2026-11-22 21:00, the store 2026-11-22 20:00: the file knows more "
         "than the store"
     )
-    lost = said(home, replace(in_order(key("1h")), candles=None, forecast=None))[AGREES]
+    lost = said(home, replace(in_order(series("1h")), candles=None, forecast=None))[AGREES]
     assert lost.severity is ERROR
     assert "the prediction file ends 2026-11-22 20:00, the store nowhere" in str(lost.description)
 
 
 def test_files_may_be_behind_the_store_for_as_long_as_data_is_fresh(home: Path) -> None:
-    assert said(home, published_at(in_order(key("1h")), -HOUR, -HOUR))[AGREES].passed
-    check = said(home, published_at(in_order(key("1h")), -HOUR, -2 * HOUR))[AGREES]
+    assert said(home, published_at(in_order(series("1h")), -HOUR, -HOUR))[AGREES].passed
+    check = said(home, published_at(in_order(series("1h")), -HOUR, -2 * HOUR))[AGREES]
     assert (check.passed, check.severity) == (False, WARN)
     assert check.description == (
         "the prediction file ends 2026-11-22 18:00, the store 2026-11-22 20:00: publishing is "
@@ -236,7 +244,9 @@ def test_files_may_be_behind_the_store_for_as_long_as_data_is_fresh(home: Path) 
 
 
 def test_nothing_published_is_behind_a_store_that_has_something(home: Path) -> None:
-    unpublished = replace(in_order(key("1h")), published=KeyFacts(key("1h"), enough_candles=True))
+    unpublished = replace(
+        in_order(series("1h")), published=ManifestEntry(series("1h"), enough_candles=True)
+    )
     check = said(home, unpublished)[AGREES]
     assert (check.passed, check.severity) == (False, WARN)
     assert "the history file ends nowhere" in str(check.description)
@@ -252,19 +262,19 @@ def test_nothing_published_is_behind_a_store_that_has_something(home: Path) -> N
 def test_models_may_be_as_old_as_their_retraining_allows(
     home: Path, timeframe: str, soft: int, hard: int
 ) -> None:
-    standing = in_order(key(timeframe))
-    cutoff = standing.versions[0].cutoff
+    current = in_order(series(timeframe))
+    cutoff = current.versions[0].cutoff
     name = f"model_{timeframe} age"
     for hours, status in ((soft, FRESH), (soft + 1, STALE), (hard, STALE), (hard + 1, HARD_STALE)):
-        check = said(home, standing, cutoff + timedelta(hours=hours))[name]
+        check = said(home, current, cutoff + timedelta(hours=hours))[name]
         assert facts(check)["status"] == status
         assert facts(check)["model_version"] == "3"
 
 
 def test_the_newest_model_is_the_one_with_the_latest_cutoff(home: Path) -> None:
-    standing = in_order(key("1h"))
-    old = replace(standing.versions[0], number=4, cutoff=utc("2026-01-01"))
-    check = said(home, replace(standing, versions=(*standing.versions, old)))[AGE]
+    status = in_order(series("1h"))
+    old = replace(status.versions[0], number=4, cutoff=utc("2026-01-01"))
+    check = said(home, replace(status, versions=(*status.versions, old)))[AGE]
     assert (check.passed, facts(check)["model_version"]) == (True, "3")
 
 
@@ -295,7 +305,7 @@ def test_training_ranges_that_cannot_be_are_told(
     home: Path, changed: dict[str, Any], status: str, text: str
 ) -> None:
     version = trained(home, utc("2026-11-22"), **changed)
-    check = said(home, replace(in_order(key("1h")), versions=(version,)))[RANGE]
+    check = said(home, replace(in_order(series("1h")), versions=(version,)))[RANGE]
     assert not check.passed
     assert (check.severity is WARN) == (status == "stale")
     assert facts(check)["status"] == status
@@ -305,7 +315,7 @@ def test_training_ranges_that_cannot_be_are_told(
 def test_metadata_that_cannot_be_read_is_an_error(home: Path) -> None:
     version = trained(home, utc("2026-11-22"))
     (version.folder / "metadata.json").write_text("{")
-    check = said(home, replace(in_order(key("1h")), versions=(version,)))[RANGE]
+    check = said(home, replace(in_order(series("1h")), versions=(version,)))[RANGE]
     assert (check.passed, check.severity) == (False, ERROR)
     assert str(version.folder / "metadata.json") in str(check.description)
 
@@ -314,12 +324,12 @@ def test_metadata_that_cannot_be_read_is_an_error(home: Path) -> None:
 
 
 def gathered(
-    store: Store, registry: ModelRegistry, publisher: Publisher, keys: Sequence[Key]
-) -> Mapping[Key, Standing]:
+    store: Store, registry: ModelRegistry, publisher: Publisher, series_list: Sequence[Series]
+) -> Mapping[Series, SeriesStatus]:
     """Standings as the parts of a platform tell them."""
     published = {each["timeframe"]: each for each in publisher.manifest()["public"]["entries"]}
     found = {}
-    for each in keys:
+    for each in series_list:
         files = in_order(each).published
         assert files.history is not None
         assert files.prediction is not None
@@ -330,7 +340,7 @@ def gathered(
             prediction=replace(files.prediction, as_of=as_of),
         )
         opened = store.newest_candles([each])[each]
-        found[each] = Standing(
+        found[each] = SeriesStatus(
             each,
             each.timeframe.close_of(opened),
             store.newest_forecasts([each])[each],
@@ -403,9 +413,9 @@ def test_names_of_checks_and_ops_are_unique(tmp_path: Path) -> None:
     specs = series_specs(platform.settings)
     made = [clock_checks(spec, gathered) for spec in specs]
     assert len({each.node_def.name for each in made}) == len(specs)
-    keys = [
-        key
+    series_list = [
+        series
         for spec, each in zip(specs, made, strict=True)
-        for key in [*each.check_keys, *reconciled_check(spec).check_keys]
+        for series in [*each.check_keys, *reconciled_check(spec).check_keys]
     ]
-    assert len(set(keys)) == len(keys) == 7 * len(specs)
+    assert len(set(series_list)) == len(series_list) == 7 * len(specs)

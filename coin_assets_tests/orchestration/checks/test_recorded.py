@@ -22,8 +22,8 @@ from coin_assets.orchestration.checks.recorded import (
     last_materialised,
     recorded_checks,
 )
-from coin_assets_tests.orchestration.checks.standings import NOW, in_order, spec_for
-from coin_assets_tests.platform import key
+from coin_assets_tests.orchestration.checks.statuses import NOW, in_order, spec_for
+from coin_assets_tests.platform import series
 
 EVERY = timedelta(hours=1)
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
@@ -81,7 +81,7 @@ def test_the_log_holds_every_change_and_little_more(statuses: list[str]) -> None
 
 
 def evaluations(home: Path, now: datetime) -> list[dg.AssetCheckEvaluation]:
-    return clock_evaluations(spec_for(home), in_order(key("1h")), now)
+    return clock_evaluations(spec_for(home), in_order(series("1h")), now)
 
 
 def record(instance: dg.DagsterInstance, events: Sequence[dg.AssetCheckEvaluation]) -> None:
@@ -92,13 +92,13 @@ def record(instance: dg.DagsterInstance, events: Sequence[dg.AssetCheckEvaluatio
 def test_an_instance_tells_what_was_recorded_last(tmp_path: Path) -> None:
     with dg.instance_for_test() as instance:
         early, late = (evaluations(tmp_path, NOW + timedelta(hours=hours)) for hours in (0, 3))
-        keys = [each.asset_check_key for each in early]
-        assert recorded_checks(instance, keys) == {}
+        series_list = [each.asset_check_key for each in early]
+        assert recorded_checks(instance, series_list) == {}
         assert recorded_checks(instance, []) == {}
         record(instance, early)
         record(instance, late[:3])
-        found = recorded_checks(instance, keys)
-        assert set(found) == set(keys)
+        found = recorded_checks(instance, series_list)
+        assert set(found) == set(series_list)
         for new, old in zip(late, early, strict=True):
             last = found[new.asset_check_key]
             is_new = new in late[:3]
@@ -113,16 +113,21 @@ def test_a_materialisation_makes_the_results_of_its_asset_due_again(tmp_path: Pa
     """Until then Dagster shows them as not evaluated."""
     with dg.instance_for_test() as instance:
         every = evaluations(tmp_path, NOW)
-        assets, keys = {each.asset_key for each in every}, [each.asset_check_key for each in every]
+        assets, series_list = (
+            {each.asset_key for each in every},
+            [each.asset_check_key for each in every],
+        )
         record(instance, every)
         assert last_materialised(instance, assets) == {}
         instance.report_runless_asset_event(dg.AssetMaterialization(ASSET, partition="2024-01-01"))
         materialised = last_materialised(instance, assets)
         assert set(materialised) == {ASSET}
-        due = changed_evaluations(every, recorded_checks(instance, keys), materialised, NOW, EVERY)
+        due = changed_evaluations(
+            every, recorded_checks(instance, series_list), materialised, NOW, EVERY
+        )
         assert due == [each for each in every if each.asset_key == ASSET] != []
         record(instance, due)
-        found = recorded_checks(instance, keys)
+        found = recorded_checks(instance, series_list)
         assert changed_evaluations(every, found, materialised, NOW, EVERY) == []
 
 

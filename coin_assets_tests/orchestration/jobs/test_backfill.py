@@ -14,7 +14,7 @@ import pytest
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets_tests.market.patchy import PatchyMarket
-from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, given, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, given, series, utc
 
 HOUR, DAY, WEEK = "BTC_USDT/ohlcv_1h", "BTC_USDT/ohlcv_1d", "BTC_USDT/ohlcv_1w"
 MONTHS = ["2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01"]
@@ -89,7 +89,7 @@ def test_it_goes_on_where_it_was_killed(platform: Platform, tmp_path: Path) -> N
     platform.market = given(DyingMarket(after=1))
     result = backfill(platform)
     assert not result.success
-    extent = platform.store.extent(key("1h"))
+    extent = platform.store.extent(series("1h"))
     assert extent is not None
     market = PatchyMarket()
     platform.market = given(market)
@@ -119,9 +119,9 @@ class DyingMarket(SandboxMarket):
 def test_only_the_chosen_symbols_and_months_are_brought_in(tmp_path: Path) -> None:
     platform = Platform(tmp_path / "home", now="2024-04-10T12:30", symbols=f"{BTC},{ETH}")
     assert backfill(platform, symbols=[ETH], start="2024-02", end="2024-02").success
-    assert platform.store.extent(key("1h", BTC)) is None
-    days = platform.store.extent(key("1d", ETH))
-    weeks = platform.store.extent(key("1w", ETH))
+    assert platform.store.extent(series("1h", BTC)) is None
+    days = platform.store.extent(series("1d", ETH))
+    weeks = platform.store.extent(series("1w", ETH))
     assert days is not None
     assert weeks is not None
     assert (days.first, days.last) == (utc("2024-02-01"), utc("2024-02-29"))
@@ -134,7 +134,7 @@ def test_a_failing_symbol_leaves_the_others_and_is_named(tmp_path: Path) -> None
     folder = tmp_path / "archive"
     folder.mkdir()
     pages = SandboxMarket().pages(
-        key("1h"), utc("2024-01-01"), utc("2024-03-20"), utc("2030-01-01")
+        series("1h"), utc("2024-01-01"), utc("2024-03-20"), utc("2030-01-01")
     )
     next(pages).candles.to_parquet(folder / "BTC_USDT_1h.parquet")
     platform = Platform(
@@ -147,18 +147,18 @@ def test_a_failing_symbol_leaves_the_others_and_is_named(tmp_path: Path) -> None
         message = failures(backfill(platform, **config))["bring_in"]
         assert "1 of 2 symbols failed: ETH/USDT: " in message
         assert "ETH_USDT_1h.parquet does not exist" in message
-    extent = platform.store.extent(key("1d", BTC))
+    extent = platform.store.extent(series("1d", BTC))
     assert extent is not None
     assert extent.last == utc("2024-03-19")
-    assert ArchiveMarket(folder).horizon(key("1h"), utc("2025-01-01")) == utc("2024-03-20")
+    assert ArchiveMarket(folder).horizon(series("1h"), utc("2025-01-01")) == utc("2024-03-20")
 
 
 def test_a_newest_candle_that_is_late_does_not_spoil_the_history(tmp_path: Path) -> None:
     platform = Platform(tmp_path / "home", now="2024-04-10T12:30")
     platform.market = given(PatchyMarket([("2024-04-09T20:00", "2024-04-11")]))
     assert backfill(platform).success
-    newest = platform.store.newest_candles([key("1h"), key("1d")])
-    assert newest == {key("1h"): utc("2024-04-09T19:00"), key("1d"): utc("2024-04-08")}
+    newest = platform.store.newest_candles([series("1h"), series("1d")])
+    assert newest == {series("1h"): utc("2024-04-09T19:00"), series("1d"): utc("2024-04-08")}
 
 
 def test_months_that_retention_does_not_keep_are_not_fetched(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_months_that_retention_does_not_keep_are_not_fetched(tmp_path: Path) -> 
     platform.market = given(market)
     assert backfill(platform).success
     assert market.asked == [(utc("2024-03-27"), utc("2024-04-10T12:00"))]
-    extents = [platform.store.extent(key(name)) for name in ("1h", "4h")]
+    extents = [platform.store.extent(series(name)) for name in ("1h", "4h")]
     assert [each.first for each in extents if each] == [utc("2024-03-27"), utc("2024-03-27")]
     assert platform.materialisations(HOUR) == ["2024-04-01", "2024-03-01"]
 
@@ -191,7 +191,7 @@ def test_bad_config_is_refused_with_the_value(
     platform: Platform, config: dict[str, Any], expected: str
 ) -> None:
     assert expected in failures(backfill(platform, **config))["bring_in"]
-    assert platform.store.extent(key("1h")) is None
+    assert platform.store.extent(series("1h")) is None
 
 
 def test_only_one_runs_at_a_time(platform: Platform) -> None:

@@ -23,11 +23,11 @@ from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.influx.in_use import influx_in_use
 from coin_assets_tests.influx.server import InfluxServer
-from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, series, utc
 from coin_assets_tests.store.contract import candles_at, forecasts_at, hours
 
 START, END = utc("2024-01-01"), utc("2024-03-01")
-DAILY, HOURLY = key("1d"), key("1h")
+DAILY, HOURLY = series("1d"), series("1h")
 
 
 class Two:
@@ -75,10 +75,10 @@ def two(tmp_path: Path) -> Iterator[Two]:
     two = Two(tmp_path)
     for symbol in (BTC, ETH):
         store = two.store()
-        store.write_candles(key("1h", symbol), hours(START, 1440), START, END)
+        store.write_candles(series("1h", symbol), hours(START, 1440), START, END)
         daily = candles_at([START, utc("2024-02-10")])
-        store.write_candles(key("1d", symbol), daily, START, END)
-        store.add_forecasts(key("1d", symbol), forecasts_at([utc("2024-02-11")]))
+        store.write_candles(series("1d", symbol), daily, START, END)
+        store.add_forecasts(series("1d", symbol), forecasts_at([utc("2024-02-11")]))
     yield two
     assert two.closed.count("parquet") == two.closed.count("influxdb")
 
@@ -141,7 +141,7 @@ def test_one_key_that_is_refused_leaves_the_others(two: Two) -> None:
         in message
     )
     assert "launch the job again" in message
-    other = key("1d", ETH)
+    other = series("1d", ETH)
     assert two.store("influxdb").extent(other) == two.store().extent(other)
     assert two.store("influxdb").extent(HOURLY) == two.store().extent(HOURLY)
     assert two.run(overwrite=True).success

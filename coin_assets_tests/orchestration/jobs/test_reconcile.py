@@ -13,7 +13,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import MarketUnavailable, SymbolUnavailable
 from coin_assets.market.base import Page
 from coin_assets.market.sandbox import SandboxMarket
@@ -27,7 +27,7 @@ from coin_assets_tests.platform import (
     StoppedClock,
     failures,
     given,
-    key,
+    series,
     utc,
 )
 from coin_assets_tests.realdata import bad_file, real_candles, requires_real_data
@@ -62,7 +62,7 @@ def results(platform: Platform, result: dg.ExecuteInProcessResult) -> dict[str, 
                 assert record.event is not None
                 event = record.event.get_dagster_event().asset_check_evaluation_data
                 values = {name: value.value for name, value in event.metadata.items()}
-                found[spec.key.timeframe.name] = event, values
+                found[spec.series.timeframe.name] = event, values
     return found
 
 
@@ -70,9 +70,9 @@ def said(platform: Platform, result: dg.ExecuteInProcessResult) -> list[str]:
     return [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
 
 
-def tampered(platform: Platform, timeframe: str, opened: str) -> tuple[Key, pd.DataFrame]:
+def tampered(platform: Platform, timeframe: str, opened: str) -> tuple[Series, pd.DataFrame]:
     """Store another close for one candle; returns how to put it back."""
-    which, start = key(timeframe), utc(opened)
+    which, start = series(timeframe), utc(opened)
     end = which.timeframe.close_of(start)
     candles = platform.store.read_candles(which, start, end)
     changed = candles.assign(close=(candles["low"] + candles["open"]) / 2)
@@ -125,7 +125,7 @@ def test_a_tampered_candle_is_shown_with_both_values(
 
 def test_missing_and_extra_candles_are_warnings(platform: Platform) -> None:
     platform.market = given(PatchyMarket([("2024-06-20T05:00", "2024-06-20T07:00")]))
-    removed = key("1h"), utc("2024-06-21T05:00"), utc("2024-06-21T06:00")
+    removed = series("1h"), utc("2024-06-21T05:00"), utc("2024-06-21T06:00")
     candles = platform.store.read_candles(*removed)
     platform.store.delete_candles(*removed)
     event, facts = results(platform, platform.run("reconcile", depth="deep"))["1h"]
@@ -142,10 +142,12 @@ class LimitedMarket(PatchyMarket):
         super().__init__(**options)
         self.timeframe, self.error = timeframe, error
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        if key.timeframe.name == self.timeframe:
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        if series.timeframe.name == self.timeframe:
             raise self.error
-        yield from super().pages(key, start, end, now)
+        yield from super().pages(series, start, end, now)
 
 
 def test_a_timeframe_that_the_market_does_not_offer_is_counted(platform: Platform) -> None:
@@ -173,7 +175,7 @@ def test_an_error_of_a_part_is_no_absence_and_the_rest_is_compared(platform: Pla
     _, candles = tampered(platform, "1h", "2024-06-25T05:00")
     result = platform.run("reconcile", depth="deep", timeframes=["1h"])
     hour = utc("2024-06-25T05:00"), utc("2024-06-25T06:00")
-    platform.store.merge_candles(key("1h"), candles, *hour)
+    platform.store.merge_candles(series("1h"), candles, *hour)
     event, facts = results(platform, result)["1h"]
     assert (facts["missing"], facts["extra"], facts["differing"]) == (0, 0, 1)
     assert (facts["compared"], facts["uncompared"]) == (89 * 24, 24)
@@ -223,9 +225,13 @@ def test_days_without_any_source_candle_are_explained(tmp_path: Path) -> None:
 
         hours = (("2024-06-20", "2024-06-21"),)
 
-        def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-            own = PatchyMarket() if key.timeframe.name == "1d" else PatchyMarket(list(self.hours))
-            yield from own.pages(key, start, end, now)
+        def pages(
+            self, series: Series, start: datetime, end: datetime, now: datetime
+        ) -> Iterator[Page]:
+            own = (
+                PatchyMarket() if series.timeframe.name == "1d" else PatchyMarket(list(self.hours))
+            )
+            yield from own.pages(series, start, end, now)
 
     platform = Platform(tmp_path, now=NOW, derived_timeframes="1d")
     platform.market = given(WithItsOwnDays())
@@ -258,7 +264,9 @@ def test_bad_config_is_refused_with_the_value(platform: Platform, config: dict[s
 
 
 def test_the_declared_check_compares_quickly(platform: Platform) -> None:
-    spec = next(spec for spec in series_specs(platform.settings) if spec.key.timeframe.name == "1d")
+    spec = next(
+        spec for spec in series_specs(platform.settings) if spec.series.timeframe.name == "1d"
+    )
     resources: dict[str, Any] = configured_resources(platform.settings)._asdict()
     clock = StoppedClock(settle_seconds=2, at=NOW)
 

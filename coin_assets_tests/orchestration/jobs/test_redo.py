@@ -16,14 +16,14 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.candles.frame import VALUES
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.market.base import Market, Page
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.publish.publisher import Publisher
 from coin_assets_tests.market.patchy import PatchyMarket
-from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, given, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, given, series, utc
 
 NOW = "2024-07-10T12:30"
 CHANGED = "2024-06-28T23:00"
@@ -38,10 +38,12 @@ class AlteredMarket(PatchyMarket):
         super().__init__()
         self.opened, self.values = utc(opened), values
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        for page in super().pages(key, start, end, now):
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        for page in super().pages(series, start, end, now):
             candles = page.candles.copy()
-            if key.timeframe.name == "1h" and key.symbol == BTC:
+            if series.timeframe.name == "1h" and series.symbol == BTC:
                 candles.loc[candles["timestamp"] == self.opened, list(self.values)] = list(
                     self.values.values()
                 )
@@ -51,7 +53,7 @@ class AlteredMarket(PatchyMarket):
 def spike(opened: str = CHANGED) -> AlteredMarket:
     """A market whose candle rose by half: price, high and volume differ."""
     (page,) = PatchyMarket().pages(
-        key("1h"), utc(opened), utc(opened) + timedelta(hours=1), utc("2030-01-01")
+        series("1h"), utc(opened), utc(opened) + timedelta(hours=1), utc("2030-01-01")
     )
     high = float(page.candles["high"].iloc[0]) * 1.5
     return AlteredMarket(opened, high=high, close=high, volume=123.0)
@@ -128,7 +130,7 @@ def stored(platform: Platform) -> dict[str, bytes]:
 
 
 def open_revisions(platform: Platform) -> pd.DataFrame:
-    revisions = platform.store.read_revisions(key("1h"), utc("2024-01-01"), utc("2025-01-01"))
+    revisions = platform.store.read_revisions(series("1h"), utc("2024-01-01"), utc("2025-01-01"))
     return revisions[revisions["redone_at"].isna()]
 
 
@@ -195,8 +197,8 @@ def test_a_candle_that_comes_late_brings_its_forecasts_with_it(
     whole = stored(platform)
     hole = [("2024-06-28T00:00", "2024-06-29T00:00")]
     platform = opened(built(tmp_path / "late", PatchyMarket(hole)))
-    late = key("1d"), utc("2024-06-29"), utc("2024-06-29T01:00")
-    assert platform.store.count_candles(key("1d"), utc("2024-06-28"), utc("2024-06-29")) == 0
+    late = series("1d"), utc("2024-06-29"), utc("2024-06-29T01:00")
+    assert platform.store.count_candles(series("1d"), utc("2024-06-28"), utc("2024-06-29")) == 0
     assert platform.store.read_forecasts(*late).empty
     repulled(platform, PatchyMarket())
     assert len(open_revisions(platform)) == 24
@@ -242,17 +244,17 @@ def test_a_dry_run_only_says_what_it_would_do(platform: Platform) -> None:
     assert (added(platform, before), files_of(platform.settings.home)) == ({}, files)
     said = [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
     candle = "1 candles from 2024-06-10 05:00 to 2024-06-10 05:00"
-    context = new_forecaster(key("1h")).context  # forecasts after them look back less far
+    context = new_forecaster(series("1h")).context  # forecasts after them look back less far
     assert f"would redo BTC/USDT 1h: {candle}, {context} forecasts" in said
     assert len(open_revisions(platform)) == 1
 
 
 def test_one_failing_symbol_leaves_the_others(platform: Platform) -> None:
     before = repulled(platform, spike())
-    revisions = platform.store.read_revisions(key("1h"), utc("2024-06-01"), utc("2024-07-01"))
-    candles = platform.store.read_candles(key("1h", ETH), utc(CHANGED), utc("2024-07-01"))
+    revisions = platform.store.read_revisions(series("1h"), utc("2024-06-01"), utc("2024-07-01"))
+    candles = platform.store.read_candles(series("1h", ETH), utc(CHANGED), utc("2024-07-01"))
     values = {f"new_{name}": candles[name].iloc[0] for name in VALUES}
-    platform.store.record_revisions(key("1h", ETH), revisions.assign(**values))
+    platform.store.record_revisions(series("1h", ETH), revisions.assign(**values))
     model = next(platform.settings.home.glob("models/symbol=ETH_USDT/**/model.json"))
     model.write_text("{}")
     result = platform.run("redo_touched")

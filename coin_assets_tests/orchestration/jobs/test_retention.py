@@ -23,7 +23,7 @@ from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets_tests.market.patchy import PatchyMarket
-from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, given, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, failures, files_of, given, series, utc
 
 HOUR, FOUR = "BTC_USDT/ohlcv_1h", "BTC_USDT/ohlcv_4h"
 KEPT = utc("2024-06-26")
@@ -75,22 +75,22 @@ def platform_at(home: Path, retention: str) -> Platform:
 
 
 def opens(platform: Platform, timeframe: str) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(platform.store.read_candles(key(timeframe), *ALWAYS)["timestamp"])
+    return pd.DatetimeIndex(platform.store.read_candles(series(timeframe), *ALWAYS)["timestamp"])
 
 
 def test_what_is_older_goes_and_the_rest_stays(platform: Platform) -> None:
     store = platform.store
-    before = store.read_candles(key("1h"), KEPT, ALWAYS[1])
-    forecasts = store.read_forecasts(key("1h"), KEPT, ALWAYS[1])
-    store.record_revisions(key("1h"), revision(platform, "2024-06-25T23:00"))
-    store.record_revisions(key("1h"), revision(platform, "2024-06-26T00:00"))
-    assert store.read_ledger(key("1h")).absences
+    before = store.read_candles(series("1h"), KEPT, ALWAYS[1])
+    forecasts = store.read_forecasts(series("1h"), KEPT, ALWAYS[1])
+    store.record_revisions(series("1h"), revision(platform, "2024-06-25T23:00"))
+    store.record_revisions(series("1h"), revision(platform, "2024-06-26T00:00"))
+    assert store.read_ledger(series("1h")).absences
     result = enforce(platform)
     assert result.success
-    pd.testing.assert_frame_equal(store.read_candles(key("1h"), *ALWAYS), before)
-    pd.testing.assert_frame_equal(store.read_forecasts(key("1h"), *ALWAYS), forecasts)
-    assert list(store.read_revisions(key("1h"), *ALWAYS)["timestamp"]) == [KEPT]
-    assert store.read_ledger(key("1h")) == Ledger(listed=utc("2017-08-17T04:00"))
+    pd.testing.assert_frame_equal(store.read_candles(series("1h"), *ALWAYS), before)
+    pd.testing.assert_frame_equal(store.read_forecasts(series("1h"), *ALWAYS), forecasts)
+    assert list(store.read_revisions(series("1h"), *ALWAYS)["timestamp"]) == [KEPT]
+    assert store.read_ledger(series("1h")) == Ledger(listed=utc("2017-08-17T04:00"))
     facts = removed_by(result)
     assert facts["candles"] == (KEPT - utc("2024-01-01")).days * 24 - 4
     assert facts["forecasts"] > 24 * 24
@@ -100,7 +100,9 @@ def test_what_is_older_goes_and_the_rest_stays(platform: Platform) -> None:
 
 
 def revision(platform: Platform, opened: str) -> pd.DataFrame:
-    candle = platform.store.read_candles(key("1h"), utc(opened), utc(opened) + pd.Timedelta("1h"))
+    candle = platform.store.read_candles(
+        series("1h"), utc(opened), utc(opened) + pd.Timedelta("1h")
+    )
     return revisions_between(candle, candle.assign(volume=candle["volume"] + 1), utc("2024-07-01"))
 
 
@@ -186,7 +188,7 @@ def test_an_empty_rest_of_a_month_stays_fetched(tmp_path: Path) -> None:
     platform.market = given(PatchyMarket([("2024-06-20", "2024-07-01")]))
     assert platform.materialise([HOUR], "2024-06-01", "2024-07-01").success
     assert enforce(platform).success  # keeps 2024-06-30 on, of which there is nothing
-    assert utc("2024-06-01") in platform.store.fetched_months(key("1h"))
+    assert utc("2024-06-01") in platform.store.fetched_months(series("1h"))
     assert platform.materialise([FOUR], "2024-06-01", "2024-07-01").success
 
 
@@ -234,10 +236,12 @@ def test_a_damaged_file_stops_its_own_key_only(tmp_path: Path) -> None:
         retention="1h:14d",
     )
     assert platform.materialise([HOUR, HOUR.replace("BTC", "ETH")], "2024-01-01").success
-    assert platform.store.extent(key("1h")) is None  # nothing of it is expected
+    assert platform.store.extent(series("1h")) is None  # nothing of it is expected
     for symbol in (BTC, ETH):
         month = hours(utc("2024-01-01"), utc("2024-02-01"))
-        platform.store.merge_candles(key("1h", symbol), month, utc("2024-01-01"), utc("2024-02-01"))
+        platform.store.merge_candles(
+            series("1h", symbol), month, utc("2024-01-01"), utc("2024-02-01")
+        )
     file = platform.settings.home / (
         "candles/symbol=BTC_USDT/timeframe=1h/month=2024-01/candles.parquet"
     )
@@ -245,11 +249,11 @@ def test_a_damaged_file_stops_its_own_key_only(tmp_path: Path) -> None:
     message = failures(enforce(platform))["retain"]
     assert "1 of 4 keys failed: BTC/USDT 1h: " in message
     assert str(file) in message
-    assert platform.store.count_candles(key("1h", ETH), *ALWAYS) == 0
+    assert platform.store.count_candles(series("1h", ETH), *ALWAYS) == 0
 
 
 def hours(start: datetime, end: datetime) -> pd.DataFrame:
-    frame = pd.DataFrame({"timestamp": key("1h").timeframe.opens(start, end)})
+    frame = pd.DataFrame({"timestamp": series("1h").timeframe.opens(start, end)})
     for name in VALUES:
         frame[name] = 1.0
     return frame
@@ -261,9 +265,9 @@ def hours(start: datetime, end: datetime) -> pd.DataFrame:
 def daily_versions(platform: Platform, days: int = 60) -> list[ModelVersion]:
     """One a day from February on, beside those that the update has trained."""
     registry = ModelRegistry(platform.settings.home)
-    forecaster = registry.load(registry.versions(key("1h"))[0])
+    forecaster = registry.load(registry.versions(series("1h"))[0])
     return [
-        registry.add(key("1h"), forecaster, utc("2024-02-01T06:00") + timedelta(days=day), FACTS)
+        registry.add(series("1h"), forecaster, utc("2024-02-01T06:00") + timedelta(days=day), FACTS)
         for day in range(days)
     ]
 
@@ -273,7 +277,7 @@ FACTS = {"lookback": None, "rows": 300}
 
 def left(platform: Platform, timeframe: str = "1h") -> list[str]:
     registry = ModelRegistry(platform.settings.home)
-    return [version.name for version in registry.versions(key(timeframe))]
+    return [version.name for version in registry.versions(series(timeframe))]
 
 
 def test_old_model_versions_go_but_for_those_that_something_needs(platform: Platform) -> None:
@@ -283,12 +287,12 @@ def test_old_model_versions_go_but_for_those_that_something_needs(platform: Plat
     assert daily[-1].cutoff < utc("2024-04-11T12:30")  # all of them are older than ninety days
     now = utc(platform.now)
     told: dict[str, Any] = {"since": now, "reason": "", "by": "", "recorded_at": now}
-    registry.appoint(key("1h"), CHAMPION, daily[3], **told)
-    registry.appoint(key("1h"), CHALLENGER, daily[5], **told)
-    registry.appoint(key("1h"), CHALLENGER, daily[7], **told)
-    EvaluationBook(platform.settings.home).write(key("1h"), evaluated_with(daily[9].name))
-    newest = platform.store.read_forecasts(key("1h"), utc("2024-07-10T12:00"), ALWAYS[1])
-    platform.store.revise_forecasts(key("1h"), newest.assign(model_version=daily[11].name))
+    registry.appoint(series("1h"), CHAMPION, daily[3], **told)
+    registry.appoint(series("1h"), CHALLENGER, daily[5], **told)
+    registry.appoint(series("1h"), CHALLENGER, daily[7], **told)
+    EvaluationBook(platform.settings.home).write(series("1h"), evaluated_with(daily[9].name))
+    newest = platform.store.read_forecasts(series("1h"), utc("2024-07-10T12:00"), ALWAYS[1])
+    platform.store.revise_forecasts(series("1h"), newest.assign(model_version=daily[11].name))
     needed = [daily[place].name for place in (3, 5, 7, 9, 11)]
     result = enforce(platform)
     assert result.success, failures(result)
@@ -325,7 +329,7 @@ def test_the_months_can_be_forecast_again_without_what_was_removed(platform: Pla
     """A forecast that exists stays with its text; anchors make those that are missing."""
     daily_versions(platform)
     assert enforce(platform).success
-    platform.store.delete_forecasts(key("4h"), utc("2024-05-01"), utc("2024-06-01"))
+    platform.store.delete_forecasts(series("4h"), utc("2024-05-01"), utc("2024-06-01"))
     result = platform.materialise(["BTC_USDT/prediction_4h"], "2024-05-01")
     assert result.success, failures(result)
 

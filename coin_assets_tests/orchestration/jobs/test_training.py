@@ -20,7 +20,7 @@ from coin_assets.orchestration.assets.specs import TRAINING_POOL, failure_messag
 from coin_assets.orchestration.build import series_specs
 from coin_assets.orchestration.jobs.training import RETRY_AFTER, training_job
 from coin_assets.orchestration.resources import Clock
-from coin_assets_tests.platform import BTC, ETH, Platform, failures, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, failures, series, utc
 from coin_assets_tests.realdata import REPOSITORY
 
 NOW = "2024-07-10T12:30"
@@ -60,7 +60,7 @@ def platform(tmp_path: Path, stored: Path) -> Platform:
 
 
 def versions(platform: Platform, timeframe: str = "1h", symbol: str = BTC) -> list[Any]:
-    return ModelRegistry(platform.settings.home).versions(key(timeframe, symbol))
+    return ModelRegistry(platform.settings.home).versions(series(timeframe, symbol))
 
 
 def test_without_config_every_key_is_trained_on_all_closed_candles(platform: Platform) -> None:
@@ -82,7 +82,7 @@ def test_it_trains_on_what_is_stored_however_old_that_is(platform: Platform) -> 
 
 def test_a_key_without_candles_fails_and_names_the_months(platform: Platform) -> None:
     for timeframe in ("1h", "1d"):
-        platform.store.delete_candles(key(timeframe, ETH), utc("2024-01-01"), utc("2025-01-01"))
+        platform.store.delete_candles(series(timeframe, ETH), utc("2024-01-01"), utc("2025-01-01"))
     result = platform.train()
     assert "2 of 4 keys failed" in failures(result)["train"]
     assert "ETH/USDT 1h candles of 2024-02 to 2024-07" in failures(result)["train"]
@@ -143,7 +143,7 @@ def test_a_dry_run_trains_nothing_and_says_what_it_would(
 
 
 def test_a_failing_key_leaves_the_others_and_is_named(platform: Platform) -> None:
-    platform.store.delete_candles(key("1d", ETH), utc("2024-03-01"), utc("2024-04-01"))
+    platform.store.delete_candles(series("1d", ETH), utc("2024-03-01"), utc("2024-04-01"))
     result = platform.train()
     message = failures(result)["train"]
     assert "1 of 4 keys failed" in message
@@ -201,10 +201,10 @@ def test_a_training_ends_with_a_summary(platform: Platform) -> None:
 
 def test_a_failure_carries_the_summary_and_the_keys(platform: Platform) -> None:
     """What alerts need: the newest finished run, whether it failed, and what failed."""
-    young = key("1d", BTC)
+    young = series("1d", BTC)
     platform.store.delete_candles(young, utc("2024-02-01"), utc("2024-04-20"))
     platform.store.write_candles(young, empty_candles(), utc("2024-02-01"), utc("2024-04-01"))
-    platform.store.delete_candles(key("1d", ETH), utc("2024-03-01"), utc("2024-04-01"))
+    platform.store.delete_candles(series("1d", ETH), utc("2024-03-01"), utc("2024-04-01"))
     platform.train()
     (run,) = platform.instance.get_runs(
         dg.RunsFilter(
@@ -307,12 +307,12 @@ def test_a_scheduled_training_tries_again_until_the_candles_are_back(
     platform: Platform, clock: Path, lasting: dg.DagsterInstance
 ) -> None:
     """Time goes on meanwhile, and what was trained at first is neither made nor told again."""
-    store, broken = platform.store, key("1d", ETH)
+    store, broken = platform.store, series("1d", ETH)
     kept = store.read_candles(broken, *ALWAYS)
     store.delete_candles(broken, utc("2024-03-01"), utc("2024-04-01"))
 
     def heal() -> None:
-        hour = key("1h", BTC)
+        hour = series("1h", BTC)
         newest = store.read_candles(hour, *ALWAYS).tail(1)
         later = newest.assign(timestamp=newest["timestamp"] + pd.Timedelta("1h"))
         store.merge_candles(hour, later, utc("2024-07-01"), utc("2024-08-01"))
@@ -350,7 +350,7 @@ def test_what_stays_broken_fails_after_two_more_tries_and_at_once_for_a_person(
     tags: dict[str, str],
     expected: int,
 ) -> None:
-    platform.store.delete_candles(key("1d", ETH), utc("2024-03-01"), utc("2024-04-01"))
+    platform.store.delete_candles(series("1d", ETH), utc("2024-03-01"), utc("2024-04-01"))
     result = train(platform, clock, lasting, tags)
     assert not result.success
     assert tries(result) == expected

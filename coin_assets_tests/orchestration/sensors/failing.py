@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError, MarketUnavailable
 from coin_assets.market.base import Page
 from coin_assets_tests.market.patchy import PatchyMarket
@@ -18,7 +18,9 @@ class FailingMarket(PatchyMarket):
         super().__init__()
         self.down, self.kind = set(down), kind
 
-    def pages(self, key: Key, start: datetime, end: datetime, now: datetime) -> Iterator[Page]:
-        if key.symbol in self.down:
-            raise self.kind(f"{key} does not answer")
-        yield from super().pages(key, start, end, now)
+    def pages(
+        self, series: Series, start: datetime, end: datetime, now: datetime
+    ) -> Iterator[Page]:
+        if series.symbol in self.down:
+            raise self.kind(f"{series} does not answer")
+        yield from super().pages(series, start, end, now)

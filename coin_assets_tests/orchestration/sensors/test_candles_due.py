@@ -17,7 +17,7 @@ from dagster_shared.record import copy as replaced
 
 from coin_assets.errors import DataRefused, SymbolUnavailable
 from coin_assets_tests.orchestration.sensors.failing import FailingMarket
-from coin_assets_tests.platform import BTC, ETH, Platform, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, series, utc
 
 ALWAYS = (utc("2000-01-01"), utc("2100-01-01"))
 BOUNDARY = "2024-02-29T13:00:05"
@@ -75,7 +75,7 @@ def test_an_empty_home_is_collected_month_by_month_until_it_rests(tmp_path: Path
     ]
     fetched = [month for asset, month in candles if asset.endswith("1h")]
     assert fetched == sorted(fetched)
-    assert platform.store.count_candles(key("1h"), *ALWAYS) == 59 * 24 + 12
+    assert platform.store.count_candles(series("1h"), *ALWAYS) == 59 * 24 + 12
     for name, close in (("1h", "12:00"), ("4h", "12:00")):
         entry = platform.entry(name)
         assert (entry["status"], entry["as_of"]) == ("fresh", f"2024-02-29T{close}:00Z")
@@ -146,7 +146,7 @@ def test_at_the_edge_of_a_month_candles_belong_to_the_old_one_and_forecasts_to_t
     assert steps(live(five)) == {"2024-03-01": of("BTC", "prediction published", FORECAST)}
     five.settle("candles_due")
     assert published(five, "1h 4h 1d 1M") == {"2024-03-01T00:00"}
-    assert five.store.newest_candles([key("1h")])[key("1h")] == utc("2024-02-29T23:00")
+    assert five.store.newest_candles([series("1h")])[series("1h")] == utc("2024-02-29T23:00")
 
 
 def test_a_week_that_straddles_months_waits_for_the_later_one(five: Platform) -> None:

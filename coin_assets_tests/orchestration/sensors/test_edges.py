@@ -17,7 +17,7 @@ from coin_assets.domain.json_format import time_text
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets_tests.market.exchanges import EXCHANGES, Request, StandIn
 from coin_assets_tests.orchestration.sensors.rig import Rig, purposes
-from coin_assets_tests.platform import key, utc
+from coin_assets_tests.platform import series, utc
 from coin_assets_tests.schemas import assert_valid
 
 START, NOW = "2025-07-01", "2025-11-10T12:00:30"
@@ -71,7 +71,7 @@ class EdgeRig:
 
     def stored(self) -> int:
         end = utc(self.platform.now)
-        return self.platform.store.count_candles(key("1h", self.symbol), utc(START), end)
+        return self.platform.store.count_candles(series("1h", self.symbol), utc(START), end)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_too_few_candles_within_an_edge_are_said_and_ask_for_nothing(rig: EdgeRi
         for name, fewest in (("1d", 120), ("1w", 52)):
             entry = rig.entry(name)
             count = rig.platform.store.count_candles(
-                key(name, rig.symbol), utc(START), utc(rig.platform.now)
+                series(name, rig.symbol), utc(START), utc(rig.platform.now)
             )
             assert 0 < count < fewest
             assert entry["status"] == "insufficient_data"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from coin_assets_tests.platform import BTC, Platform, key, utc
+from coin_assets_tests.platform import BTC, Platform, series, utc
 from coin_assets_tests.schemas import assert_valid
 
 START, NOW, END = "2024-01-01", "2024-02-20T18:00:30", "2024-03-05"
@@ -165,10 +165,10 @@ def test_a_series_with_most_hours_missing_becomes_fresh_and_quiet(
     assert (entry["status"], entry["degraded"]) == ("fresh", False)
     assert entry["missing_candles"] > 800
     assert entry["gaps"]["failed"] == entry["gaps"]["pending"] == 0
-    assert rig.platform.store.count_candles(key("1d", RARE), utc(START), utc(END)) == 51
+    assert rig.platform.store.count_candles(series("1d", RARE), utc(START), utc(END)) == 51
     purposes = [sorted(each.tags[PURPOSE] for each in turn) for turn in later]
     # An absent candle is asked for once more after an hour; each day has one evaluation.
     assert all(set(each) <= {"live", "gaps", "evaluation"} for each in purposes)
     assert all(len(each) == len(set(each)) for each in purposes)
-    ledger = rig.platform.store.read_ledger(key("1h", RARE))
+    ledger = rig.platform.store.read_ledger(series("1h", RARE))
     assert all(each.is_settled for each in ledger.absences if each.end <= OPENS[-1])

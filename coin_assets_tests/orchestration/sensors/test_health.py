@@ -11,9 +11,9 @@ from dagster._core.definitions.freshness import FreshnessState, FreshnessStateCh
 
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
 from coin_assets.orchestration.assets.specs import SeriesAssets
-from coin_assets.orchestration.sensors.health import KeyHealth, key_healths, native_states
-from coin_assets.planning.series_status import Standing
-from coin_assets_tests.orchestration.checks.standings import CLOSE, in_order, published_at, spec_for
+from coin_assets.orchestration.sensors.health import SeriesHealth, key_healths, native_states
+from coin_assets.planning.series_status import SeriesStatus
+from coin_assets_tests.orchestration.checks.statuses import CLOSE, in_order, published_at, spec_for
 
 PASS, WARN, FAIL = FreshnessState.PASS, FreshnessState.WARN, FreshnessState.FAIL
 STATES = {PASS: "fresh", WARN: "stale", FAIL: "hard_stale"}
@@ -48,11 +48,11 @@ def health(
     spec: SeriesAssets,
     native: dict[dg.AssetKey, FreshnessState],
     minutes: int = 0,
-    standing: Standing | None = None,
-) -> KeyHealth:
+    status: SeriesStatus | None = None,
+) -> SeriesHealth:
     """Of a key whose published files end so many minutes ago."""
-    standings = {spec.key: standing or in_order(spec.key)}
-    (found,) = key_healths([spec], standings, native, CLOSE + timedelta(minutes=minutes))
+    statuses = {spec.series: status or in_order(spec.series)}
+    (found,) = key_healths([spec], statuses, native, CLOSE + timedelta(minutes=minutes))
     return found
 
 
@@ -111,14 +111,14 @@ def test_the_worse_of_data_and_policy_wins(
 def test_no_policy_makes_better_what_is_missing_or_corrupt(
     spec: SeriesAssets, state: FreshnessState
 ) -> None:
-    good = in_order(spec.key)
+    good = in_order(spec.series)
     for word, changes in (("missing", {"prediction": None}), ("corrupt", {"corrupt": "damaged"})):
         bad = replace(good, published=replace(good.published, **changes))
         assert health(spec, {spec.asset_key(CANDLES): state}, 0, bad).status == word
 
 
 def test_too_few_candles_have_no_age(spec: SeriesAssets) -> None:
-    good = in_order(spec.key)
+    good = in_order(spec.series)
     few = replace(good, published=replace(good.published, enough_candles=False))
     found = health(spec, {spec.asset_key(PREDICTIONS): FAIL}, 500, few)
     assert (found.status, found.native) == ("insufficient_data", "hard_stale")
@@ -129,5 +129,5 @@ def test_a_backfill_that_turns_the_policy_green_makes_no_old_data_fresh(
 ) -> None:
     record(instance, spec, dict.fromkeys(LAYERS, FAIL))
     record(instance, spec, dict.fromkeys(LAYERS, PASS))
-    old = published_at(in_order(spec.key), timedelta(days=-1), timedelta(days=-1))
+    old = published_at(in_order(spec.series), timedelta(days=-1), timedelta(days=-1))
     assert health(spec, native_states(instance, [spec]), 0, old).status == "hard_stale"

@@ -3,16 +3,16 @@
 import pytest
 
 from coin_assets_tests.orchestration.sensors.failing import FailingMarket
-from coin_assets_tests.platform import BTC, ETH, Platform, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, series, utc
 
 
 @pytest.fixture
 def changed(platform: Platform) -> Platform:
     """ETH has a candle of January that the market corrects when the month is read again."""
     start, end = utc("2024-01-10"), utc("2024-01-10T01:00")
-    candles = platform.store.read_candles(key("1h", ETH), start, end)
+    candles = platform.store.read_candles(series("1h", ETH), start, end)
     wrong = candles.assign(volume=candles["volume"] + 1)
-    platform.store.merge_candles(key("1h", ETH), wrong, start, end)
+    platform.store.merge_candles(series("1h", ETH), wrong, start, end)
     assert platform.materialise(["ETH_USDT/ohlcv_1h"], "2024-01-01").success
     return platform
 

@@ -16,7 +16,7 @@ from coin_assets.domain.json_format import time_text
 from coin_assets_tests.market.exchange import FakeExchange
 from coin_assets_tests.market.faults import Reply, changed_klines, json_error
 from coin_assets_tests.orchestration.sensors.rig import HOUR, Rig, purposes
-from coin_assets_tests.platform import key, utc
+from coin_assets_tests.platform import series, utc
 
 START, NOW = "2026-09-01", "2026-11-10T12:00:30"
 
@@ -56,7 +56,7 @@ def test_a_broken_candle_holds_up_nothing(rig: Rig, exchange: FakeExchange, open
         "failed": 0,
     }
     assert entry["missing_candles"] == 1
-    (absence,) = rig.platform.store.read_ledger(key("1h")).absences
+    (absence,) = rig.platform.store.read_ledger(series("1h")).absences
     assert (absence.start, absence.rule) == (utc(opened), "not_finite")
     (reason,) = entry["gap_reasons"]
     assert (reason["state"], reason["candles"]) == ("refused", 1)
@@ -66,7 +66,7 @@ def test_a_broken_candle_holds_up_nothing(rig: Rig, exchange: FakeExchange, open
     exchange.heal()
     if opened < "2026-11":  # a month that is over is read again whole
         rig.platform.materialise(["BTC_USDT/ohlcv_1h"], f"{opened[:7]}-01")
-        assert rig.platform.store.read_ledger(key("1h")).absences == ()
+        assert rig.platform.store.read_ledger(series("1h")).absences == ()
 
 
 BROKEN = utc("2026-11-05T07:00")
@@ -78,7 +78,7 @@ def resting(rig: Rig, exchange: FakeExchange) -> Rig:
     exchange.spoil_always(broken_at(BROKEN))
     rig.collect()
     rig.advance(2)
-    (absence,) = rig.platform.store.read_ledger(key("1h")).absences
+    (absence,) = rig.platform.store.read_ledger(series("1h")).absences
     assert (absence.state, absence.is_settled) == ("refused", True)
     exchange.requests.clear()
     return rig
@@ -96,7 +96,7 @@ def test_a_refusal_that_lasts_is_asked_again_by_live_runs_alone_every_six_hours(
     hours = [purposes(requests) for requests in resting.advance_hourly(12)]
     assert all(each in (["live"], ["evaluation", "live"]) for each in hours)
     assert hours.count(["live"]) >= 11  # the day's scores
-    newest = resting.platform.store.newest_candles([key("1h")])[key("1h")]
+    newest = resting.platform.store.newest_candles([series("1h")])[series("1h")]
     assert newest == utc(resting.platform.now[:13] + ":00") - HOUR
     assert questions(exchange) == 2
     assert len(exchange.asked()) == 12  # not one request more than without it
@@ -113,11 +113,11 @@ def test_a_later_correct_answer_replaces_a_refusal_of_the_running_month(
     entry = resting.platform.entry("1h")
     assert (entry["gaps"]["refused"], entry["missing_candles"]) == (0, 0)
     store, day = resting.platform.store, utc("2026-11-05")
-    assert store.read_ledger(key("1h")).absences == ()
-    hours = store.read_candles(key("1h"), day, day + 24 * HOUR)
+    assert store.read_ledger(series("1h")).absences == ()
+    hours = store.read_candles(series("1h"), day, day + 24 * HOUR)
     assert len(hours) == 24
     resting.platform.settle("late_candles")
-    (volume,) = store.read_candles(key("1d"), day, day + 24 * HOUR)["volume"]
+    (volume,) = store.read_candles(series("1d"), day, day + 24 * HOUR)["volume"]
     assert volume == pytest.approx(hours["volume"].sum())
 
 

@@ -21,7 +21,7 @@ import pytest
 from coin_assets.domain.forecasting.frame import PRICE_COLUMNS
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets_tests.orchestration.sensors.failing import FailingMarket
-from coin_assets_tests.platform import BTC, ETH, Platform, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, series, utc
 from coin_assets_tests.schemas import assert_valid
 
 HISTORY, PREDICTION = "history_BTC_USDT_1h.json", "prediction_BTC_USDT_1h.json"
@@ -252,7 +252,7 @@ def test_files_that_are_gone_do_not_wait_for_a_run_that_is_about_to_fail_again(
 def test_a_forecast_that_is_not_sane_is_blocked_in_the_run_and_healed_by_the_next(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forecaster: Any = type(new_forecaster(key("1h")))
+    forecaster: Any = type(new_forecaster(series("1h")))
     sane = forecaster.predict_quantiles
 
     def insane(self: Any, *args: Any) -> Any:
@@ -274,9 +274,9 @@ def test_a_repair_refuses_a_forecast_that_is_not_sane_once_and_waits_for_the_nex
     platform.now = NEXT
     assert platform.materialise(["BTC_USDT/ohlcv_1h"], "2024-02-01").success
     assert platform.materialise(["BTC_USDT/prediction_1h"], "2024-02-01").success
-    forecast = platform.store.read_forecasts(key("1h"), utc("2024-02-29T13:00"), utc(NEXT))
+    forecast = platform.store.read_forecasts(series("1h"), utc("2024-02-29T13:00"), utc(NEXT))
     forecast[PRICE_COLUMNS] *= 1000
-    platform.store.revise_forecasts(key("1h"), forecast)
+    platform.store.revise_forecasts(series("1h"), forecast)
     platform.cycle()
     refused(platform, before)
     assert platform.entry("1h")["consecutive_failures"] >= 1

@@ -22,24 +22,24 @@ from coin_assets.domain.evaluation.report import quality_of
 from coin_assets.domain.forecasting.frame import CHALLENGER
 from coin_assets.domain.json_format import parse_time
 from coin_assets.domain.layers import QUALITY, Step
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.pipeline.promote import apply_verdict
 from coin_assets.planning import evaluations as quality
 from coin_assets.planning.evaluations import QualityFacts, plan_quality, quality_facts
-from coin_assets.planning.facts import EVALUATION, PROMOTION, Failures, KeyState, Plan, Runs
+from coin_assets.planning.facts import EVALUATION, PROMOTION, Failures, Plan, PlanningFacts, Runs
 from coin_assets_tests.contested import CANDLES, MONTH, PUBLISHED, contested, holders, opened
 from coin_assets_tests.market.recorded import RecordedMarket
 from coin_assets_tests.pipeline.known_market import (
     DAY,
-    KEY,
+    SERIES,
     TRUE,
     WIDE,
     KnownMarket,
     enough,
     whole_term,
 )
-from coin_assets_tests.platform import BTC, ETH, Platform, given, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, given, series, utc
 from coin_assets_tests.schemas import assert_valid
 
 NOW = utc("2024-03-06T12:00")
@@ -50,20 +50,22 @@ PURPOSE = "coin_assets/purpose"
 # -------------------------------------------------------------------------------------- what is due
 
 
-def state(each: Key, candles: datetime | None = NOW, forecast: datetime | None = NOW) -> KeyState:
-    return KeyState(
+def state(
+    each: Series, candles: datetime | None = NOW, forecast: datetime | None = NOW
+) -> PlanningFacts:
+    return PlanningFacts(
         each, each, first=utc("2024-01-01"), due=NOW, candles=candles, forecast=forecast
     )
 
 
-def keys(count: int) -> list[Key]:
-    return [key("1h", f"C{number}/USDT") for number in range(count)]
+def series_list(count: int) -> list[Series]:
+    return [series("1h", f"C{number}/USDT") for number in range(count)]
 
 
 def planned(
     facts: QualityFacts, runs: Runs = NO_RUNS, now: datetime = NOW, **known: datetime | None
 ) -> Plan:
-    return plan_quality([state(KEY, **known)], {KEY: facts}, runs, now)
+    return plan_quality([state(SERIES, **known)], {SERIES: facts}, runs, now)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_an_evaluation_is_due_once_a_day_of_data(
     evaluated: str | None, candles: str, is_due: bool
 ) -> None:
     facts = QualityFacts(None if evaluated is None else utc(evaluated))
-    assert planned(facts, candles=utc(candles)).evaluations == ((KEY,) if is_due else ())
+    assert planned(facts, candles=utc(candles)).evaluations == ((SERIES,) if is_due else ())
 
 
 @pytest.mark.parametrize("lacking", ["candles", "forecast"])
@@ -93,35 +95,35 @@ def test_without_candles_or_forecasts_there_is_nothing_to_evaluate(lacking: str)
 @pytest.mark.parametrize(
     "runs",
     [
-        Runs(in_flight=frozenset({(Step(KEY, QUALITY), None)})),
-        Runs(rested=frozenset({(Step(KEY, QUALITY), None)})),
+        Runs(in_flight=frozenset({(Step(SERIES, QUALITY), None)})),
+        Runs(rested=frozenset({(Step(SERIES, QUALITY), None)})),
         Runs(busy=frozenset({EVALUATION})),
-        Runs(failures={Step(KEY, QUALITY): Failures(1, NOW)}),
+        Runs(failures={Step(SERIES, QUALITY): Failures(1, NOW)}),
     ],
     ids=["in flight", "rested", "busy", "failed"],
 )
 def test_what_runs_ran_or_failed_lately_is_left_alone(runs: Runs) -> None:
-    assert planned(QualityFacts()).evaluations == (KEY,)
+    assert planned(QualityFacts()).evaluations == (SERIES,)
     assert planned(QualityFacts(), runs).is_empty
 
 
 def test_a_run_of_another_key_holds_up_none_of_this_one() -> None:
-    other = Step(key("1d"), QUALITY), None
-    assert planned(QualityFacts(), Runs(frozenset({other}))).evaluations == (KEY,)
+    other = Step(series("1d"), QUALITY), None
+    assert planned(QualityFacts(), Runs(frozenset({other}))).evaluations == (SERIES,)
 
 
 def test_a_decision_is_carried_out_unless_that_is_under_way() -> None:
     decided = QualityFacts(NOW, is_decided=True)
-    assert planned(decided).promotions == (KEY,)
-    assert planned(decided, Runs(promoting=frozenset({KEY}))).is_empty
+    assert planned(decided).promotions == (SERIES,)
+    assert planned(decided, Runs(promoting=frozenset({SERIES}))).is_empty
 
 
 def test_one_run_has_so_many_keys_and_the_rest_come_with_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(quality, "MOST_KEYS", 3)
-    states = [state(each) for each in keys(8)]
-    facts = {each.key: QualityFacts(is_decided=True) for each in states}
+    states = [state(each) for each in series_list(8)]
+    facts = {each.series: QualityFacts(is_decided=True) for each in states}
     sizes = []
     while not (plan := plan_quality(states, facts, NO_RUNS, NOW)).is_empty:
         sizes.append((len(plan.evaluations), len(plan.promotions)))
@@ -134,7 +136,7 @@ def test_one_run_has_so_many_keys_and_the_rest_come_with_the_next(
 
 
 def facts_of(market: KnownMarket) -> QualityFacts:
-    return quality_facts(market.evaluations, market.registry, [KEY])[KEY]
+    return quality_facts(market.evaluations, market.registry, [SERIES])[SERIES]
 
 
 def test_a_verdict_is_decided_until_it_is_carried_out(tmp_path: Path) -> None:
@@ -155,8 +157,8 @@ def test_a_verdict_on_another_challenger_is_no_decision(tmp_path: Path) -> None:
     now = whole_term()
     market.look(now)
     assert facts_of(market) == QualityFacts(now, is_decided=True)
-    third = market.registry.versions(KEY)[2]
-    market.registry.appoint(KEY, CHALLENGER, third, now, reason="", by="", recorded_at=now)
+    third = market.registry.versions(SERIES)[2]
+    market.registry.appoint(SERIES, CHALLENGER, third, now, reason="", by="", recorded_at=now)
     assert facts_of(market) == QualityFacts(now)
 
 
@@ -223,7 +225,7 @@ def test_a_day_ends_with_scores_of_that_day_and_rest(next_day: Platform) -> None
     book = EvaluationBook(next_day.settings.home)
     for symbol in (BTC, ETH):
         for name in ("1h", "4h"):
-            document = book.read(key(name, symbol))
+            document = book.read(series(name, symbol))
             assert document is not None
             assert parse_time(document["as_of"]) == utc("2024-03-01")
     assert requests(next_day) == []
@@ -256,14 +258,14 @@ def test_a_key_that_cannot_be_evaluated_rests_and_degrades_nothing(next_day: Pla
 def test_a_damaged_evaluation_is_made_again(next_day: Platform) -> None:
     next_day.launch(requests(next_day)[0])
     book = EvaluationBook(next_day.settings.home)
-    before = book.read(key("1h", ETH))
+    before = book.read(series("1h", ETH))
     file = next(next_day.settings.home.glob("evaluations/symbol=ETH_USDT/timeframe=1h/*.json"))
     file.write_bytes(b"{")
     next_day.ahead = 16 * 60.0
     (request,) = requests(next_day)
     assert steps([request]) == {"ETH_USDT/evaluation_1h"}
     assert next_day.launch(request).is_success
-    assert book.read(key("1h", ETH)) == before
+    assert book.read(series("1h", ETH)) == before
     assert requests(next_day) == []
 
 
@@ -271,8 +273,8 @@ def test_a_damaged_evaluation_is_made_again(next_day: Platform) -> None:
 
 
 def recorded(market: KnownMarket, now: datetime) -> RecordedMarket:
-    candles = market.store.read_candles(KEY, utc("2024-01-01"), now)
-    return RecordedMarket({KEY: candles})
+    candles = market.store.read_candles(SERIES, utc("2024-01-01"), now)
+    return RecordedMarket({SERIES: candles})
 
 
 def known_platform(home: Path, now: datetime, widths: tuple[float, float]) -> Platform:
@@ -330,7 +332,7 @@ def test_the_manifest_has_scores_from_the_next_look_on(tmp_path: Path) -> None:
     assert platform.entry("1h")["quality"] is None
     file.write_bytes(known)
     platform.settle("candles_due")
-    document = EvaluationBook(platform.settings.home).read(KEY)
+    document = EvaluationBook(platform.settings.home).read(SERIES)
     assert document is not None
     tick = platform.tick("publish_due")
     assert len(tick.asset_events) == 1
@@ -351,7 +353,7 @@ def test_while_nothing_has_matured_the_manifest_has_no_scores(tmp_path: Path) ->
 
 def test_a_run_publishes_the_scores_that_it_finds(tmp_path: Path) -> None:
     platform = known_platform(tmp_path / "home", enough() + 2 * DAY, (WIDE, TRUE))
-    document = EvaluationBook(platform.settings.home).read(KEY)
+    document = EvaluationBook(platform.settings.home).read(SERIES)
     assert document is not None
     assert platform.materialise([CANDLES, PUBLISHED], MONTH).success
     assert platform.entry("1h")["quality"] == quality_of(document)

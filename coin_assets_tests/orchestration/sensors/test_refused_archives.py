@@ -14,7 +14,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import next_month
 from coin_assets.market.combined import CombinedMarket
 from coin_assets.market.downloads import ArchiveFiles
@@ -24,7 +24,7 @@ from coin_assets_tests.market.exchange import FakeExchange
 from coin_assets_tests.market.recent import RecentMarket
 from coin_assets_tests.market.vision_server import kline_text, make_tree, put, zipped
 from coin_assets_tests.orchestration.sensors.rig import Rig, ccxt_market, purposes
-from coin_assets_tests.platform import BTC, ETH, Platform, given, key, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, given, series, utc
 from coin_assets_tests.schemas import assert_valid
 
 START, NOW, END = "2024-09-01", "2024-11-20T12:00:30", "2024-12-01"
@@ -33,12 +33,12 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOTHING = {"verified_absent": 0, "unavailable": 0, "refused": 0, "pending": 0, "failed": 0}
 
 
-def candles_of(series: Key, start: datetime, end: datetime) -> pd.DataFrame:
+def candles_of(series: Series, start: datetime, end: datetime) -> pd.DataFrame:
     pages = SandboxMarket().pages(series, start, end, end)
     return pd.concat([page.candles for page in pages], ignore_index=True)
 
 
-def save(folder: Path, series: Key, months_until: str = END, days_until: str = END) -> None:
+def save(folder: Path, series: Series, months_until: str = END, days_until: str = END) -> None:
     """Zips of the sandbox's candles: monthly ones, then daily ones."""
     months, days = utc(months_until), max(utc(months_until), utc(days_until))
     make_tree(folder, series, candles_of(series, utc(START), days), months, days)
@@ -46,19 +46,19 @@ def save(folder: Path, series: Key, months_until: str = END, days_until: str = E
 
 def damage(folder: Path, month: datetime, symbol: str = BTC) -> Path:
     """Replace a monthly zip by other bytes than its checksum says."""
-    path = folder / monthly_file(key("1h", symbol), month).name
+    path = folder / monthly_file(series("1h", symbol), month).name
     path.write_bytes(b"damaged")
     return path
 
 
 def leave_the_grid(folder: Path, month: datetime) -> Path:
     """Replace a monthly zip by one with two opens off the grid, and a right checksum."""
-    candles = candles_of(key("1h"), month, next_month(month))
-    rows = kline_text(candles, key("1h")).splitlines(keepends=True)
+    candles = candles_of(series("1h"), month, next_month(month))
+    rows = kline_text(candles, series("1h")).splitlines(keepends=True)
     for row in (200, 201):
         stamp, rest = rows[row].split(",", 1)
         rows[row] = f"{int(stamp) + 1_694_789},{rest}"
-    return put(folder, monthly_file(key("1h"), month).name, zipped("".join(rows)))
+    return put(folder, monthly_file(series("1h"), month).name, zipped("".join(rows)))
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def assert_month_failed(rig: Rig, month: datetime, rule: str, path: Path) -> Non
     entry = rig.platform.entry("1h")
     assert (entry["status"], entry["degraded"]) == ("fresh", False)
     assert entry["gaps"] == {**NOTHING, "failed": (next_month(month) - month) // HOUR}
-    (absence,) = rig.platform.store.read_ledger(key("1h")).absences
+    (absence,) = rig.platform.store.read_ledger(series("1h")).absences
     assert (absence.start, absence.end) == (month, next_month(month))
     assert f"[{rule}]" in str(absence.error)
     assert path.name in str(absence.error)
@@ -100,7 +100,7 @@ def assert_month_failed(rig: Rig, month: datetime, rule: str, path: Path) -> Non
 def test_a_refused_month_in_the_middle_of_an_archive_holds_up_nothing(
     tmp_path: Path, folder: Path
 ) -> None:
-    save(folder, key("1h"))
+    save(folder, series("1h"))
     path = leave_the_grid(folder, OCTOBER)
     rig = alone(tmp_path / "home", folder)
     rig.collect()
@@ -112,8 +112,8 @@ def test_a_refused_month_in_the_middle_of_an_archive_holds_up_nothing(
 def test_the_first_month_of_an_archive_is_retried_ever_more_slowly_until_it_is_mended(
     tmp_path: Path, folder: Path
 ) -> None:
-    save(folder, key("1h"))
-    whole = (folder / monthly_file(key("1h"), SEPTEMBER).name).read_bytes()
+    save(folder, series("1h"))
+    whole = (folder / monthly_file(series("1h"), SEPTEMBER).name).read_bytes()
     path = damage(folder, SEPTEMBER)
     rig = alone(tmp_path / "home", folder)
     rig.collect()
@@ -134,7 +134,7 @@ def test_the_first_month_of_an_archive_is_retried_ever_more_slowly_until_it_is_m
     rig.collect()
     rig.platform.settle("late_candles")
     assert rig.platform.entry("1h")["gaps"] == NOTHING
-    days = rig.platform.store.count_candles(key("1d"), utc(START), utc("2024-11-21"))
+    days = rig.platform.store.count_candles(series("1d"), utc(START), utc("2024-11-21"))
     assert days == (utc("2024-11-21") - utc(START)) // DAY
 
 
@@ -142,9 +142,9 @@ def test_the_first_month_of_an_archive_is_retried_ever_more_slowly_until_it_is_m
 def test_a_newest_file_that_is_refused_or_missing_stops_no_other_symbol(
     tmp_path: Path, folder: Path, kind: str
 ) -> None:
-    save(folder, key("1h"))
+    save(folder, series("1h"))
     if kind == "refused":
-        save(folder, key("1h", ETH))
+        save(folder, series("1h", ETH))
         damage(folder, NOVEMBER, ETH)
     rig = alone(tmp_path / "home", folder, f"{BTC},{ETH}")
     rig.try_for(6)
@@ -164,7 +164,7 @@ def test_a_newest_file_that_is_refused_or_missing_stops_no_other_symbol(
         assert not entry["serve_allowed"]
         assert entry["history"]["as_of"] == "2024-11-01T00:00:00Z"
         assert "[checksum]" in entry["last_error"]
-        absences = rig.platform.store.read_ledger(key("1h", ETH)).absences
+        absences = rig.platform.store.read_ledger(series("1h", ETH)).absences
         assert (absences[0].start, absences[-1].end) == (NOVEMBER, utc("2024-11-20T13:00"))
     else:
         assert "ETH_USDT_1h.parquet does not exist" in entry["last_error"]
@@ -197,7 +197,7 @@ def beside(home: Path, folder: Path, exchange: FakeExchange, served: int | None 
 def test_the_exchange_has_the_month_that_the_archive_refuses(
     tmp_path: Path, folder: Path, exchange: FakeExchange
 ) -> None:
-    save(folder, key("1h"), "2024-11-01", "2024-11-19")
+    save(folder, series("1h"), "2024-11-01", "2024-11-19")
     damage(folder, OCTOBER)
     rig = beside(tmp_path / "home", folder, exchange)
     rig.collect()
@@ -213,7 +213,7 @@ def test_the_exchange_has_the_month_that_the_archive_refuses(
 def test_a_refused_month_that_the_exchange_no_longer_serves_fails_alone(
     tmp_path: Path, folder: Path, exchange: FakeExchange, month: datetime
 ) -> None:
-    save(folder, key("1h"), "2024-11-01", "2024-11-19")
+    save(folder, series("1h"), "2024-11-01", "2024-11-19")
     path = damage(folder, month)
     rig = beside(tmp_path / "home", folder, exchange, served=24 * 10)
     rig.collect()

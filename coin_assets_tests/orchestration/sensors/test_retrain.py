@@ -52,7 +52,7 @@ def test_the_job_takes_what_is_requested(tmp_path: Path) -> None:
 
 def test_a_day_without_a_due_timeframe_says_so(tmp_path: Path) -> None:
     specs = series_specs(Settings(home=tmp_path))
-    weekly = [spec for spec in specs if spec.key.timeframe.name == "1w"]
+    weekly = [spec for spec in specs if spec.series.timeframe.name == "1w"]
     data = requested(retrain_schedule(weekly, training_job(specs)), "2026-11-24")
     assert not data.run_requests
     assert data.skip_message == "No configured timeframe is trained on Tuesday 2026-11-24."

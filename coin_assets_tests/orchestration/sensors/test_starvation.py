@@ -15,7 +15,7 @@ import pytest
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.planning import facts as work
 from coin_assets_tests.orchestration.sensors.failing import FailingMarket
-from coin_assets_tests.platform import BTC, Platform, given, key, utc
+from coin_assets_tests.platform import BTC, Platform, given, series, utc
 
 BEFORE, BOUNDARY = "2024-03-31T23:59:30", "2024-04-01T00:00:05"  # the latter is a Monday
 TIMEFRAMES = ("1m", "5m", "1h", "4h", "1d", "1w", "1M")
@@ -132,7 +132,7 @@ def reached(platform: Platform) -> bool:
 
 
 def wanted(platform: Platform, name: str) -> list[datetime | None]:
-    newest = key(name).timeframe.floor(utc(platform.now))
+    newest = series(name).timeframe.floor(utc(platform.now))
     return [newest, newest if name in FORECAST else None]
 
 

@@ -12,7 +12,7 @@ import pytest
 from coin_assets.config.settings import Settings
 from coin_assets.domain.evaluation.drift import DRIFTING, STABLE, Drift
 from coin_assets.domain.json_format import Document, time_text
-from coin_assets.domain.series import Key
+from coin_assets.domain.series import Series
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, train
@@ -22,7 +22,7 @@ from coin_assets.orchestration.resources import RegistryResource, StoreResource
 from coin_assets.orchestration.sensors.training_events import REASONS_TAG, training_events_sensor
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.models.test_training import candles
-from coin_assets_tests.platform import BTC, ETH, StoppedClock, key, utc
+from coin_assets_tests.platform import BTC, ETH, StoppedClock, series, utc
 
 NOW = utc("2024-07-10T12:00")
 START = utc("2024-01-01")
@@ -49,16 +49,16 @@ class Market:
         self.sensor = training_events_sensor(self.specs, self.job)
         self.instance = dg.DagsterInstance.ephemeral()
         for number, spec in enumerate(self.specs):
-            frame = candles(spec.key, START, spec.key.timeframe.floor(NOW), seed=number)
-            self.store.write_candles(spec.key, frame, START, NOW)
-            self.train(spec.key, utc("2024-06-01"))
+            frame = candles(spec.series, START, spec.series.timeframe.floor(NOW), seed=number)
+            self.store.write_candles(spec.series, frame, START, NOW)
+            self.train(spec.series, utc("2024-06-01"))
 
-    def train(self, key: Key, cutoff: datetime) -> None:
-        assert train(self.store, self.registry, TrainingRequest(key, cutoff, START), NOW).created
+    def train(self, series: Series, cutoff: datetime) -> None:
+        assert train(self.store, self.registry, TrainingRequest(series, cutoff, START), NOW).created
 
-    def shake(self, *keys: Key) -> None:
+    def shake(self, *series_list: Series) -> None:
         """The newest candle closes a third higher."""
-        for each in keys:
+        for each in series_list:
             last = self.store.read_candles(each, START, NOW).tail(1)
             prices = {name: last[name] * 1.33 for name in ("high", "close")}
             self.store.merge_candles(each, last.assign(**prices), START, NOW)
@@ -101,7 +101,7 @@ def test_a_calm_market_is_left_alone(market: Market) -> None:
 
 
 def test_shaken_keys_are_trained_in_one_run_that_says_why(market: Market) -> None:
-    market.shake(key("1h"), key("1h", ETH))
+    market.shake(series("1h"), series("1h", ETH))
     (request,), _ = market.tick()
     assert request.run_config == {"symbols": [BTC, ETH], "timeframes": ["1h"]}
     assert request.run_key is None
@@ -113,7 +113,7 @@ def test_shaken_keys_are_trained_in_one_run_that_says_why(market: Market) -> Non
 
 
 def test_several_runs_name_exactly_the_shaken_keys(market: Market) -> None:
-    market.shake(key("1h"), key("4h", ETH))
+    market.shake(series("1h"), series("4h", ETH))
     requests, _ = market.tick()
     assert named(requests) == [f"{BTC} 1h", f"{ETH} 4h"]
     assert len(requests) == 2
@@ -122,7 +122,7 @@ def test_several_runs_name_exactly_the_shaken_keys(market: Market) -> None:
 def test_at_most_three_runs_are_requested(tmp_path: Path) -> None:
     symbols, timeframes = (*SYMBOLS, "SOL/USDT"), ("1h", "2h", "4h", "6h")
     market = Market(tmp_path, "2h,4h,6h", symbols)
-    shaken = [key(name, symbol) for name, symbol in zip(timeframes, symbols, strict=True)]
+    shaken = [series(name, symbol) for name, symbol in zip(timeframes, symbols, strict=True)]
     market.shake(*shaken)
     requests, _ = market.tick()
     assert named(requests) == sorted(map(str, shaken[:3]))
@@ -142,25 +142,25 @@ def test_a_drifting_champion_is_an_event_until_a_training_has_seen_it(
     market: Market, tmp_path: Path
 ) -> None:
     book = EvaluationBook(tmp_path)
-    book.write(key("1h"), evaluated(STABLE, utc("2024-07-01")))
+    book.write(series("1h"), evaluated(STABLE, utc("2024-07-01")))
     assert market.tick()[0] == []
-    book.write(key("1h"), evaluated(DRIFTING, utc("2024-07-01")))
+    book.write(series("1h"), evaluated(DRIFTING, utc("2024-07-01")))
     (request,), _ = market.tick()
     assert named([request]) == [f"{BTC} 1h"]
     assert ": drift: the last 240 forecasts lose 1.50 times" in request.tags[REASONS_TAG]
-    market.train(key("1h"), utc("2024-07-02"))
+    market.train(series("1h"), utc("2024-07-02"))
     assert market.tick()[0] == []
 
 
 def test_a_damaged_evaluation_leaves_the_other_keys(market: Market, tmp_path: Path) -> None:
-    market.shake(key("1h"), key("1h", ETH))
-    EvaluationBook(tmp_path).write(key("1h"), {})
+    market.shake(series("1h"), series("1h", ETH))
+    EvaluationBook(tmp_path).write(series("1h"), {})
     requests, _ = market.tick()
     assert named(requests) == [f"{ETH} 1h"]
 
 
 def test_a_wild_day_is_a_volatility_spike(market: Market) -> None:
-    hour = key("1h", ETH)
+    hour = series("1h", ETH)
     last = market.store.read_candles(hour, START, NOW).tail(24)
     swing = pd.Series([1.15, 1.0] * 12, index=last.index)
     prices = dict.fromkeys(("open", "high", "low", "close"), 100 * swing)
@@ -171,22 +171,22 @@ def test_a_wild_day_is_a_volatility_spike(market: Market) -> None:
 
 
 def test_a_key_trained_in_the_last_six_hours_rests(market: Market) -> None:
-    market.shake(key("1h"))
-    market.train(key("1h"), NOW - timedelta(hours=5))
+    market.shake(series("1h"))
+    market.train(series("1h"), NOW - timedelta(hours=5))
     requests, skipped = market.tick()
     assert not requests
     assert "1 trained on candles of the last 6 hours" in skipped
-    market.shake(key("1h", ETH))
-    market.train(key("1h", ETH), NOW - timedelta(hours=6))
+    market.shake(series("1h", ETH))
+    market.train(series("1h", ETH), NOW - timedelta(hours=6))
     assert named(market.tick()[0]) == [f"{ETH} 1h"]
 
 
 def test_a_candle_that_was_trained_on_asks_for_nothing_more(tmp_path: Path) -> None:
     """However long ago: a day's candle stays the newest for a day."""
     market = Market(tmp_path, "1d")
-    market.shake(key("1d"))
+    market.shake(series("1d"))
     assert named(market.tick()[0]) == [f"{BTC} 1d"]
-    market.train(key("1d"), utc("2024-07-10"))
+    market.train(series("1d"), utc("2024-07-10"))
     requests, skipped = market.tick()
     assert not requests
     assert "1 without a candle since the last training" in skipped
@@ -194,10 +194,10 @@ def test_a_candle_that_was_trained_on_asks_for_nothing_more(tmp_path: Path) -> N
 
 def test_keys_without_candles_or_model_are_the_planners(tmp_path: Path) -> None:
     market = Market(tmp_path)
-    market.shake(key("1h"))
-    for version in market.registry.versions(key("1h")):
+    market.shake(series("1h"))
+    for version in market.registry.versions(series("1h")):
         version.folder.rename(version.folder.with_name(f"{version.folder.name}.damaged"))
-    market.store.delete_candles(key("1h", ETH), START, NOW)
+    market.store.delete_candles(series("1h", ETH), START, NOW)
     assert market.tick() == (
         [],
         "Nothing to train anew among 6 keys: 2 without a model, 4 without an event.",
@@ -206,19 +206,19 @@ def test_keys_without_candles_or_model_are_the_planners(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["NOT_STARTED", "STARTING", "STARTED", "CANCELING"])
 def test_nothing_is_requested_while_a_training_is_open(market: Market, name: str) -> None:
-    market.shake(key("1h"))
+    market.shake(series("1h"))
     market.run(dg.DagsterRunStatus[name])
     assert market.tick() == ([], "A run of train_models has not finished.")
 
 
 def test_a_training_that_failed_is_asked_for_again(market: Market) -> None:
-    market.shake(key("1h"))
+    market.shake(series("1h"))
     market.run(dg.DagsterRunStatus.FAILURE)
     assert named(market.tick()[0]) == [f"{BTC} 1h"]
 
 
 def test_a_damaged_file_of_one_key_leaves_the_others(market: Market, tmp_path: Path) -> None:
-    market.shake(key("1h", ETH))
+    market.shake(series("1h", ETH))
     month = tmp_path / "candles/symbol=BTC_USDT/timeframe=1h/month=2024-06/candles.parquet"
     month.write_bytes(b"no parquet")
     assert named(market.tick()[0]) == [f"{ETH} 1h"]
