@@ -20,7 +20,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, as_micros, month_start, next_month
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.market.ccxt import CcxtMarket
-from coin_assets.pipeline.fetch import Pull, pull_candles
+from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
 from coin_assets.store.parquet import ParquetStore
 
 _HOUR, _MINUTE = Series(SERVED, Timeframe("1h")), Series(SERVED, Timeframe("1m"))
@@ -111,8 +111,8 @@ def _bare_loop(configure: Callable[[Any], None], start: datetime) -> int:
 
 def _pull_all(configure: Callable[[Any], None], folder: Path, start: datetime) -> None:
     market = CcxtMarket("binance", configure)
-    pull = Pull(_HOUR, start, _NOW, start, _NOW, 3)
-    pull_candles(ParquetStore(folder), market, pull, lambda: _NOW)
+    request = FetchRequest(_HOUR, start, _NOW, start, _NOW, 3)
+    fetch_candles(ParquetStore(folder), market, request, lambda: _NOW)
     market.close()
 
 
@@ -126,8 +126,8 @@ def _vision(series: Series, candles: pd.DataFrame, times: int, words: str) -> Fi
         for number in range(times):
             store = ParquetStore(home.folder / f"store{number}")
             market = ArchiveMarket(home.folder / "archive")
-            pull = Pull(series, start, end, start, end, 0)
-            seconds = timed_call(pull_candles, store, market, pull, lambda: end)[0]
+            request = FetchRequest(series, start, end, start, end, 0)
+            seconds = timed_call(fetch_candles, store, market, request, lambda: end)[0]
             stored = store.count_candles(series, start, end)
             if stored != len(candles):
                 raise BenchmarkFailed(f"{stored} of {len(candles)} candles were stored")

@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Engine, StaticPool, create_engine
 from benchmarks.harness import BenchmarkFailed
 from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
-from coin_assets.files.checksummed_json import read_sealed, sealed
+from coin_assets.files.checksummed_json import read_checksummed, with_checksum
 from coin_assets.models.registry import SCHEMA_VERSION
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.sensors.requests import PRIORITY_TAG
@@ -97,9 +97,9 @@ def _rename_models(home: Path, symbol: str) -> None:
     """The newest version of each timeframe belongs to ``symbol``; the others are only listed."""
     for folder in (home / "models" / f"symbol={symbol.replace('/', '_')}").iterdir():
         path = max(folder.glob("[0-9]*/metadata.json"))
-        known = read_sealed(path, SCHEMA_VERSION, "")
+        known = read_checksummed(path, SCHEMA_VERSION, "")
         path.unlink()  # it is a link
-        path.write_bytes(sealed({**known, "symbol": symbol}))
+        path.write_bytes(with_checksum({**known, "symbol": symbol}))
 
 
 def _copy_evaluations(original: Path, home: Path, symbols: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ from coin_assets.orchestration.build import build_definitions, configured_resour
 from coin_assets.orchestration.dead_runs import end_dead_runs
 from coin_assets.orchestration.jobs.update import only
 from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
-from coin_assets.orchestration.progress import Progress, print_anything
+from coin_assets.orchestration.progress import RunProgress, print_anything
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import unanswered
 
@@ -253,7 +253,7 @@ class Demo:
     ) -> bool:
         run_id = str(uuid.uuid4())
         print(f"\nRun {run_id[:8]}: {what}", flush=True)
-        self._instance.add_event_listener(run_id, Progress(steps))
+        self._instance.add_event_listener(run_id, RunProgress(steps))
         result = job.execute_in_process(
             instance=self._instance,
             run_id=run_id,

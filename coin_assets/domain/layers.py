@@ -10,7 +10,7 @@ QUALITY = "quality"
 
 
 @dataclass(frozen=True)
-class Step:
+class Task:
     """What one asset does."""
 
     series: Series

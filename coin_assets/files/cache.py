@@ -30,7 +30,7 @@ def are_settled(identities: Iterable[Identity], seconds: float = SETTLED_SECONDS
     return time.time_ns() - changed >= int(seconds * 1e9)
 
 
-class Remembered(Generic[T]):
+class FileCache(Generic[T]):
     """Values made of files, by path; given again while the file's identity is the same.
 
     Times are coarse: milliseconds on most file systems, two seconds on the coarsest. Two versions

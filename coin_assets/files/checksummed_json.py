@@ -19,12 +19,12 @@ def json_bytes(document: dict[str, Any]) -> bytes:
     return (json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
-def sealed(document: dict[str, Any]) -> bytes:
+def with_checksum(document: dict[str, Any]) -> bytes:
     """``document`` with its digest, as the content of a file."""
     return json_bytes({**document, _DIGEST: _digest_of(document)})
 
 
-def read_sealed(path: Path, schema_version: int, remedy: str) -> dict[str, Any]:
+def read_checksummed(path: Path, schema_version: int, remedy: str) -> dict[str, Any]:
     """The document that was `sealed` into a file, without the digest.
 
     Args:

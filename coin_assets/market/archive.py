@@ -19,7 +19,7 @@ from coin_assets.domain.candles.frame import between, closed_by
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import EPOCH, months_between
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
-from coin_assets.files.cache import Identity, Remembered, identity_of
+from coin_assets.files.cache import FileCache, Identity, identity_of
 from coin_assets.market.base import Estimate, Meter, Page, Usage
 from coin_assets.market.candle_files import read_candle_file
 from coin_assets.market.downloads import ArchiveFiles, made_ahead
@@ -51,8 +51,8 @@ class _Reach:
 
 
 # Of this process's reads: a sensor asks every few seconds, each time a new market.
-_REACHES: Remembered[_Reach] = Remembered(10_000)
-_MONTHS: Remembered[frozenset[datetime]] = Remembered(10_000)
+_REACHES: FileCache[_Reach] = FileCache(10_000)
+_MONTHS: FileCache[frozenset[datetime]] = FileCache(10_000)
 
 
 class ArchiveMarket:

@@ -13,11 +13,11 @@ from coin_assets.domain.json_format import Document
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
-from coin_assets.files.cache import Remembered
+from coin_assets.files.cache import FileCache
 
 SCHEMA_VERSION = 1
 # By file, of this process's reads: sensors look at all of them every few seconds.
-_DOCUMENTS: Remembered[Document] = Remembered(10_000)
+_DOCUMENTS: FileCache[Document] = FileCache(10_000)
 
 
 class EvaluationBook:

@@ -19,7 +19,13 @@ from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, Forecaste
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, DataRefused
 from coin_assets.files.atomic import locked, write_atomically
-from coin_assets.files.checksummed_json import json_bytes, parsed, read_sealed, require_same, sealed
+from coin_assets.files.checksummed_json import (
+    json_bytes,
+    parsed,
+    read_checksummed,
+    require_same,
+    with_checksum,
+)
 from coin_assets.models.forecasters import restored_forecaster
 from coin_assets.models.role_files import read_roles, update_roles
 from coin_assets.models.version_folders import (
@@ -64,7 +70,7 @@ class ModelVersion:
         """
         path = self.folder / "metadata.json"
         try:
-            metadata = read_sealed(path, SCHEMA_VERSION, REMEDY)
+            metadata = read_checksummed(path, SCHEMA_VERSION, REMEDY)
         except FileNotFoundError as error:
             raise CorruptArtefact(f"{path} is missing. {REMEDY}") from error
         own = _identity(self.series, self.cutoff) | {"model_version": self.name}
@@ -132,7 +138,7 @@ class ModelRegistry:
             number = last_number(home) + 1
             known = {"model_version": str(number), "artefact_sha256": digest}
             write_atomically(partial_of(home) / "model.json", artefact)
-            metadata = sealed({**facts, **identity, **known})
+            metadata = with_checksum({**facts, **identity, **known})
             write_atomically(partial_of(home) / "metadata.json", metadata)
             return ModelVersion(series, number, cutoff, complete(home, number, cutoff))
 

@@ -12,8 +12,8 @@ from typing import Any
 from coin_assets.domain.evaluation.roles import RoleChange, Roles
 from coin_assets.errors import CorruptArtefact, DataRefused
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
-from coin_assets.files.cache import Remembered
-from coin_assets.files.checksummed_json import read_sealed, sealed
+from coin_assets.files.cache import FileCache
+from coin_assets.files.checksummed_json import read_checksummed, with_checksum
 
 SCHEMA_VERSION = 1
 _NAME = "roles.json"
@@ -23,7 +23,7 @@ _REMEDY = (
     "the next live forecast on, and what is known of earlier champions is lost."
 )
 # By file, of this process's reads.
-_ROLES: Remembered[Roles] = Remembered(10_000)
+_ROLES: FileCache[Roles] = FileCache(10_000)
 
 
 def read_roles(folder: Path) -> Roles:
@@ -51,12 +51,12 @@ def update_roles(folder: Path, change: Callable[[Roles], Roles]) -> Roles:
         wanted = change(known)
         if wanted != known:
             remove_partials(folder)
-            write_atomically(folder / _NAME, sealed(_document(wanted)))
+            write_atomically(folder / _NAME, with_checksum(_document(wanted)))
     return wanted
 
 
 def _read(path: str) -> Roles:
-    document = read_sealed(Path(path), SCHEMA_VERSION, _REMEDY)
+    document = read_checksummed(Path(path), SCHEMA_VERSION, _REMEDY)
     try:
         return Roles(tuple(_change(each) for each in document["changes"]))
     except (KeyError, TypeError, ValueError, DataRefused) as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import sync_folder
-from coin_assets.files.cache import Remembered
+from coin_assets.files.cache import FileCache
 
 REMEDY = (
     "Bring the version's folder back from a backup. Or, if roles.json beside it names the version "
@@ -26,7 +26,7 @@ _PARTIAL, _REMOVED = ".partial", ".removed"
 
 Found = tuple[int, datetime, Path]  # number, cutoff, folder
 # By folder, of this process's reads: what a folder's name tells of a version never changes.
-_VERSIONS: Remembered[tuple[Found, ...]] = Remembered(10_000)
+_VERSIONS: FileCache[tuple[Found, ...]] = FileCache(10_000)
 
 
 def listed(folder: Path) -> tuple[Found, ...]:

@@ -15,7 +15,7 @@ def print_anything() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-class Progress:
+class RunProgress:
     """Prints one line for each finished step: what it says of itself, or why it failed."""
 
     def __init__(self, steps: int) -> None:

@@ -9,11 +9,11 @@ from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import CandlesNotYetAvailable, CoinAssetsError
 from coin_assets.market.base import Estimate, Market
 from coin_assets.pipeline.fetch import (
-    Pull,
+    FetchRequest,
     expected_range,
+    fetch_candles,
     lacking,
     oldest_candle,
-    pull_candles,
     stored_reports,
 )
 from coin_assets.pipeline.fetch_progress import duration_text
@@ -36,7 +36,7 @@ class SourcePlan:
         edge: time before which the market serves nothing, where the window begins before.
     """
 
-    pull: Pull
+    request: FetchRequest
     expected: Range | None
     ranges: tuple[Range, ...] = ()
     estimate: Estimate = _NOTHING
@@ -51,30 +51,32 @@ class SourcePlan:
     @property
     def missing(self) -> int:
         """Candles to ask for."""
-        return sum(self.pull.series.timeframe.count(*each) for each in self.ranges)
+        return sum(self.request.series.timeframe.count(*each) for each in self.ranges)
 
 
-def plan_source(store: Store, market: Market, pull: Pull, now: datetime) -> SourcePlan:
+def plan_source(store: Store, market: Market, request: FetchRequest, now: datetime) -> SourcePlan:
     """What ``pull`` lacks at ``now``; the market may be asked for its oldest candle.
 
     Stores nothing.
     """
     try:
-        limit = min(pull.closed_by, market.horizon(pull.series, pull.closed_by))
-        expected = expected_range(pull, oldest_candle(store, market, pull, limit), limit)
+        limit = min(request.closed_by, market.horizon(request.series, request.closed_by))
+        expected = expected_range(request, oldest_candle(store, market, request, limit), limit)
         if expected is None:
-            return SourcePlan(pull, None, edge=_edge(store, market, pull))
-        unanswered, due = lacking(store, pull, expected, now)
+            return SourcePlan(request, None, edge=_edge(store, market, request))
+        unanswered, due = lacking(store, request, expected, now)
         ranges = sorted({*unanswered, *due})
-        estimate = sum((market.estimate(pull.series, *each) for each in ranges), start=_NOTHING)
+        estimate = sum((market.estimate(request.series, *each) for each in ranges), start=_NOTHING)
     except CoinAssetsError as error:
-        return SourcePlan(pull, None, error=error)
-    return SourcePlan(pull, expected, tuple(ranges), estimate, edge=_edge(store, market, pull))
+        return SourcePlan(request, None, error=error)
+    return SourcePlan(
+        request, expected, tuple(ranges), estimate, edge=_edge(store, market, request)
+    )
 
 
-def _edge(store: Store, market: Market, pull: Pull) -> datetime | None:
-    edge = market.edge(pull.series) or store.read_ledger(pull.series).edge
-    return edge if edge is not None and edge > max(pull.start, pull.first_expected) else None
+def _edge(store: Store, market: Market, request: FetchRequest) -> datetime | None:
+    edge = market.edge(request.series) or store.read_ledger(request.series).edge
+    return edge if edge is not None and edge > max(request.start, request.first_expected) else None
 
 
 def carry_out(
@@ -95,22 +97,22 @@ def carry_out(
         of the newest one if the market does not have those after it yet.
 
     Raises:
-        CoinAssetsError: as `pull_candles`.
+        CoinAssetsError: as `fetch_candles`.
     """
-    series, pull = plan.pull.series, replace(plan.pull, closed_by=closed_by)
-    months = months_between(pull.start, pull.end)
+    series, request = plan.request.series, replace(plan.request, closed_by=closed_by)
+    months = months_between(request.start, request.end)
     if not plan.ranges and set(months) <= set(store.fetched_months(series)):
-        return stored_reports(store, plan.pull, plan.expected, {}), closed_by
+        return stored_reports(store, plan.request, plan.expected, {}), closed_by
     try:
-        return pull_candles(store, market, pull, clock, say), closed_by
+        return fetch_candles(store, market, request, clock, say), closed_by
     except CandlesNotYetAvailable:
         newest = store.newest_candles([series]).get(series)
-        if newest is None or newest < pull.start:
+        if newest is None or newest < request.start:
             raise
         # The history is there. What comes last is for the next live run to wait for.
         reached = series.timeframe.close_of(newest)
-        pull = replace(pull, closed_by=reached)
-        return pull_candles(store, market, pull, clock, say), reached
+        request = replace(request, closed_by=reached)
+        return fetch_candles(store, market, request, clock, say), reached
 
 
 def plan_table(plans: Sequence[SourcePlan]) -> str:
@@ -136,16 +138,16 @@ def plan_table(plans: Sequence[SourcePlan]) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     lines += [
-        f"{plan.pull.series}: the market serves nothing before {plan.edge:%Y-%m-%d %H:%M}"
+        f"{plan.request.series}: the market serves nothing before {plan.edge:%Y-%m-%d %H:%M}"
         for plan in plans
         if plan.edge is not None
     ]
-    lines += [f"{plan.pull.series}: {plan.error}" for plan in plans if plan.error is not None]
+    lines += [f"{plan.request.series}: {plan.error}" for plan in plans if plan.error is not None]
     return "\n".join(lines)
 
 
 def _row(plan: SourcePlan) -> tuple[str, ...]:
-    series = str(plan.pull.series)
+    series = str(plan.request.series)
     if plan.error is not None:
         return series, "unknown, see below", "-", "-", "-", "-"
     return (

@@ -18,9 +18,9 @@ from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import describe_months
 from coin_assets.errors import CopyDiffers, TargetHasMore
-from coin_assets.pipeline.copy_tables import CANDLES, TABLES, Table, Window, windows_of
+from coin_assets.pipeline.copy_tables import CANDLES, TABLES, CopiedTable, CopyWindow, windows_of
 from coin_assets.store.base import Store
-from coin_assets.store.fingerprint import Difference, difference, fingerprint
+from coin_assets.store.fingerprint import TableDifference, difference, fingerprint
 
 _TRIES = 3
 
@@ -31,7 +31,7 @@ class MonthCopied:
 
     series: Series
     label: str
-    changes: dict[str, Difference]
+    changes: dict[str, TableDifference]
 
     @property
     def rows(self) -> int:
@@ -111,10 +111,12 @@ class StoreCopy:
             if theirs is not None and (ours is None or theirs > ours):
                 raise _has_more(series, f"{name} up to {theirs:%Y-%m-%d %H:%M}")
 
-    def _copy_part(self, done: KeyCopied, table: Table, window: Window) -> Difference:
+    def _copy_part(
+        self, done: KeyCopied, table: CopiedTable, window: CopyWindow
+    ) -> TableDifference:
         """One table of one window; returns how the target differed."""
         series, mismarked = done.series, table is CANDLES and window.fetched != window.known
-        found = Difference(0, 0, 0)
+        found = TableDifference(0, 0, 0)
         for attempt in range(_TRIES):
             wanted, stored = (
                 self._wanted(series, table, window),
@@ -139,7 +141,7 @@ class StoreCopy:
         done.rows[table.name] += len(wanted)
         return found
 
-    def _wanted(self, series: Series, table: Table, window: Window) -> pd.DataFrame:
+    def _wanted(self, series: Series, table: CopiedTable, window: CopyWindow) -> pd.DataFrame:
         """Rows that the target shall hold; candles that no finished write covers are left out."""
         rows = table.read(self.source, series, window)
         return rows if table is not CANDLES or window.fetched else rows.head(0)
@@ -159,7 +161,7 @@ class StoreCopy:
                 "again; if it differs again, nothing else may write to the target meanwhile."
             )
 
-    def _require_fetched(self, series: Series, windows: list[Window]) -> None:
+    def _require_fetched(self, series: Series, windows: list[CopyWindow]) -> None:
         fetched = set(self.target.fetched_months(series))
         wrong = [each.start for each in windows if each.fetched != (each.start in fetched)]
         if wrong:
@@ -170,7 +172,11 @@ class StoreCopy:
 
 
 def _require_same(
-    series: Series, table: Table, window: Window, wanted: pd.DataFrame, stored: pd.DataFrame
+    series: Series,
+    table: CopiedTable,
+    window: CopyWindow,
+    wanted: pd.DataFrame,
+    stored: pd.DataFrame,
 ) -> None:
     ours, theirs = fingerprint(wanted), fingerprint(stored)
     if ours != theirs:

@@ -13,7 +13,7 @@ from coin_assets.store.base import Store
 
 
 @dataclass(frozen=True)
-class Window:
+class CopyWindow:
     """A half-open range of times: a month, or all that lies before or after the months.
 
     Attributes:
@@ -29,7 +29,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Table:
+class CopiedTable:
     """One kind of rows of a store.
 
     Attributes:
@@ -41,11 +41,11 @@ class Table:
 
     name: str
     identity: tuple[str, ...]
-    read: Callable[[Store, Series, Window], pd.DataFrame]
-    equalise: Callable[[Store, Series, Window, pd.DataFrame, bool], None]
+    read: Callable[[Store, Series, CopyWindow], pd.DataFrame]
+    equalise: Callable[[Store, Series, CopyWindow, pd.DataFrame, bool], None]
 
 
-def windows_of(source: Store, target: Store, series: Series) -> list[Window]:
+def windows_of(source: Store, target: Store, series: Series) -> list[CopyWindow]:
     """Every month in which one of the stores may have rows of ``key``, and what lies around."""
     fetched, known = source.fetched_months(series), target.fetched_months(series)
     times = fetched + known
@@ -55,23 +55,23 @@ def windows_of(source: Store, target: Store, series: Series) -> list[Window]:
             *store.newest_forecasts([series]).values(),
         ]
     if not times:
-        return [Window(EPOCH, LATEST, "all time")]
+        return [CopyWindow(EPOCH, LATEST, "all time")]
     months = months_between(min(times), next_month(max(times)))
     first, end = months[0], next_month(months[-1])
     return [
-        Window(EPOCH, first, f"before {month_label(first)}"),
+        CopyWindow(EPOCH, first, f"before {month_label(first)}"),
         *(
-            Window(each, next_month(each), month_label(each), each in fetched, each in known)
+            CopyWindow(each, next_month(each), month_label(each), each in fetched, each in known)
             for each in months
         ),
-        Window(end, LATEST, f"from {month_label(end)} on"),
+        CopyWindow(end, LATEST, f"from {month_label(end)} on"),
     ]
 
 
 def _equalise_candles(
     store: Store,
     series: Series,
-    window: Window,
+    window: CopyWindow,
     rows: pd.DataFrame,
     unwanted: bool,  # noqa: ARG001
 ) -> None:
@@ -82,7 +82,7 @@ def _equalise_candles(
 
 
 def _equalise_forecasts(
-    store: Store, series: Series, window: Window, rows: pd.DataFrame, unwanted: bool
+    store: Store, series: Series, window: CopyWindow, rows: pd.DataFrame, unwanted: bool
 ) -> None:
     if unwanted:
         store.delete_forecasts(series, window.start, window.end)
@@ -91,7 +91,7 @@ def _equalise_forecasts(
 
 
 def _equalise_revisions(
-    store: Store, series: Series, window: Window, rows: pd.DataFrame, unwanted: bool
+    store: Store, series: Series, window: CopyWindow, rows: pd.DataFrame, unwanted: bool
 ) -> None:
     if unwanted:
         store.delete_revisions(series, window.start, window.end)
@@ -99,19 +99,19 @@ def _equalise_revisions(
         store.record_revisions(series, rows)
 
 
-CANDLES = Table(
+CANDLES = CopiedTable(
     "candles",
     ("timestamp",),
     lambda store, series, window: store.read_candles(series, window.start, window.end),
     _equalise_candles,
 )
-FORECASTS = Table(
+FORECASTS = CopiedTable(
     "forecasts",
     ("role", "as_of", "step"),
     lambda store, series, window: store.read_forecasts(series, window.start, window.end),
     _equalise_forecasts,
 )
-REVISIONS = Table(
+REVISIONS = CopiedTable(
     "revisions",
     ("timestamp", "seen_at"),
     lambda store, series, window: store.read_revisions(series, window.start, window.end),

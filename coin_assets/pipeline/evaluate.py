@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from coin_assets.domain.evaluation.promotion import Verdict, judge
+from coin_assets.domain.evaluation.promotion import GateVerdict, judge
 from coin_assets.domain.evaluation.report import Evaluation, evaluation
 from coin_assets.domain.evaluation.windows import candles_from, contest_from, window_of
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
@@ -28,7 +28,7 @@ class EvaluationReport:
 
     evaluation: Evaluation
     document: Document
-    verdict: Verdict | None
+    verdict: GateVerdict | None
     challenger: str | None
     damaged: str | None
 

@@ -29,7 +29,7 @@ from coin_assets.errors import (
     shortened,
 )
 from coin_assets.market.base import Market, Page
-from coin_assets.pipeline.fetch_progress import Progress
+from coin_assets.pipeline.fetch_progress import FetchProgress
 from coin_assets.pipeline.month_report import MonthReport, month_report, newest_due
 from coin_assets.store.base import Store
 
@@ -43,7 +43,7 @@ _INSTANT = timedelta.resolution
 
 
 @dataclass(frozen=True)
-class Pull:
+class FetchRequest:
     """What to pull, and as of when.
 
     Attributes:
@@ -61,10 +61,10 @@ class Pull:
     reread: int
 
 
-def pull_candles(
+def fetch_candles(
     store: Store,
     market: Market,
-    pull: Pull,
+    request: FetchRequest,
     clock: Callable[[], datetime],
     say: Callable[[str], None] = lambda _line: None,
 ) -> list[MonthReport]:
@@ -79,15 +79,15 @@ def pull_candles(
         CoinAssetsError: as `Market.pages`, or the first `Page.error`; the ledger then has which
             candles failed and why. What else the market has of the window is stored.
     """
-    series = pull.series
-    listed, limit = _extremes(store, market, pull, clock)
-    expected = expected_range(pull, listed, limit)
+    series = request.series
+    listed, limit = _extremes(store, market, request, clock)
+    expected = expected_range(request, listed, limit)
     changed: Counter[datetime] = Counter()
     errors: list[CoinAssetsError] = []
     if expected is not None:
-        ranges = missing_ranges(store, pull, expected, clock())
+        ranges = missing_ranges(store, request, expected, clock())
         total = sum(series.timeframe.count(*each) for each in ranges)
-        progress = Progress(str(series), total, say)
+        progress = FetchProgress(str(series), total, say)
         for start, end in ranges:
             known = store.read_candles(series, start, end)
             for page in _pages(store, market, series, start, end, limit, clock):
@@ -99,13 +99,13 @@ def pull_candles(
                 else:
                     changed.update(_commit(store, market, series, page, known, clock()))
                 progress.advance(series.timeframe.count(page.start, page.end), page.end)
-    _mark_looked_at(store, pull, expected)
+    _mark_looked_at(store, request, expected)
     for error in errors[1:]:
         say(f"{series}: {error}")
     if errors:
         raise errors[0]
-    reports = stored_reports(store, pull, expected, changed)
-    _require_newest_due(store, market, pull, limit)
+    reports = stored_reports(store, request, expected, changed)
+    _require_newest_due(store, market, request, limit)
     return reports
 
 
@@ -124,13 +124,13 @@ def _error_of(page: Page) -> CoinAssetsError | None:
     )
 
 
-def _mark_looked_at(store: Store, pull: Pull, expected: Range | None) -> None:
+def _mark_looked_at(store: Store, request: FetchRequest, expected: Range | None) -> None:
     """Mark the months of the window as fetched, those without a candle too.
 
     Months with candles that nothing explains are left out: they are still to be fetched.
     """
-    series = pull.series
-    months = set(months_between(pull.start, pull.end)) - set(store.fetched_months(series))
+    series = request.series
+    months = set(months_between(request.start, request.end)) - set(store.fetched_months(series))
     if months and expected is not None:
         stored = store.read_candles(series, *expected)["timestamp"]
         gaps = find_gaps(stored, series.timeframe, *expected)
@@ -141,11 +141,11 @@ def _mark_looked_at(store: Store, pull: Pull, expected: Range | None) -> None:
 
 
 def stored_reports(
-    store: Store, pull: Pull, expected: Range | None, changed: Mapping[datetime, int]
+    store: Store, request: FetchRequest, expected: Range | None, changed: Mapping[datetime, int]
 ) -> list[MonthReport]:
     """What the months of the window hold; ``changed`` tells the rows that a pull changed."""
-    series, ledger = pull.series, store.read_ledger(pull.series)
-    stored = store.read_candles(series, pull.start, pull.end)
+    series, ledger = request.series, store.read_ledger(request.series)
+    stored = store.read_candles(series, request.start, request.end)
     return [
         month_report(
             series,
@@ -155,40 +155,44 @@ def stored_reports(
             expected,
             ledger,
         )
-        for month in months_between(pull.start, pull.end)
+        for month in months_between(request.start, request.end)
     ]
 
 
-def oldest_candle(store: Store, market: Market, pull: Pull, limit: datetime) -> datetime | None:
+def oldest_candle(
+    store: Store, market: Market, request: FetchRequest, limit: datetime
+) -> datetime | None:
     """Open of the market's oldest candle, as far as the window needs to know it; None if it has
     none. The market is asked only if the window may begin before it."""
-    start, until = _window(pull, limit)
-    ledger = store.read_ledger(pull.series)
+    start, until = _window(request, limit)
+    ledger = store.read_ledger(request.series)
     known = ledger.listed
     # An edge only moves on: where one was met, nothing older comes any more.
     if start >= until or (known is not None and (known <= start or ledger.edge is not None)):
         return known
-    found = market.listed(pull.series, limit, pull.first_expected)
+    found = market.listed(request.series, limit, request.first_expected)
     return min(filter(None, (found, known)), default=None)
 
 
-def expected_range(pull: Pull, listed: datetime | None, limit: datetime) -> Range | None:
+def expected_range(request: FetchRequest, listed: datetime | None, limit: datetime) -> Range | None:
     """Opens that the window should hold by ``limit``; None if it should hold none.
 
     Args:
         listed: as `oldest_candle` says.
     """
-    start, until = _window(pull, limit)
+    start, until = _window(request, limit)
     begin = start if listed is None else max(start, listed)
     return (begin, until) if listed is not None and begin < until else None
 
 
-def _window(pull: Pull, limit: datetime) -> Range:
-    start = max(pull.start, pull.first_expected)
-    return start, min(pull.end, pull.series.timeframe.floor(limit))
+def _window(request: FetchRequest, limit: datetime) -> Range:
+    start = max(request.start, request.first_expected)
+    return start, min(request.end, request.series.timeframe.floor(limit))
 
 
-def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> list[Range]:
+def missing_ranges(
+    store: Store, request: FetchRequest, expected: Range, now: datetime
+) -> list[Range]:
     """What to ask for, in ascending order.
 
     Candles that nothing explains, those after the newest stored one (that the market had none,
@@ -196,12 +200,12 @@ def missing_ranges(store: Store, pull: Pull, expected: Range, now: datetime) -> 
     that were not asked for lately, and the last few stored candles before; of a past window that
     lacks nothing, everything.
     """
-    series, until = pull.series, expected[1]
-    unanswered, due = lacking(store, pull, expected, now)
-    if not (unanswered or due) and pull.end <= pull.closed_by:
+    series, until = request.series, expected[1]
+    unanswered, due = lacking(store, request, expected, now)
+    if not (unanswered or due) and request.end <= request.closed_by:
         return [expected]
     last = max((start for start, _ in unanswered), default=until)
-    again = max(series.timeframe.shift(last, -pull.reread), pull.first_expected), last
+    again = max(series.timeframe.shift(last, -request.reread), request.first_expected), last
     known = store.read_candles(series, *again)["timestamp"]
     reread = [(known.iloc[0].to_pydatetime(), last)] if len(known) else []
     rechecks = store.read_ledger(series).rechecks(*expected, now)
@@ -219,30 +223,30 @@ def _late(store: Store, series: Series, expected: Range) -> list[Range]:
 
 
 def lacking(
-    store: Store, pull: Pull, expected: Range, now: datetime
+    store: Store, request: FetchRequest, expected: Range, now: datetime
 ) -> tuple[list[Range], list[Range]]:
     """Candles that were never answered for, and absences that should be asked for again."""
-    series, ledger = pull.series, store.read_ledger(pull.series)
+    series, ledger = request.series, store.read_ledger(request.series)
     stored = store.read_candles(series, *expected)["timestamp"]
     gaps = find_gaps(stored, series.timeframe, *expected)
     return ledger.unanswered(gaps), ledger.due(*expected, now)
 
 
 def _extremes(
-    store: Store, market: Market, pull: Pull, clock: Callable[[], datetime]
+    store: Store, market: Market, request: FetchRequest, clock: Callable[[], datetime]
 ) -> tuple[datetime | None, datetime]:
     """Open of the market's oldest candle, which the ledger notes, and how far it should reach."""
-    limit = pull.closed_by
+    limit = request.closed_by
     try:
-        limit = min(limit, market.horizon(pull.series, limit))
-        listed = oldest_candle(store, market, pull, limit)
+        limit = min(limit, market.horizon(request.series, limit))
+        listed = oldest_candle(store, market, request, limit)
     except CoinAssetsError as error:
-        start, until = _window(pull, limit)
+        start, until = _window(request, limit)
         if start < until:
-            _record_failure(store, pull.series, start, until, error, clock())
+            _record_failure(store, request.series, start, until, error, clock())
         raise
     if listed is not None:
-        _record_extremes(store, market, pull.series, listed)
+        _record_extremes(store, market, request.series, listed)
     return listed, limit
 
 
@@ -379,7 +383,9 @@ def _passed(store: Store, series: Series, absences: Iterable[Absence]) -> list[R
     return [(absence.start, absence.end) for absence in answered if absence.end <= newest]
 
 
-def _require_newest_due(store: Store, market: Market, pull: Pull, limit: datetime) -> None:
+def _require_newest_due(
+    store: Store, market: Market, request: FetchRequest, limit: datetime
+) -> None:
     """Require the newest due candle, unless the market sends a later one, broken or not.
 
     A candle that the market skipped is absent; one that comes last may be late.
@@ -388,8 +394,12 @@ def _require_newest_due(store: Store, market: Market, pull: Pull, limit: datetim
         CandlesNotYetAvailable: there is no later candle.
         CoinAssetsError: whether there is one could not be read.
     """
-    series, ledger, start = pull.series, store.read_ledger(pull.series), _window(pull, limit)[0]
-    due = newest_due(series.timeframe, max(start, ledger.listed or start), pull.end, limit)
+    series, ledger, start = (
+        request.series,
+        store.read_ledger(request.series),
+        _window(request, limit)[0],
+    )
+    due = newest_due(series.timeframe, max(start, ledger.listed or start), request.end, limit)
     newest = store.newest_candles([series]).get(series)
     if due is None or (newest is not None and newest >= due) or ledger.absent_until(due) > due:
         return

@@ -7,7 +7,7 @@ from datetime import datetime
 _EVERY_SECONDS = 10.0
 
 
-class Progress:
+class FetchProgress:
     """Says a line at most every ten seconds, so that short pulls say nothing.
 
     Args:

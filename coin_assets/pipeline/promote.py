@@ -7,7 +7,7 @@ a damaged champion could not say is made up for.
 from collections.abc import Sequence
 from datetime import datetime
 
-from coin_assets.domain.evaluation.promotion import PROMOTE, RETIRE, Verdict
+from coin_assets.domain.evaluation.promotion import PROMOTE, RETIRE, GateVerdict
 from coin_assets.domain.evaluation.roles import Roles
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.domain.series import Series
@@ -158,7 +158,7 @@ def _appoint(
     return f"{since:%Y-%m-%d %H:%M}"
 
 
-def _reason(verdict: Verdict) -> str:
+def _reason(verdict: GateVerdict) -> str:
     """For the record: what speaks against a change, or for it."""
     against = [each.said for each in verdict.criteria if not each.passed]
     return " ".join(against or [each.said for each in verdict.criteria])

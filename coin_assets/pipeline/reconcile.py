@@ -23,7 +23,7 @@ _GRACE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Window:
+class ReconcileWindow:
     """What of a key to compare, and as of when.
 
     Attributes:
@@ -61,7 +61,7 @@ class Reconciled:
 
 
 def reconcile(
-    store: Store, market: Market, series: Series, source: Series, window: Window
+    store: Store, market: Market, series: Series, source: Series, window: ReconcileWindow
 ) -> Reconciled | None:
     """Compare the newest candles of a key; None if nothing that could be compared is stored.
 
@@ -113,7 +113,7 @@ def _answered_by(pages: Iterable[Page], stored: pd.DataFrame) -> pd.DataFrame:
 
 
 def _end(
-    store: Store, market: Market, series: Series, source: Series, window: Window
+    store: Store, market: Market, series: Series, source: Series, window: ReconcileWindow
 ) -> datetime | None:
     """Close of the newest candle that store and market should both have."""
     newest = store.newest_candles({series, source})

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from coin_assets.domain.layers import CANDLES, MODELS, Step
+from coin_assets.domain.layers import CANDLES, MODELS, Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, months_between, next_month
 from coin_assets.planning.facts import PlanningFacts, Runs, Wanted
@@ -29,14 +29,14 @@ def history(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wante
     pulled: set[tuple[Series, datetime]] = set()
     for state, months in sorted(lacking, key=lambda each: not each[0].is_fetched):
         for month in months:
-            step = Step(state.series, CANDLES)
-            if not runs.is_free_in_background(step, month, now):
+            task = Task(state.series, CANDLES)
+            if not runs.is_free_in_background(task, month, now):
                 continue
             known = fetched[state.source]
             if (state.source, month) in pulled:
                 known = known | {month}
             if state.is_fetched or known.issuperset(_months_of_source(state, month)):
-                wanted[month].append(step)
+                wanted[month].append(task)
                 pulled.add((state.series, month))
     return wanted
 
@@ -56,20 +56,20 @@ def gaps(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
     wanted: Wanted = defaultdict(list)
     for state in states:
         for month in state.gap_months:
-            step = Step(state.series, CANDLES)
-            if runs.is_free_in_background(step, month, now):
-                wanted[month].append(step)
+            task = Task(state.series, CANDLES)
+            if runs.is_free_in_background(task, month, now):
+                wanted[month].append(task)
     return wanted
 
 
-def anchors(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
+def monthly_versions(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
     """Models that belong to the running month whatever else is trained in it."""
     wanted: Wanted = defaultdict(list)
     for state in states:
-        if state.anchor_missing:
-            month, step = month_start(state.due), Step(state.series, MODELS)
-            if runs.is_free_in_background(step, month, now):
-                wanted[month].append(step)
+        if state.monthly_version_missing:
+            month, task = month_start(state.due), Task(state.series, MODELS)
+            if runs.is_free_in_background(task, month, now):
+                wanted[month].append(task)
     return wanted
 
 
@@ -77,7 +77,7 @@ def needs_training(state: PlanningFacts) -> bool:
     """Whether candles suffice for a forecast but no model may make it, nor will the anchor."""
     return (
         state.trainable
-        and not state.anchor_missing
+        and not state.monthly_version_missing
         and state.candles is not None
         and (state.verified or state.candles) >= state.timeframe.floor(state.due)
         and not state.expects_forecast(state.candles)

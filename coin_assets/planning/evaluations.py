@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from coin_assets.domain.evaluation.promotion import KEEP
 from coin_assets.domain.forecasting.frame import CHALLENGER
 from coin_assets.domain.json_format import parse_time
-from coin_assets.domain.layers import QUALITY, Step
+from coin_assets.domain.layers import QUALITY, Task
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.evaluations import EvaluationBook
@@ -52,7 +52,7 @@ def plan_quality(
         if state.candles is not None
         and state.forecast is not None
         and _is_due(facts[state.series].evaluated, state.candles)
-        and runs.is_free_in_background(Step(state.series, QUALITY), None, now)
+        and runs.is_free_in_background(Task(state.series, QUALITY), None, now)
     ]
     promotions = [
         state.series

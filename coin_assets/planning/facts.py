@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from coin_assets.domain.layers import Step
+from coin_assets.domain.layers import Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start
 
-LIVE, HISTORY, GAPS, ANCHORS, REPAIR, TRAINING, EVALUATION, PROMOTION = (
+LIVE, HISTORY, GAPS, MONTHLY, REPAIR, TRAINING, EVALUATION, PROMOTION = (
     "live",
     "history",
     "gaps",
@@ -19,7 +19,7 @@ LIVE, HISTORY, GAPS, ANCHORS, REPAIR, TRAINING, EVALUATION, PROMOTION = (
     "promotion",
 )
 # Steps by the month of their run.
-Wanted = dict[datetime, list[Step]]
+Wanted = dict[datetime, list[Task]]
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=15)
 
 
@@ -64,7 +64,7 @@ class PlanningFacts:
     next_origin: datetime | None = None
     first_cutoff: datetime | None = None
     trainable: bool = False
-    anchor_missing: bool = False
+    monthly_version_missing: bool = False
     history: datetime | None = None
     prediction: datetime | None = None
     damage: str | None = None
@@ -138,23 +138,23 @@ class Runs:
             no other one asks for them for a while, and nothing live waits for that.
     """
 
-    in_flight: frozenset[tuple[Step, datetime | None]] = frozenset()
+    in_flight: frozenset[tuple[Task, datetime | None]] = frozenset()
     training: frozenset[Series] = frozenset()
     promoting: frozenset[Series] = frozenset()
     busy: frozenset[str] = frozenset()
-    failures: Mapping[Step, Failures] = field(default_factory=dict)
-    rested: frozenset[tuple[Step, datetime | None]] = frozenset()
+    failures: Mapping[Task, Failures] = field(default_factory=dict)
+    rested: frozenset[tuple[Task, datetime | None]] = frozenset()
 
-    def is_free(self, step: Step, month: datetime | None, now: datetime) -> bool:
+    def is_free(self, task: Task, month: datetime | None, now: datetime) -> bool:
         """Whether a step may be asked for: not in flight, and not to be left alone for a while."""
-        return (step, month) not in self.in_flight and not self.is_backing_off(step, now)
+        return (task, month) not in self.in_flight and not self.is_backing_off(task, now)
 
-    def is_free_in_background(self, step: Step, month: datetime | None, now: datetime) -> bool:
+    def is_free_in_background(self, task: Task, month: datetime | None, now: datetime) -> bool:
         """Whether a step may be asked for that nothing live waits for."""
-        return (step, month) not in self.rested and self.is_free(step, month, now)
+        return (task, month) not in self.rested and self.is_free(task, month, now)
 
-    def is_backing_off(self, step: Step, now: datetime) -> bool:
-        failures = self.failures.get(step)
+    def is_backing_off(self, task: Task, now: datetime) -> bool:
+        failures = self.failures.get(task)
         return failures is not None and now < failures.retry_at
 
 
@@ -163,12 +163,12 @@ class Request:
     """One run: ``steps`` of the month that starts at ``month``."""
 
     month: datetime
-    steps: tuple[Step, ...]
+    tasks: tuple[Task, ...]
     purpose: str
 
     def __post_init__(self) -> None:
-        if self.month != month_start(self.month) or not self.steps:
-            raise ValueError(f"a run has a month and steps, not {self.month} {self.steps}")
+        if self.month != month_start(self.month) or not self.tasks:
+            raise ValueError(f"a run has a month and steps, not {self.month} {self.tasks}")
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def _state(
     if candles is not None and forecast is not None and forecast < candles:
         opened = _first_open(store, series, series.timeframe.floor(forecast), candles)
         next_origin = opened and series.timeframe.close_of(opened)
-    is_trainable, anchor_missing = _models_wanted(gather, spec, fetched, first, due)
+    is_trainable, monthly_version_missing = _models_wanted(gather, spec, fetched, first, due)
     return PlanningFacts(
         series=series,
         source=spec.source,
@@ -141,7 +141,7 @@ def _state(
         next_origin=next_origin,
         first_cutoff=min((version.cutoff for version in status.versions), default=None),
         trainable=is_trainable,
-        anchor_missing=anchor_missing,
+        monthly_version_missing=monthly_version_missing,
         history=_as_of(published.history),
         prediction=_as_of(published.prediction),
         damage=published.corrupt or _loss(status),
@@ -198,10 +198,10 @@ def _models_wanted(
     can_train = lacks_model and why_none(store, series, usable, candles) is None
     before = series.timeframe.floor(month)
     has_reached = candles >= before
-    anchor = (
+    monthly = (
         month not in cutoffs and has_reached and why_none(store, series, usable, before) is None
     )
-    return can_train, anchor
+    return can_train, monthly
 
 
 def _buckets(

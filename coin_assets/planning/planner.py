@@ -10,15 +10,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Step
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, months_between, next_month
-from coin_assets.planning.background import anchors, gaps, history, needs_training
+from coin_assets.planning.background import gaps, history, monthly_versions, needs_training
 from coin_assets.planning.facts import (
-    ANCHORS,
     GAPS,
     HISTORY,
     LIVE,
+    MONTHLY,
     REPAIR,
     Plan,
     PlanningFacts,
@@ -41,7 +41,7 @@ def plan_updates(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> 
     live = _live(states, runs, now)
     months = sorted(live)
     requests = [Request(month, tuple(live[month]), LIVE) for month in (*months[-1:], *months[:-1])]
-    for purpose, find in ((HISTORY, history), (GAPS, gaps), (ANCHORS, anchors)):
+    for purpose, find in ((HISTORY, history), (GAPS, gaps), (MONTHLY, monthly_versions)):
         if purpose not in runs.busy:
             requests += _earliest(purpose, find(states, runs, now), requests)
     training = tuple(
@@ -49,7 +49,7 @@ def plan_updates(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> 
         for state in states
         if needs_training(state)
         and state.series not in runs.training
-        and not runs.is_backing_off(Step(state.series, MODELS), now)
+        and not runs.is_backing_off(Task(state.series, MODELS), now)
     )
     return Plan(tuple(requests[:MOST_REQUESTS]), training)
 
@@ -66,26 +66,26 @@ def plan_repairs(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> 
     wrong = [state for state in behind if not state.is_refused]
     if not wrong:
         return Plan()
-    planned = {step for steps in _live(states, runs, now).values() for step in steps}
-    renewing = {step for step, _ in runs.in_flight if step.layer != QUALITY}
-    renewed = {step.series for step in planned | renewing}
-    steps = []
+    planned = {task for tasks in _live(states, runs, now).values() for task in tasks}
+    renewing = {task for task, _ in runs.in_flight if task.layer != QUALITY}
+    renewed = {task.series for task in planned | renewing}
+    tasks = []
     for state in wrong:
-        step = Step(state.series, PUBLISHED)
+        task = Task(state.series, PUBLISHED)
         if state.damage and REPAIR not in runs.busy and _is_failing(state, runs):
-            is_free = not runs.is_backing_off(step, now)
+            is_free = not runs.is_backing_off(task, now)
         else:
             waits = not state.damage and not renewed.isdisjoint((state.series, state.source))
-            is_free = not waits and step not in planned and runs.is_free(step, None, now)
+            is_free = not waits and task not in planned and runs.is_free(task, None, now)
         if is_free:
-            steps.append(step)
-    return Plan((Request(month_start(now), tuple(steps), REPAIR),)) if steps else Plan()
+            tasks.append(task)
+    return Plan((Request(month_start(now), tuple(tasks), REPAIR),)) if tasks else Plan()
 
 
 def _is_failing(state: PlanningFacts, runs: Runs) -> bool:
     """Whether what comes before the published files has failed and did not succeed since."""
-    before = {Step(series, CANDLES) for series in (state.series, state.source)}
-    return not runs.failures.keys().isdisjoint(before | {Step(state.series, PREDICTIONS)})
+    before = {Task(series, CANDLES) for series in (state.series, state.source)}
+    return not runs.failures.keys().isdisjoint(before | {Task(state.series, PREDICTIONS)})
 
 
 @dataclass(frozen=True)
@@ -98,37 +98,39 @@ class _Extension:
 
 def _live(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
     """Steps by month, from the first missing candle of each key to its published files."""
-    pulls = _pulls(states, runs, now)
+    fetches = _fetches(states, runs, now)
     sources = {state.series: state for state in states if state.is_fetched}
     wanted: Wanted = defaultdict(list)
     for state in states:
-        pull = pulls.get(state.source) if pulls else None
-        if pull is None and state.lacking is None and not state.lacks_forecast(state.candles):
+        fetch = fetches.get(state.source) if fetches else None
+        if fetch is None and state.lacking is None and not state.lacks_forecast(state.candles):
             continue
         follows = False
-        for month, step in _steps(state, sources[state.source], pull):
-            at = None if step.layer == PUBLISHED else month
+        for month, task in _tasks(state, sources[state.source], fetch):
+            at = None if task.layer == PUBLISHED else month
             # What a new candle or forecast comes to is tried at once, whatever failed before.
-            is_free = (step, at) not in runs.in_flight if follows else runs.is_free(step, at, now)
+            is_free = (task, at) not in runs.in_flight if follows else runs.is_free(task, at, now)
             if not is_free:
                 break  # what comes after needs it
-            wanted[month].append(step)
+            wanted[month].append(task)
             follows = True
     return wanted
 
 
-def _pulls(states: Iterable[PlanningFacts], runs: Runs, now: datetime) -> dict[Series, _Extension]:
+def _fetches(
+    states: Iterable[PlanningFacts], runs: Runs, now: datetime
+) -> dict[Series, _Extension]:
     """For every source that lacks its newest candle, the month to go on with."""
-    pulls = {}
+    fetches = {}
     for state in states:
-        month = _month_to_pull(state) if state.is_fetched else None
-        if month is not None and runs.is_free(Step(state.series, CANDLES), month, now):
+        month = _month_to_fetch(state) if state.is_fetched else None
+        if month is not None and runs.is_free(Task(state.series, CANDLES), month, now):
             reach = min(floor_of(state.timeframe, state.due), next_month(month))
-            pulls[state.series] = _Extension(month, reach)
-    return pulls
+            fetches[state.series] = _Extension(month, reach)
+    return fetches
 
 
-def _month_to_pull(state: PlanningFacts) -> datetime | None:
+def _month_to_fetch(state: PlanningFacts) -> datetime | None:
     """Month of the first candle that a fetched key lacks; None if it has its newest one."""
     if state.verified is not None and state.verified >= floor_of(state.timeframe, state.due):
         return None
@@ -142,14 +144,14 @@ def _month_to_pull(state: PlanningFacts) -> datetime | None:
     return month_start(min(max(state.asked or state.candles, state.first_open), last))
 
 
-def _steps(
-    state: PlanningFacts, source: PlanningFacts, pull: _Extension | None
-) -> Iterable[tuple[datetime, Step]]:
+def _tasks(
+    state: PlanningFacts, source: PlanningFacts, fetch: _Extension | None
+) -> Iterable[tuple[datetime, Task]]:
     """What is to be done for one key, each step with its month."""
-    extension = pull if state.is_fetched else _derivation(state, source, pull)
+    extension = fetch if state.is_fetched else _derivation(state, source, fetch)
     until = extension.reach if extension else state.candles
     if extension is not None:
-        yield extension.month, Step(state.series, CANDLES)
+        yield extension.month, Task(state.series, CANDLES)
     if until is None:
         return
     is_last = extension is None or until == floor_of(state.timeframe, state.due)
@@ -157,15 +159,15 @@ def _steps(
         month = _month_to_predict(state, until, is_extended=extension is not None)
         if month is None or (extension is not None and extension.month != month):
             return  # nothing lacks a forecast, or its candles have to be stored first
-        yield month, Step(state.series, PREDICTIONS)
+        yield month, Task(state.series, PREDICTIONS)
         if is_last and month == month_start(until):
-            yield month, Step(state.series, PUBLISHED)
+            yield month, Task(state.series, PUBLISHED)
     elif extension is not None and is_last:
-        yield extension.month, Step(state.series, PUBLISHED)
+        yield extension.month, Task(state.series, PUBLISHED)
 
 
 def _derivation(
-    state: PlanningFacts, source: PlanningFacts, pull: _Extension | None
+    state: PlanningFacts, source: PlanningFacts, fetch: _Extension | None
 ) -> _Extension | None:
     """The month to derive and the close that its buckets then reach; None if nothing is new.
 
@@ -177,17 +179,17 @@ def _derivation(
         return None
     if state.lacking is not None:
         first = state.lacking[0]
-    elif pull is not None:
+    elif fetch is not None:
         # Up to here all is derived that can be: buckets without any source candle never come.
         opened = first_open_of(timeframe, state.first)
         first = max(state.candles or opened, opened, floor_of(timeframe, reach))
-        if close_of(timeframe, first) > pull.reach:
+        if close_of(timeframe, first) > fetch.reach:
             return None
     else:
         return None
     month = month_start(first)
-    if pull is not None and pull.month == month:
-        reach, known = max(pull.reach, reach), known | {month}
+    if fetch is not None and fetch.month == month:
+        reach, known = max(fetch.reach, reach), known | {month}
     newest = min(timeframe.floor(next_month(month) - _INSTANT), state.last_due)
     close = timeframe.close_of(newest)
     if newest < first or close > reach or not known.issuperset(months_between(first, close)):
@@ -234,9 +236,9 @@ def _is_behind_store(state: PlanningFacts) -> bool:
 def _earliest(purpose: str, wanted: Wanted, requests: Iterable[Request]) -> list[Request]:
     """One month at a time: history must not crowd out what is live. What ``requests`` ask for
     already is left out."""
-    taken = {(step, each.month) for each in requests for step in each.steps} if wanted else set()
+    taken = {(task, each.month) for each in requests for task in each.tasks} if wanted else set()
     for month in sorted(wanted):
-        steps = tuple(step for step in wanted[month] if (step, month) not in taken)
-        if steps:
-            return [Request(month, steps, purpose)]
+        tasks = tuple(task for task in wanted[month] if (task, month) not in taken)
+        if tasks:
+            return [Request(month, tasks, purpose)]
     return []

@@ -20,7 +20,7 @@ MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
-class Difference:
+class FileDifference:
     """A published file with other content than the store would give; ``sha256`` is of the file."""
 
     path: Path
@@ -75,7 +75,7 @@ class PublishedFolder:
             series: self._verified(facts) for series, facts in self.known_facts(is_complete).items()
         }
 
-    def difference(self, kind: str, series: Series, rows: pd.DataFrame) -> Difference | None:
+    def difference(self, kind: str, series: Series, rows: pd.DataFrame) -> FileDifference | None:
         """How the published file differs from what ``rows`` would be published as; None if it
         does not, or if it is not there."""
         path = self._folder / file_name(kind, series)
@@ -86,12 +86,12 @@ class PublishedFolder:
             return None
         except (KeyError, TypeError, ValueError) as error:
             reason = f"{path.name} cannot be read ({error})"
-            return Difference(path, hashlib.sha256(content).hexdigest(), reason)
+            return FileDifference(path, hashlib.sha256(content).hexdigest(), reason)
         build = history_document if kind == "history" else prediction_document
         if content == json_bytes(build(series, rows, written)):
             return None
         reason = f"{path.name} does not hold what the store says"
-        return Difference(path, hashlib.sha256(content).hexdigest(), reason)
+        return FileDifference(path, hashlib.sha256(content).hexdigest(), reason)
 
     def _facts_without_manifest(
         self, series: Series, is_complete: Callable[[Series], bool]

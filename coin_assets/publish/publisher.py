@@ -23,7 +23,7 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
 from coin_assets.publish.folder import (
     MANIFEST,
-    Difference,
+    FileDifference,
     PublishedFolder,
     json_bytes,
     published_file,
@@ -31,7 +31,7 @@ from coin_assets.publish.folder import (
 
 
 @dataclass(frozen=True)
-class Failure:
+class PublishFailure:
     """A failed attempt to renew a key.
 
     Attributes:
@@ -64,7 +64,7 @@ class Publisher:
         facts: ManifestEntry,
         history: pd.DataFrame,
         forecast: pd.DataFrame,
-        failures: Mapping[Series, Failure],
+        failures: Mapping[Series, PublishFailure],
         now: datetime,
         *,
         is_complete: Callable[[Series], bool],
@@ -117,12 +117,12 @@ class Publisher:
 
     def refresh(
         self,
-        failures: Mapping[Series, Failure],
+        failures: Mapping[Series, PublishFailure],
         now: datetime,
         *,
         is_complete: Callable[[Series], bool],
         outages: Mapping[Timeframe, Sequence[Outage]],
-        differing: Mapping[Series, Difference] | None = None,
+        differing: Mapping[Series, FileDifference] | None = None,
         qualities: Mapping[Series, Document | None] | None = None,
     ) -> Document | None:
         """Rewrite the manifest if any entry would differ; returns it then, None otherwise.
@@ -157,14 +157,14 @@ class Publisher:
         """
         return self._reader.manifest()
 
-    def difference(self, kind: str, series: Series, rows: pd.DataFrame) -> Difference | None:
+    def difference(self, kind: str, series: Series, rows: pd.DataFrame) -> FileDifference | None:
         """As `PublishedFolder.difference`."""
         return self._reader.difference(kind, series, rows)
 
     def _rewritten(
         self,
         known: Mapping[Series, ManifestEntry],
-        failures: Mapping[Series, Failure],
+        failures: Mapping[Series, PublishFailure],
         now: datetime,
         outages: Mapping[Timeframe, Sequence[Outage]],
     ) -> Document:
@@ -175,7 +175,7 @@ class Publisher:
     def _document(
         self,
         known: Mapping[Series, ManifestEntry],
-        failures: Mapping[Series, Failure],
+        failures: Mapping[Series, PublishFailure],
         now: datetime,
         outages: Mapping[Timeframe, Sequence[Outage]],
     ) -> Document:

@@ -15,7 +15,7 @@ Values = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Difference:
+class TableDifference:
     """What makes a copy equal to its original.
 
     Attributes:
@@ -52,10 +52,12 @@ def fingerprint(frame: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def difference(original: pd.DataFrame, copy: pd.DataFrame, identity: Sequence[str]) -> Difference:
+def difference(
+    original: pd.DataFrame, copy: pd.DataFrame, identity: Sequence[str]
+) -> TableDifference:
     """How ``copy`` differs; the columns ``identity`` tell which rows stand for the same thing."""
     if copy.empty or original.empty:
-        return Difference(len(original), 0, len(copy))
+        return TableDifference(len(original), 0, len(copy))
     wanted, found = (pd.MultiIndex.from_frame(each[list(identity)]) for each in (original, copy))
     places = found.get_indexer(wanted)
     known = places >= 0
@@ -64,7 +66,7 @@ def difference(original: pd.DataFrame, copy: pd.DataFrame, identity: Sequence[st
         values, stored = _canonical(original[name]), _canonical(copy[name])
         other |= values[known] != stored[places[known]]
     common = len(other)
-    return Difference(len(original) - common, int(other.sum()), len(copy) - common)
+    return TableDifference(len(original) - common, int(other.sum()), len(copy) - common)
 
 
 def _canonical(column: "pd.Series[Any]") -> Values:

@@ -15,14 +15,14 @@ from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
-from coin_assets.files.cache import Remembered
+from coin_assets.files.cache import FileCache
 
 _TIMES = ("start", "end", "first_answer", "last_answer", "last_try")
 # What most absences do not have is left out; earlier releases did not know it.
 _OPTIONAL = {"is_permanent": False, "rule": None, "value": None, "is_unavailable": False}
 _FIELDS = [field.name for field in fields(Absence)]
 # Of this process's reads.
-_LEDGERS: Remembered[Ledger] = Remembered(10_000)
+_LEDGERS: FileCache[Ledger] = FileCache(10_000)
 
 
 @dataclass(frozen=True)

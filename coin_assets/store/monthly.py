@@ -20,7 +20,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_label, months_between, next_month
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
-from coin_assets.files.cache import Remembered, are_settled, identity_of
+from coin_assets.files.cache import FileCache, are_settled, identity_of
 from coin_assets.store.base import UNREADABLE, Extent
 from coin_assets.store.tabular import Combine, TableKind, changes
 
@@ -31,10 +31,10 @@ _DAMAGES = (pa.ArrowException, OSError, ValueError, OverflowError)
 _PREFIX = "month="
 # Footers and folders of this process's reads. A footer takes 0.5 kB: 120,000 are 2,500 keys of four
 # years; of more, some are read again at every look.
-_EXTENTS: Remembered[Extent | None] = Remembered(120_000)
-_MONTHS: Remembered[tuple[datetime, ...]] = Remembered(10_000)
+_EXTENTS: FileCache[Extent | None] = FileCache(120_000)
+_MONTHS: FileCache[tuple[datetime, ...]] = FileCache(10_000)
 # What reading found damaged behind a footer that is whole.
-_DAMAGED: Remembered[str] = Remembered(10_000)
+_DAMAGED: FileCache[str] = FileCache(10_000)
 
 
 @dataclass(frozen=True)

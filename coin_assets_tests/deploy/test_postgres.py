@@ -22,7 +22,7 @@ import dagster as dg
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from coin_assets.domain.layers import CANDLES, Step
+from coin_assets.domain.layers import CANDLES, Task
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.orchestration.build import series_specs
 from coin_assets.orchestration.sensors.runs import runs_of
@@ -93,7 +93,7 @@ def test_the_update_job_and_the_sensors_work_on_it(platform: Platform, postgres:
     (request,) = updates_due(platform)
     run = platform.begin(request)
     busy = runs_of(platform.instance, specs, utc(platform.now), utc("2024-02-01")).in_flight
-    assert (Step(series("1h"), CANDLES), utc("2024-02-01")) in busy
+    assert (Task(series("1h"), CANDLES), utc("2024-02-01")) in busy
     assert updates_due(platform) == []
     platform.instance.report_run_failed(run, "its process is gone")
 
@@ -101,14 +101,14 @@ def test_the_update_job_and_the_sensors_work_on_it(platform: Platform, postgres:
     platform.launch(request)
     machine = datetime.now(UTC)
     failures = runs_of(platform.instance, specs, machine, utc("2024-02-01")).failures
-    failed = failures[Step(series("1h", ETH), CANDLES)]
+    failed = failures[Task(series("1h", ETH), CANDLES)]
     assert "ETH/USDT 1h does not answer" in failed.error
-    assert Step(series("1h"), CANDLES) not in failures
+    assert Task(series("1h"), CANDLES) not in failures
 
     platform.market = None
     platform.launch(request)
     assert (
-        Step(series("1h", ETH), CANDLES)
+        Task(series("1h", ETH), CANDLES)
         not in runs_of(platform.instance, specs, machine, utc("2024-02-01")).failures
     )
     assert {platform.entry("1h", symbol)["as_of"] for symbol in (BTC, ETH)} == {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coin_assets.files.cache import Remembered, identity_of
+from coin_assets.files.cache import FileCache, identity_of
 
 
 class Reader:
@@ -36,7 +36,7 @@ def replaced(path: Path, text: str) -> None:
 
 
 def test_an_unchanged_file_is_read_once(tmp_path: Path, reader: Reader) -> None:
-    remembered = Remembered[str](most=10, settled=0)
+    remembered = FileCache[str](most=10, settled=0)
     for name in "ab":
         (tmp_path / name).write_text(name)
     for _ in range(3):
@@ -48,7 +48,7 @@ def test_a_replaced_file_is_read_again_though_size_and_time_are_the_same(
     tmp_path: Path, reader: Reader
 ) -> None:
     path = tmp_path / "a"
-    remembered = Remembered[str](most=10, settled=0)
+    remembered = FileCache[str](most=10, settled=0)
     for text in ("old", "new"):
         replaced(path, text)
         os.utime(path, ns=(0, 0))
@@ -60,7 +60,7 @@ def test_a_file_written_into_is_read_again_though_its_time_is_put_back(
 ) -> None:
     path = tmp_path / "a"
     path.write_text("old")
-    remembered = Remembered[str](most=10, settled=0)
+    remembered = FileCache[str](most=10, settled=0)
     before = path.stat()
     assert remembered.of(str(path), reader) == "old"
     while identity_of(path.stat()) == identity_of(before):  # one step of the file system's clock
@@ -74,7 +74,7 @@ def test_a_fresh_file_is_read_each_time_so_that_no_two_versions_look_the_same(
     tmp_path: Path, reader: Reader
 ) -> None:
     path = tmp_path / "a"
-    remembered = Remembered[str](most=10, settled=60)
+    remembered = FileCache[str](most=10, settled=60)
     for number in range(200):
         replaced(path, f"{number:03d}")
         assert remembered.of(str(path), reader) == f"{number:03d}"
@@ -86,14 +86,14 @@ def test_a_file_from_the_future_is_not_remembered(tmp_path: Path, reader: Reader
     path.write_text("a")
     ahead = time.time_ns() + 3_600_000_000_000
     os.utime(path, ns=(ahead, ahead))
-    remembered = Remembered[str](most=10, settled=0)
+    remembered = FileCache[str](most=10, settled=0)
     for _ in range(2):
         assert remembered.of(str(path), reader) == "a"
     assert reader.read == ["a", "a"]
 
 
 def test_a_new_name_in_a_folder_is_seen(tmp_path: Path) -> None:
-    remembered = Remembered[list[str]](most=10, settled=2)
+    remembered = FileCache[list[str]](most=10, settled=2)
     for number in range(5):
         (tmp_path / str(number)).mkdir()
         assert len(remembered.of(str(tmp_path), os.listdir)) == number + 1
@@ -102,7 +102,7 @@ def test_a_new_name_in_a_folder_is_seen(tmp_path: Path) -> None:
 def test_failures_are_not_remembered(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("no number")
-    remembered = Remembered[int](most=10, settled=0)
+    remembered = FileCache[int](most=10, settled=0)
 
     def number(path: str) -> int:
         return int(Path(path).read_text())
@@ -123,7 +123,7 @@ def test_it_is_bounded_and_who_goes_round_more_still_finds_most(
     names = [str(number) for number in range(12)]
     for name in names:
         (tmp_path / name).write_text(name)
-    remembered = Remembered[str](most=10, settled=0)
+    remembered = FileCache[str](most=10, settled=0)
     for _ in range(5):
         reader.read.clear()
         assert [remembered.of(str(tmp_path / name), reader) for name in names] == names

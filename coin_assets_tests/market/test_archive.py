@@ -26,7 +26,7 @@ from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE, VALUES, between, e
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import EPOCH, NAMES, Timeframe
 from coin_assets.errors import DataRefused, InvalidCandles, PermanentError, SymbolUnavailable
-from coin_assets.files.cache import Remembered
+from coin_assets.files.cache import FileCache
 from coin_assets.market import archive
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.market.base import Market, Usage
@@ -450,7 +450,7 @@ def test_an_unchanged_file_is_read_once_until_the_market_is_closed(
 @pytest.fixture
 def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files count as settled after a moment."""
-    monkeypatch.setattr(archive, "_REACHES", Remembered(100, settled=0.02))
+    monkeypatch.setattr(archive, "_REACHES", FileCache(100, settled=0.02))
 
 
 def asked(folder: Path, now: datetime) -> tuple[datetime, Usage]:

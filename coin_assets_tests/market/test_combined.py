@@ -33,7 +33,7 @@ from coin_assets.market.combined import CombinedMarket
 from coin_assets.market.downloads import ArchiveFiles
 from coin_assets.market.factory import open_market
 from coin_assets.market.vision import daily_files, monthly_file
-from coin_assets.pipeline.fetch import Pull, pull_candles
+from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market.patchy import PatchyMarket
 from coin_assets_tests.market.spoiled import Spoiled, SpoiledMarket
@@ -429,7 +429,7 @@ def test_an_unread_range_before_the_first_candle_is_not_taken_for_served(tmp_pat
 
 def pulled(folder: Path, market: Market) -> ParquetStore:
     store = ParquetStore(folder)
-    pull_candles(store, market, Pull(BTC_1H, START, END, START, NOW, 3), lambda: NOW)
+    fetch_candles(store, market, FetchRequest(BTC_1H, START, END, START, NOW, 3), lambda: NOW)
     return store
 
 

@@ -31,7 +31,7 @@ from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import Market
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.market.sandbox import SandboxMarket
-from coin_assets.pipeline.fetch import Pull, pull_candles
+from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market import faults
 from coin_assets_tests.market.exchange import FakeExchange
@@ -133,9 +133,9 @@ class Puller:
         market = CcxtMarket(
             "binance", self._configure, lambda _: None, chance=lambda: 0.0, clock=lambda: now
         )
-        wanted = Pull(BTC_1H, START, END, first_expected=START, closed_by=now, reread=5)
+        wanted = FetchRequest(BTC_1H, START, END, first_expected=START, closed_by=now, reread=5)
         try:
-            pull_candles(self.store, market, wanted, lambda: now)
+            fetch_candles(self.store, market, wanted, lambda: now)
         except CoinAssetsError as error:
             return type(error).__name__
         finally:

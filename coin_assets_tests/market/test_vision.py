@@ -22,7 +22,7 @@ from coin_assets.domain.candles.frame import between, empty_candles
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, as_micros, months_between, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable
-from coin_assets.files.cache import Remembered
+from coin_assets.files.cache import FileCache
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.market.vision import (
@@ -233,7 +233,7 @@ def test_listing_and_horizon_are_the_first_and_the_last_candle(market: ArchiveMa
 def test_the_remembered_end_of_zips_is_given_up_with_any_change(
     market: ArchiveMarket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coin_assets.market.archive._REACHES", Remembered(100, settled=0.02))
+    monkeypatch.setattr("coin_assets.market.archive._REACHES", FileCache(100, settled=0.02))
     last, before = daily_files(BTC_1H, MONTHS_END)[4::-1][:2]
 
     def horizon() -> tuple[datetime, int]:

@@ -29,8 +29,8 @@ from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, Forecaste
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import CorruptArtefact, DataRefused
-from coin_assets.files.cache import Remembered
-from coin_assets.files.checksummed_json import sealed
+from coin_assets.files.cache import FileCache
+from coin_assets.files.checksummed_json import with_checksum
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.registry import SCHEMA_VERSION, ModelRegistry, ModelVersion
 
@@ -115,7 +115,7 @@ def test_every_change_of_the_versions_is_seen_at_once_by_all_registries(
     tmp_path: Path, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remembered = "coin_assets.models.version_folders._VERSIONS"
-    monkeypatch.setattr(remembered, Remembered(10, settled=0.02))
+    monkeypatch.setattr(remembered, FileCache(10, settled=0.02))
     for count in range(1, 6):
         version = registry.add(BTC, model(), NOV, facts())
         assert numbers(ModelRegistry(tmp_path)) == list(range(1, count + 1))
@@ -257,7 +257,7 @@ def resealed(**facts: Any) -> Callable[[bytes], bytes]:
     def change(content: bytes) -> bytes:
         metadata = json.loads(content)
         del metadata["sha256"]
-        return sealed(metadata | facts)
+        return with_checksum(metadata | facts)
 
     return change
 

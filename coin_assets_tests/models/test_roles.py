@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from coin_assets.domain.evaluation.roles import Roles, version_for
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.errors import CorruptArtefact, DataRefused
-from coin_assets.files.cache import Remembered
-from coin_assets.files.checksummed_json import sealed
+from coin_assets.files.cache import FileCache
+from coin_assets.files.checksummed_json import with_checksum
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.models.role_files import SCHEMA_VERSION
 from coin_assets_tests.models.test_registry import BTC, ETH, NOV, OCT, PROCESSES, facts, model
@@ -107,7 +107,7 @@ def test_every_appointment_is_seen_at_once_by_all_registries(
     versions: list[ModelVersion],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("coin_assets.models.role_files._ROLES", Remembered[Roles](10, settled=0.02))
+    monkeypatch.setattr("coin_assets.models.role_files._ROLES", FileCache[Roles](10, settled=0.02))
     for version in versions:
         appoint(registry, CHAMPION, version, NOV)
         assert holders(ModelRegistry(tmp_path)) == (version.name, None)
@@ -216,10 +216,14 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "a list": lambda _: b"[1, 2]",
     "another version named": lambda content: content.replace(b'"2"', b'"3"', 1),
     "no seal": lambda content: content.replace(b'"sha256"', b'"sha255"', 1),
-    "a future schema": lambda _: sealed({"schema_version": SCHEMA_VERSION + 1, "changes": []}),
-    "no changes": lambda _: sealed({"schema_version": SCHEMA_VERSION}),
-    "changes of nothing": lambda _: sealed({"schema_version": SCHEMA_VERSION, "changes": [{}]}),
-    "changes no list": lambda _: sealed({"schema_version": SCHEMA_VERSION, "changes": 7}),
+    "a future schema": lambda _: with_checksum(
+        {"schema_version": SCHEMA_VERSION + 1, "changes": []}
+    ),
+    "no changes": lambda _: with_checksum({"schema_version": SCHEMA_VERSION}),
+    "changes of nothing": lambda _: with_checksum(
+        {"schema_version": SCHEMA_VERSION, "changes": [{}]}
+    ),
+    "changes no list": lambda _: with_checksum({"schema_version": SCHEMA_VERSION, "changes": 7}),
 }
 
 

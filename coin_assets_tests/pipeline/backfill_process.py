@@ -11,7 +11,7 @@ from typing import Any
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.ccxt import CcxtMarket
-from coin_assets.pipeline.fetch import Pull, pull_candles
+from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
 from coin_assets.store.parquet import ParquetStore
 
 HOURLY = Series("BTC/USDT", Timeframe("1h"))
@@ -28,8 +28,8 @@ def backfill(url: str, home: Path, start: datetime, end: datetime, now: datetime
         client.features["spot"]["fetchOHLCV"]["limit"] = CANDLES_A_PAGE
 
     market = CcxtMarket("binance", configure)
-    pull = Pull(HOURLY, start, end, start, now, REREAD)
-    pull_candles(ParquetStore(home), market, pull, lambda: now)
+    request = FetchRequest(HOURLY, start, end, start, now, REREAD)
+    fetch_candles(ParquetStore(home), market, request, lambda: now)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from coin_assets.domain.candles.absences import FAILED
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.archive import ArchiveMarket
-from coin_assets.pipeline.fetch import Pull, pull_candles
+from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.platform import files_of, series, utc
 from coin_assets_tests.realdata import bad_file, requires_real_data
@@ -29,8 +29,8 @@ def pulled(folder: Path, name: str, timeframe: str, now: datetime = NOW) -> Parq
     shutil.copyfile(source, archive / f"BTC_USDT_{timeframe}{source.suffix}")
     store = ParquetStore(folder / "home")
     window = HISTORY_START, next_month(month_start(now))
-    pull = Pull(series(timeframe), *window, HISTORY_START, now, 3)
-    pull_candles(store, ArchiveMarket(archive), pull, lambda: now)
+    request = FetchRequest(series(timeframe), *window, HISTORY_START, now, 3)
+    fetch_candles(store, ArchiveMarket(archive), request, lambda: now)
     return store
 
 

@@ -18,7 +18,7 @@ from coin_assets.errors import CandlesNotYetAvailable, MarketUnavailable, Months
 from coin_assets.market.base import Market
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.pipeline.derive import Derivation, derive_candles
-from coin_assets.pipeline.fetch import Pull, pull_candles
+from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
 from coin_assets.pipeline.month_report import NO_SOURCE, MonthReport
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market.patchy import PatchyMarket
@@ -40,10 +40,10 @@ class Home:
         self.store = ParquetStore(folder)
         self.now = utc(now)
 
-    def pull(self, first: str, last: str, market: Market | None = None) -> None:
+    def request(self, first: str, last: str, market: Market | None = None) -> None:
         window = utc(f"{first}-01"), next_month(utc(f"{last}-01"))
-        pull = Pull(HOURLY, *window, HISTORY_START, self.now, reread=3)
-        pull_candles(self.store, market or SandboxMarket(), pull, lambda: self.now)
+        request = FetchRequest(HOURLY, *window, HISTORY_START, self.now, reread=3)
+        fetch_candles(self.store, market or SandboxMarket(), request, lambda: self.now)
 
     def derive(
         self, first: str, last: str, to: Series = DAILY, first_source: datetime = HISTORY_START
@@ -83,7 +83,7 @@ def true_candles(to: Series, start: str, end: str) -> pd.DataFrame:
 
 
 def test_a_bucket_exists_once_it_is_closed(home: Home) -> None:
-    home.pull("2024-01", "2024-03")
+    home.request("2024-01", "2024-03")
     reports = home.derive("2024-01", "2024-03")
     expected = true_candles(DAILY, "2024-01-01", "2024-03-15")
     pd.testing.assert_frame_equal(home.derived(), expected, check_exact=True)
@@ -98,12 +98,12 @@ def test_a_bucket_exists_once_it_is_closed(home: Home) -> None:
 @pytest.mark.parametrize(("now", "days"), [("2024-03-15T23:59", 14), ("2024-03-16T00:00", 15)])
 def test_the_clock_decides_to_the_second(tmp_path: Path, now: str, days: int) -> None:
     home = Home(tmp_path, now)
-    home.pull("2024-03", "2024-03")
+    home.request("2024-03", "2024-03")
     assert [report.rows for report in home.derive("2024-03", "2024-03")] == [days]
 
 
 def test_a_week_that_opens_in_the_window_may_close_after_it(home: Home) -> None:
-    home.pull("2024-02", "2024-03")
+    home.request("2024-02", "2024-03")
     (report,) = home.derive("2024-02", "2024-02", WEEKLY)
     assert (report.first, report.last) == (utc("2024-02-05"), utc("2024-02-26"))
     expected = true_candles(WEEKLY, "2024-02-05", "2024-03-01")
@@ -124,13 +124,13 @@ def test_a_closed_bucket_whose_last_candle_is_late_stops_the_step_and_stores_not
     home = Home(tmp_path, "2024-03-15T00:10")
     late = PatchyMarket([("2024-03-14T23:00", "2024-03-16T00:00")])
     with pytest.raises(CandlesNotYetAvailable):
-        home.pull("2024-03", "2024-03", late)
+        home.request("2024-03", "2024-03", late)
     with pytest.raises(
         CandlesNotYetAvailable, match=r"1h candle 2024-03-14 23:00 .* end with .*22"
     ):
         home.derive("2024-03", "2024-03")
     assert home.derived().empty
-    home.pull("2024-03", "2024-03")
+    home.request("2024-03", "2024-03")
     assert home.derive("2024-03", "2024-03")[0].rows == 14
 
 
@@ -140,7 +140,7 @@ def test_a_closed_bucket_whose_rest_is_verified_absent_exists(tmp_path: Path) ->
     for now in ("2024-03-15T00:10", "2024-03-15T01:10"):
         home.now = utc(now)
         with pytest.raises(CandlesNotYetAvailable):
-            home.pull("2024-03", "2024-03", out)
+            home.request("2024-03", "2024-03", out)
         if now.endswith("00:10"):
             with pytest.raises(CandlesNotYetAvailable):
                 home.derive("2024-03", "2024-03")
@@ -153,7 +153,7 @@ def test_a_closed_bucket_whose_rest_is_verified_absent_exists(tmp_path: Path) ->
 
 
 def test_a_hole_that_the_market_has_passed_makes_a_partial_bucket(home: Home) -> None:
-    home.pull("2024-03", "2024-03", PatchyMarket([("2024-03-05T22:00", "2024-03-07T01:00")]))
+    home.request("2024-03", "2024-03", PatchyMarket([("2024-03-05T22:00", "2024-03-07T01:00")]))
     (report,) = home.derive("2024-03", "2024-03")
     assert (report.rows, report.partial) == (13, 2)
     (missing,) = report.missing
@@ -162,10 +162,10 @@ def test_a_hole_that_the_market_has_passed_makes_a_partial_bucket(home: Home) ->
 
 
 def test_a_bucket_grows_when_its_hole_is_filled_late(home: Home) -> None:
-    home.pull("2024-03", "2024-03", PatchyMarket([("2024-03-05T22:00", "2024-03-06T00:00")]))
+    home.request("2024-03", "2024-03", PatchyMarket([("2024-03-05T22:00", "2024-03-06T00:00")]))
     home.derive("2024-03", "2024-03")
     home.now += HOUR
-    home.pull("2024-03", "2024-03")
+    home.request("2024-03", "2024-03")
     (report,) = home.derive("2024-03", "2024-03")
     assert (report.rows_changed, report.partial) == (1, 0)
     expected = true_candles(DAILY, "2024-03-01", "2024-03-15")
@@ -176,7 +176,7 @@ def test_a_bucket_grows_when_its_hole_is_filled_late(home: Home) -> None:
 
 
 def test_months_that_were_never_fetched_are_named(home: Home) -> None:
-    home.pull("2024-02", "2024-02")
+    home.request("2024-02", "2024-02")
     with pytest.raises(MonthsNotFetched) as refusal:
         home.derive("2024-01", "2024-03")
     assert "BTC/USDT 1h candles of 2024-01, 2024-03 were never fetched" in str(refusal.value)
@@ -187,31 +187,31 @@ def test_months_that_were_never_fetched_are_named(home: Home) -> None:
 
 def test_a_month_that_was_fetched_in_part_is_named(home: Home) -> None:
     with pytest.raises(MarketUnavailable):
-        home.pull("2024-02", "2024-02", InterruptedMarket("2024-02-15"))
-    home.pull("2024-03", "2024-03")
+        home.request("2024-02", "2024-02", InterruptedMarket("2024-02-15"))
+    home.request("2024-03", "2024-03")
     assert home.store.fetched_months(HOURLY) == [utc("2024-02-01"), utc("2024-03-01")]
     with pytest.raises(MonthsNotFetched, match=r"of 2024-02 were .* not to their end"):
         home.derive("2024-02", "2024-03")
     home.derive("2024-03", "2024-03")
-    home.pull("2024-02", "2024-02")
+    home.request("2024-02", "2024-02")
     assert [report.rows for report in home.derive("2024-02", "2024-03")] == [29, 14]
 
 
 def test_a_week_needs_the_month_in_which_it_closes(home: Home) -> None:
-    home.pull("2024-02", "2024-02")
+    home.request("2024-02", "2024-02")
     with pytest.raises(MonthsNotFetched, match="of 2024-03 were never fetched"):
         home.derive("2024-02", "2024-02", WEEKLY)
 
 
 def test_a_source_that_ends_early_is_late_rather_than_unknown(home: Home) -> None:
     with pytest.raises(MarketUnavailable):
-        home.pull("2024-02", "2024-02", InterruptedMarket("2024-02-15"))
+        home.request("2024-02", "2024-02", InterruptedMarket("2024-02-15"))
     with pytest.raises(CandlesNotYetAvailable, match=r"02-29 23:00 .* with 2024-02-10 23"):
         home.derive("2024-02", "2024-02")
 
 
 def test_months_before_the_listing_are_no_obstacle(home: Home) -> None:
-    home.pull("2024-01", "2024-03", PatchyMarket(listed="2024-02-10T04:00"))
+    home.request("2024-01", "2024-03", PatchyMarket(listed="2024-02-10T04:00"))
     reports = home.derive("2024-01", "2024-03")
     assert [report.rows for report in reports] == [0, 20, 14]
     assert [report.partial for report in reports] == [0, 1, 0]
@@ -225,7 +225,7 @@ def test_months_before_the_listing_are_no_obstacle(home: Home) -> None:
 def test_buckets_that_need_source_candles_from_before_the_retention_stay_as_stored(
     home: Home, first_source: str
 ) -> None:
-    home.pull("2024-02", "2024-03")
+    home.request("2024-02", "2024-03")
     home.derive("2024-02", "2024-03")
     stored = home.derived()
     spoiled = stored.assign(volume=1.0)
@@ -244,7 +244,7 @@ def test_buckets_that_need_source_candles_from_before_the_retention_stay_as_stor
 
 
 def test_a_week_cut_by_the_retention_stays_as_stored(home: Home) -> None:
-    home.pull("2024-02", "2024-03")
+    home.request("2024-02", "2024-03")
     home.derive("2024-02", "2024-03", WEEKLY)
     before = files_of(home.folder / "candles" / "symbol=BTC_USDT" / "timeframe=1w")
     home.store.delete_candles(HOURLY, EVER[0], utc("2024-03-06"))

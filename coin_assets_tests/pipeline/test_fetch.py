@@ -26,8 +26,8 @@ from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MarketUnavailable
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
-from coin_assets.pipeline.fetch import Pull, pull_candles
-from coin_assets.pipeline.fetch_progress import Progress
+from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch_progress import FetchProgress
 from coin_assets.pipeline.month_report import MonthReport
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market.patchy import PatchyMarket
@@ -79,15 +79,15 @@ class Home:
     def store(self) -> ParquetStore:
         return ParquetStore(self.folder)
 
-    def pull(
+    def request(
         self, first: str, last: str | None = None, now: str | None = None
     ) -> list[MonthReport]:
         """Pull the months from ``first`` to ``last``, or one; the market notes what it is asked."""
         self.now = utc(now) if now else self.now
         self.market.asked.clear()
         start, end = month_start(utc(f"{first}-01")), next_month(utc(f"{last or first}-01"))
-        pull = Pull(self.series, start, end, self.first_expected, self.now, self.reread)
-        return pull_candles(self.store, self.market, pull, lambda: self.now)
+        request = FetchRequest(self.series, start, end, self.first_expected, self.now, self.reread)
+        return fetch_candles(self.store, self.market, request, lambda: self.now)
 
     @property
     def asked(self) -> list[tuple[datetime, datetime]]:
@@ -133,10 +133,10 @@ def absent(home: Home, *ranges: tuple[str, str]) -> None:
 
 
 def test_the_running_month_grows_by_what_closed_since_and_rereads_the_last_few(home: Home) -> None:
-    (first,) = home.pull("2024-03")
+    (first,) = home.request("2024-03")
     assert home.asked == [(utc("2024-03-01"), utc("2024-03-15T12:00"))]
     assert (first.rows, first.rows_changed, first.missing) == (14 * 24 + 12, 14 * 24 + 12, [])
-    (second,) = home.pull("2024-03", now="2024-03-15T14:00")
+    (second,) = home.request("2024-03", now="2024-03-15T14:00")
     assert home.asked == [(utc("2024-03-15T09:00"), utc("2024-03-15T14:00"))]
     assert (second.rows, second.rows_changed) == (14 * 24 + 14, 2)
     assert home.revisions.empty
@@ -145,9 +145,9 @@ def test_the_running_month_grows_by_what_closed_since_and_rereads_the_last_few(h
 
 
 def test_the_last_few_are_read_again_across_the_edge_of_the_month(home: Home) -> None:
-    home.pull("2024-02", now="2024-03-01T00:10")
+    home.request("2024-02", now="2024-03-01T00:10")
     home.market.doubled = [utc("2024-02-29T22:00")]
-    (march,) = home.pull("2024-03", now="2024-03-01T01:10")
+    (march,) = home.request("2024-03", now="2024-03-01T01:10")
     assert home.asked == [(utc("2024-02-29T21:00"), utc("2024-03-01T01:00"))]
     assert (march.rows, march.rows_changed) == (1, 1)  # February is no part of this report
     assert home.revisions["timestamp"].tolist() == [utc("2024-02-29T22:00")]
@@ -161,7 +161,7 @@ def test_an_interrupted_pull_goes_on_where_it_was(tmp_path: Path) -> None:
     home.market.refuses_from = utc("2024-02-10")
     absent(home, ("2024-01-20T00:00", "2024-01-21T00:00"))
     with pytest.raises(MarketUnavailable, match="holiday"):
-        home.pull("2024-01", "2024-02")
+        home.request("2024-01", "2024-02")
     assert home.candles["timestamp"].iloc[-1] == utc("2024-02-09T23:00")
     hole = (utc("2024-01-20"), utc("2024-01-21"), PENDING)
     assert [(each.start, each.end, each.state) for each in home.absences] == [
@@ -169,7 +169,7 @@ def test_an_interrupted_pull_goes_on_where_it_was(tmp_path: Path) -> None:
         (utc("2024-02-10"), utc("2024-03-01"), FAILED),
     ]
     home.market.refuses_from = None
-    home.pull("2024-01", "2024-02")
+    home.request("2024-01", "2024-02")
     assert home.asked == [(utc("2024-02-09T21:00"), utc("2024-03-01"))]
     assert [(each.start, each.end, each.state) for each in home.absences] == [hole]
     assert len(home.candles) == (31 + 29 - 1) * 24
@@ -178,14 +178,14 @@ def test_an_interrupted_pull_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_a_long_error_is_kept_by_its_beginning(home: Home) -> None:
     home.market.refuses_from, home.market.message = utc("2024-03-01"), "why " * 1000
     with pytest.raises(MarketUnavailable):
-        home.pull("2024-03")
+        home.request("2024-03")
     assert home.absences[0].error == f"{'why ' * 149}why…"
 
 
 def test_a_month_that_is_over_and_lacks_nothing_is_read_again_whole(home: Home) -> None:
-    home.pull("2024-01", "2024-02")
+    home.request("2024-01", "2024-02")
     before = files_of(home.folder)
-    reports = home.pull("2024-02")
+    reports = home.request("2024-02")
     assert home.asked == [(utc("2024-02-01"), utc("2024-03-01"))]
     assert [report.rows_changed for report in reports] == [0]
     assert files_of(home.folder) == before
@@ -194,19 +194,19 @@ def test_a_month_that_is_over_and_lacks_nothing_is_read_again_whole(home: Home) 
 
 def test_rereading_a_month_with_verified_holes_touches_no_file_either(home: Home) -> None:
     absent(home, ("2024-02-08T01:00", "2024-02-09T10:00"))
-    home.pull("2024-02")
-    home.pull("2024-02", now="2024-03-15T13:30")
+    home.request("2024-02")
+    home.request("2024-02", now="2024-03-15T13:30")
     before = touched(home.folder)
     assert len(before) == 2
-    home.pull("2024-02", now="2024-03-15T18:30")
+    home.request("2024-02", now="2024-03-15T18:30")
     assert home.asked == [(utc("2024-02-01"), utc("2024-03-01"))]
     assert touched(home.folder) == before
 
 
 def test_only_months_that_lack_something_are_asked_for(home: Home) -> None:
     for month in ("2024-01", "2024-03"):
-        home.pull(month)
-    home.pull("2024-01", "2024-03")
+        home.request(month)
+    home.request("2024-01", "2024-03")
     assert home.asked == [  # both reread the last few candles before the first new one
         (utc("2024-01-31T21:00"), utc("2024-03-01")),
     ]
@@ -217,43 +217,43 @@ def test_only_months_that_lack_something_are_asked_for(home: Home) -> None:
 
 
 def test_nothing_before_the_retention_is_asked_for_not_even_to_read_it_again(home: Home) -> None:
-    home.pull("2024-01", "2024-03")
+    home.request("2024-01", "2024-03")
     home.first_expected = utc("2024-03-15T12:00")
-    (report,) = home.pull("2024-03", now="2024-03-15T13:10")
+    (report,) = home.request("2024-03", now="2024-03-15T13:10")
     assert home.asked == [(utc("2024-03-15T12:00"), utc("2024-03-15T13:00"))]
     assert report.missing == []
     home.first_expected = utc("2024-04-01")
-    home.pull("2024-03")
+    home.request("2024-03")
     assert home.asked == []
 
 
 def test_nothing_before_the_listing_is_asked_for(home: Home) -> None:
     home.market.listed_at = utc("2024-02-10T04:00")
-    reports = home.pull("2024-01", "2024-02")
+    reports = home.request("2024-01", "2024-02")
     assert home.asked == [(utc("2024-02-10T04:00"), utc("2024-03-01"))]
     assert states(reports) == []
     assert [report.rows for report in reports] == [0, 19 * 24 + 20]
     assert home.store.read_ledger(HOURLY).listed == utc("2024-02-10T04:00")
-    assert home.pull("2024-01")[0].rows == 0
+    assert home.request("2024-01")[0].rows == 0
     assert home.asked == []
     assert home.store.fetched_months(HOURLY) == [utc("2024-01-01"), utc("2024-02-01")]
 
 
 def test_a_month_before_anything_else_is_known_lies_before_the_listing(home: Home) -> None:
     home.market.listed_at = utc("2024-02-10T04:00")
-    (report,) = home.pull("2024-01")
+    (report,) = home.request("2024-01")
     assert (report.rows, report.missing, home.asked) == (0, [], [])
 
 
 def test_a_symbol_without_any_candle_yet_is_not_available(home: Home) -> None:
     home.market.listed_at = utc("2024-03-20")
     with pytest.raises(CandlesNotYetAvailable):
-        home.pull("2024-03")
+        home.request("2024-03")
     assert home.candles.empty
 
 
 def test_a_window_in_the_future_asks_nobody(home: Home) -> None:
-    (report,) = home.pull("2024-05")
+    (report,) = home.request("2024-05")
     assert (report.rows, report.missing, home.asked) == (0, [], [])
 
 
@@ -263,13 +263,13 @@ def test_a_window_in_the_future_asks_nobody(home: Home) -> None:
 def test_a_hole_is_pending_asked_for_again_after_an_hour_and_then_verified(home: Home) -> None:
     hole = utc("2024-03-08T01:00"), utc("2024-03-09T10:00")
     absent(home, ("2024-03-08T01:00", "2024-03-09T10:00"))
-    assert states(home.pull("2024-03")) == [(*hole, PENDING)]
-    home.pull("2024-03", now="2024-03-15T13:20")
+    assert states(home.request("2024-03")) == [(*hole, PENDING)]
+    home.request("2024-03", now="2024-03-15T13:20")
     assert home.asked == [(utc("2024-03-15T09:00"), utc("2024-03-15T13:00"))]
-    assert states(home.pull("2024-03", now="2024-03-15T13:30")) == [(*hole, VERIFIED_ABSENT)]
+    assert states(home.request("2024-03", now="2024-03-15T13:30")) == [(*hole, VERIFIED_ABSENT)]
     # One request brings the hole and the last few candles.
     assert home.asked == [(hole[0], utc("2024-03-15T13:00"))]
-    assert states(home.pull("2024-03", now="2024-03-15T19:30")) == [(*hole, VERIFIED_ABSENT)]
+    assert states(home.request("2024-03", now="2024-03-15T19:30")) == [(*hole, VERIFIED_ABSENT)]
     assert home.asked == [(utc("2024-03-15T10:00"), utc("2024-03-15T19:00"))]
 
 
@@ -277,9 +277,9 @@ def test_holes_that_lie_far_apart_are_asked_for_one_by_one(home: Home) -> None:
     holes = [("2024-01-08T01:00", "2024-01-08T03:00"), ("2024-01-09T00:00", "2024-01-09T02:00")]
     holes += [("2024-02-29T23:00", "2024-03-01T01:00")]
     absent(home, *holes)
-    reports = home.pull("2024-01", "2024-03")
+    reports = home.request("2024-01", "2024-03")
     assert [each.state for report in reports for each in report.missing] == [PENDING] * 4
-    reports = home.pull("2024-01", "2024-03", now="2024-03-15T13:30")
+    reports = home.request("2024-01", "2024-03", now="2024-03-15T13:30")
     assert home.asked == [
         (utc("2024-01-08T01:00"), utc("2024-01-09T02:00")),
         (utc("2024-02-29T23:00"), utc("2024-03-15T13:00")),
@@ -294,9 +294,9 @@ def test_holes_that_lie_far_apart_are_asked_for_one_by_one(home: Home) -> None:
 
 def test_a_hole_that_is_filled_within_the_hour_is_stored_as_a_late_candle(home: Home) -> None:
     absent(home, ("2024-03-15T10:00", "2024-03-15T11:00"))
-    home.pull("2024-03")
+    home.request("2024-03")
     absent(home)
-    (report,) = home.pull("2024-03", now="2024-03-15T12:40")
+    (report,) = home.request("2024-03", now="2024-03-15T12:40")
     assert (report.rows_changed, report.missing) == (1, [])
     assert home.store.read_ledger(HOURLY).absences == ()
 
@@ -305,23 +305,23 @@ def test_the_candles_of_a_silence_are_had_as_soon_as_it_is_over(home: Home) -> N
     absent(home, ("2024-03-15T05:00", "2024-03-15T13:00"))
     for now in ("2024-03-15T08:30", "2024-03-15T12:30"):
         with pytest.raises(CandlesNotYetAvailable):
-            home.pull("2024-03", now=now)
+            home.request("2024-03", now=now)
     absent(home)
-    (report,) = home.pull("2024-03", now="2024-03-15T12:31")
+    (report,) = home.request("2024-03", now="2024-03-15T12:31")
     assert (report.rows_changed, report.missing) == (7, [])
 
 
 def test_what_could_not_be_had_says_why_and_is_fetched_by_the_next_pull(home: Home) -> None:
     home.market.refuses_from = utc("2024-03-01")
     with pytest.raises(MarketUnavailable, match="holiday"):
-        home.pull("2024-01", "2024-03")
+        home.request("2024-01", "2024-03")
     ledger = home.store.read_ledger(HOURLY)
     (absence,) = ledger.absences
     assert (absence.start, absence.end) == (utc("2024-01-01"), utc("2024-03-15T12:00"))
     assert (absence.state, absence.error) == (FAILED, "the exchange is on holiday")
     assert (absence.first_answer, absence.last_try) == (None, home.now)
     home.market.refuses_from = None
-    reports = home.pull("2024-01", "2024-03", now="2024-03-15T12:31")
+    reports = home.request("2024-01", "2024-03", now="2024-03-15T12:31")
     assert home.asked == [(utc("2024-01-01"), utc("2024-03-15T12:00"))]
     assert states(reports) == []
     assert home.store.read_ledger(HOURLY).absences == ()
@@ -338,32 +338,32 @@ def test_a_market_that_cannot_tell_its_oldest_candle_leaves_failed_ones_until_it
     with monkeypatch.context() as patched:
         patched.setattr(home.market, "listed", on_holiday)
         with pytest.raises(MarketUnavailable):
-            home.pull("2024-01")
+            home.request("2024-01")
     (failed,) = home.absences
     assert (failed.state, failed.error) == (FAILED, "the exchange is on holiday")
     assert (failed.start, failed.end) == (utc("2024-01-01"), utc("2024-02-01"))
-    home.pull("2024-01")
+    home.request("2024-01")
     assert home.absences == ()
     assert home.candles["timestamp"].iloc[0] == utc("2024-01-20")
 
 
 def test_a_failure_touches_neither_stored_candles_nor_what_is_verified(home: Home) -> None:
     absent(home, ("2024-02-10T00:00", "2024-02-10T05:00"))
-    home.pull("2024-02")
-    home.pull("2024-02", now="2024-03-15T13:30")
+    home.request("2024-02")
+    home.request("2024-02", now="2024-03-15T13:30")
     home.market.refuses_from = utc("2024-02-02")
     before = files_of(home.folder)
     with pytest.raises(MarketUnavailable):
-        home.pull("2024-02", now="2024-03-15T15:30")
+        home.request("2024-02", now="2024-03-15T15:30")
     assert files_of(home.folder) == before
 
 
 def test_a_failure_while_asking_again_is_told_with_the_hole(home: Home) -> None:
     absent(home, ("2024-03-08T01:00", "2024-03-08T03:00"))
-    home.pull("2024-03")
+    home.request("2024-03")
     home.market.refuses_from = utc("2024-03-01")
     with pytest.raises(MarketUnavailable):
-        home.pull("2024-03", now="2024-03-15T13:30")
+        home.request("2024-03", now="2024-03-15T13:30")
     hole, tail = home.store.read_ledger(HOURLY).absences
     assert (hole.start, hole.state, hole.first_answer) == (
         utc("2024-03-08T01:00"),
@@ -378,10 +378,10 @@ def test_a_failure_while_asking_again_is_told_with_the_hole(home: Home) -> None:
 
 def test_a_late_candle_is_stored_leaves_the_ledger_and_is_recorded(home: Home) -> None:
     absent(home, ("2024-02-10T00:00", "2024-02-10T05:00"))
-    home.pull("2024-02")
-    home.pull("2024-02", now="2024-03-15T13:30")
+    home.request("2024-02")
+    home.request("2024-02", now="2024-03-15T13:30")
     absent(home, ("2024-02-10T00:00", "2024-02-10T02:00"), ("2024-02-10T03:00", "2024-02-10T05:00"))
-    (report,) = home.pull("2024-02", now="2024-03-15T15:30")
+    (report,) = home.request("2024-02", now="2024-03-15T15:30")
     assert report.rows_changed == 1
     assert report.count(VERIFIED_ABSENT) == 4
     late = utc("2024-02-10T02:00")
@@ -402,9 +402,9 @@ def test_a_newest_candle_that_comes_late_is_no_revision(home: Home) -> None:
     """Nothing was done without it: there was no later candle."""
     absent(home, ("2024-03-15T11:00", "2024-03-16T00:00"))
     with pytest.raises(CandlesNotYetAvailable):
-        home.pull("2024-03")
+        home.request("2024-03")
     absent(home)
-    (report,) = home.pull("2024-03", now="2024-03-15T12:31")
+    (report,) = home.request("2024-03", now="2024-03-15T12:31")
     assert (report.rows_changed, report.missing) == (1, [])
     assert home.revisions.empty
 
@@ -417,10 +417,10 @@ def test_a_newest_candle_that_comes_late_is_no_revision(home: Home) -> None:
 def test_a_changed_candle_is_stored_and_recorded_with_what_it_was(
     home: Home, month: str, changed: str, now: str
 ) -> None:
-    home.pull(month)
+    home.request(month)
     opened = utc(changed)
     home.market.doubled = [opened]
-    (report,) = home.pull(month, now=now if "T" in now else None)
+    (report,) = home.request(month, now=now if "T" in now else None)
     assert report.rows_changed == 1 + ("T" in now)
     old = sandbox(opened, opened + HOUR).iloc[0]
     (revision,) = home.revisions.to_dict("records")
@@ -429,7 +429,7 @@ def test_a_changed_candle_is_stored_and_recorded_with_what_it_was(
     assert [revision[NEW + name] for name in PRICES] == [2 * old[name] for name in PRICES]
     assert revision[NEW + "volume"] == old["volume"]
     assert between(home.candles, opened, opened + HOUR)["close"].item() == 2 * old["close"]
-    home.pull(month)
+    home.request(month)
     assert len(home.revisions) == 1
 
 
@@ -439,10 +439,10 @@ def test_a_changed_candle_is_stored_and_recorded_with_what_it_was(
 def test_without_the_newest_due_candle_the_pull_fails_but_keeps_what_there_is(home: Home) -> None:
     absent(home, ("2024-03-15T11:00", "2024-03-20T00:00"))
     with pytest.raises(CandlesNotYetAvailable, match="2024-03-15 11:00 closed at 12:00"):
-        home.pull("2024-03")
+        home.request("2024-03")
     assert home.candles["timestamp"].iloc[-1] == utc("2024-03-15T10:00")
     with pytest.raises(CandlesNotYetAvailable):
-        home.pull("2024-03", now="2024-03-15T12:59")
+        home.request("2024-03", now="2024-03-15T12:59")
     (absence,) = home.store.read_ledger(HOURLY).absences
     assert absence.state == PENDING
 
@@ -453,23 +453,25 @@ def test_a_newest_candle_that_is_sent_broken_is_said_to_be_so(tmp_path: Path) ->
     with pytest.raises(
         CandlesNotYetAvailable, match=r"sends it broken \(\[ohlc\] high below low\)"
     ):
-        home.pull("2024-03")
+        home.request("2024-03")
 
 
 def test_a_newest_candle_that_is_verified_absent_lets_the_pull_succeed(home: Home) -> None:
     absent(home, ("2024-03-15T11:00", "2024-03-20T00:00"))
     for now in ("2024-03-15T12:10", "2024-03-15T12:40"):
         with pytest.raises(CandlesNotYetAvailable):
-            home.pull("2024-03", now=now)
+            home.request("2024-03", now=now)
     home.now = utc("2024-03-15T13:10")
-    pull = Pull(HOURLY, utc("2024-03-01"), utc("2024-04-01"), EVER[0], utc("2024-03-15T12:20"), 3)
-    (report,) = pull_candles(home.store, home.market, pull, lambda: home.now)
+    request = FetchRequest(
+        HOURLY, utc("2024-03-01"), utc("2024-04-01"), EVER[0], utc("2024-03-15T12:20"), 3
+    )
+    (report,) = fetch_candles(home.store, home.market, request, lambda: home.now)
     assert states([report]) == [(utc("2024-03-15T11:00"), utc("2024-03-15T12:00"), VERIFIED_ABSENT)]
 
 
 def test_a_month_that_ends_with_a_hole_is_complete_when_the_market_went_on(home: Home) -> None:
     absent(home, ("2024-02-29T20:00", "2024-03-03T00:00"))
-    (report,) = home.pull("2024-02")
+    (report,) = home.request("2024-02")
     assert report.count(PENDING) == 4
 
 
@@ -487,7 +489,7 @@ def test_an_unread_range_after_the_newest_due_candle_is_not_taken_for_no_later_c
     down = Spoiled("2024-03-10", "2024-03-12", MarketUnavailable("down"))
     home = ends_with_a_hole(tmp_path, [down], [])
     with pytest.raises(MarketUnavailable, match="down"):
-        home.pull("2024-02")
+        home.request("2024-02")
     assert home.candles["timestamp"].iloc[-1] == utc("2024-02-29T19:00")
     assert [each.state for each in home.absences] == [PENDING]
 
@@ -495,13 +497,13 @@ def test_an_unread_range_after_the_newest_due_candle_is_not_taken_for_no_later_c
 def test_a_later_candle_counts_although_another_range_could_not_be_read(tmp_path: Path) -> None:
     down = Spoiled("2024-03-10", "2024-03-12", MarketUnavailable("down"))
     home = ends_with_a_hole(tmp_path, [down], ["2024-03-13T05:00"])
-    (report,) = home.pull("2024-02")
+    (report,) = home.request("2024-02")
     assert report.count(PENDING) == 4
 
 
 def test_a_broken_later_candle_shows_that_the_market_went_on(tmp_path: Path) -> None:
     home = ends_with_a_hole(tmp_path, [], ["2024-03-03T05:00"])
-    (report,) = home.pull("2024-02")
+    (report,) = home.request("2024-02")
     assert report.count(PENDING) == 4
 
 
@@ -511,16 +513,16 @@ def test_a_stored_candle_that_is_sent_broken_later_or_not_read_stays(
 ) -> None:
     spoiled = SpoiledMarket(SandboxMarket())
     home = Home(tmp_path, MovingMarket(whole=spoiled))
-    home.pull(month)
+    home.request(month)
     before = home.candles
     stored = f"{month}-15T10:00"
     spoiled.broken = [stored]
-    home.pull(month, now="2024-03-15T12:40")
+    home.request(month, now="2024-03-15T12:40")
     pd.testing.assert_frame_equal(home.candles, before)
     spoiled.broken, down = [], MarketUnavailable("down")
     spoiled.spoiled = [Spoiled(stored, f"{month}-15T11:00", down)]
     with pytest.raises(MarketUnavailable):
-        home.pull(month, now="2024-03-15T12:50")
+        home.request(month, now="2024-03-15T12:50")
     pd.testing.assert_frame_equal(home.candles, before)
     assert home.absences == ()
     assert home.revisions.empty
@@ -537,13 +539,13 @@ def test_holes_of_candles_that_straddle_months_are_verified_like_others(
     home = Home(tmp_path, series=series(name), now=utc("2024-06-15T12:30"))
     opened = home.series.timeframe.floor(utc("2024-02-29"))
     home.market.absent = [(opened, home.series.timeframe.next(opened))]
-    assert [report.count(PENDING) for report in home.pull("2024-02")] == [1]
+    assert [report.count(PENDING) for report in home.request("2024-02")] == [1]
     assert home.store.fetched_months(home.series) == [utc("2024-02-01")]
-    (report,) = home.pull("2024-02", now="2024-06-15T13:30")
+    (report,) = home.request("2024-02", now="2024-06-15T13:30")
     assert [(each.count, each.state) for each in report.missing] == [(1, VERIFIED_ABSENT)]
     assert home.store.fetched_months(home.series) == [utc("2024-02-01")]
     before = files_of(home.folder)
-    home.pull("2024-02", now="2024-06-15T15:30")
+    home.request("2024-02", now="2024-06-15T15:30")
     assert home.asked == [(utc("2024-02-01"), utc("2024-03-01"))]
     assert files_of(home.folder) == before
 
@@ -552,20 +554,22 @@ def test_a_hole_that_opened_last_month_is_not_asked_for_with_this_month(tmp_path
     """The week from 29 January on lies in February too, but no candle opens there."""
     home = Home(tmp_path, series=series("1w"), now=utc("2024-02-15T12:30"), reread=0)
     home.market.absent = [(utc("2024-01-29"), utc("2024-02-05"))]
-    home.pull("2024-01", "2024-02")
-    (report,) = home.pull("2024-02", now="2024-02-15T14:30")
+    home.request("2024-01", "2024-02")
+    (report,) = home.request("2024-02", now="2024-02-15T14:30")
     assert (report.missing, home.asked) == ([], [])
-    home.pull("2024-01", "2024-02")
+    home.request("2024-01", "2024-02")
     assert home.asked == [(utc("2024-01-29"), utc("2024-02-05"))]
     assert home.store.read_ledger(home.series).absences[0].state == VERIFIED_ABSENT
 
 
 def test_a_long_pull_tells_how_far_it_has_come(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(0, 10_000, 6))
-    stopped = partial(Progress, stopwatch=lambda: next(seconds))
+    stopped = partial(FetchProgress, stopwatch=lambda: next(seconds))
     monkeypatch.setattr("coin_assets.pipeline.fetch.Progress", stopped)
     lines: list[str] = []
-    pull = Pull(HOURLY, utc("2024-01-01"), utc("2024-02-01"), HISTORY_START, home.now, REREAD)
-    pull_candles(home.store, MovingMarket(page=120), pull, lambda: home.now, lines.append)
+    request = FetchRequest(
+        HOURLY, utc("2024-01-01"), utc("2024-02-01"), HISTORY_START, home.now, REREAD
+    )
+    fetch_candles(home.store, MovingMarket(page=120), request, lambda: home.now, lines.append)
     assert lines[0].startswith("BTC/USDT 1h: 240 of 744 candles, at 2024-01-11 00:00, 20 candles/s")
     assert len(lines) == 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coin_assets.pipeline.fetch_progress import Progress, duration_text
+from coin_assets.pipeline.fetch_progress import FetchProgress, duration_text
 from coin_assets_tests.platform import utc
 
 DAY = utc("2024-01-11")
@@ -22,7 +22,7 @@ class Journey:
     def __init__(self, total: int) -> None:
         self.stopwatch = Stopwatch()
         self.lines: list[str] = []
-        self._progress = Progress("BTC/USDT 1h", total, self.lines.append, self.stopwatch)
+        self._progress = FetchProgress("BTC/USDT 1h", total, self.lines.append, self.stopwatch)
 
     def advance(self, candles: int, after: float) -> list[str]:
         """What is said when so many candles took so many seconds."""

@@ -25,7 +25,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe, months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MarketUnavailable
 from coin_assets.market.base import Estimate, Page, Usage
-from coin_assets.pipeline.fetch import Pull, pull_candles
+from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.pipeline.paged import PagedMarket
 from coin_assets_tests.platform import files_of, utc
@@ -150,13 +150,15 @@ class Case:
     def months(self) -> list[datetime]:
         return months_between(self.kept_from, self.now)
 
-    def pull(self, home: Path, months: list[datetime], market: PagedMarket | None = None) -> None:
+    def request(
+        self, home: Path, months: list[datetime], market: PagedMarket | None = None
+    ) -> None:
         """Pull these consecutive months; the newest candle may be a hole."""
         window = months[0], next_month(months[-1])
         market = market or PagedMarket(self.market, self.page)
-        pull = Pull(self.series, *window, self.kept_from, self.closed_by, self.reread)
+        request = FetchRequest(self.series, *window, self.kept_from, self.closed_by, self.reread)
         try:
-            pull_candles(ParquetStore(home), market, pull, lambda: self.now)
+            fetch_candles(ParquetStore(home), market, request, lambda: self.now)
         except CandlesNotYetAvailable:
             due = max((each for each in self.expected if each < window[1]), default=EVER[0])
             after = [each for each in self.expected if each >= due]
@@ -219,10 +221,10 @@ def homes() -> Iterator[Iterator[Path]]:
 def test_each_candle_is_stored_or_explained_and_pulling_again_changes_no_byte(case: Case) -> None:
     with homes() as folders:
         home = next(folders)
-        case.pull(home, case.months)
+        case.request(home, case.months)
         assert_stored_or_explained(case, home)
         before = files_of(home)
-        case.pull(home, case.months)
+        case.request(home, case.months)
         assert files_of(home) == before
 
 
@@ -233,14 +235,14 @@ def test_order_of_months_size_of_pages_and_failures_leave_no_trace(
 ) -> None:
     with homes() as folders:
         at_once, by_month, other_pages, after_failure = (next(folders) for _ in range(4))
-        case.pull(at_once, case.months)
+        case.request(at_once, case.months)
         for month in data.draw(st.permutations(case.months)):
-            case.pull(by_month, [month])
-        replace(case, page=data.draw(st.integers(1, 40))).pull(other_pages, case.months)
+            case.request(by_month, [month])
+        replace(case, page=data.draw(st.integers(1, 40))).request(other_pages, case.months)
         failing = FailingMarket(case.market, case.page, data.draw(st.integers(0, 3)))
         with suppress(MarketUnavailable):
-            case.pull(after_failure, case.months, failing)
-        case.pull(after_failure, case.months)
+            case.request(after_failure, case.months, failing)
+        case.request(after_failure, case.months)
         assert files_of(by_month) == files_of(at_once)
         assert files_of(other_pages) == files_of(at_once)
         assert files_of(after_failure) == files_of(at_once)
@@ -260,9 +262,9 @@ def test_pulls_now_and_then_end_with_what_one_pull_has(case: Case, steps: list[i
     with homes() as folders:
         now_and_then, at_once = next(folders), next(folders)
         for moment in moments:
-            moment.pull(now_and_then, moment.months)
+            moment.request(now_and_then, moment.months)
             assert_stored_or_explained(moment, now_and_then)
-        moments[-1].pull(at_once, moments[-1].months)
+        moments[-1].request(at_once, moments[-1].months)
         assert files_of(now_and_then / "candles") == files_of(at_once / "candles")
 
 

@@ -23,7 +23,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import EPOCH
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
-from coin_assets.pipeline.fetch import Pull, pull_candles
+from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market.exchange import FakeExchange, Request
 from coin_assets_tests.market.patchy import PatchyMarket
@@ -213,23 +213,25 @@ class CountingMarket(PagedMarket):
             yield page
 
 
-def pull(store: ParquetStore, market: Market, now: datetime) -> None:
+def request(store: ParquetStore, market: Market, now: datetime) -> None:
     window = utc("2024-01-01"), utc("2024-04-01")
-    pull_candles(store, market, Pull(series("1h"), *window, window[0], now, REREAD), lambda: now)
+    fetch_candles(
+        store, market, FetchRequest(series("1h"), *window, window[0], now, REREAD), lambda: now
+    )
 
 
 def test_death_before_or_after_any_write_costs_at_most_a_page(tmp_path: Path) -> None:
     now = utc("2024-03-10T12:30")
     whole = PatchyMarket(HOLES)
     undisturbed = CountingMarket(whole, PAGE)
-    pull(ParquetStore(tmp_path / "undisturbed"), undisturbed, now)
+    request(ParquetStore(tmp_path / "undisturbed"), undisturbed, now)
     expected = files_of(tmp_path / "undisturbed")
     for fatal in count():
         home, market = tmp_path / str(fatal), CountingMarket(whole, PAGE)
         try:
-            pull(DyingStore(home, fatal), market, now)
+            request(DyingStore(home, fatal), market, now)
         except KilledError:
-            pull(ParquetStore(home), market, now)
+            request(ParquetStore(home), market, now)
         else:
             break
         assert files_of(home) == expected
@@ -242,16 +244,16 @@ def test_death_at_any_write_loses_no_change_and_no_late_candle(tmp_path: Path) -
     first, second, third = (utc(f"2024-03-10T{hour}:30") for hour in (12, 14, 16))
     for fatal in count():
         home = tmp_path / str(fatal)
-        pull(ParquetStore(home), PatchyMarket(HOLES), first)
+        request(ParquetStore(home), PatchyMarket(HOLES), first)
         finished = True
         try:
-            pull(DyingStore(home, fatal), PatchyMarket(HOLES[1:]), second)
+            request(DyingStore(home, fatal), PatchyMarket(HOLES[1:]), second)
         except KilledError:
             finished = False
         store = ParquetStore(home)
         for each in store.read_ledger(series("1h")).absences:  # never explained and stored as well
             assert store.count_candles(series("1h"), each.start, each.end) == 0
-        pull(store, PatchyMarket(HOLES[1:]), third)
+        request(store, PatchyMarket(HOLES[1:]), third)
         late = store.read_revisions(series("1h"), utc("2024-01-01"), utc("2024-04-01"))
         opens = [utc("2024-01-05T03:00") + number * HOUR for number in range(6)]
         assert late["timestamp"].drop_duplicates().tolist() == opens

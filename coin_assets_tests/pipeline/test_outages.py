@@ -11,7 +11,7 @@ from coin_assets.domain.candles.gap_ledger import Missing
 from coin_assets.domain.candles.gaps import find_gaps
 from coin_assets.domain.candles.outages import outages
 from coin_assets.market.archive import ArchiveMarket
-from coin_assets.pipeline.fetch import Pull, pull_candles
+from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.platform import series, utc
 from coin_assets_tests.realdata import REAL_DATA, real_candles, requires_real_data
@@ -31,8 +31,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ParquetStore:
     market = ArchiveMarket(REAL_DATA / "candles")
     for now in (FIRST_PULL, FIRST_PULL + timedelta(hours=1)):
         for symbol in SYMBOLS:
-            pull = Pull(series("1h", symbol), START, END, START, now, reread=3)
-            reports = pull_candles(store, market, pull, lambda: now)  # noqa: B023 (called at once)
+            request = FetchRequest(series("1h", symbol), START, END, START, now, reread=3)
+            reports = fetch_candles(store, market, request, lambda: now)  # noqa: B023 (called at once)
             state = PENDING if now == FIRST_PULL else VERIFIED_ABSENT
             assert {each.state for report in reports for each in report.missing} == {state}
     return store

@@ -41,7 +41,7 @@ class Outcome:
     ticks: int = 0
     requests: int = 0
     most_requests: int = 0
-    steps: int = 0
+    tasks: int = 0
 
     def quantiles(self, name: str) -> list[float]:
         times = sorted(self.heal_seconds[name])
@@ -51,7 +51,7 @@ class Outcome:
         lines = [
             f"{self.boundaries} boundaries, {self.ticks} ticks, {self.requests} runs "
             f"({self.requests / self.boundaries:.2f} a boundary, at most {self.most_requests}), "
-            f"{self.steps} steps; statuses {dict(self.statuses)}",
+            f"{self.tasks} steps; statuses {dict(self.statuses)}",
             "seconds from close to published  p50 p90 p99 max (closes)",
         ]
         for name, times in self.heal_seconds.items():
@@ -132,7 +132,7 @@ class Simulation:
             self._check_statuses()
             asked = world.log[before:]
             outcome.requests += len(asked)
-            outcome.steps += sum(len(request.steps) for _, request in asked)
+            outcome.tasks += sum(len(request.tasks) for _, request in asked)
             outcome.most_requests = max(outcome.most_requests, len(asked))
             world.log.clear()
         self._heal()

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Step
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.planning.facts import (
-    ANCHORS,
     GAPS,
     HISTORY,
     LIVE,
+    MONTHLY,
     REPAIR,
     Failures,
     Plan,
@@ -59,7 +59,7 @@ def shown(plan: Plan) -> dict[tuple[str, str], set[str]]:
     """Steps as text by purpose and month."""
     return {
         (each.purpose, f"{each.month:%Y-%m}"): {
-            f"{step.series.timeframe} {step.layer}" for step in each.steps
+            f"{task.series.timeframe} {task.layer}" for task in each.tasks
         }
         for each in plan.requests
     }
@@ -85,7 +85,7 @@ def test_everything_due_goes_into_one_run_from_candles_to_published_files() -> N
     layers = {"candles", "predictions", "published"}
     expected = {f"{name} {layer}" for name in ("1h", "4h") for layer in layers}
     assert shown(plan) == {(LIVE, "2024-03"): expected}
-    assert len(plan.requests[0].steps) == 12
+    assert len(plan.requests[0].tasks) == 12
     assert made.tick().is_empty
 
 
@@ -131,9 +131,9 @@ def test_a_week_that_straddles_waits_for_the_later_month_and_belongs_to_the_earl
 ) -> None:
     made = at(world(f"{monday}T12:00:05", sources={"1h": None, "1w": "1h"}), f"{boundary}T00:00:05")
     plans = [made.tick() for _ in range(6)]
-    asked = [name for plan in plans for name, steps in shown(plan).items() if "1w candles" in steps]
+    asked = [name for plan in plans for name, tasks in shown(plan).items() if "1w candles" in tasks]
     assert asked == [(LIVE, month)]
-    assert "1w candles" not in {step for steps in shown(plans[0]).values() for step in steps}
+    assert "1w candles" not in {task for tasks in shown(plans[0]).values() for task in tasks}
     assert made.series[series("1w")].history == utc(boundary)
     assert made.is_up_to_date(series("1w"))
 
@@ -166,7 +166,7 @@ def test_no_training_twice_and_none_while_it_backs_off() -> None:
     states = made.states()
     assert plan_updates(states, NO_RUNS, made.now).training == (series("1h"),)
     assert not plan_updates(states, Runs(training=frozenset({series("1h")})), made.now).training
-    failed = {Step(series("1h"), MODELS): Failures(1, made.now)}
+    failed = {Task(series("1h"), MODELS): Failures(1, made.now)}
     assert not plan_updates(states, Runs(failures=failed), made.now).training
 
 
@@ -176,7 +176,7 @@ def test_an_empty_store_is_collected_month_by_month() -> None:
     months = [
         request.month
         for _, request in made.log
-        if Step(series("1h"), CANDLES) in request.steps and request.purpose == LIVE
+        if Task(series("1h"), CANDLES) in request.tasks and request.purpose == LIVE
     ]
     assert months == [utc(f"{each}-01") for each in ("2023-10", "2023-11", "2023-12")] + [
         utc(f"2024-{number:02}-01") for number in (1, 2, 3)
@@ -194,7 +194,7 @@ def test_a_young_symbol_needs_no_derivation_of_the_time_before_it() -> None:
     for hour in range(11, 15):
         at(made, f"2024-03-06T{hour}:00:05").converge(6)
     assert {request.month for _, request in made.log} == {utc("2024-03-01")}
-    assert {step.series.timeframe.name for _, each in made.log for step in each.steps} == {
+    assert {task.series.timeframe.name for _, each in made.log for task in each.tasks} == {
         "1h",
         "4h",
     }
@@ -213,9 +213,9 @@ def test_a_long_outage_is_caught_up_month_by_month_and_holds_nobody_up() -> None
     plan = made.tick()
     live = [request for request in plan.requests if request.purpose == LIVE]
     assert [f"{each.month:%Y-%m}" for each in live] == ["2024-03", "2023-11"]
-    assert {step.series.symbol for step in live[0].steps} == {B}
+    assert {task.series.symbol for task in live[0].tasks} == {B}
     made.converge(40, wait=SECOND)
-    months = [each.month for _, each in made.log if Step(series("1h"), CANDLES) in each.steps]
+    months = [each.month for _, each in made.log if Task(series("1h"), CANDLES) in each.tasks]
     assert months == sorted(set(months))
     assert len(months) == 5
     assert all(made.is_up_to_date(each) for each in made.series)
@@ -261,7 +261,7 @@ def test_failures_hold_back_one_symbol_alone_ever_longer_and_never_for_good() ->
     tries = []
     while made.now < silence[1]:
         made.tick()
-        asked = [each for _, each in made.log if Step(series("1h"), CANDLES) in each.steps]
+        asked = [each for _, each in made.log if Task(series("1h"), CANDLES) in each.tasks]
         tries += [made.now] * len(asked)
         made.log.clear()
         made.now += SECOND
@@ -315,9 +315,9 @@ def test_history_is_filled_in_one_month_at_a_time() -> None:
 
 def test_what_the_background_did_lately_rests_and_holds_up_nothing_live() -> None:
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
-    month, step = utc("2024-03-01"), Step(series("1h"), CANDLES)
+    month, task = utc("2024-03-01"), Task(series("1h"), CANDLES)
     state = replace(made.states()[0], gap_months=(month,))
-    rested = Runs(rested=frozenset({(step, month)}))
+    rested = Runs(rested=frozenset({(task, month)}))
     assert shown(plan_updates([state], rested, made.now)) == {(LIVE, "2024-03"): FAST}
     quiet = replace(state, due=utc("2024-03-06T10:00:05"))
     assert shown(plan_updates([quiet], NO_RUNS, made.now)) == {(GAPS, "2024-03"): {"1h candles"}}
@@ -338,14 +338,14 @@ def test_gaps_of_a_month_that_is_pulled_anyway_are_not_asked_for_twice() -> None
 
 def test_a_new_candle_is_worth_a_try_of_what_failed_before() -> None:
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
-    runs = Runs(failures={Step(series("1h"), PREDICTIONS): Failures(9, made.now)})
+    runs = Runs(failures={Task(series("1h"), PREDICTIONS): Failures(9, made.now)})
     plan = plan_updates(made.states(), runs, made.now)
     assert shown(plan) == {(LIVE, "2024-03"): FAST}
 
 
 def test_without_a_new_candle_what_failed_waits_and_what_follows_waits_with_it() -> None:
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
-    made.faults.broken = {Step(series("1h"), PREDICTIONS)}
+    made.faults.broken = {Task(series("1h"), PREDICTIONS)}
     made.tick()
     assert plan_updates(made.states(), made.facts_of_runs(), made.now).is_empty
 
@@ -353,10 +353,10 @@ def test_without_a_new_candle_what_failed_waits_and_what_follows_waits_with_it()
 def test_the_anchors_of_a_month_are_made_together_once_it_has_begun() -> None:
     made = at(world("2024-02-29T23:00:05", sources=HOURLY), "2024-03-01T00:00:05")
     made.converge(8)
-    anchors = [request for _, request in made.log if request.purpose == ANCHORS]
+    anchors = [request for _, request in made.log if request.purpose == MONTHLY]
     assert {request.month for request in anchors} == {utc("2024-03-01")}
     assert all(utc("2024-03-01") in each.cutoffs for each in made.series.values())
-    assert sum(len(request.steps) for request in anchors) == len(made.series)
+    assert sum(len(request.tasks) for request in anchors) == len(made.series)
 
 
 # --- retention and registries that begin anew
@@ -417,9 +417,9 @@ def test_files_that_are_missing_or_damaged_are_written_at_once(fault: str) -> No
     assert repairs(made) == {}
     setattr(made.series[series("1h")], fault, "torn" if fault == "damage" else None)
     assert repairs(made) == {(REPAIR, "2024-03"): {"1h published"}}
-    in_flight = Runs(in_flight=frozenset({(Step(series("1h"), PUBLISHED), None)}))
+    in_flight = Runs(in_flight=frozenset({(Task(series("1h"), PUBLISHED), None)}))
     assert repairs(made, in_flight) == {}
-    failed = Runs(failures={Step(series("1h"), PUBLISHED): Failures(3, made.now)})
+    failed = Runs(failures={Task(series("1h"), PUBLISHED): Failures(3, made.now)})
     assert repairs(made, failed) == {}
     made.tick()
     assert repairs(made) == {}
@@ -430,16 +430,16 @@ def test_damaged_files_do_not_wait_for_runs_that_fail_before_they_publish(
     failing: tuple[str, str],
 ) -> None:
     made = world("2024-03-06T10:00:05", sources=HOURLY)
-    step = Step(series("1d"), PUBLISHED)
+    task = Task(series("1d"), PUBLISHED)
     made.series[series("1d")].damage = "torn"
-    in_flight = frozenset({(step, None)})
-    failures = {Step(series(failing[0]), failing[1]): Failures(2, made.now)}
+    in_flight = frozenset({(task, None)})
+    failures = {Task(series(failing[0]), failing[1]): Failures(2, made.now)}
     wanted = {(REPAIR, "2024-03"): {"1d published"}}
     assert repairs(made, Runs(in_flight=in_flight)) == {}
     assert repairs(made, Runs(in_flight=in_flight, failures=failures)) == wanted
     repairing = Runs(in_flight=in_flight, failures=failures, busy=frozenset({REPAIR}))
     assert repairs(made, repairing) == {}
-    itself = {step: Failures(2, made.now)}
+    itself = {task: Failures(2, made.now)}
     assert repairs(made, Runs(in_flight=in_flight, failures=failures | itself)) == {}
     made.series[series("1d")].damage = None
     made.series[series("1d")].history = utc("2024-03-05T00:00")
@@ -448,7 +448,7 @@ def test_damaged_files_do_not_wait_for_runs_that_fail_before_they_publish(
 
 def test_history_is_published_while_the_prediction_keeps_failing() -> None:
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
-    made.faults.broken = {Step(series("1h"), PREDICTIONS)}
+    made.faults.broken = {Task(series("1h"), PREDICTIONS)}
     for _ in range(3):
         made.tick()
     each = made.series[series("1h")]
@@ -506,14 +506,14 @@ def starvable(name: str, is_derived: bool) -> World:
 
 
 def boundary_run_failed(made: World, _name: str) -> None:
-    made.faults.broken = {Step(each, CANDLES) for each in made.series}
+    made.faults.broken = {Task(each, CANDLES) for each in made.series}
     made.tick()
     made.faults.broken = set()
 
 
 def missed_while_down(made: World, name: str) -> None:
-    step = {"1w": 7 * 24, "1M": 24}.get(name, 2)
-    made.now += step * HOUR
+    task = {"1w": 7 * 24, "1M": 24}.get(name, 2)
+    made.now += task * HOUR
 
 
 def ingest_skipped(made: World, _name: str) -> None:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Step
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Task
 from coin_assets.domain.series import Series
 from coin_assets.planning.facts import GAPS, Failures, Plan, Runs
 from coin_assets.planning.planner import MOST_REQUESTS, plan_repairs, plan_updates
@@ -106,7 +106,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 def assert_bounded(plan: Plan) -> None:
     assert len(plan.requests) <= MOST_REQUESTS + 1  # the repairs are a run more
-    asked = [(step, each.month) for each in plan.requests for step in each.steps]
+    asked = [(task, each.month) for each in plan.requests for task in each.tasks]
     assert len(asked) == len(set(asked))
 
 
@@ -187,10 +187,10 @@ def test_months_that_fail_for_good_are_retried_ever_more_slowly_and_hold_up_noth
         assert all(made.is_up_to_date(each) for each in made.series)
     tried: dict[tuple[Series, datetime], list[datetime]] = defaultdict(list)
     for time, request in made.log:
-        for step in request.steps:
-            if (step.series, request.month) in failing and step.layer == CANDLES:
+        for task in request.tasks:
+            if (task.series, request.month) in failing and task.layer == CANDLES:
                 assert request.purpose == GAPS
-                tried[step.series, request.month].append(time)
+                tried[task.series, request.month].append(time)
             else:
                 assert request.purpose != GAPS
     assert set(tried) == failing
@@ -213,8 +213,8 @@ def test_the_order_of_the_keys_does_not_matter_and_the_same_facts_give_the_same_
     for plan in (plan_updates, plan_repairs):
         one, again, other = (plan(facts, runs, made.now) for facts in (states, list(states), mixed))
         assert one == again
-        assert [(each.purpose, each.month, set(each.steps)) for each in one.requests] == [
-            (each.purpose, each.month, set(each.steps)) for each in other.requests
+        assert [(each.purpose, each.month, set(each.tasks)) for each in one.requests] == [
+            (each.purpose, each.month, set(each.tasks)) for each in other.requests
         ]
         assert set(one.training) == set(other.training)
 
@@ -227,34 +227,34 @@ def test_what_is_in_flight_or_backing_off_or_up_to_date_is_never_asked_for(
     made = case.lived()
     states, now = made.states(), made.now
     free = plan_updates(states, Runs(), now)
-    asked = [(step, each.month) for each in free.requests for step in each.steps]
-    pairs = [(step, None if step.layer == PUBLISHED else month) for step, month in asked]
+    asked = [(task, each.month) for each in free.requests for task in each.tasks]
+    pairs = [(task, None if task.layer == PUBLISHED else month) for task, month in asked]
     flying = frozenset(data.draw(st.sets(st.sampled_from(pairs)))) if pairs else frozenset()
     layers = (CANDLES, MODELS, PREDICTIONS, PUBLISHED)
-    every = [Step(series, layer) for series in made.series for layer in layers]
+    every = [Task(series, layer) for series in made.series for layer in layers]
     failing = data.draw(st.sets(st.sampled_from(every)))
     runs = Runs(
         in_flight=flying,
-        failures={step: Failures(3, now) for step in failing},
-        training=frozenset(step.series for step in failing),
+        failures={task: Failures(3, now) for task in failing},
+        training=frozenset(task.series for task in failing),
     )
     for plan in (plan_updates(states, runs, now), plan_repairs(states, runs, now)):
         assert_bounded(plan)
         for request in plan.requests:
             begun = set()
-            for step in request.steps:
-                assert step not in failing or step.series in begun  # it comes to something new
-                begun.add(step.series)
-                month = None if step.layer == PUBLISHED else request.month
-                assert (step, month) not in flying
+            for task in request.tasks:
+                assert task not in failing or task.series in begun  # it comes to something new
+                begun.add(task.series)
+                month = None if task.layer == PUBLISHED else request.month
+                assert (task, month) not in flying
         assert not runs.training.intersection(plan.training)
     assert not {
-        step.series
+        task.series
         for request in free.requests
         if request.purpose == "live"
-        for step in request.steps
-        if made.is_up_to_date(step.series)
-        and (state := made.state(made.series[step.series])).verified is not None
+        for task in request.tasks
+        if made.is_up_to_date(task.series)
+        and (state := made.state(made.series[task.series])).verified is not None
         and state.verified > state.last_due
         and made.is_up_to_date(state.source)
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Step
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.planning.facts import Failures, Plan, PlanningFacts, Request, Runs
@@ -33,7 +33,7 @@ class Faults:
     """
 
     rate: float = 0.0
-    broken: set[Step] = field(default_factory=set)
+    broken: set[Task] = field(default_factory=set)
     kill_after: int | None = None
 
 
@@ -189,8 +189,8 @@ class World:
                 above = None if source is None else self.series[series.at(Timeframe(source))]
                 self.series[series] = SimulatedSeries(series, above, grid(name, start, end), start)
         self.runs: list[Run] = []
-        self.failures: dict[Step, Failures] = {}
-        self.rested: dict[tuple[Step, datetime | None], datetime] = {}
+        self.failures: dict[Task, Failures] = {}
+        self.rested: dict[tuple[Task, datetime | None], datetime] = {}
         self.log: list[tuple[datetime, Request]] = []
         self.trainings = 0
         self._states: dict[Series, tuple[object, PlanningFacts]] = {}
@@ -220,7 +220,7 @@ class World:
         calendar, lacking = each.calendar, None if each.is_fetched else each.lacking()
         following = each.stored.find(1, each.newest_forecast + 1)
         known = each.newest >= 0
-        trainable, anchor_missing = self._models_wanted(each)
+        trainable, monthly_version_missing = self._models_wanted(each)
         return PlanningFacts(
             series=each.series,
             source=each.source.series,
@@ -235,7 +235,7 @@ class World:
             next_origin=each.close(following) if each.newest_forecast >= 0 else None,
             first_cutoff=min(each.cutoffs, default=None),
             trainable=trainable,
-            anchor_missing=anchor_missing,
+            monthly_version_missing=monthly_version_missing,
             history=each.history,
             prediction=each.prediction,
             damage=each.damage,
@@ -260,10 +260,10 @@ class World:
         if not each.fetched.issuperset(months):
             return False, False
         before = each.calendar.closed_by(month)
-        anchor = month not in each.cutoffs and each.newest + 1 >= before
+        monthly = month not in each.cutoffs and each.newest + 1 >= before
         return (
             lacks and sum(each.stored) >= self.enough,
-            anchor and sum(each.stored[:before]) >= self.enough,
+            monthly and sum(each.stored[:before]) >= self.enough,
         )
 
     def _month(self) -> datetime:
@@ -271,10 +271,10 @@ class World:
 
     def facts_of_runs(self) -> Runs:
         in_flight = {
-            (step, None if step.layer == PUBLISHED else run.request.month)
+            (task, None if task.layer == PUBLISHED else run.request.month)
             for run in self.runs
             if run.request
-            for step in run.request.steps
+            for task in run.request.tasks
         }
         return Runs(
             in_flight=frozenset(in_flight),
@@ -325,8 +325,8 @@ class World:
             if not run.early:
                 self._work(run)
             if run.request and run.purpose in ("history", "gaps", "anchors"):
-                for step in run.request.steps:
-                    self.rested[step, run.request.month] = self.now + REST
+                for task in run.request.tasks:
+                    self.rested[task, run.request.month] = self.now + REST
         if self.rested and ended:
             self.rested = {each: till for each, till in self.rested.items() if till > self.now}
 
@@ -340,36 +340,36 @@ class World:
             self.train(self.series[series])
         if run.request is None:
             return
-        steps = sorted(run.request.steps, key=self._order)
+        tasks = sorted(run.request.tasks, key=self._order)
         left, self.faults.kill_after = self.faults.kill_after, None
         if self.faults.rate and self.random.random() < self.faults.rate / 2:
-            left = self.random.randrange(len(steps))
+            left = self.random.randrange(len(tasks))
         skipped: set[tuple[Series, int]] = set()
         is_counted = run.purpose not in ("history", "gaps", "anchors")
-        for number, step in enumerate(steps):
+        for number, task in enumerate(tasks):
             killed = left is not None and number >= left
-            each, layer = self.series[step.series], _LAYERS.index(step.layer)
-            above = [(step.series, above) for above in range(layer)]
+            each, layer = self.series[task.series], _LAYERS.index(task.layer)
+            above = [(task.series, above) for above in range(layer)]
             if not killed and not skipped.isdisjoint([*above, (each.source.series, 0)]):
                 continue
-            if not killed and self._attempt(each, step, run.request.month):
-                self.failures.pop(step, None)
+            if not killed and self._attempt(each, task, run.request.month):
+                self.failures.pop(task, None)
                 continue
-            skipped.add((step.series, layer))
+            skipped.add((task.series, layer))
             if is_counted:
-                count = self.failures[step].count if step in self.failures else 0
-                self.failures[step] = Failures(count + 1, self.now)
+                count = self.failures[task].count if task in self.failures else 0
+                self.failures[task] = Failures(count + 1, self.now)
 
-    def _order(self, step: Step) -> tuple[int, bool]:
-        return _LAYERS.index(step.layer), not self.series[step.series].is_fetched
+    def _order(self, task: Task) -> tuple[int, bool]:
+        return _LAYERS.index(task.layer), not self.series[task.series].is_fetched
 
-    def _attempt(self, each: SimulatedSeries, step: Step, month: datetime) -> bool:
-        if step in self.faults.broken:
+    def _attempt(self, each: SimulatedSeries, task: Task, month: datetime) -> bool:
+        if task in self.faults.broken:
             return False
         fault = self.faults.rate > 0 and self.random.random() < self.faults.rate
         if fault and self.random.random() < 0.5:
             return False
-        return self.do(each, step.layer, month) and not fault
+        return self.do(each, task.layer, month) and not fault
 
     def do(self, each: SimulatedSeries, layer: str, month: datetime) -> bool:
         """One step; whether it succeeds."""

@@ -33,7 +33,7 @@ from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest_entries import HIDDEN, ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.publish.publisher import Failure, Publisher
+from coin_assets.publish.publisher import Publisher, PublishFailure
 from coin_assets_tests.pipeline.known_market import KnownMarket, enough
 from coin_assets_tests.schemas import assert_valid
 
@@ -82,7 +82,7 @@ def publish(
     series: Series,
     *,
     as_of: datetime = AS_OF,
-    failures: dict[Series, Failure] | None = None,
+    failures: dict[Series, PublishFailure] | None = None,
     now: datetime = NOW,
     complete: Collection[Series] = ALL,
 ) -> ManifestEntry:
@@ -104,7 +104,7 @@ def offer(
     history: pd.DataFrame,
     prediction: pd.DataFrame,
     *,
-    failures: dict[Series, Failure] | None = None,
+    failures: dict[Series, PublishFailure] | None = None,
     now: datetime = NOW,
     complete: Collection[Series] = ALL,
 ) -> ManifestEntry:
@@ -438,7 +438,7 @@ def test_scores_of_a_hidden_key_are_shown_when_it_is_public(
 
 # ----------------------------------------------------------------------------------------- failures
 
-FAILED = Failure(NOW + timedelta(seconds=0.25), "exchange down")
+FAILED = PublishFailure(NOW + timedelta(seconds=0.25), "exchange down")
 
 
 def attempts_of(publisher: Publisher, series: Series) -> tuple[bool, int, str | None]:
@@ -469,7 +469,7 @@ def test_a_failure_reported_with_every_other_key_counts_once(publisher: Publishe
 def test_failures_count_up_and_a_success_ends_them(publisher: Publisher) -> None:
     publish(publisher, BTC)
     for minute in range(1, 4):
-        failure = Failure(NOW + timedelta(minutes=minute), f"down {minute}")
+        failure = PublishFailure(NOW + timedelta(minutes=minute), f"down {minute}")
         publish(publisher, ETH, failures={BTC: failure})
         assert attempts_of(publisher, BTC) == (True, minute, f"down {minute}")
     publish(publisher, BTC, now=NOW + timedelta(minutes=9))

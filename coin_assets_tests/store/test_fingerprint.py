@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coin_assets.store.fingerprint import Difference, difference, fingerprint
+from coin_assets.store.fingerprint import TableDifference, difference, fingerprint
 from coin_assets_tests.store.contract import HOUR, NOV, forecasts_at, hours, revisions_at
 
 CANDLES = hours(NOV, 5)
@@ -59,7 +59,9 @@ def test_differences_are_counted_by_identity() -> None:
     original = hours(NOV, 6)
     copy = pd.concat([hours(NOV + HOUR, 4), hours(NOV + 20 * HOUR, 2)], ignore_index=True)
     copy.loc[1, "close"] = 11.0
-    assert difference(original, copy, ["timestamp"]) == Difference(added=2, replaced=1, surplus=2)
-    assert difference(original, original, ["timestamp"]) == Difference(0, 0, 0)
-    assert difference(original, original.head(0), ["timestamp"]) == Difference(6, 0, 0)
-    assert difference(original.head(0), copy, ["timestamp"]) == Difference(0, 0, 6)
+    assert difference(original, copy, ["timestamp"]) == TableDifference(
+        added=2, replaced=1, surplus=2
+    )
+    assert difference(original, original, ["timestamp"]) == TableDifference(0, 0, 0)
+    assert difference(original, original.head(0), ["timestamp"]) == TableDifference(6, 0, 0)
+    assert difference(original.head(0), copy, ["timestamp"]) == TableDifference(0, 0, 6)

@@ -29,7 +29,7 @@ from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError, StoreRefused, StoreUnavailable
 from coin_assets.market.base import Market, Page
-from coin_assets.pipeline.fetch import Pull, pull_candles
+from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
 from coin_assets.store.base import Store
 from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets_tests.influx.faults import FOREVER, QUERY, WRITE, Fault
@@ -93,7 +93,7 @@ def assert_identical(store: Store, expected: Content) -> None:
 
 def pull(store: Store, spoil: Callable[[], None] = lambda: None) -> None:
     market = SpoiltMarket(PatchyMarket(HOLES), spoil)
-    pull_candles(store, market, Pull(HOURLY, *WINDOW, WINDOW[0], NOW, 3), lambda: NOW)
+    fetch_candles(store, market, FetchRequest(HOURLY, *WINDOW, WINDOW[0], NOW, 3), lambda: NOW)
 
 
 def opened(server: InfluxServer, folder: Path, patience: float, answer: float = 5.0) -> InfluxStore:

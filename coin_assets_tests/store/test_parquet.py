@@ -39,7 +39,7 @@ from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.timeframes import next_month
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files import atomic
-from coin_assets.files.cache import Remembered
+from coin_assets.files.cache import FileCache
 from coin_assets.store import ledgers, monthly
 from coin_assets.store.base import Store
 from coin_assets.store.parquet import ParquetStore
@@ -482,8 +482,8 @@ def footers_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(pq, "read_metadata", counted)
     for name in ("_EXTENTS", "_MONTHS"):
-        monkeypatch.setattr(monthly, name, Remembered(1000, settled=0.02))
-    monkeypatch.setattr(ledgers, "_LEDGERS", Remembered(1000, settled=0.02))
+        monkeypatch.setattr(monthly, name, FileCache(1000, settled=0.02))
+    monkeypatch.setattr(ledgers, "_LEDGERS", FileCache(1000, settled=0.02))
     return read
 
 
@@ -564,7 +564,7 @@ def flipped_page(content: bytes) -> bytes:
 def test_a_bad_page_that_was_come_upon_is_damage_until_the_file_is_another(
     tmp_path: Path, store: ParquetStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monthly, "_DAMAGED", Remembered(10, settled=0.0))
+    monkeypatch.setattr(monthly, "_DAMAGED", FileCache(10, settled=0.0))
     store.write_candles(HOURLY, hours(NOV, 100), NOV, DEC)
     path = tmp_path / NOVEMBER
     sound = path.read_bytes()
@@ -582,7 +582,7 @@ def test_a_bad_page_that_was_come_upon_is_damage_until_the_file_is_another(
 def test_what_the_machine_could_not_read_for_a_moment_is_no_damage_afterwards(
     store: ParquetStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monthly, "_DAMAGED", Remembered(10, settled=0.0))
+    monkeypatch.setattr(monthly, "_DAMAGED", FileCache(10, settled=0.0))
     store.write_candles(HOURLY, hours(NOV, 100), NOV, DEC)
 
     def too_many(*_: Any, **__: Any) -> None:

@@ -109,7 +109,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """What to do with the challenger, and why.
 
     Attributes:
@@ -142,7 +142,7 @@ def judge(
     champion_since: datetime | None,
     term: timedelta,
     now: datetime,
-) -> Verdict:
+) -> GateVerdict:
     """Judge a challenger on all that has matured for it and the champion.
 
     It tells little from little: in simulations a challenger that loses 4% less passes within a
@@ -188,7 +188,7 @@ def judge(
         decision = RETIRE
     else:
         decision = KEEP
-    return Verdict(decision, passed, (*evidence, *status), whole, live, backtest, p_value)
+    return GateVerdict(decision, passed, (*evidence, *status), whole, live, backtest, p_value)
 
 
 def _refuse_disorder(

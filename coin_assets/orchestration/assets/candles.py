@@ -25,7 +25,7 @@ from coin_assets.orchestration.assets.specs import (
 from coin_assets.orchestration.partitions import UNTIL_NEXT_MONTH, partition_of, selected_window
 from coin_assets.orchestration.resources import Clock, DiskResource, MarketResource, StoreResource
 from coin_assets.pipeline.derive import Derivation, derive_candles
-from coin_assets.pipeline.fetch import Pull, pull_candles
+from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
 from coin_assets.pipeline.month_report import MonthReport, describe
 
 _SHOWN_GAPS = 10
@@ -49,7 +49,7 @@ def fetched_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
         disk: DiskResource,
     ) -> dg.MaterializeResult:
         start, end = selected_window(context)
-        pull = Pull(
+        request = FetchRequest(
             spec.series,
             start,
             end,
@@ -61,8 +61,8 @@ def fetched_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
             percent = disk.checked(start, clock.now(), context.log.warning)
             context.add_asset_metadata({"disk_percent": percent})
             before = market.client().usage()
-            reports = pull_candles(
-                store.client(), market.client(), pull, clock.now, context.log.info
+            reports = fetch_candles(
+                store.client(), market.client(), request, clock.now, context.log.info
             )
             used = market.client().usage()
             context.add_asset_metadata(

@@ -33,7 +33,7 @@ from coin_assets.orchestration.resources import (
 from coin_assets.pipeline.completeness import history_of, known_outages
 from coin_assets.publish.fitness import require_fit
 from coin_assets.publish.folder import MANIFEST
-from coin_assets.publish.publisher import Failure, Publisher
+from coin_assets.publish.publisher import Publisher, PublishFailure
 from coin_assets.store.base import Store
 from coin_assets.store.forecasts import newest_forecast
 
@@ -87,7 +87,7 @@ def publish_key(
     store: Store,
     publisher: Publisher,
     evaluations: EvaluationBook,
-    failures: dict[Series, Failure],
+    failures: dict[Series, PublishFailure],
     now: datetime,
     all_specs: tuple[SeriesAssets, ...] = (),
 ) -> dict[str, dg.MetadataValue | int | float]:
@@ -232,17 +232,17 @@ def _window_candles(store: Store, spec: SeriesAssets, end: datetime) -> pd.DataF
 
 def _failed_keys(
     context: dg.AssetExecutionContext, specs: tuple[SeriesAssets, ...]
-) -> dict[Series, Failure]:
+) -> dict[Series, PublishFailure]:
     """Keys whose steps failed earlier in this run, so that the manifest says so at once.
 
     A step that waits for its next try counts too: its own publishing clears it when it succeeds.
     """
     events = context.instance.all_logs(context.run.run_id, of_type=FAILURES)
-    failed: dict[str, Failure] = {}
+    failed: dict[str, PublishFailure] = {}
     for entry in events:
         if entry.step_key is not None and entry.step_key not in failed:
             time = datetime.fromtimestamp(entry.timestamp, UTC)
-            failed[entry.step_key] = Failure(time, failure_message(entry))
+            failed[entry.step_key] = PublishFailure(time, failure_message(entry))
     found = {}
     chosen = context.run.asset_selection
     for spec in specs:

@@ -24,7 +24,7 @@ from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
-from coin_assets.orchestration.checks.verdicts import Verdict, age_verdict
+from coin_assets.orchestration.checks.verdicts import CheckVerdict, age_verdict
 from coin_assets.orchestration.resources import (
     Clock,
     PublisherResource,
@@ -130,48 +130,48 @@ def clock_checks(spec: SeriesAssets, gather: Gather) -> dg.AssetChecksDefinition
     return check
 
 
-def _candles_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> Verdict:
+def _candles_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> CheckVerdict:
     if current.damage is not None:
-        return Verdict(CORRUPT, current.damage)
+        return CheckVerdict(CORRUPT, current.damage)
     if current.candles is None:
-        return Verdict(MISSING, "no candle is stored")
+        return CheckVerdict(MISSING, "no candle is stored")
     return age_verdict("data ends", current.candles, spec.limits, now)
 
 
-def _forecast_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> Verdict:
+def _forecast_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> CheckVerdict:
     if current.damage is not None:
-        return Verdict(CORRUPT, current.damage)
+        return CheckVerdict(CORRUPT, current.damage)
     if current.forecast is None:
         return _without_forecast(spec, current, "no forecast is stored")
     return age_verdict("data of the forecast ends", current.forecast, spec.limits, now)
 
 
-def _published_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> Verdict:
+def _published_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> CheckVerdict:
     facts = current.published
     status, as_of = status_of(facts, spec.limits, now), facts.as_of
     if status == CORRUPT:
-        return Verdict(CORRUPT, f"a published file is damaged: {facts.corrupt}")
+        return CheckVerdict(CORRUPT, f"a published file is damaged: {facts.corrupt}")
     if status in (INSUFFICIENT_DATA, MISSING) or as_of is None:
         return _without_forecast(spec, current, "not every file has been published yet")
     return age_verdict("published data ends", as_of, spec.limits, now)
 
 
-def _without_forecast(spec: SeriesAssets, current: SeriesStatus, otherwise: str) -> Verdict:
+def _without_forecast(spec: SeriesAssets, current: SeriesStatus, otherwise: str) -> CheckVerdict:
     if current.published.enough_candles:
-        return Verdict(MISSING, otherwise)
+        return CheckVerdict(MISSING, otherwise)
     needed = minimum_candles(spec.series.timeframe)
     known = current.published.insufficient
     otherwise = f"there are too few candles for a forecast, which needs {needed}"
-    return Verdict(INSUFFICIENT_DATA, known or otherwise)
+    return CheckVerdict(INSUFFICIENT_DATA, known or otherwise)
 
 
-def _agreement(spec: SeriesAssets, current: SeriesStatus) -> Verdict:
+def _agreement(spec: SeriesAssets, current: SeriesStatus) -> CheckVerdict:
     """Files against the store: damaged or ahead of it is an error, far behind it a warning."""
     facts = current.published
     if facts.corrupt is not None:
-        return Verdict(CORRUPT, f"a published file is damaged: {facts.corrupt}")
+        return CheckVerdict(CORRUPT, f"a published file is damaged: {facts.corrupt}")
     if current.damage is not None:
-        return Verdict(CORRUPT, f"nobody can compare them: {current.damage}")
+        return CheckVerdict(CORRUPT, f"nobody can compare them: {current.damage}")
     status, said, metadata = FRESH, list[str](), dict[str, Any]()
     for kind, file, stored in (
         ("history", facts.history, current.candles),
@@ -188,7 +188,7 @@ def _agreement(spec: SeriesAssets, current: SeriesStatus) -> Verdict:
         elif stored is not None and (published is None or stored - published > spec.limits.soft):
             status = STALE if status == FRESH else status
             said.append(f"{times}: publishing is behind")
-    return Verdict(status, "; ".join(said) or "the files reach as far as the store", metadata)
+    return CheckVerdict(status, "; ".join(said) or "the files reach as far as the store", metadata)
 
 
 def _time(time: datetime | None) -> str:
@@ -197,17 +197,19 @@ def _time(time: datetime | None) -> str:
 
 def _model_age(
     spec: SeriesAssets, current: SeriesStatus, newest: ModelVersion | None, now: datetime
-) -> Verdict:
+) -> CheckVerdict:
     if newest is None:
         return _without_forecast(spec, current, "no model has been trained")
     said = f"version {newest.name} knows data up to"
     verdict = age_verdict(said, newest.cutoff, spec.training_limits, now)
-    return Verdict(verdict.status, verdict.text, {"model_version": newest.name, **verdict.metadata})
+    return CheckVerdict(
+        verdict.status, verdict.text, {"model_version": newest.name, **verdict.metadata}
+    )
 
 
 def _training_range(
     spec: SeriesAssets, current: SeriesStatus, newest: ModelVersion | None
-) -> Verdict:
+) -> CheckVerdict:
     if newest is None:
         return _without_forecast(spec, current, "no model has been trained")
     try:
@@ -215,9 +217,9 @@ def _training_range(
         start, end = (_utc(facts[name]) for name in ("data_start", "data_end"))
         rows = int(facts["rows"])
     except CorruptArtefact as error:
-        return Verdict(CORRUPT, str(error))
+        return CheckVerdict(CORRUPT, str(error))
     except (KeyError, TypeError, ValueError) as error:
-        return Verdict(
+        return CheckVerdict(
             CORRUPT,
             f"metadata of version {newest.name} does not tell its training range "
             f"({type(error).__name__}: {error})",
@@ -242,10 +244,12 @@ def _training_range(
         if broken
     ]
     if wrong:
-        return Verdict(CORRUPT, f"{said}; {'; '.join(wrong)}", metadata)
+        return CheckVerdict(CORRUPT, f"{said}; {'; '.join(wrong)}", metadata)
     if end < due:  # candles that the market does not have: true, but worth a look
-        return Verdict(STALE, f"{said}, although its cutoff is {_time(newest.cutoff)}", metadata)
-    return Verdict(FRESH, said, metadata)
+        return CheckVerdict(
+            STALE, f"{said}, although its cutoff is {_time(newest.cutoff)}", metadata
+        )
+    return CheckVerdict(FRESH, said, metadata)
 
 
 def _utc(text: str) -> datetime:

@@ -9,7 +9,7 @@ from coin_assets.domain.layers import CANDLES
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
 from coin_assets.orchestration.resources import Clock, MarketResource, StoreResource
-from coin_assets.pipeline.reconcile import DEPTHS, QUICK, Reconciled, Window, reconcile
+from coin_assets.pipeline.reconcile import DEPTHS, QUICK, Reconciled, ReconcileWindow, reconcile
 
 RECONCILED = "reconciled"
 _SHOWN = 20
@@ -46,9 +46,11 @@ def reconciled_check(spec: SeriesAssets) -> dg.AssetChecksDefinition:
     return check
 
 
-def comparison_window(spec: SeriesAssets, depth: str, now: datetime, closed_by: datetime) -> Window:
+def comparison_window(
+    spec: SeriesAssets, depth: str, now: datetime, closed_by: datetime
+) -> ReconcileWindow:
     """What to compare of a key at ``now``."""
-    return Window(
+    return ReconcileWindow(
         spec.first_expected(now), spec.first_source_expected(now), DEPTHS[depth], closed_by
     )
 

@@ -20,7 +20,7 @@ _WARNINGS = (FRESH, STALE, INSUFFICIENT_DATA)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckVerdict:
     """What a check says; it passes only when the status is fresh.
 
     Attributes:
@@ -54,7 +54,7 @@ class Verdict:
         )
 
 
-def age_verdict(what: str, as_of: datetime, limits: FreshnessLimits, now: datetime) -> Verdict:
+def age_verdict(what: str, as_of: datetime, limits: FreshnessLimits, now: datetime) -> CheckVerdict:
     """How old data of ``as_of`` is; ``what`` begins the sentence, as in ``data ends``."""
     age = now - as_of
     status = HARD_STALE if age > limits.hard else STALE if age > limits.soft else FRESH
@@ -63,7 +63,7 @@ def age_verdict(what: str, as_of: datetime, limits: FreshnessLimits, now: dateti
         limit += f", hard limit {spoken(limits.hard)}"
     when = f"{spoken(age)} ago" if age >= timedelta(0) else f"{spoken(-age)} ahead of the clock"
     facts = {"as_of": dg.MetadataValue.timestamp(as_of), "age_minutes": age / _MINUTE}
-    return Verdict(status, f"{what} {as_of:%Y-%m-%d %H:%M}, {when} ({limit})", facts)
+    return CheckVerdict(status, f"{what} {as_of:%Y-%m-%d %H:%M}, {when} ({limit})", facts)
 
 
 def spoken(duration: timedelta) -> str:

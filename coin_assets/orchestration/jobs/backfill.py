@@ -20,7 +20,7 @@ from coin_assets.orchestration.partitions import partition_of
 from coin_assets.orchestration.resources import Clock, DiskResource, MarketResource, StoreResource
 from coin_assets.pipeline.backfill_plan import SourcePlan, carry_out, plan_source, plan_table
 from coin_assets.pipeline.derive import Derivation, derive_candles
-from coin_assets.pipeline.fetch import Pull
+from coin_assets.pipeline.fetch import FetchRequest
 from coin_assets.pipeline.month_report import MonthReport, describe
 from coin_assets.store.base import Store
 
@@ -117,8 +117,8 @@ def _plans(
             end = next_month(end)  # the last week of the window closes in the month after it
         if spec.is_fetched and start < end:
             first, closed_by = spec.first_expected(now), tools.clock.closed_by()
-            pull = Pull(spec.series, start, end, first, closed_by, spec.reread_candles)
-            plans[spec.series] = plan_source(tools.store, tools.market, pull, now)
+            request = FetchRequest(spec.series, start, end, first, closed_by, spec.reread_candles)
+            plans[spec.series] = plan_source(tools.store, tools.market, request, now)
     return plans
 
 
@@ -140,8 +140,8 @@ def _bring_in(
                 tools.clock.now,
                 tools.context.log.info,
             )
-            pull = plans[spec.series].pull
-            _report(tools, spec, reports, "fetched", (pull.start, pull.end))
+            request = plans[spec.series].request
+            _report(tools, spec, reports, "fetched", (request.start, request.end))
     for spec in specs:
         now = tools.clock.now()
         start, end = _kept(spec, window, now)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from coin_assets.alerts.conditions import Condition, Severity
-from coin_assets.domain.layers import CANDLES, Step
+from coin_assets.domain.layers import CANDLES, Task
 from coin_assets.domain.limits import DiskLimits
 from coin_assets.domain.publishing.manifest import (
     CORRUPT,
@@ -50,14 +50,14 @@ _NO_FAILURE = "no run failed"
 def key_conditions(
     healths: Iterable[SeriesHealth],
     specs: Mapping[Series, SeriesAssets],
-    failures: Mapping[Step, Failures],
+    failures: Mapping[Task, Failures],
     now: datetime,
 ) -> list[Condition]:
     """Keys whose data is too old, missing or damaged, and keys that keep failing."""
     newest: dict[Series, Failures] = {}
-    for step, failed in failures.items():
-        if step.series not in newest or newest[step.series].last < failed.last:
-            newest[step.series] = failed
+    for task, failed in failures.items():
+        if task.series not in newest or newest[task.series].last < failed.last:
+            newest[task.series] = failed
     found = []
     for health in healths:
         spec = specs[health.series]
@@ -74,10 +74,10 @@ def key_conditions(
 
 
 def market_conditions(
-    market: str, specs: Sequence[SeriesAssets], failures: Mapping[Step, Failures]
+    market: str, specs: Sequence[SeriesAssets], failures: Mapping[Task, Failures]
 ) -> list[Condition]:
     """An outage of the market: no fetched key could be fetched."""
-    fetched = [failures.get(Step(spec.series, CANDLES)) for spec in specs if spec.is_fetched]
+    fetched = [failures.get(Task(spec.series, CANDLES)) for spec in specs if spec.is_fetched]
     silent = [
         each
         for each in fetched

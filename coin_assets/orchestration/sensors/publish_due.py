@@ -31,8 +31,8 @@ from coin_assets.planning.facts import Failures, PlanningFacts, Runs
 from coin_assets.planning.gather import planning_facts, sound_specs
 from coin_assets.planning.planner import plan_repairs
 from coin_assets.planning.series_status import SeriesStatus, read_status
-from coin_assets.publish.folder import Difference
-from coin_assets.publish.publisher import Failure, Publisher
+from coin_assets.publish.folder import FileDifference
+from coin_assets.publish.publisher import Publisher, PublishFailure
 from coin_assets.store.base import Store
 from coin_assets.store.forecasts import newest_forecast
 
@@ -75,7 +75,7 @@ def publish_due_sensor(
             store.client(), registry.client(), folder, series_list, read_through=[looked_at.series]
         )
         sound = sound_specs(specs, statuses)
-        differing: Mapping[Series, Difference] = {}
+        differing: Mapping[Series, FileDifference] = {}
         if looked_at in sound:
             differing = _differing(store.client(), folder, looked_at, statuses[looked_at.series])
         is_complete = completeness(store.client(), specs, now)
@@ -113,7 +113,7 @@ def _reason(states: Sequence[PlanningFacts]) -> str:
 
 def _differing(
     store: Store, publisher: Publisher, spec: SeriesAssets, status: SeriesStatus
-) -> Mapping[Series, Difference]:
+) -> Mapping[Series, FileDifference]:
     """Whether the files of a key hold something else than what the store has of the same time."""
     series, files = spec.series, status.published
     if files.history is not None and files.history.as_of == status.candles:
@@ -127,10 +127,12 @@ def _differing(
     return {}
 
 
-def _damages(statuses: Mapping[Series, SeriesStatus], now: datetime) -> dict[Series, Failure]:
+def _damages(
+    statuses: Mapping[Series, SeriesStatus], now: datetime
+) -> dict[Series, PublishFailure]:
     """Keys that cannot be renewed because of a damaged file; each says so once."""
     return {
-        series: Failure(now, status.damage)
+        series: PublishFailure(now, status.damage)
         for series, status in statuses.items()
         if status.damage is not None
         and (
@@ -140,12 +142,14 @@ def _damages(statuses: Mapping[Series, SeriesStatus], now: datetime) -> dict[Ser
     }
 
 
-def _key_failures(runs: Runs) -> dict[Series, Failure]:
+def _key_failures(runs: Runs) -> dict[Series, PublishFailure]:
     """The newest failure of every key on its way to published files."""
     newest: dict[Series, Failures] = {}
-    for step, failures in runs.failures.items():
-        if step.layer in (MODELS, QUALITY):
+    for task, failures in runs.failures.items():
+        if task.layer in (MODELS, QUALITY):
             continue  # what was trained before goes on forecasting
-        if step.series not in newest or newest[step.series].last < failures.last:
-            newest[step.series] = failures
-    return {series: Failure(each.last, each.error, each.count) for series, each in newest.items()}
+        if task.series not in newest or newest[task.series].last < failures.last:
+            newest[task.series] = failures
+    return {
+        series: PublishFailure(each.last, each.error, each.count) for series, each in newest.items()
+    }

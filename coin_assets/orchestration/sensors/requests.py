@@ -83,9 +83,9 @@ def _config(series_list: Triggered) -> dict[str, list[str]]:
 
 
 def _update(request: Request, checks: ChecksOfAsset) -> dg.RunRequest:
-    chosen = [asset_key(step.series, step.layer) for step in request.steps]
+    chosen = [asset_key(task.series, task.layer) for task in request.tasks]
     is_live = request.purpose in (LIVE, REPAIR)
-    has_month = any(step.layer != PUBLISHED for step in request.steps)
+    has_month = any(task.layer != PUBLISHED for task in request.tasks)
     return dg.RunRequest(
         job_name=UPDATE_JOB,
         # Published files have no partitions, and Dagster refuses one for them alone.
@@ -102,8 +102,8 @@ def _update(request: Request, checks: ChecksOfAsset) -> dg.RunRequest:
 def described(plan: Plan) -> str:
     """The plan in one line for the log."""
     parts = [
-        f"{request.purpose} {request.month:%Y-%m}: {len(request.steps)} steps of "
-        f"{len({step.series for step in request.steps})} keys"
+        f"{request.purpose} {request.month:%Y-%m}: {len(request.tasks)} steps of "
+        f"{len({task.series for task in request.tasks})} keys"
         for request in plan.requests
     ]
     for what, series_list in {

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Step
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.errors import ConfigurationError
@@ -23,11 +23,11 @@ from coin_assets.orchestration.assets.specs import (
 )
 from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from coin_assets.planning.facts import (
-    ANCHORS,
     EVALUATION,
     GAPS,
     HISTORY,
     LONGEST_DELAY,
+    MONTHLY,
     PROMOTION,
     TRAINING,
     Failures,
@@ -44,7 +44,7 @@ UPDATE_JOB, TRAIN_JOB, EVALUATE_JOB, PROMOTE_JOB = (
 _MISCONFIGURED = ConfigurationError.__name__
 _PARTITION_TAG = "dagster/partition"
 _BACKFILL_TAG = "dagster/backfill"
-_BACKGROUND = (HISTORY, GAPS, ANCHORS, EVALUATION)
+_BACKGROUND = (HISTORY, GAPS, MONTHLY, EVALUATION)
 _UNPARTITIONED = (PUBLISHED, QUALITY)
 _LAYERS = (CANDLES, MODELS, PREDICTIONS, *_UNPARTITIONED)
 # At the longest delay this holds failures enough for the delay to stay the longest.
@@ -59,12 +59,12 @@ _IN_FLIGHT = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
-StepOfAsset = dict[dg.AssetKey, Step]
+TaskOfAsset = dict[dg.AssetKey, Task]
 
 
-def steps_of_assets(specs: Iterable[SeriesAssets]) -> StepOfAsset:
+def tasks_of_assets(specs: Iterable[SeriesAssets]) -> TaskOfAsset:
     """All assets of these specs with the step that each stands for."""
-    return {spec.asset_key(layer): Step(spec.series, layer) for spec in specs for layer in _LAYERS}
+    return {spec.asset_key(layer): Task(spec.series, layer) for spec in specs for layer in _LAYERS}
 
 
 def runs_of(
@@ -76,8 +76,8 @@ def runs_of(
         now: time of the machine, by which Dagster records.
         month: start of the running month.
     """
-    steps = steps_of_assets(specs)
-    in_flight: set[tuple[Step, datetime | None]] = set()
+    tasks = tasks_of_assets(specs)
+    in_flight: set[tuple[Task, datetime | None]] = set()
     training: set[Series] = set()
     promoting: set[Series] = set()
     busy: set[str] = set()
@@ -88,17 +88,17 @@ def runs_of(
         elif run.job_name == PROMOTE_JOB:
             promoting |= _configured_keys(run, specs)
         elif _BACKFILL_TAG not in run.tags:  # live work never waits for a backfill
-            in_flight |= _steps_of_run(run, steps)
+            in_flight |= _tasks_of_run(run, tasks)
     # What brought nothing in the background is left alone for a while.
-    rested: set[tuple[Step, datetime | None]] = set()
+    rested: set[tuple[Task, datetime | None]] = set()
     for run in _recent_background(instance, now):
         if run.job_name == PROMOTE_JOB:
             promoting |= _configured_keys(run, specs)
         elif run.job_name != TRAIN_JOB:
-            rested |= _steps_of_run(run, steps)
+            rested |= _tasks_of_run(run, tasks)
         elif run.is_success:
             training |= _configured_keys(run, specs)
-    failures = _failures(instance, specs, steps, now, month)
+    failures = _failures(instance, specs, tasks, now, month)
     return Runs(
         frozenset(in_flight),
         frozenset(training),
@@ -123,13 +123,13 @@ def job_failures(instance: dg.DagsterInstance, job: str) -> Failures | None:
     if not row:
         return None
     run, ended = row[0].dagster_run, row[0].end_time or row[0].update_timestamp.timestamp()
-    error = next(iter(_failed_steps(instance, run.run_id)), _KILLED)
+    error = next(iter(_failed_tasks(instance, run.run_id)), _KILLED)
     return Failures(len(row), _time(ended), error.message, error.kind)
 
 
 def _was_misconfigured(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Whether a run failed at its settings: whoever launched it was told, and nothing is broken."""
-    return {each.kind for each in _failed_steps(instance, run.run_id)} == {_MISCONFIGURED}
+    return {each.kind for each in _failed_tasks(instance, run.run_id)} == {_MISCONFIGURED}
 
 
 def is_running(instance: dg.DagsterInstance, job: str) -> bool:
@@ -152,16 +152,16 @@ def _recent_background(instance: dg.DagsterInstance, now: datetime) -> list[dg.D
 def _failures(
     instance: dg.DagsterInstance,
     specs: Sequence[SeriesAssets],
-    steps: StepOfAsset,
+    tasks: TaskOfAsset,
     now: datetime,
     month: datetime,
-) -> dict[Step, Failures]:
+) -> dict[Task, Failures]:
     """Failures in a row of every step that failed within two hours and did not succeed since."""
     records = instance.get_run_records(
         dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - _LOOKBACK),
         limit=_MOST_RUNS,
     )
-    found: dict[Step, list[_Failure]] = {}
+    found: dict[Task, list[_Failure]] = {}
     for record in records:
         run = record.dagster_run
         if run.tags.get(PURPOSE_TAG) in _BACKGROUND or _is_about_the_past(run, month):
@@ -172,17 +172,17 @@ def _failures(
             began = record.start_time or ended
             failed = _failed_trainings(instance, run, specs)
         else:
-            began, failed = ended, _failed_in(instance, run, steps)
-        for step, error in failed.items():
-            found.setdefault(step, []).append(_Failure(_time(ended), _time(began), error))
+            began, failed = ended, _failed_in(instance, run, tasks)
+        for task, error in failed.items():
+            found.setdefault(task, []).append(_Failure(_time(ended), _time(began), error))
     succeeded = _last_successes(instance, found) if found else {}
     failures = {}
-    for step, all_known in found.items():
-        since = succeeded.get(step)
+    for task, all_known in found.items():
+        since = succeeded.get(task)
         row = [each for each in all_known if since is None or each.began > since]
         if row:
             last = max(row, key=lambda each: each.ended)
-            failures[step] = Failures(len(row), last.ended, last.error.message, last.error.kind)
+            failures[task] = Failures(len(row), last.ended, last.error.message, last.error.kind)
     return failures
 
 
@@ -209,7 +209,7 @@ class _Error(NamedTuple):
         parts: what failed inside of it, of a training the keys.
     """
 
-    step: str
+    task: str
     kind: str
     message: str
     parts: tuple[str, ...] = ()
@@ -220,10 +220,10 @@ def _time(timestamp: float) -> datetime:
 
 
 def _last_successes(
-    instance: dg.DagsterInstance, steps: Iterable[Step]
-) -> dict[Step, datetime | None]:
-    by_asset = {asset_key(step.series, step.layer): step for step in steps}
-    found: dict[Step, datetime | None] = {}
+    instance: dg.DagsterInstance, tasks: Iterable[Task]
+) -> dict[Task, datetime | None]:
+    by_asset = {asset_key(task.series, task.layer): task for task in tasks}
+    found: dict[Task, datetime | None] = {}
     for record in instance.get_asset_records(list(by_asset)):
         entry = record.asset_entry.last_materialization
         time = None if entry is None else _time(entry.timestamp)
@@ -232,27 +232,27 @@ def _last_successes(
 
 
 def _failed_in(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, steps: StepOfAsset
-) -> dict[Step, _Error]:
+    instance: dg.DagsterInstance, run: dg.DagsterRun, tasks: TaskOfAsset
+) -> dict[Task, _Error]:
     """Steps that failed in a run of assets; all of them if it ended without a word."""
-    chosen = {asset: steps[asset] for asset in steps.keys() & (run.asset_selection or steps.keys())}
-    failed = _failed_steps(instance, run.run_id)
+    chosen = {asset: tasks[asset] for asset in tasks.keys() & (run.asset_selection or tasks.keys())}
+    failed = _failed_tasks(instance, run.run_id)
     if not failed:
         return dict.fromkeys(chosen.values(), _KILLED) if run.asset_selection else {}
-    by_name = {"__".join(asset.path): step for asset, step in chosen.items()}
-    return {by_name[error.step]: error for error in failed if error.step in by_name}
+    by_name = {"__".join(asset.path): task for asset, task in chosen.items()}
+    return {by_name[error.task]: error for error in failed if error.task in by_name}
 
 
 def _failed_trainings(
     instance: dg.DagsterInstance, run: dg.DagsterRun, specs: Iterable[SeriesAssets]
-) -> dict[Step, _Error]:
+) -> dict[Task, _Error]:
     """Models that a training could not make: all it was about if it does not say which."""
     if _was_misconfigured(instance, run):
         return {}
-    errors = _failed_steps(instance, run.run_id) or (_KILLED,)
+    errors = _failed_tasks(instance, run.run_id) or (_KILLED,)
     parts = {part for error in errors for part in error.parts}
     return {
-        Step(series, MODELS): errors[0]
+        Task(series, MODELS): errors[0]
         for series in _configured_keys(run, specs)
         if not parts or str(series) in parts
     }
@@ -263,7 +263,7 @@ _TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EV
 _FAILED_STEPS: dict[str, tuple[_Error, ...]] = {}
 
 
-def _failed_steps(instance: dg.DagsterInstance, run_id: str) -> tuple[_Error, ...]:
+def _failed_tasks(instance: dg.DagsterInstance, run_id: str) -> tuple[_Error, ...]:
     """The steps that failed for good in a finished run."""
     if run_id not in _FAILED_STEPS:
         if len(_FAILED_STEPS) >= _MOST_REMEMBERED:
@@ -300,17 +300,17 @@ def _error_of(entry: dg.EventLogEntry, blocked: str | None) -> _Error:
     )
 
 
-def _steps_of_run(run: dg.DagsterRun, steps: StepOfAsset) -> set[tuple[Step, datetime | None]]:
+def _tasks_of_run(run: dg.DagsterRun, tasks: TaskOfAsset) -> set[tuple[Task, datetime | None]]:
     """Steps of a run of assets, each with every month that the run is about."""
     months = _months_of(run)
-    selected = steps.keys() & run.asset_selection if run.asset_selection else steps.keys()
+    selected = tasks.keys() & run.asset_selection if run.asset_selection else tasks.keys()
     if not run.asset_selection and run.job_name != UPDATE_JOB:
         return set()
-    found: set[tuple[Step, datetime | None]] = set()
+    found: set[tuple[Task, datetime | None]] = set()
     for asset in selected:
-        step = steps[asset]
-        is_whole = step.layer in _UNPARTITIONED
-        found |= {(step, None)} if is_whole else {(step, m) for m in months}
+        task = tasks[asset]
+        is_whole = task.layer in _UNPARTITIONED
+        found |= {(task, None)} if is_whole else {(task, m) for m in months}
     return found
 
 

@@ -32,7 +32,7 @@ _OTHERWISE = "Look into its log; COIN_STORE=influxdb needs an InfluxDB 2.x."
 
 
 @dataclass(frozen=True)
-class Failure:
+class ServerFailure:
     """One attempt that failed.
 
     Attributes:
@@ -63,17 +63,17 @@ class Failure:
         )
 
 
-def failure_of(error: Exception) -> Failure | None:
+def failure_of(error: Exception) -> ServerFailure | None:
     """What an attempt raised, if it comes from the server or from the way to it."""
     from influxdb_client.rest import ApiException  # only a process that used it can have caught one
 
     if isinstance(error, ApiException):
         asked = error.headers.get("Retry-After") if error.headers else None
-        return Failure(error.status or 0, _words(error), _seconds(asked))
+        return ServerFailure(error.status or 0, _words(error), _seconds(asked))
     if isinstance(error, QueryFailed):
-        return Failure(200, str(error))
+        return ServerFailure(200, str(error))
     if isinstance(error, HTTPError | OSError):
-        return Failure(0, str(error).rpartition(": ")[2] or type(error).__name__)
+        return ServerFailure(0, str(error).rpartition(": ")[2] or type(error).__name__)
     return None
 
 

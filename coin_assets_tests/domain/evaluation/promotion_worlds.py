@@ -16,7 +16,7 @@ from math import exp, sqrt
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.evaluation.promotion import KEEP, PairedScores, Verdict, judge
+from coin_assets.domain.evaluation.promotion import KEEP, GateVerdict, PairedScores, judge
 from coin_assets.domain.evaluation.scoring import pinball_loss
 from coin_assets.domain.forecasting.frame import QUANTILES, STEPS, Floats
 from coin_assets.domain.timeframes import Timeframe
@@ -150,7 +150,7 @@ def lucky_histories(
     return sorted(histories(world, among, seed), key=luck)[:count]
 
 
-def looks(history: PairedScores, world: World, until: int | None = None) -> Iterator[Verdict]:
+def looks(history: PairedScores, world: World, until: int | None = None) -> Iterator[GateVerdict]:
     """Verdicts of a look a day, or a candle where it is longer, through the live term.
 
     Each look sees the forecasts that have matured by then; the first decision ends it.

@@ -17,8 +17,8 @@ from coin_assets.domain.evaluation.promotion import (
     KEEP,
     PROMOTE,
     RETIRE,
+    GateVerdict,
     PairedScores,
-    Verdict,
     judge,
 )
 from coin_assets.domain.forecasting.frame import STEPS
@@ -72,13 +72,13 @@ def verdict_of(
     passes: Iterable[datetime] = DAYS_AGO,
     since: datetime | None = NOW - timedelta(days=60),
     term: timedelta = TERM,
-) -> Verdict:
+) -> GateVerdict:
     return judge(
         paired, timeframe, earlier_passes=list(passes), champion_since=since, term=term, now=NOW
     )
 
 
-def failed(verdict: Verdict) -> list[str]:
+def failed(verdict: GateVerdict) -> list[str]:
     return [each.name for each in verdict.criteria if not each.passed]
 
 

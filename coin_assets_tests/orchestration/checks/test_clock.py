@@ -20,7 +20,7 @@ from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest import FRESH, HARD_STALE, STALE
 from coin_assets.domain.publishing.manifest_entries import ManifestEntry
 from coin_assets.domain.series import Series
-from coin_assets.files.checksummed_json import sealed
+from coin_assets.files.checksummed_json import with_checksum
 from coin_assets.models.registry import SCHEMA_VERSION, ModelRegistry, ModelVersion
 from coin_assets.orchestration.build import series_specs
 from coin_assets.orchestration.checks.clock import (
@@ -84,7 +84,7 @@ def trained(home: Path, cutoff: datetime, **changed: Any) -> ModelVersion:
     }
     folder = home / "models" / "0003"
     folder.mkdir(parents=True)
-    (folder / "metadata.json").write_bytes(sealed(metadata | changed))
+    (folder / "metadata.json").write_bytes(with_checksum(metadata | changed))
     return ModelVersion(series("1h"), 3, cutoff, folder)
 
 

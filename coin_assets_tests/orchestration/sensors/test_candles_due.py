@@ -24,7 +24,7 @@ BOUNDARY = "2024-02-29T13:00:05"
 PURPOSE = "coin_assets/purpose"
 
 
-def steps(requests: Iterable[dg.RunRequest]) -> dict[str, set[str]]:
+def tasks(requests: Iterable[dg.RunRequest]) -> dict[str, set[str]]:
     """Steps by month, as ``BTC_USDT/ohlcv_1h``; of one month there must be one request only."""
     found: dict[str, set[str]] = {}
     for request in requests:
@@ -120,7 +120,7 @@ def test_a_boundary_is_one_run_with_exactly_what_is_due(
     forecast = " ".join(set(timeframes.split()) & set(FORECAST.split()))
     wanted = of("BTC", "ohlcv published", timeframes) | of("BTC", "prediction", forecast)
     requests = due(five)
-    assert steps(requests) == {"2024-02-01": wanted}
+    assert tasks(requests) == {"2024-02-01": wanted}
     five.launch(requests[0])
     assert published(five, timeframes) == {now[:16]}
 
@@ -139,11 +139,11 @@ def test_at_the_edge_of_a_month_candles_belong_to_the_old_one_and_forecasts_to_t
     five.settle("candles_due")
     five.now = "2024-03-01T00:00:05"
     first = live(five)
-    assert steps(first) == {
+    assert tasks(first) == {
         "2024-02-01": of("BTC", "ohlcv", "1h 4h 1d 1M") | of("BTC", "published", "1M")
     }
     five.launch(first[0])
-    assert steps(live(five)) == {"2024-03-01": of("BTC", "prediction published", FORECAST)}
+    assert tasks(live(five)) == {"2024-03-01": of("BTC", "prediction published", FORECAST)}
     five.settle("candles_due")
     assert published(five, "1h 4h 1d 1M") == {"2024-03-01T00:00"}
     assert five.store.newest_candles([series("1h")])[series("1h")] == utc("2024-02-29T23:00")
@@ -154,9 +154,9 @@ def test_a_week_that_straddles_months_waits_for_the_later_one(five: Platform) ->
     five.settle("candles_due")
     five.now = "2024-03-04T00:00:05"
     first = live(five)
-    assert steps(first) == {"2024-03-01": of("BTC", "ohlcv prediction published", FORECAST)}
+    assert tasks(first) == {"2024-03-01": of("BTC", "ohlcv prediction published", FORECAST)}
     five.launch(first[0])
-    assert steps(live(five)) == {"2024-02-01": of("BTC", "ohlcv published", "1w")}
+    assert tasks(live(five)) == {"2024-02-01": of("BTC", "ohlcv published", "1w")}
     five.settle("candles_due")
     assert published(five, "1h 4h 1d 1w") == {"2024-03-04T00:00"}
 
@@ -190,7 +190,7 @@ def test_a_request_carries_its_own_checks_and_goes_before_backfills(platform: Pl
 def test_what_is_in_flight_is_not_asked_for_again(platform: Platform) -> None:
     platform.now = BOUNDARY
     (request,) = due(platform)
-    assert steps([request]) == {"2024-02-01": hours("BTC") | hours("ETH")}
+    assert tasks([request]) == {"2024-02-01": hours("BTC") | hours("ETH")}
     platform.begin(request)
     tick = platform.tick("candles_due")
     assert tick.run_requests == []
@@ -203,14 +203,14 @@ def test_only_the_steps_in_flight_are_left_out(platform: Platform) -> None:
     asset = dg.AssetKey(["BTC_USDT", "ohlcv_1h"])
     checks = [check for check in request.asset_check_keys or () if check.asset_key == asset]
     platform.begin(replaced(request, asset_selection=[asset], asset_check_keys=checks))
-    assert steps(due(platform)) == {"2024-02-01": hours("ETH")}
+    assert tasks(due(platform)) == {"2024-02-01": hours("ETH")}
 
 
 def test_a_backfill_holds_up_nothing(platform: Platform) -> None:
     platform.now = BOUNDARY
     (request,) = due(platform)
     platform.begin(replaced(request, tags={"dagster/backfill": "by-hand"}))
-    assert steps(due(platform)) == steps([request])
+    assert tasks(due(platform)) == tasks([request])
 
 
 # ----------------------------------------------------------------------------------------- failures
@@ -230,13 +230,13 @@ def test_a_failing_symbol_is_tried_again_ever_more_slowly_and_leaves_the_others(
         assert due(platform) == []
         platform.ahead = 60.0 * minutes + 1
         (request,) = due(platform)
-        assert steps([request]) == {"2024-02-01": hours("ETH")}
+        assert tasks([request]) == {"2024-02-01": hours("ETH")}
         platform.launch(request)
     platform.ahead = 0.0
     platform.now = "2024-02-29T14:00:05"  # the next candle of the other one does not wait
-    assert steps(due(platform)) == {"2024-02-01": hours("BTC")}
+    assert tasks(due(platform)) == {"2024-02-01": hours("BTC")}
     platform.ahead = 15 * 60.0
-    assert steps(due(platform)) == {"2024-02-01": hours("BTC") | hours("ETH")}
+    assert tasks(due(platform)) == {"2024-02-01": hours("BTC") | hours("ETH")}
     market.down.clear()
     platform.settle("candles_due")
     assert platform.entry("1h", ETH)["as_of"] == "2024-02-29T14:00:00Z"
@@ -256,7 +256,7 @@ def untrained(platform: Platform) -> Platform:
 def test_a_key_without_a_model_gets_one_and_is_not_asked_for_twice(untrained: Platform) -> None:
     anchors, training = due(untrained)
     assert anchors.tags[PURPOSE] == "anchors"
-    assert steps([anchors]) == {"2024-02-01": of("BTC", "model", "1h") | of("ETH", "model", "1h")}
+    assert tasks([anchors]) == {"2024-02-01": of("BTC", "model", "1h") | of("ETH", "model", "1h")}
     assert training.job_name == "train_models"
     assert training.run_config == {"symbols": [BTC, ETH], "timeframes": ["4h"]}
     assert int(training.tags["dagster/priority"]) < 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from coin_assets.files.cache import Remembered
+from coin_assets.files.cache import FileCache
 from coin_assets.store import monthly
 from coin_assets_tests.alerts.receiver import Receiver
 from coin_assets_tests.impatience import lessen_patience
@@ -103,7 +103,7 @@ def test_damage_behind_a_whole_footer_is_come_upon_and_told_as_well(
     layer: str,
     month: str,
 ) -> None:
-    monkeypatch.setattr(monthly, "_DAMAGED", Remembered(10, settled=0.0))
+    monkeypatch.setattr(monthly, "_DAMAGED", FileCache(10, settled=0.0))
     file = file_of(alerted, layer, month)
     sound = damage_a_page(file)
     for _ in range(4):  # a key a tick; nothing is due
@@ -126,10 +126,10 @@ def test_a_restart_takes_no_damage_for_mended(
 ) -> None:
     damage_a_page(file_of(alerted, "candles", "2024-01"))
     for _ in range(4):
-        monkeypatch.setattr(monthly, "_DAMAGED", Remembered(10, settled=0.0))
+        monkeypatch.setattr(monthly, "_DAMAGED", FileCache(10, settled=0.0))
         alerted.tick("publish_due")
     alerted.tick("health_alerts")
-    monkeypatch.setattr(monthly, "_DAMAGED", Remembered(10, settled=0.0))
+    monkeypatch.setattr(monthly, "_DAMAGED", FileCache(10, settled=0.0))
     alerted.tick("health_alerts")
     assert told(receiver) == [("alert", [f"{ETH} 1h"])]
 
@@ -138,7 +138,7 @@ def test_damage_that_a_tick_comes_upon_leaves_the_other_keys_as_they_are(
     alerted: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest candles are read to find what 4h lacks; the damage is new to this very tick."""
-    monkeypatch.setattr(monthly, "_DAMAGED", Remembered(10, settled=0.0))
+    monkeypatch.setattr(monthly, "_DAMAGED", FileCache(10, settled=0.0))
     alerted.now = "2024-02-29T16:00:05"
     assert alerted.materialise(["BTC_USDT/ohlcv_1h", "ETH_USDT/ohlcv_1h"], "2024-02-01").success
     damage_a_page(file_of(alerted, "candles", "2024-02"))

@@ -43,8 +43,8 @@ def save(folder: Path, symbol: str, close: Floats, keep: Mask | None = None) -> 
 
 
 def walk(seed: int) -> Floats:
-    steps = np.random.default_rng(seed).normal(0, 0.004, len(OPENS))
-    return np.asarray(50 * np.exp(np.cumsum(steps)), dtype=np.float64)
+    tasks = np.random.default_rng(seed).normal(0, 0.004, len(OPENS))
+    return np.asarray(50 * np.exp(np.cumsum(tasks)), dtype=np.float64)
 
 
 class Rig:

@@ -21,7 +21,7 @@ from dagster_shared.record import copy as replaced
 from coin_assets.domain.evaluation.report import quality_of
 from coin_assets.domain.forecasting.frame import CHALLENGER
 from coin_assets.domain.json_format import parse_time
-from coin_assets.domain.layers import QUALITY, Step
+from coin_assets.domain.layers import QUALITY, Task
 from coin_assets.domain.series import Series
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.pipeline.promote import apply_verdict
@@ -95,10 +95,10 @@ def test_without_candles_or_forecasts_there_is_nothing_to_evaluate(lacking: str)
 @pytest.mark.parametrize(
     "runs",
     [
-        Runs(in_flight=frozenset({(Step(SERIES, QUALITY), None)})),
-        Runs(rested=frozenset({(Step(SERIES, QUALITY), None)})),
+        Runs(in_flight=frozenset({(Task(SERIES, QUALITY), None)})),
+        Runs(rested=frozenset({(Task(SERIES, QUALITY), None)})),
         Runs(busy=frozenset({EVALUATION})),
-        Runs(failures={Step(SERIES, QUALITY): Failures(1, NOW)}),
+        Runs(failures={Task(SERIES, QUALITY): Failures(1, NOW)}),
     ],
     ids=["in flight", "rested", "busy", "failed"],
 )
@@ -108,7 +108,7 @@ def test_what_runs_ran_or_failed_lately_is_left_alone(runs: Runs) -> None:
 
 
 def test_a_run_of_another_key_holds_up_none_of_this_one() -> None:
-    other = Step(series("1d"), QUALITY), None
+    other = Task(series("1d"), QUALITY), None
     assert planned(QualityFacts(), Runs(frozenset({other}))).evaluations == (SERIES,)
 
 
@@ -178,7 +178,7 @@ def requests(platform: Platform) -> list[dg.RunRequest]:
     return list(platform.tick("candles_due").run_requests or [])
 
 
-def steps(found: Iterable[dg.RunRequest]) -> set[str]:
+def tasks(found: Iterable[dg.RunRequest]) -> set[str]:
     return {asset.to_user_string() for each in found for asset in each.asset_selection or ()}
 
 
@@ -214,7 +214,7 @@ def test_when_nothing_else_is_due_all_keys_are_evaluated_in_one_run_once(
     assert (request.job_name, request.tags[PURPOSE]) == ("evaluate", EVALUATION)
     assert (request.run_key, request.partition_key) == (None, None)
     assert int(request.tags["dagster/priority"]) < 0
-    assert steps([request]) == EVALUATIONS
+    assert tasks([request]) == EVALUATIONS
     next_day.begin(request)
     assert requests(next_day) == []
 
@@ -247,7 +247,7 @@ def test_a_key_that_cannot_be_evaluated_rests_and_degrades_nothing(next_day: Pla
     next_day.ahead = 14 * 60.0
     assert requests(next_day) == []
     next_day.ahead = 16 * 60.0
-    assert steps(requests(next_day)) == {"ETH_USDT/evaluation_4h"}
+    assert tasks(requests(next_day)) == {"ETH_USDT/evaluation_4h"}
     by_hand = replaced(request, tags={})
     assert not next_day.launch(by_hand).is_success
     next_day.tick("publish_due")
@@ -263,7 +263,7 @@ def test_a_damaged_evaluation_is_made_again(next_day: Platform) -> None:
     file.write_bytes(b"{")
     next_day.ahead = 16 * 60.0
     (request,) = requests(next_day)
-    assert steps([request]) == {"ETH_USDT/evaluation_1h"}
+    assert tasks([request]) == {"ETH_USDT/evaluation_1h"}
     assert next_day.launch(request).is_success
     assert book.read(series("1h", ETH)) == before
     assert requests(next_day) == []
