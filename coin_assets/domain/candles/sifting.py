@@ -32,12 +32,17 @@ def sifted(frame: pd.DataFrame, timeframe: Timeframe) -> tuple[pd.DataFrame, lis
     """
     if frame.empty:
         return empty_candles(), []
-    ordered = frame[COLUMNS].sort_values("timestamp", kind="stable")
-    ordered = ordered.drop_duplicates("timestamp", keep="last").reset_index(drop=True)
+    ordered = frame[COLUMNS]
+    if not (ordered["timestamp"].is_monotonic_increasing and ordered["timestamp"].is_unique):
+        ordered = ordered.sort_values("timestamp", kind="stable")
+        ordered = ordered.drop_duplicates("timestamp", keep="last").reset_index(drop=True)
     values = {name: _numbers(ordered[name]) for name in VALUES}
     candles = pd.DataFrame({"timestamp": ordered["timestamp"].dt.as_unit("us"), **values})
+    broken = broken_rules(candles, candles["timestamp"], timeframe)
+    if not any(rows.any() for _, _, rows in broken):
+        return candles, []
     rules = np.full(len(candles), "", dtype=object)
-    for rule, _, rows in reversed(broken_rules(candles, candles["timestamp"], timeframe)):
+    for rule, _, rows in reversed(broken):
         rules[rows] = rule
     valid = candles[rules == ""].reset_index(drop=True)
     known = set(as_micros(valid["timestamp"]).tolist())
@@ -57,5 +62,7 @@ def refusal_at(opened: datetime, timeframe: Timeframe, sent: object) -> Refusal:
 
 
 def _numbers(column: "pd.Series[Any]") -> "pd.Series[float]":
+    if column.dtype == "float64":
+        return column
     is_bool = column.map(lambda value: isinstance(value, bool | np.bool_))
     return pd.to_numeric(column.mask(is_bool), errors="coerce").astype("float64")
