@@ -1,5 +1,6 @@
 """From settings to Dagster definitions; production, tests and tools all come through here."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -88,8 +89,8 @@ def build_definitions(
     )
     specs = series_specs(settings)
     with beta_features_accepted():
-        steps = [asset for spec in specs for asset in series_assets(spec, specs)]
-        scored = [evaluations(spec) for spec in specs]
+        steps = with_sources([asset for spec in specs for asset in series_assets(spec, specs)])
+        scored = with_sources([evaluations(spec) for spec in specs])
     checks = [
         check
         for spec in specs
@@ -167,6 +168,12 @@ def series_assets(spec: SeriesAssets, specs: tuple[SeriesAssets, ...]) -> list[d
         predictions(spec),
         published_files(spec, specs),
     ]
+
+
+def with_sources(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
+    """``assets`` with file and line of their functions, which the web UI shows."""
+    found = dg.with_source_code_references(assets)
+    return [asset for asset in found if isinstance(asset, dg.AssetsDefinition)]
 
 
 def alert_settings(settings: Settings) -> AlertSettings:
