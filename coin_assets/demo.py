@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="make demo",
         description="Collect candles, train, forecast and publish once; settings come from the "
-        "environment (see the README), for example COIN_MARKET=archive:<folder>.",
+        "environment (see docs/settings.md), for example COIN_MARKET=archive:<folder>.",
     )
     parser.parse_args(arguments)
     print_anything()

@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start web UI and daemon; returns 2 if the settings, the home or the port cannot be used."""
     parser = argparse.ArgumentParser(
-        prog="make up", description="Web UI and daemon on localhost; settings: see the README."
+        prog="make up", description="Web UI and daemon on localhost; settings: docs/settings.md."
     )
     parser.add_argument("--port", type=int, default=3000, help="port of the web UI (make: PORT=)")
     parser.add_argument("--host", default=HOST, help="address to listen on")

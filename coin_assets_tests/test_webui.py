@@ -1,4 +1,4 @@
-"""An operator's day: the README's command lines as written, and the web UI in a real browser.
+"""An operator's day: the documented command lines as written, and the web UI in a browser.
 
 One installation serves all tests here: a demo of one symbol, then ``make up`` over its home.
 """
@@ -19,9 +19,9 @@ from coin_assets_tests.browser import page, requires_browser
 from coin_assets_tests.platform import files_of, series
 from coin_assets_tests.webui import ROOT, WebUi, environment, run, up
 
-README = (ROOT / "README.md").read_text()
+COMMANDS = (ROOT / "docs/commands.md").read_text()
 SENSORS = ("candles_due", "publish_due", "late_candles", "health_alerts")
-HISTORY_START = "2026-06-01"  # the README's lines speak of months from 2026-08 on
+HISTORY_START = "2026-06-01"  # the documented lines name months from 2026-08 on
 
 
 @dataclass
@@ -53,25 +53,25 @@ def settled_candles(home: Path) -> dict[str, bytes]:
     return {name: content for name, content in found.items() if running not in name}
 
 
-def readme_lines(command: str) -> list[str]:
-    lines = re.findall(rf"^{command} .*$", README, re.MULTILINE)
-    assert lines, f"the README shows no {command}"
+def documented_lines(command: str) -> list[str]:
+    lines = re.findall(rf"^{command} .*$", COMMANDS, re.MULTILINE)
+    assert lines, f"docs/commands.md shows no {command}"
     return lines
 
 
-def test_the_readme_has_the_table_of_all_settings() -> None:
-    assert settings_table() in README
+def test_the_documentation_has_the_table_of_all_settings() -> None:
+    assert settings_table() in (ROOT / "docs/settings.md").read_text()
 
 
-@pytest.mark.parametrize("line", readme_lines("dagster asset materialize"))
-def test_the_readme_line_materialises(installation: Installation, line: str) -> None:
+@pytest.mark.parametrize("line", documented_lines("dagster asset materialize"))
+def test_a_documented_line_materialises(installation: Installation, line: str) -> None:
     before = settled_candles(installation.home)
     assert " 0 changed" in installation.shell(line)  # said by a step that has succeeded
     assert settled_candles(installation.home) == before
 
 
-def test_the_readme_lines_launch_jobs_that_succeed(installation: Installation) -> None:
-    for line in readme_lines("dagster job launch"):
+def test_the_documented_lines_launch_jobs_that_succeed(installation: Installation) -> None:
+    for line in documented_lines("dagster job launch"):
         already = len(installation.ui.wait_for_runs(0))
         installation.shell(line)
         newest = installation.ui.wait_for_runs(already + 1)[0]

@@ -277,7 +277,7 @@ def _against_influxdb(token: str) -> Iterator[str]:
 
 
 def settings_table() -> str:
-    """Markdown table of every variable, for the README."""
+    """Markdown table of every variable, for ``docs/settings.md``."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = f"`{field.default}`" if field.default else "empty" if field.default == "" else ""

@@ -108,7 +108,7 @@ def test_volumes_have_names_that_the_guides_tell() -> None:
     assert COMPOSE["volumes"] == {
         volume: {"name": f"coin_assets_{volume}"} for volume in COMPOSE["volumes"]
     }
-    for guide in ("README.md", "docs/operations/influxdb.md"):
+    for guide in ("docs/operations/containers.md", "docs/operations/influxdb.md"):
         assert "coin_assets_published" in (ROOT / guide).read_text()
 
 
