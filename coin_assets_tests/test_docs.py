@@ -52,6 +52,16 @@ def test_the_readme_is_short_and_begins_with_the_two_commands() -> None:
     assert first < second < readme.index("make up")
 
 
+def test_each_decision_has_date_context_decision_and_consequences() -> None:
+    decisions = (DOCS / "decisions.md").read_text().split("\n### ")[1:]
+    assert len(decisions) > 50
+    for decision in decisions:
+        form = (
+            r"[^\n]+\n\n\*\d{4}-\d\d-\d\d\*\n\n- \*\*Context:.*- \*\*Decision:.*- \*\*Consequences:"
+        )
+        assert re.match(form, decision, re.DOTALL), decision
+
+
 @pytest.mark.parametrize("page", NAMING_MODULES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_name_modules_that_exist(page: Path) -> None:
     code = [path.relative_to(ROOT) for path in ROOT.rglob("*.py") if ".venv" not in path.parts]
