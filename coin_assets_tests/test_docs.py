@@ -1,12 +1,21 @@
 """The documentation: every link leads somewhere, every page is listed, the README stays short."""
 
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from coin_assets.config.settings import settings_table
+from coin_assets_tests.contract_dump import RECORDED
+from coin_assets_tests.test_release_home import RELEASE_HOME
 from coin_assets_tests.webui import ROOT
 
 DOCS = ROOT / "docs"
@@ -79,3 +88,54 @@ def test_pre_commit_runs_what_make_lint_runs() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     committed = [hook["entry"].removeprefix(".venv/bin/python ") for hook in hooks]
     assert committed == [command.removesuffix(" .") for command in linted]
+
+
+def test_runbooks_that_alerts_name_exist() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "coin_assets").rglob("*.py"))
+    named = set(re.findall(r"\bdocs/[\w/]+\.md", code))
+    assert len(named) >= 5
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+
+
+def test_the_settings_page_has_the_table_of_all_settings() -> None:
+    page = (DOCS / "settings.md").read_text()
+    assert settings_table() in page, "print settings_table() into docs/settings.md"
+
+
+def test_the_commands_page_lists_every_job() -> None:
+    recorded = json.loads(RECORDED.read_text())["definitions"]["jobs"]
+    page = (DOCS / "commands.md").read_text()
+    assert [job for job in recorded if f"| `{job}` |" not in page] == []
+
+
+SNIPPET = re.compile(r"^ *python - <<'END'\n(.*?)^ *END$", re.MULTILINE | re.DOTALL)
+SNIPPETS = [
+    text
+    for page in (DOCS / "operations/stale.md", DOCS / "operations/alerts.md")
+    for text in SNIPPET.findall(page.read_text())
+    if "serve_forever" not in text
+]
+
+
+@pytest.mark.parametrize("text", SNIPPETS, ids=range(len(SNIPPETS)))
+def test_snippets_run_on_a_home(tmp_path: Path, text: str) -> None:
+    home = shutil.copytree(RELEASE_HOME, tmp_path / "home")
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text)],
+        cwd=ROOT,
+        env={**os.environ, "COIN_HOME": str(home), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_the_published_files_of_the_readme_validate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines by which readers validate a manifest, on that of the release's home."""
+    lines = re.findall(r"^    (\S.*)$", (DOCS / "contract/README.md").read_text(), re.MULTILINE)
+    code = "\n".join(lines).replace("var/demo", str(RELEASE_HOME))
+    assert "validate(manifest)" in code
+    monkeypatch.chdir(ROOT)
+    exec(compile(code, "contract/README.md", "exec"), {})  # noqa: S102 (our own documentation)

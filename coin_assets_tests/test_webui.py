@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from coin_assets.config.settings import settings_table
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.partitions import partition_of
 from coin_assets_tests.browser import page, requires_browser
@@ -57,10 +56,6 @@ def documented_lines(command: str) -> list[str]:
     lines = re.findall(rf"^{command} .*$", COMMANDS, re.MULTILINE)
     assert lines, f"docs/commands.md shows no {command}"
     return lines
-
-
-def test_the_documentation_has_the_table_of_all_settings() -> None:
-    assert settings_table() in (ROOT / "docs/settings.md").read_text()
 
 
 @pytest.mark.parametrize("line", documented_lines("dagster asset materialize"))

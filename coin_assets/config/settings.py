@@ -125,13 +125,13 @@ class Settings(BaseSettings):
         "2", "wait after a boundary until a candle counts as closed"
     )
     reread_candles: Annotated[int, _by(notation.whole_number(0))] = _setting(
-        "3", "closed candles read again at each pull"
+        "3", "closed candles read again at each fetch"
     )
     retention: Annotated[
         dict[Timeframe, timedelta], _by(notation.retention, rules.bounded_minutes)
     ] = _setting(
         "1m:14d",
-        "what is kept and expected of a timeframe (units `m h d w`; `1m` at most 30d); "
+        "how long a timeframe is kept and expected (units `m h d w`; `1m` at most 30d); "
         "replaces the default; a timeframe left out is kept whole",
     )
     history_window: Annotated[dict[Timeframe, timedelta], _by(notation.durations)] = _setting(
@@ -152,16 +152,16 @@ class Settings(BaseSettings):
         "", "`discord+https://...`, `slack+https://...`, `json+https://...`, comma separated"
     )
     alert_cycle_seconds: Annotated[int, _by(notation.whole_number(5))] = _setting(
-        "60", "time from one look at the health to the next"
+        "60", "seconds between two health checks"
     )
     alert_repeat_cycles: Annotated[int, _by(notation.whole_number(1))] = _setting(
-        "3", "cycles after which an alert that stands is sent again"
+        "3", "cycles after which an open alert is sent again"
     )
     alert_escalate_cycles: Annotated[int, _by(notation.whole_number(1))] = _setting(
-        "60", "cycles after which an alert that stands is escalated"
+        "60", "cycles after which an open alert is escalated"
     )
     heartbeat_url: Annotated[SecretStr, _by(rules.secret_url)] = _setting(
-        "", "called as long as the alerting itself is alive"
+        "", "URL that is called while the alerting is alive"
     )
     disk_limits: Annotated[DiskLimits, _by(notation.disk_limits)] = _setting(
         "70/85/90", "warn, critical, block (percent)"
