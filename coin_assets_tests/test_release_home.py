@@ -18,6 +18,7 @@ from coin_assets.domain.candles.gap_ledger import Missing
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
+from coin_assets_tests import make_release_home
 from coin_assets_tests.platform import Platform, failures, files_of, series, utc
 from coin_assets_tests.schemas import assert_valid
 
@@ -130,6 +131,29 @@ def test_a_candle_that_comes_late_fills_its_gap(home: Path) -> None:
     assert not platform.store.read_ledger(series("4h")).missing(series("4h").timeframe)
     redone = platform.run("redo_touched")
     assert redone.success, failures(redone)
+
+
+def test_this_code_makes_what_the_release_made(tmp_path: Path) -> None:
+    made = tmp_path / "home"
+    make_release_home.main(made)
+    for name in TIMEFRAMES:
+        now, before = (
+            platform_of(home).store.read_candles(series(name), START, END)
+            for home in (made, RELEASE_HOME)
+        )
+        pd.testing.assert_frame_equal(now, before, check_exact=True)
+        pd.testing.assert_frame_equal(
+            forecasts(made, name), forecasts(RELEASE_HOME, name), check_exact=True
+        )
+    same = {"ledger.json", "model.json"} | {
+        f"{kind}_BTC_USDT_{name}.json" for kind in ("history", "prediction") for name in TIMEFRAMES
+    }
+    files_before, files_now = (
+        {path: text for path, text in files_of(home).items() if Path(path).name in same}
+        for home in (RELEASE_HOME, made)
+    )
+    assert len(files_before) == 9
+    assert files_now == files_before
 
 
 def forecasts(home: Path, timeframe: str) -> pd.DataFrame:
