@@ -8,15 +8,10 @@ from coin_assets.domain.candles.gap_ledger import Range
 from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import CandlesNotYetAvailable, CoinAssetsError
 from coin_assets.market.base import Estimate, Market
-from coin_assets.pipeline.fetch import (
-    FetchRequest,
-    expected_range,
-    fetch_candles,
-    lacking,
-    oldest_candle,
-    stored_reports,
-)
+from coin_assets.pipeline.fetch import fetch_candles, stored_reports
 from coin_assets.pipeline.fetch_progress import duration_text
+from coin_assets.pipeline.fetch_ranges import expected_range, lacking, oldest_candle
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.pipeline.month_report import MonthReport
 from coin_assets.store.base import Store
 

@@ -1,6 +1,6 @@
 """Deriving the candles of coarser timeframes from the stored ones of their source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pandas as pd
@@ -70,7 +70,8 @@ def derive_candles(store: Store, derivation: Derivation) -> list[MonthReport]:
         inside = derived["timestamp"].isin(candles["timestamp"]).to_numpy()
         partial = int((lacking[inside] > 0).sum())
         stored = store.read_candles(series, month, until)
-        reports.append(month_report(series, month, stored, changed, expected, None, partial))
+        report = month_report(series, month, stored, expected, None)
+        reports.append(replace(report, rows_changed=changed, partial=partial))
     return reports
 
 

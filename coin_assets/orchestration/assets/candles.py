@@ -25,7 +25,8 @@ from coin_assets.orchestration.assets.specs import (
 from coin_assets.orchestration.partitions import UNTIL_NEXT_MONTH, partition_of, selected_window
 from coin_assets.orchestration.resources import Clock, DiskResource, MarketResource, StoreResource
 from coin_assets.pipeline.derive import Derivation, derive_candles
-from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch import fetch_candles
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.pipeline.month_report import MonthReport, describe
 
 _SHOWN_GAPS = 10

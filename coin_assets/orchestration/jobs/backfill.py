@@ -20,7 +20,7 @@ from coin_assets.orchestration.partitions import partition_of
 from coin_assets.orchestration.resources import Clock, DiskResource, MarketResource, StoreResource
 from coin_assets.pipeline.backfill_plan import SourcePlan, carry_out, plan_source, plan_table
 from coin_assets.pipeline.derive import Derivation, derive_candles
-from coin_assets.pipeline.fetch import FetchRequest
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.pipeline.month_report import MonthReport, describe
 from coin_assets.store.base import Store
 
