@@ -1,7 +1,7 @@
-"""What assets are given: market, store, registry, publisher, disk and clock.
+"""Dagster resources: market, store, registry, publisher, disk and clock.
 
-Each resource holds plain configuration; the client behind it is made on first use and closed
-when the run ends. Tests override resources, never the clients inside them.
+A resource holds plain configuration. Its client opens on first use and closes when the run ends.
+Tests override resources, never the clients inside them.
 """
 
 import shutil
@@ -21,6 +21,7 @@ from coin_assets.market.base import Market
 from coin_assets.market.factory import open_market
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
+from coin_assets.pipeline.context import Pipeline
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
 from coin_assets.store.influxdb.connection import Connection
@@ -201,7 +202,7 @@ class DiskResource(dg.ConfigurableResource):
 
 
 class Resources(NamedTuple):
-    """All resources, under the names by which assets ask for them."""
+    """All resources, under the names by which assets request them."""
 
     clock: Clock
     market: MarketResource
@@ -209,3 +210,23 @@ class Resources(NamedTuple):
     registry: RegistryResource
     publisher: PublisherResource
     disk: DiskResource
+
+
+# Resource keys that an asset or op requires for `pipeline_of`.
+PIPELINE = {"store", "market", "registry", "publisher", "clock"}
+
+
+def pipeline_of(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> Pipeline:
+    """The `Pipeline` of a run, built from its resources; no server is contacted yet.
+
+    The asset or op has to require `PIPELINE`.
+    """
+    resources = context.resources
+    return Pipeline(
+        store=resources.store.client(),
+        market=resources.market.client(),
+        registry=resources.registry.client(),
+        evaluations=resources.registry.evaluations(),
+        publisher=resources.publisher.client(),
+        clock=resources.clock,
+    )
