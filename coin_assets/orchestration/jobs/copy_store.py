@@ -14,7 +14,7 @@ from coin_assets.orchestration.jobs.backfill import POOL
 from coin_assets.orchestration.jobs.one_op import BACKGROUND, one_op_job
 from coin_assets.orchestration.jobs.parts import run_series
 from coin_assets.orchestration.jobs.selection import chosen_specs
-from coin_assets.pipeline.copy_store import KeyCopied, MonthCopied, StoreCopy
+from coin_assets.pipeline.copy_store import MonthCopied, SeriesCopied, StoreCopy
 from coin_assets.pipeline.copy_tables import TABLES
 from coin_assets.store.base import Store
 
@@ -98,7 +98,7 @@ class _Progress:
 def _copy_all(context: dg.OpExecutionContext, copy: StoreCopy, specs: list[SeriesAssets]) -> None:
     """Copy one series after the other; attach the row counts to the op's output."""
 
-    def run(spec: SeriesAssets) -> KeyCopied:
+    def run(spec: SeriesAssets) -> SeriesCopied:
         copied = copy.copy(spec.series)
         context.log.info(_line(copied, copy.dry_run))
         return copied
@@ -127,7 +127,7 @@ def _direction(config: CopyConfig, openers: Openers, in_use: str) -> tuple[str, 
     return source, target
 
 
-def _line(copied: KeyCopied, dry_run: bool) -> str:
+def _line(copied: SeriesCopied, dry_run: bool) -> str:
     held = ", ".join(f"{rows} {name}" for name, rows in copied.rows.items())
     if not (copied.months or copied.ledger_changed):
         return f"{copied.series}: equal already ({held})"
@@ -137,7 +137,7 @@ def _line(copied: KeyCopied, dry_run: bool) -> str:
     return f"{copied.series}: {len(copied.months)} months{ledger} {verb} equal ({held}; {counts})"
 
 
-def _metadata(done: list[KeyCopied]) -> dict[str, Any]:
+def _metadata(done: list[SeriesCopied]) -> dict[str, Any]:
     names = [table.name for table in TABLES]
     head = ["key", *names, "months changed", "added", "replaced", "surplus"]
     rows = [
