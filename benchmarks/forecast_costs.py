@@ -28,7 +28,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start, next_month
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, train_all
-from coin_assets.pipeline.forecast import predict_window
+from coin_assets.pipeline.forecast import ForecastRequest, VisibleCandles, predict_window
 from coin_assets.store.parquet import ParquetStore
 
 # Most seconds that pass.
@@ -118,8 +118,10 @@ def forecast_newest(symbols: list[str]) -> Forecast:
         registry.load(registry.versions(series)[-1])
     imported = time.perf_counter()
     for series, (month, start) in newest.items():
-        window, now = (month, next_month(month)), _NOW + timedelta(seconds=5)
-        report = predict_window(store, registry, series, window, start, now, now)
+        now = _NOW + timedelta(seconds=5)
+        visible = VisibleCandles(start, now)
+        request = ForecastRequest(series, month, next_month(month), visible, now)
+        report = predict_window(store, registry, request)
         if report.added != 1:
             raise BenchmarkFailed(f"{series}: {report.added} forecasts were made in place of one.")
     return {"imports": imported - started, "forecasts": time.perf_counter() - imported}

@@ -20,7 +20,8 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, as_micros, month_start, next_month
 from coin_assets.market.archive import ArchiveMarket
 from coin_assets.market.ccxt import CcxtMarket
-from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch import fetch_candles
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.store.parquet import ParquetStore
 
 _HOUR, _MINUTE = Series(SERVED, Timeframe("1h")), Series(SERVED, Timeframe("1m"))

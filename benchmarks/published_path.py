@@ -25,7 +25,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, months_between, next_month
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, train
-from coin_assets.pipeline.forecast import predict_window
+from coin_assets.pipeline.forecast import ForecastRequest, VisibleCandles, predict_window
 from coin_assets.store.parquet import ParquetStore
 
 _INSTANT = timedelta.resolution
@@ -80,7 +80,9 @@ class Installation:
             raise BenchmarkFailed(f"{self.series}, {month:%Y-%m}: {result.insufficient}")
 
     def _predict(self, window: tuple[datetime, datetime], now: datetime) -> None:
-        predict_window(self.store, self.registry, self.series, window, self.start, now, now)
+        visible = VisibleCandles(self.start, now)
+        request = ForecastRequest(self.series, *window, visible, now)
+        predict_window(self.store, self.registry, request)
 
     def quantiles(self, origins: pd.DatetimeIndex) -> Floats:
         """Stored champion forecasts of ``origins``; prices, shape (origins, `STEPS`, quantiles).

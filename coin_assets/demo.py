@@ -1,8 +1,8 @@
-"""``make demo``: the main job once, with progress, and what came of it.
+"""``make demo``: runs the pipeline once and prints a summary.
 
-It asks Dagster for exactly what is missing: months of candles that are not complete yet, then
-models and forecasts of the month of each key's newest origin, then the published files, and at last
-newer models where the newest one has not seen what it should.
+It materialises exactly what is missing: incomplete months of candles, then models, forecasts and
+published files of the month of each series' newest origin. At last it retrains series whose newest
+model is stale.
 """
 
 import argparse
@@ -10,7 +10,6 @@ import contextlib
 import shlex
 import sys
 import time
-import unicodedata
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +33,7 @@ from coin_assets.orchestration.build import build_definitions, configured_resour
 from coin_assets.orchestration.dead_runs import end_dead_runs
 from coin_assets.orchestration.jobs.update import only
 from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
-from coin_assets.orchestration.progress import RunProgress, print_anything
+from coin_assets.orchestration.progress import RunProgress, print_anything, text_table
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import unanswered
 
@@ -61,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def demo_settings() -> Settings:
-    """The operator's settings; of the sandbox's endless past the last 30 months by default."""
+    """The settings of the environment; the sandbox has 30 months of history by default."""
     settings = Settings()
     if settings.market_kind != "sandbox" or "history_start" in settings.model_fields_set:
         return settings
@@ -71,7 +70,7 @@ def demo_settings() -> Settings:
 
 
 class Demo:
-    """One pass over everything that is missing, in as few Dagster runs as months allow."""
+    """One pass over everything that is missing, in as few Dagster runs as possible."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -79,7 +78,7 @@ class Demo:
         definitions = build_definitions(settings)  # checks the home first
         self._update = definitions.resolve_job_def("update")
         train = definitions.resolve_job_def("train_models")
-        # Without its mapped settings, which leave no room for those of the console.
+        # Without its config mapping, which does not accept the config of the console logger.
         self._train = train.graph.to_job(train.name, resource_defs=train.resource_defs)
         self._instance = dg.DagsterInstance.get()
         end_dead_runs(self._instance)  # of an earlier demo that was killed
@@ -90,7 +89,7 @@ class Demo:
         self._limits = _limits(self._specs, resources.market.client(), resources.clock.closed_by())
 
     def run(self) -> bool:
-        """Bring everything up to date; False if any step failed."""
+        """Materialise everything that is missing; False if any step failed."""
         started = time.monotonic()
         print(
             f"Market {self._settings.market}, {len(self._settings.symbols)} symbols, home "
@@ -112,7 +111,7 @@ class Demo:
         return all(succeeded)
 
     def summary(self) -> str:
-        """A table of what stands now, and how to look at it."""
+        """A table of the stored series, and the command of the web UI."""
         try:
             manifest = self._publisher.manifest()
         except FileNotFoundError:
@@ -145,7 +144,7 @@ class Demo:
             )
         return "\n".join(
             [
-                _table(rows),
+                text_table(rows),
                 "",
                 *_reasons(ops.values()),
                 f"Published files: {self._settings.publish_dir}",
@@ -154,7 +153,7 @@ class Demo:
         )
 
     def _command(self, command: str) -> str:
-        """``command`` with what makes this installation differ from the default in front of it."""
+        """``command`` after the settings that differ from the defaults."""
         settings = self._settings
         words = {
             "store": settings.store,
@@ -172,13 +171,13 @@ class Demo:
         return " ".join([*set_first, command])
 
     def _also_needed(self) -> str:
-        """What a command line must not show, but a shell has to have."""
+        """Note on secrets, which the command does not show."""
         if self._settings.store == "parquet":
             return ""
         return " (INFLUXDB_V2_TOKEN must be set as well)"
 
     def _candle_runs(self) -> list[tuple[tuple[datetime, datetime], list[SeriesAssets]]]:
-        """Ranges of months with the keys that need them; symbols that need the same share a run."""
+        """Series by range of months to fetch; symbols with the same range share a run."""
         wanted: dict[tuple[datetime, datetime], list[SeriesAssets]] = defaultdict(list)
         for symbol in self._settings.symbols:
             specs = [spec for spec in self._specs if spec.series.symbol == symbol]
@@ -188,32 +187,32 @@ class Demo:
         return list(wanted.items())
 
     def _forecast_runs(self) -> list[tuple[datetime, list[SeriesAssets]]]:
-        """Months of newest origins, with the keys whose newest origin they hold."""
+        """Series by the month of their newest origin."""
         wanted: dict[datetime, list[SeriesAssets]] = defaultdict(list)
         stored = self._store.newest_candles(spec.source for spec in self._specs)
         for spec in self._specs:
-            if spec.source in stored:  # a symbol without any candle has failed above
+            if spec.source in stored:  # a symbol without candles failed before
                 origin = spec.series.timeframe.floor(self._limits[spec.series])
                 wanted[max(month_start(origin), spec.history_start)].append(spec)
         return sorted(wanted.items())
 
     def _first_incomplete_month(self, spec: SeriesAssets) -> datetime:
-        """Month to go on with: of the first candle, or question to the market, that is missing."""
+        """Month of the first candle that is missing and to be requested."""
         series, now = spec.series, datetime.now(UTC)
         fetched = set(self._store.fetched_months(series))
         newest = self._store.newest_candles([series]).get(series)
         reached = self._limits[series] if newest is None else series.timeframe.next(newest)
         ledger = self._store.read_ledger(series)
         unknown = unanswered(self._store, series, spec.first_expected(now), reached)
-        asking = unknown + ledger.due(spec.first_expected(now), reached, now)
-        first = min([start for start, _ in asking], default=reached)
+        to_request = unknown + ledger.due(spec.first_expected(now), reached, now)
+        first = min([start for start, _ in to_request], default=reached)
         month = month_start(spec.first_expected(now))
         while month in fetched and month < month_start(first):
             month = next_month(month)
         return month
 
     def _outdated(self) -> list[Timeframe]:
-        """Timeframes with a key whose newest model has not seen what `retrain` would show it."""
+        """Timeframes with a series whose newest model is stale."""
         return [
             timeframe
             for timeframe in dict.fromkeys(spec.series.timeframe for spec in self._specs)
@@ -267,21 +266,21 @@ class Demo:
 def _limits(
     specs: Sequence[SeriesAssets], market: Market, closed_by: datetime
 ) -> dict[Series, datetime]:
-    """Time up to which candles of each key are expected.
+    """Time up to which candles of each series are expected.
 
-    A symbol of which the market cannot tell goes with the others, and fails in its own step.
+    A symbol that the market does not answer for uses the limit of the others; its step then fails.
     """
-    told: dict[Series, datetime] = {}
+    limits: dict[Series, datetime] = {}
     for spec in specs:
         with contextlib.suppress(CoinAssetsError):
             horizon = min(closed_by, market.horizon(spec.source, closed_by))
-            told[spec.series] = max(horizon, spec.history_start)  # partitions begin there
-    others = max(told.values(), default=closed_by)
-    return {spec.series: told.get(spec.series, others) for spec in specs}
+            limits[spec.series] = max(horizon, spec.history_start)  # partitions begin there
+    others = max(limits.values(), default=closed_by)
+    return {spec.series: limits.get(spec.series, others) for spec in specs}
 
 
 def _reasons(entries: Iterable[Document]) -> list[str]:
-    """Why candles are missing for good or for now, one line a gap, as the manifest reports it."""
+    """Reasons of missing candles, one line a gap, from the manifest."""
     lines = [
         f"{entry['symbol']} {entry['timeframe']}: {gap['candles']} candles from {gap['start']} on "
         f"are {gap['state']}: {gap['reason']}"
@@ -289,22 +288,6 @@ def _reasons(entries: Iterable[Document]) -> list[str]:
         for gap in entry["gap_reasons"]
     ]
     return ["Missing candles:", *lines, ""] if lines else []
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
-
-
-def _width(text: str) -> int:
-    """Columns of a terminal that ``text`` takes; signs such as 币 take two."""
-    return sum(1 + (unicodedata.east_asian_width(each) in "WF") for each in text)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""``make up``: check everything that can be checked, then become ``dagster dev``.
+"""``make up``: checks settings, home and port, then becomes ``dagster dev``.
 
-In ``deploy/compose.yaml``, where web UI and daemon run elsewhere, it becomes the code location.
-
-Two daemons on one home would do everything twice, so a lock on the home is held for as long as
-the servers run; the kernel frees it however they end.
+In ``deploy/compose.yaml``, where web UI and daemon are other containers, it becomes the code
+location server. Two daemons on one home would launch every run twice, so the process holds a lock
+on the home; the kernel releases it when the process ends.
 """
 
 import argparse
@@ -60,15 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wanted.code_server:
         command = ["code-server", "start", "--module-name", "coin_assets.definitions"]
     command += ["--host", host, "--port", str(port)]
-    # A shell lets what it starts in the background ignore Ctrl-C, and the servers would inherit it.
+    # Background processes of a shell ignore SIGINT, and the servers would inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # Not the script beside it: its first line names the interpreter, which some paths break.
+    # Not the dagster script: the interpreter path in its first line may be too long.
     dagster = [sys.executable, "-m", "dagster", *command]
     return os.execv(sys.executable, dagster)  # noqa: S606 (a fixed command line)
 
 
 def _hold(home: Path) -> None:
-    """Take the lock of ``home``, to be kept by the program that this process becomes."""
+    """Lock ``home``; the program that this process becomes keeps the lock."""
     file = os.open(home / ".up.lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.series import Series
+from coin_assets.domain.timeframe_rules import rules_of
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,8 @@ class SeriesPolicy:
 
     @property
     def training_limits(self) -> FreshnessLimits:
-        """Age of a model's training cutoff: retrained daily, weekly or monthly, with slack."""
-        soft_hours, hard_hours = {"w": (9 * 24, 16 * 24), "M": (35 * 24, 70 * 24)}.get(
-            self.series.timeframe.unit, (36, 72)
-        )
-        return FreshnessLimits(timedelta(hours=soft_hours), timedelta(hours=hard_hours))
+        """Age limits of a model's training cutoff."""
+        return rules_of(self.series.timeframe).model_limits
 
 
 def _first_expected(start: datetime, keep: timedelta | None, now: datetime) -> datetime:

@@ -18,7 +18,7 @@ from coin_assets.errors import ConfigurationError
 
 MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400}
+UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400}
 _DAY_SECONDS = 86400
 
 MINUTES = ("1m", "3m", "5m", "10m", "15m", "30m")
@@ -57,11 +57,16 @@ class Timeframe:
     @property
     def seconds(self) -> int:
         """Length in seconds; a month counts as 30 days, so use it to compare and size only."""
-        return int(self.name[:-1]) * _UNIT_SECONDS[self.unit]
+        return int(self.name[:-1]) * UNIT_SECONDS[self.unit]
 
     @property
     def is_month(self) -> bool:
         return self.unit == "M"
+
+    @property
+    def follows_calendar(self) -> bool:
+        """Whether its candles are calendar periods of whole days: weeks and months."""
+        return self.unit in "wM"
 
     @property
     def straddles_months(self) -> bool:
@@ -134,7 +139,7 @@ class Timeframe:
         """Whether every candle of ``coarser`` is made of whole candles of this timeframe."""
         if self.is_month or self.seconds >= coarser.seconds:
             return False
-        if coarser.unit in "wM":
+        if coarser.follows_calendar:
             return _DAY_SECONDS % self.seconds == 0
         return self.unit != "w" and coarser.seconds % self.seconds == 0
 

@@ -10,12 +10,10 @@ from coin_assets.domain.forecasting.trainable import calibrated_candles
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 
-# By unit of the timeframe, all in candles; chosen on candles before the test spans (see
-# docs/forecasting.md). Beyond the longest window nothing was gained, and every candle more is one
-# more that a revision touches.
+# Deviations from the defaults by unit of the timeframe, all in candles; chosen on candles before
+# the test spans (see docs/forecasting.md). Beyond the longest window nothing was gained, and every
+# candle more is one more that a revision touches.
 _PARAMETERS: dict[str, dict[str, Any]] = {
-    "m": {},
-    "h": {},
     "d": {
         "longest": 64,
         "half_belief": 1000.0,
@@ -33,7 +31,7 @@ def new_forecaster(series: Series) -> Forecaster:
 
     calibrated = calibrated_candles(series.timeframe)
     return HarForecaster(
-        series.timeframe.name, calibrated=calibrated, **_PARAMETERS[series.timeframe.unit]
+        series.timeframe.name, calibrated=calibrated, **_PARAMETERS.get(series.timeframe.unit, {})
     )
 
 

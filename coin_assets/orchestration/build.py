@@ -1,4 +1,4 @@
-"""From settings to Dagster definitions; production, tests and tools all come through here."""
+"""Builds Dagster definitions from settings, for production, tests and tools."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -59,14 +59,14 @@ from coin_assets.planning.series_status import read_status
 from coin_assets.store.base import Store
 from coin_assets.store.home import open_home
 
-# A code location that runs for longer without a reload shows too short a lineage, no more.
+# A code location that runs longer without a reload shows an incomplete lineage.
 MONTHS_UNTIL_RELOAD = 24
 
 
 def build_definitions(
     settings: Settings | None = None, **resource_overrides: dg.ConfigurableResource
 ) -> dg.Definitions:
-    """Everything Dagster serves.
+    """All definitions of the code location.
 
     Args:
         settings: read from the environment by default.
@@ -81,12 +81,7 @@ def build_definitions(
     unknown = set(resource_overrides) - set(resources)
     if unknown:
         raise ConfigurationError(f"No resources {sorted(unknown)}; there are {sorted(resources)}.")
-    open_home(
-        settings.home,
-        market_name(settings),
-        settings.symbols,
-        needs_case={"1m", "1M"} <= {timeframe.name for timeframe in settings.timeframes},
-    )
+    _open_home(settings)
     specs = series_specs(settings)
     with beta_features_accepted():
         steps = with_sources([asset for spec in specs for asset in series_assets(spec, specs)])
@@ -107,23 +102,11 @@ def build_definitions(
         late_candles_sensor(specs, redo),
         training_events_sensor(specs, training),
     ]
+    launched: list[Any] = [update, training, evaluate, promote, redo, retention]
     watched = [each.name for each in (*sensors, *schedules)]
     definitions = dg.Definitions(
         assets=[*steps, *scored, manifest(specs)],
-        jobs=[
-            update,
-            training,
-            evaluate,
-            promote,
-            rollback_job(specs),
-            redo,
-            retention,
-            backfill_job(specs),
-            reconcile_job(specs),
-            copy_store_job(specs, store_openers(settings), settings.store),
-            acknowledge_job(specs, alerts.book),
-            doctor_job(specs),
-        ],
+        jobs=[*launched, *_operator_jobs(settings, specs, alerts)],
         asset_checks=checks,
         schedules=schedules,
         sensors=[*sensors, health_alerts_sensor(specs, alerts, watched)],
@@ -136,8 +119,28 @@ def build_definitions(
     return definitions
 
 
+def _open_home(settings: Settings) -> None:
+    names = {timeframe.name for timeframe in settings.timeframes}
+    needs_case = names >= {"1m", "1M"}
+    open_home(settings.home, market_name(settings), settings.symbols, needs_case=needs_case)
+
+
+def _operator_jobs(
+    settings: Settings, specs: tuple[SeriesAssets, ...], alerts: AlertSettings
+) -> list[dg.JobDefinition]:
+    """Jobs that no sensor or schedule launches."""
+    return [
+        rollback_job(specs),
+        backfill_job(specs),
+        reconcile_job(specs),
+        copy_store_job(specs, store_openers(settings), settings.store),
+        acknowledge_job(specs, alerts.book),
+        doctor_job(specs),
+    ]
+
+
 def series_specs(settings: Settings) -> tuple[SeriesAssets, ...]:
-    """One spec a symbol and timeframe."""
+    """One `SeriesAssets` a symbol and timeframe."""
     partitions = monthly_partitions(settings.history_start)
     months = len(months_between(settings.history_start, datetime.now(UTC)))
     mapping = months_so_far(months + MONTHS_UNTIL_RELOAD)
@@ -161,7 +164,7 @@ def series_specs(settings: Settings) -> tuple[SeriesAssets, ...]:
 
 
 def series_assets(spec: SeriesAssets, specs: tuple[SeriesAssets, ...]) -> list[dg.AssetsDefinition]:
-    """The steps of one key, from candles to published files."""
+    """The assets of one series, from candles to published files."""
     return [
         fetched_candles(spec) if spec.is_fetched else derived_candles(spec),
         trained_models(spec),
@@ -177,7 +180,7 @@ def with_sources(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinit
 
 
 def alert_settings(settings: Settings) -> AlertSettings:
-    """How alerts are sent; given to those who send them alone, for addresses hold secrets."""
+    """Alert settings. They hold secrets, so only the alert sensor and job receive them."""
     return AlertSettings(
         folder=settings.home / FOLDER,
         market=settings.market,
@@ -193,12 +196,12 @@ def alert_settings(settings: Settings) -> AlertSettings:
 
 
 def market_name(settings: Settings) -> str:
-    """The market by which homes and buckets are told apart."""
+    """Name of the market in a home or bucket."""
     return ":".join(filter(None, (settings.market_kind, settings.market_argument)))
 
 
 def configured_store(settings: Settings) -> StoreResource:
-    """The store; runs read its token from the environment, so it stands in no configuration."""
+    """The configured store. Runs read its token from the environment; no config contains it."""
     home = str(settings.home)
     if settings.store == "parquet":
         return StoreResource(home=home)
@@ -214,11 +217,11 @@ def configured_store(settings: Settings) -> StoreResource:
 
 
 def store_openers(settings: Settings) -> Openers:
-    """How the stores of this installation are opened, whichever of them is in use."""
+    """Functions that open each kind of store of this installation."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
 
     def opened(kind: str) -> Store:
-        # What the other store needs is checked only now.
+        # The settings of the store that is not in use are checked only now.
         if missing := settings.missing_for(kind):
             raise ConfigurationError(
                 f"{', '.join(missing)}: not set, but the {kind} store needs them. Set them in the "
@@ -230,7 +233,7 @@ def store_openers(settings: Settings) -> Openers:
 
 
 def configured_resources(settings: Settings) -> Resources:
-    """Resources as the settings say."""
+    """Resources configured by ``settings``."""
     home = str(settings.home)
     limits = {
         timeframe.name: [

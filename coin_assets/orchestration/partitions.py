@@ -1,4 +1,4 @@
-"""The one partition scheme: a partition is a UTC calendar month."""
+"""The partition scheme: a partition is a UTC calendar month."""
 
 import warnings
 from collections.abc import Iterator
@@ -13,8 +13,10 @@ RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 @contextmanager
 def beta_features_accepted() -> Iterator[None]:
-    """Two beta features are used on purpose: backfill policies, and mappings to months that may
-    not exist yet. Warning operators of them at every command helps nobody."""
+    """Silences the warnings of two beta features.
+
+    Backfill policies and mappings to months that may not exist yet are used on purpose.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         yield
@@ -28,10 +30,10 @@ with beta_features_accepted():
 
 
 def months_so_far(months: int) -> dg.TimeWindowPartitionMapping:
-    """A month depends on itself and the ``months`` before it, as far as they exist.
+    """Mapping of a month to itself and to the ``months`` before it, if they exist.
 
-    Dagster walks over every month of the mapping for every step, so a bound far beyond the history
-    is not free: a century costs a default update 4 s.
+    Dagster visits every month of the mapping for every step, so a large bound costs time: a century
+    costs a default update 4 s.
     """
     with beta_features_accepted():
         return dg.TimeWindowPartitionMapping(
@@ -50,6 +52,6 @@ def partition_of(time: datetime) -> str:
 
 
 def selected_window(context: dg.AssetExecutionContext) -> tuple[datetime, datetime]:
-    """``[start, end)`` of the one or many months that this run materialises."""
+    """``[start, end)`` of the months that this run materialises."""
     window = context.partition_time_window
     return window.start.astimezone(UTC), window.end.astimezone(UTC)

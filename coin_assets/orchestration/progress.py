@@ -1,8 +1,10 @@
-"""Progress of a run in this process, for a person at a terminal."""
+"""Progress of a run in this process, for a terminal."""
 
 import io
 import logging
 import sys
+import unicodedata
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -10,19 +12,19 @@ from coin_assets.orchestration.assets.specs import failure_message
 
 
 def print_anything() -> None:
-    """Let symbols and paths be printed that the terminal's encoding does not have: as escapes."""
+    """Print characters that the terminal's encoding lacks as escapes."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class RunProgress:
-    """Prints one line for each finished step: what it says of itself, or why it failed."""
+    """Prints one line for each finished step: its last log line, or its error."""
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
         self._done = 0
         self._started: dict[str, float] = {}
-        self._said: dict[str, str] = {}
+        self._last_line: dict[str, str] = {}
 
     def __call__(self, entry: dg.EventLogEntry) -> None:
         step = entry.step_key
@@ -33,13 +35,13 @@ class RunProgress:
             return
         if not entry.is_dagster_event:
             if int(entry.level) >= logging.INFO:
-                self._said[step] = entry.user_message
+                self._last_line[step] = entry.user_message
             return
         kind = entry.get_dagster_event().event_type
         if kind is dg.DagsterEventType.STEP_START:
             self._started[step] = entry.timestamp
         elif kind is dg.DagsterEventType.STEP_SUCCESS:
-            self._line(entry, self._said.get(step, step))
+            self._line(entry, self._last_line.get(step, step))
         elif kind is dg.DagsterEventType.STEP_FAILURE:
             self._line(entry, f"FAILED {step}: {failure_message(entry)}")
         elif kind is dg.DagsterEventType.STEP_SKIPPED:
@@ -49,3 +51,20 @@ class RunProgress:
         self._done += 1
         seconds = entry.timestamp - self._started.get(entry.step_key or "", entry.timestamp)
         print(f"[{self._done:3d}/{self._steps}] {seconds:5.1f} s  {text}", flush=True)
+
+
+def text_table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as aligned columns, the first one underlined as the header."""
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that ``text`` takes; wide characters such as 币 take two."""
+    return sum(1 + (unicodedata.east_asian_width(each) in "WF") for each in text)

@@ -1,7 +1,7 @@
-"""What assets are given: market, store, registry, publisher, disk and clock.
+"""Dagster resources: market, store, registry, publisher, disk and clock.
 
-Each resource holds plain configuration; the client behind it is made on first use and closed
-when the run ends. Tests override resources, never the clients inside them.
+A resource holds plain configuration. Its client opens on first use and closes when the run ends.
+Tests override resources, never the clients inside them.
 """
 
 import shutil
@@ -21,6 +21,7 @@ from coin_assets.market.base import Market
 from coin_assets.market.factory import open_market
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
+from coin_assets.pipeline.context import Pipeline
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
 from coin_assets.store.influxdb.connection import Connection
@@ -29,7 +30,7 @@ from coin_assets.store.parquet import ParquetStore
 
 
 class Clock(dg.ConfigurableResource):
-    """The only place that reads the time."""
+    """The clock of runs and sensors; nothing else reads the time."""
 
     settle_seconds: int
     _started: datetime | None = PrivateAttr(default=None)
@@ -41,26 +42,24 @@ class Clock(dg.ConfigurableResource):
         return datetime.now(UTC)
 
     def machine_time(self) -> datetime:
-        """The time by which Dagster stamps its records; `now` in all but tests."""
+        """The time of Dagster's records; it differs from `now` in tests only."""
         return datetime.now(UTC)
 
     def settled(self) -> datetime:
-        """Candles that close up to this time are final at this moment: now, less the settle
-        delay."""
+        """Candles that close up to this time are final: now, less the settle delay."""
         return self.now() - timedelta(seconds=self.settle_seconds)
 
     def closed_by(self) -> datetime:
-        """As `settled`, when the run began.
+        """As `settled`, at the start of the run.
 
-        The steps of a run agree on it: what closes while a run goes on is left to the next one,
-        for the steps before have not brought it.
+        All tasks of a run share it: candles that close during a run are left to the next one.
         """
         settle = timedelta(seconds=self.settle_seconds)
         return self.settled() if self._started is None else self._started - settle
 
 
 class MarketResource(dg.ConfigurableResource):
-    """Where candles come from.
+    """The market that candles are fetched from.
 
     Attributes:
         archive: bulk history beside the exchange, a folder or base URL; empty for none.
@@ -89,12 +88,12 @@ class MarketResource(dg.ConfigurableResource):
 
 
 class StoreResource(dg.ConfigurableResource):
-    """Where candles and forecasts live.
+    """The store of candles and forecasts.
 
     Attributes:
         kind: ``parquet``, or ``influxdb``, which needs the rest as well.
-        market: whose candles they are.
-        patience_seconds: how long to try again when the server does not answer.
+        market: name of the market in the bucket.
+        patience_seconds: how long requests are retried when the server does not answer.
     """
 
     home: str
@@ -117,9 +116,9 @@ class StoreResource(dg.ConfigurableResource):
         return self._store
 
     def connection(self) -> Connection:
-        """To the server of the store, if it has one."""
+        """Connection to the InfluxDB server."""
         token = self.token
-        if isinstance(token, dg.EnvVar):  # Dagster fills it in for runs and sensors only
+        if isinstance(token, dg.EnvVar):  # Dagster resolves it for runs and sensors only
             token = token.get_value() or ""
         return Connection(
             self.url,
@@ -135,7 +134,7 @@ class StoreResource(dg.ConfigurableResource):
 
 
 class RegistryResource(dg.ConfigurableResource):
-    """Where trained models live, and what is known of their quality."""
+    """Model versions, their roles, and their evaluations."""
 
     home: str
 
@@ -147,7 +146,7 @@ class RegistryResource(dg.ConfigurableResource):
 
 
 class PublisherResource(dg.ConfigurableResource):
-    """The folder of published files."""
+    """The published folder."""
 
     folder: str
     symbols: list[str]
@@ -165,7 +164,7 @@ class PublisherResource(dg.ConfigurableResource):
 
 
 class DiskResource(dg.ConfigurableResource):
-    """The disk that holds the home, and how full it may get (percent)."""
+    """The disk of the home, and its limits in percent used."""
 
     home: str
     warn: int
@@ -173,12 +172,12 @@ class DiskResource(dg.ConfigurableResource):
     block: int
 
     def percent(self) -> float:
-        """Share of the disk in use, of what this user can use: as ``df`` counts."""
+        """Percent of the disk in use, as ``df`` counts it."""
         usage = shutil.disk_usage(self.home)
         return 100 * usage.used / (usage.used + usage.free)
 
     def checked(self, start: datetime, now: datetime, warn: Callable[[str], None]) -> float:
-        """`percent`, unless it forbids to fetch candles from ``start`` on; warns when it is high.
+        """`percent`; warns if it is high, and refuses to fetch history if it is too high.
 
         Windows of the running and the previous month are live and are never refused.
 
@@ -201,7 +200,7 @@ class DiskResource(dg.ConfigurableResource):
 
 
 class Resources(NamedTuple):
-    """All resources, under the names by which assets ask for them."""
+    """All resources, under the names by which assets request them."""
 
     clock: Clock
     market: MarketResource
@@ -209,3 +208,23 @@ class Resources(NamedTuple):
     registry: RegistryResource
     publisher: PublisherResource
     disk: DiskResource
+
+
+# Resource keys that an asset or op requires for `pipeline_of`.
+PIPELINE = {"store", "market", "registry", "publisher", "clock"}
+
+
+def pipeline_of(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> Pipeline:
+    """The `Pipeline` of a run, built from its resources; no server is contacted yet.
+
+    The asset or op has to require `PIPELINE`.
+    """
+    resources = context.resources
+    return Pipeline(
+        store=resources.store.client(),
+        market=resources.market.client(),
+        registry=resources.registry.client(),
+        evaluations=resources.registry.evaluations(),
+        publisher=resources.publisher.client(),
+        clock=resources.clock,
+    )

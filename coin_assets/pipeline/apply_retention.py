@@ -1,4 +1,4 @@
-"""Removing what is too old of a key, candles to model versions, so that nobody misses it."""
+"""Applies retention to one series: candles, forecasts, revisions and model versions."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from coin_assets.store.base import Store
 
 @dataclass(frozen=True)
 class Removed:
-    """Rows of one key that were removed, or would be: all that is older than ``kept_from``."""
+    """Number of rows of one series older than ``kept_from``, removed or to be removed."""
 
     series: Series
     kept_from: datetime
@@ -28,7 +28,7 @@ class Removed:
 
 
 def count_old(store: Store, series: Series, kept_from: datetime) -> Removed:
-    """What `remove_old` would remove."""
+    """Count the rows that `remove_old` removes."""
     span = EPOCH, kept_from
     return Removed(
         series,
@@ -40,16 +40,16 @@ def count_old(store: Store, series: Series, kept_from: datetime) -> Removed:
 
 
 def remove_old(store: Store, series: Series, kept_from: datetime) -> Removed:
-    """Remove what opens, or has its origin, before ``kept_from``.
+    """Remove candles, forecasts and revisions from before ``kept_from``.
 
-    It may be killed at any moment and repeated: what is left over is still before that time.
+    Idempotent: after a kill, the next call removes the rest.
     """
     span = EPOCH, kept_from
     fetched = store.fetched_months(series)
     candles = store.delete_candles(series, *span)
     cut = month_start(kept_from)
     if cut in fetched and cut < kept_from:
-        # Its rest was asked for, even if the market has no candle in it.
+        # The rest of the month was fetched, even if the market has no candle in it.
         store.merge_candles(series, empty_candles(), cut, next_month(cut))
     removed = Removed(
         series,
@@ -65,15 +65,15 @@ def remove_old(store: Store, series: Series, kept_from: datetime) -> Removed:
 def old_versions(
     store: Store, registry: ModelRegistry, series: Series, evaluated: frozenset[str], now: datetime
 ) -> list[ModelVersion]:
-    """Model versions that are old and that nothing refers to; see `expendable_versions`.
+    """Old model versions that nothing refers to; see `expendable_versions`.
 
-    Kept are all that ever held a role, and those whose forecasts the next evaluation scores.
+    Versions that ever held a role, or whose forecasts the next evaluation scores, are kept.
 
     Args:
         evaluated: versions that stored evaluations name.
 
     Raises:
-        CorruptArtefact: what refers to versions cannot be read.
+        CorruptArtefact: the roles or forecasts of the series cannot be read.
     """
     versions = registry.versions(series)
     named = registry.roles(series).appointed | evaluated

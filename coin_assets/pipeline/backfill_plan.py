@@ -1,4 +1,4 @@
-"""What a backfill will ask the market for, how long that takes at least, and doing it."""
+"""Plans a backfill: which candles to request, the least time that takes; and carries it out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,15 +8,11 @@ from coin_assets.domain.candles.gap_ledger import Range
 from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import CandlesNotYetAvailable, CoinAssetsError
 from coin_assets.market.base import Estimate, Market
-from coin_assets.pipeline.fetch import (
-    FetchRequest,
-    expected_range,
-    fetch_candles,
-    lacking,
-    oldest_candle,
-    stored_reports,
-)
+from coin_assets.pipeline.context import Pipeline
+from coin_assets.pipeline.fetch import fetch_candles, stored_reports
 from coin_assets.pipeline.fetch_progress import duration_text
+from coin_assets.pipeline.fetch_ranges import expected_range, lacking, oldest_candle
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.pipeline.month_report import MonthReport
 from coin_assets.store.base import Store
 
@@ -26,14 +22,15 @@ _NOTHING = Estimate(0, 0.0)
 
 @dataclass(frozen=True)
 class SourcePlan:
-    """What one pull lacks.
+    """Missing candles of one fetch request.
 
     Attributes:
-        expected: opens that the window should hold; None if the market has none in it, or could
-            not be asked.
-        ranges: candles to ask for.
-        error: why the market could not be asked.
-        edge: time before which the market serves nothing, where the window begins before.
+        expected: opens that the window should hold; None if the market has none in it, or is
+            unavailable.
+        ranges: candles to request.
+        estimate: requests and seconds that they take at least.
+        error: why the market is unavailable.
+        edge: time before which the market serves nothing, if the window begins earlier.
     """
 
     request: FetchRequest
@@ -45,19 +42,19 @@ class SourcePlan:
 
     @property
     def months(self) -> int:
-        """Calendar months with candles to ask for."""
+        """Number of calendar months with candles to request."""
         return len({month for each in self.ranges for month in months_between(*each)})
 
     @property
     def missing(self) -> int:
-        """Candles to ask for."""
+        """Number of candles to request."""
         return sum(self.request.series.timeframe.count(*each) for each in self.ranges)
 
 
 def plan_source(store: Store, market: Market, request: FetchRequest, now: datetime) -> SourcePlan:
-    """What ``pull`` lacks at ``now``; the market may be asked for its oldest candle.
+    """Plan the fetch of the candles that ``request`` lacks at ``now``; stores nothing.
 
-    Stores nothing.
+    The oldest candle is requested from the market if the ledger does not have it.
     """
     try:
         limit = min(request.closed_by, market.horizon(request.series, request.closed_by))
@@ -80,43 +77,40 @@ def _edge(store: Store, market: Market, request: FetchRequest) -> datetime | Non
 
 
 def carry_out(
-    store: Store,
-    market: Market,
-    plan: SourcePlan,
-    closed_by: datetime,
-    clock: Callable[[], datetime],
-    say: Callable[[str], None],
+    pipeline: Pipeline, plan: SourcePlan, log: Callable[[str], None]
 ) -> tuple[list[MonthReport], datetime]:
-    """Pull what ``plan`` lacks; what lacks nothing is reported without asking the market again.
+    """Fetch the candles that ``plan`` lacks; without any, the market is not requested.
 
     Args:
-        closed_by: candles that close up to here are final by now.
+        log: receives lines on the progress of a long fetch.
 
     Returns:
-        A report a month, and the time up to which the candles reach: ``closed_by``, or the close
-        of the newest one if the market does not have those after it yet.
+        A report a month, and the time up to which the candles reach: the clock's ``closed_by``, or
+        the close of the newest one if the market does not have those after it yet.
 
     Raises:
         CoinAssetsError: as `fetch_candles`.
     """
+    store, market, clock = pipeline.store, pipeline.market, pipeline.clock
+    closed_by = clock.closed_by()
     series, request = plan.request.series, replace(plan.request, closed_by=closed_by)
     months = months_between(request.start, request.end)
     if not plan.ranges and set(months) <= set(store.fetched_months(series)):
         return stored_reports(store, plan.request, plan.expected, {}), closed_by
     try:
-        return fetch_candles(store, market, request, clock, say), closed_by
+        return fetch_candles(store, market, request, clock.now, log), closed_by
     except CandlesNotYetAvailable:
         newest = store.newest_candles([series]).get(series)
         if newest is None or newest < request.start:
             raise
-        # The history is there. What comes last is for the next live run to wait for.
+        # The history is stored; the next live run waits for the last candles.
         reached = series.timeframe.close_of(newest)
         request = replace(request, closed_by=reached)
-        return fetch_candles(store, market, request, clock, say), reached
+        return fetch_candles(store, market, request, clock.now, log), reached
 
 
 def plan_table(plans: Sequence[SourcePlan]) -> str:
-    """The plans as text, a line each, and their sum; times are the least that limits allow."""
+    """The plans as a text table, a line each, and their sum; durations are lower bounds."""
     rows = [_HEAD, *(_row(plan) for plan in plans)]
     total = sum((plan.estimate for plan in plans), start=_NOTHING)
     rows.append(

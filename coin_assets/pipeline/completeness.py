@@ -1,4 +1,4 @@
-"""How complete the history of fetched keys is, from ledgers and row counts, without candles."""
+"""Completeness of fetched histories, from gap ledgers and row counts."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -18,16 +18,16 @@ MOST_REASONS, LONGEST_REASON = 5, 300  # gaps, characters
 
 @dataclass(frozen=True)
 class History:
-    """What a fetched key lacks of its history: since its listing, history start or retention.
+    """Missing candles of a fetched series, since its listing, history start or retention.
 
     Attributes:
         reached: close of the newest stored candle; None if there is none.
         missing: the ledger's gaps with count and state, ascending; some may come after
             ``reached``.
-        never_asked: candles before ``reached`` about which the market was never asked.
+        never_asked: number of candles before ``reached`` that were never requested.
         is_complete: whether every missing candle before ``reached`` is explained.
-        unavailable_before: what opens before is older than what the market serves; None if the
-            market serves everything that is expected.
+        unavailable_before: the market serves no candles that open earlier; None if it serves all
+            expected ones.
     """
 
     timeframe: Timeframe
@@ -39,7 +39,7 @@ class History:
 
     @property
     def open_gaps(self) -> list[Missing]:
-        """Those of `missing` for which the market will be asked again."""
+        """Gaps of `missing` that will be requested again."""
         return [gap for gap in self.missing if gap.state in OPEN_STATES]
 
     def counts(self, until: datetime | None = None) -> GapCounts:
@@ -51,8 +51,11 @@ class History:
         return GapCounts(**{state: found[state] for state in STATES})
 
     def reasons(self, until: datetime | None = None) -> tuple[GapReason, ...]:
-        """Why candles are refused or failed (of those that open before ``until``): of the newest
-        `MOST_REASONS` gaps, newest first."""
+        """Errors of the newest `MOST_REASONS` refused or failed gaps, newest first.
+
+        Args:
+            until: gaps that start from here on are left out.
+        """
         known = [
             GapReason(gap.state, gap.start, gap.count, gap.error[:LONGEST_REASON])
             for gap in reversed(self.missing)
@@ -64,11 +67,11 @@ class History:
 def history_of(
     store: Store, series: Series, extent: Extent | None, first_expected: datetime
 ) -> History:
-    """The history of a fetched key.
+    """The history of a fetched series.
 
     Args:
-        extent: of the key, as the store tells it.
-        first_expected: nothing before this is expected (history start, retention).
+        extent: stored range of the series; None if nothing is stored.
+        first_expected: no candle is expected before this (history start, retention).
     """
     ledger, timeframe = store.read_ledger(series), series.timeframe
     start = max(first_expected, ledger.listed or first_expected)
@@ -77,7 +80,7 @@ def history_of(
     if extent is None:
         return History(timeframe, None, missing, 0, is_complete=False, unavailable_before=edge)
     end = timeframe.close_of(extent.last)
-    if ledger.listed is None:  # nobody knows since when there should be candles
+    if ledger.listed is None:  # the first candle of the market is unknown
         return History(timeframe, end, missing, 0, is_complete=False)
     stored = extent.rows if extent.first >= start else store.count_candles(series, start, end)
     before = known.within(start, end)
@@ -88,12 +91,12 @@ def history_of(
 
 
 def _met(ledger: Ledger, first_expected: datetime) -> datetime | None:
-    """The edge of what the market serves, where more than that was expected."""
+    """Time before which the market serves nothing, if candles are expected there."""
     return ledger.edge if ledger.edge is not None and ledger.edge > first_expected else None
 
 
 def known_outages(store: Store, sources: Iterable[Series]) -> dict[Timeframe, list[Outage]]:
-    """Times at which several symbols have no candle, by source timeframe, from the ledgers."""
+    """Outages (gaps that several symbols share), by source timeframe, from the ledgers."""
     found: dict[Timeframe, dict[str, list[Missing]]] = defaultdict(dict)
     for series in sources:
         ledger = store.read_ledger(series)

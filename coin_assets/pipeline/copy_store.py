@@ -1,12 +1,11 @@
-"""Making what one store holds of a key equal to what another one holds, month by month.
+"""Copies series from one store to another, verified month by month.
 
-A month of candles, forecasts or revisions that is equal already is passed over, so a copy that was
-killed goes on where it was, and one that is repeated writes nothing. One that was written counts as
-copied when both sides, read again, have the same fingerprint (SHA-256 over row count and values).
-The source is only read.
+A month of candles, forecasts or revisions that is equal on both sides is skipped. So a killed copy
+resumes where it was, and a repeated one writes nothing. A written month is read back: both sides
+must have the same fingerprint (SHA-256 over row count and values). The source is only read.
 
-Where both have a row, the source's counts. Rows that only the target has are a sign that the copy
-goes the wrong way, or that both are in use: they are never removed unless it is asked for.
+Rows of the source replace those of the target. Rows that only the target has suggest a copy in the
+wrong direction, or two stores in use: only ``overwrite`` removes them.
 """
 
 from collections.abc import Callable
@@ -27,7 +26,7 @@ _TRIES = 3
 
 @dataclass(frozen=True)
 class MonthCopied:
-    """What was done about a month that was not equal, or would be, by table."""
+    """Differences of one month, by table, that were copied or would be."""
 
     series: Series
     label: str
@@ -39,13 +38,13 @@ class MonthCopied:
 
 
 @dataclass
-class KeyCopied:
-    """What both stores hold of one key now, or would hold.
+class SeriesCopied:
+    """Outcome of the copy of one series.
 
     Attributes:
         rows: rows of the source, by table.
-        months: those that were not equal.
-        ledger_changed: whether the target's gap ledger was another one.
+        months: months that differed.
+        ledger_changed: whether the gap ledgers differed.
     """
 
     series: Series
@@ -64,9 +63,9 @@ class StoreCopy:
     """A copy from ``source`` to ``target``.
 
     Attributes:
-        overwrite: remove what only the target has.
-        dry_run: write nothing; only tell what would be done.
-        progress: is told of every month that was not equal, once it is.
+        overwrite: remove rows that only the target has.
+        dry_run: compare only; write nothing.
+        progress: called with each month that differed, after its copy.
     """
 
     source: Store
@@ -75,14 +74,14 @@ class StoreCopy:
     dry_run: bool = False
     progress: Callable[[MonthCopied], None] = lambda month: None  # noqa: ARG005
 
-    def copy(self, series: Series) -> KeyCopied:
-        """Make the target equal to the source in all that belongs to ``key``.
+    def copy(self, series: Series) -> SeriesCopied:
+        """Make all rows of ``series`` in the target equal to those of the source.
 
         Raises:
-            TargetHasMore: the target has what the source lacks, and ``overwrite`` is not set.
-            CopyDiffers: what was read back is not what was written, or the source does not rest.
+            TargetHasMore: the target has rows that the source lacks, and ``overwrite`` is not set.
+            CopyDiffers: the rows read back differ from those written, or the source keeps changing.
         """
-        done = KeyCopied(series)
+        done = SeriesCopied(series)
         if not (self.overwrite or self.dry_run):
             self._require_no_newer(series)
         windows = windows_of(self.source, self.target, series)
@@ -98,7 +97,7 @@ class StoreCopy:
         return done
 
     def _require_no_newer(self, series: Series) -> None:
-        """Before anything is written: a target that went on by itself is told at once."""
+        """Refuse a target with newer rows than the source before anything is written."""
         months = set(self.target.fetched_months(series)) - set(self.source.fetched_months(series))
         if months:
             raise _has_more(series, f"fetched months {describe_months(sorted(months))}")
@@ -112,9 +111,9 @@ class StoreCopy:
                 raise _has_more(series, f"{name} up to {theirs:%Y-%m-%d %H:%M}")
 
     def _copy_part(
-        self, done: KeyCopied, table: CopiedTable, window: CopyWindow
+        self, done: SeriesCopied, table: CopiedTable, window: CopyWindow
     ) -> TableDifference:
-        """One table of one window; returns how the target differed."""
+        """Copy one table of one window; returns how the target differed."""
         series, mismarked = done.series, table is CANDLES and window.fetched != window.known
         found = TableDifference(0, 0, 0)
         for attempt in range(_TRIES):
@@ -135,18 +134,18 @@ class StoreCopy:
                 break
         else:
             raise CopyDiffers(
-                f"{series}: {table.name} of {window.label} change at the source faster than they "
-                "can be copied. Launch the copy again when no other run works on this key."
+                f"{series}: {table.name} of {window.label} change at the source during the copy. "
+                "Launch the copy again when no other run writes this series."
             )
         done.rows[table.name] += len(wanted)
         return found
 
     def _wanted(self, series: Series, table: CopiedTable, window: CopyWindow) -> pd.DataFrame:
-        """Rows that the target shall hold; candles that no finished write covers are left out."""
+        """Rows of the source, without candles of months that are not fetched."""
         rows = table.read(self.source, series, window)
         return rows if table is not CANDLES or window.fetched else rows.head(0)
 
-    def _copy_ledger(self, done: KeyCopied) -> None:
+    def _copy_ledger(self, done: SeriesCopied) -> None:
         series = done.series
         wanted, stored = self.source.read_ledger(series), self.target.read_ledger(series)
         done.ledger_changed = wanted != stored
@@ -157,8 +156,8 @@ class StoreCopy:
         self.target.update_ledger(series, lambda _: wanted)
         if self.target.read_ledger(series) != wanted:
             raise CopyDiffers(
-                f"{series}: the gap ledger read back is not what was written. Launch the copy "
-                "again; if it differs again, nothing else may write to the target meanwhile."
+                f"{series}: the gap ledger read back differs from the one written. Launch the copy "
+                "again while nothing else writes to the target."
             )
 
     def _require_fetched(self, series: Series, windows: list[CopyWindow]) -> None:
@@ -166,8 +165,8 @@ class StoreCopy:
         wrong = [each.start for each in windows if each.fetched != (each.start in fetched)]
         if wrong:
             raise CopyDiffers(
-                f"{series}: {describe_months(wrong)} do not count as fetched at the target as they "
-                "do at the source. Nothing else may write to the target; launch the copy again."
+                f"{series}: {describe_months(wrong)} are not fetched at the target as they are at "
+                "the source. Launch the copy again while nothing else writes to the target."
             )
 
 
@@ -181,10 +180,10 @@ def _require_same(
     ours, theirs = fingerprint(wanted), fingerprint(stored)
     if ours != theirs:
         raise CopyDiffers(
-            f"{series}: {table.name} of {window.label} were written and read back other than they "
-            f"are: {len(wanted)} rows (SHA-256 {ours[:12]}) at the source, {len(stored)} "
-            f"({theirs[:12]}) at the target. Nothing else may write to the target meanwhile, and "
-            "it must keep the whole history (retention, disk); launch the copy again."
+            f"{series}: {table.name} of {window.label} read back differ from those written: "
+            f"{len(wanted)} rows (SHA-256 {ours[:12]}) at the source, {len(stored)} "
+            f"({theirs[:12]}) at the target. Launch the copy again while nothing else writes to "
+            "the target; it must keep the whole history (retention, disk)."
         )
 
 

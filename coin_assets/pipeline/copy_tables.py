@@ -1,4 +1,4 @@
-"""The tables of a store as a copy sees them: read a range, make a range equal."""
+"""The tables of a store for a copy: how to read a range, and how to make it equal."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from coin_assets.store.base import Store
 
 @dataclass(frozen=True)
 class CopyWindow:
-    """A half-open range of times: a month, or all that lies before or after the months.
+    """A half-open range of times: a month, or all time before or after the months.
 
     Attributes:
-        fetched: whether the source counts it as a fetched month; only such months hold candles.
-        known: whether the target does.
+        fetched: whether the source has it as a fetched month; only such months hold candles.
+        known: whether the target has it as a fetched month.
     """
 
     start: datetime
@@ -30,13 +30,13 @@ class CopyWindow:
 
 @dataclass(frozen=True)
 class CopiedTable:
-    """One kind of rows of a store.
+    """One table of a store.
 
     Attributes:
-        identity: columns that tell rows apart.
-        read: rows of a range, in the order of the store.
-        equalise: make a range that may hold other rows hold exactly these; with the last argument
-            False no row of it is unwanted.
+        identity: columns that identify a row.
+        read: returns the rows of a range, in the order of the store.
+        equalise: replaces the rows of a range; its last argument is whether the range may hold rows
+            that are not among the new ones.
     """
 
     name: str
@@ -46,7 +46,7 @@ class CopiedTable:
 
 
 def windows_of(source: Store, target: Store, series: Series) -> list[CopyWindow]:
-    """Every month in which one of the stores may have rows of ``key``, and what lies around."""
+    """Months in which a store may have rows of ``series``, and the time before and after."""
     fetched, known = source.fetched_months(series), target.fetched_months(series)
     times = fetched + known
     for store in (source, target):

@@ -1,6 +1,6 @@
-"""Deriving the candles of coarser timeframes from the stored ones of their source."""
+"""Derives candles of coarser timeframes from the stored candles of their source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pandas as pd
@@ -16,7 +16,7 @@ from coin_assets.store.coverage import require_covered, require_newest
 
 @dataclass(frozen=True)
 class Derivation:
-    """What to derive, and as of when.
+    """A request to derive candles of one series.
 
     Attributes:
         start, end: window of whole months, half-open.
@@ -34,7 +34,7 @@ class Derivation:
 
 
 def derive_candles(store: Store, derivation: Derivation) -> list[MonthReport]:
-    """Derive the closed candles of whole months from those of the source and store them.
+    """Derive the closed candles of whole months and store them; returns a report a month.
 
     Raises:
         MonthsNotFetched: source candles of these months were never stored.
@@ -65,12 +65,13 @@ def derive_candles(store: Store, derivation: Derivation) -> list[MonthReport]:
         window = min(max(month, first), until), until
         if first < until:
             changed = store.write_candles(series, candles, *window).rows_changed
-        else:  # looked at: what is stored of it stays, and nothing more can be derived
+        else:  # fetched: stored candles stay, and no more can be derived
             changed = store.merge_candles(series, empty_candles(), month, until).rows_changed
         inside = derived["timestamp"].isin(candles["timestamp"]).to_numpy()
         partial = int((lacking[inside] > 0).sum())
         stored = store.read_candles(series, month, until)
-        reports.append(month_report(series, month, stored, changed, expected, None, partial))
+        report = month_report(series, month, stored, expected, None)
+        reports.append(replace(report, rows_changed=changed, partial=partial))
     return reports
 
 
@@ -83,7 +84,7 @@ def _first_whole_bucket(derivation: Derivation) -> datetime:
 def _expected(
     store: Store, series: Series, derived: pd.DataFrame, first: datetime, closed_by: datetime
 ) -> tuple[datetime, datetime] | None:
-    """Where buckets should be: from the key's first one on."""
+    """Range in which buckets are expected: from the first one of the series on."""
     extent = store.extent(series)
     opens = [extent.first] if extent is not None else []
     if len(derived):

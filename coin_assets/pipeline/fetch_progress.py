@@ -1,4 +1,4 @@
-"""How far a long pull has come, at what rate, and how long it will still take."""
+"""Progress of a long fetch: candles done, rate, remaining time."""
 
 import time
 from collections.abc import Callable
@@ -8,38 +8,39 @@ _EVERY_SECONDS = 10.0
 
 
 class FetchProgress:
-    """Says a line at most every ten seconds, so that short pulls say nothing.
+    """Logs a line at most every ten seconds; a short fetch logs none.
 
     Args:
+        what: name of the fetch, at the start of each line.
         total: candles to fetch.
-        say: receives the lines.
-        stopwatch: seconds since any moment; never goes back.
+        log: receives the lines.
+        stopwatch: monotonic time in seconds.
     """
 
     def __init__(
         self,
         what: str,
         total: int,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         self._what = what
         self._total = total
-        self._say = say
+        self._log = log
         self._stopwatch = stopwatch
-        self._started = self._said = stopwatch()
+        self._started = self._logged = stopwatch()
         self._done = 0
 
     def advance(self, candles: int, until: datetime) -> None:
-        """``candles`` more are done, and the pull stands at ``until``."""
+        """Add ``candles`` that are done; the fetch has reached ``until``."""
         self._done += candles
         now = self._stopwatch()
-        if now - self._said < _EVERY_SECONDS or self._done >= self._total:
+        if now - self._logged < _EVERY_SECONDS or self._done >= self._total:
             return
-        self._said = now
+        self._logged = now
         rate = self._done / (now - self._started)
         left = duration_text((self._total - self._done) / rate)
-        self._say(
+        self._log(
             f"{self._what}: {self._done:,} of {self._total:,} candles, at {until:%Y-%m-%d %H:%M}, "
             f"{rate:,.0f} candles/s, {left} left"
         )

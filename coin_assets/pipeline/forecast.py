@@ -31,6 +31,41 @@ Makers = dict[ModelVersion, pd.DatetimeIndex]
 
 
 @dataclass(frozen=True)
+class VisibleCandles:
+    """The candles that forecasts may see.
+
+    Attributes:
+        first: candles that open before this are not kept, so no model sees them.
+        closed_by: candles that close up to here are final; a forecast whose first candle closed by
+            then is a backtest.
+    """
+
+    first: datetime
+    closed_by: datetime
+
+
+@dataclass(frozen=True)
+class ForecastRequest:
+    """Origins to forecast for one series.
+
+    Attributes:
+        start, end: window of origins, half-open.
+        horizon: time up to which the market is expected to have candles.
+    """
+
+    series: Series
+    start: datetime
+    end: datetime
+    visible: VisibleCandles
+    horizon: datetime
+
+    @property
+    def window(self) -> tuple[datetime, datetime]:
+        """``start`` and ``end``."""
+        return self.start, self.end
+
+
+@dataclass(frozen=True)
 class PredictionReport:
     """What a window of origins holds after a step.
 
@@ -54,15 +89,9 @@ class PredictionReport:
 
 
 def predict_window(
-    store: Store,
-    registry: ModelRegistry,
-    series: Series,
-    window: tuple[datetime, datetime],
-    history_start: datetime,
-    closed_by: datetime,
-    horizon: datetime,
+    store: Store, registry: ModelRegistry, request: ForecastRequest
 ) -> PredictionReport:
-    """Make the forecasts that are missing at the origins in ``window`` (half-open).
+    """Make the forecasts that are missing at the origins of ``request``.
 
     A forecast that exists is never touched: a later model must not rewrite what was said. The
     first live forecast of all makes its model the champion, where a challenger can earn that place
@@ -70,16 +99,14 @@ def predict_window(
     forecasts only where the champion does. What is wrong with it, or with the successor, holds up
     nothing.
 
-    Args:
-        closed_by: the clock; a forecast whose first candle closed by then is a backtest.
-        horizon: time up to which the market is expected to have candles.
-
     Raises:
         MonthsNotFetched, CandlesNotYetAvailable: candles up to the newest due origin are missing.
         ModelMissing: the newest origin could have a model but has none.
         CorruptArtefact: the champion, or the record of who it is, cannot be loaded.
     """
-    origins = _origins(store, series, window, min(closed_by, horizon), history_start)
+    series, window, visible = request.series, request.window, request.visible
+    history_start, closed_by = visible.first, visible.closed_by
+    origins = _origins(store, series, window, min(closed_by, request.horizon), history_start)
     stored = store.read_forecasts(series, *window)
     versions, roles, successor_error = registry.versions(series), registry.roles(series), None
     pending = _without(origins, _origins_of(stored, CHAMPION))
@@ -89,18 +116,18 @@ def predict_window(
         successor_error = raised
     champions, unmodelled = _makers(CHAMPION, versions, roles, pending)
     made = [
-        forecasts_by(version, CHAMPION, store, registry, times, closed_by, history_start)
+        forecasts_by(store, registry, version, CHAMPION, times, visible)
         for version, times in champions.items()
     ]
     if roles.holder(CHAMPION) is None and is_contested(series.timeframe):
         # Not before it has shown that it can forecast.
         roles = _first_champion(registry, series, champions, closed_by) or roles
     followed = _without(_without(origins, unmodelled), _origins_of(stored, CHALLENGER))
-    shadows, error = [], None
+    shadows, error = list[pd.DataFrame](), None
     try:
         challengers, _ = _makers(CHALLENGER, versions, roles, followed)
         shadows = [
-            forecasts_by(version, CHALLENGER, store, registry, times, closed_by, history_start)
+            forecasts_by(store, registry, version, CHALLENGER, times, visible)
             for version, times in challengers.items()
         ]
     except CoinAssetsError as raised:
@@ -123,13 +150,12 @@ def predict_window(
 
 
 def forecasts_by(
-    version: ModelVersion,
-    role: str,
     store: Store,
     registry: ModelRegistry,
+    version: ModelVersion,
+    role: str,
     origins: pd.DatetimeIndex,
-    closed_by: datetime,
-    history_start: datetime,
+    visible: VisibleCandles,
 ) -> pd.DataFrame:
     """Forecast frame of ``origins``, which ascend, by one model version.
 
@@ -140,11 +166,11 @@ def forecasts_by(
     series = version.series
     forecaster = registry.load(version)
     first = series.timeframe.shift(origins[0].to_pydatetime(), -forecaster.context)
-    first = max(first, history_start)
+    first = max(first, visible.first)
     last = origins[-1].to_pydatetime()
     require_covered(store, series, first, last)
     quantiles = forecaster.predict_quantiles(store.read_candles(series, first, last), origins)
-    kinds = [kind_of(origin, series.timeframe, closed_by) for origin in origins]
+    kinds = [kind_of(origin, series.timeframe, visible.closed_by) for origin in origins]
     return forecast_frame(origins, quantiles, version.name, kinds, role)
 
 

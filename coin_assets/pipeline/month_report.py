@@ -1,4 +1,4 @@
-"""What a month of candles holds after a step, for logs and metadata."""
+"""Facts about one stored month of candles, for logs and metadata."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -17,21 +17,22 @@ _INSTANT = timedelta.resolution
 
 @dataclass(frozen=True)
 class MonthReport:
-    """What one month holds after a step.
+    """Stored candles of one month.
 
     Attributes:
-        missing: candles that should be there by now, since the key's first one, and are not.
+        missing: expected candles, since the first one of the series, that are not stored.
+        first, last: opens of the first and last candle; None if there is none.
+        rows_changed: rows that a task added or changed.
         partial: derived buckets that lack source candles; 0 for fetched candles.
-        rows_changed: rows that differ from what was stored before.
     """
 
     month: datetime
     rows: int
-    rows_changed: int
     missing: list[Missing]
-    partial: int
     first: datetime | None
     last: datetime | None
+    rows_changed: int = 0
+    partial: int = 0
 
     def count(self, state: str | None = None) -> int:
         """Missing candles, of one state or all."""
@@ -42,16 +43,16 @@ def month_report(
     series: Series,
     month: datetime,
     candles: pd.DataFrame,
-    changed: int,
     expected: tuple[datetime, datetime] | None,
     ledger: Ledger | None,
-    partial: int = 0,
 ) -> MonthReport:
-    """Facts of a month.
+    """Report on the candles of a month.
 
     Args:
-        expected: range in which the key should have candles; None if it should have none.
-        ledger: of a fetched key; of a derived one the source's ledger explains what is missing.
+        candles: candle frame of the month.
+        expected: range in which the series should have candles; None if it should have none.
+        ledger: gap ledger of a fetched series; None for a derived one, whose gaps only the ledger
+            of the source explains.
     """
     first = last = None
     if len(candles):
@@ -63,7 +64,7 @@ def month_report(
         missing = (ledger or Ledger()).explained(gaps, series.timeframe)
         if ledger is None:
             missing = [replace(each, state=NO_SOURCE) for each in missing]
-    return MonthReport(month, len(candles), changed, missing, partial, first, last)
+    return MonthReport(month, len(candles), missing, first, last)
 
 
 def describe(reports: list[MonthReport]) -> str:

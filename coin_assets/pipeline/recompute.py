@@ -1,7 +1,7 @@
-"""Redoing what revised candles touch, without Dagster.
+"""Recomputes the derived candles affected by late or revised candles.
 
-What is touched follows from the revisions alone, never from what differs in the store, so that a
-redo killed anywhere and started again does the same. Marking the revisions comes last.
+The recorded revisions alone determine what is affected, not the contents of the store. So a
+recomputation that was killed and starts again does the same. Its last act marks the revisions.
 """
 
 from collections.abc import Iterable
@@ -22,12 +22,13 @@ _INSTANT = timedelta.resolution
 
 
 @dataclass(frozen=True)
-class Pending:
-    """Revisions of one fetched key that are to be handled.
+class PendingRevisions:
+    """Revisions of one fetched series that await recomputation.
 
     Attributes:
         opens: of the revised candles, each once, ascending.
-        closed_by: stored candles reach this time; nothing is redone beyond it.
+        revisions: rows of the store that are not marked.
+        closed_by: stored candles reach this time; nothing is recomputed beyond it.
     """
 
     source: Series
@@ -38,8 +39,8 @@ class Pending:
 
 def pending_revisions(
     store: Store, source: Series, start: datetime, closed_by: datetime
-) -> Pending:
-    """Revisions of a fetched key since ``start`` whose consequences were not drawn yet."""
+) -> PendingRevisions:
+    """Revisions of a fetched series since ``start`` that await recomputation."""
     revisions = store.read_revisions(source, start, closed_by)
     opens = pd.DatetimeIndex(revisions["timestamp"])
     if revisions["redone_at"].isna().any():
@@ -52,16 +53,16 @@ def pending_revisions(
     if newest is not None:
         covered = store.read_ledger(source).absent_until(source.timeframe.close_of(newest))
         closed_by = min(closed_by, covered)
-    return Pending(source, revisions, opens, closed_by)
+    return PendingRevisions(source, revisions, opens, closed_by)
 
 
 def touched_candles(
-    store: Store, pending: Pending, series: Series, first_source: datetime
+    store: Store, pending: PendingRevisions, series: Series, first_source: datetime
 ) -> pd.DatetimeIndex:
-    """Opens of the closed candles of ``key`` that the revisions touch, in months it has.
+    """Opens of the closed candles of ``series`` that the revisions affect, in fetched months.
 
     Args:
-        first_source: buckets that need source candles before this are left as they are stored.
+        first_source: buckets that need source candles before this stay as they are stored.
     """
     if series == pending.source:
         return pending.opens
@@ -76,14 +77,14 @@ def touched_candles(
     return touched
 
 
-def redo_candles(
+def recompute_candles(
     store: Store,
-    pending: Pending,
+    pending: PendingRevisions,
     series: Series,
     opens: Iterable[datetime],
     first_source: datetime,
 ) -> list[MonthReport]:
-    """Derive again the months of ``key`` that contain ``opens``; of a fetched key nothing."""
+    """Derive the months of ``series`` that contain ``opens`` again; a fetched series stays."""
     if series == pending.source:
         return []
     reports = []
@@ -94,7 +95,7 @@ def redo_candles(
     return reports
 
 
-def mark_redone(store: Store, pending: Pending, now: datetime) -> None:
-    """Everything that these revisions touch is redone."""
+def mark_recomputed(store: Store, pending: PendingRevisions, now: datetime) -> None:
+    """Mark these revisions as handled at ``now``."""
     if len(pending.revisions):
         store.record_revisions(pending.source, pending.revisions.assign(redone_at=now))

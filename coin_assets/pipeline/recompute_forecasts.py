@@ -12,7 +12,7 @@ from coin_assets.domain.forecasting.frame import PRICE_COLUMNS, ROLES
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.models.registry import ModelRegistry, ModelVersion
-from coin_assets.pipeline.forecast import forecasts_by
+from coin_assets.pipeline.forecast import VisibleCandles, forecasts_by
 from coin_assets.store.base import Store
 from coin_assets.store.forecasts import of_role
 
@@ -85,9 +85,9 @@ def redo_forecasts(
     """
     stored = store.read_forecasts(series, touched.month, next_month(touched.month))
     known = pd.MultiIndex.from_frame(stored[_VALUES])
-    changed = 0
+    visible, changed = VisibleCandles(history_start, closed_by), 0
     for (role, version), origins in touched.by_maker.items():
-        new = forecasts_by(version, role, store, registry, origins, closed_by, history_start)
+        new = forecasts_by(store, registry, version, role, origins, visible)
         same = pd.MultiIndex.from_frame(new[_VALUES]).isin(known)
         differing = new[new["as_of"].isin(new["as_of"][~same])]
         if len(differing):

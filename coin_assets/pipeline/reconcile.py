@@ -1,4 +1,4 @@
-"""Comparing what is stored with what the market says itself, without Dagster."""
+"""Compares stored candles with the market's candles of the same timeframe."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,16 +18,16 @@ from coin_assets.store.base import Store
 QUICK, DEEP = "quick", "deep"
 DEPTHS = {QUICK: timedelta(hours=24), DEEP: timedelta(days=90)}
 _FEWEST_CANDLES = 3
-# What closed just now may be on its way into the store.
+# The store may not have the candles that closed this recently.
 _GRACE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class ReconcileWindow:
-    """What of a key to compare, and as of when.
+    """Range of candles of one series to compare.
 
     Attributes:
-        first_expected, first_source: candles of the key, or of its source, before these are not
+        first_expected, first_source: candles of the series, or of its source, before these are not
             kept.
         depth: how far to look back; at least the last three closed candles are compared.
         closed_by: candles that close up to here are final.
@@ -41,13 +41,13 @@ class ReconcileWindow:
 
 @dataclass(frozen=True)
 class Reconciled:
-    """Outcome for one key: opens in ``[start, end)`` were compared.
+    """Outcome for one series: opens in ``[start, end)`` were compared.
 
     Attributes:
         explained: candles of the market that are not stored because it had no source candle of
             them, verified by the ledger.
-        uncompared: stored candles that were left out, because the market sends them broken, no
-            longer serves them, or could not be read there.
+        uncompared: stored candles that were left out: the market sends them broken, no longer
+            serves them, or failed there.
         error: why a part of the range could not be read; the rest was compared.
     """
 
@@ -63,12 +63,12 @@ class Reconciled:
 def reconcile(
     store: Store, market: Market, series: Series, source: Series, window: ReconcileWindow
 ) -> Reconciled | None:
-    """Compare the newest candles of a key; None if nothing that could be compared is stored.
+    """Compare the newest candles of a series; None without stored candles to compare.
 
     Raises:
-        SymbolUnavailable: the market has no candles of this timeframe itself.
+        SymbolUnavailable: the market has no candles of this timeframe.
         TemporaryError: the market does not answer.
-        InvalidCandles: what it answers are no candles.
+        InvalidCandles: its answer does not hold candles.
         CoinAssetsError: the first `Page.error`, if the market serves nothing of the range.
     """
     end = _end(store, market, series, source, window)
@@ -102,7 +102,7 @@ def reconcile(
 
 
 def _answered_by(pages: Iterable[Page], stored: pd.DataFrame) -> pd.DataFrame:
-    """The stored candles that ``pages`` contain or lack; one that is sent broken is neither."""
+    """Stored candles inside ``pages``, except those that the market sends broken."""
     opens = stored["timestamp"]
     answered = np.zeros(len(stored), dtype=bool)
     for page in pages:
@@ -126,16 +126,16 @@ def _end(
 
 
 def _in_months(candles: pd.DataFrame, months: list[datetime]) -> pd.DataFrame:
-    """Months that nobody ever asked for are not missing."""
+    """``candles`` without those of months that were never fetched."""
     known = set(months)
     keep = [month_start(opened) in known for opened in candles["timestamp"]]
     return candles[np.array(keep, dtype=bool)].reset_index(drop=True)
 
 
 def _without_explained(store: Store, source: Series, found: Reconciled) -> Reconciled:
-    """Leave out derived candles of which the market had no source candle when asked twice.
+    """Leave out missing derived candles whose source candles are verified absent.
 
-    A fetched candle that the market has by now is a difference, whatever it said before.
+    A fetched candle that the market has now is a difference, even if it was verified absent.
     """
     if found.series == source:
         return found

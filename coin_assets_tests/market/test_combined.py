@@ -33,7 +33,8 @@ from coin_assets.market.combined import CombinedMarket
 from coin_assets.market.downloads import ArchiveFiles
 from coin_assets.market.factory import open_market
 from coin_assets.market.vision import daily_files, monthly_file
-from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch import fetch_candles
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market.patchy import PatchyMarket
 from coin_assets_tests.market.spoiled import Spoiled, SpoiledMarket

@@ -31,7 +31,8 @@ from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import Market
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.market.sandbox import SandboxMarket
-from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch import fetch_candles
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market import faults
 from coin_assets_tests.market.exchange import FakeExchange

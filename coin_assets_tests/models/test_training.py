@@ -25,8 +25,9 @@ import pytest
 from coin_assets.domain.candles.frame import content_hash, empty_candles
 from coin_assets.domain.evaluation.holdout import validation, validation_facts
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
-from coin_assets.domain.forecasting.trainable import MOST_CALIBRATED, why_no_model
+from coin_assets.domain.forecasting.trainable import why_no_model
 from coin_assets.domain.series import Series
+from coin_assets.domain.timeframe_rules import MOST_CALIBRATED
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import (
     CandlesNotYetAvailable,

@@ -11,7 +11,8 @@ from typing import Any
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.ccxt import CcxtMarket
-from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch import fetch_candles
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.store.parquet import ParquetStore
 
 HOURLY = Series("BTC/USDT", Timeframe("1h"))

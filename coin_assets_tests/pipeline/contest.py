@@ -13,7 +13,12 @@ from coin_assets.domain.forecasting.trainable import minimum_candles
 from coin_assets.domain.timeframes import next_month
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.models.registry import ModelRegistry, ModelVersion
-from coin_assets.pipeline.forecast import PredictionReport, predict_window
+from coin_assets.pipeline.forecast import (
+    ForecastRequest,
+    PredictionReport,
+    VisibleCandles,
+    predict_window,
+)
 from coin_assets.store.forecasts import of_role
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.platform import series, utc
@@ -68,9 +73,9 @@ class Contest:
         """Fill the origins of a window, by default the newest one alone."""
         newest = self.series.timeframe.floor(self.now)
         window = start or newest, end or newest + timedelta.resolution
-        return predict_window(
-            self.store, self.registry, self.series, window, START, self.now, self.now
-        )
+        visible = VisibleCandles(START, self.now)
+        request = ForecastRequest(self.series, *window, visible, self.now)
+        return predict_window(self.store, self.registry, request)
 
     def forecasts(self, role: str) -> pd.DataFrame:
         made = of_role(self.store.read_forecasts(self.series, *ALWAYS), role)

@@ -13,7 +13,8 @@ from coin_assets.domain.candles.absences import FAILED
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.archive import ArchiveMarket
-from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch import fetch_candles
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.platform import files_of, series, utc
 from coin_assets_tests.realdata import bad_file, requires_real_data

@@ -27,7 +27,7 @@ from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.candles.gaps import Gap
 from coin_assets.domain.series import Series
 from coin_assets.errors import CopyDiffers, TargetHasMore
-from coin_assets.pipeline.copy_store import KeyCopied, MonthCopied, StoreCopy
+from coin_assets.pipeline.copy_store import MonthCopied, SeriesCopied, StoreCopy
 from coin_assets.store.base import Written
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.platform import files_of
@@ -87,7 +87,7 @@ def target(tmp_path: Path) -> ParquetStore:
     return ParquetStore(tmp_path / "target")
 
 
-def copied(source: ParquetStore, target: ParquetStore, **how: Any) -> KeyCopied:
+def copied(source: ParquetStore, target: ParquetStore, **how: Any) -> SeriesCopied:
     return StoreCopy(source, target, **how).copy(HOURLY)
 
 
@@ -404,7 +404,7 @@ def test_rows_that_get_lost_are_noticed(source: ParquetStore, tmp_path: Path) ->
 def test_months_that_do_not_count_as_fetched_are_noticed(
     source: ParquetStore, tmp_path: Path
 ) -> None:
-    with pytest.raises(CopyDiffers, match="BTC/USDT 1h: 2027-01 do not count as fetched"):
+    with pytest.raises(CopyDiffers, match="BTC/USDT 1h: 2027-01 are not fetched"):
         copied(source, ForgettingStore(tmp_path / "target"))
 
 
@@ -421,5 +421,5 @@ def test_a_source_that_never_rests_is_an_error(
     source: ParquetStore, target: ParquetStore, tmp_path: Path
 ) -> None:
     assert len(everything(source, HOURLY))
-    with pytest.raises(CopyDiffers, match="candles of 2026-11 change at the source faster"):
+    with pytest.raises(CopyDiffers, match="candles of 2026-11 change at the source during"):
         copied(RestlessStore(tmp_path / "source", 100), target)

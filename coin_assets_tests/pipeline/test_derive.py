@@ -18,7 +18,8 @@ from coin_assets.errors import CandlesNotYetAvailable, MarketUnavailable, Months
 from coin_assets.market.base import Market
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.pipeline.derive import Derivation, derive_candles
-from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch import fetch_candles
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.pipeline.month_report import NO_SOURCE, MonthReport
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market.patchy import PatchyMarket

@@ -26,8 +26,9 @@ from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MarketUnavailable
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
-from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch import fetch_candles
 from coin_assets.pipeline.fetch_progress import FetchProgress
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.pipeline.month_report import MonthReport
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market.patchy import PatchyMarket
@@ -565,7 +566,7 @@ def test_a_hole_that_opened_last_month_is_not_asked_for_with_this_month(tmp_path
 def test_a_long_pull_tells_how_far_it_has_come(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(0, 10_000, 6))
     stopped = partial(FetchProgress, stopwatch=lambda: next(seconds))
-    monkeypatch.setattr("coin_assets.pipeline.fetch.Progress", stopped)
+    monkeypatch.setattr("coin_assets.pipeline.fetch.FetchProgress", stopped)
     lines: list[str] = []
     request = FetchRequest(
         HOURLY, utc("2024-01-01"), utc("2024-02-01"), HISTORY_START, home.now, REREAD

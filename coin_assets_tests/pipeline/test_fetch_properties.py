@@ -25,7 +25,8 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe, months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MarketUnavailable
 from coin_assets.market.base import Estimate, Page, Usage
-from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch import fetch_candles
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.pipeline.paged import PagedMarket
 from coin_assets_tests.platform import files_of, utc

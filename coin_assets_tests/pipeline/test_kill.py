@@ -23,7 +23,8 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import EPOCH
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
-from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch import fetch_candles
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.market.exchange import FakeExchange, Request
 from coin_assets_tests.market.patchy import PatchyMarket

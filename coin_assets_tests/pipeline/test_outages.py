@@ -11,7 +11,8 @@ from coin_assets.domain.candles.gap_ledger import Missing
 from coin_assets.domain.candles.gaps import find_gaps
 from coin_assets.domain.candles.outages import outages
 from coin_assets.market.archive import ArchiveMarket
-from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch import fetch_candles
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.platform import series, utc
 from coin_assets_tests.realdata import REAL_DATA, real_candles, requires_real_data

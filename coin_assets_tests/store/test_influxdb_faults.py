@@ -29,7 +29,8 @@ from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError, StoreRefused, StoreUnavailable
 from coin_assets.market.base import Market, Page
-from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch import fetch_candles
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.store.base import Store
 from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets_tests.influx.faults import FOREVER, QUERY, WRITE, Fault

@@ -88,7 +88,7 @@ def _constant_offset(usual: int, length: int, timeframe: Timeframe) -> str:
     if length - usual <= 1_000_000:
         return "these are close times; name candles by their open time"
     day = 24 * _HOUR
-    if timeframe.unit in "wM" and usual % day == 0:
+    if timeframe.follows_calendar and usual % day == 0:
         return f"periods that begin {usual // day} days late; build {timeframe} from 1d candles"
     hours = usual / _HOUR
     ahead = f"{24 - hours if timeframe.seconds >= 86400 else length / _HOUR - hours:g}"

@@ -5,10 +5,9 @@ from datetime import datetime
 from coin_assets.domain.evaluation.promotion import FEWEST_BLOCKS, SHORTEST
 from coin_assets.domain.forecasting.frame import STEPS
 from coin_assets.domain.forecasting.naive import NAIVE_WINDOW
+from coin_assets.domain.timeframe_rules import rules_of
 from coin_assets.domain.timeframes import Timeframe
 
-_DAY_SECONDS = 86400
-_WEEKS, _MONTHS = 104, 36
 _CONTEST = 4
 
 
@@ -53,14 +52,4 @@ def is_contested(timeframe: Timeframe) -> bool:
 
 def _origins(timeframe: Timeframe) -> int:
     """Origins that a window of a gapless market has."""
-    if timeframe.is_month:
-        return _MONTHS
-    if timeframe.unit == "w":
-        return _WEEKS
-    if timeframe.unit == "d":
-        days = 180
-    elif timeframe.unit == "m":
-        days = 7
-    else:
-        days = 30 if timeframe.seconds < 4 * 3600 else 90
-    return days * _DAY_SECONDS // timeframe.seconds
+    return rules_of(timeframe).evaluated_origins(timeframe)

@@ -19,8 +19,9 @@ from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Float
 from coin_assets.domain.forecasting.har_features import FLOOR, GROUPS, FeatureSet, Grid
 from coin_assets.domain.forecasting.har_scale import ScaleFitting, ScaleModel
 from coin_assets.domain.forecasting.ridge import Linear
-from coin_assets.domain.forecasting.trainable import MOST_CALIBRATED, why_no_model
+from coin_assets.domain.forecasting.trainable import why_no_model
 from coin_assets.domain.forecasting.variance import forward_means, recent_means
+from coin_assets.domain.timeframe_rules import MOST_CALIBRATED
 from coin_assets.domain.timeframes import Ordinals, Timeframe
 from coin_assets.errors import DataRefused, InsufficientData
 

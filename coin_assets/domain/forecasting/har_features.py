@@ -123,7 +123,7 @@ class FeatureSet:
     @property
     def _waves(self) -> tuple[int, ...]:
         """Those that candles of this timeframe can tell apart."""
-        if CALENDAR not in self.groups or self.timeframe.is_month:
+        if CALENDAR not in self.groups:
             return ()
         return tuple(wave for wave in _WAVES if 2 * wave * self.timeframe.seconds < _WEEK_SECONDS)
 

@@ -17,7 +17,7 @@ import numpy as np
 from coin_assets.domain.forecasting.calibration import trust
 from coin_assets.domain.forecasting.frame import STEPS, Floats
 from coin_assets.domain.forecasting.ridge import Linear, Moments
-from coin_assets.domain.forecasting.trainable import MOST_CALIBRATED
+from coin_assets.domain.timeframe_rules import MOST_CALIBRATED
 from coin_assets.domain.timeframes import Ordinals
 
 # The newest rows that are predicted in hindsight, and by how many models of their time.

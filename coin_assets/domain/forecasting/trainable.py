@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from coin_assets.domain.timeframe_rules import MOST_CALIBRATED, rules_of
 from coin_assets.domain.timeframes import Timeframe
 
-# A forecaster learns its quantiles from this many candles at most.
-MOST_CALIBRATED = 8192
 # The 80% interval ends where 20% of the returns are larger. If fewer differ from zero, both ends
 # are the last close. The rest is a margin.
 LEAST_MOVED = 0.22
@@ -14,21 +13,12 @@ LEAST_MOVED = 0.22
 
 def minimum_candles(timeframe: Timeframe) -> int:
     """Candles needed for a forecast."""
-    if timeframe.is_month:
-        return 24
-    if timeframe.unit == "w":
-        return 52
-    return 120 if timeframe.unit == "d" else 240
+    return rules_of(timeframe).minimum_candles
 
 
 def calibrated_candles(timeframe: Timeframe) -> int:
-    """Number of newest candles that the quantiles of a forecast are learned from.
-
-    The whole history of long timeframes is several markets in a row, so these use few candles.
-    """
-    if timeframe.is_month or timeframe.unit == "w":
-        return 156
-    return 320 if timeframe.unit == "d" else MOST_CALIBRATED
+    """Number of newest candles that the quantiles of a forecast are learned from."""
+    return rules_of(timeframe).calibrated_candles
 
 
 def why_no_model(

@@ -1,6 +1,6 @@
-"""What is checked of candles as they are written: contract, source, gaps, and bars that look wrong.
+"""Checks of written candles: contract, source, gaps, anomalies.
 
-What was just written is read back once; a step whose blocking check fails stops what depends on it.
+Each asset reads its written candles back once. A failed blocking check stops the assets downstream.
 """
 
 from collections import Counter
@@ -41,11 +41,11 @@ CONTRACT, MATCHES_SOURCE, GAPS, SUSPICIOUS_BARS = (
 )
 BLOCKING = (CONTRACT, MATCHES_SOURCE)
 _SHOWN = 10
-_CONTEXT_CANDLES = 100  # what a bar is compared with
+_CONTEXT_CANDLES = 100  # that a bar is compared with
 
 
 def check_specs(spec: SeriesAssets) -> list[dg.AssetCheckSpec]:
-    """The checks that `fetched_results` or `derived_results` gives results of."""
+    """Specs of the checks whose results `fetched_results` or `derived_results` returns."""
     asset = spec.asset_key(CANDLES)
     return [
         dg.AssetCheckSpec(name, asset=asset, description=text, blocking=name in BLOCKING)
@@ -54,27 +54,25 @@ def check_specs(spec: SeriesAssets) -> list[dg.AssetCheckSpec]:
 
 
 def _descriptions(spec: SeriesAssets) -> dict[str, str]:
-    """What a passed check means, by its name."""
+    """Description of each check: what a pass means."""
     contract = {
-        CONTRACT: "What is stored of the months just written can be read, and obeys the candle "
+        CONTRACT: "The stored candles of the written months are readable and obey the candle "
         "contract: aligned, in order, finite, low <= open, close <= high."
     }
-    bars = {
-        SUSPICIOUS_BARS: "No bar of the months just written looks like an error of the exchange."
-    }
+    bars = {SUSPICIOUS_BARS: "No bar of the written months looks like an error of the exchange."}
     if spec.is_fetched:
         gaps = {
             GAPS: "No candle of the whole history is pending or failed: each is stored, or the "
-            "market said twice that it has none."
+            "market answered twice that it has none."
         }
         return contract | gaps | bars
     source = {
-        MATCHES_SOURCE: f"Each stored bucket of the months just written is what the stored "
-        f"{spec.source.timeframe} candles give, and none is missing or too many."
+        MATCHES_SOURCE: f"Each stored bucket of the written months equals the one derived from "
+        f"the stored {spec.source.timeframe} candles, and none is missing or surplus."
     }
     gaps = {
-        GAPS: f"What the buckets of the months just written lack of {spec.source.timeframe} "
-        "candles the market does not have: it said so twice."
+        GAPS: f"The market does not have the {spec.source.timeframe} candles that the buckets of "
+        "the written months lack: it answered so twice."
     }
     return contract | source | gaps | bars
 
@@ -82,7 +80,7 @@ def _descriptions(spec: SeriesAssets) -> dict[str, str]:
 def fetched_results(
     spec: SeriesAssets, store: Store, start: datetime, end: datetime, now: datetime
 ) -> list[dg.AssetCheckResult]:
-    """Results for a fetched key whose months ``[start, end)`` were just written."""
+    """Check results of a fetched series whose months ``[start, end)`` were written."""
     try:
         candles = _read_back(spec, store, start, end)
     except (CorruptArtefact, InvalidCandles) as error:
@@ -97,7 +95,7 @@ def fetched_results(
 def derived_results(
     spec: SeriesAssets, store: Store, derivation: Derivation
 ) -> list[dg.AssetCheckResult]:
-    """Results for a derived key whose months were just written by ``derivation``."""
+    """Check results of a derived series whose months ``derivation`` wrote."""
     start = derivation.start
     try:
         candles = _read_back(spec, store, start, derivation.end)
@@ -118,7 +116,7 @@ def _read_back(spec: SeriesAssets, store: Store, start: datetime, end: datetime)
 def _broken(
     spec: SeriesAssets, error: CorruptArtefact | InvalidCandles
 ) -> list[dg.AssetCheckResult]:
-    """The contract does not hold; nothing can be said of the rest."""
+    """Results of a broken contract: the other checks fail as unjudged."""
     text = str(error)
     if isinstance(error, InvalidCandles):
         text = text.removesuffix(" Nothing was stored.")
@@ -138,7 +136,7 @@ def _contract(spec: SeriesAssets, candles: pd.DataFrame) -> dg.AssetCheckResult:
 def _source_results(
     spec: SeriesAssets, store: Store, derivation: Derivation, stored: pd.DataFrame
 ) -> list[dg.AssetCheckResult]:
-    """`MATCHES_SOURCE` and `GAPS` of a derived key, from one reading of the source."""
+    """Results of `MATCHES_SOURCE` and `GAPS`, from one reading of the source."""
     target, source = derivation.series.timeframe, derivation.source
     first = max(derivation.start, derivation.first_source)
     first = first if target.is_open_time(first) else target.next(first)

@@ -1,4 +1,4 @@
-"""The candle assets: ``ohlcv_<timeframe>``, fetched or derived under one name and schema."""
+"""The assets ``ohlcv_<timeframe>``: candles, fetched or derived, of one schema."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,9 +23,10 @@ from coin_assets.orchestration.assets.specs import (
     failures_named,
 )
 from coin_assets.orchestration.partitions import UNTIL_NEXT_MONTH, partition_of, selected_window
-from coin_assets.orchestration.resources import Clock, DiskResource, MarketResource, StoreResource
+from coin_assets.orchestration.resources import PIPELINE, pipeline_of
 from coin_assets.pipeline.derive import Derivation, derive_candles
-from coin_assets.pipeline.fetch import FetchRequest, fetch_candles
+from coin_assets.pipeline.fetch import fetch_candles
+from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.pipeline.month_report import MonthReport, describe
 
 _SHOWN_GAPS = 10
@@ -33,52 +34,47 @@ SCHEMA = column_schema(CANDLE_SCHEMA)
 
 
 def fetched_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
-    """Candles of a source timeframe, from the market."""
+    """Candles of a source timeframe, fetched from the market."""
 
     @dg.asset(
         **_common(spec),
         description=f"Closed {spec.series} candles, fetched from the market month by month.",
         retry_policy=RETRIES,
         check_specs=check_specs(spec),
+        required_resource_keys={*PIPELINE, "disk"},
     )
-    def ohlcv(
-        context: dg.AssetExecutionContext,
-        market: MarketResource,
-        store: StoreResource,
-        clock: Clock,
-        disk: DiskResource,
-    ) -> dg.MaterializeResult:
+    def ohlcv(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         start, end = selected_window(context)
-        request = FetchRequest(
-            spec.series,
-            start,
-            end,
-            spec.first_expected(clock.now()),
-            clock.closed_by(),
-            spec.reread_candles,
-        )
         with failures_named():
-            percent = disk.checked(start, clock.now(), context.log.warning)
-            context.add_asset_metadata({"disk_percent": percent})
-            before = market.client().usage()
-            reports = fetch_candles(
-                store.client(), market.client(), request, clock.now, context.log.info
+            pipeline = pipeline_of(context)
+            store, market, clock = pipeline.store, pipeline.market, pipeline.clock
+            request = FetchRequest(
+                spec.series,
+                start,
+                end,
+                spec.first_expected(clock.now()),
+                clock.closed_by(),
+                spec.reread_candles,
             )
-            used = market.client().usage()
+            percent = context.resources.disk.checked(start, clock.now(), context.log.warning)
+            context.add_asset_metadata({"disk_percent": percent})
+            before = market.usage()
+            reports = fetch_candles(store, market, request, clock.now, context.log.info)
+            used = market.usage()
             context.add_asset_metadata(
                 {
                     "requests": used.requests - before.requests,
                     "retries": used.retries - before.retries,
                 }
             )
-            checks = fetched_results(spec, store.client(), start, end, clock.now())
+            checks = fetched_results(spec, store, start, end, clock.now())
         return _result(context, spec, reports, "fetched", clock.now(), checks)
 
     return ohlcv
 
 
 def derived_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
-    """Candles of a derived timeframe, from those of its source."""
+    """Candles of a derived timeframe, computed from those of its source."""
     source = dg.AssetDep(
         asset_key(spec.source, CANDLES),
         partition_mapping=UNTIL_NEXT_MONTH if spec.series.timeframe.straddles_months else None,
@@ -89,35 +85,32 @@ def derived_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
         deps=[source],
         description=(
             f"Closed {spec.series} candles, derived from {spec.source.timeframe} candles. Buckets "
-            "with holes are kept, as exchanges keep them, and counted as partial."
+            "with missing source candles are kept, as exchanges keep them, and counted as partial."
         ),
         code_version="1",
         check_specs=check_specs(spec),
+        required_resource_keys=PIPELINE,
     )
-    def ohlcv(
-        context: dg.AssetExecutionContext,
-        market: MarketResource,
-        store: StoreResource,
-        clock: Clock,
-    ) -> dg.MaterializeResult:
-        closed_by = clock.closed_by()
+    def ohlcv(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with failures_named():
+            pipeline = pipeline_of(context)
+            clock, closed_by = pipeline.clock, pipeline.clock.closed_by()
             derivation = Derivation(
                 spec.series,
                 spec.source,
                 *selected_window(context),
                 spec.first_source_expected(clock.now()),
-                min(closed_by, market.client().horizon(spec.source, closed_by)),
+                min(closed_by, pipeline.market.horizon(spec.source, closed_by)),
             )
-            reports = derive_candles(store.client(), derivation)
-            checks = derived_results(spec, store.client(), derivation)
+            reports = derive_candles(pipeline.store, derivation)
+            checks = derived_results(spec, pipeline.store, derivation)
         return _result(context, spec, reports, "derived", clock.now(), checks)
 
     return ohlcv
 
 
 def _common(spec: SeriesAssets) -> dict[str, Any]:
-    """What fetched and derived candles share: nobody downstream can tell them apart."""
+    """Arguments of ``dg.asset`` that fetched and derived candles share."""
     schema = {"dagster/column_schema": SCHEMA}
     return {
         **spec.common(CANDLES, {"pandas", "parquet"}, **schema),
@@ -134,7 +127,7 @@ def _result(
     now: datetime,
     checks: Sequence[dg.AssetCheckResult],
 ) -> dg.MaterializeResult:
-    """One INFO line, and the facts of each month on its partition."""
+    """Log one line, and attach the metadata of each month to its partition."""
     context.log.info(f"{spec.series} {origin}: {describe(reports)}")
     for report in reports:
         facts = month_metadata(spec, report, now)
@@ -146,7 +139,7 @@ def _result(
 def window_metadata(
     spec: SeriesAssets, origin: str, start: datetime, end: datetime
 ) -> dict[str, str]:
-    """Facts that all months of one window share."""
+    """Metadata that all months of one window share."""
     return {
         "origin": origin,
         "window": f"[{start:%Y-%m-%d}, {end:%Y-%m-%d})",
@@ -157,7 +150,7 @@ def window_metadata(
 def month_metadata(
     spec: SeriesAssets, report: MonthReport, now: datetime
 ) -> dict[str, dg.MetadataValue | int | float]:
-    """Facts of one month; the running one also tells how far its candles lag behind ``now``."""
+    """Metadata of one month; the running one also has the lag of its candles behind ``now``."""
     metadata: dict[str, dg.MetadataValue | int | float] = {
         "dagster/partition_row_count": report.rows,
         "rows_changed": report.rows_changed,

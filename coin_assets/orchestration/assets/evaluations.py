@@ -1,4 +1,4 @@
-"""The evaluation assets: ``evaluation_<timeframe>``, rolling scores of matured forecasts."""
+"""The assets ``evaluation_<timeframe>``: rolling scores of matured forecasts."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, QUALITY
 from coin_assets.orchestration.assets.quality_plots import fan_plot, loss_plot, reliability_plot
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
-from coin_assets.orchestration.resources import RegistryResource, StoreResource
+from coin_assets.orchestration.resources import PIPELINE, pipeline_of
 from coin_assets.pipeline.evaluate import EvaluationReport, evaluate_key
 
 # Scores that the UI plots over time.
@@ -17,30 +17,30 @@ _PLOTTED = ("skill", "pinball", "coverage_80", "coverage_90", "sharpness", "mae"
 
 
 def evaluations(spec: SeriesAssets) -> dg.AssetsDefinition:
-    """Scores of champion and challenger beside the naive forecast; no forecast depends on them."""
+    """Scores of champion and challenger against the naive forecast."""
 
     @dg.asset(
         **spec.common(QUALITY, {"scikitlearn", "json"}),
+        required_resource_keys=PIPELINE,
         deps=[
             dg.AssetDep(spec.asset_key(layer), partition_mapping=dg.AllPartitionMapping())
             for layer in (CANDLES, PREDICTIONS)
         ],
         description=(
-            f"How good the forecasts of {spec.series} were: those whose 24 candles are over, of "
-            "the last weeks or months, champion beside challenger and naive. It tells whether the "
-            "champion drifts, and whether the challenger has earned its place. Materialise it "
-            "after a backfill of models and predictions and it is the report of the backtest."
+            f"Scores of the matured forecasts of {spec.series} in the evaluation window: champion, "
+            "challenger and naive forecast. It also has the drift of the champion and the verdict "
+            "on the challenger. Materialise it after a backfill of models and predictions for a "
+            "backtest report."
         ),
     )
-    def evaluation(
-        context: dg.AssetExecutionContext, store: StoreResource, registry: RegistryResource
-    ) -> dg.MaterializeResult:
+    def evaluation(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with failures_named():
+            pipeline = pipeline_of(context)
             report = evaluate_key(
-                store.client(), registry.client(), registry.evaluations(), spec.series
+                pipeline.store, pipeline.registry, pipeline.evaluations, spec.series
             )
         if report.damaged:
-            context.log.warning(f"Replaced an evaluation that cannot be read: {report.damaged}")
+            context.log.warning(f"Replaced an unreadable evaluation: {report.damaged}")
         context.log.info(evaluation_line(spec, report))
         return dg.MaterializeResult(metadata=_metadata(spec, report))
 

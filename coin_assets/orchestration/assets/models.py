@@ -1,4 +1,4 @@
-"""The model assets: ``model_<timeframe>``, the versions whose cutoff lies in the month."""
+"""The assets ``model_<timeframe>``: model versions whose cutoff lies in the month."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ STATES = CREATED, KEPT, INSUFFICIENT, FAILED = ("created", "kept", "insufficient
 
 
 def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
-    """Anchor versions: one a month, trained on the candles closed when the month began."""
+    """Monthly versions, trained on the candles closed when the month began."""
 
     @dg.asset(
         **spec.common(MODELS, {"scikitlearn", "json"}),
@@ -24,8 +24,8 @@ def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
         deps=[dg.AssetDep(spec.asset_key(CANDLES), partition_mapping=spec.months_so_far)],
         description=(
             f"Forecast models of {spec.series} whose training cutoff lies in the month. "
-            "Materialising a month makes sure that its anchor version (cutoff: the month's first "
-            "instant) exists; an existing version is never replaced."
+            "Materialising a month trains its monthly version (cutoff: the month's first instant) "
+            "if it does not exist; an existing version is never replaced."
         ),
         freshness_policy=spec.training_freshness,
         pool=TRAINING_POOL,
@@ -70,7 +70,7 @@ def training_state(result: TrainingResult) -> str:
 
 
 def training_summary(results: Sequence[TrainingResult], seconds: float) -> dict[str, Any]:
-    """Of many trainings that took ``seconds`` together: counts and a table of the keys."""
+    """Counts by state and a table of the trainings, which took ``seconds`` together."""
     states = [training_state(result) for result in results]
     rows = [
         f"| {result.request.series} | {result.version.name if result.version else ''} | {state} "
@@ -90,7 +90,7 @@ def training_summary(results: Sequence[TrainingResult], seconds: float) -> dict[
 
 
 def training_metadata(result: TrainingResult) -> dict[str, Any]:
-    """Facts of one training for the UI; those that are floats plot over time."""
+    """Metadata of one training; the UI plots its floats over time."""
     facts: dict[str, Any] = {
         "cutoff": dg.MetadataValue.timestamp(result.request.cutoff),
         "training_rows": float(result.rows),

@@ -1,4 +1,4 @@
-"""Pictures for asset metadata, as Markdown that the web UI shows."""
+"""Plots for asset metadata, as Markdown images for the web UI."""
 
 import base64
 import io
@@ -23,7 +23,7 @@ _BLUE, _INK = "#1f6feb", "#24292f"
 def forecast_plot(
     series: Series, candles: pd.DataFrame, forecast: pd.DataFrame
 ) -> dg.MetadataValue:
-    """Fan chart: the last candles up to the origin, then median and quantile bands.
+    """Fan chart: candles up to the origin, then median and quantile bands.
 
     Args:
         candles: up to the origin of ``forecast``.
@@ -57,7 +57,7 @@ def forecast_plot(
 
 
 def drawable(text: str) -> str:
-    """``text`` with a box for every character that the plots' font lacks, such as 币.
+    """``text`` with a box for each character that the font lacks, such as 币.
 
     Matplotlib draws the same box, but warns in the log of every run. Titles with symbols are not
     parsed for formulas either: ``$PAC/$X`` would be one.
@@ -69,7 +69,7 @@ def drawable(text: str) -> str:
 
 
 def small_png(figure: "Figure") -> bytes:
-    """The figure in few colours: every plot stays in Dagster's event log for good."""
+    """PNG of the figure in few colours; Dagster's event log keeps every plot for ever."""
     from PIL import Image
 
     pixels, file = io.BytesIO(), io.BytesIO()

@@ -1,4 +1,4 @@
-"""The prediction assets: ``prediction_<timeframe>``, forecasts at the origins of the month."""
+"""The assets ``prediction_<timeframe>``: forecasts at the origins of each month."""
 
 from datetime import datetime
 from typing import Any
@@ -13,13 +13,14 @@ from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS
 from coin_assets.orchestration.assets.plots import forecast_plot
 from coin_assets.orchestration.assets.specs import SeriesAssets, column_schema, failures_named
 from coin_assets.orchestration.partitions import partition_of, selected_window
-from coin_assets.orchestration.resources import (
-    Clock,
-    MarketResource,
-    RegistryResource,
-    StoreResource,
+from coin_assets.orchestration.resources import PIPELINE, pipeline_of
+from coin_assets.pipeline.context import Pipeline
+from coin_assets.pipeline.forecast import (
+    ForecastRequest,
+    PredictionReport,
+    VisibleCandles,
+    predict_window,
 )
-from coin_assets.pipeline.forecast import PredictionReport, predict_window
 from coin_assets.store.base import Store
 
 SCHEMA = column_schema(FORECAST_SCHEMA)
@@ -28,7 +29,7 @@ _PLOTTED_CANDLES = 72
 
 
 def predictions(spec: SeriesAssets) -> dg.AssetsDefinition:
-    """Forecasts at every origin, each by a model trained on nothing after it."""
+    """Forecasts at every origin, each by a model trained only on candles before it."""
 
     @dg.asset(
         **spec.common(PREDICTIONS, {"scikitlearn", "parquet"}, **{"dagster/column_schema": SCHEMA}),
@@ -39,35 +40,22 @@ def predictions(spec: SeriesAssets) -> dg.AssetsDefinition:
         ],
         description=(
             f"24-step quantile forecasts of {spec.series} at every candle close (origin) of the "
-            "month, by the champion and, in its shadow, the challenger. Missing origins are "
-            "filled; a forecast that exists is never changed."
+            "month, by the champion and, unpublished, the challenger. Missing origins are "
+            "filled; stored forecasts never change."
         ),
         freshness_policy=spec.freshness,
         check_specs=[_check_spec(spec)],
+        required_resource_keys=PIPELINE,
     )
-    def prediction(
-        context: dg.AssetExecutionContext,
-        market: MarketResource,
-        store: StoreResource,
-        registry: RegistryResource,
-        clock: Clock,
-    ) -> dg.MaterializeResult:
+    def prediction(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         window = selected_window(context)
-        closed_by = clock.closed_by()
         with failures_named():
-            extent = store.client().extent(spec.series)
-            report = predict_window(
-                store.client(),
-                registry.client(),
-                spec.series,
-                window,
-                spec.first_usable(clock.now(), None if extent is None else extent.first),
-                closed_by,
-                market.client().horizon(spec.source, closed_by),
-            )
-            candles = _candles_before(store.client(), spec, report)
-        _tell(context, spec, report)
-        # The newest origin describes the newest month; of a range it is shown on that one alone.
+            pipeline = pipeline_of(context)
+            request = _request(pipeline, spec, window)
+            report = predict_window(pipeline.store, pipeline.registry, request)
+            candles = _candles_before(pipeline.store, spec, report)
+        _log_report(context, spec, report)
+        # Only the newest month of a range shows the newest origin.
         if not report.newest.empty:
             context.add_asset_metadata(
                 _newest_metadata(spec, report, candles.tail(_PLOTTED_CANDLES)),
@@ -89,8 +77,19 @@ def predictions(spec: SeriesAssets) -> dg.AssetsDefinition:
     return prediction
 
 
-def _tell(context: dg.AssetExecutionContext, spec: SeriesAssets, report: PredictionReport) -> None:
-    """What was made, and what could not be, for the log."""
+def _request(
+    pipeline: Pipeline, spec: SeriesAssets, window: tuple[datetime, datetime]
+) -> ForecastRequest:
+    closed_by, extent = pipeline.clock.closed_by(), pipeline.store.extent(spec.series)
+    first = spec.first_usable(pipeline.clock.now(), None if extent is None else extent.first)
+    horizon = pipeline.market.horizon(spec.source, closed_by)
+    return ForecastRequest(spec.series, *window, VisibleCandles(first, closed_by), horizon)
+
+
+def _log_report(
+    context: dg.AssetExecutionContext, spec: SeriesAssets, report: PredictionReport
+) -> None:
+    """Log the forecasts that were added, and errors of challenger and rollover."""
     context.log.info(
         f"{spec.series}: {report.added} forecasts added at {report.origins} origins, "
         f"{report.unmodelled} without a model; {report.shadowed} added of the challenger"
@@ -104,7 +103,7 @@ def _tell(context: dg.AssetExecutionContext, spec: SeriesAssets, report: Predict
 def sane_forecast(
     spec: SeriesAssets, newest: pd.DataFrame, candles: pd.DataFrame
 ) -> dg.AssetCheckResult:
-    """Judge the forecast of one origin by the candles up to it; none at all is no fault."""
+    """Check the forecast of one origin against the candles up to it; passes without one."""
     metadata: dict[str, Any] = {}
     problems: tuple[str, ...] = ()
     said = "no forecast in the window: too few candles, or no model yet"
@@ -143,7 +142,7 @@ def _origin(report: PredictionReport) -> datetime:
 
 
 def _candles_before(store: Store, spec: SeriesAssets, report: PredictionReport) -> pd.DataFrame:
-    """What the newest forecast is judged and drawn by."""
+    """Candles that the newest forecast is checked and plotted with."""
     if report.newest.empty:
         return empty_candles()
     origin = _origin(report)
@@ -162,7 +161,7 @@ def _newest_metadata(
         "median": float(last["price"]),
         "interval_80_width": float(last["q90"] / last["q10"] - 1),
     }
-    # Drawing takes longer than forecasting: of the minutes only the full hour is drawn.
+    # Plotting takes longer than forecasting, so minutes are plotted at full hours only.
     if origin.minute == 0:
         metadata["forecast"] = forecast_plot(spec.series, candles, report.newest)
     return metadata

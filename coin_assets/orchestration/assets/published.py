@@ -1,4 +1,4 @@
-"""The published assets: ``published_<timeframe>``, the files that users read, and the manifest."""
+"""The assets ``published_<timeframe>``: history and prediction files, and the manifest."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,16 +24,12 @@ from coin_assets.orchestration.assets.specs import (
     failure_message,
     failures_named,
 )
-from coin_assets.orchestration.resources import (
-    Clock,
-    PublisherResource,
-    RegistryResource,
-    StoreResource,
-)
+from coin_assets.orchestration.resources import PIPELINE, pipeline_of
 from coin_assets.pipeline.completeness import history_of, known_outages
+from coin_assets.pipeline.context import Pipeline
 from coin_assets.publish.fitness import require_fit
 from coin_assets.publish.folder import MANIFEST
-from coin_assets.publish.publisher import Publisher, PublishFailure
+from coin_assets.publish.publisher import PublishFailure
 from coin_assets.store.base import Store
 from coin_assets.store.forecasts import newest_forecast
 
@@ -41,12 +37,12 @@ MANIFEST_KEY = dg.AssetKey([MANIFEST.removesuffix(".json")])
 
 
 def published_files(spec: SeriesAssets, all_specs: tuple[SeriesAssets, ...]) -> dg.AssetsDefinition:
-    """History and prediction file of one key; the manifest is rewritten with them."""
+    """The history and prediction files of one series; each run rewrites the manifest too."""
 
     @dg.asset(
         **spec.common(PUBLISHED, {"json"}),
         deps=[
-            # Publishing always reads the newest state of the store, whatever month was renewed.
+            # Publishing reads the newest rows of the store, whichever month was materialized.
             dg.AssetDep(spec.asset_key(layer), partition_mapping=dg.AllPartitionMapping())
             for layer in (CANDLES, PREDICTIONS)
         ],
@@ -56,62 +52,50 @@ def published_files(spec: SeriesAssets, all_specs: tuple[SeriesAssets, ...]) -> 
             "stored candles and forecast."
         ),
         freshness_policy=spec.freshness,
+        required_resource_keys=PIPELINE,
     )
-    def published(
-        context: dg.AssetExecutionContext,
-        store: StoreResource,
-        registry: RegistryResource,
-        publisher: PublisherResource,
-        clock: Clock,
-    ) -> dg.MaterializeResult:
+    def published(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with failures_named():
+            pipeline = pipeline_of(context)
             failures = _failed_keys(context, all_specs)
-            metadata = publish_key(
-                context,
-                spec,
-                store.client(),
-                publisher.client(),
-                registry.evaluations(),
-                failures,
-                clock.now(),
-                all_specs,
+            metadata = publish_series(
+                context, pipeline, spec, failures, pipeline.clock.now(), all_specs
             )
         return dg.MaterializeResult(metadata=metadata)
 
     return published
 
 
-def publish_key(
+def publish_series(
     context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    pipeline: Pipeline,
     spec: SeriesAssets,
-    store: Store,
-    publisher: Publisher,
-    evaluations: EvaluationBook,
     failures: dict[Series, PublishFailure],
     now: datetime,
     all_specs: tuple[SeriesAssets, ...] = (),
 ) -> dict[str, dg.MetadataValue | int | float]:
-    """Publish a key from the store, report the manifest, and return what to say of the files.
+    """Publish a series from the store and report the manifest; returns metadata of the files.
 
     Args:
-        failures: keys whose renewal failed meanwhile.
-        all_specs: tell what of other keys may be shown if the manifest was lost.
+        failures: series whose tasks failed earlier in this run.
+        all_specs: all series; needed to rebuild a lost manifest.
     """
+    store = pipeline.store
     facts, history = _stored_facts(store, spec, now)
-    facts = replace(facts, quality=quality(evaluations, spec.series))
+    facts = replace(facts, quality=quality(pipeline.evaluations, spec.series))
     forecast = newest_forecast(store, spec.series)
-    if not forecast.empty:  # a model was there, whatever the price has done since
+    if not forecast.empty:  # a model exists, even if the price hardly moved since
         facts = replace(facts, enough_candles=True, insufficient=None)
     require_fit(store, spec.series, forecast)
     is_current = forecast.empty or facts.coverage_end == forecast["as_of"].iloc[0]
-    facts, document = publisher.publish(
+    facts, document = pipeline.publisher.publish(
         facts,
         history,
         forecast,
         failures,
         now,
         is_complete=completeness(store, (*all_specs, spec), now),
-        outages=known_outages(store, publisher.series_list),
+        outages=known_outages(store, pipeline.publisher.series_list),
         is_current=is_current,
     )
     context.log_event(
@@ -119,8 +103,9 @@ def publish_key(
     )
     as_of = facts.as_of
     hidden = "" if facts.is_public else ", hidden until its history is complete"
-    told = time_text(as_of) if as_of else "never"
-    context.log.info(f"{spec.series} published as of {told}{hidden}")
+    context.log.info(
+        f"{spec.series} published as of {time_text(as_of) if as_of else 'never'}{hidden}"
+    )
     metadata: dict[str, dg.MetadataValue | int | float] = {"candles": len(history)}
     for file in (facts.history, facts.prediction):
         if file is not None:
@@ -132,22 +117,22 @@ def publish_key(
 
 
 def quality(evaluations: EvaluationBook, series: Series) -> Document | None:
-    """What the manifest says of a key's past forecasts; nothing while that cannot be read."""
+    """Scores of past forecasts, for the manifest; None if the evaluation is missing or corrupt."""
     try:
         document = evaluations.read(series)
     except CorruptArtefact:
-        return None  # it is due again, and says so
+        return None  # the evaluation is due again
     return None if document is None else quality_of(document)
 
 
 def manifest(specs: tuple[SeriesAssets, ...]) -> dg.AssetSpec:
-    """The manifest is no step: publishing any key rewrites it and reports it as an event."""
+    """The asset of the manifest; each published asset rewrites it and reports the event."""
     return dg.AssetSpec(
         MANIFEST_KEY,
         deps=[spec.asset_key(PUBLISHED) for spec in specs],
         description=(
-            "manifest.json: what may be served, how old it is, and how the pipeline is doing. "
-            "Rewritten whenever a published asset is materialised."
+            "manifest.json: which files may be served, their age, and the state of the pipeline. "
+            "Every materialization of a published asset rewrites it."
         ),
         owners=OWNERS,
         kinds={"json"},
@@ -159,10 +144,10 @@ def manifest(specs: tuple[SeriesAssets, ...]) -> dg.AssetSpec:
 def manifest_materialization(
     document: Document, description: str, failures: int = 0
 ) -> dg.AssetMaterialization:
-    """The event of a rewritten manifest; the UI plots its counts by status.
+    """The materialization of a rewritten manifest; the UI plots its counts by status.
 
     Args:
-        failures: keys that failed in the run that rewrote it.
+        failures: number of series that failed in the run that rewrote it.
     """
     metadata = {**document["ops"]["summary"], "failures": failures}
     return dg.AssetMaterialization(MANIFEST_KEY, description=description, metadata=metadata)
@@ -171,7 +156,10 @@ def manifest_materialization(
 def completeness(
     store: Store, specs: tuple[SeriesAssets, ...], now: datetime
 ) -> Callable[[Series], bool]:
-    """Tells whether the history of a key's source was collected; yes, if its spec is not given."""
+    """Function that returns whether the source history of a series is complete.
+
+    A series without a spec counts as complete.
+    """
     by_key = {spec.series: spec for spec in specs}
 
     def is_complete(series: Series) -> bool:
@@ -187,7 +175,7 @@ def completeness(
 def _stored_facts(
     store: Store, spec: SeriesAssets, now: datetime
 ) -> tuple[ManifestEntry, pd.DataFrame]:
-    """Facts of a key from the store, and the candles of its history file."""
+    """Manifest entry of a series from the store, and the candles of its history file."""
     extent = store.extent(spec.series)
     gaps, edge = None, None
     reasons: tuple[GapReason, ...] = ()
@@ -218,7 +206,7 @@ def _stored_facts(
 
 
 def history_candles(store: Store, spec: SeriesAssets) -> pd.DataFrame:
-    """The candles that the history file shows."""
+    """Candles of the history file."""
     newest = store.newest_candles([spec.series]).get(spec.series)
     if newest is None:
         return empty_candles()

@@ -1,4 +1,4 @@
-"""Pictures of matured forecasts, for the metadata of evaluations."""
+"""Plots of matured forecasts, for the metadata of evaluations."""
 
 import base64
 from typing import TYPE_CHECKING
@@ -29,15 +29,15 @@ _HISTORY = 48
 _BANDS = ((0.05, 0.95, "90%", 0.18), (0.1, 0.9, "80%", 0.25), (0.25, 0.75, "50%", 0.35))
 _BLUE, _ORANGE, _INK, _GREY = "#1f6feb", "#bc4c00", "#24292f", "#8c959f"
 _COLOURS = {CHAMPION: _BLUE, CHALLENGER: _ORANGE}
-# Forecasts overlap: so many neighbours share an outcome, and less would show but that.
+# Neighbouring forecasts share this many outcomes; a shorter mean would show their overlap only.
 _FEWEST_SMOOTHED, _SMOOTHED_SHARE = STEPS, 20
 
 
 def fan_plot(series: Series, forecast: Matured) -> dg.MetadataValue:
-    """Fan chart of the newest forecast, and the closes that came.
+    """Fan chart of the newest matured forecast, with the actual closes.
 
     Args:
-        forecast: at least one; the others give the closes before.
+        forecast: at least one forecast; the earlier ones supply the closes before the origin.
     """
     from matplotlib.figure import Figure
 
@@ -114,13 +114,13 @@ def loss_plot(series: Series, evaluation: Evaluation) -> dg.MetadataValue:
 
 
 def _roles(evaluation: Evaluation) -> list[tuple[str, Judged]]:
-    """Roles of which forecasts have matured."""
+    """Roles with matured forecasts."""
     both = ((CHAMPION, evaluation.champion), (CHALLENGER, evaluation.challenger))
     return [(role, judged) for role, judged in both if judged is not None]
 
 
 def _rolling_ratio(judged: Judged, window: int) -> Floats:
-    """Of sums over ``window`` origins; NaN where there are fewer, or the naive loss is zero."""
+    """Ratio of rolling sums over ``window`` origins; NaN if there are fewer or naive loss is 0."""
     lost, naive = (
         pd.Series(losses(each)).rolling(window).sum().to_numpy()
         for each in (judged.forecast, judged.naive)

@@ -1,4 +1,4 @@
-"""The job ``acknowledge_alert``: a person has seen it, or wants quiet for a while."""
+"""The job ``acknowledge_alert``: acknowledges or mutes alerts for some hours."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -18,30 +18,29 @@ _LONGEST_HOURS = 24.0 * 31
 
 
 class AcknowledgeConfig(dg.Config):
-    """What ``acknowledge_alert`` is about; without symbols, timeframes and subjects: all that
-    stands."""
+    """Settings of ``acknowledge_alert``; without any, all open incidents are acknowledged."""
 
-    symbols: list[str] = Field(default=[], description="Keys of these symbols.")
-    timeframes: list[str] = Field(default=[], description="Keys of these timeframes.")
+    symbols: list[str] = Field(default=[], description="Series of these symbols.")
+    timeframes: list[str] = Field(default=[], description="Series of these timeframes.")
     subjects: list[str] = Field(
         default=[], description="Other subjects as the alert names them, for example disk."
     )
-    hours: float = Field(default=4.0, description="How long it holds; at most 744 (31 days).")
+    hours: float = Field(default=4.0, description="Duration; at most 744 (31 days).")
     mute: bool = Field(
         default=False,
-        description="Say nothing at all, not even what is new. Otherwise repeats and escalations "
-        "stop until it has recovered.",
+        description="Send nothing, not even new alerts. Otherwise only repeats and escalations "
+        "stop, until the subject recovers.",
     )
-    lift: bool = Field(default=False, description="End what was asked for before.")
-    note: str = Field(default="", description="Why, for whoever looks at it next.")
+    lift: bool = Field(default=False, description="End an earlier acknowledgement or mute.")
+    note: str = Field(default="", description="Reason, for other operators.")
 
 
 def acknowledge_job(specs: tuple[SeriesAssets, ...], book: AlertBook) -> dg.JobDefinition:
-    """``acknowledge_alert``: one op on the alerts' own records; it outlives restarts."""
+    """The job ``acknowledge_alert``: one op on the alert records, which outlive restarts."""
 
     @dg.op(
         name="acknowledge",
-        description="Stop repeats of what is known, or mute it, for some hours.",
+        description="Stop repeats of known alerts, or mute them, for some hours.",
     )
     def acknowledge(
         context: dg.OpExecutionContext, config: AcknowledgeConfig, clock: Clock
@@ -50,11 +49,11 @@ def acknowledge_job(specs: tuple[SeriesAssets, ...], book: AlertBook) -> dg.JobD
             if not 0 < config.hours <= _LONGEST_HOURS:
                 raise ConfigurationError(
                     f"acknowledge_alert config: hours {config.hours:g} lies outside 0 to "
-                    f"{_LONGEST_HOURS:g}. Choose how long somebody will know about it."
+                    f"{_LONGEST_HOURS:g}. Choose a duration in this range."
                 )
             subjects = _subjects(specs, config, book)
             if not subjects:
-                context.log.info("nothing is wrong, and nothing was named; nothing was changed")
+                context.log.info("no incident is open and no subject is named; nothing changed")
                 return
             named = ", ".join(subjects)
             if config.lift:
@@ -72,7 +71,7 @@ def acknowledge_job(specs: tuple[SeriesAssets, ...], book: AlertBook) -> dg.JobD
         AcknowledgeConfig,
         (
             "Acknowledge or mute alerts for some hours. Optional settings: symbols, timeframes, "
-            "subjects, hours, mute, lift, note; without any, all that stands is acknowledged."
+            "subjects, hours, mute, lift, note; without any, all open incidents are acknowledged."
         ),
     )
 
@@ -80,13 +79,13 @@ def acknowledge_job(specs: tuple[SeriesAssets, ...], book: AlertBook) -> dg.JobD
 def _subjects(
     specs: tuple[SeriesAssets, ...], config: AcknowledgeConfig, book: AlertBook
 ) -> Sequence[str]:
-    """Subjects that are meant. Of keys named for an acknowledgement, those with an incident."""
+    """Subjects of the config; an acknowledgement selects only series with an incident."""
     if not (config.symbols or config.timeframes or config.subjects):
         return list(book.incidents())
     subjects = list(config.subjects)
     if config.symbols or config.timeframes:
         chosen = chosen_specs("acknowledge_alert", specs, config.symbols, config.timeframes)
-        standing = None if config.mute or config.lift else book.incidents()
+        incidents = None if config.mute or config.lift else book.incidents()
         names = [str(spec.series) for spec in chosen]
-        subjects += [name for name in names if standing is None or name in standing]
+        subjects += [name for name in names if incidents is None or name in incidents]
     return subjects

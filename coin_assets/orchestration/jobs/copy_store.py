@@ -1,4 +1,4 @@
-"""The job ``copy_store``: history moves from one kind of store to another."""
+"""The job ``copy_store``: copies history from one kind of store to another."""
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -8,22 +8,23 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from coin_assets.errors import CoinAssetsError, ConfigurationError
+from coin_assets.errors import ConfigurationError
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
 from coin_assets.orchestration.jobs.backfill import POOL
-from coin_assets.orchestration.jobs.one_op import BACKGROUND, one_op_job, require_all_done
+from coin_assets.orchestration.jobs.one_op import BACKGROUND, one_op_job
+from coin_assets.orchestration.jobs.parts import run_series
 from coin_assets.orchestration.jobs.selection import chosen_specs
-from coin_assets.pipeline.copy_store import KeyCopied, MonthCopied, StoreCopy
+from coin_assets.pipeline.copy_store import MonthCopied, SeriesCopied, StoreCopy
 from coin_assets.pipeline.copy_tables import TABLES
 from coin_assets.store.base import Store
 
 # Name of a kind of store -> how to open the one of this installation.
 Openers = Mapping[str, Callable[[], Store]]
-_LONGEST_SECONDS = 7 * 24 * 3600  # the default of dagster.yaml is meant for live runs
+_LONGEST_SECONDS = 7 * 24 * 3600  # the default of dagster.yaml is for live runs
 
 
 class CopyConfig(dg.Config):
-    """What ``copy_store`` copies, and which way; everything is optional."""
+    """Settings of ``copy_store``; each is optional."""
 
     source: str | None = Field(
         default=None, description="parquet or influxdb; default is the one in use (COIN_STORE)."
@@ -33,7 +34,7 @@ class CopyConfig(dg.Config):
     timeframes: list[str] = Field(default=[], description="Timeframes to copy; empty is all.")
     overwrite: bool = Field(
         default=False,
-        description="Remove what only the target has; otherwise such a key is refused.",
+        description="Remove rows that only the target has; otherwise such a series fails.",
     )
     dry_run: bool = Field(default=False, description="Only log what would be copied.")
 
@@ -41,20 +42,20 @@ class CopyConfig(dg.Config):
 def copy_store_job(
     specs: tuple[SeriesAssets, ...], openers: Openers, in_use: str
 ) -> dg.JobDefinition:
-    """``copy_store``: one op, key by key; one failing key leaves the others.
+    """The job ``copy_store``: one op, one series after the other.
 
     Args:
-        openers: all kinds of stores; they are opened only when the job runs.
-        in_use: the kind that the platform works with.
+        openers: open each kind of store when the job runs.
+        in_use: kind of store that the platform uses.
     """
 
     @dg.op(
         name="copy_keys",
-        pool=POOL,  # what is being fetched is not copied at the same time
+        pool=POOL,  # a backfill and a copy never run at the same time
         description=(
             "Make the target equal to the source, month by month: candles, forecasts, revisions, "
-            "gap ledgers. What was written is read back and compared. Ended at any moment, it goes "
-            "on from there."
+            "gap ledgers. Written rows are read back and compared. A run that was killed is "
+            "resumed by the next one."
         ),
     )
     def copy_keys(context: dg.OpExecutionContext, config: CopyConfig) -> None:
@@ -82,7 +83,7 @@ def copy_store_job(
 
 
 class _Progress:
-    """Logs each month that was not equal, with the rate since the copy began."""
+    """Logs each month that differed, with the mean rate."""
 
     def __init__(self, context: dg.OpExecutionContext) -> None:
         self._context, self._began, self._rows = context, perf_counter(), 0
@@ -95,21 +96,17 @@ class _Progress:
 
 
 def _copy_all(context: dg.OpExecutionContext, copy: StoreCopy, specs: list[SeriesAssets]) -> None:
-    """Copy key by key; attach what both stores hold to the op's output."""
-    done, failed = list[KeyCopied](), dict[str, CoinAssetsError]()
-    for spec in specs:
-        try:
-            copied = copy.copy(spec.series)
-        except CoinAssetsError as error:
-            context.log.error(f"{spec.series}: {error}")
-            failed[str(spec.series)] = error
-        else:
-            context.log.info(_line(copied, copy.dry_run))
-            done.append(copied)
-    metadata = _metadata(done)
+    """Copy one series after the other; attach the row counts to the op's output."""
+
+    def run(spec: SeriesAssets) -> SeriesCopied:
+        copied = copy.copy(spec.series)
+        context.log.info(_line(copied, copy.dry_run))
+        return copied
+
+    parts = run_series(context, specs, run)
+    metadata = _metadata(parts.results)
     context.log.info(metadata["keys"].value)
-    remedy = "What was copied stays; launch the job again to go on from there."
-    require_all_done(context, "keys", len(specs), failed, remedy)
+    parts.require_all_done("keys", "Copied rows stay; launch the job again to copy the rest.")
     context.add_output_metadata(metadata)
 
 
@@ -120,7 +117,7 @@ def _direction(config: CopyConfig, openers: Openers, in_use: str) -> tuple[str, 
     for name in (source, target):
         if name not in openers:
             raise ConfigurationError(
-                f"copy_store config: there is no store {name!r}. Use one of {sorted(openers)}."
+                f"copy_store config: {name!r} is not a kind of store. Use one of {sorted(openers)}."
             )
     if source == target:
         raise ConfigurationError(
@@ -130,7 +127,7 @@ def _direction(config: CopyConfig, openers: Openers, in_use: str) -> tuple[str, 
     return source, target
 
 
-def _line(copied: KeyCopied, dry_run: bool) -> str:
+def _line(copied: SeriesCopied, dry_run: bool) -> str:
     held = ", ".join(f"{rows} {name}" for name, rows in copied.rows.items())
     if not (copied.months or copied.ledger_changed):
         return f"{copied.series}: equal already ({held})"
@@ -140,7 +137,7 @@ def _line(copied: KeyCopied, dry_run: bool) -> str:
     return f"{copied.series}: {len(copied.months)} months{ledger} {verb} equal ({held}; {counts})"
 
 
-def _metadata(done: list[KeyCopied]) -> dict[str, Any]:
+def _metadata(done: list[SeriesCopied]) -> dict[str, Any]:
     names = [table.name for table in TABLES]
     head = ["key", *names, "months changed", "added", "replaced", "surplus"]
     rows = [

@@ -1,4 +1,4 @@
-"""The job ``doctor``: is all there that the store needs, told in one go."""
+"""The job ``doctor``: examines everything the store depends on."""
 
 import dagster as dg
 
@@ -8,11 +8,11 @@ from coin_assets.orchestration.resources import Clock, StoreResource
 
 
 def doctor_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
-    """``doctor``: one op; a line for each thing, and a failure at the end if one is wrong."""
+    """The job ``doctor``: one op; logs one line a finding, and fails at the end if one failed."""
 
     @dg.op(
         name="examine_store",
-        description="Look at all it takes to work with the store; changes no stored row.",
+        description="Examine everything the store depends on; changes no stored row.",
     )
     def examine(context: dg.OpExecutionContext, store: StoreResource, clock: Clock) -> None:
         with failures_named():
@@ -40,8 +40,8 @@ def doctor_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
 
     @dg.job(
         name="doctor",
-        description="Tell whether all is there that the store needs: server, token, bucket, "
-        "retention, clocks, tags. Takes no settings.",
+        description="Examine everything the store depends on: server, token, bucket, retention, "
+        "clocks, tags. Takes no settings.",
         tags=BACKGROUND,
     )
     def doctor() -> None:

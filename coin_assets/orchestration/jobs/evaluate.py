@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def evaluate_job(evaluations: Sequence[dg.AssetsDefinition]) -> "UnresolvedAssetJobDefinition":
-    """All evaluation assets; they have no partitions."""
+    """The job ``evaluate``: all evaluation assets, which have no partitions."""
     return dg.define_asset_job(
         "evaluate",
         selection=dg.AssetSelection.assets(*evaluations),
         tags=BACKGROUND,
         description=(
             "Score the matured forecasts of champion and challenger beside the naive forecast, "
-            "look for drift, and judge the challenger. It runs by itself once a day."
+            "look for drift, and judge the challenger. A sensor launches it once a day."
         ),
     )

@@ -1,4 +1,4 @@
-"""What the one-op jobs share: flat settings, and a failure that names each part that failed."""
+"""Shared by the one-op jobs: flat settings, and a failure that names each failed part."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import dagster as dg
 
 from coin_assets.errors import CoinAssetsError, ConfigurationError, PartsFailed
 
-# Runs that can wait: dagster.yaml lets only two of them run at a time.
+# Background runs: dagster.yaml limits them to two at a time.
 BACKGROUND = {"coin_assets/lane": "background"}
 
 
@@ -39,7 +39,7 @@ def require_all_done(
     failed: Mapping[str, CoinAssetsError],
     remedy: str = "",
 ) -> None:
-    """Say how many of ``total`` parts (symbols, keys) are done; raise if some failed.
+    """Log how many of ``total`` parts (symbols, series) are done; raise if some failed.
 
     Raises:
         PartsFailed: naming each failed part with its cause.
@@ -50,5 +50,5 @@ def require_all_done(
         causes = "; ".join(f"{part}: {error}" for part, error in failed.items())
         said = f"{len(failed)} of {total} {parts} failed: {causes} {remedy}".rstrip()
         if all(isinstance(error, ConfigurationError) for error in failed.values()):
-            raise ConfigurationError(said)  # nothing is broken but what the run was launched with
+            raise ConfigurationError(said)  # only the config of the run is wrong
         raise PartsFailed(said)

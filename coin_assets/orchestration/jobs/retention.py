@@ -1,6 +1,6 @@
-"""The job ``enforce_retention`` and its schedule: old candles and old model versions go.
+"""The job ``enforce_retention`` and its schedule: remove old rows and old model versions.
 
-What COIN_RETENTION does not keep is removed, and model versions that nothing refers to any more.
+Rows are old when COIN_RETENTION does not keep them, model versions when nothing refers to them.
 """
 
 from dataclasses import dataclass
@@ -12,33 +12,24 @@ from pydantic import Field
 
 from coin_assets.domain.evaluation.version_retention import NEWEST_VERSIONS_KEPT, VERSIONS_KEPT_FOR
 from coin_assets.domain.series_policy import kept_from
-from coin_assets.errors import CoinAssetsError
 from coin_assets.models.registry import ModelVersion
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
-from coin_assets.orchestration.jobs.one_op import BACKGROUND, one_op_job, require_all_done
-from coin_assets.orchestration.resources import Clock, RegistryResource, StoreResource
+from coin_assets.orchestration.jobs.one_op import BACKGROUND, one_op_job
+from coin_assets.orchestration.jobs.parts import run_series
+from coin_assets.orchestration.resources import PIPELINE, pipeline_of
 from coin_assets.pipeline.apply_retention import Removed, count_old, old_versions, remove_old
+from coin_assets.pipeline.context import Pipeline
 
 
 class RetentionConfig(dg.Config):
-    """How ``enforce_retention`` runs."""
+    """Settings of ``enforce_retention``."""
 
-    dry_run: bool = Field(default=False, description="Only log what would be removed.")
-
-
-@dataclass(frozen=True)
-class _Tools:
-    """What the op works with."""
-
-    store: StoreResource
-    registry: RegistryResource
-    now: datetime
-    dry_run: bool
+    dry_run: bool = Field(default=False, description="Only log; remove nothing.")
 
 
 @dataclass(frozen=True)
 class _Done:
-    """What was removed of one key, or would be.
+    """Rows and versions of one series that were removed, or would be.
 
     Attributes:
         rows: None if COIN_RETENTION keeps all candles of the timeframe.
@@ -50,9 +41,10 @@ class _Done:
 
 
 def retention_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
-    """``enforce_retention``: one op; one failing key leaves the others."""
+    """The job ``enforce_retention``: one op, one series after the other."""
 
     @dg.op(
+        required_resource_keys=PIPELINE,
         description=(
             "Remove candles, forecasts, revisions and ledger entries that are older than "
             "COIN_RETENTION keeps; timeframes without a retention keep all of them. Remove model "
@@ -61,35 +53,27 @@ def retention_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
             "those in an evaluation."
         ),
     )
-    def retain(
-        context: dg.OpExecutionContext,
-        config: RetentionConfig,
-        store: StoreResource,
-        registry: RegistryResource,
-        clock: Clock,
-    ) -> None:
-        tools = _Tools(store, registry, clock.now(), config.dry_run)
-        done, failed = list[_Done](), dict[str, CoinAssetsError]()
-        for spec in specs:
-            try:
-                removed = _removed(tools, spec)
-            except CoinAssetsError as error:
-                context.log.error(f"{spec.series}: {error}")
-                failed[str(spec.series)] = error
-            else:
-                context.log.info(_line(removed, config.dry_run))
-                done.append(removed)
-        context.add_output_metadata(_metadata(done))
+    def retain(context: dg.OpExecutionContext, config: RetentionConfig) -> None:
         with failures_named():
-            require_all_done(context, "keys", len(specs), failed)
+            pipeline = pipeline_of(context)
+            now = pipeline.clock.now()
+
+            def run(spec: SeriesAssets) -> _Done:
+                done = _removed(pipeline, spec, now, dry_run=config.dry_run)
+                context.log.info(_line(done, config.dry_run))
+                return done
+
+            parts = run_series(context, specs, run)
+            context.add_output_metadata(_metadata(parts.results))
+            parts.require_all_done("keys")
 
     return one_op_job(
         "enforce_retention",
         retain,
         RetentionConfig,
         (
-            "Remove what is older than COIN_RETENTION keeps, and model versions that nothing "
-            "needs any more. Optional setting: dry_run. The schedule `retention` launches it "
+            "Remove rows that are older than COIN_RETENTION keeps, and old model versions that "
+            "nothing refers to. Optional setting: dry_run. The schedule `retention` launches it "
             "every day."
         ),
         BACKGROUND,
@@ -97,7 +81,7 @@ def retention_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
 
 
 def retention_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
-    """``retention``: daily, when nothing else is due."""
+    """The schedule ``retention``: every day at 03:20 UTC, between full hours."""
     return dg.ScheduleDefinition(
         name="retention",
         job=job,
@@ -105,21 +89,21 @@ def retention_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=(
-            "Removes what COIN_RETENTION does not keep, and old model versions, every day at "
+            "Launches enforce_retention, which removes old rows and model versions, every day at "
             "03:20 UTC."
         ),
     )
 
 
-def _removed(tools: _Tools, spec: SeriesAssets) -> _Done:
-    store, registry, series = tools.store.client(), tools.registry.client(), spec.series
+def _removed(pipeline: Pipeline, spec: SeriesAssets, now: datetime, *, dry_run: bool) -> _Done:
+    store, registry, series = pipeline.store, pipeline.registry, spec.series
     rows = None
     if spec.retention is not None:
-        remove = count_old if tools.dry_run else remove_old
-        rows = remove(store, series, kept_from(tools.now, spec.retention))
-    evaluated = tools.registry.evaluations().versions(series)
-    versions = old_versions(store, registry, series, evaluated, tools.now)
-    for version in [] if tools.dry_run else versions:
+        remove = count_old if dry_run else remove_old
+        rows = remove(store, series, kept_from(now, spec.retention))
+    evaluated = pipeline.evaluations.versions(series)
+    versions = old_versions(store, registry, series, evaluated, now)
+    for version in [] if dry_run else versions:
         registry.remove(version)
     return _Done(spec, rows, versions)
 

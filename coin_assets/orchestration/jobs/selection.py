@@ -1,4 +1,4 @@
-"""Which keys a job works on, from the lists in its config."""
+"""Selects the series of a job by the lists in its config."""
 
 from coin_assets.errors import ConfigurationError
 from coin_assets.orchestration.assets.specs import SeriesAssets

@@ -1,4 +1,4 @@
-"""The job ``train_models``: training on demand, outside the update path."""
+"""The job ``train_models``: trains on demand, outside the job ``update``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,13 +37,13 @@ from coin_assets.orchestration.partitions import partition_of
 from coin_assets.orchestration.resources import Clock, RegistryResource, StoreResource
 from coin_assets.store.base import Extent, Store
 
-# A training that a schedule or a sensor launched is tried again after these times.
+# A training that a schedule or sensor launched is retried after these times.
 RETRY_AFTER = (timedelta(minutes=10), timedelta(minutes=30))
 _UNATTENDED_TAGS = {"dagster/schedule_name", "dagster/sensor_name"}
 
 
 class TrainingConfig(dg.Config):
-    """What ``train_models`` trains; everything is optional."""
+    """Settings of ``train_models``; each is optional."""
 
     symbols: list[str] = Field(default=[], description="Symbols to train; empty is all.")
     timeframes: list[str] = Field(default=[], description="Timeframes to train; empty is all.")
@@ -61,15 +61,15 @@ class TrainingConfig(dg.Config):
 def training_job(
     specs: tuple[SeriesAssets, ...], retry_after: tuple[timedelta, ...] = RETRY_AFTER
 ) -> dg.JobDefinition:
-    """``train_models``: one op, keys in parallel, one failing key leaves the others.
+    """The job ``train_models``: one op that trains series in parallel.
 
     Args:
-        retry_after: waiting times before a training that no person launched is tried again.
+        retry_after: waiting times before each retry of a run that no person launched.
     """
 
     @dg.op(
         pool=TRAINING_POOL,
-        description="Train a model version for each chosen key and report it on its model asset.",
+        description="Train a version for each chosen series and report it on its model asset.",
     )
     def train(
         context: dg.OpExecutionContext,
@@ -78,7 +78,7 @@ def training_job(
         registry: RegistryResource,
         clock: Clock,
     ) -> None:
-        with failures_named(), _tried_again(context, retry_after):
+        with failures_named(), _retried(context, retry_after):
             chosen = chosen_specs("train_models", specs, config.symbols, config.timeframes)
             now, earlier = clock.now(), _reported_before(context)
             requests = [
@@ -109,19 +109,17 @@ def training_job(
         train,
         TrainingConfig,
         (
-            "Train forecast models now, outside the update path. All settings are optional: "
-            "symbols, timeframes, lookback, cutoff, dry_run. What fails is tried again after 10 "
-            "and 30 minutes if a schedule or sensor launched it, and fails at once otherwise."
+            "Train forecast models now, outside the job update. All settings are optional: "
+            "symbols, timeframes, lookback, cutoff, dry_run. A failed run is retried after 10 and "
+            "30 minutes if a schedule or sensor launched it, and fails at once otherwise."
         ),
         BACKGROUND,
     )
 
 
 @contextmanager
-def _tried_again(
-    context: dg.OpExecutionContext, retry_after: tuple[timedelta, ...]
-) -> Iterator[None]:
-    """What failed is tried again later if nobody waits for it; a wrong configuration never is."""
+def _retried(context: dg.OpExecutionContext, retry_after: tuple[timedelta, ...]) -> Iterator[None]:
+    """Retry the op later if it fails unattended; configuration errors are not retried."""
     try:
         yield
     except ConfigurationError:
@@ -131,7 +129,7 @@ def _tried_again(
         if attended or context.retry_number >= len(retry_after):
             raise
         wait = retry_after[context.retry_number]
-        context.log.warning(f"{error} Tried again in {wait}.")
+        context.log.warning(f"{error} Retried in {wait}.")
         raise dg.RetryRequested(len(retry_after), wait.total_seconds()) from error
 
 
@@ -141,12 +139,12 @@ def _require_all_trained(
     seconds: float,
     retry_after: tuple[timedelta, ...],
 ) -> None:
-    """Attach the summary to the op's output, or to the failure if there will be no output."""
+    """Attach the summary to the op's output, or to its failure."""
     summary = training_summary(results, seconds)
     context.log.info(summary["keys"].value)
     failed = {str(each.request.series): each.error for each in results if each.error is not None}
     try:
-        with _tried_again(context, retry_after):
+        with _retried(context, retry_after):
             require_all_done(context, "keys", len(results), failed)
     except PartsFailed as error:
         facts = {"error": type(error).__name__, "failed_keys": list(failed), **summary}
@@ -155,7 +153,7 @@ def _require_all_trained(
 
 
 def _reported_before(context: dg.OpExecutionContext) -> dict[dg.AssetKey, dg.AssetMaterialization]:
-    """What an earlier try of this run has reported, by model asset."""
+    """Materializations of earlier attempts of this run, by model asset."""
     if context.retry_number == 0:
         return {}
     entries = context.instance.all_logs(
@@ -168,7 +166,7 @@ def _reported_before(context: dg.OpExecutionContext) -> dict[dg.AssetKey, dg.Ass
 def _same_again(
     request: TrainingRequest, earlier: dict[dg.AssetKey, dg.AssetMaterialization]
 ) -> TrainingRequest:
-    """Time goes on between two tries; what is trained keeps its cutoff, so that it is found."""
+    """``request`` with the cutoff of an earlier attempt, so that its version is found."""
     reported = earlier.get(asset_key(request.series, MODELS))
     if reported is None:
         return request
@@ -179,7 +177,7 @@ def _same_again(
 def _of_the_run(
     result: TrainingResult, earlier: dict[dg.AssetKey, dg.AssetMaterialization]
 ) -> TrainingResult:
-    """What an earlier try created, the run created."""
+    """``result``, marked as created if an earlier attempt of the run created the version."""
     reported = earlier.get(asset_key(result.request.series, MODELS))
     if reported is None:
         return result
@@ -191,7 +189,7 @@ def _report(
     result: TrainingResult,
     earlier: dict[dg.AssetKey, dg.AssetMaterialization],
 ) -> None:
-    """One INFO line, and once a run the materialisation of the key's model asset."""
+    """Log one line, and once a run the materialization of the model asset."""
     context.log.info(training_line(result))
     asset = asset_key(result.request.series, MODELS)
     if result.error is None and asset not in earlier:
@@ -207,7 +205,7 @@ def _report(
 def _request(
     config: TrainingConfig, spec: SeriesAssets, now: datetime, extent: Extent | None, run_id: str
 ) -> TrainingRequest:
-    """What to train for a key of which ``extent`` is stored."""
+    """Training request of a series whose stored candles are ``extent``."""
     lookback = _lookback(config.lookback)
     if config.cutoff is not None:
         cutoff = _cutoff(config.cutoff)
@@ -238,7 +236,7 @@ def _cutoff(text: str) -> datetime:
         time = datetime.fromisoformat(text)
     except ValueError as error:
         raise ConfigurationError(
-            f"train_models config: cutoff {text!r} is no time. Write for example "
+            f"train_models config: cutoff {text!r} is not a time. Write for example "
             "2026-11-01T00:00:00Z."
         ) from error
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

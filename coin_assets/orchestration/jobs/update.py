@@ -1,4 +1,4 @@
-"""The job ``update``: all steps of a month, from candles to published files."""
+"""The job ``update``: all assets of a month, from candles to published files."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 def update_job(
     assets: Sequence[dg.AssetsDefinition], separate: Sequence[dg.AssetChecksDefinition]
 ) -> "UnresolvedAssetJobDefinition":
-    """All steps of a month, from candles to published files.
+    """The job ``update``: all assets of a month.
 
     Args:
-        separate: checks that are not part of an update, because they ask the market once more.
+        separate: checks that the job leaves out, because they send requests to the market.
     """
     return dg.define_asset_job(
         "update",
         selection=dg.AssetSelection.assets(*assets) - dg.AssetSelection.checks(*separate),
         description=(
-            "Fetch and derive candles of the chosen month, make sure its models exist, fill its "
+            "Fetch and derive candles of the chosen month, train its missing models, fill its "
             "forecasts and publish. Launch it with a partition (a month) or a range of them."
         ),
     )
 
 
 def only(job: dg.JobDefinition, steps: Iterable[dg.AssetKey]) -> dg.JobDefinition:
-    """The job ``update`` with these steps alone, and with the checks that they record themselves.
+    """The job ``update`` limited to these assets and the checks that they record themselves.
 
     By its ``asset_selection`` alone, Dagster would add the separate checks of these assets.
     """

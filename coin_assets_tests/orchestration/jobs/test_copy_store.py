@@ -153,7 +153,7 @@ def test_one_key_that_is_refused_leaves_the_others(two: Two) -> None:
     [
         ({"source": "parquet", "target": "parquet"}, "source and target are both 'parquet'"),
         ({"target": "parquet"}, "source and target are both 'parquet'"),
-        ({"source": "influx"}, "there is no store 'influx'. Use one of"),
+        ({"source": "influx"}, "'influx' is not a kind of store. Use one of"),
         ({"symbols": ["BTCUSDT"]}, "BTCUSDT"),
     ],
 )

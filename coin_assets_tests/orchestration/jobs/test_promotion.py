@@ -110,8 +110,8 @@ def test_a_rollback_restores_the_forecast_that_the_old_champion_would_have_made(
     [
         ("promote_champion", {"override": True}, "override needs a reason"),
         ("promote_champion", {"override": True, "reason": "  "}, "override needs a reason"),
-        ("promote_champion", {"reason": WHY}, "are for override"),
-        ("promote_champion", {"version": 2}, "are for override"),
+        ("promote_champion", {"reason": WHY}, "need override"),
+        ("promote_champion", {"version": 2}, "need override"),
         ("promote_champion", {"override": True, "reason": WHY, "version": 9}, "versions: 1, 2."),
         ("promote_champion", {"symbols": ["BTCUSDT"]}, "BTCUSDT"),
         ("rollback_champion", {"reason": " "}, "reason is empty"),
@@ -131,7 +131,7 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(
 def test_a_version_is_chosen_for_one_key_only(tmp_path: Path) -> None:
     platform = Platform(tmp_path / "home", f"{SECOND}:30", symbols=f"{BTC},{ETH}")
     result = platform.run("promote_champion", override=True, reason=WHY, version=2)
-    assert "version 2 is chosen for 6 keys" in failures(result)["promote"]
+    assert "version 2 is set for 6 series" in failures(result)["promote"]
 
 
 def test_a_rollback_needs_no_less_than_a_reason(platform: Platform) -> None:

@@ -245,7 +245,7 @@ def test_a_dry_run_only_says_what_it_would_do(platform: Platform) -> None:
     said = [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
     candle = "1 candles from 2024-06-10 05:00 to 2024-06-10 05:00"
     context = new_forecaster(series("1h")).context  # forecasts after them look back less far
-    assert f"would redo BTC/USDT 1h: {candle}, {context} forecasts" in said
+    assert f"would recompute BTC/USDT 1h: {candle}, {context} forecasts" in said
     assert len(open_revisions(platform)) == 1
 
 
