@@ -17,7 +17,7 @@ from benchmarks.forecast_scores import (
     score,
 )
 from benchmarks.harness import Bench, Figure, say, timed
-from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
+from benchmarks.trailing_volatility import VolatilityScaledBaseline
 from coin_assets.domain.forecasting.frame import Forecaster
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.har_features import CALENDAR, LEVERAGE, VOLUME

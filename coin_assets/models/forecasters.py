@@ -43,14 +43,17 @@ def restored_forecaster(name: str, state: dict[str, Any]) -> Forecaster:
     Raises:
         CorruptArtefact: the method is unknown, or the state is not one of its states.
     """
-    from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
-    from coin_assets.domain.forecasting.har import HarForecaster
-
-    methods: tuple[type[Forecaster], ...] = (HarForecaster, VolatilityScaledBaseline)
-    known = {method.name: method for method in methods}
+    known = {method.name: method for method in _methods()}
     if name not in known:
         raise CorruptArtefact(f"Unknown forecaster {name!r}; known are {', '.join(known)}.")
     try:
         return known[name].from_state(state)
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptArtefact(f"State of {name} is not usable ({error}).") from error
+
+
+def _methods() -> tuple[type[Forecaster], ...]:
+    """Methods that the registry can restore."""
+    from coin_assets.domain.forecasting.har import HarForecaster
+
+    return (HarForecaster,)

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.trailing_volatility import VolatilityScaledBaseline
 from coin_assets.domain.candles.resampling import resample
-from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
-from coin_assets.domain.forecasting.frame import MEDIAN, STEPS, Forecaster
+from coin_assets.domain.forecasting.frame import MEDIAN, STEPS
 from coin_assets.domain.forecasting.trainable import minimum_candles
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe
@@ -90,12 +90,9 @@ def test_nobody_knows_the_direction_of_a_random_walk(name: str) -> None:
     assert np.mean(held) == pytest.approx(0.8, abs=0.04)
 
 
-@pytest.mark.parametrize(
-    "forecaster", [new_forecaster(series("1h")), VolatilityScaledBaseline("1h")], ids=["new", "old"]
-)
-def test_a_restored_forecaster_forecasts_the_same_to_the_bit(forecaster: Forecaster) -> None:
+def test_a_restored_forecaster_forecasts_the_same_to_the_bit() -> None:
     candles = random_candles(2, 400)
-    fitted = forecaster.fit(candles)
+    fitted = new_forecaster(series("1h")).fit(candles)
     restored = restored_forecaster(fitted.name, json.loads(json.dumps(fitted.state())))
     origins = Timeframe.parse("1h").close_all(candles["timestamp"])
     again = restored.predict_quantiles(candles, origins)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from coin_assets.domain.candles.frame import closed_by
-from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.forecasting.har import HarForecaster
+from coin_assets.domain.forecasting.har_features import CALENDAR, LEVERAGE
 from coin_assets.domain.forecasting.trainable import minimum_candles
 from coin_assets.domain.timeframes import next_month
 from coin_assets.market.sandbox import SandboxMarket
@@ -20,6 +21,11 @@ from coin_assets_tests.platform import series, utc
 
 START = utc("2024-01-01")
 ALWAYS = START, utc("2030-01-01")
+
+
+def small_forecaster(timeframe: str) -> HarForecaster:
+    """A forecaster that reads 128 candles, and no volumes."""
+    return HarForecaster(timeframe, longest=64, centred=64, groups=(LEVERAGE, CALENDAR))
 
 
 class Contest:
@@ -55,7 +61,7 @@ class Contest:
         candles = closed_by(
             self.store.read_candles(self.series, *ALWAYS), self.series.timeframe, cutoff
         )
-        model = VolatilityScaledBaseline(self.series.timeframe.name).fit(candles)
+        model = small_forecaster(self.series.timeframe.name).fit(candles)
         version = self.registry.add(self.series, model, cutoff, {"lookback": None})
         self.registry.appoint_next_challenger(
             self.series, reason="newest", by="test", recorded_at=self.now

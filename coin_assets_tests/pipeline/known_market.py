@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.evaluation.windows import window_of
-from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
 from coin_assets.domain.forecasting.frame import (
     CHALLENGER,
     CHAMPION,
@@ -22,6 +21,7 @@ from coin_assets.domain.forecasting.frame import (
     STEPS,
     forecast_frame,
 )
+from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.naive import NAIVE_WINDOW
 from coin_assets.domain.timeframes import next_month
 from coin_assets.models.evaluations import EvaluationBook
@@ -112,5 +112,5 @@ def _candles() -> pd.DataFrame:
     return pd.DataFrame({"timestamp": opens, **prices, "volume": 1.0})
 
 
-def _model(candles: pd.DataFrame, cutoff: datetime) -> VolatilityScaledBaseline:
-    return VolatilityScaledBaseline("1h").fit(candles[candles["timestamp"] < cutoff])
+def _model(candles: pd.DataFrame, cutoff: datetime) -> HarForecaster:
+    return HarForecaster("1h", longest=64, centred=64).fit(candles[candles["timestamp"] < cutoff])

@@ -16,17 +16,27 @@ import pytest
 
 from coin_assets.domain.candles.frame import closed_by
 from coin_assets.domain.evaluation.roles import SUCCESSION
-from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, Forecaster, eligible_version
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.timeframes import next_month
+from coin_assets.models import forecasters
 from coin_assets.models.registry import ModelVersion
 from coin_assets.pipeline.promote import promote, roll_back
-from coin_assets_tests.pipeline.contest import ALWAYS, START, Contest
+from coin_assets_tests.pipeline.contest import ALWAYS, START, Contest, small_forecaster
 from coin_assets_tests.platform import utc
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 JANUARY, FEBRUARY, MARCH, APRIL = (utc(f"2024-0{month}-01") for month in (1, 2, 3, 4))
+
+
+class OtherMethod(HarForecaster):
+    name = "other_method"
+
+
+@pytest.fixture(autouse=True)
+def other_method_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    methods = (HarForecaster, OtherMethod)
+    monkeypatch.setattr(forecasters, "_methods", lambda: methods)
 
 
 @pytest.fixture
@@ -49,12 +59,16 @@ def forecast_at(contest: Contest, now: datetime) -> str:
 
 
 def anchor(
-    contest: Contest, month: datetime, method: type = VolatilityScaledBaseline, **facts: str | None
+    contest: Contest,
+    month: datetime,
+    method: Callable[[str], Forecaster] = small_forecaster,
+    **facts: str | None,
 ) -> ModelVersion:
     """A version of some method that knows the candles up to the beginning of a month."""
     candles = contest.store.read_candles(contest.series, *ALWAYS)
-    model: Forecaster = method(contest.series.timeframe.name)
-    model.fit(closed_by(candles, contest.series.timeframe, month))
+    model = method(contest.series.timeframe.name).fit(
+        closed_by(candles, contest.series.timeframe, month)
+    )
     return contest.registry.add(contest.series, model, month, {"lookback": None} | facts)
 
 
@@ -130,7 +144,7 @@ def test_who_was_appointed_since_the_month_began_stays_until_the_next(contest: C
 @pytest.mark.parametrize(
     "other",
     [
-        lambda contest: anchor(contest, FEBRUARY, HarForecaster),
+        lambda contest: anchor(contest, FEBRUARY, OtherMethod),
         lambda contest: anchor(contest, FEBRUARY, lookback="10d"),
     ],
     ids=["another method", "another length of history"],
@@ -223,7 +237,7 @@ def test_a_challenger_of_the_same_method_makes_room_and_one_of_another_stays(
     anchor(contest, FEBRUARY)
     assert forecast_at(contest, FEBRUARY + 4 * HOUR) == "3"
     assert contest.holders() == ("3", None)
-    other = anchor(contest, FEBRUARY + 2 * HOUR, HarForecaster)
+    other = anchor(contest, FEBRUARY + 2 * HOUR, OtherMethod)
     now, series, registry = contest.now, contest.series, contest.registry
     registry.appoint(series, CHALLENGER, other, now, reason="", by="test", recorded_at=now)
     contest.until(MARCH)

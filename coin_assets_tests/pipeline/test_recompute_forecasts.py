@@ -22,7 +22,7 @@ from coin_assets.pipeline.recompute_forecasts import (
 from coin_assets_tests.pipeline.contest import ALWAYS, START, Contest, contested
 
 HOUR = timedelta(hours=1)
-CONTEXT = 121  # candles that the forecaster of these tests looks at
+CONTEXT = 128  # candles that the forecaster of these tests looks at
 ORIGINS = 6
 
 

@@ -153,10 +153,6 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         Raises:
             ValueError, KeyError, TypeError: it is no state of this estimator.
         """
-        if "usual_belief" not in state["parameters"]:
-            # Artefacts from before there was one believe the usual as it is.
-            believing = state["parameters"] | {"usual_belief": 1.0}
-            state = state | {"parameters": believing, "long_usual": [0.0] * STEPS}
         parameters = state["parameters"]
         estimator = cls(**parameters | {"groups": tuple(parameters["groups"])})
         if parameters.keys() != estimator.get_params().keys():

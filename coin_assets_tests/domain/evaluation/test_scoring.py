@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from benchmarks.trailing_volatility import VolatilityScaledBaseline
 from coin_assets.domain.evaluation.matured import Matured
 from coin_assets.domain.evaluation.scoring import pinball_loss, recent_loss, scores
-from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
 from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats, Forecaster
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InsufficientData

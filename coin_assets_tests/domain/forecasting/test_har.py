@@ -268,14 +268,6 @@ def test_a_broken_state_is_refused(name: str, broken: Any, message: str) -> None
         HarForecaster.from_state(state | {name: broken(state[name])})
 
 
-def test_an_artefact_from_before_the_usual_was_shrunk_forecasts_as_it_did() -> None:
-    candles = random_candles(seed=3, count=600)
-    estimator = fitted(candles)
-    state = json.loads(json.dumps(estimator.state()))
-    del state["long_usual"], state["parameters"]["usual_belief"]
-    assert same_forecasts(HarForecaster.from_state(state), estimator, candles)
-
-
 # --------------------------------------------------------------- what it foresees
 
 

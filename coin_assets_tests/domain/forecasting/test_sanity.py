@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
+from benchmarks.trailing_volatility import VolatilityScaledBaseline
 from coin_assets.domain.forecasting.frame import (
     LIVE,
     PRICE_COLUMNS,

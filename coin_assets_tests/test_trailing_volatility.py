@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
+from benchmarks.trailing_volatility import VolatilityScaledBaseline
 from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import InsufficientData
