@@ -38,22 +38,22 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "the range, by squared returns alone": {"range_share": 0.0},
     "the regression, by the mean of the log volatilities": {"penalty": _ENDLESS},
     "forgetting in the regression": {"half_life": _ENDLESS},
-    "shrinking": {"half_belief": 0.0},
-    "the recent usual, by that of 4096 candles": {"centred": 4096},
-    "its return to that of the whole history": {"usual_belief": 1.0},
+    "shrinking": {"scale_prior_strength": 0.0},
+    "the recent usual, by that of 4096 candles": {"level_window": 4096},
+    "its return to that of the whole history": {"level_weight": 1.0},
     "forgetting in the quantiles": {"calibrated": 8192},
 }
 # Timeframe -> other settings that were weighed against the chosen ones.
 WEIGHED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "1d": {
-        "300 observations for half a belief": {"half_belief": 300.0},
-        "2000 observations for half a belief": {"half_belief": 2000.0},
+        "300 observations for half a belief": {"scale_prior_strength": 300.0},
+        "2000 observations for half a belief": {"scale_prior_strength": 2000.0},
         "quantiles from 256 candles": {"calibrated": 256},
         "quantiles from 500 candles": {"calibrated": 500},
         "quantiles from 500 candles, 300 observations, no return of the usual": {
             "calibrated": 500,
-            "half_belief": 300.0,
-            "usual_belief": 1.0,
+            "scale_prior_strength": 300.0,
+            "level_weight": 1.0,
         },
     },
 }

@@ -153,7 +153,10 @@ def test_folders_of_other_names_are_no_versions(
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("0002_20261301T000000Z", "tells no cutoff"), ("0001_20261001T000000Z", "have one number")],
+    [
+        ("0002_20261301T000000Z", "no valid cutoff"),
+        ("0001_20261001T000000Z", "have the same number"),
+    ],
 )
 def test_folders_that_contradict_are_refused(
     tmp_path: Path, registry: ModelRegistry, name: str, expected: str

@@ -1,4 +1,4 @@
-"""Which timeframes are trained again on which day."""
+"""The training schedule by timeframe."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -9,10 +9,10 @@ _MONDAY = 0
 
 
 def due_timeframes(timeframes: Iterable[Timeframe], day: date) -> list[Timeframe]:
-    """Those of ``timeframes`` that are trained on ``day`` (UTC), in their order.
+    """Timeframes that are trained on ``day`` (UTC), in the order given.
 
-    Weeks on Mondays and months on the 1st, when their newest candle has just closed; everything
-    else every day.
+    Weeks are trained on Mondays and months on the 1st, when their newest candle has just closed.
+    All others are trained every day.
     """
     return [timeframe for timeframe in timeframes if _is_due(timeframe, day)]
 

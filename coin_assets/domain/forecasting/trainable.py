@@ -1,11 +1,11 @@
-"""Whether a model can be trained on candles, and if not, why."""
+"""The rule that decides whether a model can be trained on candles."""
 
 import numpy as np
 import pandas as pd
 
 from coin_assets.domain.timeframes import Timeframe
 
-# A forecaster learns its quantiles from this many candles at most.
+# Largest number of candles that the quantiles of a forecaster are estimated from.
 MOST_CALIBRATED = 8192
 # The 80% interval ends where 20% of the returns are larger. If fewer differ from zero, both ends
 # are the last close. The rest is a margin.
@@ -13,7 +13,7 @@ LEAST_MOVED = 0.22
 
 
 def minimum_candles(timeframe: Timeframe) -> int:
-    """Candles needed for a forecast."""
+    """Least number of candles that a model needs."""
     if timeframe.is_month:
         return 24
     if timeframe.unit == "w":
@@ -22,9 +22,9 @@ def minimum_candles(timeframe: Timeframe) -> int:
 
 
 def calibrated_candles(timeframe: Timeframe) -> int:
-    """Number of newest candles that the quantiles of a forecast are learned from.
+    """Number of newest candles that the quantiles of a forecast are estimated from.
 
-    The whole history of long timeframes is several markets in a row, so these use few candles.
+    Long timeframes use few candles, because their distribution of returns changes over the years.
     """
     if timeframe.is_month or timeframe.unit == "w":
         return 156
@@ -37,15 +37,17 @@ def why_no_model(
     """The reason why no model can be trained on ``candles``; None if one can.
 
     Args:
-        candles: candle frame.
-        calibrated: newest candles in which the price has to move; default `calibrated_candles`.
+        candles: candle frame; gaps are allowed.
+        timeframe: of the candles.
+        calibrated: number of newest candles in which the price has to move; default
+            `calibrated_candles`.
     """
     few = too_few(len(candles), timeframe)
     return few or hardly_moves(candles, timeframe, calibrated or calibrated_candles(timeframe))
 
 
 def too_few(count: int, timeframe: Timeframe) -> str | None:
-    """The part of `why_no_model` that the number of candles decides."""
+    """The reason in the number of candles; None if there are enough."""
     needed = minimum_candles(timeframe)
     if count >= needed:
         return None
@@ -53,9 +55,9 @@ def too_few(count: int, timeframe: Timeframe) -> str | None:
 
 
 def hardly_moves(candles: pd.DataFrame, timeframe: Timeframe, calibrated: int) -> str | None:
-    """The part of `why_no_model` that prices decide.
+    """The reason in the prices; None if they move often enough.
 
-    A move across a missing candle does not count: the return of one step is not known there.
+    A move across a missing candle does not count, because its one-step return is unknown.
     """
     newest = candles.tail(min(calibrated, MOST_CALIBRATED))
     follows = np.diff(timeframe.ordinals(newest["timestamp"])) == 1

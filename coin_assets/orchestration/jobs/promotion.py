@@ -13,7 +13,7 @@ from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
 from coin_assets.orchestration.jobs.one_op import one_op_job, require_all_done
 from coin_assets.orchestration.jobs.selection import chosen_specs
 from coin_assets.orchestration.resources import Clock, RegistryResource, StoreResource
-from coin_assets.pipeline.evaluate import evaluate_key
+from coin_assets.pipeline.evaluate import evaluate_series
 from coin_assets.pipeline.promote import apply_verdict, promote, roll_back
 
 _SYMBOLS: Any = Field(default=[], description="Symbols; empty is all.")
@@ -62,7 +62,7 @@ def promote_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
                 return promote(
                     store.client(), models, spec.series, name, config.reason.strip(), now
                 )
-            report = evaluate_key(store.client(), models, registry.evaluations(), spec.series)
+            report = evaluate_series(store.client(), models, registry.evaluations(), spec.series)
             return apply_verdict(store.client(), models, report, now)
 
         with failures_named():

@@ -28,7 +28,7 @@ from coin_assets.pipeline.recompute import (
     redo_candles,
     touched_candles,
 )
-from coin_assets.pipeline.recompute_forecasts import redo_forecasts, touched_forecasts
+from coin_assets.pipeline.recompute_forecasts import recompute_forecasts, touched_forecasts
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
 
@@ -143,7 +143,7 @@ def _redo_series(
     origins = forecasts = 0
     shows_forecast = False
     for touched in touched_forecasts(store, registry, series, opens, *window):
-        changed = redo_forecasts(store, registry, series, touched, *window)
+        changed = recompute_forecasts(store, registry, series, touched, *window)
         found = touched.origins
         facts = {"origins_redone": len(found), "forecasts_changed": changed}
         _report(context, spec, PREDICTIONS, facts, partition_of(touched.month))

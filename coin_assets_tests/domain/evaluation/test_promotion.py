@@ -35,12 +35,12 @@ from coin_assets_tests.domain.evaluation.promotion_worlds import (
     decision,
     expected_ratio,
     histories,
-    looks,
+    interim_tests,
     lucky_histories,
 )
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
-TERM = timedelta(days=30)
+TRIAL_PERIOD = timedelta(days=30)
 DAYS_AGO = [NOW - timedelta(days=2), NOW - timedelta(days=1)]
 LIVE, BACKTEST = 10 * 24, 30 * 24
 FEWER = settings(max_examples=30)
@@ -71,10 +71,15 @@ def verdict_of(
     timeframe: Timeframe = HOUR,
     passes: Iterable[datetime] = DAYS_AGO,
     since: datetime | None = NOW - timedelta(days=60),
-    term: timedelta = TERM,
+    trial_period: timedelta = TRIAL_PERIOD,
 ) -> GateVerdict:
     return judge(
-        paired, timeframe, earlier_passes=list(passes), champion_since=since, term=term, now=NOW
+        paired,
+        timeframe,
+        earlier_passes=list(passes),
+        champion_since=since,
+        trial_period=trial_period,
+        now=NOW,
     )
 
 
@@ -140,7 +145,7 @@ def test_each_thing_that_is_not_shown_keeps_the_champion(
     missing = [name for name in failed(verdict) if name != "lasting"]
     assert set(reasons) <= set(missing)
     assert set(missing) <= {*reasons, "naive", "champion"}
-    assert "lasting" in failed(verdict)  # a look that fails ends the row
+    assert "lasting" in failed(verdict)  # a failed interim test ends the row
 
 
 @pytest.mark.parametrize(("ratio", "enough"), [(0.993, True), (0.997, False)])
@@ -154,9 +159,9 @@ def test_a_gain_must_be_worth_a_change_however_certain_it_is(ratio: float, enoug
 def test_a_large_gain_must_be_more_than_chance() -> None:
     paired = scores()
     noise = np.random.default_rng(2).standard_t(3, len(paired) // STEPS).repeat(STEPS)
-    wild = replace(paired, challenger=paired.challenger * np.exp(0.5 * (noise - noise.mean())))
-    loss = wild.challenger * (0.95 * wild.champion.mean() / wild.challenger.mean())
-    verdict = verdict_of(replace(wild, challenger=loss))
+    noisy = replace(paired, challenger=paired.challenger * np.exp(0.5 * (noise - noise.mean())))
+    loss = noisy.challenger * (0.95 * noisy.champion.mean() / noisy.challenger.mean())
+    verdict = verdict_of(replace(noisy, challenger=loss))
     assert verdict.whole.to_champion == pytest.approx(0.95)
     assert "champion" in failed(verdict)
 
@@ -176,7 +181,7 @@ def test_a_large_gain_must_be_more_than_chance() -> None:
         ([5, 6, 7], False),
     ],
 )
-def test_the_evidence_must_last_over_looks_in_a_row(days: list[float], lasts: bool) -> None:
+def test_the_evidence_must_last_over_interim_tests_in_a_row(days: list[float], lasts: bool) -> None:
     verdict = verdict_of(scores(), passes=[NOW - timedelta(days=day) for day in reversed(days)])
     assert verdict.passed
     assert (verdict.decision == PROMOTE) is lasts
@@ -239,13 +244,13 @@ def test_too_little_keeps_the_champion_and_says_so(paired: PairedScores) -> None
 
 
 def test_without_a_champion_on_record_nobody_is_promoted_or_retired() -> None:
-    for paired, term in ((scores(), TERM), (scores(1.05), timedelta(days=5))):
-        verdict = verdict_of(paired, since=None, term=term)
+    for paired, trial_period in ((scores(), TRIAL_PERIOD), (scores(1.05), timedelta(days=5))):
+        verdict = verdict_of(paired, since=None, trial_period=trial_period)
         assert verdict.decision == KEEP
         assert "cool_down" in failed(verdict)
 
 
-# --------------------------------------------------------------- the end of a term
+# --------------------------------------------------------------- the end of a trial period
 
 
 @pytest.mark.parametrize(("days", "is_over"), [(10.9, True), (11.1, False)])
@@ -253,17 +258,17 @@ def test_a_challenger_that_has_not_earned_it_in_its_term_is_retired(
     days: float, is_over: bool
 ) -> None:
     """The first live forecast was made 10 days and 24 hours before, less one."""
-    verdict = verdict_of(scores(1.0), term=timedelta(days=days))
+    verdict = verdict_of(scores(1.0), trial_period=timedelta(days=days))
     assert verdict.decision == (RETIRE if is_over else KEEP)
 
 
 def test_walk_forward_forecasts_do_not_use_up_a_term() -> None:
     paired = replace(scores(1.0), live=np.zeros(960, dtype=bool))
-    assert verdict_of(paired, term=timedelta(days=1)).decision == KEEP
+    assert verdict_of(paired, trial_period=timedelta(days=1)).decision == KEEP
 
 
 def test_a_challenger_that_passes_when_its_term_ends_may_wait_for_the_row() -> None:
-    verdict = verdict_of(scores(), passes=[], term=timedelta(days=5))
+    verdict = verdict_of(scores(), passes=[], trial_period=timedelta(days=5))
     assert verdict.passed
     assert verdict.decision == KEEP
 
@@ -334,9 +339,15 @@ def swapped(paired: PairedScores) -> PairedScores:
     ("change", "words"),
     [
         (lambda paired: replace(paired, naive=paired.naive[1:]), r"naive has shape \(959,\)"),
-        (lambda paired: replace(paired, champion=paired.champion * np.nan), "champion is not a"),
-        (lambda paired: replace(paired, challenger=-paired.challenger), "challenger is not a"),
-        (lambda paired: replace(paired, covered=paired.covered * 100), "a share is at most 1"),
+        (
+            lambda paired: replace(paired, champion=paired.champion * np.nan),
+            "champion is negative or not finite",
+        ),
+        (
+            lambda paired: replace(paired, challenger=-paired.challenger),
+            "challenger is negative or not finite",
+        ),
+        (lambda paired: replace(paired, covered=paired.covered * 100), "expected at most 1"),
         (swapped, "do not ascend"),
         (lambda paired: replace(paired, origins=paired.origins.repeat(2)[:960]), "do not ascend"),
         (lambda paired: replace(paired, origins=paired.origins.tz_localize(None)), "no time zone"),
@@ -417,7 +428,7 @@ def test_a_truly_better_challenger_is_promoted_within_its_term(count: int) -> No
     [EQUAL, EQUAL_LIVE, WORSE, BADLY_CALIBRATED],
     ids=["equal", "equal, live only", "worse", "badly calibrated"],
 )
-def test_no_other_is_promoted_in_a_term_of_daily_looks(world: World, count: int) -> None:
+def test_no_other_is_promoted_in_a_trial_period_of_daily_tests(world: World, count: int) -> None:
     assert promotions(world, count) <= most_likely_at_most(count, 0.02)
 
 
@@ -426,6 +437,6 @@ def test_a_challenger_that_is_lucky_on_few_samples_has_to_wait() -> None:
     for history in lucky_histories(EQUAL_LIVE, 30, seed=3, among=300, few=few):
         start = history.at(np.arange(len(history)) < few)
         assert start.challenger.mean() < 0.97 * start.champion.mean()
-        verdicts = list(looks(history, EQUAL_LIVE, until=few))
+        verdicts = list(interim_tests(history, EQUAL_LIVE, until=few))
         assert {verdict.decision for verdict in verdicts} == {KEEP}
         assert "sample" in failed(verdicts[-1])

@@ -1,8 +1,8 @@
-"""Roles: a history that is only ever added to, and the forecasts' version that follows from it.
+"""Roles: an append-only record, and the version that forecasts by it.
 
-- Whoever held a role at an origin keeps it there, whatever is appointed later.
-- No version is ever asked to forecast an origin before its cutoff.
-- The record is obeyed or refused; no other version stands in for one that is gone.
+- The holder of a role at an origin never changes, whatever is appointed later.
+- No version forecasts an origin before its cutoff.
+- No other version replaces a recorded one that is missing.
 """
 
 from dataclasses import dataclass, replace
@@ -112,8 +112,8 @@ def test_a_first_champion_has_none_before_it() -> None:
 @pytest.mark.parametrize(
     ("role", "holder", "since", "expected"),
     [
-        (CHAMPION, version(3, 9), 8, "knows candles up to 2026-01-10 00:00"),
-        (CHALLENGER, version(3, 9), 8.9, "knows candles up to 2026-01-10 00:00"),
+        (CHAMPION, version(3, 9), 8, "saw candles up to 2026-01-10 00:00"),
+        (CHALLENGER, version(3, 9), 8.9, "saw candles up to 2026-01-10 00:00"),
         (CHAMPION, version(3, 1), 4, "lies before the last one, 2026-01-06 00:00"),
         (CHALLENGER, version(3, 1), 5, "lies before the last one, 2026-01-07 00:00"),
         (CHALLENGER, None, 5, "lies before the last one"),
@@ -162,8 +162,8 @@ def test_there_is_no_challenger_without_a_record() -> None:
 def test_no_other_version_stands_in_for_one_that_is_gone(role: str) -> None:
     with pytest.raises(CorruptArtefact) as refusal:
         version_for(role, [version(1, 0), version(3, 2)], roles((role, "2", 5)), day(6))
-    assert f"Model version 2, {role} since 2026-01-06 00:00" in str(refusal.value)
-    assert "Bring its folder back from a backup, or launch promote_champion" in str(refusal.value)
+    assert f"Model version 2, recorded {role} since 2026-01-06 00:00" in str(refusal.value)
+    assert "Restore its folder from a backup, or launch promote_champion" in str(refusal.value)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -201,7 +201,7 @@ def test_the_newest_training_that_never_held_a_role_challenges() -> None:
         (roles((CHAMPION, "1", 1)), 9),
         (roles((CHAMPION, "1", 1), (CHALLENGER, "2", 4), (CHALLENGER, None, 5)), 4),
     ],
-    ids=["no champion", "a challenger", "none knows more", "all had their term"],
+    ids=["no champion", "a challenger", "none knows more", "all had their trial"],
 )
 def test_otherwise_nobody_challenges(record: Roles, champion_cutoff: float) -> None:
     versions = [version(1, 0), version(2, 4), version(3, 4)]

@@ -104,7 +104,7 @@ def test_the_recent_loss_agrees_with_a_slow_one(rows: int, dropped: set[int], or
     assert loss == pytest.approx(slow_loss(forecaster, frame, origins))
 
 
-def test_candles_before_those_it_looks_at_do_not_change_it() -> None:
+def test_candles_before_its_context_do_not_change_it() -> None:
     frame = candles(600)
     forecaster = VolatilityScaledBaseline("1h").fit(frame)
     needed = 100 + 24 + forecaster.context - 1
@@ -127,11 +127,10 @@ def test_a_gap_after_every_origin_leaves_nothing_to_score() -> None:
 
 
 def test_a_wider_market_has_a_larger_loss() -> None:
-    calm = candles(500)
-    wild = calm.assign(close=100 * (calm["close"] / 100) ** 3)
+    low = candles(500)
+    high = low.assign(close=100 * (low["close"] / 100) ** 3)
     losses = [
-        recent_loss(VolatilityScaledBaseline("1h").fit(frame), frame, HOUR)
-        for frame in (calm, wild)
+        recent_loss(VolatilityScaledBaseline("1h").fit(frame), frame, HOUR) for frame in (low, high)
     ]
     assert losses[1] == pytest.approx(3 * (losses[0] or 0))
 

@@ -1,14 +1,13 @@
-"""The forecaster: what it promises.
+"""Properties of `HarForecaster`.
 
 - The median is the last close, exactly; quantiles never decrease along their axis.
-- A forecast depends on the `context` candles up to its origin alone, to the bit: not on the
-  future, nor on a longer past, nor on which other origins are asked for.
+- A forecast depends only on the `context` candles up to its origin, to the bit: not on the
+  future, a longer past, or the other origins of the call.
 - Prices in another unit give the same forecast in that unit.
-- Fitting twice, or with another number of threads, gives the same to the bit; a fitted estimator
-  survives JSON, and a broken state is refused.
-- Too few candles, or a price that never moves, give no estimator.
-- Where volatility is constant the intervals hold what they say; where it comes in regimes or by
-  the hour of day, it is foreseen.
+- Fitting twice, or with another number of threads, gives the same state; a state restores from
+  JSON, and a broken state is refused.
+- Too few candles, or a price that never moves, raise `InsufficientData`.
+- Intervals are calibrated where volatility is constant; regimes and the hour of day are forecast.
 """
 
 import json
@@ -175,7 +174,7 @@ def test_an_origin_that_closes_no_candle_is_refused(hours: int) -> None:
     estimator = fitted(candles)
     gapped = candles.drop(index=99)
     origin = pd.DatetimeIndex([candles["timestamp"].iloc[0] + pd.Timedelta(hours=hours)])
-    with pytest.raises(DataRefused, match="1 of 1 origins close no 1h candle"):
+    with pytest.raises(DataRefused, match="1 of 1 origins are not the close of a 1h candle"):
         estimator.predict_quantiles(gapped, origin)
 
 
@@ -194,7 +193,7 @@ def test_it_is_a_scikit_learn_estimator() -> None:
     estimator = HarForecaster("4h", longest=128, penalty=7.0)
     copy = clone(estimator)
     assert copy.get_params() == estimator.get_params()
-    assert copy.set_params(longest=32, centred=64).context == 96
+    assert copy.set_params(longest=32, level_window=64).context == 96
     assert estimator.context == 128 + 256
     assert "volatility_128" in estimator.features
     assert "volatility_128" not in copy.features
@@ -314,8 +313,8 @@ def test_regimes_of_volatility_are_foreseen() -> None:
     for step in range(1, STEPS + 1):
         past = log_close[step:split] - log_close[: split - step]
         unconditional[step - 1] = np.quantile(past, QUANTILES)
-    usual = log_close[split:-STEPS, None, None] + unconditional
-    ratio = pinball_loss(actual, quantiles).mean() / pinball_loss(actual, usual).mean()
+    constant = log_close[split:-STEPS, None, None] + unconditional
+    ratio = pinball_loss(actual, quantiles).mean() / pinball_loss(actual, constant).mean()
     assert ratio < 0.95
     assert covered(actual, quantiles, 1) == pytest.approx(0.8, abs=0.05)
 

@@ -1,4 +1,4 @@
-"""One key with candles, models and forecasts in a home of its own, and a clock that tests move."""
+"""One series with candles, models and forecasts in its own home, and a clock that tests set."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -25,15 +25,15 @@ ALWAYS = START, utc("2030-01-01")
 
 def small_forecaster(timeframe: str) -> HarForecaster:
     """A forecaster that reads 128 candles, and no volumes."""
-    return HarForecaster(timeframe, longest=64, centred=64, groups=(LEVERAGE, CALENDAR))
+    return HarForecaster(timeframe, longest=64, level_window=64, groups=(LEVERAGE, CALENDAR))
 
 
-class Contest:
-    """The sandbox's candles up to ``now``, and whoever forecasts them.
+class SeriesSandbox:
+    """Candles of the sandbox market up to ``now``, with models and forecasts.
 
     Attributes:
-        now: time by which candles have closed and are stored.
-        alter: what the market's candles become on their way to the store.
+        now: candles closed by this time are stored.
+        alter: applied to the market's candles before they are stored.
     """
 
     def __init__(self, home: Path, timeframe: str = "1h", now: str | None = None) -> None:
@@ -45,7 +45,7 @@ class Contest:
         self.until(utc(now) if now else self.series.timeframe.shift(START, needed))
 
     def until(self, now: datetime) -> None:
-        """Let time pass, and candles come."""
+        """Set the clock, and store the candles closed by then."""
         self.now = now
         end = next_month(now)
         pages = list(SandboxMarket().pages(self.series, START, end, now))
@@ -56,7 +56,7 @@ class Contest:
         self.until(self.now + count * timedelta(seconds=self.series.timeframe.seconds))
 
     def train(self, cutoff: datetime | None = None) -> ModelVersion:
-        """A version that knows the candles up to ``cutoff``; it challenges if it may."""
+        """Add a version trained up to ``cutoff``, and appoint a challenger if there is none."""
         cutoff = cutoff or self.now
         candles = closed_by(
             self.store.read_candles(self.series, *ALWAYS), self.series.timeframe, cutoff
@@ -71,7 +71,7 @@ class Contest:
     def predict(
         self, start: datetime | None = None, end: datetime | None = None
     ) -> PredictionReport:
-        """Fill the origins of a window, by default the newest one alone."""
+        """Forecast the origins of a window, by default only the newest one."""
         newest = self.series.timeframe.floor(self.now)
         window = start or newest, end or newest + timedelta.resolution
         return predict_window(
@@ -83,7 +83,7 @@ class Contest:
         return made.reset_index(drop=True)
 
     def versions(self, role: str) -> dict[datetime, str]:
-        """Name of the version that made the forecast of each origin."""
+        """Origin -> name of the version that forecast it."""
         made = self.forecasts(role).drop_duplicates("as_of")
         origins = made["as_of"].dt.to_pydatetime()
         return dict(zip(origins, made["model_version"], strict=True))
@@ -94,12 +94,12 @@ class Contest:
         return roles.holder(CHAMPION), roles.holder(CHALLENGER)
 
 
-def contested(home: Path) -> Contest:
-    """A champion and, from the next candle on, a challenger; one live forecast was made."""
-    contest = Contest(home)
-    contest.train()
-    contest.predict()
-    contest.pass_candles(1)
-    contest.train()
-    assert contest.holders() == ("1", "2")
-    return contest
+def sandbox_with_challenger(home: Path) -> SeriesSandbox:
+    """Version 1 is champion, with one live forecast; version 2 is challenger from then on."""
+    sandbox = SeriesSandbox(home)
+    sandbox.train()
+    sandbox.predict()
+    sandbox.pass_candles(1)
+    sandbox.train()
+    assert sandbox.holders() == ("1", "2")
+    return sandbox
