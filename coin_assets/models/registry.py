@@ -201,7 +201,7 @@ class ModelRegistry:
         """
         return read_roles(self._folder(series))
 
-    def appoint(
+    def appoint(  # one parameter a field of `RoleChange`
         self,
         series: Series,
         role: str,

@@ -1,10 +1,10 @@
-"""The model registry: versions count up, never change, and come back as they were stored.
+"""The model registry: versions are numbered, immutable, and loaded as stored.
 
-- A version is a folder whose name tells number and cutoff; its artefact depends on the model alone.
-- What is loaded is what was stored for this key and version, or it is refused as corrupt, naming
-  the file.
-- Killed writers leave nothing that counts; writers at the same time get different numbers.
-- What is removed is gone, its number is not given again, and nothing that is needed can be removed.
+- A version is a folder named by number and cutoff; its artefact depends on the model only.
+- Loading returns what was stored for this series and version, or raises `CorruptArtefact` with the
+  path of the file.
+- Killed writers leave no version; concurrent writers get different numbers.
+- The number of a removed version is not used again; versions in use cannot be removed.
 """
 
 import hashlib
@@ -75,7 +75,7 @@ def test_an_empty_registry_has_no_versions(registry: ModelRegistry) -> None:
     assert registry.find(BTC, NOV, None) is None
 
 
-def test_versions_count_up_by_key_and_their_folders_tell_number_and_cutoff(
+def test_versions_count_up_by_series_and_folders_name_number_and_cutoff(
     tmp_path: Path, registry: ModelRegistry
 ) -> None:
     added = [registry.add(BTC, model(), cutoff, facts()) for cutoff in (NOV, OCT, NOV)]
@@ -191,7 +191,7 @@ def test_the_same_candles_make_the_same_bytes(registry: ModelRegistry) -> None:
     assert contents[0] == contents[1] != contents[2]
 
 
-def test_an_artefact_does_not_tell_when_or_by_whom_it_was_trained(
+def test_an_artefact_does_not_depend_on_time_or_run_of_its_training(
     tmp_path: Path, registry: ModelRegistry
 ) -> None:
     first = registry.add(BTC, model(), NOV, facts() | {"trained_at": "now", "run_id": "a"})
@@ -203,7 +203,7 @@ def test_an_artefact_does_not_tell_when_or_by_whom_it_was_trained(
     assert len(contents) == 1
 
 
-def test_metadata_tells_what_the_registry_knows_and_what_it_was_told(
+def test_metadata_holds_the_identity_and_the_given_facts(
     registry: ModelRegistry,
 ) -> None:
     version = registry.add(BTC, model(), NOV, facts("365d") | {"answer": 42})
@@ -343,7 +343,7 @@ def test_a_flipped_byte_anywhere_is_refused_or_changes_nothing(
         path.write_bytes(content)
 
 
-def test_a_version_copied_from_another_key_is_refused(
+def test_a_version_copied_from_another_series_is_refused(
     tmp_path: Path, registry: ModelRegistry
 ) -> None:
     foreign = registry.add(ETH, model(), NOV, facts())
@@ -373,7 +373,7 @@ SWAPS = [{"model.json"}, {"metadata.json"}, {"model.json", "metadata.json"}]
 def test_files_of_another_version_are_refused(
     registry: ModelRegistry, files: set[str], other: tuple[Series, datetime, int]
 ) -> None:
-    """Even those of a model with the same state: it was made for another key or cutoff."""
+    """Also with an equal state, because series or cutoff differ."""
     version = registry.add(BTC, model(), NOV, facts())
     registry.add(other[0], model(), OCT, facts())  # so that numbers differ, or are the same
     series, cutoff, seed = other

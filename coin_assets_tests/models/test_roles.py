@@ -1,9 +1,9 @@
-"""The record of roles in the registry: a file that is added to, obeyed, or refused.
+"""The record of roles in the registry: an append-only file.
 
-- Appointing is idempotent, and every registry sees it at once.
-- A killed appointment leaves the record before or after it; at the same time none gets lost.
-- A damaged record is refused, naming file and remedy.
-- A rollback brings back roles and artefacts as they were, to the byte.
+- Appointments are idempotent, and every registry sees them at once.
+- A killed appointment leaves the record before or after it; concurrent ones are all recorded.
+- A damaged record raises an error with file and remedy.
+- A rollback restores roles and artefacts to the byte.
 """
 
 import json
@@ -28,6 +28,7 @@ from coin_assets.files.cache import FileCache
 from coin_assets.files.checksummed_json import with_checksum
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.models.role_files import SCHEMA_VERSION
+from coin_assets_tests.domain.evaluation.role_holders import holder_at
 from coin_assets_tests.models.test_registry import BTC, ETH, NOV, OCT, PROCESSES, facts, model
 
 FILE = Path("models/symbol=BTC_USDT/timeframe=1h/roles.json")
@@ -147,8 +148,8 @@ def test_the_next_challenger_counts_from_its_cutoff_on(
     challenge(registry)
     assert holders(registry) == ("2", "5")
     roles = registry.roles(BTC)
-    assert roles.holder_at(CHALLENGER, versions[4].cutoff) == "5"
-    assert roles.holder_at(CHALLENGER, versions[4].cutoff - timedelta.resolution) is None
+    assert holder_at(roles, CHALLENGER, versions[4].cutoff) == "5"
+    assert holder_at(roles, CHALLENGER, versions[4].cutoff - timedelta.resolution) is None
     registry.add(BTC, model(), NOV, facts())
     assert challenge(registry) == roles
 
@@ -162,8 +163,8 @@ def test_after_an_earlier_challenger_the_next_counts_from_the_end_of_that_one_on
     challenge(registry)
     assert holders(registry) == ("2", "4")
     roles = registry.roles(BTC)
-    assert roles.holder_at(CHALLENGER, NOV - DAY) == "5"
-    assert roles.holder_at(CHALLENGER, NOV) == "4"
+    assert holder_at(roles, CHALLENGER, NOV - DAY) == "5"
+    assert holder_at(roles, CHALLENGER, NOV) == "4"
 
 
 def test_nobody_challenges_a_champion_whose_version_is_gone(

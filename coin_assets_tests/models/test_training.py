@@ -1,11 +1,11 @@
-"""Training one key: exactly the candles closed by the cutoff, or a reason why not.
+"""Training of series on exactly the candles closed by the cutoff.
 
-- A version that exists is kept, whatever has become of the candles since.
-- The future, and what lies before the lookback, do not change a byte of the artefact.
-- Months never fetched and a missing newest candle are errors of different kinds; too few candles
-  are neither, but give no version.
-- Of many keys trained together, one that fails leaves the others.
-- While the champion has no challenger, the newest version becomes it.
+- An existing version is kept, also after its candles changed.
+- Candles after the cutoff or before the lookback do not change a byte of the artefact.
+- Months never fetched and a missing newest candle raise different errors; too few candles give no
+  version and no error.
+- A failure of one series does not affect the others.
+- The newest version becomes challenger while the champion has none.
 """
 
 import os

@@ -93,11 +93,8 @@ class Roles:
 
     def holder(self, role: str) -> str | None:
         """Name of the version that holds ``role`` now; None if it is vacant."""
-        return _version_of(self.last_change(role))
-
-    def holder_at(self, role: str, origin: datetime) -> str | None:
-        """Name of the version that held ``role`` at ``origin``; None if it was vacant."""
-        return _version_of(self.change_at(role, origin))
+        change = self.last_change(role)
+        return None if change is None else change.version
 
     @property
     def tenure(self) -> tuple[RoleChange, ...]:
@@ -264,10 +261,6 @@ def _require_sound(change: RoleChange, last: datetime | None) -> None:
             f"{subject} lies before the last one, {_time(last)}, and would change the holder at "
             "origins in between. Choose that time or a later one."
         )
-
-
-def _version_of(change: RoleChange | None) -> str | None:
-    return None if change is None else change.version
 
 
 def _time(time: datetime) -> str:

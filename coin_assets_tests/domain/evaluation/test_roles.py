@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from coin_assets.domain.evaluation.roles import RoleChange, Roles, next_challenger, version_for
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, ROLES
 from coin_assets.errors import CorruptArtefact, DataRefused
+from coin_assets_tests.domain.evaluation.role_holders import holder_at
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -64,10 +65,10 @@ def test_nobody_holds_anything_at_first() -> None:
 
 def test_a_holder_counts_from_its_first_origin_to_the_next_ones() -> None:
     record = roles((CHAMPION, "1", 5), (CHALLENGER, "2", 6), (CHAMPION, "2", 9))
-    holders = [record.holder_at(CHAMPION, day(at)) for at in (4.9, 5, 8.9, 9, 100)]
+    holders = [holder_at(record, CHAMPION, day(at)) for at in (4.9, 5, 8.9, 9, 100)]
     assert holders == [None, "1", "1", "2", "2"]
-    assert record.holder_at(CHALLENGER, day(5.9)) is None
-    assert record.holder_at(CHALLENGER, day(6)) == "2"
+    assert holder_at(record, CHALLENGER, day(5.9)) is None
+    assert holder_at(record, CHALLENGER, day(6)) == "2"
     assert record.holder(CHAMPION) == "2"
     assert record.appointed == {"1", "2"}
 
@@ -76,8 +77,8 @@ def test_a_promotion_leaves_the_challengers_place_vacant_from_the_same_time_on()
     record = roles((CHAMPION, "1", 5), (CHALLENGER, "2", 6))
     promoted = appointed(record, CHAMPION, version(2, 6), 9)
     assert (promoted.holder(CHAMPION), promoted.holder(CHALLENGER)) == ("2", None)
-    assert promoted.holder_at(CHALLENGER, day(8.9)) == "2"
-    assert promoted.holder_at(CHALLENGER, day(9)) is None
+    assert holder_at(promoted, CHALLENGER, day(8.9)) == "2"
+    assert holder_at(promoted, CHALLENGER, day(9)) is None
     other = appointed(record, CHAMPION, version(3, 7), 9)
     assert (other.holder(CHAMPION), other.holder(CHALLENGER)) == ("3", "2")
 
@@ -86,8 +87,8 @@ def test_a_challenger_can_become_champion_of_origins_before_its_challenge() -> N
     record = roles((CHAMPION, "1", 5), (CHALLENGER, "2", 6))
     promoted = appointed(record, CHAMPION, version(2, 3), 5)
     assert (promoted.holder(CHAMPION), promoted.holder(CHALLENGER)) == ("2", None)
-    assert promoted.holder_at(CHAMPION, day(5)) == "2"
-    assert [promoted.holder_at(CHALLENGER, day(at)) for at in (5.9, 6)] == [None, None]
+    assert holder_at(promoted, CHAMPION, day(5)) == "2"
+    assert [holder_at(promoted, CHALLENGER, day(at)) for at in (5.9, 6)] == [None, None]
 
 
 def test_rolling_back_goes_further_back_each_time() -> None:
@@ -101,7 +102,7 @@ def test_rolling_back_goes_further_back_each_time() -> None:
     assert twice.previous_champion() is None
     promoted = appointed(once, CHAMPION, four, 12)
     assert promoted.previous_champion() == "2"
-    held = [twice.holder_at(CHAMPION, day(at)) for at in (5, 9, 10, 11, 12)]
+    held = [holder_at(twice, CHAMPION, day(at)) for at in (5, 9, 10, 11, 12)]
     assert held == ["1", "2", "3", "2", "1"]
 
 
@@ -257,7 +258,7 @@ def test_a_record_is_only_added_to_and_says_the_same_of_all_earlier_origins(
         for at in range(45):
             for role in ROLES:
                 if day(at) < wanted.since:
-                    assert after.holder_at(role, day(at)) == before.holder_at(role, day(at))
+                    assert holder_at(after, role, day(at)) == holder_at(before, role, day(at))
 
 
 @given(VERSIONS, REQUESTS)
