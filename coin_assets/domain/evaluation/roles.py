@@ -180,7 +180,7 @@ def version_for(
     if change.version is None:
         return None
     found = next((each for each in versions if each.name == change.version), None)
-    subject = f"Model version {change.version}, recorded {role} since {_time(change.since)},"
+    subject = f"Model version {change.version}, {role} since {_time(change.since)},"
     if found is None:
         raise CorruptArtefact(
             f"{subject} is not in the registry. Restore its folder from a backup, or launch "
