@@ -71,21 +71,32 @@ def apply_monthly_rollover(
             by=MONTHLY_ROLLOVER,
             recorded_at=newest,
         )
-        challenge = roles.last_change(CHALLENGER)
-        challenger = by_name.get((challenge and challenge.version) or "")
-        if challenge and challenger and _is_overtaken(challenger, version):
-            since = max(since, challenge.since)
-            roles = registry.appoint(
-                series,
-                CHALLENGER,
-                None,
-                since,
-                reason=OVERTAKEN_REASON,
-                by=MONTHLY_ROLLOVER,
-                recorded_at=newest,
-            )
-        return roles
+        return _retire_overtaken(registry, roles, by_name, version, since, newest)
     return roles
+
+
+def _retire_overtaken(
+    registry: ModelRegistry,
+    roles: Roles,
+    by_name: dict[str, ModelVersion],
+    champion: ModelVersion,
+    since: datetime,
+    recorded_at: datetime,
+) -> Roles:
+    """Leave the challenger's role vacant, if the new champion has overtaken the challenger."""
+    challenge = roles.last_change(CHALLENGER)
+    challenger = by_name.get((challenge and challenge.version) or "")
+    if not challenge or not challenger or not _is_overtaken(challenger, champion):
+        return roles
+    return registry.appoint(
+        champion.series,
+        CHALLENGER,
+        None,
+        max(since, challenge.since),
+        reason=OVERTAKEN_REASON,
+        by=MONTHLY_ROLLOVER,
+        recorded_at=recorded_at,
+    )
 
 
 def _is_overtaken(challenger: ModelVersion, champion: ModelVersion) -> bool:
