@@ -1,4 +1,4 @@
-"""Benchmark ``forecast_ablation``: what each part of the forecaster buys."""
+"""Benchmark ``forecast_ablation``: the contribution of each part of the forecaster."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,7 +17,7 @@ from benchmarks.forecast_scores import (
     score,
 )
 from benchmarks.harness import Bench, Figure, say, timed
-from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
+from benchmarks.trailing_volatility import VolatilityScaledBaseline
 from coin_assets.domain.forecasting.frame import Forecaster
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.har_features import CALENDAR, LEVERAGE, VOLUME
@@ -27,9 +27,9 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.models.forecasters import new_forecaster
 
 _PERCENT = 100.0
-# Large enough that nothing is left of what it penalises, or of how weights differ.
+# A penalty that leaves no coefficient, or a half-life that makes all weights equal.
 _ENDLESS = 1e12
-# What is done without -> the parameters that do.
+# Part that is left out -> parameters that leave it out.
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "the calendar": {"groups": (VOLUME, LEVERAGE)},
     "the volume": {"groups": (LEVERAGE, CALENDAR)},
@@ -38,22 +38,22 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "the range, by squared returns alone": {"range_share": 0.0},
     "the regression, by the mean of the log volatilities": {"penalty": _ENDLESS},
     "forgetting in the regression": {"half_life": _ENDLESS},
-    "shrinking": {"half_belief": 0.0},
-    "the recent usual, by that of 4096 candles": {"centred": 4096},
-    "its return to that of the whole history": {"usual_belief": 1.0},
+    "shrinkage": {"scale_prior_strength": 0.0},
+    "the recent long-run level, by that of 4096 candles": {"level_window": 4096},
+    "the shrinkage of the long-run level": {"level_weight": 1.0},
     "forgetting in the quantiles": {"calibrated": 8192},
 }
-# Timeframe -> other settings that were weighed against the chosen ones.
-WEIGHED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+# Timeframe -> other settings that were compared with the chosen ones.
+ALTERNATIVES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "1d": {
-        "300 observations for half a belief": {"half_belief": 300.0},
-        "2000 observations for half a belief": {"half_belief": 2000.0},
+        "a prior strength of 300": {"scale_prior_strength": 300.0},
+        "a prior strength of 2000": {"scale_prior_strength": 2000.0},
         "quantiles from 256 candles": {"calibrated": 256},
         "quantiles from 500 candles": {"calibrated": 500},
-        "quantiles from 500 candles, 300 observations, no return of the usual": {
+        "quantiles from 500 candles, a prior strength of 300, no shrinkage of the level": {
             "calibrated": 500,
-            "half_belief": 300.0,
-            "usual_belief": 1.0,
+            "scale_prior_strength": 300.0,
+            "level_weight": 1.0,
         },
     },
 }
@@ -62,15 +62,14 @@ Make = Callable[[Series], Forecaster]
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """What is lost on the tuning spans when a part of the forecaster is left out.
+    """Increase of the loss on the tuning spans when a part of the forecaster is left out.
 
     Each variant is trained for the first instant of each month and forecasts the month's origins,
-    as in ``forecasts``, but on the spans that come before the test spans and without store and
-    registry. The figure is by how much its pinball loss at the same origins is above that of the
-    whole forecaster, mean of three symbols: above 0, the part helped. Intervals are 95%, by the
-    paired block bootstrap. Beside it stand the share of closes that the variant's 80% intervals
-    held, and the mean error of that share in the calm and the wild third. Nothing of the test
-    spans is read.
+    as in ``forecasts``, but on the spans before the test spans and without store and registry. The
+    figure is the increase of its pinball loss over that of the whole forecaster at the same
+    origins, mean of three symbols. Above 0 the part helps. Intervals are 95%, by the paired block
+    bootstrap. The remark gives the coverage of the variant's 80% intervals, and its mean error in
+    the terciles of low and high volatility. The test spans are not read.
     """
     figures = []
     for timeframe in bench.pick(tuple(TUNING), ("1w",)):
@@ -89,7 +88,7 @@ def _figures(timeframe: str, span: Span) -> list[Figure]:
     variants["with trailing volatility alone"] = _trailing_volatility
     variants |= {
         f"with {setting}": partial(_varied, changes=changes)
-        for setting, changes in WEIGHED.get(timeframe, {}).items()
+        for setting, changes in ALTERNATIVES.get(timeframe, {}).items()
     }
     found = [_compared(timeframe, span, "whole, above naive", whole, naive)]
     for name, make in variants.items():
@@ -101,7 +100,7 @@ def _figures(timeframe: str, span: Span) -> list[Figure]:
 def _varied(series: Series, changes: Mapping[str, Any]) -> Forecaster:
     forecaster = new_forecaster(series)
     if not isinstance(forecaster, HarForecaster):
-        raise TypeError(f"{series} is forecast by {forecaster.name}, which has no such parts.")
+        raise TypeError(f"The forecaster of {series}, {forecaster.name}, has no such parts.")
     varied: HarForecaster = forecaster.set_params(**changes)
     return varied
 
@@ -111,7 +110,7 @@ def _trailing_volatility(series: Series) -> Forecaster:
 
 
 def _scores(timeframe: str, span: Span, make: Make | None) -> list[Scores]:
-    """Of each symbol, by models of ``make``, or by the naive forecast."""
+    """Scores of each symbol, by models of ``make``, or of the naive forecast."""
     scores = []
     for symbol in SYMBOLS:
         series = Series(symbol, Timeframe.parse(timeframe))
@@ -132,9 +131,9 @@ def _compared(
     block = block_length(len(losses[0]), span.every)
     low, high = ratio_interval(losses, reference, block)
     covered = _PERCENT * float(np.mean([one.coverage_80 for one in ours]))
-    thirds = np.array([one.terciles for one in ours])
-    calm, _, wild = _PERCENT * np.abs(thirds - NOMINAL).mean(axis=0)
+    coverage = np.array([one.tercile_coverage for one in ours])
+    low_error, _, high_error = _PERCENT * np.abs(coverage - NOMINAL).mean(axis=0)
     above = [_PERCENT * (ratio - 1) for ratio in (mean_ratio(losses, reference), low, high)]
     how = f"95% interval {above[1]:+.2f} to {above[2]:+.2f}; 80% intervals held {covered:.1f}%"
-    how += f", calm and wild missed by {calm:.1f} and {wild:.1f} points"
+    how += f", low and high volatility missed by {low_error:.1f} and {high_error:.1f} points"
     return Figure(f"{timeframe}: {name}", round(above[0], 2), "%", how)

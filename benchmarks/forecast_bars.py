@@ -1,4 +1,4 @@
-"""What the forecasts must reach on the test spans, and whether they do."""
+"""Limits of the forecast scores on the test spans."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ PROPHET = "pinball to Prophet, mean of symbols"
 MEDIAN_ERROR = "MAE of the median to naive, mean of symbols"
 COVERAGE_MEAN = "80% coverage error in points, mean of symbols"
 COVERAGE_WORST = "80% coverage error in points, worst symbol"
-CALM = "80% coverage error in points when calm, mean of symbols"
-WILD = "80% coverage error in points when wild, mean of symbols"
+LOW_VOLATILITY = "80% coverage error in points at low volatility, mean of symbols"
+HIGH_VOLATILITY = "80% coverage error in points at high volatility, mean of symbols"
 
-# Timeframe -> measure -> the highest value that passes.
+# Timeframe -> measure -> largest value that passes.
 BARS: dict[str, dict[str, float]] = {
     "1h": {
         NAIVE_MEAN: 0.970,
@@ -22,8 +22,8 @@ BARS: dict[str, dict[str, float]] = {
         MEDIAN_ERROR: 1.005,
         COVERAGE_MEAN: 1.5,
         COVERAGE_WORST: 2.5,
-        CALM: 4.0,
-        WILD: 4.0,
+        LOW_VOLATILITY: 4.0,
+        HIGH_VOLATILITY: 4.0,
     },
     "1d": {
         NAIVE_MEAN: 0.985,
@@ -32,8 +32,8 @@ BARS: dict[str, dict[str, float]] = {
         MEDIAN_ERROR: 1.01,
         COVERAGE_MEAN: 2.5,
         COVERAGE_WORST: 5.0,
-        CALM: 5.0,
-        WILD: 5.0,
+        LOW_VOLATILITY: 5.0,
+        HIGH_VOLATILITY: 5.0,
     },
     "1w": {
         NAIVE_MEAN: 0.980,
@@ -48,7 +48,7 @@ BARS: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """A measure beside its bar."""
+    """A measure and its limit."""
 
     timeframe: str
     measure: str
@@ -70,7 +70,7 @@ class Verdict:
 
 
 def verdicts(timeframe: str, measured: dict[str, float]) -> list[Verdict]:
-    """Verdicts on what was measured; a bar whose measure was left out has none."""
+    """Verdicts on all limits of a timeframe whose measure is in ``measured``."""
     bars = BARS[timeframe]
     return [
         Verdict(timeframe, measure, measured[measure], bar)

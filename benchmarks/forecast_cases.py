@@ -1,4 +1,4 @@
-"""One symbol and timeframe of the benchmark ``forecasts``: forecasts of every way, scored."""
+"""Scores of one symbol and timeframe of the benchmark ``forecasts``, by method."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,14 @@ from coin_assets.domain.forecasting.naive import naive_quantiles
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 
-# Prophet takes half a second an origin: every how many scored origins it forecasts. Five times 25
-# hours visits each hour of the day as well.
+# Prophet takes half a second an origin, so it forecasts every n-th scored origin. Five times 25
+# hours covers each hour of the day as well.
 PROPHET_EVERY = {"1h": 5, "1d": 2, "1w": 1}
 
 
 @dataclass(frozen=True, eq=False)
 class Duel:
-    """A rival beside the champion and the naive forecast at the same origins."""
+    """Scores of a rival, the champion and the naive forecast at the same origins."""
 
     rival: Scores
     champion: Scores
@@ -36,8 +36,9 @@ class Case:
     """Scores of one symbol and timeframe.
 
     Attributes:
-        bound: of what knows the variance to come; no forecast.
-        prophet: at some of the origins; None if it is not installed.
+        champion, naive: scores at all origins.
+        bound: scores with the variance to come known; not a forecast.
+        prophet: scores at some of the origins; None if Prophet is not installed.
         fan: the champion's forecast at the newest scored origin.
     """
 
@@ -53,7 +54,10 @@ def scored_case(symbol: str, timeframe: str, span: Span, prophet_at_most: int | 
     """Forecast and score one symbol.
 
     Args:
-        prophet_at_most: so many origins are forecast by Prophet; None is all that are its turn.
+        symbol: in ccxt notation.
+        timeframe: in ccxt notation.
+        span: origins to score.
+        prophet_at_most: largest number of origins of Prophet; None does not limit it.
     """
     series = Series(symbol, Timeframe.parse(timeframe))
     candles = load_test(symbol, timeframe)
@@ -61,7 +65,7 @@ def scored_case(symbol: str, timeframe: str, span: Span, prophet_at_most: int | 
     with installation(series, candles, span.end) as home:
         seconds, _ = timed(home.live, origins)
         quantiles = home.quantiles(origins)
-    say(f"{series}: {len(origins)} origins scored; lived through in {seconds:.0f} s")
+    say(f"{series}: {len(origins)} origins scored; forecast in {seconds:.0f} s")
     came = outcome(candles, series.timeframe, origins)
     naive = naive_quantiles(candles, origins, series.timeframe)
     every = slice(None, None, PROPHET_EVERY[timeframe])

@@ -1,4 +1,4 @@
-"""Benchmark ``forecast_costs``: what training, forecasting and backtesting take."""
+"""Benchmark ``forecast_costs``: durations of training, forecasts and backtests."""
 
 import statistics
 import sys
@@ -35,7 +35,7 @@ from coin_assets.store.parquet import ParquetStore
 TRAINING_BAR, UPDATE_BAR, BACKTEST_BAR = 60.0, 1.0, 60.0
 _HOUR = Timeframe("1h")
 _DERIVED = ("4h", "1d", "1w", "1M")
-# Real candles end before two of the default symbols: these have those of others.
+# The real candles lack two of the default symbols, which get copies of others.
 _COPIES = {"SOL/USDT": "BTC/USDT", "DOGE/USDT": "ETH/USDT"}
 _ORIGINALS = {symbol: symbol for symbol in SYMBOLS}
 _NOW = TEST["1h"].end
@@ -45,26 +45,26 @@ _ESTIMATORS = "sklearn"
 
 
 class Trained(TypedDict):
-    """What the training process tells; seconds of all keys and of each."""
+    """Result of the training process: seconds of all series and of each."""
 
     seconds: float
     series_list: dict[str, float]
 
 
 class Forecast(TypedDict):
-    """What a forecasting process tells, in seconds."""
+    """Result of a forecasting process, in seconds."""
 
     imports: float
     forecasts: float
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """Training and forecasting of the 25 default keys on full history, without Dagster.
+    """Training and forecasts of the 25 default series on full history, without Dagster.
 
     The store holds real candles of three symbols, copies of them for the other two, and coarser
-    timeframes derived from 1h. Training and forecasts run in fresh processes, so that they pay for
-    importing scikit-learn. The backtest trains an anchor for each of twelve months and forecasts
-    each of the year's hours, with all that the store and the registry ask for.
+    timeframes derived from 1h. Training and forecasts run in new processes, so the import of
+    scikit-learn is included. The backtest trains the monthly version of twelve months and forecasts
+    each hour of the year, store and registry included.
     """
     sources = bench.pick(_ORIGINALS | _COPIES, {"BTC/USDT": "BTC/USDT"})
     figures = []
@@ -79,12 +79,12 @@ def measure(bench: Bench) -> list[Figure]:
     return figures + _import_figures(bench.pick(7, 1))
 
 
-def train_keys(symbols: list[str]) -> Trained:
-    """Train all keys of ``symbols`` in the home of this process."""
+def train_series(symbols: list[str]) -> Trained:
+    """Train all series of ``symbols`` in the home of this process."""
     home = Path.cwd()
     store, registry = ParquetStore(home), ModelRegistry(home)
     requests = []
-    for series in _keys(symbols):
+    for series in _all_series(symbols):
         extent = store.extent(series)
         if extent is None:
             raise BenchmarkFailed(f"{series} has no candles.")
@@ -101,11 +101,11 @@ def train_keys(symbols: list[str]) -> Trained:
 
 
 def forecast_newest(symbols: list[str]) -> Forecast:
-    """Make the forecast of the newest origin of every key in the home of this process."""
+    """Forecast the newest origin of every series in the home of this process."""
     home = Path.cwd()
     store, registry = ParquetStore(home), ModelRegistry(home)
     newest = {}
-    for series in _keys(symbols):
+    for series in _all_series(symbols):
         extent = store.extent(series)
         if extent is None:
             raise BenchmarkFailed(f"{series} has no candles.")
@@ -128,7 +128,7 @@ def forecast_newest(symbols: list[str]) -> Forecast:
 
 
 def run_candles_only() -> list[str]:
-    """Materialise candles in the home of this process; returns what was imported meanwhile."""
+    """Materialise candles in the home of this process; returns the imported modules."""
     from coin_assets_tests.platform import Platform
 
     platform = Platform(Path.cwd(), "2024-02-10T00:00:10")
@@ -138,7 +138,7 @@ def run_candles_only() -> list[str]:
     return sorted(sys.modules)
 
 
-def _keys(symbols: list[str]) -> list[Series]:
+def _all_series(symbols: list[str]) -> list[Series]:
     names = (_HOUR.name, *_DERIVED)
     return [Series(symbol, Timeframe.parse(name)) for symbol in symbols for name in names]
 
@@ -155,11 +155,11 @@ def _store_candles(folder: Path, symbol: str, source: str) -> None:
 
 def _training_figures(home: Home, symbols: list[str]) -> list[Figure]:
     say("training")
-    trained = in_fresh_process(home, train_keys, symbols=symbols)
+    trained = in_fresh_process(home, train_series, symbols=symbols)
     count = len(trained["series_list"])
     figures = [
         _bar_figure(
-            f"training of {count} keys",
+            f"training of {count} series",
             [trained["seconds"]],
             TRAINING_BAR,
             "one `train_all` on full history, with validation and the import of scikit-learn",
@@ -169,16 +169,16 @@ def _training_figures(home: Home, symbols: list[str]) -> list[Figure]:
         seconds = [
             value for series, value in trained["series_list"].items() if series.endswith(f" {name}")
         ]
-        how = "one key, beside others on all cores: reading, fit, scores, storing"
-        figures.append(Figure.median(f"training of a {name} key", seconds, "s", how))
+        how = "one series, with others on all cores: reading, fit, scores, storing"
+        figures.append(Figure.median(f"training of a {name} series", seconds, "s", how))
     return figures
 
 
 def _update_figures(home: Home, symbols: list[str], times: int) -> list[Figure]:
     store, found = ParquetStore(home.folder), []
-    series_list = _keys(symbols)
+    series_list = _all_series(symbols)
     first, end = month_start(_NOW - timedelta(days=31)), next_month(_NOW)
-    # The first live forecast of a key appoints its champion, once for all: it is not measured.
+    # The first live forecast of a series also appoints its champion; it is not measured.
     for number in range(times + 1):
         say(f"forecasts of one update, {number} of {times}")
         for series in series_list:
@@ -186,7 +186,7 @@ def _update_figures(home: Home, symbols: list[str], times: int) -> list[Figure]:
         found.append(in_fresh_process(home, forecast_newest, symbols=symbols))
     found = found[1:]
     how = (
-        f"`predict_window` of {len(series_list)} keys one after the other, the newest origin of "
+        f"`predict_window` of {len(series_list)} series one after the other, the newest origin of "
         "each: artefacts loaded and checked, candles read, forecasts stored durably"
     )
     return [
@@ -218,7 +218,7 @@ def _backtest_figure(bench: Bench) -> Figure:
         f"backtest of {series.symbol} 1h",
         [seconds],
         BACKTEST_BAR,
-        f"anchors of all months and {origins:,} forecasts from {span.start:%Y-%m} on, stored",
+        f"monthly versions and {origins:,} forecasts from {span.start:%Y-%m} on, stored",
     )
 
 

@@ -1,18 +1,18 @@
-"""The figures of the benchmark ``forecasts``, beside the bars they must pass."""
+"""Figures of the benchmark ``forecasts``, with their limits."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from benchmarks.forecast_bars import (
-    CALM,
     COVERAGE_MEAN,
     COVERAGE_WORST,
+    HIGH_VOLATILITY,
+    LOW_VOLATILITY,
     MEDIAN_ERROR,
     NAIVE_MEAN,
     NAIVE_WORST,
     PROPHET,
-    WILD,
     verdicts,
 )
 from benchmarks.forecast_cases import PROPHET_EVERY, Case, Duel
@@ -27,14 +27,16 @@ from benchmarks.forecast_scores import (
 from benchmarks.harness import Figure, say
 from coin_assets.domain.forecasting.frame import Floats
 
-_CALM, _WILD = 0, 2  # places in `Scores.terciles`
+_LOW, _HIGH = 0, 2  # positions in `Scores.tercile_coverage`
 
 
 def figures_of(timeframe: str, every: int, cases: Sequence[Case]) -> list[Figure]:
-    """What a timeframe's cases show; each bar is told as passed or missed at once.
+    """Figures of one timeframe; prints each verdict.
 
     Args:
+        timeframe: name in ccxt notation.
         every: candles between neighbouring origins.
+        cases: one a symbol.
     """
     champions, naives = [case.champion for case in cases], [case.naive for case in cases]
     losses, naive_losses = [one.losses for one in champions], [one.losses for one in naives]
@@ -49,8 +51,8 @@ def figures_of(timeframe: str, every: int, cases: Sequence[Case]) -> list[Figure
             measured,
             {
                 NAIVE_MEAN: _interval(losses, naive_losses, block),
-                CALM: _covered(champions, _CALM, block),
-                WILD: _covered(champions, _WILD, block),
+                LOW_VOLATILITY: _covered(champions, _LOW, block),
+                HIGH_VOLATILITY: _covered(champions, _HIGH, block),
             },
         ),
         *(
@@ -73,7 +75,7 @@ def figures_of(timeframe: str, every: int, cases: Sequence[Case]) -> list[Figure
 
 
 def _measured(cases: Sequence[Case]) -> dict[str, float]:
-    """What the bars are about."""
+    """Measure -> value, for the limits of `BARS`."""
     champions, naives = [case.champion for case in cases], [case.naive for case in cases]
     ratios = [mean_ratio([case.champion.losses], [case.naive.losses]) for case in cases]
     errors = [_error(one.coverage_80) for one in champions]
@@ -83,8 +85,8 @@ def _measured(cases: Sequence[Case]) -> dict[str, float]:
         MEDIAN_ERROR: mean_ratio([one.misses for one in champions], [one.misses for one in naives]),
         COVERAGE_MEAN: float(np.mean(errors)),
         COVERAGE_WORST: max(errors),
-        CALM: _mean(champions, lambda one: _error(one.terciles[_CALM])),
-        WILD: _mean(champions, lambda one: _error(one.terciles[_WILD])),
+        LOW_VOLATILITY: _mean(champions, lambda one: _error(one.tercile_coverage[_LOW])),
+        HIGH_VOLATILITY: _mean(champions, lambda one: _error(one.tercile_coverage[_HIGH])),
     }
     duels = [case.prophet for case in cases if case.prophet is not None]
     if duels:
@@ -115,10 +117,10 @@ def _prophet_figures(timeframe: str, duels: Sequence[Duel]) -> list[Figure]:
 
 
 def _coverage_figures(timeframe: str, who: str, scores: Sequence[Scores]) -> list[Figure]:
-    parts = np.mean([one.terciles for one in scores], axis=0)
-    calm, middle, wild = (f"{100 * part:.1f}" for part in parts)
+    parts = np.mean([one.tercile_coverage for one in scores], axis=0)
+    lower, middle, upper = (f"{100 * part:.1f}" for part in parts)
     low, high = (100 * pick(one.coverage_80 for one in scores) for pick in (min, max))
-    how = f"symbols {low:.1f} to {high:.1f}; calm {calm}, middle {middle}, wild {wild}"
+    how = f"symbols {low:.1f} to {high:.1f}; low volatility {lower}, mid {middle}, high {upper}"
     return [
         _percent(timeframe, f"{who}, 80% covers", _mean(scores, lambda one: one.coverage_80), how),
         _percent(
@@ -131,11 +133,11 @@ def _coverage_figures(timeframe: str, who: str, scores: Sequence[Scores]) -> lis
 
 
 def _direction(timeframe: str, scores: Sequence[Scores]) -> Figure:
-    said = [one.direction for one in scores if not np.isnan(one.direction)]
-    how = "share of medians that moved as the price did, mean of the symbols that say any"
-    if not said:
-        return Figure(f"{timeframe}: direction", "none said", "", "all medians are the last close")
-    return _percent(timeframe, "direction", float(np.mean(said)), how)
+    known = [one.direction for one in scores if not np.isnan(one.direction)]
+    how = "share of medians that moved as the price did, mean of the symbols that have any"
+    if not known:
+        return Figure(f"{timeframe}: direction", "none", "", "all medians are the last close")
+    return _percent(timeframe, "direction", float(np.mean(known)), how)
 
 
 def _mean(scores: Sequence[Scores], value: Callable[[Scores], float]) -> float:
@@ -147,13 +149,13 @@ def _interval(losses: Sequence[Floats], reference: Sequence[Floats], block: int)
     return f"95% interval {low:.3f} to {high:.3f} by blocks of {block} origins"
 
 
-def _covered(scores: Sequence[Scores], third: int, block: int) -> str:
-    low, high = coverage_interval(scores, third, block)
+def _covered(scores: Sequence[Scores], tercile: int, block: int) -> str:
+    low, high = coverage_interval(scores, tercile, block)
     return f"95% interval of what is covered {100 * low:.1f}% to {100 * high:.1f}%"
 
 
 def _figure(timeframe: str, name: str, value: float, how: str) -> Figure:
-    """Of a ratio or error, which three digits do not tell."""
+    """A ratio or an error, with three decimals."""
     return Figure(f"{timeframe}: {name}", f"{value:.3f}", "", how)
 
 
@@ -162,5 +164,5 @@ def _percent(timeframe: str, name: str, share: float, how: str) -> Figure:
 
 
 def _error(coverage: float) -> float:
-    """In points."""
+    """Coverage error in points."""
     return 100 * abs(coverage - NOMINAL)

@@ -1,4 +1,4 @@
-"""Pictures of the benchmark ``forecasts``: fans over what came, and reliability."""
+"""Charts of the benchmark ``forecasts``: fans with outcomes, and reliability."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Fan:
 
     Attributes:
         quantiles: prices, shape (`STEPS`, quantiles).
-        candles: the last before the origin and those of the forecast.
+        candles: the last `_HISTORY` before the origin, and those of the forecast.
     """
 
     series: Series
@@ -38,7 +38,7 @@ class Fan:
     def of(
         cls, series: Series, candles: pd.DataFrame, origin: pd.Timestamp, quantiles: Floats
     ) -> Self:
-        """The forecast at ``origin`` with its candles out of ``candles``."""
+        """The forecast at ``origin`` with the candles around it."""
         first, end = (
             series.timeframe.shift(origin.to_pydatetime(), count) for count in (-_HISTORY, STEPS)
         )
@@ -46,7 +46,7 @@ class Fan:
 
 
 def draw_fans(fans: Sequence[Fan], path: Path) -> None:
-    """A fan chart of each forecast, beside what came."""
+    """Draw a fan chart of each forecast with the closes that followed."""
     figure = Figure(figsize=(11, 3.4), dpi=90, layout="constrained")
     for axes, fan in zip(np.atleast_1d(figure.subplots(1, len(fans))), fans, strict=True):
         _draw_fan(axes, fan)
@@ -55,10 +55,10 @@ def draw_fans(fans: Sequence[Fan], path: Path) -> None:
 
 
 def draw_reliability(observed: Mapping[str, Mapping[str, Floats]], path: Path) -> None:
-    """Nominal level of each quantile against the share of closes at or below it.
+    """Draw the share of closes at or below each quantile against its nominal level.
 
     Args:
-        observed: timeframe -> way of forecasting -> shares, in the order of `QUANTILES`.
+        observed: timeframe -> method -> shares, in the order of `QUANTILES`.
     """
     figure = Figure(figsize=(11, 3.9), dpi=90, layout="constrained")
     grid = np.atleast_1d(figure.subplots(1, len(observed), sharey=True))

@@ -1,9 +1,9 @@
-"""How forecasts are scored: spans of origins, and walk-forward training inside them.
+"""Scoring protocol: spans of origins, and walk-forward training.
 
 Rolling origins (Tashman, Out-of-sample tests of forecasting accuracy, Int. J. Forecasting 16,
 2000): at the first instant of each calendar month a model is trained on all candles closed by
-then, and it forecasts the origins of that month. Choices are made on `TUNING` spans. `TEST` spans
-come after them and are scored when everything is chosen; `load` keeps the two apart.
+then, and it forecasts the origins of that month. Settings are chosen on `TUNING` spans. `TEST`
+spans are later and are scored after that; `load` refuses their candles.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT")
 
 
 class HeldOut(BenchmarkFailed):
-    """Tuning asked for candles of the test span."""
+    """Tuning requested candles of the test span."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def _utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-# Every 25 hours, so that each hour of the day gets its turn.
+# Every 25 hours covers each hour of the day.
 TEST = {
     "1h": Span(_utc("2024-07-01"), _utc("2025-07-01"), 25),
     "1d": Span(_utc("2022-07-01"), _utc("2025-07-01"), 5),
@@ -59,11 +59,11 @@ TUNING = {
 
 
 def load(symbol: str, timeframe: str, span: Span, folder: Path = REAL_CANDLES) -> pd.DataFrame:
-    """Real candles of the exchange's own to tune on, from the listing until ``span`` ends.
+    """Real candles for tuning, from the listing to the end of ``span``.
 
     Raises:
-        HeldOut: ``span`` reaches into the test span; nothing was read.
-        BenchmarkFailed: there is no file of these candles.
+        HeldOut: ``span`` reaches into the test span; no file was read.
+        BenchmarkFailed: the file of these candles is missing.
     """
     test = TEST[timeframe]
     if span.end > test.start:
@@ -75,10 +75,10 @@ def load(symbol: str, timeframe: str, span: Span, folder: Path = REAL_CANDLES) -
 
 
 def load_test(symbol: str, timeframe: str, folder: Path = REAL_CANDLES) -> pd.DataFrame:
-    """As `load`, until the test span ends; to score what was chosen without it.
+    """Real candles for scoring, from the listing to the end of the test span.
 
     Raises:
-        BenchmarkFailed: there is no file of these candles.
+        BenchmarkFailed: the file of these candles is missing.
     """
     return _candles(symbol, timeframe, TEST[timeframe], folder)
 
@@ -86,21 +86,21 @@ def load_test(symbol: str, timeframe: str, folder: Path = REAL_CANDLES) -> pd.Da
 def _candles(symbol: str, timeframe: str, span: Span, folder: Path) -> pd.DataFrame:
     path = folder / f"{safe_name(symbol)}_{timeframe}.parquet"
     if not path.exists():
-        raise BenchmarkFailed(f"{path} is missing; forecasts are scored on real candles only.")
+        raise BenchmarkFailed(f"{path} is missing. Forecasts are scored on real candles only.")
     parsed = Timeframe.parse(timeframe)
     rows = pd.read_parquet(path, filters=[("timestamp", "<", parsed.floor(span.end))])
     return validated(rows, parsed, path.name)
 
 
 def scored_origins(candles: pd.DataFrame, timeframe: Timeframe, span: Span) -> pd.DatetimeIndex:
-    """Origins of ``span`` that are closes of ``candles`` and whose `STEPS` candles are over."""
+    """Origins of ``span`` that are closes of ``candles`` and have `STEPS` closed candles after."""
     boundaries = timeframe.opens(span.start, timeframe.shift(span.end, 1 - STEPS))
     chosen = boundaries[:: span.every]
     return chosen[chosen.isin(timeframe.close_all(candles["timestamp"]))]
 
 
 def by_month(origins: pd.DatetimeIndex) -> Iterator[tuple[datetime, pd.DatetimeIndex]]:
-    """Calendar months with the origins that lie in each; ascending."""
+    """Calendar months in ascending order, with the origins in each."""
     months = np.array([month_start(origin) for origin in origins], dtype=object)
     for month in sorted(set(months)):
         yield month, origins[months == month]
@@ -112,11 +112,11 @@ def walk_forward(
     series: Series,
     origins: pd.DatetimeIndex,
 ) -> Floats:
-    """Forecasts by models that are trained anew each month.
+    """Forecasts by models that are trained each month.
 
     Args:
-        make: an unfitted forecaster for ``key``.
-        candles: from the beginning of the history on.
+        make: returns an unfitted forecaster for ``series``.
+        candles: candle frame from the beginning of the history.
         origins: ascending closes of ``candles``.
 
     Returns:

@@ -1,8 +1,8 @@
-"""What came after the scored origins, and how good forecasts of it were beside the naive one.
+"""Outcomes and scores at the scored origins, with bootstrap intervals.
 
 Intervals come from the moving block bootstrap (Kunsch, The jackknife and the bootstrap for general
-stationary observations, Annals of Statistics 17, 1989), paired: forecast and naive are drawn at the
-same origins, and all symbols together.
+stationary observations, Annals of Statistics 17, 1989). It is paired: forecast and naive are drawn
+at the same origins, and all symbols together.
 """
 
 from collections.abc import Sequence
@@ -20,20 +20,20 @@ from coin_assets.domain.timeframes import Ordinals, Timeframe
 
 _DRAWS, _SEED, _LEVEL = 2000, 7, 0.95
 _TERCILES = 3
-NOMINAL = 0.8  # share that the published interval promises to hold
+NOMINAL = 0.8  # nominal coverage of the published interval
 
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came after ``origins``.
+    """Outcomes after ``origins``.
 
     Attributes:
         last: closes at the origins, shape (origins,).
         actual: closes of the `STEPS` candles after each, shape (origins, `STEPS`); NaN in gaps.
         volatility: root mean square of the last `STEPS` one-step log returns known at each origin.
-        realised: the same of the `STEPS` returns after it, which no forecast can know.
+        realised: the same of the `STEPS` returns after each origin.
     """
 
     origins: pd.DatetimeIndex
@@ -51,12 +51,12 @@ class Scores:
         losses: pinball loss on log price at each origin, mean over steps and quantiles.
         misses: absolute error of the median on log price at each origin, mean over steps.
         coverage_80, coverage_90: share of closes inside the interval.
-        terciles: coverage of the 80% interval in the calm, middle and wild third of the origins,
-            by the volatility known there.
+        tercile_coverage: coverage of the 80% interval in the low, mid and high volatility tercile
+            of the origins, by the volatility known there.
         covered: coverage of the 80% interval at each origin.
-        thirds: 0, 1 or 2, the third of each origin.
-        direction: share of the medians that moved the way the price did, ties excluded; NaN if
-            all are ties, as with the last close for median.
+        terciles: volatility tercile of each origin, 0, 1 or 2.
+        direction: share of the medians that moved as the price did, ties excluded; NaN if all are
+            ties, as with the last close for median.
         observed: share of closes at or below each quantile.
     """
 
@@ -64,17 +64,21 @@ class Scores:
     misses: Floats
     coverage_80: float
     coverage_90: float
-    terciles: tuple[float, float, float]
+    tercile_coverage: tuple[float, float, float]
     covered: Floats
-    thirds: Ordinals
+    terciles: Ordinals
     direction: float
     observed: Floats
 
 
 def outcome(candles: pd.DataFrame, timeframe: Timeframe, origins: pd.DatetimeIndex) -> Outcome:
-    """What came after ``origins``, by candles that reach `STEPS` beyond the last of them.
+    """Outcomes after ``origins``.
 
-    Missing candles stay missing: a return across a gap does not count.
+    Args:
+        candles: candle frame that reaches `STEPS` candles beyond the last origin; a return across
+            a gap does not count.
+        timeframe: of the candles.
+        origins: closes of candles.
     """
     close, last = _on_grid(candles, timeframe, origins)
     squares = np.diff(np.log(close), prepend=np.nan) ** 2
@@ -100,24 +104,24 @@ def score(quantiles: Floats, came: Outcome) -> Scores:
     losses = pinball_loss(actual, np.log(quantiles)).mean(axis=2)
     misses = np.abs(actual - np.log(median))
     inside = _inside(quantiles, came.actual, 0.1, 0.9)
-    thirds = np.empty(len(inside), dtype=np.int64)
-    for third, rows in enumerate(_terciles(came.volatility)):
-        thirds[rows] = third
+    terciles = np.empty(len(inside), dtype=np.int64)
+    for tercile, rows in enumerate(_tercile_rows(came.volatility)):
+        terciles[rows] = tercile
     return Scores(
         losses=np.nanmean(losses, axis=1),
         misses=np.nanmean(misses, axis=1),
         coverage_80=_share(inside, known),
         coverage_90=_share(_inside(quantiles, came.actual, 0.05, 0.95), known),
-        terciles=_by_tercile(inside, known, came.volatility),
+        tercile_coverage=_by_tercile(inside, known, came.volatility),
         covered=(inside * known).sum(axis=1) / known.sum(axis=1),
-        thirds=thirds,
+        terciles=terciles,
         direction=_direction(median, came),
         observed=(came.actual[:, :, None] <= quantiles)[known].mean(axis=0),
     )
 
 
 def known_variance(candles: pd.DataFrame, timeframe: Timeframe, came: Outcome) -> Floats:
-    """What nobody can forecast: the naive way, told the variance of the candles to come.
+    """Quantiles from the naive method with the variance of the candles to come; not a forecast.
 
     The h-step log returns of the trailing `NAIVE_WINDOW` candles are each divided by the root mean
     square of the `STEPS` returns that followed, and their quantiles multiplied by that of the
@@ -145,8 +149,8 @@ def known_variance(candles: pd.DataFrame, timeframe: Timeframe, came: Outcome) -
 def block_length(origins: int, every: int) -> int:
     """Origins in a block of the bootstrap, for origins that lie ``every`` candles apart.
 
-    As long as forecasts overlap, `STEPS` candles, and at least the cube root of the sample, for
-    volatility persists (Hall, Horowitz and Jing, Biometrika 82, 1995).
+    A block spans the overlap of forecasts, `STEPS` candles, and at least the cube root of the
+    sample, because volatility is persistent (Hall, Horowitz and Jing, Biometrika 82, 1995).
     """
     return min(origins, max(ceil(STEPS / every), ceil(float(np.cbrt(origins)))))
 
@@ -169,21 +173,23 @@ def ratio_interval(
     """
     ours, theirs = np.array(losses), np.array(reference)
     drawn = _drawn(ours.shape[1], block)
-    return _middle((ours[:, drawn].mean(axis=2) / theirs[:, drawn].mean(axis=2)).mean(axis=0))
+    return _central((ours[:, drawn].mean(axis=2) / theirs[:, drawn].mean(axis=2)).mean(axis=0))
 
 
-def coverage_interval(scores: Sequence[Scores], third: int, block: int) -> tuple[float, float]:
-    """95% interval of the coverage in one third of the origins, mean of symbols.
+def coverage_interval(scores: Sequence[Scores], tercile: int, block: int) -> tuple[float, float]:
+    """95% interval of the coverage in one volatility tercile, mean of symbols.
 
     Args:
+        scores: one a symbol, at the same origins.
+        tercile: 0, 1 or 2.
         block: as `ratio_interval`.
     """
     covered = np.array([one.covered for one in scores])
-    counted = np.array([one.thirds == third for one in scores], dtype=np.float64)
+    counted = np.array([one.terciles == tercile for one in scores], dtype=np.float64)
     drawn = _drawn(covered.shape[1], block)
     hits, totals = ((each[:, drawn]).sum(axis=2) for each in (covered * counted, counted))
     with np.errstate(invalid="ignore"):
-        return _middle(np.nanmean(hits / totals, axis=0))
+        return _central(np.nanmean(hits / totals, axis=0))
 
 
 def _drawn(origins: int, block: int) -> Ordinals:
@@ -193,7 +199,7 @@ def _drawn(origins: int, block: int) -> Ordinals:
     return (starts[:, :, None] + np.arange(block)).reshape(_DRAWS, -1)[:, :origins]
 
 
-def _middle(values: Floats) -> tuple[float, float]:
+def _central(values: Floats) -> tuple[float, float]:
     low, high = np.quantile(values, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return float(low), float(high)
 
@@ -222,21 +228,21 @@ def _share(hits: Floats, known: Mask) -> float:
 
 
 def _by_tercile(inside: Floats, known: Mask, volatility: Floats) -> tuple[float, float, float]:
-    calm, middle, wild = _terciles(volatility)
+    low, mid, high = _tercile_rows(volatility)
     return (
-        _share(inside[calm], known[calm]),
-        _share(inside[middle], known[middle]),
-        _share(inside[wild], known[wild]),
+        _share(inside[low], known[low]),
+        _share(inside[mid], known[mid]),
+        _share(inside[high], known[high]),
     )
 
 
-def _terciles(volatility: Floats) -> list[Ordinals]:
-    """Rows of the calm, middle and wild third."""
+def _tercile_rows(volatility: Floats) -> list[Ordinals]:
+    """Rows of the low, mid and high volatility tercile."""
     return np.array_split(np.argsort(volatility, kind="stable"), _TERCILES)
 
 
 def _direction(median: Floats, came: Outcome) -> float:
-    said = np.sign(median - came.last[:, None])
+    forecast = np.sign(median - came.last[:, None])
     moved = np.sign(came.actual - came.last[:, None])
-    counted = (said != 0) & (moved != 0) & np.isfinite(moved)
-    return float((said == moved)[counted].mean()) if counted.any() else float("nan")
+    counted = (forecast != 0) & (moved != 0) & np.isfinite(moved)
+    return float((forecast == moved)[counted].mean()) if counted.any() else float("nan")

@@ -1,4 +1,4 @@
-"""Benchmark ``forecasts``: how good the published forecasts are on real candles."""
+"""Benchmark ``forecasts``: scores of the published forecasts on real candles."""
 
 import tempfile
 from collections.abc import Sequence
@@ -26,18 +26,18 @@ _QUICK_PROPHET = 3
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """Forecasts of the published path on the test spans, beside naive, bound and Prophet.
+    """Scores of published forecasts on the test spans, against naive, bound and Prophet.
 
-    Real candles of three symbols go into a temporary home, which then lives through the span: at
-    the first instant of each month a model is trained on what was closed by then (``train``), and
-    at each scored origin the champion of that moment forecasts live (``predict_window``): ``1h``
-    over 12 months, every 25th origin; ``1d`` and ``1w`` over 3 years, every 5th and every 2nd. The
-    forecasts are read back from the store and scored. Pinball is the mean
-    over seven quantiles and 24 steps of the loss on log price. Naive is the last close with the
-    quantiles of the trailing 500 candles. Errors of coverage are taken of each symbol, then their
-    mean; calm and wild are thirds of a symbol's origins by the volatility known there. The bound
-    knows the variance to come and is no forecast. Prophet is fitted at each origin to the last 500
-    closes. Models and their settings were chosen on earlier spans.
+    A temporary home with real candles of three symbols runs through the span. At the first instant
+    of each month ``train`` trains a model on the candles closed by then. At each scored origin the
+    champion of that time forecasts live (``predict_window``): ``1h`` over 12 months, every 25th
+    origin; ``1d`` and ``1w`` over 3 years, every 5th and every 2nd. The forecasts are read back
+    from the store and scored. Pinball is the loss on log price, mean over seven quantiles and 24
+    steps. Naive is the last close with the quantiles of the trailing 500 candles. Coverage errors
+    are means over symbols of the absolute error. Low and high volatility are terciles of a
+    symbol's origins by the volatility known there. The bound uses the variance to come and is not a
+    forecast. Prophet is fitted at each origin to the last 500 closes. Models and their settings
+    were chosen on earlier spans.
     """
     prophet = is_installed()
     if not prophet:
@@ -61,7 +61,7 @@ def measure(bench: Bench) -> list[Figure]:
 
 
 def _observed(cases: Sequence[Case]) -> dict[str, Floats]:
-    """Way of forecasting -> share of closes at or below each quantile, mean of symbols."""
+    """Method -> share of closes at or below each quantile, mean of symbols."""
     found = {
         "published": [case.champion for case in cases],
         "naive": [case.naive for case in cases],

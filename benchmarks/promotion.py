@@ -8,11 +8,11 @@ from benchmarks.harness import Bench, Figure, say, timed
 from coin_assets.domain.evaluation.promotion import DECISIONS, PROMOTE, PairedScores
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets_tests.domain.evaluation.promotion_worlds import (
+    AVERAGE,
     BADLY_CALIBRATED,
     BETTER,
     EQUAL,
     EQUAL_LIVE,
-    USUAL,
     WORSE,
     Role,
     World,
@@ -32,7 +32,7 @@ _Z = 1.96  # 95% interval
 
 _WORLDS = {
     "better": BETTER,
-    "slightly better": World(USUAL, Role(0.15)),
+    "slightly better": World(AVERAGE, Role(0.15)),
     "equal": EQUAL,
     "worse": WORSE,
     "better, badly calibrated": BADLY_CALIBRATED,

@@ -1,7 +1,7 @@
 """Forecasts as an installation makes them: store, registry, training, steps.
 
 Live, origin by origin, by whoever is champion then; or as a backtest, which is a backfill: the
-anchor version of every month, then the forecasts that the month lacks. They are read back from the
+monthly version of every month, then the forecasts that the month lacks. They are read back from the
 store.
 """
 
@@ -33,7 +33,7 @@ _INSTANT = timedelta.resolution
 
 @dataclass(frozen=True)
 class Installation:
-    """A home with the candles of one key up to ``now``.
+    """A home with the candles of one series up to ``now``.
 
     Attributes:
         start: first month of the history.
@@ -46,7 +46,7 @@ class Installation:
     now: datetime
 
     def walk_forward(self, span: Span) -> None:
-        """Train the anchors of the months of ``span`` and make the forecasts of these months.
+        """Train the monthly versions of ``span`` and make the forecasts of these months.
 
         Raises:
             BenchmarkFailed: there were too few candles to train on.

@@ -1,8 +1,8 @@
-"""The last evaluation of every key's models, one JSON file each.
+"""Stored evaluations, one JSON file a series.
 
     <home>/evaluations/symbol=BTC_USDT/timeframe=1h/evaluation.json
 
-What it says is made by `coin_assets.domain.evaluation.report`, and can be made again at any time.
+A file holds `Evaluation.document` of the newest evaluation; evaluating again replaces it.
 """
 
 import json
@@ -16,7 +16,7 @@ from coin_assets.files.atomic import locked, remove_partials, write_atomically
 from coin_assets.files.cache import FileCache
 
 SCHEMA_VERSION = 1
-# By file, of this process's reads: sensors look at all of them every few seconds.
+# Process-wide file cache: sensors read all evaluations every few seconds.
 _DOCUMENTS: FileCache[Document] = FileCache(10_000)
 
 
@@ -27,10 +27,12 @@ class EvaluationBook:
         self._root = home / "evaluations"
 
     def read(self, series: Series) -> Document | None:
-        """The last evaluation of a key; None if there was none. Not to be changed.
+        """The newest evaluation of a series; None if there is none.
+
+        The document is cached. Callers must not modify it.
 
         Raises:
-            CorruptArtefact: the file is not an evaluation of this key.
+            CorruptArtefact: the file is not an evaluation of this series.
         """
         path = self._path(series)
         try:
@@ -38,11 +40,11 @@ class EvaluationBook:
         except FileNotFoundError:
             return None
         if (document["symbol"], document["timeframe"]) != (series.symbol, series.timeframe.name):
-            raise CorruptArtefact(f"{path} is of another key than {series}. {_REMEDY}")
+            raise CorruptArtefact(f"{path} belongs to another series than {series}. {_REMEDY}")
         return document
 
     def write(self, series: Series, document: Document) -> None:
-        """Replace the evaluation of a key."""
+        """Replace the evaluation of a series."""
         text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
         path = self._path(series)
         with locked(path.parent):
@@ -50,7 +52,7 @@ class EvaluationBook:
             write_atomically(path, text.encode())
 
     def versions(self, series: Series) -> frozenset[str]:
-        """Model versions that the last evaluation is about.
+        """Names of the model versions that the newest evaluation scores.
 
         Raises:
             CorruptArtefact: as `read`.
@@ -64,7 +66,7 @@ class EvaluationBook:
         return folder / "evaluation.json"
 
 
-_REMEDY = "Materialise the key's evaluation again; it replaces the file."
+_REMEDY = "Materialise the evaluation of the series again; it replaces the file."
 
 
 def _read(path: str) -> Document:

@@ -1,6 +1,6 @@
-"""Which forecaster serves which key, and how a stored one is found again by name.
+"""Choice of the forecaster of a series, and restoration of stored forecasters.
 
-scikit-learn takes seconds to import, so nothing here imports it before it is needed.
+The import of scikit-learn takes seconds, so the functions import it when they need it.
 """
 
 from typing import Any
@@ -10,23 +10,23 @@ from coin_assets.domain.forecasting.trainable import calibrated_candles
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 
-# Deviations from the defaults by unit of the timeframe, all in candles; chosen on candles before
-# the test spans (see docs/forecasting.md). Beyond the longest window nothing was gained, and every
-# candle more is one more that a revision touches.
+# Deviations from the defaults of `HarForecaster` by unit of the timeframe, chosen on candles before
+# the test spans (docs/forecasting.md). Longer windows gave no gain, and make more forecasts depend
+# on a revised candle.
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "d": {
         "longest": 64,
-        "half_belief": 1000.0,
-        "centred": 128,
-        "usual_belief": 0.5,
+        "scale_prior_strength": 1000.0,
+        "level_window": 128,
+        "level_weight": 0.5,
     },
-    "w": {"longest": 16, "centred": 256},
-    "M": {"longest": 8, "centred": 64},
+    "w": {"longest": 16, "level_window": 256},
+    "M": {"longest": 8, "level_window": 64},
 }
 
 
 def new_forecaster(series: Series) -> Forecaster:
-    """An unfitted forecaster for ``key``."""
+    """An unfitted forecaster for ``series``."""
     from coin_assets.domain.forecasting.har import HarForecaster
 
     calibrated = calibrated_candles(series.timeframe)
@@ -39,16 +39,19 @@ def restored_forecaster(name: str, state: dict[str, Any]) -> Forecaster:
     """The fitted forecaster that gave ``state``.
 
     Raises:
-        CorruptArtefact: the method is unknown, or the state is not one of its states.
+        CorruptArtefact: the method is unknown, or ``state`` is not a state of it.
     """
-    from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
-    from coin_assets.domain.forecasting.har import HarForecaster
-
-    methods: tuple[type[Forecaster], ...] = (HarForecaster, VolatilityScaledBaseline)
-    known = {method.name: method for method in methods}
+    known = {method.name: method for method in _methods()}
     if name not in known:
-        raise CorruptArtefact(f"Unknown forecaster {name!r}; known are {', '.join(known)}.")
+        raise CorruptArtefact(f"Unknown forecaster {name!r}. Known are {', '.join(known)}.")
     try:
         return known[name].from_state(state)
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptArtefact(f"State of {name} is not usable ({error}).") from error
+
+
+def _methods() -> tuple[type[Forecaster], ...]:
+    """Methods that the registry can restore."""
+    from coin_assets.domain.forecasting.har import HarForecaster
+
+    return (HarForecaster,)

@@ -1,11 +1,11 @@
-"""The model registry: versioned artefacts in plain JSON, loaded without executing code.
+"""The model registry: versioned artefacts in JSON.
 
     <home>/models/symbol=BTC_USDT/timeframe=1h/0001_20261101T000000Z/{model,metadata}.json
     <home>/models/symbol=BTC_USDT/timeframe=1h/roles.json
 
-A version is an integer per key and never changes once its folder exists; the cutoff stands in the
-folder's name so that the version for an origin is found without opening a file. Who is champion
-and challenger, and was when, stands beside the versions.
+Versions are numbered from 1 per series. A version never changes once its folder exists. The name
+of the folder contains the cutoff, so the version for an origin is found without opening a file.
+``roles.json`` records champion and challenger over time. Loading never executes stored code.
 """
 
 import hashlib
@@ -39,17 +39,19 @@ from coin_assets.models.version_folders import (
 )
 
 SCHEMA_VERSION = 2
-# What a state that is none of a forecaster's can raise in it, whatever the forecaster is.
+# Errors that `Forecaster.from_state` may raise for an invalid state.
 _UNUSABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, CorruptArtefact)
 
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One trained model of a key.
+    """One trained model of a series.
 
     Attributes:
-        number: counts up per key from 1.
-        cutoff: the model saw only candles closed by then.
+        series: symbol and timeframe.
+        number: counts from 1 per series.
+        cutoff: the model saw only candles closed by this time.
+        folder: holds the artefact and its metadata.
     """
 
     series: Series
@@ -59,14 +61,14 @@ class ModelVersion:
 
     @property
     def name(self) -> str:
-        """As written into forecasts, for example ``3``."""
+        """Name in forecasts and roles, for example ``3``."""
         return str(self.number)
 
     def metadata(self) -> dict[str, Any]:
-        """Facts recorded at training; see `ModelRegistry.add`.
+        """Metadata recorded at training; see `ModelRegistry.add`.
 
         Raises:
-            CorruptArtefact: they are missing, damaged, or those of another version.
+            CorruptArtefact: the file is missing, damaged, or belongs to another version.
         """
         path = self.folder / "metadata.json"
         try:
@@ -85,15 +87,15 @@ class ModelRegistry:
         self._root = home / "models"
 
     def versions(self, series: Series) -> list[ModelVersion]:
-        """All versions of a key, oldest number first.
+        """All versions of a series, lowest number first.
 
         Raises:
-            CorruptArtefact: two folders have one number, or a folder's name tells no time.
+            CorruptArtefact: two folders have the same number, or a folder's name has no valid time.
         """
         return [ModelVersion(series, *found) for found in listed(self._folder(series))]
 
     def find(self, series: Series, cutoff: datetime, lookback: str | None) -> ModelVersion | None:
-        """The version trained for exactly this cutoff and lookback.
+        """The version of exactly this cutoff and lookback; None if there is none.
 
         Raises:
             CorruptArtefact: a version of that cutoff is damaged.
@@ -115,12 +117,15 @@ class ModelRegistry:
     ) -> ModelVersion:
         """Store a fitted forecaster as the next version.
 
-        The artefact's bytes depend on key, cutoff and forecaster alone; the rest is metadata.
+        The bytes of the artefact depend only on series, cutoff and forecaster.
 
         Args:
-            facts: JSON values to keep as metadata, besides what the registry knows itself.
-            once: whether a version of this cutoff and lookback, if another process has stored one
-                meanwhile, is the one wanted.
+            series: symbol and timeframe.
+            forecaster: fitted.
+            cutoff: the forecaster saw only candles closed by this time.
+            facts: JSON values that are added to the metadata.
+            once: return the version of this cutoff and lookback instead, if another process has
+                stored one meanwhile.
         """
         cutoff = _whole_seconds(cutoff)
         identity = {
@@ -146,7 +151,7 @@ class ModelRegistry:
         """The fitted forecaster of a version.
 
         Raises:
-            CorruptArtefact: the artefact is missing, unreadable, or not the one that was stored.
+            CorruptArtefact: the artefact is missing, unreadable, or differs from its checksum.
         """
         path, metadata = version.folder / "model.json", version.metadata()
         try:
@@ -154,10 +159,10 @@ class ModelRegistry:
         except OSError as error:
             raise CorruptArtefact(f"{path} cannot be read ({error}). {REMEDY}") from error
         if hashlib.sha256(content).hexdigest() != metadata.get("artefact_sha256"):
-            raise CorruptArtefact(f"{path} is not the artefact that was stored. {REMEDY}")
+            raise CorruptArtefact(f"{path} differs from its checksum in metadata.json. {REMEDY}")
         artefact = parsed(path, content, REMEDY)
-        said = {name: metadata.get(name) for name in ("schema_version", "forecaster")}
-        own = said | _identity(version.series, version.cutoff)
+        method = {name: metadata.get(name) for name in ("schema_version", "forecaster")}
+        own = method | _identity(version.series, version.cutoff)
         require_same(path, artefact, own, REMEDY)
         try:
             return restored_forecaster(artefact["forecaster"], artefact["state"])
@@ -165,11 +170,13 @@ class ModelRegistry:
             raise CorruptArtefact(f"{path} cannot be used ({error}). {REMEDY}") from error
 
     def remove(self, version: ModelVersion) -> None:
-        """Remove a version for good. Killed in between, it is removed; again changes nothing.
+        """Remove a version.
+
+        Idempotent. The version counts as removed once its folder is renamed.
 
         Raises:
-            DataRefused: the version holds or held a role, or is the newest, whose number would
-                be given again.
+            DataRefused: the version holds or held a role, or is the newest, whose number the next
+                version would get.
         """
         with locked(self._folder(version.series)):
             if version not in self.versions(version.series):
@@ -177,7 +184,7 @@ class ModelRegistry:
             if version.name in self.roles(version.series).appointed:
                 raise DataRefused(
                     f"Version {version.name} of {version.series} holds or held a role and is kept, "
-                    "so that a rollback can bring it back."
+                    "so that a rollback can appoint it."
                 )
             if version.number == last_number(version.folder.parent):
                 raise DataRefused(
@@ -187,14 +194,14 @@ class ModelRegistry:
             discard(version.folder)
 
     def roles(self, series: Series) -> Roles:
-        """Who holds the roles of a key, and held them when; empty before the first champion.
+        """The record of roles of a series; empty before the first appointment.
 
         Raises:
-            CorruptArtefact: the record is not what was written.
+            CorruptArtefact: the record is damaged.
         """
         return read_roles(self._folder(series))
 
-    def appoint(
+    def appoint(  # one parameter a field of `RoleChange`
         self,
         series: Series,
         role: str,
@@ -205,13 +212,16 @@ class ModelRegistry:
         by: str,
         recorded_at: datetime,
     ) -> Roles:
-        """Give a role to a version, or to none, for the origins from ``since`` on.
+        """Give a role to a version, or leave it vacant, for the origins from ``since`` on.
 
-        See `Roles.with_change`. Doing it again changes nothing.
+        Idempotent; see `Roles.with_change` for the rules and `RoleChange` for the arguments.
+
+        Returns:
+            The record after the change.
 
         Raises:
-            DataRefused: the version does not exist, or may not have the role from then on.
-            CorruptArtefact: the record is not what was written.
+            DataRefused: the version does not exist, or may not have the role from ``since`` on.
+            CorruptArtefact: the record is damaged.
         """
         name = None if version is None else version.name
         change = RoleChange(role, name, since, reason, by, recorded_at)
@@ -229,14 +239,17 @@ class ModelRegistry:
     def appoint_next_challenger(
         self, series: Series, *, reason: str, by: str, recorded_at: datetime
     ) -> Roles:
-        """Appoint `next_challenger`, if there is one, from its cutoff on.
+        """Appoint `next_challenger`, if there is one.
 
-        After an earlier challenger it counts from the end of that one on. While the champion's
-        version is not in the registry nobody is appointed; making forecasts then fails and says
-        why.
+        The appointment takes effect at its cutoff, or at the end of the earlier challenger if that
+        is later. Nothing is appointed while the champion's version is missing from the registry;
+        forecasts then fail with the reason.
+
+        Returns:
+            The record after the appointment.
 
         Raises:
-            CorruptArtefact: the record is not what was written.
+            CorruptArtefact: the record is damaged.
         """
 
         def appointed(roles: Roles) -> Roles:
@@ -252,7 +265,7 @@ class ModelRegistry:
 
         known = self.roles(series)
         if appointed(known) == known:
-            return known  # the usual case, without waiting for the lock
+            return known  # without the lock, which most calls do not need
         return update_roles(self._folder(series), appointed)
 
     def _folder(self, series: Series) -> Path:
@@ -260,7 +273,7 @@ class ModelRegistry:
 
 
 def _identity(series: Series, cutoff: datetime) -> dict[str, Any]:
-    """What artefact and metadata say of whom they belong to."""
+    """Fields of artefact and metadata that identify the version."""
     return {
         "symbol": series.symbol,
         "timeframe": series.timeframe.name,
@@ -269,5 +282,8 @@ def _identity(series: Series, cutoff: datetime) -> dict[str, Any]:
 
 
 def _whole_seconds(cutoff: datetime) -> datetime:
-    """As the folder's name tells it; candles close at whole minutes, so it bounds the same."""
+    """``cutoff`` in UTC without microseconds, as in the folder's name.
+
+    Candles close at whole minutes, so the cutoff bounds the same candles.
+    """
     return cutoff.astimezone(UTC).replace(microsecond=0)

@@ -1,7 +1,4 @@
-"""The record of roles in JSON files, one a key: ``roles.json`` in the folder of its versions.
-
-An operator can read them with ``cat``; the jobs that appoint are the only ones to write them.
-"""
+"""The record of roles as JSON: ``roles.json`` in the folder of a series' versions."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -19,18 +16,18 @@ SCHEMA_VERSION = 1
 _NAME = "roles.json"
 _TIMES = ("since", "recorded_at")
 _REMEDY = (
-    "Bring the file back from a backup. Or remove it: then the newest model is the champion from "
-    "the next live forecast on, and what is known of earlier champions is lost."
+    "Restore the file from a backup. Or remove it: then the newest model becomes champion with "
+    "the next live forecast, and the record of earlier champions is lost."
 )
-# By file, of this process's reads.
+# Process-wide file cache.
 _ROLES: FileCache[Roles] = FileCache(10_000)
 
 
 def read_roles(folder: Path) -> Roles:
-    """The record in the folder of a key's versions; an empty one if there is no file.
+    """The record in the folder of a series' versions; empty if there is no file.
 
     Raises:
-        CorruptArtefact: the file is not what was written.
+        CorruptArtefact: the file is damaged.
     """
     try:
         return _ROLES.of(str(folder / _NAME), _read)
@@ -39,12 +36,16 @@ def read_roles(folder: Path) -> Roles:
 
 
 def update_roles(folder: Path, change: Callable[[Roles], Roles]) -> Roles:
-    """Replace the record by what ``change`` makes of it, alone with it; no byte changes if it
-    stays equal.
+    """Replace the record by the result of ``change``, under the folder's lock.
+
+    An equal record is not written.
+
+    Returns:
+        The new record.
 
     Raises:
         CorruptArtefact: as `read_roles`.
-        As ``change``.
+        Exception: raised by ``change``.
     """
     with locked(folder):
         known = read_roles(folder)
@@ -60,7 +61,7 @@ def _read(path: str) -> Roles:
     try:
         return Roles(tuple(_change(each) for each in document["changes"]))
     except (KeyError, TypeError, ValueError, DataRefused) as error:
-        raise CorruptArtefact(f"{path} is no record of roles ({error}). {_REMEDY}") from error
+        raise CorruptArtefact(f"{path} is not a record of roles ({error}). {_REMEDY}") from error
 
 
 def _document(roles: Roles) -> dict[str, Any]:

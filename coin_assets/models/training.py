@@ -1,4 +1,4 @@
-"""Training keys on their candles up to a cutoff, and who challenges the champion thereafter."""
+"""Training of series on their candles up to a cutoff."""
 
 import os
 from collections.abc import Callable, Hashable
@@ -28,9 +28,9 @@ from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import require_covered, require_newest
 
-CODE_VERSION = "3"  # counts up when the same candles give another artefact
+CODE_VERSION = "3"  # increased when the same candles give another artefact
 CHALLENGES = "newest training while there is no challenger"
-# Answers of `why_none` in this process, each with the state of the candles it was made from.
+# Results of `why_none` in this process, each with the state of the candles it was computed from.
 _ANSWERS: dict[tuple[Series, datetime, datetime], tuple[Hashable, str | None]] = {}
 _ANSWERS_LOCK = Lock()
 _MOST_ANSWERS = 10_000
@@ -38,14 +38,16 @@ _MOST_ANSWERS = 10_000
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What to train.
+    """Request to train one series.
 
     Attributes:
-        cutoff: only candles closed by then are used.
-        history_start: first month that exists.
-        lookback: use only candles that open this long before the cutoff; None is all.
+        series: symbol and timeframe.
+        cutoff: only candles closed by this time are used.
+        history_start: start of the first month.
+        lookback: only candles that open at most this long before the cutoff are used; None uses
+            all.
         lookback_text: ``lookback`` as the operator wrote it, part of the version's identity.
-        run_id: of the Dagster run that trains, recorded with the version.
+        run_id: of the Dagster run, recorded with the version.
     """
 
     series: Series
@@ -61,12 +63,15 @@ class TrainingResult:
     """Outcome of one request: a version, or the reason why there is none.
 
     Attributes:
-        created: False if the version was there already.
-        insufficient: why there are too few candles; then there is no version.
-        error: the failure; then there is no version.
+        request: the request.
+        version: the trained or existing version; None with ``insufficient`` or ``error``.
+        created: False if the version existed already.
+        rows: number of candles used.
+        insufficient: reason of `InsufficientData`; None otherwise.
+        error: the failure; None otherwise.
         loss: `recent_loss` of the version on its own candles; None if it was not scored.
         skill: `Validation.skill` of the method on held-out candles; None if it was not scored.
-        seconds: how long the training took, or the search for a version that is kept.
+        seconds: duration of the training, or of finding the existing version.
     """
 
     request: TrainingRequest
@@ -81,11 +86,11 @@ class TrainingResult:
 
 
 def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
-    """The candles that a request may use.
+    """The candles that a request uses, as candle frame.
 
     Raises:
         MonthsNotFetched: months of the range were never stored.
-        CandlesNotYetAvailable: the last candle before the cutoff is not there.
+        CandlesNotYetAvailable: the last candle before the cutoff is missing.
     """
     series, start = request.series, request.history_start
     if request.lookback is not None:
@@ -103,12 +108,14 @@ def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
 def train(
     store: Store, registry: ModelRegistry, request: TrainingRequest, now: datetime
 ) -> TrainingResult:
-    """Make sure that the version asked for exists; an existing one is never replaced.
+    """Train the requested version, unless it exists.
 
-    If the champion has no challenger, the newest version becomes it, also when a killed training
-    left that undone.
+    Then `ModelRegistry.appoint_next_challenger` appoints a challenger if there is none.
 
     Args:
+        store: provides the candles.
+        registry: receives the version.
+        request: series, cutoff and history.
         now: recorded as ``trained_at``; nothing depends on it.
 
     Raises:
@@ -158,16 +165,19 @@ def train_all(
     now: datetime,
     report: Callable[[TrainingResult], None],
 ) -> list[TrainingResult]:
-    """Train many keys, as many at a time as there are cores; one that fails leaves the others.
-
-    Each request reads its candles once; what it read is what the version's data hash tells.
+    """Train many series in parallel, one thread a core. A failure does not affect the others.
 
     Args:
-        report: hears each result, in the order of ``requests``.
+        store, registry, now: see `train`.
+        requests: one a version.
+        report: called with each result, in the order of ``requests``.
+
+    Returns:
+        Results in the order of ``requests``.
 
     Raises:
-        Exception: what is no `CoinAssetsError` is a defect. It rises when all others are trained
-            and reported, with the keys it came from as notes.
+        Exception: an error that is not a `CoinAssetsError` is a defect. It is raised after all
+            other requests are done and reported, with the failed series as notes.
     """
 
     def attempt(request: TrainingRequest) -> TrainingResult:
@@ -197,10 +207,10 @@ def train_all(
 
 
 def why_none(store: Store, series: Series, history_start: datetime, cutoff: datetime) -> str | None:
-    """The reason why no model can be trained on the candles closed by ``cutoff``; None if one can.
+    """The reason why no model can be trained by ``cutoff``; None if one can.
 
-    Equals `why_no_model` of all of them. Candles are read only if their number suffices, and no
-    more than decide. The answer is remembered for as long as the stored candles stay the same.
+    The result equals `why_no_model` of all candles closed by ``cutoff``. Only as many candles are
+    read as the rule needs. The result is cached until the stored candles change.
     """
     end = series.timeframe.floor(cutoff)
     count = store.count_candles(series, history_start, end)
@@ -215,7 +225,7 @@ def why_none(store: Store, series: Series, history_start: datetime, cutoff: date
     if state is not None:
         with _ANSWERS_LOCK:
             if question not in _ANSWERS and len(_ANSWERS) >= _MOST_ANSWERS:
-                del _ANSWERS[next(iter(_ANSWERS))]  # the oldest one
+                del _ANSWERS[next(iter(_ANSWERS))]  # the oldest entry
             _ANSWERS[question] = state, reason
     return reason
 
@@ -235,7 +245,7 @@ def _deciding(
 
 
 def _cancel(futures: list[Future[TrainingResult]]) -> None:
-    """Let an interrupted run end with the trainings that have begun."""
+    """Cancel trainings that have not begun, so that an interrupted run ends soon."""
     for future in futures:
         future.cancel()
 

@@ -1,6 +1,6 @@
-"""Which model versions a folder holds, told by the names of the folders in it alone.
+"""Folders of model versions. Their names alone state which versions exist.
 
-0001_20261101T000000Z   number and cutoff; complete as soon as it has this name
+0001_20261101T000000Z   number and cutoff; a folder with this name is complete
 .partial                a version being written
 <version>.removed       a version being removed
 <version>.damaged       set aside by an operator
@@ -16,7 +16,7 @@ from coin_assets.files.atomic import sync_folder
 from coin_assets.files.cache import FileCache
 
 REMEDY = (
-    "Bring the version's folder back from a backup. Or, if roles.json beside it names the version "
+    "Restore the version's folder from a backup. Or, if roles.json beside it names the version "
     "as champion, launch promote_champion with override and another version; if it does not, set "
     "the folder aside by adding .damaged to its name, and materialise the model's month again."
 )
@@ -25,7 +25,7 @@ _VERSION = re.compile(r"\d{4,}_\d{8}T\d{6}Z")
 _PARTIAL, _REMOVED = ".partial", ".removed"
 
 Found = tuple[int, datetime, Path]  # number, cutoff, folder
-# By folder, of this process's reads: what a folder's name tells of a version never changes.
+# Process-wide cache by folder; the name of a version's folder never changes.
 _VERSIONS: FileCache[tuple[Found, ...]] = FileCache(10_000)
 
 
@@ -33,7 +33,7 @@ def listed(folder: Path) -> tuple[Found, ...]:
     """The versions in ``folder``, lowest number first; none if there is no such folder.
 
     Raises:
-        CorruptArtefact: two have one number, or a name tells no time.
+        CorruptArtefact: two versions have the same number, or a name has no valid time.
     """
     try:
         return _VERSIONS.of(str(folder), _list)
@@ -42,18 +42,18 @@ def listed(folder: Path) -> tuple[Found, ...]:
 
 
 def last_number(folder: Path) -> int:
-    """Highest number in ``folder``, also of versions set aside: forecasts still name them."""
+    """Highest number in ``folder``, versions set aside included, because forecasts name them."""
     folders = folder.glob("[0-9]*_*")
     return max((int(each.name.split("_")[0]) for each in folders), default=0)
 
 
 def partial_of(folder: Path) -> Path:
-    """Where the next version is written before it counts."""
+    """Folder in which the next version is written."""
     return folder / _PARTIAL
 
 
 def complete(folder: Path, number: int, cutoff: datetime) -> Path:
-    """Let the version written in `partial_of` count under its number; returns its folder."""
+    """Rename the folder `partial_of` to its final name, which it returns."""
     version = folder / f"{number:04d}_{cutoff:{_STAMP}}"
     partial_of(folder).rename(version)
     sync_folder(folder)
@@ -61,14 +61,14 @@ def complete(folder: Path, number: int, cutoff: datetime) -> Path:
 
 
 def discard(version: Path) -> None:
-    """Let the version in this folder count no more, then remove its files."""
+    """Mark a version as removed, then delete its files."""
     version.rename(version.with_name(version.name + _REMOVED))
     sync_folder(version.parent)
     clear(version.parent)
 
 
 def clear(folder: Path) -> None:
-    """Remove what killed trainings and removals left; call it under the folder's lock only."""
+    """Delete leftovers of killed trainings and removals. The caller holds the folder's lock."""
     for name in (_PARTIAL, f"[0-9]*{_REMOVED}"):
         for each in folder.glob(name):
             shutil.rmtree(each)
@@ -83,9 +83,11 @@ def _list(folder: str) -> tuple[Found, ...]:
         try:
             cutoff = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
         except ValueError as error:
-            raise CorruptArtefact(f"{each} tells no cutoff ({error}). {REMEDY}") from error
+            raise CorruptArtefact(
+                f"The name of {each} has no valid cutoff ({error}). {REMEDY}"
+            ) from error
         number = int(digits)
         if number in found:
-            raise CorruptArtefact(f"{found[number][2]} and {each} have one number. {REMEDY}")
+            raise CorruptArtefact(f"{found[number][2]} and {each} have the same number. {REMEDY}")
         found[number] = number, cutoff, each
     return tuple(sorted(found.values()))

@@ -1,4 +1,4 @@
-"""Making the forecasts that are missing, without Dagster: the champion's and the challenger's."""
+"""Missing forecasts of a window, by champion and challenger."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from coin_assets.domain.evaluation.roles import FIRST, Roles, version_for
-from coin_assets.domain.evaluation.windows import is_contested
+from coin_assets.domain.evaluation.windows import has_trial
 from coin_assets.domain.forecasting.frame import (
     CHALLENGER,
     CHAMPION,
@@ -19,7 +19,7 @@ from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError, ModelMissing
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.models.training import why_none
-from coin_assets.pipeline.monthly_rollover import with_successor
+from coin_assets.pipeline.monthly_rollover import apply_monthly_rollover
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import require_covered, require_newest
 from coin_assets.store.forecasts import of_role
@@ -67,85 +67,84 @@ class ForecastRequest:
 
 @dataclass(frozen=True)
 class PredictionReport:
-    """What a window of origins holds after a step.
+    """Forecasts of a window after `predict_window`.
 
     Attributes:
-        origins: closed-candle origins in the window.
-        added: origins that got a forecast now.
-        shadowed: origins that got a forecast of the challenger now.
-        unmodelled: origins before which no model was trained; they have no forecast.
-        newest: forecast rows of the newest origin in the window; empty if there is none.
-        shadow_error: why the challenger could not forecast, if it should have.
-        successor_error: why the month's training could not follow the champion, if it should have.
+        origins: number of closed-candle origins in the window.
+        added: number of origins that got a forecast.
+        challenger_added: number of origins that got a forecast of the challenger.
+        unmodelled: number of origins before the first model; they have no forecast.
+        newest: champion's forecast rows of the newest origin; empty if there are none.
+        challenger_error: why the challenger's forecasts failed; None if they did not.
+        rollover_error: why the monthly rollover failed; None if it did not.
     """
 
     origins: int
     added: int
-    shadowed: int
+    challenger_added: int
     unmodelled: int
     newest: pd.DataFrame
-    shadow_error: CoinAssetsError | None = None
-    successor_error: CoinAssetsError | None = None
+    challenger_error: CoinAssetsError | None = None
+    rollover_error: CoinAssetsError | None = None
 
 
 def predict_window(
     store: Store, registry: ModelRegistry, request: ForecastRequest
 ) -> PredictionReport:
-    """Make the forecasts that are missing at the origins of ``request``.
+    """Make and store the missing forecasts at the origins of ``request``.
 
-    A forecast that exists is never touched: a later model must not rewrite what was said. The
-    first live forecast of all makes its model the champion, where a challenger can earn that place
-    (`is_contested`); later the month's training follows it (`with_successor`). The challenger
-    forecasts only where the champion does. What is wrong with it, or with the successor, holds up
-    nothing.
+    Existing forecasts never change. The first live forecast of a series makes its version the
+    champion if challengers have a trial period (`has_trial`); monthly rollovers follow
+    (`apply_monthly_rollover`). The challenger forecasts the same origins as the champion. An error
+    of the challenger or of the rollover does not affect the champion's forecasts.
 
     Raises:
         MonthsNotFetched, CandlesNotYetAvailable: candles up to the newest due origin are missing.
         ModelMissing: the newest origin could have a model but has none.
-        CorruptArtefact: the champion, or the record of who it is, cannot be loaded.
+        CorruptArtefact: the champion, or the record of roles, cannot be loaded.
     """
     series, window, visible = request.series, request.window, request.visible
     history_start, closed_by = visible.first, visible.closed_by
     origins = _origins(store, series, window, min(closed_by, request.horizon), history_start)
     stored = store.read_forecasts(series, *window)
-    versions, roles, successor_error = registry.versions(series), registry.roles(series), None
+    versions, roles, rollover_error = registry.versions(series), registry.roles(series), None
     pending = _without(origins, _origins_of(stored, CHAMPION))
     try:
-        roles = with_successor(store, registry, versions, roles, pending, closed_by)
+        roles = apply_monthly_rollover(store, registry, versions, roles, pending, closed_by)
     except CoinAssetsError as raised:
-        successor_error = raised
+        rollover_error = raised
     champions, unmodelled = _makers(CHAMPION, versions, roles, pending)
     made = [
         forecasts_by(store, registry, version, CHAMPION, times, visible)
         for version, times in champions.items()
     ]
-    if roles.holder(CHAMPION) is None and is_contested(series.timeframe):
-        # Not before it has shown that it can forecast.
+    if roles.holder(CHAMPION) is None and has_trial(series.timeframe):
+        # A version that fails to forecast does not become champion.
         roles = _first_champion(registry, series, champions, closed_by) or roles
     followed = _without(_without(origins, unmodelled), _origins_of(stored, CHALLENGER))
-    shadows, error = list[pd.DataFrame](), None
+    challenger_frames, error = list[pd.DataFrame](), None
     try:
         challengers, _ = _makers(CHALLENGER, versions, roles, followed)
-        shadows = [
+        challenger_frames = [
             forecasts_by(store, registry, version, CHALLENGER, times, visible)
             for version, times in challengers.items()
         ]
     except CoinAssetsError as raised:
         error = raised
     champion = of_role(stored, CHAMPION)
-    if made or shadows:
-        store.add_forecasts(series, pd.concat([*made, *shadows], ignore_index=True))
+    if made or challenger_frames:
+        store.add_forecasts(series, pd.concat([*made, *challenger_frames], ignore_index=True))
         champion = pd.concat([champion, *made], ignore_index=True)
     if len(unmodelled) and unmodelled[-1] == origins[-1]:
         _require_no_model_possible(store, series, origins[-1].to_pydatetime(), history_start)
     return PredictionReport(
         origins=len(origins),
         added=len(pending) - len(unmodelled),
-        shadowed=sum(shadow["as_of"].nunique() for shadow in shadows),
+        challenger_added=sum(frame["as_of"].nunique() for frame in challenger_frames),
         unmodelled=len(unmodelled),
         newest=champion[champion["as_of"] == champion["as_of"].max()],
-        shadow_error=error,
-        successor_error=successor_error,
+        challenger_error=error,
+        rollover_error=rollover_error,
     )
 
 
@@ -157,10 +156,18 @@ def forecasts_by(
     origins: pd.DatetimeIndex,
     visible: VisibleCandles,
 ) -> pd.DataFrame:
-    """Forecast frame of ``origins``, which ascend, by one model version.
+    """Forecast frame by one model version.
+
+    Args:
+        version: the model.
+        role: one of `ROLES`.
+        store, registry: of the platform.
+        origins: closes of stored candles, ascending.
+        closed_by: the clock; see `kind_of`.
+        history_start: start of the first month.
 
     Raises:
-        MonthsNotFetched: candles that the model looks at were never stored.
+        MonthsNotFetched: candles that the model reads were never stored.
         CorruptArtefact: the model cannot be loaded.
     """
     series = version.series
@@ -186,18 +193,18 @@ def _without(origins: pd.DatetimeIndex, others: pd.DatetimeIndex) -> pd.Datetime
 def _makers(
     role: str, versions: Sequence[ModelVersion], roles: Roles, origins: pd.DatetimeIndex
 ) -> tuple[Makers, pd.DatetimeIndex]:
-    """Which version forecasts which origins, and the origins that none may forecast."""
+    """Origins by the version that forecasts them, and the origins without a version."""
     found: dict[ModelVersion | None, list[pd.Timestamp]] = {}
     for origin in origins:
         found.setdefault(version_for(role, versions, roles, origin), []).append(origin)
-    nobody = pd.DatetimeIndex(found.pop(None, []), tz=UTC)
-    return {maker: pd.DatetimeIndex(times) for maker, times in found.items() if maker}, nobody
+    unmodelled = pd.DatetimeIndex(found.pop(None, []), tz=UTC)
+    return {maker: pd.DatetimeIndex(times) for maker, times in found.items() if maker}, unmodelled
 
 
 def _first_champion(
     registry: ModelRegistry, series: Series, makers: Makers, closed_by: datetime
 ) -> Roles | None:
-    """Record who makes the first live forecast, if it is about to be made."""
+    """Record the version of the first live forecast as champion; None without a live origin."""
     for version, origins in makers.items():
         newest = origins[-1].to_pydatetime()
         if kind_of(newest, series.timeframe, closed_by) == LIVE:
@@ -214,7 +221,7 @@ def _origins(
     limit: datetime,
     history_start: datetime,
 ) -> pd.DatetimeIndex:
-    """Closes in ``window`` of stored candles, complete up to the newest one due by ``limit``."""
+    """Closes of the stored candles in ``window``, complete up to the newest due by ``limit``."""
     timeframe = series.timeframe
     start, end = window
     first = start if timeframe.is_open_time(start) else timeframe.next(start)

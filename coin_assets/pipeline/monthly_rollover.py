@@ -1,9 +1,9 @@
-"""The month's training follows the champion of its own method, without a contest, without Dagster.
+"""Monthly rollover: the monthly version of the champion's method becomes champion.
 
-A model does not stay true for years: its scales and quantiles are those of the market it saw. The
-gate asks whether another model is better; whether the same one, trained on the month that has come
-since, may go on is no question of evidence, which a month of forecasts could not give. So what is
-published comes from models as old as those of a backtest.
+A model loses calibration over the years, because its scales and quantiles are those of the market
+it saw. The gate compares different methods. A month of forecasts is too little evidence to compare
+two versions of one method, so the newer one becomes champion without the gate. Published forecasts
+then come from models of the same age as those of a backtest.
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.evaluation.roles import SUCCESSION, Roles, possible_successors
+from coin_assets.domain.evaluation.roles import MONTHLY_ROLLOVER, Roles, rollover_candidates
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, LIVE, kind_of
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.store.base import Store
 
-SUCCEEDS = "the month's training of the same method"
-OVERTAKEN = "the champion is of the same method and knows more"
+ROLLOVER_REASON = "monthly version of the champion's method"
+OVERTAKEN_REASON = "the champion has the same method and a later cutoff"
 
 
-def with_successor(
+def apply_monthly_rollover(
     store: Store,
     registry: ModelRegistry,
     versions: Sequence[ModelVersion],
@@ -28,54 +28,83 @@ def with_successor(
     origins: pd.DatetimeIndex,
     closed_by: datetime,
 ) -> Roles:
-    """The record, with the newest anchor of a month as champion if it succeeds.
+    """Make the newest monthly version champion, if it has the champion's method.
 
-    It does where the newest origin is live and the anchor is of the champion's method: the same
-    forecaster, trained on as long a history. It counts from the first origin without a forecast on,
-    and ends the challenge of an older training of that method. Whoever was appointed by hand or by
-    the gate stays until the anchor of a later month.
+    The rollover requires that the newest origin is live, and that the monthly version has the same
+    forecaster and lookback as the champion. It takes effect at the first origin without a forecast.
+    It also retires an older challenger of that method. A champion appointed by an operator or by
+    the gate stays until the monthly version of a later month.
 
     Args:
-        versions: all of a key, oldest number first.
-        origins: those that are about to be forecast, ascending.
+        store, registry: of the platform.
+        versions: all versions of the series, lowest number first.
+        roles: record of the series.
+        origins: origins that are about to be forecast, ascending.
+        closed_by: the clock; see `kind_of`.
+
+    Returns:
+        The record after the rollover, or ``roles`` if there was none.
 
     Raises:
-        CorruptArtefact: the anchor, or the metadata of the champion, cannot be read.
+        CorruptArtefact: the monthly version, or the metadata of the champion, cannot be read.
     """
     if not len(origins):
         return roles
     newest = origins[-1].to_pydatetime()
     by_name = {each.name: each for each in versions}
-    for version in possible_successors(versions, roles, newest):
+    for version in rollover_candidates(versions, roles, newest):
         series, champion = version.series, by_name[roles.holder(CHAMPION) or ""]
         if kind_of(newest, series.timeframe, closed_by) != LIVE:
             return roles
         if _method(version) != _method(champion):
             continue
-        registry.load(version)  # a champion that cannot forecast would be none
+        registry.load(version)  # a champion must be able to forecast
         stored = store.newest_forecasts([series]).get(series)
         since = version.cutoff if stored is None else series.timeframe.next(stored)
         since = max(since, version.cutoff)
         roles = registry.appoint(
-            series, CHAMPION, version, since, reason=SUCCEEDS, by=SUCCESSION, recorded_at=newest
+            series,
+            CHAMPION,
+            version,
+            since,
+            reason=ROLLOVER_REASON,
+            by=MONTHLY_ROLLOVER,
+            recorded_at=newest,
         )
-        challenge = roles.last_change(CHALLENGER)
-        challenger = by_name.get((challenge and challenge.version) or "")
-        if challenge and challenger and _is_overtaken(challenger, version):
-            since = max(since, challenge.since)
-            roles = registry.appoint(
-                series, CHALLENGER, None, since, reason=OVERTAKEN, by=SUCCESSION, recorded_at=newest
-            )
-        return roles
+        return _retire_overtaken(registry, roles, by_name, version, since, newest)
     return roles
 
 
+def _retire_overtaken(
+    registry: ModelRegistry,
+    roles: Roles,
+    by_name: dict[str, ModelVersion],
+    champion: ModelVersion,
+    since: datetime,
+    recorded_at: datetime,
+) -> Roles:
+    """Leave the challenger's role vacant, if the new champion has overtaken the challenger."""
+    challenge = roles.last_change(CHALLENGER)
+    challenger = by_name.get((challenge and challenge.version) or "")
+    if not challenge or not challenger or not _is_overtaken(challenger, champion):
+        return roles
+    return registry.appoint(
+        champion.series,
+        CHALLENGER,
+        None,
+        max(since, challenge.since),
+        reason=OVERTAKEN_REASON,
+        by=MONTHLY_ROLLOVER,
+        recorded_at=recorded_at,
+    )
+
+
 def _is_overtaken(challenger: ModelVersion, champion: ModelVersion) -> bool:
-    """Whether a challenger only stands in the way of those that have more to say."""
+    """Whether a challenger has the champion's method and an earlier cutoff."""
     return challenger.cutoff < champion.cutoff and _method(challenger) == _method(champion)
 
 
 def _method(version: ModelVersion) -> tuple[object, object]:
-    """What two trainings have in common if one may follow the other."""
+    """Forecaster and lookback; equal for versions of the same method."""
     metadata = version.metadata()
     return metadata.get("forecaster"), metadata.get("lookback")

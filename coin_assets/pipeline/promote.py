@@ -1,7 +1,7 @@
-"""Changing the champion, without Dagster: as the gate decides, by an operator's word, or back.
+"""Changes of the champion: by the gate, by an operator, and by rollback.
 
-A new champion counts from the first origin that has no forecast yet: what was said stays, and what
-a damaged champion could not say is made up for.
+A new champion takes effect at the first origin without a forecast. Existing forecasts stay, and
+origins that a damaged champion could not forecast are filled.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,14 @@ UNTIL_THEN = "forecast until the first appointment"
 def apply_verdict(
     store: Store, registry: ModelRegistry, report: EvaluationReport, now: datetime
 ) -> str:
-    """Do what a fresh evaluation says of the challenger; returns what was done, for people."""
+    """Apply the verdict of a new evaluation.
+
+    Returns:
+        A sentence that reports the change, for the log.
+
+    Raises:
+        CorruptArtefact: the challenger cannot be loaded; the champion stays.
+    """
     series = report.evaluation.series
     if report.verdict is None or report.challenger is None:
         return f"{series}: there is no challenger"
@@ -36,10 +43,10 @@ def apply_verdict(
     if decision == RETIRE:
         registry.appoint(series, CHALLENGER, None, now, reason=reason, by=GATE, recorded_at=now)
         registry.appoint_next_challenger(
-            series, reason="the challenger before was retired", by=GATE, recorded_at=now
+            series, reason="the previous challenger was retired", by=GATE, recorded_at=now
         )
-        return f"{series}: version {report.challenger} challenges no more: {reason}"
-    return f"{series}: version {report.challenger} goes on challenging: {reason}"
+        return f"{series}: challenger {report.challenger} is retired: {reason}"
+    return f"{series}: version {report.challenger} stays challenger: {reason}"
 
 
 def promote(
@@ -50,15 +57,22 @@ def promote(
     reason: str,
     now: datetime,
 ) -> str:
-    """Make a version champion, whatever the gate says.
+    """Make a version champion without the gate.
 
     Args:
-        version: its name; None is the challenger.
+        store, registry: of the platform.
+        series: symbol and timeframe.
+        version: name of the version; None selects the challenger.
+        reason: recorded for operators.
+        now: time of the change.
+
+    Returns:
+        A sentence that reports the change, for the log.
 
     Raises:
         ConfigurationError: there is no such version, or no challenger.
-        DataRefused: the version knows candles after ``now``.
-        CorruptArtefact: it cannot be loaded; the present champion stays.
+        DataRefused: the version saw candles after ``now``.
+        CorruptArtefact: the version cannot be loaded; the champion stays.
     """
     name = version or registry.roles(series).holder(CHALLENGER)
     if name is None:
@@ -69,7 +83,7 @@ def promote(
     chosen = version_named(registry, series, name)
     if registry.roles(series).holder(CHAMPION) == name:
         return f"{series}: version {name} is champion already"
-    registry.load(chosen)  # what cannot be champion leaves no trace in the record
+    registry.load(chosen)  # fails before anything is recorded
     _record_present(store, registry, series, now)
     since = _appoint(store, registry, chosen, now, reason, OPERATOR)
     return f"{series}: version {name} is champion from {since} on: {reason}"
@@ -78,17 +92,17 @@ def promote(
 def roll_back(
     store: Store, registry: ModelRegistry, series: Series, reason: str, now: datetime
 ) -> str:
-    """Make the champion before the present one champion again.
+    """Make the previous champion champion again; arguments and result as `promote`.
 
     Raises:
-        ConfigurationError: there was no champion before it.
-        CorruptArtefact: its version cannot be loaded; the present one stays.
+        ConfigurationError: there is no previous champion.
+        CorruptArtefact: its version cannot be loaded; the present champion stays.
     """
     roles: Roles = registry.roles(series)
     previous = roles.previous_champion()
     if previous is None:
         raise ConfigurationError(
-            f"{series} has no champion before {roles.holder(CHAMPION) or 'the first one'} to go "
+            f"{series} has no champion before {roles.holder(CHAMPION) or 'the first one'} to roll "
             "back to. To appoint a version, launch promote_champion with override."
         )
     chosen = version_named(registry, series, previous)
@@ -97,10 +111,10 @@ def roll_back(
 
 
 def version_named(registry: ModelRegistry, series: Series, name: str) -> ModelVersion:
-    """The version of that name.
+    """The version called ``name``.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: there is no such version.
     """
     versions = registry.versions(series)
     found = next((version for version in versions if version.name == name), None)
@@ -115,25 +129,28 @@ def _recorded_version(registry: ModelRegistry, series: Series, name: str) -> Mod
     """A version that the record names.
 
     Raises:
-        CorruptArtefact: it is gone.
+        CorruptArtefact: the version is missing.
     """
     try:
         return version_named(registry, series, name)
-    except ConfigurationError as error:  # nobody chose it just now
+    except ConfigurationError as error:  # no operator chose this version
         raise CorruptArtefact(
-            f"{error} The record names version {name}: bring its folder back from a backup, or "
+            f"{error} The record names version {name}. Restore its folder from a backup, or "
             "promote another version with override."
         ) from error
 
 
 def _record_present(store: Store, registry: ModelRegistry, series: Series, now: datetime) -> None:
-    """Write down who forecast until now, if nobody was ever appointed: the way back leads there."""
+    """Without a recorded champion, record the version that forecast until now.
+
+    A rollback can then return to it.
+    """
     newest = newest_forecast(store, series)
     if newest.empty or registry.roles(series).holder(CHAMPION) is not None:
         return
     name, since = str(newest["model_version"].iloc[0]), newest["as_of"].iloc[0].to_pydatetime()
     for present in registry.versions(series):
-        if present.name == name:  # it may have been set aside; then there is no way back
+        if present.name == name:  # missing if it was set aside; then no rollback is possible
             registry.appoint(
                 series, CHAMPION, present, since, reason=UNTIL_THEN, by=OPERATOR, recorded_at=now
             )
@@ -147,8 +164,8 @@ def _appoint(
     reason: str,
     by: str,
 ) -> str:
-    """Appoint a champion; returns the first origin that it counts for."""
-    registry.load(version)  # a champion that cannot forecast would be none
+    """Appoint a champion; returns the first origin that the appointment applies to, as text."""
+    registry.load(version)  # a champion must be able to forecast
     series = version.series
     newest = store.newest_forecasts([series]).get(series)
     since = now if newest is None else series.timeframe.next(newest)
@@ -159,9 +176,9 @@ def _appoint(
 
 
 def _reason(verdict: GateVerdict) -> str:
-    """For the record: what speaks against a change, or for it."""
-    against = [each.said for each in verdict.criteria if not each.passed]
-    return " ".join(against or [each.said for each in verdict.criteria])
+    """Findings for the record: of the failed criteria, or of all if none failed."""
+    against = [each.finding for each in verdict.criteria if not each.passed]
+    return " ".join(against or [each.finding for each in verdict.criteria])
 
 
 def _names(versions: Sequence[ModelVersion]) -> str:

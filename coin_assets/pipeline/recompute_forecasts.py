@@ -1,4 +1,4 @@
-"""Making forecasts again where the candles that they see were revised, without Dagster."""
+"""Recomputation of forecasts that use revised candles."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,12 @@ _VALUES = ["role", "as_of", "step", *PRICE_COLUMNS, "model_version"]
 
 @dataclass(frozen=True)
 class TouchedForecasts:
-    """Forecasts of one month that see changed candles, by role and version that make them again."""
+    """Forecasts of one month that use changed candles.
+
+    Attributes:
+        month: start of the month.
+        by_maker: role and version that recompute -> origins.
+    """
 
     month: datetime
     by_maker: dict[tuple[str, ModelVersion], pd.DatetimeIndex]
@@ -43,10 +48,18 @@ def touched_forecasts(
     history_start: datetime,
     closed_by: datetime,
 ) -> list[TouchedForecasts]:
-    """Which forecasts see the changed candles ``opens``, month by month.
+    """Forecasts that use changed candles, month by month.
 
-    A stored forecast stays with its version as long as that exists. An origin without a forecast
-    counts if its own candle changed, so that it may have come late, and its month has forecasts.
+    The version that made a forecast recomputes it, if the version still exists. An origin without a
+    forecast is included if its own candle changed, because the candle may be late, and if its month
+    has forecasts.
+
+    Args:
+        store, registry: of the platform.
+        series: symbol and timeframe.
+        opens: open times of the changed candles.
+        history_start: start of the first month.
+        closed_by: the clock.
     """
     if not len(opens):
         return []
@@ -71,7 +84,7 @@ def touched_forecasts(
     return found
 
 
-def redo_forecasts(
+def recompute_forecasts(
     store: Store,
     registry: ModelRegistry,
     series: Series,
@@ -79,9 +92,19 @@ def redo_forecasts(
     history_start: datetime,
     closed_by: datetime,
 ) -> int:
-    """Make forecasts again from the candles as they are now; returns how many came out different.
+    """Recompute forecasts from the stored candles, and store those that differ.
 
-    One that comes out the same stays as it is, so that a live forecast remains one.
+    An equal forecast is not stored again, so a live forecast stays live.
+
+    Args:
+        store, registry: of the platform.
+        series: symbol and timeframe.
+        touched: from `touched_forecasts`.
+        history_start: start of the first month.
+        closed_by: the clock; see `kind_of`.
+
+    Returns:
+        Number of origins whose forecast changed.
     """
     stored = store.read_forecasts(series, touched.month, next_month(touched.month))
     known = pd.MultiIndex.from_frame(stored[_VALUES])
@@ -103,7 +126,7 @@ def _makers(
     closes: pd.DatetimeIndex,
     late: pd.DatetimeIndex,
 ) -> Iterator[tuple[tuple[str, ModelVersion], pd.DatetimeIndex]]:
-    """The origins of a month that have a forecast or came late, by role and version."""
+    """Origins of a month with a forecast or a late candle, by role and version."""
     versions, roles = registry.versions(series), registry.roles(series)
     by_name = {version.name: version for version in versions}
     for role in ROLES:
@@ -122,7 +145,7 @@ def _makers(
 def _closes(
     store: Store, series: Series, month: datetime, history_start: datetime, closed_by: datetime
 ) -> pd.DatetimeIndex:
-    """Closes in ``month``, up to ``closed_by``, of stored candles."""
+    """Closes of the stored candles in ``month``, up to ``closed_by``."""
     start = max(series.timeframe.shift(month, -1), history_start)
     opens = store.read_candles(series, start, next_month(month))["timestamp"]
     closes = series.timeframe.close_all(opens)

@@ -1,6 +1,6 @@
-"""A market whose future is known as far as it can be, so that it is known who forecasts better.
+"""A market whose distribution is known, so that the better forecaster is known.
 
-Log closes are independent and normal, so the quantiles of every future close are known, and luck
+Log closes are independent and normal, so the quantiles of every future close are known, and chance
 averages out within days. Forecasts are stored as if roles had made them: `TRUE` ones, and ones too
 `WIDE`.
 """
@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.evaluation.windows import window_of
-from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
 from coin_assets.domain.forecasting.frame import (
     CHALLENGER,
     CHAMPION,
@@ -22,11 +21,12 @@ from coin_assets.domain.forecasting.frame import (
     STEPS,
     forecast_frame,
 )
+from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.naive import NAIVE_WINDOW
 from coin_assets.domain.timeframes import next_month
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
-from coin_assets.pipeline.evaluate import EvaluationReport, evaluate_key
+from coin_assets.pipeline.evaluate import EvaluationReport, evaluate_series
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.platform import series, utc
 
@@ -41,7 +41,7 @@ _LEVEL, _SPREAD = 100.0, 0.01
 
 
 class KnownMarket:
-    """1h candles, models and forecasts of both roles in a home, as far as time has come.
+    """1h candles, models and forecasts of both roles in a home.
 
     Args:
         widths: spread of the forecasts of champion and challenger; 1 is right.
@@ -58,7 +58,7 @@ class KnownMarket:
         self._appoint()
 
     def until(self, now: datetime) -> None:
-        """Let candles close and forecasts be made up to ``now``, which is an origin."""
+        """Store the candles and forecasts up to ``now``, which is an origin."""
         candles = self._candles[self._candles["timestamp"] < now]
         self.store.write_candles(SERIES, candles, START, next_month(now))
         made = [
@@ -77,10 +77,10 @@ class KnownMarket:
         repeated = np.broadcast_to(quantiles, (len(origins), STEPS, len(QUANTILES)))
         return forecast_frame(origins, repeated, version, [self.kind] * len(origins), role)
 
-    def look(self, now: datetime) -> EvaluationReport:
+    def evaluate(self, now: datetime) -> EvaluationReport:
         """Evaluate at ``now``."""
         self.until(now)
-        return evaluate_key(self.store, self.registry, self.evaluations, SERIES)
+        return evaluate_series(self.store, self.registry, self.evaluations, SERIES)
 
     def _appoint(self) -> None:
         """Versions 1 and 2, champion and challenger since `FIRST`, and a version 3."""
@@ -95,12 +95,12 @@ class KnownMarket:
 
 
 def enough() -> datetime:
-    """Data time at which a better challenger has shown all that it must but for lasting."""
+    """Data time at which a better challenger meets all criteria but the number of passes."""
     return FIRST + 21 * DAY
 
 
-def whole_term() -> datetime:
-    """Data time at which the first live forecast was made a term ago."""
+def whole_trial() -> datetime:
+    """Data time at which the first live forecast is one trial period old."""
     start, end = window_of(SERIES.timeframe, FIRST)
     return FIRST + (end - start)
 
@@ -112,5 +112,7 @@ def _candles() -> pd.DataFrame:
     return pd.DataFrame({"timestamp": opens, **prices, "volume": 1.0})
 
 
-def _model(candles: pd.DataFrame, cutoff: datetime) -> VolatilityScaledBaseline:
-    return VolatilityScaledBaseline("1h").fit(candles[candles["timestamp"] < cutoff])
+def _model(candles: pd.DataFrame, cutoff: datetime) -> HarForecaster:
+    return HarForecaster("1h", longest=64, level_window=64).fit(
+        candles[candles["timestamp"] < cutoff]
+    )

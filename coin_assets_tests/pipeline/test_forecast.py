@@ -11,23 +11,24 @@
 
 import shutil
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from coin_assets.domain.forecasting.frame import BACKTEST, CHALLENGER, CHAMPION, LIVE, kind_of
-from coin_assets.errors import ConfigurationError, CorruptArtefact
+from coin_assets.domain.forecasting.frame import BACKTEST, CHALLENGER, CHAMPION, LIVE
+from coin_assets.errors import CorruptArtefact
 from coin_assets.models.registry import ModelVersion
-from coin_assets.pipeline.promote import promote, roll_back
+from coin_assets.pipeline.promote import promote
 from coin_assets.store.forecasts import newest_forecast
 from coin_assets.store.parquet import ParquetStore
-from coin_assets_tests.pipeline.contest import ALWAYS, START, Contest, contested
-from coin_assets_tests.platform import utc
+from coin_assets_tests.pipeline.series_sandbox import (
+    ALWAYS,
+    START,
+    SeriesSandbox,
+    sandbox_with_challenger,
+)
 
 HOUR = timedelta(hours=1)
 
@@ -41,8 +42,8 @@ def damage(version: ModelVersion) -> None:
     artefact(version).write_bytes(content[: len(content) // 2])
 
 
-def of_number(contest: Contest, number: int) -> ModelVersion:
-    return contest.registry.versions(contest.series)[number - 1]
+def of_number(sandbox: SeriesSandbox, number: int) -> ModelVersion:
+    return sandbox.registry.versions(sandbox.series)[number - 1]
 
 
 # ----------------------------------------------------------------------------- the first champion
@@ -55,73 +56,73 @@ def of_number(contest: Contest, number: int) -> ModelVersion:
 def test_the_first_live_forecast_makes_a_champion_where_one_can_be_challenged(
     tmp_path: Path, timeframe: str, expected: str | None
 ) -> None:
-    contest = Contest(tmp_path, timeframe)
-    contest.train()
-    contest.pass_candles(3)
-    newest = contest.series.timeframe.floor(contest.now)
-    contest.predict(START)
-    assert set(contest.forecasts(CHAMPION)["kind"]) == {LIVE, BACKTEST}
-    assert contest.holders() == (expected, None)
-    changes = contest.registry.roles(contest.series).changes
+    sandbox = SeriesSandbox(tmp_path, timeframe)
+    sandbox.train()
+    sandbox.pass_candles(3)
+    newest = sandbox.series.timeframe.floor(sandbox.now)
+    sandbox.predict(START)
+    assert set(sandbox.forecasts(CHAMPION)["kind"]) == {LIVE, BACKTEST}
+    assert sandbox.holders() == (expected, None)
+    changes = sandbox.registry.roles(sandbox.series).changes
     # It counts from that origin on; of those before there is no record.
     assert [(each.since, each.recorded_at) for each in changes] == [(newest, newest)] * len(changes)
     assert len(changes) == (expected is not None)
 
 
 def test_a_backtest_makes_no_champion(tmp_path: Path) -> None:
-    contest = Contest(tmp_path)
-    contest.train()
-    contest.pass_candles(50)
-    contest.predict(START, contest.now - HOUR)
-    assert set(contest.forecasts(CHAMPION)["kind"]) == {BACKTEST}
-    assert contest.registry.roles(contest.series).is_empty
+    sandbox = SeriesSandbox(tmp_path)
+    sandbox.train()
+    sandbox.pass_candles(50)
+    sandbox.predict(START, sandbox.now - HOUR)
+    assert set(sandbox.forecasts(CHAMPION)["kind"]) == {BACKTEST}
+    assert sandbox.registry.roles(sandbox.series).is_empty
 
 
 def test_a_model_that_cannot_forecast_is_made_no_champion(tmp_path: Path) -> None:
-    contest = Contest(tmp_path)
-    damage(contest.train())
+    sandbox = SeriesSandbox(tmp_path)
+    damage(sandbox.train())
     with pytest.raises(CorruptArtefact):
-        contest.predict()
-    assert contest.registry.roles(contest.series).is_empty
-    version = of_number(contest, 1).folder
+        sandbox.predict()
+    assert sandbox.registry.roles(sandbox.series).is_empty
+    version = of_number(sandbox, 1).folder
     version.rename(version.with_name(version.name + ".damaged"))  # as the message says
-    contest.train()
-    contest.predict()
-    assert contest.holders() == ("2", None)
+    sandbox.train()
+    sandbox.predict()
+    assert sandbox.holders() == ("2", None)
 
 
 # ------------------------------------------------------------------------- after newer trainings
 
 
 def test_a_champion_goes_on_and_the_newest_training_follows_in_its_shadow(tmp_path: Path) -> None:
-    contest = contested(tmp_path)
-    first = contest.now - HOUR
+    sandbox = sandbox_with_challenger(tmp_path)
+    first = sandbox.now - HOUR
     for _ in range(2):
-        report = contest.predict()
-        assert (report.added, report.shadowed) == (1, 1)
+        report = sandbox.predict()
+        assert (report.added, report.challenger_added) == (1, 1)
         assert set(report.newest["role"]) == {CHAMPION}
-        contest.pass_candles(1)
-        contest.train()  # the third and fourth version wait for their turn
-    assert contest.versions(CHAMPION) == dict.fromkeys((first, first + HOUR, first + 2 * HOUR), "1")
-    assert contest.versions(CHALLENGER) == dict.fromkeys((first + HOUR, first + 2 * HOUR), "2")
-    assert set(contest.forecasts(CHALLENGER)["kind"]) == {LIVE}
+        sandbox.pass_candles(1)
+        sandbox.train()  # the third and fourth version wait for their turn
+    assert sandbox.versions(CHAMPION) == dict.fromkeys((first, first + HOUR, first + 2 * HOUR), "1")
+    assert sandbox.versions(CHALLENGER) == dict.fromkeys((first + HOUR, first + 2 * HOUR), "2")
+    assert set(sandbox.forecasts(CHALLENGER)["kind"]) == {LIVE}
 
 
 def test_where_nobody_is_challenged_the_newest_training_forecasts(tmp_path: Path) -> None:
-    contest = Contest(tmp_path, "15m")
+    sandbox = SeriesSandbox(tmp_path, "15m")
     for number in ("1", "2"):
-        contest.train()
-        contest.predict()
-        assert contest.versions(CHAMPION)[contest.now] == number
-        contest.pass_candles(1)
-    assert contest.forecasts(CHALLENGER).empty
+        sandbox.train()
+        sandbox.predict()
+        assert sandbox.versions(CHAMPION)[sandbox.now] == number
+        sandbox.pass_candles(1)
+    assert sandbox.forecasts(CHALLENGER).empty
 
 
 def test_both_roles_are_stored_in_one_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A death between two writes would leave one role without the other."""
-    contest = contested(tmp_path)
+    sandbox = sandbox_with_challenger(tmp_path)
     written = []
     whole = ParquetStore.add_forecasts
 
@@ -130,33 +131,33 @@ def test_both_roles_are_stored_in_one_write(
         return whole(store, series, forecasts)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ParquetStore, "add_forecasts", counted)
-    contest.predict()
+    sandbox.predict()
     assert written == [{CHAMPION, CHALLENGER}]
 
 
 def test_the_newest_forecast_is_the_champions(tmp_path: Path) -> None:
-    contest = contested(tmp_path)
-    contest.predict()
-    newest = newest_forecast(contest.store, contest.series)
+    sandbox = sandbox_with_challenger(tmp_path)
+    sandbox.predict()
+    newest = newest_forecast(sandbox.store, sandbox.series)
     assert set(newest["model_version"]) == {"1"}
     assert set(newest["role"]) == {CHAMPION}
-    assert set(newest["as_of"]) == {pd.Timestamp(contest.now)}
+    assert set(newest["as_of"]) == {pd.Timestamp(sandbox.now)}
 
 
 def test_a_challenger_makes_up_for_origins_that_the_champion_forecast_alone(
     tmp_path: Path,
 ) -> None:
-    contest = contested(tmp_path)
-    first = contest.now
-    contest.predict()
-    contest.registry.appoint(
-        contest.series, CHALLENGER, None, first, reason="", by="test", recorded_at=first
+    sandbox = sandbox_with_challenger(tmp_path)
+    first = sandbox.now
+    sandbox.predict()
+    sandbox.registry.appoint(
+        sandbox.series, CHALLENGER, None, first, reason="", by="test", recorded_at=first
     )
-    contest.pass_candles(1)
-    contest.predict()
-    version = contest.train()
-    contest.predict(START)
-    assert contest.versions(CHALLENGER) == {first: "2", version.cutoff: version.name}
+    sandbox.pass_candles(1)
+    sandbox.predict()
+    version = sandbox.train()
+    sandbox.predict(START)
+    assert sandbox.versions(CHALLENGER) == {first: "2", version.cutoff: version.name}
 
 
 # ------------------------------------------------------------------------------- what is damaged
@@ -165,154 +166,66 @@ def test_a_challenger_makes_up_for_origins_that_the_champion_forecast_alone(
 def test_a_damaged_challenger_changes_no_byte_of_the_champions_and_is_made_up_for(
     tmp_path: Path,
 ) -> None:
-    sound, broken = contested(tmp_path / "sound"), contested(tmp_path / "broken")
+    sound, broken = (
+        sandbox_with_challenger(tmp_path / "sound"),
+        sandbox_with_challenger(tmp_path / "broken"),
+    )
     whole = artefact(of_number(broken, 2)).read_bytes()
     damage(of_number(broken, 2))
-    assert sound.predict().shadow_error is None
+    assert sound.predict().challenger_error is None
     report = broken.predict()
-    assert isinstance(report.shadow_error, CorruptArtefact)
-    assert str(artefact(of_number(broken, 2))) in str(report.shadow_error)
-    assert (report.added, report.shadowed) == (1, 0)
+    assert isinstance(report.challenger_error, CorruptArtefact)
+    assert str(artefact(of_number(broken, 2))) in str(report.challenger_error)
+    assert (report.added, report.challenger_added) == (1, 0)
     pd.testing.assert_frame_equal(
         broken.forecasts(CHAMPION), sound.forecasts(CHAMPION), check_exact=True
     )
     assert broken.forecasts(CHALLENGER).empty
     artefact(of_number(broken, 2)).write_bytes(whole)
-    assert broken.predict(START).shadowed == 1
+    assert broken.predict(START).challenger_added == 1
     pd.testing.assert_frame_equal(
         broken.forecasts(CHALLENGER), sound.forecasts(CHALLENGER), check_exact=True
     )
 
 
-def no_artefact(contest: Contest) -> None:
-    artefact(of_number(contest, 1)).unlink()
+def no_artefact(sandbox: SeriesSandbox) -> None:
+    artefact(of_number(sandbox, 1)).unlink()
 
 
-def no_version(contest: Contest) -> None:
-    shutil.rmtree(of_number(contest, 1).folder)
+def no_version(sandbox: SeriesSandbox) -> None:
+    shutil.rmtree(of_number(sandbox, 1).folder)
 
 
-def altered_record(contest: Contest) -> None:
-    record = of_number(contest, 1).folder.parent / "roles.json"
+def altered_record(sandbox: SeriesSandbox) -> None:
+    record = of_number(sandbox, 1).folder.parent / "roles.json"
     record.write_text(record.read_text().replace('"champion"', '"challenger"'))
 
 
 @pytest.mark.parametrize("harm", [no_artefact, no_version, altered_record])
 def test_without_its_champion_a_key_has_no_forecasts_at_all(
-    tmp_path: Path, harm: Callable[[Contest], None]
+    tmp_path: Path, harm: Callable[[SeriesSandbox], None]
 ) -> None:
-    contest = contested(tmp_path)
-    before = contest.store.read_forecasts(contest.series, *ALWAYS)
-    harm(contest)
+    sandbox = sandbox_with_challenger(tmp_path)
+    before = sandbox.store.read_forecasts(sandbox.series, *ALWAYS)
+    harm(sandbox)
     with pytest.raises(CorruptArtefact):
-        contest.predict()
-    pd.testing.assert_frame_equal(contest.store.read_forecasts(contest.series, *ALWAYS), before)
+        sandbox.predict()
+    pd.testing.assert_frame_equal(sandbox.store.read_forecasts(sandbox.series, *ALWAYS), before)
 
 
 def test_origins_that_a_damaged_champion_missed_are_the_next_ones(tmp_path: Path) -> None:
     """The operator's way out: appoint the challenger, and nothing is left out."""
-    contest = contested(tmp_path)
-    missed = contest.now
-    damage(of_number(contest, 1))
+    sandbox = sandbox_with_challenger(tmp_path)
+    missed = sandbox.now
+    damage(of_number(sandbox, 1))
     with pytest.raises(CorruptArtefact):
-        contest.predict()
-    contest.pass_candles(1)
-    promote(contest.store, contest.registry, contest.series, None, "1 is damaged", contest.now)
-    contest.predict(START)
-    assert contest.versions(CHAMPION) == {
+        sandbox.predict()
+    sandbox.pass_candles(1)
+    promote(sandbox.store, sandbox.registry, sandbox.series, None, "1 is damaged", sandbox.now)
+    sandbox.predict(START)
+    assert sandbox.versions(CHAMPION) == {
         missed - HOUR: "1",
         missed: "2",
         missed + HOUR: "2",
     }
-    assert contest.holders() == ("2", None)
-
-
-# --------------------------------------------------------------------------------- in any order
-
-ACTIONS = st.lists(
-    st.sampled_from(["pass", "predict", "all", "train", "promote", "back"]),
-    min_size=3,
-    max_size=8,
-)
-
-
-@settings(max_examples=15)
-@given(actions=ACTIONS)
-def test_in_any_order_forecasts_stay_and_agree_with_the_record(actions: list[str]) -> None:
-    with TemporaryDirectory() as folder:
-        contest = contested(Path(folder))
-        known = contest.store.read_forecasts(contest.series, *ALWAYS)
-        for action in actions:
-            act(contest, action)
-            made = contest.store.read_forecasts(contest.series, *ALWAYS)
-            kept = made[_places(made).isin(_places(known))].reset_index(drop=True)
-            pd.testing.assert_frame_equal(kept, known, check_exact=True)
-            known = made
-        agrees_with_the_record(contest)
-        contest.predict(START)
-        agrees_with_the_record(contest)
-        again = contest.predict(START)
-        assert (again.added, again.shadowed) == (0, 0)
-
-
-def act(contest: Contest, action: str) -> None:
-    tools = contest.store, contest.registry, contest.series
-    try:
-        if action == "pass":
-            contest.pass_candles(1)
-        elif action == "train":
-            contest.train()
-        elif action == "promote":
-            promote(*tools, None, "for a test", contest.now)
-        elif action == "back":
-            roll_back(*tools, "for a test", contest.now)
-        else:
-            contest.predict(START if action == "all" else None)
-    except ConfigurationError:
-        assert action in ("promote", "back")  # nobody to appoint
-
-
-def agrees_with_the_record(contest: Contest) -> None:
-    """Champion and challenger of each origin are whoever the record names, told by a slow walk."""
-    versions = contest.registry.versions(contest.series)
-    cutoffs = {version.name: version.cutoff for version in versions}
-    roles = contest.registry.roles(contest.series)
-    champions, challengers = contest.versions(CHAMPION), contest.versions(CHALLENGER)
-    assert challengers.keys() <= champions.keys()
-    for role, made in ((CHAMPION, champions), (CHALLENGER, challengers)):
-        for origin, version in made.items():
-            holder = None
-            for change in roles.changes:
-                if change.role == role and change.since <= origin:
-                    holder = change.version
-            if holder is None:
-                assert role == CHAMPION
-                newest = max(cutoff for cutoff in cutoffs.values() if cutoff <= origin)
-                assert cutoffs[version] <= newest
-            else:
-                assert version == holder
-            assert cutoffs[version] <= origin
-            assert champions[origin] != challengers.get(origin)
-
-
-def _places(made: pd.DataFrame) -> pd.MultiIndex:
-    return pd.MultiIndex.from_frame(made[["role", "as_of", "step"]])
-
-
-def test_a_forecast_is_live_while_its_first_candle_is_open(tmp_path: Path) -> None:
-    contest = contested(tmp_path)
-    contest.pass_candles(3)
-    contest.predict(START)
-    for role in (CHAMPION, CHALLENGER):
-        made = contest.forecasts(role).drop_duplicates("as_of")
-        new = made[made["as_of"] > pd.Timestamp(utc("2024-01-11"))]
-        expected = [
-            kind_of(_time(origin), contest.series.timeframe, contest.now) for origin in new["as_of"]
-        ]
-        assert list(new["kind"]) == expected
-        assert expected.count(LIVE) == 1
-
-
-def _time(origin: pd.Timestamp) -> datetime:
-    time: datetime = origin.to_pydatetime()
-    return time
+    assert sandbox.holders() == ("2", None)

@@ -382,7 +382,7 @@ def test_the_manifest_shows_the_outages_it_is_given(publisher: Publisher) -> Non
 def scores(tmp_path_factory: pytest.TempPathFactory) -> Document:
     """What the manifest shows of an evaluation of `BTC`."""
     market = KnownMarket(tmp_path_factory.mktemp("known"))
-    found = quality_of(market.look(enough()).document)
+    found = quality_of(market.evaluate(enough()).document)
     assert found is not None
     return found
 

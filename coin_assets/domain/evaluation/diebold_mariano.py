@@ -1,7 +1,7 @@
-"""Whether one forecaster loses less than another by more than chance: the Diebold-Mariano test.
+"""The Diebold-Mariano test of equal forecast accuracy.
 
-Losses of forecasts that look 24 steps ahead overlap, so neighbouring differences say nearly the
-same and their mean is far less certain than their number suggests. The sources:
+Forecasts over 24 steps overlap, so neighbouring loss differences are strongly correlated. The
+variance of their mean is estimated accordingly. Sources:
 
 - the test: Diebold and Mariano, Comparing predictive accuracy, J. Bus. Econ. Stat. 13 (1995);
 - the variance under overlap: Newey and West, A simple, positive semi-definite,
@@ -12,13 +12,13 @@ same and their mean is far less certain than their number suggests. The sources:
   errors, Int. J. Forecasting 13 (1997).
 """
 
-from math import atan2, ceil, cos, pi, sin, sqrt
+from math import ceil, sqrt
 
 import numpy as np
 
 from coin_assets.domain.forecasting.frame import STEPS, Floats
 
-# Weights of the lags fall to 0 at the last one. At twice the overlap most of it is still counted.
+# Bartlett weights fall to 0 at the last lag. Twice the overlap keeps most of its weight.
 _OVERLAPS = 2
 _LAGS_PER_ROOT = 1.3
 _FREEDOM = 1.5  # Bartlett weights: equivalent degrees of freedom are 1.5 n / lags
@@ -27,16 +27,15 @@ _FREEDOM = 1.5  # Bartlett weights: equivalent degrees of freedom are 1.5 n / la
 def chance_of_difference(differences: Floats) -> float:
     """One-sided p-value of "the mean difference is 0 or more", against "it is below 0".
 
-    Lags go by place in the array. Where origins are missing, neighbours overlap less than is
-    assumed, which makes the answer more careful.
+    Lags are counted in array positions. Missing origins make neighbours overlap less than assumed,
+    so the p-value is conservative.
 
     Args:
-        differences: loss of the first less loss of the second at each origin, ascending, finite;
-            each is over `STEPS` steps.
+        differences: loss of the first forecaster less that of the second, shape (origins,), in
+            ascending order of origins, finite; each is a mean over `STEPS` steps.
 
     Returns:
-        Between 0 and 1; 1 where nothing can be told: fewer than ``2 * STEPS`` differences, or all
-        of them the same.
+        0 to 1; 1 if there are no more differences than lags, or all are equal.
     """
     count = len(differences)
     lags = max(_OVERLAPS * STEPS, ceil(_LAGS_PER_ROOT * sqrt(count)))
@@ -56,26 +55,19 @@ def chance_of_difference(differences: Floats) -> float:
 def _long_run_variance(centred: Floats, lags: int) -> float:
     """Variance of the mean times the sample size, by Bartlett weights.
 
-    It is the mean square of sums over blocks that move through the sample and over its ends, as in
-    the moving blocks of Kunsch, The jackknife and the bootstrap for general stationary
-    observations, Ann. Stat. 17 (1989); so it is never negative.
+    The mean square of sums over moving blocks (Kunsch, The jackknife and the bootstrap for general
+    stationary observations, Ann. Stat. 17, 1989), blocks over the ends included. Never negative.
+
+    Args:
+        centred: differences less their mean, shape (n,).
+        lags: number of lags with a weight above 0.
     """
     sums = np.convolve(centred, np.ones(lags + 1))
     return float((sums**2).sum()) / ((lags + 1) * len(centred))
 
 
 def _student_tail(value: float, freedom: int) -> float:
-    """Chance that a Student variable exceeds ``value``, 0 or more; to about 1e-15.
+    """Probability that a Student variable exceeds ``value``, which is 0 or more."""
+    from scipy.special import stdtr  # SciPy takes a fifth of a second to import
 
-    The finite sums of Abramowitz and Stegun (1964), 26.7.3 and 26.7.4: SciPy has it too, at a tenth
-    of a second for the import.
-    """
-    angle = atan2(value, sqrt(freedom))
-    odd = freedom % 2
-    term = cos(angle) if odd else 1.0
-    total = term if freedom > 1 else 0.0
-    for factor in range(2 + odd, freedom - 1, 2):
-        term *= cos(angle) ** 2 * (factor - 1) / factor
-        total += term
-    inside = 2 / pi * (angle + sin(angle) * total) if odd else sin(angle) * total
-    return max(0.0, (1 - inside) / 2)
+    return float(stdtr(freedom, -value))

@@ -1,8 +1,8 @@
-"""How a method does on candles that it was not fitted to: a fact recorded with every training.
+"""Holdout validation, recorded with every training.
 
-One holdout at the end, as long as the candles allow (Tashman, Out-of-sample tests of forecasting
-accuracy, Int. J. Forecasting 16, 2000). The version itself is fitted to all candles; this tells of
-the method on this key, and nothing is chosen by it.
+The method is fitted without the newest candles and scored on them (Tashman, Out-of-sample tests of
+forecasting accuracy, Int. J. Forecasting 16, 2000). The stored version is fitted to all candles.
+The scores describe the method on this series; no decision uses them.
 """
 
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InsufficientData
 
 HOLDOUT = 500
-_SHARE = 5  # at most one candle in so many is held out
+_SHARE = 5  # at most one candle in five is held out
 _LOWER, _UPPER = QUANTILES.index(0.1), QUANTILES.index(0.9)
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Scores on held-out candles; of one origin, the steps whose candle is known count.
+    """Scores on held-out candles. Steps without a candle are left out.
 
     Attributes:
-        origins: how many were scored.
+        origins: number of origins that were scored.
         loss, naive: mean pinball loss on log price, of the method and of the naive forecast.
         coverage_80: share of closes inside the 80% interval.
     """
@@ -44,21 +44,23 @@ class Validation:
 
     @property
     def skill(self) -> float | None:
-        """Share of the naive loss that the method saves; None where the naive loss is zero."""
+        """1 less the ratio of the losses; None where the naive loss is zero."""
         return 1 - self.loss / self.naive if self.naive > 0 else None
 
 
 def validation(
     forecaster: Forecaster, candles: pd.DataFrame, timeframe: Timeframe
 ) -> Validation | None:
-    """Fit to all but the last candles, and score the forecasts of those.
+    """Fit to all but the newest candles, and score forecasts of these.
 
     Args:
-        forecaster: unfitted; it is fitted here.
-        candles: a fifth of them, at most `HOLDOUT`, is held out.
+        forecaster: unfitted; this function fits it.
+        candles: candle frame; a fifth, at most `HOLDOUT` candles, is held out.
+        timeframe: of the candles.
 
     Returns:
-        None if the rest is too short to fit, or no held-out origin has a naive forecast.
+        The scores; None if the rest is too short to fit, or no held-out origin has a naive
+        forecast.
     """
     held = min(len(candles) // _SHARE, HOLDOUT)
     before = len(candles) - held
@@ -84,7 +86,7 @@ def validation(
 
 
 def validation_facts(scores: Validation | None) -> dict[str, Any]:
-    """As kept in the metadata of a version; null where there are no scores."""
+    """Metadata fields of a version; null where there are no scores."""
     return {
         "validation_origins": None if scores is None else scores.origins,
         "validation_loss": None if scores is None else scores.loss,
@@ -97,8 +99,8 @@ def validation_facts(scores: Validation | None) -> dict[str, Any]:
 def _log_closes_after(
     candles: pd.DataFrame, origins: pd.DatetimeIndex, timeframe: Timeframe
 ) -> Floats:
-    """Log closes of the `STEPS` candles after each origin; NaN where there is no such candle."""
+    """Log closes of the `STEPS` candles after each origin; NaN where a candle is missing."""
     wanted = timeframe.ordinals(origins)[:, None] + np.arange(STEPS)
     rows = candle_rows(timeframe.ordinals(candles["timestamp"]), wanted)
     closes = np.log(np.ascontiguousarray(candles["close"], dtype=np.float64))
-    return np.append(closes, np.nan)[rows]  # row -1 is that of no candle
+    return np.append(closes, np.nan)[rows]  # row -1 stands for a missing candle

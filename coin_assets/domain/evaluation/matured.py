@@ -1,7 +1,7 @@
-"""Forecasts that time has judged, beside what came.
+"""Matured forecasts with their outcomes.
 
-Matured is a forecast whose last candle is over in data time. Nothing is chosen among them: what
-was stored is scored, a forecast that was never published too.
+A forecast has matured when its last candle has closed in data time. All stored forecasts are
+scored, also those that were never published.
 """
 
 from dataclasses import dataclass, replace
@@ -22,18 +22,18 @@ VOLATILITY_RETURNS = 24
 
 @dataclass(frozen=True, eq=False)
 class Matured:
-    """Forecasts of one role whose last candle is over, and what came; origins ascend.
+    """Matured forecasts of one role, and the closes that followed.
 
     Attributes:
-        origins: shape (n,).
-        versions: model version of each, shape (n,).
-        live: whether it was made before its first candle closed, shape (n,).
+        origins: shape (n,), ascending.
+        versions: model version of each forecast, shape (n,).
+        live: whether the forecast was made before its first candle closed, shape (n,).
         quantiles: prices, shape (n, `STEPS`, quantiles).
         actual: closes, shape (n, `STEPS`), at least one of each origin; NaN where the candle is
             missing.
         last: close at the origin, shape (n,); NaN where that candle is missing.
         volatility: root mean square of the one-step log returns of the `VOLATILITY_RETURNS`
-            candles up to the origin, shape (n,); NaN where there is none.
+            candles up to the origin, shape (n,); NaN where there is no return.
     """
 
     origins: pd.DatetimeIndex
@@ -48,7 +48,7 @@ class Matured:
         return len(self.origins)
 
     def at(self, mask: Mask) -> Self:
-        """Those of the origins where ``mask`` holds."""
+        """The forecasts where ``mask``, of shape (n,), is true."""
         return replace(
             self,
             origins=self.origins[mask],
@@ -68,24 +68,26 @@ def matured(
     role: str,
     as_of: datetime,
 ) -> Matured:
-    """Forecasts whose `STEPS` candles are over at ``as_of``, every one that is stored.
+    """Stored forecasts whose `STEPS` candles have closed by ``as_of``.
 
-    Origins none of whose candles exist are left out: nothing came that they could be judged by.
+    Origins without any of these candles are left out.
 
     Args:
         forecasts: forecast frame; rows of other roles are ignored.
-        candles: gaps are allowed.
+        candles: candle frame; gaps are allowed.
+        timeframe: of both.
+        role: one of `ROLES`.
         as_of: data time, the close of the newest candle.
 
     Raises:
-        DataRefused: an origin has not each step once.
+        DataRefused: an origin lacks a step, or has one twice.
     """
     rows = forecasts[forecasts["role"] == role].sort_values(["as_of", "step"], kind="stable")
     count, rest = divmod(len(rows), STEPS)
     if rest or (rows["step"].to_numpy() != np.tile(np.arange(1, STEPS + 1), count)).any():
         raise DataRefused(
-            f"The {role} {timeframe} forecasts have not the steps 1..{STEPS} once at every origin; "
-            "remove them from the store and make them again."
+            f"The {role} {timeframe} forecasts lack or repeat one of the steps 1..{STEPS} at an "
+            "origin. Delete them from the store and materialise their months again."
         )
     first = rows.iloc[::STEPS]
     origins = pd.DatetimeIndex(first["as_of"])
@@ -109,7 +111,12 @@ def matured(
 
 
 def naive_of(forecast: Matured, candles: pd.DataFrame, timeframe: Timeframe) -> Matured:
-    """The naive forecasts of the same origins, as if they had been stored.
+    """Naive forecasts of the origins of ``forecast``.
+
+    Args:
+        forecast: matured forecasts.
+        candles: candle frame; see `naive_quantiles`.
+        timeframe: of both.
 
     Raises:
         InsufficientData: an origin has none; see `naive_quantiles`.
@@ -118,7 +125,7 @@ def naive_of(forecast: Matured, candles: pd.DataFrame, timeframe: Timeframe) -> 
 
 
 def _root_mean_square(values: Floats) -> Floats:
-    """Of the finite values of each row; NaN where there is none."""
+    """Root mean square of the finite values of each row; NaN where there is none."""
     known = np.isfinite(values)
     with np.errstate(invalid="ignore"):
         squares = np.where(known, values**2, 0.0).sum(axis=1) / known.sum(axis=1)

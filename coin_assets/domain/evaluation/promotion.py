@@ -1,8 +1,8 @@
-"""The promotion gate: whether a challenger has earned the champion's place.
+"""The promotion gate: decides whether a challenger replaces the champion.
 
-It fails closed: what cannot be shown keeps the champion. A look may be taken every day, so the
-chance of being fooled is kept small over all looks of a term: the level of a single look is
-strict, the gain must be worth a change, and it must hold at several looks in a row.
+The gate fails closed: without sufficient evidence the champion stays. The gate may test every day,
+so the error rate is controlled over all interim tests of a trial period: the level of one test is
+strict, the gain must exceed a threshold, and several tests in a row must pass.
 """
 
 from collections.abc import Sequence
@@ -32,11 +32,11 @@ from coin_assets.errors import DataRefused
 
 PROMOTE, KEEP, RETIRE = DECISIONS = ("promote", "keep", "retire")
 
-# Forecasts that start within `STEPS` candles of each other share outcomes: one block says about as
-# much as one independent forecast.
+# Forecasts that start within `STEPS` candles of each other share outcomes. One block of `STEPS`
+# origins counts as one independent forecast.
 FEWEST_BLOCKS, SHORTEST = 5, timedelta(days=14)
-# Walk-forward forecasts may be most of the evidence, never all of it: a mistake in how they were
-# made shows in live ones only.
+# Part of the evidence must be live, because an error in the walk-forward procedure shows only in
+# live forecasts.
 FEWEST_LIVE_BLOCKS, SHORTEST_LIVE = 3, timedelta(days=7)
 
 Mask = npt.NDArray[np.bool_]
@@ -44,18 +44,18 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class PairedScores:
-    """Losses of both roles at the origins that have matured for both.
+    """Losses of both roles at their common matured origins.
 
     Attributes:
         origins: shape (n,), ascending.
         champion, challenger, naive: mean pinball loss on log price over steps and quantiles at
             each origin, shape (n,).
-        covered: share of the challenger's steps whose close lay in its 80% interval, shape (n,).
-        live: whether the forecasts were live, not backtest, shape (n,).
+        covered: share of steps whose close lies in the challenger's 80% interval, shape (n,).
+        live: whether both forecasts are live, shape (n,).
 
     Raises:
-        DataRefused: lengths differ, a number is not finite or below 0, a share is above 1, or
-            origins have no time zone or do not ascend.
+        DataRefused: lengths differ, a number is not finite or below 0, a share is above 1, origins
+            have no time zone, or origins do not ascend.
     """
 
     origins: pd.DatetimeIndex
@@ -70,36 +70,39 @@ class PairedScores:
         for name in ("champion", "challenger", "naive", "covered", "live"):
             values = getattr(self, name)
             if values.shape != (count,):
-                raise DataRefused(f"{name} has shape {values.shape}; {count} origins need as many.")
+                raise DataRefused(
+                    f"{name} has shape {values.shape}; expected ({count},), one value an origin."
+                )
             if not np.isfinite(values).all() or (values < 0).any():
                 place = self.origins[~(np.isfinite(values) & (values >= 0))][0]
                 raise DataRefused(
-                    f"{name} is not a number of 0 or more at {place}; leave out origins without "
-                    "an outcome."
+                    f"{name} is negative or not finite at {place}. Leave out origins without an "
+                    "outcome."
                 )
         if (self.covered > 1).any():
-            raise DataRefused(f"covered is {self.covered.max():g}; a share is at most 1.")
+            raise DataRefused(f"covered is {self.covered.max():g}; expected at most 1.")
         if self.origins.tz is None:
-            raise DataRefused("Origins have no time zone; use UTC.")
+            raise DataRefused("Origins have no time zone. Use UTC.")
         if not (self.origins.is_monotonic_increasing and self.origins.is_unique):
-            raise DataRefused("Origins do not ascend; give each origin once, in order.")
+            raise DataRefused("Origins do not ascend. Pass each origin once, in order.")
 
     def __len__(self) -> int:
         return len(self.origins)
 
     def at(self, mask: Mask) -> "PairedScores":
-        """Those of the origins where ``mask`` holds."""
+        """The origins where ``mask``, of shape (n,), is true."""
         return PairedScores(*(getattr(self, each.name)[mask] for each in fields(self)))
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Forecasts of one kind. Ratios are of mean losses, None where there is nothing to divide by.
+    """Summary of a set of paired forecasts.
 
     Attributes:
-        origins: how many.
-        to_champion, to_naive: the challenger's loss to theirs; below 1 is better.
-        coverage: mean share of closes in the challenger's 80% interval.
+        origins: number of origins.
+        to_champion, to_naive: ratio of the challenger's mean loss to the champion's and to the
+            naive one, below 1 is better; None where the divisor is 0.
+        coverage: mean share of closes in the challenger's 80% interval; None without origins.
     """
 
     origins: int
@@ -110,15 +113,16 @@ class Tally:
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """What to do with the challenger, and why.
+    """Decision of the gate on a challenger.
 
     Attributes:
-        decision: `PROMOTE`, `KEEP` (the champion, for now) or `RETIRE` (the challenger).
-        passed: whether the evidence is there; such looks in a row make ``earlier_passes``.
-        criteria: all of them, passed or not.
-        whole, live, backtest: figures of all origins and of either kind.
-        p_value: chance of losing so much less than the champion without being better; None where
-            the sample is too small to ask.
+        decision: `PROMOTE`, `KEEP` (no change) or `RETIRE` (the challenger).
+        passed: whether this interim test passed; consecutive passes are the ``earlier_passes`` of
+            the next one.
+        criteria: all criteria, passed or not.
+        whole, live, backtest: summaries of all origins, the live ones and the backtests.
+        p_value: of the test that the challenger loses less than the champion; None where the
+            sample is too small.
     """
 
     decision: str
@@ -130,8 +134,8 @@ class GateVerdict:
     p_value: float | None
 
     def document(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {**asdict(self), "criteria": [asdict(each) for each in self.criteria]}
+        """The verdict as JSON values."""
+        return {**asdict(self), "criteria": [each.document() for each in self.criteria]}
 
 
 def judge(
@@ -140,25 +144,27 @@ def judge(
     *,
     earlier_passes: Sequence[datetime],
     champion_since: datetime | None,
-    term: timedelta,
+    trial_period: timedelta,
     now: datetime,
 ) -> GateVerdict:
-    """Judge a challenger on all that has matured for it and the champion.
+    """Test a challenger against the champion.
 
-    It tells little from little: in simulations a challenger that loses 4% less passes within a
-    term of 30 days of hours in one case of seven, and in six of seven if 90 days of walk-forward
-    forecasts go before. Weeks and months need years of them, or the decision of a person.
+    Power in simulations: a challenger that loses 4% less is promoted within a trial period of 30
+    days of hours in one case of seven, and in six of seven after 90 days of walk-forward
+    forecasts. Weeks and months need years of forecasts, or the decision of an operator.
 
     Args:
-        paired: of the present champion and this challenger only.
-        earlier_passes: times of the looks before this one that passed, with none in between that
-            did not; ascending.
-        champion_since: when the champion got its place; None if no champion is on record.
-        term: time from its first live origin in ``paired`` in which a challenger must earn it.
-        now: of this look; data time or clock, the same at every look.
+        paired: scores of the champion's tenure and this challenger only.
+        timeframe: of the forecasts.
+        earlier_passes: times of the interim tests just before this one that passed without a
+            failed one in between; ascending.
+        champion_since: start of the champion's tenure; None without a recorded champion.
+        trial_period: time from the first live origin in ``paired`` after which a challenger that
+            does not pass is retired.
+        now: time of this interim test; always data time, or always the clock.
 
     Raises:
-        DataRefused: a time has no time zone or lies after ``now``, or passes do not ascend to it.
+        DataRefused: a time has no time zone or lies after ``now``, or passes do not ascend.
     """
     _refuse_disorder(paired, earlier_passes, champion_since, now)
     parts = (paired, paired.at(paired.live), paired.at(~paired.live))
@@ -184,7 +190,7 @@ def judge(
     )
     if passed and all(each.passed for each in status):
         decision = PROMOTE
-    elif not passed and champion_since is not None and _has_served(parts[1], term, now):
+    elif not passed and champion_since is not None and _trial_is_over(parts[1], trial_period, now):
         decision = RETIRE
     else:
         decision = KEEP
@@ -200,12 +206,14 @@ def _refuse_disorder(
     times = [*paired.origins[-1:], *earlier_passes, *filter(None, [champion_since])]
     for time in (now, *times):
         if time.tzinfo is None:
-            raise DataRefused(f"{time} has no time zone; use UTC.")
+            raise DataRefused(f"{time} has no time zone. Use UTC.")
         if time > now:
-            raise DataRefused(f"{time} lies after {now}, the time of the look; judge later.")
-    looks = [*earlier_passes, now]
-    if looks != sorted(set(looks)):
-        raise DataRefused("Earlier passes do not ascend up to now; give each look once, in order.")
+            raise DataRefused(
+                f"{time} lies after {now}, the time of the test. Test at a later time."
+            )
+    tests = [*earlier_passes, now]
+    if tests != sorted(set(tests)):
+        raise DataRefused("Earlier passes do not ascend. Pass each test before now once, in order.")
 
 
 def _tally(paired: PairedScores) -> Tally:
@@ -231,6 +239,6 @@ def _sample(
     )
 
 
-def _has_served(live: PairedScores, term: timedelta, now: datetime) -> bool:
-    """Whether the challenger began to forecast live a full term ago."""
-    return len(live) > 0 and now - live.origins[0].to_pydatetime() >= term
+def _trial_is_over(live: PairedScores, trial_period: timedelta, now: datetime) -> bool:
+    """Whether the first live forecast is at least one trial period old."""
+    return len(live) > 0 and now - live.origins[0].to_pydatetime() >= trial_period

@@ -1,57 +1,71 @@
-"""What a challenger must show besides a large enough sample, criterion by criterion.
+"""Criteria of the promotion gate, besides the size of the sample.
 
-The limits were chosen by simulation: a challenger that is just as good as the champion gets its
-place in about one term of a hundred, although it is looked at every day.
+The limits were chosen by simulation. A challenger that is exactly as good as the champion is
+promoted in about one trial period of a hundred, with an interim test every day.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from coin_assets.domain.forecasting.frame import STEPS
 from coin_assets.domain.timeframes import Timeframe
 
-LEVEL = 0.0075  # of one look at the champion
-LARGEST_RATIO = 0.995  # to the champion's loss: a smaller gain is not worth a change
-NAIVE_LEVEL = 0.05  # the naive forecast is no rival, only a floor
+LEVEL = 0.0075  # of one interim test against the champion
+LARGEST_RATIO = 0.995  # to the champion's loss; a smaller gain does not justify a change
+NAIVE_LEVEL = 0.05  # of one interim test against the naive forecast
 COVERAGE, COVERAGE_OFF = 0.8, 0.04
-LATEST_STEPS = 2 * STEPS  # an older newest origin is evidence about another market
-LOOKS = 3
-LOOKS_SPAN = timedelta(days=2)
-LOOKS_APART = timedelta(days=4)  # after a longer break the row starts again
+LATEST_STEPS = 2 * STEPS  # largest age of the newest origin, in candles
+INTERIM_TESTS = 3
+INTERIM_TESTS_SPAN = timedelta(days=2)
+INTERIM_TESTS_APART = timedelta(days=4)  # after a longer break the count restarts
 COOL_DOWN = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """One thing that a challenger must show.
+    """Result of one criterion.
 
     Attributes:
-        said: what was found and what is needed, for people.
+        name: of the criterion.
+        passed: whether the challenger meets it.
+        finding: sentence with the measured and the required value.
     """
 
     name: str
     passed: bool
-    said: str
+    finding: str
+
+    def document(self) -> dict[str, Any]:
+        """The result as JSON values; published evaluations call the finding ``said``."""
+        return {"name": self.name, "passed": self.passed, "said": self.finding}
 
 
 def beats_naive(ratio: float | None, p_value: float | None) -> Criterion:
-    """A forecast that is not surely better than none has no place to earn.
+    """The challenger's loss is significantly lower than the naive one.
 
     Args:
-        ratio: the challenger's loss to the naive one; None if there is nothing to divide by.
-        p_value: chance of such a difference without being better; None if it was not asked.
+        ratio: the challenger's mean loss to the naive one; None if it is undefined.
+        p_value: one-sided p-value of the difference; None if the sample is too small.
     """
     return _better("naive", "the naive forecast's", ratio, 1.0, p_value, NAIVE_LEVEL)
 
 
 def beats_champion(ratio: float | None, p_value: float | None) -> Criterion:
-    """Better by more than chance, and by enough; arguments as in `beats_naive`."""
+    """The challenger's loss is significantly lower than the champion's, by `LARGEST_RATIO` or more.
+
+    Arguments as in `beats_naive`, against the champion.
+    """
     return _better("champion", "the champion's", ratio, LARGEST_RATIO, p_value, LEVEL)
 
 
 def agrees_live(ratio: float | None) -> Criterion:
-    """What walk-forward forecasts show must not be gone in those that were made in time."""
+    """The challenger's loss is lower in live forecasts alone.
+
+    Args:
+        ratio: its mean loss to the champion's in live forecasts; None if there are none.
+    """
     if ratio is None:
         return Criterion("live_agrees", False, "No live loss to compare with the champion's.")
     return Criterion(
@@ -63,9 +77,13 @@ def agrees_live(ratio: float | None) -> Criterion:
 
 
 def covers(coverage: float | None) -> Criterion:
-    """The interval holds what it says. Few forecasts widen nothing: they may fail by bad luck."""
+    """The 80% interval is calibrated within `COVERAGE_OFF`, however small the sample.
+
+    Args:
+        coverage: share of closes in the interval, 0 to 1; None without forecasts.
+    """
     if coverage is None:
-        return Criterion("coverage", False, "No interval has been tested yet.")
+        return Criterion("coverage", False, "No interval has matured yet.")
     return Criterion(
         "coverage",
         abs(coverage - COVERAGE) <= COVERAGE_OFF,
@@ -75,7 +93,13 @@ def covers(coverage: float | None) -> Criterion:
 
 
 def recent(newest: datetime | None, timeframe: Timeframe, now: datetime) -> Criterion:
-    """Nobody is promoted on what was true some time ago."""
+    """The newest matured forecast is recent.
+
+    Args:
+        newest: origin of the newest matured forecast of both roles; None if there is none.
+        timeframe: of the forecasts.
+        now: time of the interim test.
+    """
     if newest is None:
         return Criterion("recent", False, "No forecast has matured for both.")
     oldest = max(candles(LATEST_STEPS, timeframe), timedelta(days=2))
@@ -83,49 +107,62 @@ def recent(newest: datetime | None, timeframe: Timeframe, now: datetime) -> Crit
         "recent",
         now - newest <= oldest,
         f"The newest matured forecast was made {days(now - newest)} ago; {days(oldest)} is the "
-        "most.",
+        "maximum.",
     )
 
 
 def lasts(
     passed: bool, earlier_passes: Sequence[datetime], timeframe: Timeframe, now: datetime
 ) -> Criterion:
-    """Passes in an unbroken row up to this one; looks before a new candle tell nothing new."""
+    """Enough consecutive interim tests passed, over a long enough time.
+
+    Args:
+        passed: result of this interim test.
+        earlier_passes: times of the consecutive passes before, ascending.
+        timeframe: of the forecasts.
+        now: time of this interim test.
+    """
     row = [now] if passed else []
     for time in reversed(earlier_passes if passed else []):
-        if row[-1] - time > max(LOOKS_APART, candles(4, timeframe)):
+        if row[-1] - time > max(INTERIM_TESTS_APART, candles(4, timeframe)):
             break
         row.append(time)
     span = row[0] - row[-1] if row else timedelta(0)
-    needed = max(LOOKS_SPAN, candles(2, timeframe))
+    needed = max(INTERIM_TESTS_SPAN, candles(2, timeframe))
     return Criterion(
         "lasting",
-        len(row) >= LOOKS and span >= needed,
-        f"All of this held at {len(row)} looks in a row over {days(span)}; {LOOKS} over "
+        len(row) >= INTERIM_TESTS and span >= needed,
+        f"Consecutive interim tests passed: {len(row)} over {days(span)}; {INTERIM_TESTS} over "
         f"{days(needed)} are needed.",
     )
 
 
 def has_cooled(champion_since: datetime | None, timeframe: Timeframe, now: datetime) -> Criterion:
-    """A champion stands long enough for its own forecasts to mature."""
+    """The champion's tenure is long enough for its forecasts to mature.
+
+    Args:
+        champion_since: start of the tenure; None without a recorded champion.
+        timeframe: of the forecasts.
+        now: time of the interim test.
+    """
     if champion_since is None:
-        return Criterion("cool_down", False, "No champion is on record, so nobody can follow it.")
+        return Criterion("cool_down", False, "No champion is on record, so none can be replaced.")
     needed = max(COOL_DOWN, candles(STEPS, timeframe))
     return Criterion(
         "cool_down",
         now - champion_since >= needed,
-        f"The champion has stood for {days(now - champion_since)}; {days(needed)} are needed "
+        f"The champion's tenure is {days(now - champion_since)}; {days(needed)} are needed "
         "between changes.",
     )
 
 
 def candles(count: int, timeframe: Timeframe) -> timedelta:
-    """Length of so many candles, about."""
+    """Approximate duration of ``count`` candles."""
     return timedelta(seconds=count * timeframe.seconds)
 
 
 def days(span: timedelta) -> str:
-    """``2.5 days``."""
+    """``span`` as text, for example ``2.5 days``."""
     return f"{span / timedelta(days=1):.1f} days"
 
 
@@ -133,10 +170,10 @@ def _better(
     name: str, whose: str, ratio: float | None, largest: float, p_value: float | None, level: float
 ) -> Criterion:
     if ratio is None or p_value is None:
-        return Criterion(name, False, f"There is too little to compare with {whose} loss.")
+        return Criterion(name, False, f"The sample is too small to compare with {whose} loss.")
     return Criterion(
         name,
         ratio < largest and p_value <= level,
-        f"The loss is {ratio:.4f} of {whose}, by chance with p = {p_value:.4f}; less than "
+        f"The loss is {ratio:.4f} of {whose} with p = {p_value:.4f}; less than "
         f"{largest:g} with p of at most {level:g} is needed.",
     )

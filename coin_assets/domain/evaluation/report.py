@@ -1,6 +1,6 @@
-"""The evaluation of a key: its matured forecasts over a window, by role, beside the naive ones.
+"""Evaluation of a series: scores of matured forecasts in a window, by role.
 
-It depends on data alone, no clock: the same candles and forecasts give the same document.
+The result depends on candles and forecasts only, not on the clock.
 """
 
 from collections.abc import Set as AbstractSet
@@ -22,8 +22,8 @@ from coin_assets.domain.json_format import Document, time_text
 from coin_assets.domain.series import Series
 
 SCHEMA_VERSION = 1
-_DIGITS = 9  # significant: more than any score means, fewer than another machine may differ in
-# Scores of a role that the manifest shows, in this order.
+_DIGITS = 9  # significant digits; machines may differ in later ones
+# Scores of the champion in the manifest, in this order.
 _SHOWN = (
     "origins",
     "live",
@@ -43,7 +43,10 @@ _OF_NAIVE = ("pinball", "mae", "smape", "mase", "coverage_80", "coverage_90", "s
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Matured forecasts of one role and the naive ones of the same origins, at least one."""
+    """Matured forecasts of one role, and the naive ones of the same origins.
+
+    There is at least one origin.
+    """
 
     forecast: Matured
     naive: Matured
@@ -53,12 +56,16 @@ class Judged:
         return scores(self.forecast, self.naive)
 
     def naive_document(self) -> Document:
-        """Scores of the naive forecasts, as JSON values."""
+        """Scores of the naive forecasts as JSON values."""
         known = scores(self.naive, self.naive).document()
         return {name: known[name] for name in _OF_NAIVE}
 
     def of_versions(self, versions: AbstractSet[str] | None) -> "Judged | None":
-        """Those by these model versions; all for None. None if there are none."""
+        """The forecasts by some model versions; None if there are none.
+
+        Args:
+            versions: names of the versions; None selects all.
+        """
         if versions is None:
             return self
         made = np.isin(self.forecast.versions, list(versions))
@@ -67,13 +74,13 @@ class Judged:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What is known of the forecasts of one key.
+    """Scored forecasts of one series.
 
     Attributes:
         as_of: data time, the close of the newest candle.
-        window: origins looked at, half-open.
+        window: start and end of the origins, half-open.
         champion, challenger: None where no forecast of the role has matured.
-        unscored: origins of each role without a naive forecast to compare with.
+        unscored: role -> number of origins without a naive forecast, which are left out.
         drift: of the champion.
     """
 
@@ -88,10 +95,10 @@ class Evaluation:
     def pairs_of(
         self, champions: AbstractSet[str] | None, challengers: AbstractSet[str] | None
     ) -> PairedScores:
-        """Origins that have matured for both roles, made by these versions.
+        """Paired scores at the common matured origins of some versions.
 
         Args:
-            champions, challengers: model versions; None is any.
+            champions, challengers: names of model versions; None selects all.
         """
         return paired(
             self.champion and self.champion.of_versions(champions),
@@ -99,7 +106,10 @@ class Evaluation:
         )
 
     def document(self) -> Document:
-        """As JSON values, numbers to `_DIGITS` digits; whoever judges promotion fills it in."""
+        """The evaluation as JSON values, numbers to `_DIGITS` digits.
+
+        ``promotion`` is None; `evaluate_series` sets it.
+        """
         start, end = self.window
         document: Document = _rounded(
             {
@@ -127,21 +137,22 @@ def evaluation(
     as_of: datetime,
     start: datetime | None = None,
 ) -> Evaluation:
-    """Score the forecasts of both roles whose candles are over at ``as_of``.
+    """Score the forecasts of both roles that have matured by ``as_of``.
 
     Args:
-        candles: from `candles_from` to ``as_of`` at least, as far as there are any; the others
-            change nothing.
-        forecasts: forecast frame with the origins of the window; others change nothing.
+        series: of candles and forecasts.
+        candles: candle frame from `candles_from`, or the beginning of the history, to ``as_of``;
+            other candles are ignored.
+        forecasts: forecast frame with the origins of the window; others are ignored.
         as_of: data time, the close of the newest candle.
-        start: first origin; that of `window_of` by default.
+        start: first origin; by default the start of `window_of`.
 
     Raises:
         DataRefused: stored forecasts are incomplete; see `matured`.
     """
     timeframe = series.timeframe
-    usual, end = window_of(timeframe, as_of)
-    start = usual if start is None else start
+    default, end = window_of(timeframe, as_of)
+    start = default if start is None else start
     opened = candles["timestamp"]
     seen = candles[(opened >= candles_from(timeframe, start)) & (opened < as_of)]
     made = forecasts[(forecasts["as_of"] >= start) & (forecasts["as_of"] < end)]
@@ -166,10 +177,7 @@ def evaluation(
 
 
 def paired(champion: Judged | None, challenger: Judged | None) -> PairedScores:
-    """Losses of both roles at the origins that have matured for both; none if one has no origin.
-
-    ``covered`` is of the challenger, ``live`` is where both forecasts were.
-    """
+    """Paired scores at the common matured origins; empty if a role has no origin."""
     if champion is None or challenger is None:
         nothing = np.zeros(0)
         return PairedScores(
@@ -196,10 +204,10 @@ def paired(champion: Judged | None, challenger: Judged | None) -> PairedScores:
 
 
 def quality_of(document: Document) -> Document | None:
-    """The champion's scores as the manifest shows them; None where it has none.
+    """Manifest field ``quality``: the champion's scores; None if it has none.
 
     Args:
-        document: of an `Evaluation`.
+        document: `Evaluation.document`.
     """
     champion = document[CHAMPION]
     if champion is None:
@@ -228,7 +236,7 @@ def _paired_document(pairs: PairedScores) -> Document | None:
 
 
 def _rounded(value: Any) -> Any:
-    """JSON values with numbers to `_DIGITS` significant digits."""
+    """``value`` with floats rounded to `_DIGITS` significant digits."""
     if isinstance(value, dict):
         return {name: _rounded(each) for name, each in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Which timeframes are trained again on which day."""
+"""The training schedule by timeframe."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -8,5 +8,5 @@ from coin_assets.domain.timeframes import Timeframe
 
 
 def due_timeframes(timeframes: Iterable[Timeframe], day: date) -> list[Timeframe]:
-    """Those of ``timeframes`` that are trained on ``day`` (UTC), in their order."""
+    """Timeframes that are trained on ``day`` (UTC), in the order given."""
     return [each for each in timeframes if rules_of(each).retraining.is_due(day)]

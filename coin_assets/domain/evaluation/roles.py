@@ -1,7 +1,7 @@
-"""Who forecasts: which model version holds a role, and which one held it at any earlier origin.
+"""Roles of model versions: champion and challenger, now and at any earlier origin.
 
-The record is a history. Appointments are added at its end and count from a time on that is never
-before the last one, so that what was said of an origin stays true.
+The record is append-only. Each appointment takes effect at an origin not before the last one, so
+the role holder of an earlier origin never changes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,13 +19,13 @@ from coin_assets.domain.forecasting.frame import (
 from coin_assets.domain.timeframes import month_start
 from coin_assets.errors import CorruptArtefact, DataRefused
 
-# `RoleChange.by` of a training that follows the champion of its method, and of a first champion.
-AUTOMATIC = SUCCESSION, FIRST = "succession", "update"
+# `RoleChange.by` of a monthly rollover, and of the first champion, as stored in ``roles.json``.
+AUTOMATIC = MONTHLY_ROLLOVER, FIRST = "succession", "update"
 _INSTANT = timedelta.resolution
 
 
 class NamedVersion(HasCutoff, Protocol):
-    """A model version, as far as roles are concerned."""
+    """A model version with its name."""
 
     @property
     def name(self) -> str: ...
@@ -40,11 +40,11 @@ class RoleChange:
 
     Attributes:
         role: one of `ROLES`.
-        version: name of the version that holds the role from then on; None leaves it vacant.
-        since: first origin that it counts for.
-        reason: why, for people.
-        by: who or what did it.
-        recorded_at: when it was written down; nothing depends on it.
+        version: name of the version that gets the role; None leaves it vacant.
+        since: first origin that the appointment applies to.
+        reason: text for operators.
+        by: what made the appointment, for example ``gate`` or ``operator``.
+        recorded_at: time of the record; nothing depends on it.
     """
 
     role: str
@@ -57,7 +57,7 @@ class RoleChange:
 
 @dataclass(frozen=True)
 class Roles:
-    """All appointments of one key, in the order they were recorded.
+    """All appointments of one series, in the order of their record.
 
     Raises:
         DataRefused: a change breaks a rule of the record.
@@ -77,70 +77,68 @@ class Roles:
 
     @property
     def appointed(self) -> frozenset[str]:
-        """Every version that ever held a role."""
+        """Names of all versions that ever held a role."""
         return frozenset(each.version for each in self.changes if each.version is not None)
 
     def last_change(self, role: str) -> RoleChange | None:
-        """The change that says who holds ``role`` now; None if there never was one."""
+        """The newest change of ``role``; None if there is none."""
         return next((each for each in reversed(self.changes) if each.role == role), None)
 
     def change_at(self, role: str, origin: datetime) -> RoleChange | None:
-        """The change that says who held ``role`` at ``origin``; None if there was none by then."""
+        """The change of ``role`` in effect at ``origin``; None if there was none by then."""
         return next(
             (each for each in reversed(self.changes) if each.role == role and each.since <= origin),
             None,
         )
 
     def holder(self, role: str) -> str | None:
-        """Name of the version that holds ``role`` now."""
-        return _version_of(self.last_change(role))
-
-    def holder_at(self, role: str, origin: datetime) -> str | None:
-        """Name of the version that held ``role`` at ``origin``."""
-        return _version_of(self.change_at(role, origin))
+        """Name of the version that holds ``role`` now; None if it is vacant."""
+        change = self.last_change(role)
+        return None if change is None else change.version
 
     @property
-    def reign(self) -> tuple[RoleChange, ...]:
-        """How the champion's method got its place, then each training that followed it there."""
-        reign: list[RoleChange] = []
+    def tenure(self) -> tuple[RoleChange, ...]:
+        """The champion's tenure: its appointment, then the monthly rollovers since."""
+        tenure: list[RoleChange] = []
         for change in self.changes:
             if change.role == CHAMPION:
-                reign = [*reign, change] if change.by == SUCCESSION else [change]
-        return tuple(reign)
+                tenure = [*tenure, change] if change.by == MONTHLY_ROLLOVER else [change]
+        return tuple(tenure)
 
     def previous_champion(self) -> str | None:
-        """The champion that a rollback appoints; None if there is no way back.
+        """Name of the version that a rollback appoints; None if there is none.
 
-        Who was champion before counts, not when: to return to one takes back what came after it,
-        so that a second rollback goes one further.
+        Appointing an earlier champion again undoes the appointments after it, so a second rollback
+        goes one champion further back.
         """
-        status: list[str | None] = []
+        line: list[str | None] = []
         for change in self.changes:
             if change.role != CHAMPION:
                 continue
-            if change.version in status:
-                del status[status.index(change.version) + 1 :]
+            if change.version in line:
+                del line[line.index(change.version) + 1 :]
             else:
-                status.append(change.version)
-        return status[-2] if len(status) > 1 else None
+                line.append(change.version)
+        return line[-2] if len(line) > 1 else None
 
     def with_change(self, change: RoleChange, cutoff: datetime | None) -> Self:
-        """The record with ``change`` at its end, or as it is if the role is held so already.
+        """The record with ``change`` appended, or unchanged if the version holds the role already.
 
-        A challenger that becomes champion is challenger no more: its role is left vacant.
+        When a challenger becomes champion, the challenger's role becomes vacant.
 
         Args:
-            cutoff: that of the version; None if the role is left vacant.
+            change: the appointment.
+            cutoff: of the appointed version; None if the role becomes vacant.
 
         Raises:
-            DataRefused: the version knows candles after ``since``, is champion and shall become
+            DataRefused: the version saw candles after ``since``, the champion would become
                 challenger, or the change breaks a rule of the record.
         """
         if change.version == self.holder(change.role):
             return self
         if cutoff is not None and cutoff > change.since:
             raise DataRefused(
-                f"Version {change.version} knows candles up to {_time(cutoff)} and cannot be "
+                f"Version {change.version} saw candles up to {_time(cutoff)} and cannot be "
                 f"{change.role} from {_time(change.since)} on. Appoint it from its cutoff on or "
                 "later."
             )
@@ -161,17 +159,20 @@ class Roles:
 def version_for(
     role: str, versions: Iterable[Version], roles: Roles, origin: datetime
 ) -> Version | None:
-    """The version that forecasts ``origin`` in ``role``: whoever held the role then.
+    """The version that forecasts ``origin`` in ``role``; None if there is none.
 
-    Of the time before the first champion there is no record; then it is the newest version that
-    may forecast the origin at all (`eligible_version`). There is no challenger without a record.
+    This is the version that held the role at the origin. Before the first record the champion is
+    the newest eligible version (`eligible_version`), and there is no challenger.
 
     Args:
-        versions: all that exist, oldest number first.
+        role: one of `ROLES`.
+        versions: all versions of the series, lowest number first.
+        roles: record of the series.
+        origin: close of a candle.
 
     Raises:
-        CorruptArtefact: the version of the record is not there, or knows candles after
-            ``origin``. No other one takes its place.
+        CorruptArtefact: the recorded version is missing, or saw candles after ``origin``. No other
+            version replaces it.
     """
     change = roles.change_at(role, origin)
     if change is None:
@@ -179,28 +180,33 @@ def version_for(
     if change.version is None:
         return None
     found = next((each for each in versions if each.name == change.version), None)
-    said = f"Model version {change.version}, {role} since {_time(change.since)} by the record,"
+    subject = f"Model version {change.version}, {role} since {_time(change.since)},"
     if found is None:
         raise CorruptArtefact(
-            f"{said} is not in the registry. Bring its folder back from a backup, or launch "
+            f"{subject} is not in the registry. Restore its folder from a backup, or launch "
             "promote_champion with override and another version."
         )
     if found.cutoff > origin:
         raise CorruptArtefact(
-            f"{said} knows candles up to {_time(found.cutoff)} and must not forecast "
-            f"{_time(origin)}. The record or the folder's name was changed; bring it back."
+            f"{subject} saw candles up to {_time(found.cutoff)} and must not forecast "
+            f"{_time(origin)}. roles.json or the folder's name was changed; restore it."
         )
     return found
 
 
-def possible_successors(
+def rollover_candidates(
     versions: Iterable[Version], roles: Roles, origin: datetime
 ) -> list[Version]:
-    """Anchors of months that may take the place of the champion at ``origin``, newest first.
+    """Monthly versions that may replace the champion at ``origin``, newest first.
 
-    None may before there is a champion. They know more than it does, and begin after it was
-    appointed: a promotion or a rollback holds until the next month, also one that counts from the
-    first instant of a month on.
+    Candidates have a later cutoff than the champion, and their month begins after its appointment.
+    So a promotion or rollback lasts until the next month, also one from the first instant of a
+    month on. Without a champion there is no candidate.
+
+    Args:
+        versions: all versions of the series.
+        roles: record of the series.
+        origin: close of a candle.
     """
     last, known = roles.last_change(CHAMPION), list(versions)
     if last is None:
@@ -209,27 +215,28 @@ def possible_successors(
     if cutoff is None:
         return []
     first = last.since if last.by in AUTOMATIC else last.since + _INSTANT
-    anchors = [
+    candidates = [
         each
         for each in known
         if max(cutoff + _INSTANT, first) <= each.cutoff <= origin
         and each.cutoff == month_start(each.cutoff)
     ]
-    return sorted(anchors, key=lambda version: version.cutoff, reverse=True)
+    return sorted(candidates, key=lambda version: version.cutoff, reverse=True)
 
 
 def next_challenger(
     versions: Sequence[Version], roles: Roles, champion_cutoff: datetime
 ) -> Version | None:
-    """The version that shall challenge the champion now: the one that knows most.
+    """The version to appoint challenger: the one with the newest cutoff.
 
     Args:
-        versions: all that exist, oldest number first.
-        champion_cutoff: that of the present champion.
+        versions: all versions of the series, lowest number first.
+        roles: record of the series.
+        champion_cutoff: cutoff of the champion.
 
     Returns:
-        None while there is no champion, while there is a challenger, and if no version that never
-        held a role knows more than the champion.
+        None without a champion, while there is a challenger, and if no version that never held a
+        role has a later cutoff than the champion.
     """
     if roles.holder(CHAMPION) is None or roles.holder(CHALLENGER) is not None:
         return None
@@ -242,22 +249,18 @@ def next_challenger(
 
 
 def _require_sound(change: RoleChange, last: datetime | None) -> None:
-    said = f"The change of {change.role} to version {change.version} since {change.since}"
+    subject = f"The change of {change.role} to version {change.version} since {change.since}"
     if change.role not in ROLES:
-        raise DataRefused(f"{said} names an unknown role. Use one of {', '.join(ROLES)}.")
+        raise DataRefused(f"{subject} names an unknown role. Use one of {', '.join(ROLES)}.")
     if change.since.tzinfo is None or change.recorded_at.tzinfo is None:
-        raise DataRefused(f"{said} has times without a time zone. Use UTC.")
+        raise DataRefused(f"{subject} has times without a time zone. Use UTC.")
     if change.version is None and change.role == CHAMPION:
-        raise DataRefused(f"{said} leaves no champion. Appoint another version instead.")
+        raise DataRefused(f"{subject} leaves no champion. Appoint another version instead.")
     if last is not None and change.since < last:
         raise DataRefused(
-            f"{said} lies before the last one, {_time(last)}, and would change what was said of "
+            f"{subject} lies before the last one, {_time(last)}, and would change the holder at "
             "origins in between. Choose that time or a later one."
         )
-
-
-def _version_of(change: RoleChange | None) -> str | None:
-    return None if change is None else change.version
 
 
 def _time(time: datetime) -> str:

@@ -1,10 +1,10 @@
-"""How good quantile forecasts were, once the candles are known.
+"""Scores of quantile forecasts.
 
-The pinball (or check) loss of Koenker and Bassett, Regression Quantiles, Econometrica 46 (1978):
-its expectation is least exactly at the quantile, so it cannot be improved by saying anything but
-what one believes (Gneiting, Quantiles as optimal point forecasts, Int. J. Forecasting 27, 2011).
-Width is judged beside coverage: as narrow as can be while the intervals hold their share
-(Gneiting, Balabdaoui and Raftery, JRSS B 69, 2007).
+The main score is the pinball loss (Koenker and Bassett, Regression Quantiles, Econometrica 46,
+1978). It is consistent for quantiles: its expectation is least at the true quantile (Gneiting,
+Quantiles as optimal point forecasts, Int. J. Forecasting 27, 2011). Sharpness is reported with
+coverage, because intervals shall be narrow subject to calibration (Gneiting, Balabdaoui and
+Raftery, JRSS B 69, 2007).
 """
 
 from collections import Counter
@@ -22,7 +22,8 @@ from coin_assets.errors import InsufficientData
 
 ORIGINS = 100
 STEP_BUCKETS = ((1, 6), (7, 12), (13, 18), (19, 24))
-CALM, MIDDLE, WILD = VOLATILITIES = ("calm", "middle", "wild")
+# Terciles of low, mid and high volatility, by their keys in published evaluations.
+VOLATILITY_TERCILES = ("calm", "middle", "wild")
 
 
 @dataclass(frozen=True)
@@ -35,29 +36,29 @@ class Coverage:
 
 @dataclass(frozen=True)
 class RoleScores:
-    """Scores of matured forecasts, beside the naive forecasts of the same origins.
+    """Scores of matured forecasts and of the naive forecasts of the same origins.
 
-    An origin counts as one, however many of its candles are missing: a score is the mean over
-    origins of the mean over steps whose candle exists.
+    Each score is the mean over origins of the mean over steps whose candle exists. So each origin
+    has the same weight.
 
     Attributes:
-        origins, live, backtest: how many were scored, and of which kind.
-        versions: origins by model version.
+        origins, live, backtest: number of scored origins: all, live and backtest.
+        versions: model version -> number of origins.
         pinball, naive_pinball: mean pinball loss over the quantiles, on log price.
-        skill: share of the naive loss that is saved; None where that is zero.
+        skill: 1 less the ratio of the two; None where the naive loss is zero.
         mae, naive_mae: mean absolute error of the median on log price, about a share of the price.
         smape: symmetric mean absolute percentage error of the median, 0 to 200 (Makridakis, Int.
             J. Forecasting 9, 1993).
         mase: mean absolute error of the median, in prices, over the mean absolute change of the
             close in the first candle after an origin (Hyndman and Koehler, Int. J. Forecasting
-            22, 2006, with season 1 and the scored origins as sample); None where nothing moved.
-        directional_accuracy: of the steps at which neither the median nor the close equals the
-            last close, the share at which both lie on one side of it; None where there is none,
-            as for every method whose median is the last close.
+            22, 2006, with season 1 and the scored origins as sample); None where no close changed.
+        directional_accuracy: share of steps at which median and close lie on the same side of the
+            last close, among those where neither equals it; None where there are none, as for a
+            method whose median is the last close.
         coverage: of all steps.
-        coverage_by_steps: by steps, as ``1-6``; see `STEP_BUCKETS`.
-        coverage_by_volatility: by terciles of the volatility known at the origin; see
-            `VOLATILITIES`.
+        coverage_by_steps: bucket of `STEP_BUCKETS`, as ``1-6`` -> coverage.
+        coverage_by_volatility: tercile of the volatility known at the origin -> coverage; see
+            `VOLATILITY_TERCILES`.
         sharpness: mean width of the 80% interval on log price.
         observed: share of closes at or below each quantile, in the order of `QUANTILES`.
     """
@@ -81,20 +82,23 @@ class RoleScores:
     observed: tuple[float, ...]
 
     def document(self) -> dict[str, Any]:
-        """As JSON values; the overall coverage stands beside the other scores."""
+        """The scores as JSON values, with the overall coverage on the top level."""
         fields = asdict(self)
         overall = fields.pop("coverage")
         return {**fields, **overall, "observed": list(self.observed)}
 
 
 def scores(forecast: Matured, naive: Matured) -> RoleScores:
-    """Score forecasts beside the naive ones of the same origins.
+    """Scores of forecasts and of the naive forecasts of the same origins.
+
+    Args:
+        forecast, naive: matured forecasts of the same origins, in the same order.
 
     Raises:
-        InsufficientData: there is no origin to score.
+        InsufficientData: there is no origin.
     """
     if not len(forecast):
-        raise InsufficientData("No forecast has matured; scores need one at least.")
+        raise InsufficientData("No forecast has matured. Scores need at least one.")
     actual, last = forecast.actual, forecast.last[:, None]
     median = forecast.quantiles[..., MEDIAN]
     error = np.abs(actual - median)
@@ -120,8 +124,10 @@ def scores(forecast: Matured, naive: Matured) -> RoleScores:
             for first, final in STEP_BUCKETS
         },
         coverage_by_volatility={
-            word: _coverage(forecast, origins)
-            for word, origins in zip(VOLATILITIES, _terciles(forecast.volatility), strict=True)
+            name: _coverage(forecast, origins)
+            for name, origins in zip(
+                VOLATILITY_TERCILES, _terciles(forecast.volatility), strict=True
+            )
         },
         sharpness=float(np.log(_quantile(forecast, 0.9) / _quantile(forecast, 0.1)).mean()),
         observed=tuple(
@@ -132,7 +138,7 @@ def scores(forecast: Matured, naive: Matured) -> RoleScores:
 
 
 def losses(forecast: Matured) -> Floats:
-    """Mean pinball loss on log price of each origin, over quantiles and steps with a candle.
+    """Mean pinball loss on log price at each origin, over quantiles and steps with a candle.
 
     Returns:
         Shape (n,), about a share of the price.
@@ -143,7 +149,11 @@ def losses(forecast: Matured) -> Floats:
 
 
 def inside(forecast: Matured, lower: float, upper: float) -> Floats:
-    """Whether each close lies in the interval between two of `QUANTILES`, its ends included.
+    """Whether each close lies in the closed interval between two quantiles.
+
+    Args:
+        forecast: matured forecasts.
+        lower, upper: members of `QUANTILES`.
 
     Returns:
         1 or 0, shape (n, `STEPS`); NaN where the candle is missing.
@@ -156,14 +166,18 @@ def inside(forecast: Matured, lower: float, upper: float) -> Floats:
 def pinball_loss(
     actual: Floats, quantiles: Floats, levels: tuple[float, ...] = QUANTILES
 ) -> Floats:
-    """Loss of each quantile: ``level * miss`` above it, ``(1 - level) * miss`` below.
+    """Pinball loss of each quantile.
+
+    With ``miss = actual - quantile`` the loss is ``level * miss`` if the miss is positive, and
+    ``(level - 1) * miss`` if it is negative.
 
     Args:
-        actual: what came, any shape; NaN where it is not known.
-        quantiles: what was said, the shape of ``actual`` and ``levels`` as last axis.
+        actual: outcomes, any shape; NaN where unknown.
+        quantiles: forecasts, the shape of ``actual`` and a last axis of ``levels``.
+        levels: levels of the quantiles, 0 to 1.
 
     Returns:
-        Losses in the unit of the values, the shape of ``quantiles``, NaN where ``actual`` is.
+        Losses in the unit of the values, the shape of ``quantiles``; NaN where ``actual`` is.
     """
     miss = actual[..., None] - quantiles
     level = np.asarray(levels)
@@ -173,17 +187,19 @@ def pinball_loss(
 def recent_loss(
     forecaster: Forecaster, candles: pd.DataFrame, timeframe: Timeframe, origins: int = ORIGINS
 ) -> float | None:
-    """Mean pinball loss on log price at the last origins whose `STEPS` candles are over.
+    """Mean pinball loss on log price at the newest matured origins.
 
-    Missing candles are left out. The same forecaster and candles give the same number. On the
-    candles it was trained on it tells how well a model fits, not how well it forecasts.
+    Missing candles are left out. The result is deterministic. On training candles the loss measures
+    the fit, not the accuracy of forecasts.
 
     Args:
-        candles: gaps are allowed; the loss looks at the last of them only.
-        origins: at most so many are scored.
+        forecaster: fitted.
+        candles: candle frame; gaps are allowed; only the newest are used.
+        timeframe: of the candles.
+        origins: largest number of origins that are scored.
 
     Returns:
-        The loss, about a share of the price; None if no origin is that old.
+        The loss, about a share of the price; None if no origin has matured.
     """
     ordinals = timeframe.ordinals(candles["timestamp"])
     last = int(ordinals[-1]) if len(ordinals) else 0
@@ -222,7 +238,7 @@ def _mean(cells: Floats) -> float:
 def _coverage(
     forecast: Matured, origins: Mask | None = None, steps: slice = slice(None)
 ) -> Coverage:
-    """Of some origins and steps; of all, if they are not named."""
+    """Coverage at some origins and steps; by default at all."""
     chosen = forecast if origins is None else forecast.at(origins)
     shares = []
     for lower, upper in ((0.1, 0.9), (0.05, 0.95)):
@@ -232,16 +248,16 @@ def _coverage(
 
 
 def _terciles(volatility: Floats) -> tuple[Mask, Mask, Mask]:
-    """Which origins are calm, in the middle and wild; equal ones are in one of them."""
+    """Masks of the origins of low, mid and high volatility; equal values share a tercile."""
     if not np.isfinite(volatility).any():
         nowhere = np.zeros(len(volatility), dtype=bool)
         return nowhere, nowhere, nowhere
     lower, upper = np.nanquantile(volatility, (1 / 3, 2 / 3))
-    calm, wild = volatility < lower, volatility > upper
-    return calm, ~calm & ~wild & np.isfinite(volatility), wild
+    low, high = volatility < lower, volatility > upper
+    return low, ~low & ~high & np.isfinite(volatility), high
 
 
-def _directional_accuracy(came: Floats, said: Floats) -> float | None:
-    """Share of changes of the same sign; those that are zero or not known do not count."""
-    counted = np.isfinite(came) & (came != 0) & np.isfinite(said) & (said != 0)
-    return float((np.sign(came) == np.sign(said))[counted].mean()) if counted.any() else None
+def _directional_accuracy(actual: Floats, forecast: Floats) -> float | None:
+    """Share of changes of the same sign; zero and unknown changes are left out."""
+    counted = np.isfinite(actual) & (actual != 0) & np.isfinite(forecast) & (forecast != 0)
+    return float((np.sign(actual) == np.sign(forecast))[counted].mean()) if counted.any() else None

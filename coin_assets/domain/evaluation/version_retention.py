@@ -1,4 +1,4 @@
-"""Which model versions are kept."""
+"""Retention of model versions."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ NEWEST_VERSIONS_KEPT = 10
 
 
 class NumberedVersion(NamedVersion, Protocol):
-    """A model version, as far as retention is concerned."""
+    """A model version with its number."""
 
     @property
     def number(self) -> int: ...
@@ -24,13 +24,15 @@ Version = TypeVar("Version", bound=NumberedVersion)
 def expendable_versions(
     versions: Sequence[Version], named: Collection[str], now: datetime
 ) -> list[Version]:
-    """Which of all model versions of a key need not be kept.
+    """Versions of a series that may be removed, lowest number first.
 
-    Those with a cutoff older than `VERSIONS_KEPT_FOR`, but for the anchors of the months (a
-    backfill depends on them), the newest `NEWEST_VERSIONS_KEPT`, and the ``named``.
+    A version may be removed when its cutoff is older than `VERSIONS_KEPT_FOR`. Kept are monthly
+    versions, which backfills use, the newest `NEWEST_VERSIONS_KEPT`, and the ``named``.
 
     Args:
-        named: names of versions that something refers to.
+        versions: all versions of the series.
+        named: names of versions that forecasts, roles or evaluations refer to.
+        now: time that the age is measured to.
     """
     by_number = sorted(versions, key=lambda version: version.number)
     return [

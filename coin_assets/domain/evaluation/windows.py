@@ -1,4 +1,4 @@
-"""Which forecasts an evaluation looks at, by timeframe."""
+"""Evaluation windows by timeframe."""
 
 from datetime import datetime
 
@@ -8,42 +8,49 @@ from coin_assets.domain.forecasting.naive import NAIVE_WINDOW
 from coin_assets.domain.timeframe_rules import rules_of
 from coin_assets.domain.timeframes import Timeframe
 
-_CONTEST = 4
+_LONGEST_TRIAL = 4  # evaluation windows
 
 
 def window_of(timeframe: Timeframe, as_of: datetime) -> tuple[datetime, datetime]:
-    """Origins of an evaluation, half-open: up to the newest whose `STEPS` candles are over.
+    """The evaluation window: start and end of its origins, half-open.
 
-    They span 7 days below ``1h``, 30 below ``4h``, 90 below ``1d``, 180 for days, 104 weeks or 36
-    months: long enough to say something, short enough to be about the present.
+    The window spans 7 days below ``1h``, 30 below ``4h``, 90 below ``1d``, 180 for days, 104 weeks
+    or 36 months. It ends after the newest origin whose `STEPS` candles have closed.
 
     Args:
+        timeframe: of the forecasts.
         as_of: data time, the close of the newest candle.
     """
     end = timeframe.shift(as_of, 1 - STEPS)
     return timeframe.shift(end, -_origins(timeframe)), end
 
 
-def contest_from(timeframe: Timeframe, as_of: datetime, since: datetime) -> datetime:
-    """First origin at which a challenger is compared with the champion.
+def challenger_window_start(timeframe: Timeframe, as_of: datetime, since: datetime) -> datetime:
+    """Start of the window in which a challenger is compared with the champion.
 
-    The more the better: as long as it has been challenger, and at most `_CONTEST` windows.
+    The window begins with the challenger, and spans at most `_LONGEST_TRIAL` evaluation windows.
+
+    Args:
+        timeframe: of the forecasts.
+        as_of: data time, the close of the newest candle.
+        since: first origin of the challenger.
     """
     return max(
-        since, timeframe.shift(window_of(timeframe, as_of)[1], -_CONTEST * _origins(timeframe))
+        since,
+        timeframe.shift(window_of(timeframe, as_of)[1], -_LONGEST_TRIAL * _origins(timeframe)),
     )
 
 
 def candles_from(timeframe: Timeframe, start: datetime) -> datetime:
-    """Open of the first candle that the scores of origins from ``start`` on look at."""
+    """Open of the first candle that scores of origins from ``start`` on use."""
     return timeframe.shift(timeframe.floor(start), -NAIVE_WINDOW)
 
 
-def is_contested(timeframe: Timeframe) -> bool:
-    """Whether a challenger can show within a window that it is better.
+def has_trial(timeframe: Timeframe) -> bool:
+    """Whether a trial period is long enough to promote a challenger.
 
-    Minutes are forgotten too soon, weeks and months tell too little; there the newest training
-    makes the forecasts, until somebody appoints a champion.
+    Windows of minutes are too short, those of weeks and months have too few origins. There the
+    newest version forecasts until an operator appoints a champion.
     """
     enough = FEWEST_BLOCKS * STEPS
     origins = _origins(timeframe)
@@ -51,5 +58,5 @@ def is_contested(timeframe: Timeframe) -> bool:
 
 
 def _origins(timeframe: Timeframe) -> int:
-    """Origins that a window of a gapless market has."""
+    """Number of origins in the window of a gapless market."""
     return rules_of(timeframe).evaluated_origins(timeframe)

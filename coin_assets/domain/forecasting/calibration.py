@@ -1,10 +1,10 @@
-"""From a predicted scale to quantiles that hold what they say.
+"""Quantiles of standardised returns.
 
-Quantiles of standardised returns are filtered historical simulation (Barone-Adesi, Giannopoulos
-and Vosper, VaR without correlations for portfolios of derivative securities, J. Futures Markets
-19, 1999). The returns are standardised by predictions made without them, as in split conformal
-prediction (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005): a model
-flatters itself on what it was fitted to.
+Filtered historical simulation: quantiles of past returns over their predicted scale
+(Barone-Adesi, Giannopoulos and Vosper, VaR without correlations for portfolios of derivative
+securities, J. Futures Markets 19, 1999). Each scale is predicted without the return that it
+divides, as in split conformal prediction (Vovk, Gammerman and Shafer, Algorithmic Learning in a
+Random World, 2005). In-sample scales would make the quantiles too narrow.
 """
 
 import numpy as np
@@ -16,10 +16,14 @@ _SHARES = tuple(round(2 * level - 1, 12) for level in QUANTILES[MEDIAN + 1 :])
 
 
 def log_returns(close: Floats) -> Floats:
-    """Log returns over the next 1..`STEPS` candles at each place of a grid; NaN if one is missing.
+    """Log returns over the next 1 to `STEPS` candles.
+
+    Args:
+        close: prices on the grid of candle numbers, shape (places,); NaN where a candle is
+            missing.
 
     Returns:
-        Shape (places, `STEPS`).
+        Shape (places, `STEPS`); NaN where one of the two candles is missing.
     """
     returns = np.full((len(close), STEPS), np.nan)
     for step in range(1, min(STEPS, len(close) - 1) + 1):
@@ -27,28 +31,33 @@ def log_returns(close: Floats) -> Floats:
     return returns
 
 
-def trust(observations: float, half: float) -> float:
-    """Weight of what independent observations say against what is said without them.
+def shrinkage_weight(observations: float, prior_strength: float) -> float:
+    """Weight of an estimate against its prior, 0 to 1.
 
     Args:
-        half: observations that count as much as that; zero believes them alone.
+        observations: number of independent observations behind the estimate.
+        prior_strength: number of observations at which the weight is one half; with 0 the prior
+            has no weight.
     """
-    return observations / (observations + half) if observations else 0.0
+    return observations / (observations + prior_strength) if observations else 0.0
 
 
-def standardised_quantiles(returns: Floats, scales: Floats, half: float) -> Floats:
+def standardised_quantiles(returns: Floats, scales: Floats, prior_strength: float) -> Floats:
     """Quantiles of returns over their scales, symmetric about zero.
 
-    Nobody knows the direction, so both tails are learned from all returns. h-step returns that
-    overlap count as one in h; where they are few, the quantiles of one step stand in.
+    The direction is not forecast, so both tails are estimated from absolute returns. Overlapping
+    h-step returns count as one in h. Each step is shrunk towards the quantiles of one step.
 
     Args:
-        returns: shape (rows, `STEPS`), NaN where unknown; of one step, at least one known.
-        scales: the shape of ``returns``, each predicted from before its return.
-        half: see `trust`.
+        returns: log returns, shape (rows, `STEPS`); NaN where unknown; at least one one-step
+            return is known.
+        scales: predicted sizes of the returns, shape (rows, `STEPS`).
+        prior_strength: weight of the one-step quantiles, in observations; see
+            `shrinkage_weight`.
 
     Returns:
-        Shape (`STEPS`, quantiles), non-decreasing along the last axis, zero at the median.
+        Shape (`STEPS`, quantiles), without unit; non-decreasing along the last axis, 0 at the
+        median.
     """
     sizes = np.abs(returns / scales)
     upper = np.empty((STEPS, len(_SHARES)))
@@ -56,6 +65,6 @@ def standardised_quantiles(returns: Floats, scales: Floats, half: float) -> Floa
         known = sizes[:, step - 1][np.isfinite(sizes[:, step - 1])]
         own = np.quantile(known, _SHARES) if len(known) else np.zeros(len(_SHARES))
         one_step = own if step == 1 else upper[0]
-        share = trust(len(known) / step, half)
-        upper[step - 1] = share * own + (1 - share) * one_step
+        weight = shrinkage_weight(len(known) / step, prior_strength)
+        upper[step - 1] = weight * own + (1 - weight) * one_step
     return np.hstack([-upper[:, ::-1], np.zeros((STEPS, 1)), upper])

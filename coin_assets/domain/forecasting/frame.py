@@ -1,6 +1,6 @@
-"""Forecast frames, the forecaster interface, and the rules of which forecast may exist.
+"""Forecast frames, the forecaster interface, and the leak rule.
 
-An origin is the close of the newest candle a forecast uses; it is also the open of the first
+An origin is the close of the newest candle that a forecast uses. It is also the open of the first
 forecast candle. Step ``h`` (1..24) is the close of the h-th candle after the origin.
 """
 
@@ -47,7 +47,7 @@ Version = TypeVar("Version", bound="HasCutoff")
 
 
 class HasCutoff(Protocol):
-    """A model version, as far as the leak rule is concerned."""
+    """A model version with the time up to which it saw candles."""
 
     @property
     def cutoff(self) -> datetime: ...
@@ -58,8 +58,8 @@ class Forecaster(Protocol):
 
     Attributes:
         name: identifies the method in artefacts.
-        context: candles up to an origin that a forecast looks at; more change nothing.
-        features: names of what it makes of them to forecast from, in its order.
+        context: number of candles up to an origin that a forecast reads; more change nothing.
+        features: names of the features, in the order of the model.
     """
 
     name: str
@@ -67,7 +67,10 @@ class Forecaster(Protocol):
     features: tuple[str, ...]
 
     def fit(self, candles: pd.DataFrame) -> Self:
-        """Learn from a candle frame.
+        """Fit to a candle frame.
+
+        Args:
+            candles: candle frame; gaps are allowed.
 
         Raises:
             InsufficientData: see `trainable.why_no_model`.
@@ -78,22 +81,26 @@ class Forecaster(Protocol):
         """Quantiles of future closes.
 
         Args:
-            candles: at least the `context` candles up to the first origin, and those up to the
-                last; what lies after an origin does not influence its forecast, to the bit.
-            origins: closes of candles in ``candles``.
+            candles: candle frame from `context` candles before the first origin to the last
+                origin. Candles after an origin do not change its forecast, to the bit.
+            origins: closes of candles in ``candles``, shape (origins,).
 
         Returns:
-            Prices of shape (origins, `STEPS`, quantiles), non-decreasing along the last axis.
+            Prices, shape (origins, `STEPS`, quantiles), non-decreasing along the last axis.
         """
         ...
 
     def state(self) -> dict[str, Any]:
-        """Everything `from_state` needs, as JSON values."""
+        """Parameters and fitted values as JSON values; `from_state` restores them."""
         ...
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        """The fitted estimator that gave ``state``; forecasts are the same to the bit."""
+        """The fitted estimator that gave ``state``; its forecasts are the same to the bit.
+
+        Raises:
+            ValueError, KeyError, TypeError: ``state`` is not a state of this estimator.
+        """
         ...
 
 
@@ -104,11 +111,14 @@ def forecast_frame(
     kinds: Iterable[str],
     role: str = CHAMPION,
 ) -> pd.DataFrame:
-    """Forecast frame (`FORECAST_SCHEMA`), `STEPS` rows an origin.
+    """Forecast frame (`FORECAST_SCHEMA`) with `STEPS` rows an origin.
 
     Args:
-        quantiles: shape (origins, `STEPS`, quantiles).
+        origins: shape (origins,).
+        quantiles: prices, shape (origins, `STEPS`, quantiles).
+        model_version: name of the version that made the forecasts.
         kinds: `LIVE` or `BACKTEST` for each origin.
+        role: one of `ROLES`.
     """
     columns: dict[str, Any] = {
         "as_of": origins.repeat(STEPS),
@@ -123,11 +133,11 @@ def forecast_frame(
 
 
 def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFrame:
-    """Return ``frame`` in canonical types, if it is a forecast frame.
+    """``frame`` in canonical types, if it is a forecast frame.
 
     Raises:
         DataRefused: missing columns, wrong types, incomplete steps, crossing or non-positive
-            quantiles, unknown words, no model version, or unaligned origins.
+            quantiles, an unknown role or kind, no model version, or unaligned origins.
     """
     missing = [name for name in FORECAST_SCHEMA if name not in frame.columns]
     if missing:
@@ -136,7 +146,7 @@ def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFra
     if rows.empty:
         return rows
     try:
-        known = rows.dtypes.astype(str)  # casting what is right already takes time, too
+        known = rows.dtypes.astype(str)  # casting takes time even where the type is right
         rows = rows.astype({name: kind for name, kind in _TYPES.items() if known[name] != kind})
     except (TypeError, ValueError) as error:
         raise DataRefused(
@@ -167,7 +177,7 @@ def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFra
 
 
 def _lacking_steps(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which rows belong to a role and origin that has not the steps 1..`STEPS` once each."""
+    """Mask of the rows whose role and origin lack one of the steps 1..`STEPS`, or repeat one."""
     expected = np.tile(np.arange(1, STEPS + 1), -(-len(rows) // STEPS))[: len(rows)]
     heads = rows[["role", "as_of"]].iloc[::STEPS]
     if (
@@ -178,7 +188,9 @@ def _lacking_steps(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
             (rows[name].to_numpy() == heads[name].to_numpy().repeat(STEPS)).all() for name in heads
         )
     ):
-        return np.zeros(len(rows), dtype=bool)  # as forecasts are made; grouping takes far longer
+        return np.zeros(
+            len(rows), dtype=bool
+        )  # `forecast_frame` gives this order; grouping takes far longer
     steps = rows.groupby(["role", "as_of"])["step"]
     lacking = (
         (steps.transform("nunique") != STEPS)
@@ -189,9 +201,9 @@ def _lacking_steps(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def eligible_version(versions: Iterable[Version], origin: datetime) -> Version | None:
-    """The version that may forecast ``origin``: the newest trained on nothing after it.
+    """The version with the newest cutoff not after ``origin``; None if there is none.
 
-    Of two with one cutoff the later in ``versions`` counts.
+    Of two versions with the same cutoff the later one in ``versions`` is taken.
     """
     eligible = [version for version in versions if version.cutoff <= origin]
     return max(reversed(eligible), key=lambda version: version.cutoff, default=None)

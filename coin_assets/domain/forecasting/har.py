@@ -1,10 +1,11 @@
-"""The forecaster: nobody knows the direction, but how far the price will go can be forecast.
+"""The forecaster: the median is the last close, the quantile spread is modelled.
 
-The median is the last close. Around it lie quantiles of standardised returns times a scale that
-ridge regression predicts for each step from `features`: a heterogeneous autoregression of the
-logarithm of the volatility to come (Corsi 2009, see there). The fewer independent observations
-there are, the more each part gives way to a simpler one: the regression to the mean of the recent
-volatilities, that to the usual volatility, the quantiles of a step to those of one step.
+Ridge regression predicts the volatility of the next 1 to 24 candles from `har_features`: a
+heterogeneous autoregression of log volatility (HAR-RV; Corsi, J. Financial Econometrics 7, 2009).
+Quantiles of standardised returns are multiplied by that scale. Each estimate is shrunk towards a
+simpler one where independent observations are few: the regression towards the mean of the recent
+log volatilities, the volatility towards its long-run level, the quantiles of a step towards those
+of one step.
 """
 
 from typing import Any, Self
@@ -25,35 +26,46 @@ from coin_assets.domain.timeframe_rules import MOST_CALIBRATED
 from coin_assets.domain.timeframes import Ordinals, Timeframe
 from coin_assets.errors import DataRefused, InsufficientData
 
+# Parameter -> its name in stored artefacts. Stored names never change, so that artefacts of
+# earlier releases stay readable and the same candles give the same bytes.
+_STORED_NAMES = {
+    "quantile_prior_strength": "half_trust",
+    "scale_prior_strength": "half_belief",
+    "level_window": "centred",
+    "level_weight": "usual_belief",
+}
+_PARAMETER_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
+
 
 class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """`Forecaster` with median = last close and quantiles scaled by a predicted volatility.
+    """`Forecaster` whose quantiles are scaled by a predicted volatility.
 
     Args:
-        timeframe: name of the timeframe of the candles.
+        timeframe: name of the timeframe of the candles, in ccxt notation.
         longest: longest window of the features in candles, a power of two.
-        groups: features besides the volatilities; see `FeatureSet`.
-        range_share: see `candle_variance`.
-        penalty: of the ridge regression, in rows; a very large one leaves the mean of the log
-            volatilities.
-        half_life: of the weights of its rows, in candles.
-        half_trust: independent observations that count half in the quantiles; see `trust`.
-        half_belief: those for which half of a deviation of the volatility is believed.
-        centred: candles whose mean is the usual, a power of two.
-        usual_belief: share of a deviation of the usual from that of the whole history that is
-            believed.
-        calibrated: newest candles that the quantiles are learned from; over long years markets
-            become calmer or wilder than any scale expects.
+        groups: feature groups besides the volatilities; see `FeatureSet`.
+        range_share: weight of the range in the variance of a candle; see `candle_variance`.
+        penalty: of the ridge regression, in rows; as it grows, the prediction tends to the mean of
+            the log volatilities.
+        half_life: of the weights of the regression's rows, in candles.
+        quantile_prior_strength: of the one-step quantiles, in independent observations; see
+            `shrinkage_weight`.
+        scale_prior_strength: of the long-run level of the volatility, in the same unit.
+        level_window: candles whose mean is the long-run level, a power of two.
+        level_weight: shrinkage weight of the long-run level against its mean over the history, 0 to
+            1.
+        calibrated: newest candles that the quantiles are estimated from. Over many years the
+            spread of standardised returns changes.
 
     Attributes:
-        typical_volatility_: mean volatility of a candle, as log return.
-        scale_model_: features to the scale of the returns over 1..`STEPS` candles.
-        quantiles_: of standardised log returns, shape (`STEPS`, quantiles); the median is 0.
+        typical_volatility_: mean volatility of one candle, as log return.
+        scale_model_: predicts the scale of the returns over 1 to `STEPS` candles.
+        quantiles_: of standardised log returns, shape (`STEPS`, quantiles); 0 at the median.
     """
 
     name = "har_ridge"
 
-    def __init__(
+    def __init__(  # one parameter each, as scikit-learn requires
         self,
         timeframe: str,
         longest: int = 256,
@@ -61,10 +73,10 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         range_share: float = 0.75,
         penalty: float = 150.0,
         half_life: float = 8192.0,
-        half_trust: float = 40.0,
-        half_belief: float = 300.0,
-        centred: int = 256,
-        usual_belief: float = 1.0,
+        quantile_prior_strength: float = 40.0,
+        scale_prior_strength: float = 300.0,
+        level_window: int = 256,
+        level_weight: float = 1.0,
         calibrated: int = MOST_CALIBRATED,
     ) -> None:
         self.timeframe = timeframe
@@ -73,48 +85,56 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         self.range_share = range_share
         self.penalty = penalty
         self.half_life = half_life
-        self.half_trust = half_trust
-        self.half_belief = half_belief
-        self.centred = centred
-        self.usual_belief = usual_belief
+        self.quantile_prior_strength = quantile_prior_strength
+        self.scale_prior_strength = scale_prior_strength
+        self.level_window = level_window
+        self.level_weight = level_weight
         self.calibrated = calibrated
 
     @property
     def context(self) -> int:
-        return self.longest + self.centred
+        return self.longest + self.level_window
 
     @property
     def features(self) -> tuple[str, ...]:
         return self._features().names
 
     def fit(self, candles: pd.DataFrame) -> Self:
-        """Learn scale and quantiles; see `Forecaster.fit`."""
+        """Fit scale and quantiles to a candle frame.
+
+        Args:
+            candles: candle frame; gaps are allowed.
+
+        Raises:
+            InsufficientData: `why_no_model` gives a reason against it.
+        """
         timeframe = Timeframe.parse(self.timeframe)
         if (reason := why_no_model(candles, timeframe, self.calibrated)) is not None:
             raise InsufficientData(reason)
         grid = Grid.of(candles, timeframe, self.range_share)
         places = np.flatnonzero(np.isfinite(grid.close))
         self.typical_volatility_ = float(grid.volatility[places].mean())
-        columns, usual = self._columns(grid, places)
+        columns, level_columns = self._columns(grid, places)
         variance = forward_means(grid.volatility**2, STEPS)[places]
         floor = FLOOR * self.typical_volatility_
         windows = len(self._features().windows)
         fitting = ScaleFitting(
-            windows, self.penalty, self.half_life, self.half_belief, self.usual_belief
+            windows, self.penalty, self.half_life, self.scale_prior_strength, self.level_weight
         )
         self.scale_model_, scales = fitting.fit(
-            columns, usual, np.log(np.maximum(np.sqrt(variance), floor)), places
+            columns, level_columns, np.log(np.maximum(np.sqrt(variance), floor)), places
         )
         scales = scales[-self.calibrated :]
         returns = log_returns(grid.close)[places[-len(scales) :]]
-        self.quantiles_ = standardised_quantiles(returns, scales, self.half_trust)
+        self.quantiles_ = standardised_quantiles(returns, scales, self.quantile_prior_strength)
         return self
 
     def predict_quantiles(self, candles: pd.DataFrame, origins: pd.DatetimeIndex) -> Floats:
         """Quantiles of future closes; see `Forecaster.predict_quantiles`.
 
         Raises:
-            DataRefused: an origin is no close of a candle.
+            DataRefused: an origin is not the close of a candle in ``candles``.
+            NotFittedError: `fit` was not called.
         """
         check_is_fitted(self, "quantiles_")
         timeframe = Timeframe.parse(self.timeframe)
@@ -122,46 +142,50 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         places = timeframe.ordinals(origins) - 1 - grid.first
         inside = np.clip(places, 0, len(grid.close) - 1)
         last = grid.close[inside]
-        strange = (inside != places) | np.isnan(last)
-        if strange.any():
+        unknown = (inside != places) | np.isnan(last)
+        if unknown.any():
             raise DataRefused(
-                f"{int(strange.sum())} of {len(origins)} origins close no {timeframe} candle, "
-                f"first {origins[strange][0]}. Ask for closes of the candles given."
+                f"{int(unknown.sum())} of {len(origins)} origins are not the close of a "
+                f"{timeframe} candle, first {origins[unknown][0]}. Pass closes of its candles."
             )
         scales = self.scale_model_.scales(*self._columns(grid, places))
         prices = last[:, None, None] * np.exp(scales[:, :, None] * self.quantiles_)
         return np.asarray(prices, dtype=np.float64)
 
     def state(self) -> dict[str, Any]:
-        """Parameters and fitted values as JSON values."""
+        """Parameters and fitted values as JSON values, under the names of stored artefacts.
+
+        Raises:
+            NotFittedError: `fit` was not called.
+        """
         check_is_fitted(self, "quantiles_")
         model = self.scale_model_
+        parameters = self.get_params() | {"groups": list(self.groups)}
         return {
-            "parameters": self.get_params() | {"groups": list(self.groups)},
+            "parameters": {
+                _STORED_NAMES.get(name, name): value for name, value in parameters.items()
+            },
             "features": list(self.features),
             "typical_volatility": self.typical_volatility_,
             "intercepts": model.linear.intercepts.tolist(),
             "coefficients": model.linear.coefficients.tolist(),
             "exponents": model.exponents.tolist(),
-            "long_usual": model.long_usual.tolist(),
+            "long_usual": model.mean_level.tolist(),
             "quantiles": self.quantiles_.tolist(),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        """Inverse of `state`.
+        """The estimator that gave ``state``.
 
         Raises:
-            ValueError, KeyError, TypeError: it is no state of this estimator.
+            ValueError, KeyError, TypeError: ``state`` is not a state of this estimator.
         """
-        if "usual_belief" not in state["parameters"]:
-            # Artefacts from before there was one believe the usual as it is.
-            believing = state["parameters"] | {"usual_belief": 1.0}
-            state = state | {"parameters": believing, "long_usual": [0.0] * STEPS}
-        parameters = state["parameters"]
+        stored = state["parameters"]
+        parameters = {_PARAMETER_NAMES.get(name, name): value for name, value in stored.items()}
         estimator = cls(**parameters | {"groups": tuple(parameters["groups"])})
         if parameters.keys() != estimator.get_params().keys():
-            raise ValueError(f"parameters are {sorted(parameters)}, of another version of it")
+            raise ValueError(f"parameters are {sorted(stored)}, of another version of the method")
         if list(estimator.features) != state["features"]:
             raise ValueError(f"features are {state['features']}, not {list(estimator.features)}")
         shape = (len(estimator.features), STEPS)
@@ -169,26 +193,26 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         estimator.scale_model_ = ScaleModel(
             Linear(_finite(state, "intercepts", (STEPS,)), _finite(state, "coefficients", shape)),
             exponents=_finite(state, "exponents", (STEPS,)),
-            long_usual=_finite(state, "long_usual", (STEPS,)),
-            usual_belief=estimator.usual_belief,
+            mean_level=_finite(state, "long_usual", (STEPS,)),
+            level_weight=estimator.level_weight,
         )
         estimator.quantiles_ = _finite(state, "quantiles", (STEPS, len(QUANTILES)))
         if (np.diff(estimator.quantiles_) < 0).any() or estimator.quantiles_[:, MEDIAN].any():
             raise ValueError("quantiles decrease, or the median is not zero")
         if not estimator.typical_volatility_ > 0:
             raise ValueError("the typical volatility is not positive")
-        shares = np.append(estimator.scale_model_.exponents, estimator.usual_belief)
+        shares = np.append(estimator.scale_model_.exponents, estimator.level_weight)
         if not ((shares >= 0) & (shares <= 1)).all():
-            raise ValueError("an exponent or the belief in the usual is not a share")
+            raise ValueError("an exponent or the weight of the long-run level is not a share")
         return estimator
 
     def _columns(self, grid: Grid, places: Ordinals) -> tuple[list[Floats], list[Floats]]:
-        """The features at places of candles, and their means over the `centred` newest there."""
+        """Features at ``places``, and their means over the `level_window` candles up to there."""
         present = np.flatnonzero(np.isfinite(grid.close))
         columns = self._features().columns(grid, present, self.typical_volatility_)
-        usual = recent_means(columns, present, len(grid.close), self.centred)
+        means = recent_means(columns, present, len(grid.close), self.level_window)
         rows = np.searchsorted(present, places)
-        return [column[rows] for column in columns], [mean[places] for mean in usual]
+        return [column[rows] for column in columns], [mean[places] for mean in means]
 
     def _features(self) -> FeatureSet:
         return FeatureSet(Timeframe.parse(self.timeframe), self.longest, tuple(self.groups))
@@ -197,5 +221,5 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
 def _finite(state: dict[str, Any], name: str, shape: tuple[int, ...]) -> Floats:
     values = np.asarray(state[name], dtype=np.float64)
     if values.shape != shape or not np.isfinite(values).all():
-        raise ValueError(f"{name} of shape {values.shape} are not finite ones of shape {shape}")
+        raise ValueError(f"{name} of shape {values.shape} are not finite values of shape {shape}")
     return values

@@ -1,10 +1,10 @@
-"""What is known at an origin that tells how much the price will move after it.
+"""Features of the volatility forecast.
 
-The heart is the heterogeneous autoregressive idea of Corsi (A simple approximate long-memory model
-of realized volatility, J. Financial Econometrics 7, 2009): volatility over windows of very
-different lengths. Means of the volatility are taken, not of the variance, so that one jump does
-not fill every window (Forsberg and Ghysels, Why do absolute returns predict volatility so well?,
-J. Financial Econometrics 5, 2007).
+The main features are log volatilities over windows of 1, 2, 4, ... candles: the heterogeneous
+autoregressive model of Corsi (A simple approximate long-memory model of realized volatility, J.
+Financial Econometrics 7, 2009). Windows average the volatility, not the variance, so that one jump
+does not dominate every window (Forsberg and Ghysels, Why do absolute returns predict volatility so
+well?, J. Financial Econometrics 5, 2007).
 """
 
 from dataclasses import dataclass
@@ -19,23 +19,28 @@ from coin_assets.domain.timeframes import Ordinals, Timeframe
 VOLUME, LEVERAGE, CALENDAR = GROUPS = ("volume", "leverage", "calendar")
 # Windows, in candles, of the volume and of the returns.
 _SHORT_WINDOWS = (1, 4, 16)
-# A window never counts as calmer than this share of the typical candle, so that a flat stretch
-# (halted market, zero volume) does not promise certainty.
+# Least volatility of a window, as share of the mean volatility of a candle. Without it a flat
+# stretch (halted market, zero volume) would give intervals of zero width.
 FLOOR = 0.05
-_LARGEST = 6.0  # of a fall, in standard deviations; of a volume ratio, as logarithm
+_LARGEST = 6.0  # limit of a fall, in standard deviations, and of a log volume ratio
 _WEEK_SECONDS = 7 * 86400
-# Waves a week: slow ones, and those about 1, 2, 3 and 4 a day, which tell the days apart.
+# Fourier terms, in cycles a week: slow ones, and those near 1, 2, 3 and 4 a day, which separate the
+# days of the week.
 _WAVES = (1, 2, 3, *(7 * daily + near for daily in (1, 2, 3, 4) for near in (-1, 0, 1)))
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Candles at their places on the grid of candle numbers; NaN where one is missing.
+    """Candles on the grid of candle numbers, NaN where a candle is missing.
+
+    All arrays have shape (places,).
 
     Attributes:
         first: number of the candle at place 0.
-        volatility: square root of `candle_variance`.
-        returns: log returns of one candle; NaN where it or the one before is missing.
+        close: prices.
+        volume: in units of the base asset.
+        volatility: square root of `candle_variance`, as log return.
+        returns: one-step log returns; NaN where a candle or the one before is missing.
     """
 
     first: int
@@ -46,7 +51,12 @@ class Grid:
 
     @classmethod
     def of(cls, candles: pd.DataFrame, timeframe: Timeframe, range_share: float) -> "Grid":
-        """The grid from the first to the last of ``candles``, which are at least one."""
+        """The grid from the first to the last of ``candles``.
+
+        Args:
+            candles: candle frame with at least one candle.
+            range_share: see `candle_variance`.
+        """
         ordinals = timeframe.ordinals(candles["timestamp"])
         places = ordinals - ordinals[0]
         columns = {}
@@ -64,11 +74,12 @@ class Grid:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Which features are made.
+    """Choice of features.
 
     Attributes:
+        timeframe: of the candles.
         longest: longest window in candles, a power of two; the others are its halves.
-        groups: of `GROUPS`, what is made besides the volatility of each window.
+        groups: members of `GROUPS` that are added to the volatility of each window.
     """
 
     timeframe: Timeframe
@@ -77,7 +88,7 @@ class FeatureSet:
 
     @property
     def windows(self) -> tuple[int, ...]:
-        """Windows of the volatility; its features come first, in this order."""
+        """Windows of the volatility in candles; their features come first, in this order."""
         return tuple(2**power for power in range(self.longest.bit_length()))
 
     @property
@@ -91,28 +102,33 @@ class FeatureSet:
         return tuple(names)
 
     def columns(self, grid: Grid, places: Ordinals, typical_volatility: float) -> list[Floats]:
-        """The features of `names` at some places, none of them NaN.
+        """Features in the order of `names`, without NaN.
 
         Args:
-            places: of candles that are there.
-            typical_volatility: what the floor is a share of.
+            grid: candles.
+            places: places of ``grid`` that have a candle, shape (rows,).
+            typical_volatility: mean volatility of a candle, as log return; `FLOOR` is a share of
+                it.
+
+        Returns:
+            One array of shape (rows,) a feature.
         """
         means = trailing_means(grid.volatility, self.longest)
         floor = FLOOR * typical_volatility
         columns = [np.log(np.maximum(means[window][places], floor)) for window in self.windows]
         short = [window for window in _SHORT_WINDOWS if window <= self.longest]
         if VOLUME in self.groups:
-            # The square root tames single huge trades, as with the volatility.
+            # The square root limits the weight of single huge trades.
             volumes = trailing_means(np.sqrt(grid.volume), self.longest)
-            usual = volumes[self.longest][places]
-            columns += [_log_ratio(volumes[window][places], usual) for window in short]
+            mean = volumes[self.longest][places]
+            columns += [_log_ratio(volumes[window][places], mean) for window in short]
         if LEVERAGE in self.groups:
-            # Falls stir markets more than rises (Corsi and Reno, Discrete-time volatility
+            # Falls raise volatility more than rises do (Corsi and Reno, Discrete-time volatility
             # forecasting with persistent leverage effect, J. Business Econ. Stat. 30, 2012).
             returns = trailing_sums(grid.returns, self.longest)
-            usual = np.maximum(means[self.longest][places], floor)
+            mean = np.maximum(means[self.longest][places], floor)
             for window in short:
-                moved = returns[window][places] / (np.sqrt(window) * usual)
+                moved = returns[window][places] / (np.sqrt(window) * mean)
                 columns.append(np.maximum(np.minimum(moved, 0.0), -_LARGEST))
         closed = (grid.first + places + 1) * self.timeframe.seconds
         angle = 2 * np.pi * (closed % _WEEK_SECONDS) / _WEEK_SECONDS
@@ -122,14 +138,14 @@ class FeatureSet:
 
     @property
     def _waves(self) -> tuple[int, ...]:
-        """Those that candles of this timeframe can tell apart."""
+        """Cycles a week that candles of this timeframe can resolve."""
         if CALENDAR not in self.groups:
             return ()
         return tuple(wave for wave in _WAVES if 2 * wave * self.timeframe.seconds < _WEEK_SECONDS)
 
 
 def _log_ratio(part: Floats, whole: Floats) -> Floats:
-    """Twice the logarithm of ``part / whole`` within bounds; 0 where nothing was traded at all."""
+    """Twice the log of ``part / whole``, clipped to `_LARGEST`; 0 where nothing was traded."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = 2 * np.log(part / whole)
     return np.where(whole > 0, np.clip(ratio, -_LARGEST, _LARGEST), 0.0)

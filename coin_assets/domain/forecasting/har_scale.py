@@ -1,26 +1,29 @@
-"""How far the price will go: the scale of its returns over each of the coming steps.
+"""Model of the scale of returns over each of the next 24 candles.
 
-A linear model of the logarithm of the volatility to come, corrected in three ways. The mean of
-the recent log volatilities stands for what the regression cannot know yet. The exponential of a
-mean logarithm is too small, and is put right by what it missed on average (Duan, Smearing estimate,
-J. American Statistical Association 78, 1983). And of its deviations from the usual only a share is
-believed, the smaller the shorter the history and the farther the step, because a fit on few
-independent observations exaggerates, and those of h steps overlap h times. The usual is what the
-same model says of the features' recent means, so that a market that has become calmer for years is
-not measured by its wild youth; it may in turn be shrunk towards its own mean.
+The model predicts the mean log volatility of the next 1 to 24 candles in four parts:
+
+1. the mean of the log volatilities of all windows, as the simple prediction;
+2. a ridge regression on all features, which corrects the simple prediction;
+3. the smearing correction of Duan (Smearing estimate, J. American Statistical Association 78,
+   1983), because the exponential of a mean logarithm is too small;
+4. shrinkage of the result towards the long-run level: the shorter the history and the farther the
+   step, the smaller the weight, because h-step observations overlap h times.
+
+The long-run level is the same model's prediction from the recent means of its features. It follows
+markets that become calmer over years. It may be shrunk towards its own mean over the history.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from coin_assets.domain.forecasting.calibration import trust
+from coin_assets.domain.forecasting.calibration import shrinkage_weight
 from coin_assets.domain.forecasting.frame import STEPS, Floats
 from coin_assets.domain.forecasting.ridge import Linear, Moments
 from coin_assets.domain.timeframe_rules import MOST_CALIBRATED
 from coin_assets.domain.timeframes import Ordinals
 
-# The newest rows that are predicted in hindsight, and by how many models of their time.
+# Newest rows that get an out-of-sample prediction, and the number of models that predict them.
 _HINDSIGHT, _BLOCKS = MOST_CALIBRATED, 16
 _STEPS = np.arange(1, STEPS + 1)
 _SQUARE_ROOTS = np.sqrt(_STEPS)
@@ -31,79 +34,94 @@ class ScaleModel:
     """A fitted model of the scale.
 
     Attributes:
-        linear: features to the log volatility of a candle, mean over the next 1..`STEPS`.
-        exponents: share of its deviations from the usual that is believed, shape (`STEPS`,).
-        long_usual: mean over the newest rows of the log volatility that was usual there, as
-            models of their time put it, shape (`STEPS`,).
-        usual_belief: share of the deviations of the usual from that mean that is believed.
+        linear: maps features to the log volatility of one candle, mean over the next 1 to `STEPS`
+            candles.
+        exponents: shrinkage weight of deviations from the long-run level, shape (`STEPS`,), each
+            0 to 1.
+        mean_level: mean of the long-run level over the newest rows, as log volatility, shape
+            (`STEPS`,); each row is predicted by a model of earlier rows.
+        level_weight: shrinkage weight of deviations of the long-run level from ``mean_level``, 0
+            to 1.
     """
 
     linear: Linear
     exponents: Floats
-    long_usual: Floats
-    usual_belief: float
+    mean_level: Floats
+    level_weight: float
 
-    def scales(self, columns: list[Floats], usual: list[Floats]) -> Floats:
-        """Size of the log return over 1..`STEPS` candles, shape (rows, `STEPS`).
+    def scales(self, columns: list[Floats], level_columns: list[Floats]) -> Floats:
+        """Predicted size of the log return over 1 to `STEPS` candles.
 
-        Each row is the same to the bit whatever the others are.
+        Each row is the same to the bit whatever the other rows are.
 
         Args:
-            columns: of features.
-            usual: what the same features were on average of late.
-        """
-        return self.believed(self.linear.predict(columns), self.linear.predict(usual))
+            columns: features, one array of shape (rows,) each.
+            level_columns: recent means of the same features, same shapes.
 
-    def believed(self, predicted: Floats, centre: Floats) -> Floats:
-        """The same by what ``linear`` predicts, and by what it says of the usual."""
-        # In this order, so that a usual that is believed wholly stays the same to the bit.
-        usual = centre + (1 - self.usual_belief) * (self.long_usual - centre)
-        log_volatility = usual + self.exponents * (predicted - centre)
+        Returns:
+            Shape (rows, `STEPS`), as log returns.
+        """
+        return self.shrunk(self.linear.predict(columns), self.linear.predict(level_columns))
+
+    def shrunk(self, predicted: Floats, level: Floats) -> Floats:
+        """Scales from predicted log volatilities, after shrinkage.
+
+        Args:
+            predicted: prediction from the features, shape (rows, `STEPS`).
+            level: prediction from the recent means of the features, same shape.
+
+        Returns:
+            Shape (rows, `STEPS`), as log returns.
+        """
+        # In this order, a weight of 1 leaves the level the same to the bit.
+        long_run = level + (1 - self.level_weight) * (self.mean_level - level)
+        log_volatility = long_run + self.exponents * (predicted - level)
         return np.asarray(np.exp(log_volatility) * _SQUARE_ROOTS, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class ScaleFitting:
-    """How a `ScaleModel` is fitted.
+    """Settings by which a `ScaleModel` is fitted.
 
     Attributes:
-        windows: of the columns, so many at the beginning are log volatilities.
+        windows: number of leading columns that are log volatilities.
         penalty: of the ridge regression, in rows.
-        half_life: of the weights of its rows, in candles.
-        half_belief: independent observations for which half of a deviation is believed; see
-            `trust`.
-        usual_belief: see `ScaleModel`.
+        half_life: of the weights of the rows, in candles.
+        prior_strength: of the long-run level, in independent observations; see
+            `shrinkage_weight`.
+        level_weight: see `ScaleModel`.
     """
 
     windows: int
     penalty: float
     half_life: float
-    half_belief: float
-    usual_belief: float
+    prior_strength: float
+    level_weight: float
 
     def fit(
         self,
         columns: list[Floats],
-        usual: list[Floats],
+        level_columns: list[Floats],
         log_volatility: Floats,
         places: Ordinals,
     ) -> tuple[ScaleModel, Floats]:
-        """Learn from all rows; see how models of their time would have done on the newest.
+        """Fit to all rows, and predict the newest ones out of sample.
 
-        Each block of rows is predicted by a model of the rows whose outcome was known before it.
-        The first quarter of a short history has the first model that there is.
+        Each block of rows is predicted by a model of the rows whose outcome was known before the
+        block. In a short history the first model predicts the first quarter as well.
 
         Args:
-            columns, usual: see `ScaleModel.scales`; none of them NaN.
-            log_volatility: what came, shape (rows, `STEPS`); NaN where unknown.
-            places: of the rows on the grid, increasing.
+            columns, level_columns: see `ScaleModel.scales`; without NaN.
+            log_volatility: observed log volatilities, shape (rows, `STEPS`); NaN where unknown.
+            places: candle numbers of the rows, shape (rows,), increasing.
 
         Returns:
-            The model, and the scales it gives for the newest rows in hindsight.
+            The model, and the out-of-sample scales of the newest rows, shape (newest rows,
+            `STEPS`).
         """
         rows = len(places)
-        simple, simple_usual = (
-            np.mean(each[: self.windows], axis=0)[:, None] for each in (columns, usual)
+        simple, simple_level = (
+            np.mean(each[: self.windows], axis=0)[:, None] for each in (columns, level_columns)
         )
         known = np.asarray(np.isfinite(log_volatility).all(axis=1))
         matrix, targets = np.column_stack(columns), log_volatility - simple
@@ -111,7 +129,7 @@ class ScaleFitting:
         moments, used = Moments.zero(len(columns), STEPS), 0
         first = max(0, rows - _HINDSIGHT)
         starts = np.linspace(max(first, rows // 4), rows - 1, _BLOCKS + 1).astype(np.int64)
-        predicted, centre = np.empty((0, STEPS)), np.empty((0, STEPS))
+        predicted, level = np.empty((0, STEPS)), np.empty((0, STEPS))
         for start, end in zip(starts, [*starts[1:-1], rows, rows], strict=True):
             over = int(np.searchsorted(places, places[start] - STEPS, side="right"))
             new = np.arange(used, over)[known[used:over]]
@@ -119,18 +137,19 @@ class ScaleFitting:
             correction = moments.solve(self.penalty * weights[start])
             if start < starts[-1]:
                 block = slice(first + len(predicted), int(end))
-                inside = correction.predict([column[block] for column in columns])
-                predicted = np.concatenate([predicted, simple[block] + inside])
-                inside = correction.predict([column[block] for column in usual])
-                centre = np.concatenate([centre, simple_usual[block] + inside])
+                added = correction.predict([column[block] for column in columns])
+                predicted = np.concatenate([predicted, simple[block] + added])
+                added = correction.predict([column[block] for column in level_columns])
+                level = np.concatenate([level, simple_level[block] + added])
         missed = (log_volatility[first:] - predicted)[known[first:]]
-        level = np.log(np.exp(missed).mean(axis=0)) if len(missed) else np.zeros(STEPS)
+        smearing = np.log(np.exp(missed).mean(axis=0)) if len(missed) else np.zeros(STEPS)
         coefficients = correction.coefficients.copy()
         coefficients[: self.windows] += 1 / self.windows
+        observations = known.sum() / _STEPS
         model = ScaleModel(
-            Linear(correction.intercepts + level, coefficients),
-            exponents=np.array([trust(known.sum() / step, self.half_belief) for step in _STEPS]),
-            long_usual=(centre + level).mean(axis=0),
-            usual_belief=self.usual_belief,
+            Linear(correction.intercepts + smearing, coefficients),
+            exponents=np.array([shrinkage_weight(n, self.prior_strength) for n in observations]),
+            mean_level=(level + smearing).mean(axis=0),
+            level_weight=self.level_weight,
         )
-        return model, model.believed(predicted + level, centre + level)
+        return model, model.shrunk(predicted + smearing, level + smearing)

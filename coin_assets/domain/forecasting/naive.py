@@ -1,8 +1,8 @@
-"""The naive forecast: what every model is measured against.
+"""The naive forecast, the reference of all scores.
 
-Nothing is fitted. The median is the last close; the spread is that of the trailing candles, as
-empirical quantiles of their h-step log returns (historical simulation; Hendricks, Evaluation of
-Value-at-Risk Models Using Historical Data, FRBNY Economic Policy Review 2, 1996).
+The median is the last close. The spread is given by empirical quantiles of the h-step log returns
+of the trailing candles (historical simulation; Hendricks, Evaluation of Value-at-Risk Models Using
+Historical Data, FRBNY Economic Policy Review 2, 1996). Nothing is fitted.
 """
 
 import numpy as np
@@ -14,7 +14,8 @@ from coin_assets.domain.timeframes import Ordinals, Timeframe
 from coin_assets.errors import InsufficientData
 
 NAIVE_WINDOW = 500
-# Returns that a quantile is taken of; without gaps, twice as many candles have them at each step.
+# Least number of returns behind a quantile. Without gaps, twice as many candles suffice at every
+# step.
 FEWEST_RETURNS = STEPS
 _ORIGINS_AT_ONCE = 1024
 
@@ -29,23 +30,24 @@ def naive_quantiles(
 ) -> Floats:
     """Last close times the exponential of the quantiles of trailing h-step log returns.
 
-    The quantiles are the plain empirical ones (linear between order statistics), not centred,
-    but the 0.5 quantile is the last close, and those beside it never lie on its other side. A
-    return needs both its candles. What lies after an origin, or before its ``window`` candles,
-    does not influence its forecast, to the bit.
+    The quantiles are empirical, linear between order statistics, and not centred. The 0.5 quantile
+    is the last close; lower quantiles are at most that, higher ones at least. A return needs both
+    its candles. Candles after an origin, or before its ``window``, do not change its forecast, to
+    the bit.
 
     Args:
-        candles: at least the ``window`` candles up to the first origin, as far as there are any,
-            and those up to the last.
-        origins: closes of candles in ``candles``, in any order.
-        window: candles up to an origin, the missing ones counted, that returns are taken of.
+        candles: candle frame from ``window`` candles before the first origin, or the beginning of
+            the history, to the last origin.
+        origins: closes of candles in ``candles``, shape (origins,), in any order.
+        timeframe: of the candles.
+        window: number of candles up to an origin, missing ones counted, whose returns are used.
 
     Returns:
-        Prices of shape (origins, `STEPS`, quantiles), non-decreasing along the last axis.
+        Prices, shape (origins, `STEPS`, quantiles), non-decreasing along the last axis.
 
     Raises:
-        InsufficientData: an origin is no close of a candle, or has fewer than `FEWEST_RETURNS`
-            returns of some step; `has_naive` tells beforehand.
+        InsufficientData: an origin is not the close of a candle, or has fewer than
+            `FEWEST_RETURNS` returns of some step; see `has_naive`.
     """
     known = has_naive(candles, origins, timeframe, window)
     if not known.all():
@@ -63,7 +65,7 @@ def naive_quantiles(
     grid[ordinals - ordinals[0]] = np.log(close)
     places = timeframe.ordinals(origins) - 1 - ordinals[0]
     for step in range(1, STEPS + 1):
-        # Padded, so that the windows of the first candles have their full length too.
+        # Padding gives the windows of the first candles their full length.
         returns = np.full(window + len(grid) - step, np.nan)
         returns[window:] = grid[step:] - grid[:-step]
         windows = np.lib.stride_tricks.sliding_window_view(returns, window - step)
@@ -83,7 +85,10 @@ def has_naive(
     timeframe: Timeframe,
     window: int = NAIVE_WINDOW,
 ) -> Mask:
-    """Which of ``origins`` `naive_quantiles` can forecast; arguments as there."""
+    """Mask of the origins that `naive_quantiles` can forecast, shape (origins,).
+
+    Arguments as in `naive_quantiles`.
+    """
     ordinals = timeframe.ordinals(candles["timestamp"])
     newest = timeframe.ordinals(origins) - 1
     known = candle_rows(ordinals, newest) >= 0
@@ -96,7 +101,15 @@ def has_naive(
 
 
 def candle_rows(ordinals: Ordinals, wanted: Ordinals) -> Ordinals:
-    """Row of each wanted candle number among increasing ``ordinals``; -1 where there is none."""
+    """Row of each wanted candle number in ``ordinals``.
+
+    Args:
+        ordinals: candle numbers, increasing.
+        wanted: candle numbers, any shape.
+
+    Returns:
+        Rows, the shape of ``wanted``; -1 where ``ordinals`` lacks the number.
+    """
     if not len(ordinals):
         return np.full(wanted.shape, -1)
     rows = np.minimum(np.searchsorted(ordinals, wanted), len(ordinals) - 1)

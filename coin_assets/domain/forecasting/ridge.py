@@ -1,8 +1,8 @@
-"""Ridge regression on growing histories, in closed form and the same to the bit every time.
+"""Ridge regression on growing histories, in closed form and reproducible to the bit.
 
-Hoerl and Kennard (Ridge regression: biased estimation for nonorthogonal problems, Technometrics
-12, 1970). Sums of products are kept block by block, so that a fit on a longer history costs one
-small solve: this is what makes forecasts of the past by models of their time cheap.
+Source: Hoerl and Kennard (Ridge regression: biased estimation for nonorthogonal problems,
+Technometrics 12, 1970). `Moments` adds sums of products block by block. A fit on a longer history
+therefore costs one small solve, which keeps walk-forward fits cheap.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 from coin_assets.domain.forecasting.frame import Floats
 
 # Matrix products and solvers differ in the last bits with the number of threads. Coefficients of
-# standardised features are rounded so much coarser than that, that no such bit is ever seen.
+# standardised features are rounded to fewer digits, which removes those bits.
 _DECIMALS = 6
 
 
@@ -29,9 +29,16 @@ class Linear:
     coefficients: Floats
 
     def predict(self, columns: list[Floats]) -> Floats:
-        """Targets of shape (rows, targets).
+        """Predicted targets.
 
-        Each row is the same to the bit whatever the others are; a matrix product would not be.
+        Each row is the same to the bit whatever the other rows are. A matrix product does not
+        guarantee that.
+
+        Args:
+            columns: one array of shape (rows,) a feature.
+
+        Returns:
+            Shape (rows, targets).
         """
         total = np.tile(self.intercepts, (len(columns[0]), 1))
         for column, coefficients in zip(columns, self.coefficients, strict=True):
@@ -41,14 +48,16 @@ class Linear:
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted sums of products of features and targets; those of two row sets add up.
+    """Weighted sums of products of features and targets.
+
+    The moments of two sets of rows add up to those of their union.
 
     Attributes:
         weight: sum of the weights.
         features, targets: sums, shapes (features,) and (targets,).
         squares: sums of squared features, shape (features,).
-        crossed, products: shapes (features, features) and (features, targets); inexact in the
-            last bits, the others are not.
+        crossed, products: sums of products, shapes (features, features) and (features, targets);
+            unlike the others not reproducible in the last bits.
     """
 
     weight: float
@@ -60,12 +69,18 @@ class Moments:
 
     @classmethod
     def zero(cls, features: int, targets: int) -> "Moments":
-        """Of no rows."""
+        """The moments of no rows."""
         return cls.of(np.zeros((0, features)), np.zeros((0, targets)), np.zeros(0))
 
     @classmethod
     def of(cls, features: Floats, targets: Floats, weights: Floats) -> "Moments":
-        """Of rows of ``features`` and ``targets``."""
+        """The moments of some rows.
+
+        Args:
+            features: shape (rows, features).
+            targets: shape (rows, targets).
+            weights: shape (rows,), 0 or more.
+        """
         weighted = features * weights[:, None]
         return cls(
             float(weights.sum()),
@@ -87,12 +102,15 @@ class Moments:
         )
 
     def solve(self, penalty: float) -> Linear:
-        """The map with the least weighted squared error plus penalty.
+        """The linear map with the least penalised weighted squared error.
 
-        Features are standardised before; the penalty counts like so much weight of rows that say
-        that nothing depends on them, and that a feature is spread by 1 about its mean: among few
-        rows one may hardly change, and must not count for the more when it does. A feature that
-        never changes gets no say, and without any weight nothing does.
+        Features are standardised. The penalty acts like rows of that total weight in which the
+        targets do not depend on the features and each feature has standard deviation 1. Those rows
+        keep the coefficient small of a feature that hardly varies among few rows. A constant
+        feature gets coefficient 0. Without any weight all coefficients are 0.
+
+        Args:
+            penalty: 0 or more, in the unit of the weights.
         """
         if not self.weight > 0:
             return Linear(np.zeros_like(self.targets), np.zeros_like(self.products))
@@ -105,7 +123,7 @@ class Moments:
         covariance = self.crossed / self.weight - np.outer(centre, centre)
         correlation = covariance * np.outer(inverse, inverse)
         shares = (self.products / self.weight - np.outer(centre, level)) * inverse[:, None]
-        # Divided by what the penalty adds, so that an infinite one is the limit of large ones.
+        # Divided by 1 + ridge, so that the result has a limit as the penalty grows.
         ridge = penalty / self.weight
         shrunk = np.linalg.solve(
             correlation / (1 + ridge) + np.eye(len(centre)) * (ridge / (1 + ridge)),

@@ -1,7 +1,7 @@
-"""Whether a forecast may be shown: complete, in order, and of a scale that the market has.
+"""Sanity check of a forecast before it is published: complete, ordered, and of a plausible scale.
 
-The scale is compared with what recent one-step log returns suggest, spread by the square root of
-time. Limits are wide on purpose: they catch a wrong unit, price or symbol, not a poor model.
+The scale is compared with the volatility of recent one-step log returns, times the square root of
+the step. The limits are wide: they detect a wrong unit, price or symbol, not a poor model.
 """
 
 from collections import Counter
@@ -20,27 +20,28 @@ from coin_assets.domain.forecasting.frame import (
 from coin_assets.domain.timeframes import Timeframe
 
 RECENT_CANDLES = 200
-FEWEST_RETURNS = 20  # fewer say too little about the scale
-TIMES_WIDTH = 30.0  # the 80% interval may be this many times wider or narrower than expected
-TIMES_MOVE = 30.0  # volatilities that the median of the first step may lie off the last close
-# A market that moves less in a day (as log return) is not measured against itself: there a model
-# that remembers livelier times would look wild.
-CALM_DAY = 0.004
+FEWEST_RETURNS = 20  # with fewer the scale is not checked
+TIMES_WIDTH = 30.0  # factor by which the 80% interval may be wider or narrower than expected
+TIMES_MOVE = 30.0  # volatilities by which the median of step 1 may differ from the last close
+# Least volatility of one day, as log return, that the upper limit is based on. Without it a sound
+# model of a longer history would fail after a quiet stretch.
+LEAST_DAILY_VOLATILITY = 0.004
 _MAD = 0.6745  # median of the absolute value of a standard normal variable
 _WIDTH_80 = 2 * 1.2816  # width of its 80% interval
 _DAY_SECONDS = 86400
-_JUDGED_STEPS = (1, STEPS)
+_CHECKED_STEPS = (1, STEPS)
 _SHOWN = 5
 
 
 def forecast_problems(
     forecast: pd.DataFrame, candles: pd.DataFrame, timeframe: Timeframe
 ) -> tuple[str, ...]:
-    """What is wrong with the forecast of one origin; nothing if it may be shown.
+    """Problems of the forecast of one origin; empty if it may be published.
 
     Args:
-        forecast: rows of one origin and role, columns of `FORECAST_SCHEMA`, any order.
-        candles: candle frame up to the origin; the newest `RECENT_CANDLES` + 1 are looked at.
+        forecast: rows of one origin and role, columns of `FORECAST_SCHEMA`, in any order.
+        candles: candle frame up to the origin; the newest `RECENT_CANDLES` + 1 are used.
+        timeframe: of forecast and candles.
     """
     rows = forecast.sort_values("step", kind="stable")
     shape = [*_step_problems(rows), *_origin_problems(rows, candles, timeframe)]
@@ -111,7 +112,7 @@ def _scale_problems(rows: pd.DataFrame, candles: pd.DataFrame, timeframe: Timefr
             f"step 1 lies {np.expm1(off):+.1%} off the last close {last:g}, where one candle moves "
             f"the price by about {np.expm1(most):.2%}"
         )
-    for step in _JUDGED_STEPS:
+    for step in _CHECKED_STEPS:
         width = float(np.log(high[step - 1] / low[step - 1]))
         narrowest, widest = (each * _WIDTH_80 * np.sqrt(step) for each in (least, most))
         if not narrowest / TIMES_WIDTH <= width <= widest * TIMES_WIDTH:
@@ -123,22 +124,22 @@ def _scale_problems(rows: pd.DataFrame, candles: pd.DataFrame, timeframe: Timefr
 
 
 def _returns(candles: pd.DataFrame, timeframe: Timeframe) -> Floats:
-    """Log returns between candles that follow each other; a gap is not a return."""
+    """One-step log returns, without those across a gap."""
     follows = np.diff(timeframe.ordinals(candles["timestamp"])) == 1
     returns = np.diff(np.log(candles["close"].to_numpy(dtype="float64")))
     return np.asarray(returns[follows], dtype=np.float64)
 
 
 def _volatilities(returns: Floats, timeframe: Timeframe) -> tuple[float, float]:
-    """The least and the most that may be said of one step: robust, and with every jump counted."""
+    """Lower and upper estimate of the one-step volatility: robust, and with all jumps."""
     robust = float(np.median(np.abs(returns))) / _MAD
     whole = float(np.sqrt(np.mean(returns**2)))
-    calm = CALM_DAY * float(np.sqrt(timeframe.seconds / _DAY_SECONDS))
-    return min(robust, whole), max(robust, whole, calm)
+    least = LEAST_DAILY_VOLATILITY * float(np.sqrt(timeframe.seconds / _DAY_SECONDS))
+    return min(robust, whole), max(robust, whole, least)
 
 
 def _numbers(steps: Iterable[int]) -> str:
-    """``1, 2, 3``, the first few."""
+    """The first few steps as text, for example ``1, 2, 3 and 4 more``."""
     every = list(steps)
     more = len(every) - _SHOWN
     return ", ".join(str(step) for step in every[:_SHOWN]) + (

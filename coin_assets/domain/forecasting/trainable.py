@@ -1,4 +1,4 @@
-"""Whether a model can be trained on candles, and if not, why."""
+"""The rule that decides whether a model can be trained on candles."""
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,12 @@ LEAST_MOVED = 0.22
 
 
 def minimum_candles(timeframe: Timeframe) -> int:
-    """Candles needed for a forecast."""
+    """Least number of candles that a model needs."""
     return rules_of(timeframe).minimum_candles
 
 
 def calibrated_candles(timeframe: Timeframe) -> int:
-    """Number of newest candles that the quantiles of a forecast are learned from."""
+    """Number of newest candles that the quantiles of a forecast are estimated from."""
     return rules_of(timeframe).calibrated_candles
 
 
@@ -27,15 +27,17 @@ def why_no_model(
     """The reason why no model can be trained on ``candles``; None if one can.
 
     Args:
-        candles: candle frame.
-        calibrated: newest candles in which the price has to move; default `calibrated_candles`.
+        candles: candle frame; gaps are allowed.
+        timeframe: of the candles.
+        calibrated: number of newest candles in which the price has to move; default
+            `calibrated_candles`.
     """
     few = too_few(len(candles), timeframe)
     return few or hardly_moves(candles, timeframe, calibrated or calibrated_candles(timeframe))
 
 
 def too_few(count: int, timeframe: Timeframe) -> str | None:
-    """The part of `why_no_model` that the number of candles decides."""
+    """The reason in the number of candles; None if there are enough."""
     needed = minimum_candles(timeframe)
     if count >= needed:
         return None
@@ -43,9 +45,9 @@ def too_few(count: int, timeframe: Timeframe) -> str | None:
 
 
 def hardly_moves(candles: pd.DataFrame, timeframe: Timeframe, calibrated: int) -> str | None:
-    """The part of `why_no_model` that prices decide.
+    """The reason in the prices; None if they move often enough.
 
-    A move across a missing candle does not count: the return of one step is not known there.
+    A move across a missing candle does not count, because its one-step return is unknown.
     """
     newest = candles.tail(min(calibrated, MOST_CALIBRATED))
     follows = np.diff(timeframe.ordinals(newest["timestamp"])) == 1

@@ -1,8 +1,8 @@
-"""How much a candle moved, and how much the candles before and after an origin did.
+"""Variance of a candle, and sums and means over windows of candles.
 
-All arrays lie on the grid of candle numbers: one place for each candle that a gapless market
-would have. A trailing value is the same to the bit whatever else is in the array, because it is
-made of the same additions in the same order; `numpy.cumsum` would not give that.
+All arrays lie on the grid of candle numbers, with one place for each candle of a gapless market. A
+trailing value does not depend on the rest of the array, to the bit, because it is built by the
+same additions in the same order. `numpy.cumsum` does not guarantee that.
 """
 
 import numpy as np
@@ -17,16 +17,16 @@ def candle_variance(
     """Variance of the log price within each candle, from its range and its return.
 
     The Garman-Klass estimator (On the estimation of security price volatilities from historical
-    data, Journal of Business 53, 1980) averaged with the squared return. Both start at the close
-    before, so that a jump between candles counts as movement; at the open where that candle is
-    missing, so that what happened in a gap does not.
+    data, Journal of Business 53, 1980), averaged with the squared return. Both start at the close
+    of the candle before, so that a jump between candles is counted. Where that candle is missing
+    they start at the open, so that movement in a gap is not counted.
 
     Args:
-        opened, high, low, close: prices, NaN where a candle is missing.
-        range_share: weight of Garman-Klass; the rest is that of the squared return.
+        opened, high, low, close: prices, shape (places,); NaN where a candle is missing.
+        range_share: weight of Garman-Klass, 0 to 1; the squared return has the rest.
 
     Returns:
-        Squared log returns, NaN where a candle is missing.
+        Squared log returns, shape (places,); NaN where a candle is missing.
     """
     before = opened.copy()
     before[1:] = np.where(np.isnan(close[:-1]), opened[1:], close[:-1])
@@ -37,13 +37,16 @@ def candle_variance(
 
 
 def trailing_sums(values: Floats, longest: int) -> dict[int, Floats]:
-    """Sums of the last 1, 2, 4, ... ``longest`` values at each place, NaN counting as zero.
+    """Sums of the last 1, 2, 4, ... ``longest`` values at each place.
+
+    NaN, and places before the first, count as zero.
 
     Args:
-        longest: a power of two.
+        values: shape (places,).
+        longest: longest window, a power of two.
 
     Returns:
-        Arrays of the shape of ``values`` by window; places before the first count as zero.
+        Window -> sums, shape (places,).
     """
     total = np.where(np.isnan(values), 0.0, values)
     sums = {1: total}
@@ -58,7 +61,10 @@ def trailing_sums(values: Floats, longest: int) -> dict[int, Floats]:
 
 
 def trailing_means(values: Floats, longest: int) -> dict[int, Floats]:
-    """Means of those of the last 1, 2, 4, ... ``longest`` values that are not NaN; NaN if none."""
+    """Means of the last 1, 2, 4, ... ``longest`` values at each place.
+
+    NaN is left out; the mean of no values is NaN. Arguments and result as `trailing_sums`.
+    """
     counts = trailing_sums(np.isfinite(values).astype(np.float64), longest)
     with np.errstate(invalid="ignore"):
         return {
@@ -68,14 +74,18 @@ def trailing_means(values: Floats, longest: int) -> dict[int, Floats]:
 
 
 def recent_means(columns: list[Floats], places: Ordinals, length: int, window: int) -> list[Floats]:
-    """Mean of each column over those of the last ``window`` places that it has values at.
+    """Mean of each column over the last ``window`` places.
+
+    Places without a value are left out.
 
     Args:
-        columns: values at ``places`` of a grid of ``length`` places.
-        window: a power of two.
+        columns: values at ``places``, one array of shape (rows,) each.
+        places: increasing places on the grid, shape (rows,).
+        length: number of places of the grid.
+        window: number of places, a power of two.
 
     Returns:
-        Arrays of ``length`` values; NaN where no place before has one.
+        One array of shape (length,) a column; NaN where the window has no value.
     """
     filled = np.zeros(length)
     filled[places] = 1.0
@@ -89,10 +99,15 @@ def recent_means(columns: list[Floats], places: Ordinals, length: int, window: i
 
 
 def forward_means(values: Floats, steps: int) -> Floats:
-    """Mean of the next 1..``steps`` values at each place.
+    """Mean of the next 1 to ``steps`` values at each place.
+
+    Args:
+        values: shape (places,); NaN where unknown.
+        steps: longest window.
 
     Returns:
-        Shape (places, steps); NaN where the values end before, or a quarter of them is missing.
+        Shape (places, steps); NaN where the array ends before, or a quarter or more of the values
+        is unknown.
     """
     present = np.isfinite(values)
     filled = np.where(present, values, 0.0)

@@ -10,7 +10,7 @@ from coin_assets.domain.layers import CANDLES, PREDICTIONS, QUALITY
 from coin_assets.orchestration.assets.quality_plots import fan_plot, loss_plot, reliability_plot
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
-from coin_assets.pipeline.evaluate import EvaluationReport, evaluate_key
+from coin_assets.pipeline.evaluate import EvaluationReport, evaluate_series
 
 # Scores that the UI plots over time.
 _PLOTTED = ("skill", "pinball", "coverage_80", "coverage_90", "sharpness", "mae")
@@ -36,7 +36,7 @@ def evaluations(spec: SeriesAssets) -> dg.AssetsDefinition:
     def evaluation(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with failures_named():
             pipeline = pipeline_of(context)
-            report = evaluate_key(
+            report = evaluate_series(
                 pipeline.store, pipeline.registry, pipeline.evaluations, spec.series
             )
         if report.damaged:
@@ -80,7 +80,8 @@ def _metadata(spec: SeriesAssets, report: EvaluationReport) -> dict[str, Any]:
             "\n".join(
                 ["| criterion | | |", "|---|---|---|"]
                 + [
-                    f"| {each.name} | {'passed' if each.passed else 'not passed'} | {each.said} |"
+                    f"| {each.name} | {'passed' if each.passed else 'not passed'} "
+                    f"| {each.finding} |"
                     for each in report.verdict.criteria
                 ]
             )

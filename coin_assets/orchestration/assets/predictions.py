@@ -66,9 +66,9 @@ def predictions(spec: SeriesAssets) -> dg.AssetsDefinition:
                 "window": f"[{window[0]:%Y-%m-%d}, {window[1]:%Y-%m-%d})",
                 "origins": report.origins,
                 "forecasts_added": report.added,
-                "challenger_forecasts_added": report.shadowed,
-                "challenger_error": str(report.shadow_error or ""),
-                "successor_error": str(report.successor_error or ""),
+                "challenger_forecasts_added": report.challenger_added,
+                "challenger_error": str(report.challenger_error or ""),
+                "successor_error": str(report.rollover_error or ""),
                 "origins_without_model": report.unmodelled,
             },
             check_results=[sane_forecast(spec, report.newest, candles)],
@@ -92,12 +92,14 @@ def _log_report(
     """Log the forecasts that were added, and errors of challenger and rollover."""
     context.log.info(
         f"{spec.series}: {report.added} forecasts added at {report.origins} origins, "
-        f"{report.unmodelled} without a model; {report.shadowed} added of the challenger"
+        f"{report.unmodelled} without a model; {report.challenger_added} added of the challenger"
     )
-    if report.shadow_error is not None:
-        context.log.error(f"{spec.series}: no forecasts of the challenger: {report.shadow_error}")
-    if report.successor_error is not None:
-        context.log.error(f"{spec.series}: the champion goes on: {report.successor_error}")
+    if report.challenger_error is not None:
+        context.log.error(
+            f"{spec.series}: no forecasts of the challenger: {report.challenger_error}"
+        )
+    if report.rollover_error is not None:
+        context.log.error(f"{spec.series}: the champion goes on: {report.rollover_error}")
 
 
 def sane_forecast(

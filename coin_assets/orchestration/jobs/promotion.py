@@ -11,7 +11,7 @@ from coin_assets.orchestration.jobs.one_op import one_op_job
 from coin_assets.orchestration.jobs.parts import run_series
 from coin_assets.orchestration.jobs.selection import chosen_specs
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
-from coin_assets.pipeline.evaluate import evaluate_key
+from coin_assets.pipeline.evaluate import evaluate_series
 from coin_assets.pipeline.promote import apply_verdict, promote, roll_back
 
 _SYMBOLS: Any = Field(default=[], description="Symbols; empty is all.")
@@ -60,7 +60,7 @@ def promote_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
                     reason = config.reason.strip()
                     outcome = promote(store, registry, spec.series, name, reason, now)
                 else:
-                    report = evaluate_key(store, registry, pipeline.evaluations, spec.series)
+                    report = evaluate_series(store, registry, pipeline.evaluations, spec.series)
                     outcome = apply_verdict(store, registry, report, now)
                 context.log.info(outcome)
 

@@ -24,7 +24,7 @@ from coin_assets.pipeline.recompute import (
     recompute_candles,
     touched_candles,
 )
-from coin_assets.pipeline.recompute_forecasts import redo_forecasts, touched_forecasts
+from coin_assets.pipeline.recompute_forecasts import recompute_forecasts, touched_forecasts
 
 
 class RedoConfig(dg.Config):
@@ -123,7 +123,7 @@ class _Recomputation:
         origins = forecasts = 0
         shows_forecast = False
         for touched in touched_forecasts(store, self.pipeline.registry, series, opens, *window):
-            changed = redo_forecasts(store, self.pipeline.registry, series, touched, *window)
+            changed = recompute_forecasts(store, self.pipeline.registry, series, touched, *window)
             found = touched.origins
             facts = {"origins_redone": len(found), "forecasts_changed": changed}
             self._report(spec, PREDICTIONS, facts, partition_of(touched.month))

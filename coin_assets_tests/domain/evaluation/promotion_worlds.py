@@ -50,7 +50,7 @@ class World:
 
     Attributes:
         backtest, live: origins of either kind, a candle apart; backtest ones come first, live ones
-            make a term.
+            make a trial period.
     """
 
     champion: Role
@@ -100,8 +100,8 @@ def _long_run_quantiles(error: float) -> Floats:
     """Of moves over a volatility known up to ``error``; shape (STEPS, quantiles), symmetric."""
     log_volatility, moves = _markets(0, _PATHS, _LONG)
     rng = np.random.default_rng(1)
-    said = np.exp(log_volatility + error * rng.standard_normal(log_volatility.shape))
-    upper = np.array([np.quantile(np.abs(move) / said, (0, 0.5, 0.8, 0.9)) for move in moves])
+    forecast = np.exp(log_volatility + error * rng.standard_normal(log_volatility.shape))
+    upper = np.array([np.quantile(np.abs(move) / forecast, (0, 0.5, 0.8, 0.9)) for move in moves])
     upper[:, 0] = 0.0
     return np.concatenate([-upper[:, :0:-1], upper], axis=1)
 
@@ -111,17 +111,17 @@ def _scored(
 ) -> tuple[Floats, Floats]:
     """Mean loss and covered share at each origin, both of shape (count, length)."""
     count, length = log_volatility.shape
-    said = np.exp(log_volatility + _wandering(rng, count, length, STAYS_WRONG, role.error))
+    forecast = np.exp(log_volatility + _wandering(rng, count, length, STAYS_WRONG, role.error))
     quantiles = role.narrowed * _long_run_quantiles(role.error)
-    loss, covered = np.zeros_like(said), np.zeros_like(said)
+    loss, covered = np.zeros_like(forecast), np.zeros_like(forecast)
     for move, levels in zip(moves, quantiles, strict=True):
-        seen = move / said
+        seen = move / forecast
         # The mean loss over quantiles is linear in the outcome between them.
         knots = np.concatenate([[-_FAR], levels, [_FAR]])
         at_knots = pinball_loss(knots, np.tile(levels, (len(knots), 1))).mean(axis=1)
         loss += np.interp(seen, knots, at_knots)
         covered += (levels[QUANTILES.index(0.1)] <= seen) & (seen <= levels[QUANTILES.index(0.9)])
-    return loss * said / STEPS, covered / STEPS
+    return loss * forecast / STEPS, covered / STEPS
 
 
 def histories(world: World, count: int, seed: int) -> Iterator[PairedScores]:
@@ -150,13 +150,15 @@ def lucky_histories(
     return sorted(histories(world, among, seed), key=luck)[:count]
 
 
-def looks(history: PairedScores, world: World, until: int | None = None) -> Iterator[GateVerdict]:
-    """Verdicts of a look a day, or a candle where it is longer, through the live term.
+def interim_tests(
+    history: PairedScores, world: World, until: int | None = None
+) -> Iterator[GateVerdict]:
+    """Verdicts of one interim test a day, or a candle where it is longer, in the trial period.
 
-    Each look sees the forecasts that have matured by then; the first decision ends it.
+    Each test uses the forecasts that have matured by then; the first decision ends the trial.
 
     Args:
-        until: number of matured origins at which looking ends early.
+        until: number of matured origins at which testing ends early.
     """
     passes: list[datetime] = []
     every = np.arange(len(history))
@@ -168,7 +170,7 @@ def looks(history: PairedScores, world: World, until: int | None = None) -> Iter
             world.timeframe,
             earlier_passes=passes,
             champion_since=START,
-            term=world.live * world.candle,
+            trial_period=world.live * world.candle,
             now=now,
         )
         yield verdict
@@ -178,8 +180,8 @@ def looks(history: PairedScores, world: World, until: int | None = None) -> Iter
 
 
 def decision(history: PairedScores, world: World, until: int | None = None) -> str:
-    """What the looks come to."""
-    return [verdict.decision for verdict in looks(history, world, until)][-1]
+    """Decision of the last interim test."""
+    return [verdict.decision for verdict in interim_tests(history, world, until)][-1]
 
 
 def expected_ratio(role: Role, other: Role) -> float:
@@ -193,10 +195,10 @@ def _log_loss(role: Role) -> float:
     return float(np.log(loss.mean()))
 
 
-SKILLED, USUAL, POOR = Role(0.15), Role(0.3), Role(0.35)
+SKILLED, AVERAGE, POOR = Role(0.15), Role(0.3), Role(0.35)
 NARROW = Role(0.1, narrowed=0.75)
 BETTER = World(POOR, SKILLED)  # loses about 4% less
-EQUAL = World(USUAL, USUAL)
-WORSE = World(Role(0.2), USUAL)  # loses about 2% more
+EQUAL = World(AVERAGE, AVERAGE)
+WORSE = World(Role(0.2), AVERAGE)  # loses about 2% more
 BADLY_CALIBRATED = World(POOR, NARROW)  # loses about 2% less; its 80% interval holds 68%
-EQUAL_LIVE = World(USUAL, USUAL, backtest=0)
+EQUAL_LIVE = World(AVERAGE, AVERAGE, backtest=0)

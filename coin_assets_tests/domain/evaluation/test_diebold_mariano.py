@@ -1,4 +1,4 @@
-"""The test says what the sums on paper say, and is fooled as rarely as it claims."""
+"""The test agrees with its formulas, and its false positives are as rare as its level."""
 
 from math import gamma, pi, sqrt
 

@@ -1,9 +1,9 @@
-"""The drift state: an honest champion is rarely accused, a broken one is found.
+"""The drift state: few false alarms, and broken champions are detected.
 
-- In simulated markets with waves of volatility, and on real hours, looks hardly ever alarm.
+- In simulated markets with waves of volatility, and on real hours, false alarms are rare.
 - Intervals of half or twice their width, and a median far off, are found and named.
-- A wild market alone is no drift; few forecasts give no state.
-- A training that has seen the drift is not asked for again.
+- A more volatile market alone is no drift; few forecasts give no state.
+- A version trained after the drift began is not trained again.
 """
 
 from dataclasses import replace
@@ -94,13 +94,13 @@ def rescaled(forecast: Matured, factor: float, last: int = JUDGED, shift: float 
     """The newest ``last`` forecasts with widths times ``factor``, and all quantiles moved."""
     factors, shifts = np.ones(len(forecast)), np.zeros(len(forecast))
     factors[-last:], shifts[-last:] = factor, shift
-    middle = forecast.last[:, None, None]
-    offsets = np.log(forecast.quantiles / middle) * factors[:, None, None] + shifts[:, None, None]
-    return replace(forecast, quantiles=middle * np.exp(offsets))
+    median = forecast.last[:, None, None]
+    offsets = np.log(forecast.quantiles / median) * factors[:, None, None] + shifts[:, None, None]
+    return replace(forecast, quantiles=median * np.exp(offsets))
 
 
-def looks(both: tuple[Matured, Matured], every: int = 24) -> list[tuple[Matured, Matured]]:
-    """Windows of daily looks."""
+def windows(both: tuple[Matured, Matured], every: int = 24) -> list[tuple[Matured, Matured]]:
+    """Windows of daily evaluations."""
     return [part(both, start) for start in range(0, len(both[0]) - WINDOW + 1, every)]
 
 
@@ -111,10 +111,10 @@ SEEDS = range(8)
 
 
 def test_a_stable_champion_is_rarely_accused() -> None:
-    states = [drift_of(*look).state for seed in SEEDS for look in looks(simulated(seed))]
+    states = [drift_of(*window).state for seed in SEEDS for window in windows(simulated(seed))]
     assert len(states) >= 200
     assert states.count(UNKNOWN) == 0
-    assert states.count(DRIFTING) <= 2  # one or two looks at one unlucky week
+    assert states.count(DRIFTING) <= 2  # one or two windows of one unlucky week
 
 
 @pytest.mark.parametrize(("factor", "share"), [(0.5, 0.9), (2.0, 0.6)])
@@ -123,7 +123,7 @@ def test_intervals_of_another_width_are_found(factor: float, share: float) -> No
     found = [
         drift_of(rescaled(champion, factor), naive)
         for seed in SEEDS
-        for champion, naive in looks(simulated(seed), every=120)
+        for champion, naive in windows(simulated(seed), every=120)
     ]
     drifting = [each for each in found if each.state == DRIFTING]
     assert len(drifting) >= share * len(found)
@@ -144,7 +144,7 @@ def test_losing_more_than_before_beside_naive_is_named() -> None:
     champion, naive = part(simulated(0), 0)
     found = drift_of(rescaled(champion, 1.0, shift=0.05), naive)
     assert found.state == DRIFTING
-    assert found.reasons[0].startswith("beside naive the last 240 forecasts lose ")
+    assert found.reasons[0].startswith("relative to naive the last 240 forecasts lose ")
     assert found.reasons[0].endswith(" times as much as the 480 before them")
     assert (found.ratio or 0) > 1.5 * (found.ratio_before or 1)
     assert found.since == champion.origins[480]
@@ -157,20 +157,20 @@ def test_losing_less_than_before_is_no_drift() -> None:
     assert drift_of(better, naive).state == STABLE
 
 
-@pytest.mark.parametrize("wild", [3.0, 1 / 3])
-def test_a_market_that_turns_wild_or_calm_is_no_drift(wild: float) -> None:
+@pytest.mark.parametrize("factor", [3.0, 1 / 3])
+def test_a_change_of_volatility_is_no_drift(factor: float) -> None:
     for seed in range(4):
         returns = waves(seed, _LEARNT + WINDOW + STEPS)
-        returns[-JUDGED - STEPS :] *= wild
+        returns[-JUDGED - STEPS :] *= factor
         found = drift_of(*history(returns))
-        assert not any("beside naive" in reason for reason in found.reasons)
+        assert not any("relative to naive" in reason for reason in found.reasons)
 
 
 @requires_real_data
-def test_daily_looks_at_real_hours_hardly_ever_alarm() -> None:
+def test_daily_evaluations_of_real_hours_hardly_ever_alarm() -> None:
     closes = np.log(real_candles("ETH/USDT", "1h")["close"].to_numpy()[-6000:])
     both = history(np.diff(closes))
-    states = [drift_of(*look).state for look in looks(both)]
+    states = [drift_of(*window).state for window in windows(both)]
     assert len(states) > 100
     assert states.count(DRIFTING) <= 1
 
@@ -214,7 +214,7 @@ def test_a_market_that_stands_still_is_no_drift_of_loss() -> None:
     still = replace(champion, actual=prices[..., 0], quantiles=prices, last=prices[:, 0, 0])
     found = drift_of(still, still)
     assert (found.ratio, found.ratio_before) == (None, None)
-    assert not any("beside naive" in reason for reason in found.reasons)
+    assert not any("relative to naive" in reason for reason in found.reasons)
 
 
 @pytest.mark.parametrize("count", range(1, 101, 9))

@@ -119,7 +119,7 @@ def test_incomplete_forecasts_are_refused(broken: str) -> None:
     frame = candles(60)
     made = forecasts(origins_of(frame)[:5])
     wrong = made.drop(index=30) if broken == "a step missing" else pd.concat([made, made.head(24)])
-    with pytest.raises(DataRefused, match="champion 1h forecasts have not the steps"):
+    with pytest.raises(DataRefused, match="champion 1h forecasts lack or repeat one of the steps"):
         judged(wrong, frame)
 
 

@@ -165,7 +165,7 @@ def test_origins_without_a_naive_forecast_are_counted_apart() -> None:
 
 
 def test_nothing_outside_changes_a_byte() -> None:
-    long = candles(1400)  # it looks at those from 57 to 1300
+    long = candles(1400)  # it uses those from 57 to 1300
     made = forecasts(origins_of(long))
     as_of = START + timedelta(hours=1300)
     start, end = window_of(HOUR, as_of)

@@ -51,12 +51,12 @@ def test_a_gap_is_no_return() -> None:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_shock_is_found_with_its_size_and_direction(sign: int) -> None:
-    usual = returns()
-    assert price_shock(np.append(usual, sign * 0.07)) is None
-    reason = price_shock(np.append(usual, sign * 0.12))
+    sample = returns()
+    assert price_shock(np.append(sample, sign * 0.07)) is None
+    reason = price_shock(np.append(sample, sign * 0.12))
     assert reason is not None
     assert reason.startswith(f"price shock: {np.expm1(sign * 0.12):+.2%}, ")
-    assert reason.endswith(" times the usual")
+    assert reason.endswith(" robust standard deviations")
 
 
 def test_only_the_newest_return_counts() -> None:
@@ -81,17 +81,17 @@ def test_a_flat_a_still_and_a_short_series_have_no_shock() -> None:
 
 def test_a_spike_is_found() -> None:
     assert volatility_spike(returns()) is None
-    wild = returns()
-    wild[-24:] *= 5
-    reason = volatility_spike(wild)
+    volatile = returns()
+    volatile[-24:] *= 5
+    reason = volatility_spike(volatile)
     assert reason is not None
     assert reason.startswith("volatility spike: ")
 
 
 def test_a_spike_that_is_over_is_none() -> None:
-    wild = returns(900)
-    wild[-124:-100] *= 5
-    assert volatility_spike(wild) is None
+    volatile = returns(900)
+    volatile[-124:-100] *= 5
+    assert volatility_spike(volatile) is None
 
 
 def test_a_flat_a_still_and_a_short_series_have_no_spike() -> None:
@@ -107,16 +107,16 @@ def test_a_flat_a_still_and_a_short_series_have_no_spike() -> None:
 
 @given(st.integers(0, 10_000))
 def test_an_ordinary_market_has_no_event(seed: int) -> None:
-    usual = returns(seed=seed)
-    assert price_shock(usual) is None
-    assert volatility_spike(usual) is None
+    sample = returns(seed=seed)
+    assert price_shock(sample) is None
+    assert volatility_spike(sample) is None
 
 
 @given(st.integers(0, 100), st.floats(0.01, 100))
 def test_a_scaled_market_has_the_same_events(seed: int, scale: float) -> None:
     """As long as nothing is negligible."""
-    wild = 10 * np.append(returns(seed=seed), 0.12)
-    assert (price_shock(wild) is None) == (price_shock(wild * scale) is None)
+    volatile = 10 * np.append(returns(seed=seed), 0.12)
+    assert (price_shock(volatile) is None) == (price_shock(volatile * scale) is None)
 
 
 @requires_real_data

@@ -32,14 +32,14 @@ def test_they_are_those_of_a_naive_computation() -> None:
     for row in (70, 133, 199):
         rows = candles.iloc[: row + 1]
         log_close, volume = np.log(rows["close"]), np.sqrt(rows["volume"])
-        usual = volatility[row - 63 : row + 1].mean()
+        mean = volatility[row - 63 : row + 1].mean()
         close = rows["timestamp"].iloc[-1] + pd.Timedelta(hours=1)
         day = 2 * math.pi * close.hour / 24
         expected = {
             "volatility_1": math.log(volatility[row]),
-            "volatility_64": math.log(usual),
+            "volatility_64": math.log(mean),
             "volume_4": 2 * math.log(volume.tail(4).mean() / volume.tail(64).mean()),
-            "leverage_16": min(0.0, log_close.iloc[-1] - log_close.iloc[-17]) / (4 * usual),
+            "leverage_16": min(0.0, log_close.iloc[-1] - log_close.iloc[-17]) / (4 * mean),
             "sine_7": math.sin(day),
             "cosine_14": math.cos(2 * day),
         }

@@ -1,7 +1,7 @@
 """Whether a forecast may be shown: shape, order, origin, and a scale that the market has.
 
-- What the baseline forecasts from a market is never called wrong: not in calm times, after a crash,
-  in a market that stands still, nor with the fewest candles.
+- What the baseline forecasts from a market is never called wrong: not in quiet times, after a
+  crash, in a market that stands still, nor with the fewest candles.
 - A forecast in another unit, of another price or of nonsense width is called wrong, by name.
 """
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
+from benchmarks.trailing_volatility import VolatilityScaledBaseline
 from coin_assets.domain.forecasting.frame import (
     LIVE,
     PRICE_COLUMNS,
@@ -120,13 +120,13 @@ def test_what_the_baseline_forecasts_is_never_called_wrong(
 
 
 def test_nothing_is_said_of_the_scale_when_little_is_known() -> None:
-    def wild(rows: pd.DataFrame) -> pd.DataFrame:
+    def far_off(rows: pd.DataFrame) -> pd.DataFrame:
         return rows.assign(**{name: 50 * rows[name] for name in PRICE_COLUMNS})
 
-    assert problems(wild, KNOWN.tail(FEWEST_RETURNS)) == ()
-    assert problems(wild, KNOWN.tail(FEWEST_RETURNS + 1)) != ()
+    assert problems(far_off, KNOWN.tail(FEWEST_RETURNS)) == ()
+    assert problems(far_off, KNOWN.tail(FEWEST_RETURNS + 1)) != ()
     scattered = KNOWN.iloc[::-2].iloc[::-1]  # no two candles follow each other
-    assert problems(wild, scattered) == ()
+    assert problems(far_off, scattered) == ()
 
 
 # ------------------------------------------------------------------------------- shape and order

@@ -103,7 +103,7 @@ def test_the_challenger_is_scored_and_judged_beside_the_champion(
     rows = facts["promotion"].splitlines()[2:]
     assert len(rows) == len(criteria["promotion"]["criteria"]) > 5
     assert [row for row in rows if "not passed" in row] == [rows[-2]]
-    assert rows[-2].startswith("| lasting | not passed | All of this held at 1 looks")
+    assert rows[-2].startswith("| lasting | not passed | Consecutive interim tests passed: 1 ")
     (line,) = said(platform, result, "info")
     assert line.endswith("; challenger 2: keep")
     assert said(platform, result, "warning") == []

@@ -160,7 +160,7 @@ def known(tmp_path: Path) -> tuple[Platform, KnownMarket]:
     assert platform.definitions
     market = KnownMarket(platform.settings.home)
     for day in range(2):
-        market.look(enough() + day * DAY)
+        market.evaluate(enough() + day * DAY)
     market.until(now)
     return platform, market
 
@@ -191,7 +191,7 @@ def test_the_gate_keeps_a_champion_whose_challenger_is_just_as_good(tmp_path: Pa
         result = platform.run("promote_champion")
         assert result.success
     assert holders(platform) == ("1", "2")
-    (line,) = [text for text in log_of(platform, result) if "goes on challenging" in text]
+    (line,) = [text for text in log_of(platform, result) if "stays challenger" in text]
     assert "less than 0.995" in line
 
 

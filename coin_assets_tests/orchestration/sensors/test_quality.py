@@ -37,7 +37,7 @@ from coin_assets_tests.pipeline.known_market import (
     WIDE,
     KnownMarket,
     enough,
-    whole_term,
+    whole_trial,
 )
 from coin_assets_tests.platform import BTC, ETH, Platform, given, series, utc
 from coin_assets_tests.schemas import assert_valid
@@ -143,10 +143,10 @@ def test_a_verdict_is_decided_until_it_is_carried_out(tmp_path: Path) -> None:
     market = KnownMarket(tmp_path)
     assert facts_of(market) == QualityFacts()
     for day in range(2):
-        market.look(enough() + day * DAY)
+        market.evaluate(enough() + day * DAY)
         assert facts_of(market) == QualityFacts(enough() + day * DAY)
     now = enough() + 2 * DAY
-    report = market.look(now)
+    report = market.evaluate(now)
     assert facts_of(market) == QualityFacts(now, is_decided=True)
     apply_verdict(market.store, market.registry, report, now)
     assert facts_of(market) == QualityFacts(now)
@@ -154,8 +154,8 @@ def test_a_verdict_is_decided_until_it_is_carried_out(tmp_path: Path) -> None:
 
 def test_a_verdict_on_another_challenger_is_no_decision(tmp_path: Path) -> None:
     market = KnownMarket(tmp_path, (TRUE, WIDE))
-    now = whole_term()
-    market.look(now)
+    now = whole_trial()
+    market.evaluate(now)
     assert facts_of(market) == QualityFacts(now, is_decided=True)
     third = market.registry.versions(SERIES)[2]
     market.registry.appoint(SERIES, CHALLENGER, third, now, reason="", by="", recorded_at=now)
@@ -165,7 +165,7 @@ def test_a_verdict_on_another_challenger_is_no_decision(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["evaluation.json", "roles.json"])
 def test_what_cannot_be_read_is_due(tmp_path: Path, name: str) -> None:
     market = KnownMarket(tmp_path)
-    market.look(enough())
+    market.evaluate(enough())
     (file,) = tmp_path.rglob(name)
     file.write_text("{}")
     assert facts_of(market) == QualityFacts()
@@ -284,7 +284,7 @@ def known_platform(home: Path, now: datetime, widths: tuple[float, float]) -> Pl
     assert platform.definitions
     market = KnownMarket(home, widths)
     for days in (2, 1):
-        market.look(now - days * DAY)
+        market.evaluate(now - days * DAY)
     market.until(now)
     platform.market = given(recorded(market, now))
     return platform
@@ -295,7 +295,7 @@ def known_platform(home: Path, now: datetime, widths: tuple[float, float]) -> Pl
     [
         (enough() + 2 * DAY, (WIDE, TRUE), ("2", None)),
         (enough() + 2 * DAY, (TRUE, TRUE), ("1", "2")),
-        (whole_term(), (TRUE, WIDE), ("1", "4")),  # 4 is the month's own model
+        (whole_trial(), (TRUE, WIDE), ("1", "4")),  # 4 is the month's own model
     ],
     ids=["promoted", "kept", "retired"],
 )

@@ -1,4 +1,4 @@
-"""One key with candles, models and forecasts in a home of its own, and a clock that tests move."""
+"""One series with candles, models and forecasts in its own home, and a clock that tests set."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from coin_assets.domain.candles.frame import closed_by
-from coin_assets.domain.forecasting.baseline import VolatilityScaledBaseline
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.forecasting.har import HarForecaster
+from coin_assets.domain.forecasting.har_features import CALENDAR, LEVERAGE
 from coin_assets.domain.forecasting.trainable import minimum_candles
 from coin_assets.domain.timeframes import next_month
 from coin_assets.market.sandbox import SandboxMarket
@@ -27,12 +28,17 @@ START = utc("2024-01-01")
 ALWAYS = START, utc("2030-01-01")
 
 
-class Contest:
-    """The sandbox's candles up to ``now``, and whoever forecasts them.
+def small_forecaster(timeframe: str) -> HarForecaster:
+    """A forecaster that reads 128 candles, and no volumes."""
+    return HarForecaster(timeframe, longest=64, level_window=64, groups=(LEVERAGE, CALENDAR))
+
+
+class SeriesSandbox:
+    """Candles of the sandbox market up to ``now``, with models and forecasts.
 
     Attributes:
-        now: time by which candles have closed and are stored.
-        alter: what the market's candles become on their way to the store.
+        now: candles closed by this time are stored.
+        alter: applied to the market's candles before they are stored.
     """
 
     def __init__(self, home: Path, timeframe: str = "1h", now: str | None = None) -> None:
@@ -44,7 +50,7 @@ class Contest:
         self.until(utc(now) if now else self.series.timeframe.shift(START, needed))
 
     def until(self, now: datetime) -> None:
-        """Let time pass, and candles come."""
+        """Set the clock, and store the candles closed by then."""
         self.now = now
         end = next_month(now)
         pages = list(SandboxMarket().pages(self.series, START, end, now))
@@ -55,12 +61,12 @@ class Contest:
         self.until(self.now + count * timedelta(seconds=self.series.timeframe.seconds))
 
     def train(self, cutoff: datetime | None = None) -> ModelVersion:
-        """A version that knows the candles up to ``cutoff``; it challenges if it may."""
+        """Add a version trained up to ``cutoff``, and appoint a challenger if there is none."""
         cutoff = cutoff or self.now
         candles = closed_by(
             self.store.read_candles(self.series, *ALWAYS), self.series.timeframe, cutoff
         )
-        model = VolatilityScaledBaseline(self.series.timeframe.name).fit(candles)
+        model = small_forecaster(self.series.timeframe.name).fit(candles)
         version = self.registry.add(self.series, model, cutoff, {"lookback": None})
         self.registry.appoint_next_challenger(
             self.series, reason="newest", by="test", recorded_at=self.now
@@ -70,7 +76,7 @@ class Contest:
     def predict(
         self, start: datetime | None = None, end: datetime | None = None
     ) -> PredictionReport:
-        """Fill the origins of a window, by default the newest one alone."""
+        """Forecast the origins of a window, by default only the newest one."""
         newest = self.series.timeframe.floor(self.now)
         window = start or newest, end or newest + timedelta.resolution
         visible = VisibleCandles(START, self.now)
@@ -82,7 +88,7 @@ class Contest:
         return made.reset_index(drop=True)
 
     def versions(self, role: str) -> dict[datetime, str]:
-        """Name of the version that made the forecast of each origin."""
+        """Origin -> name of the version that forecast it."""
         made = self.forecasts(role).drop_duplicates("as_of")
         origins = made["as_of"].dt.to_pydatetime()
         return dict(zip(origins, made["model_version"], strict=True))
@@ -93,12 +99,12 @@ class Contest:
         return roles.holder(CHAMPION), roles.holder(CHALLENGER)
 
 
-def contested(home: Path) -> Contest:
-    """A champion and, from the next candle on, a challenger; one live forecast was made."""
-    contest = Contest(home)
-    contest.train()
-    contest.predict()
-    contest.pass_candles(1)
-    contest.train()
-    assert contest.holders() == ("1", "2")
-    return contest
+def sandbox_with_challenger(home: Path) -> SeriesSandbox:
+    """Version 1 is champion, with one live forecast; version 2 is challenger from then on."""
+    sandbox = SeriesSandbox(home)
+    sandbox.train()
+    sandbox.predict()
+    sandbox.pass_candles(1)
+    sandbox.train()
+    assert sandbox.holders() == ("1", "2")
+    return sandbox

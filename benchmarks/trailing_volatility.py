@@ -1,7 +1,7 @@
-"""The honest baseline: nobody knows the direction, but the spread can be forecast.
+"""Comparison method: quantiles scaled by the trailing volatility.
 
 The median is the last close. The quantiles are those of past h-step log returns, each divided by
-the volatility known at its own origin and multiplied by the volatility known now. Volatility is
+the volatility at its own origin and multiplied by the volatility at the present one. Volatility is
 the exponentially weighted root mean square of one-step log returns (RiskMetrics Technical
 Document, J.P. Morgan 1996); quantiles of standardised returns are filtered historical simulation
 (Barone-Adesi, Giannopoulos and Vosper 1999). Where few independent h-step returns exist, their
@@ -20,8 +20,8 @@ from coin_assets.domain.forecasting.trainable import minimum_candles
 from coin_assets.domain.timeframes import Ordinals, Timeframe
 from coin_assets.errors import InsufficientData
 
-# Volatility never counts as less than this share of its median, so that a flat stretch
-# (halted market, zero volume) does not promise certainty.
+# Least volatility, as share of its median. Without it a flat stretch (halted market, zero volume)
+# would give intervals of zero width.
 _FLOOR = 0.1
 
 
@@ -30,9 +30,10 @@ class VolatilityScaledBaseline(BaseEstimator):  # type: ignore[misc]  # scikit-l
 
     Args:
         timeframe: name of the timeframe of the candles.
-        window: one-step returns that the volatility looks at.
+        window: number of one-step returns in the volatility.
         half_life: of the weights of those returns, in candles.
-        shrinkage: independent h-step returns at which the own quantiles of a step count half.
+        shrinkage: number of independent h-step returns at which the own quantiles of a step have
+            weight one half.
 
     Attributes:
         quantiles_: shape (`STEPS`, quantiles), of standardised log returns; the median is 0.
@@ -55,7 +56,7 @@ class VolatilityScaledBaseline(BaseEstimator):  # type: ignore[misc]  # scikit-l
         return self.window + 1
 
     def fit(self, candles: pd.DataFrame) -> Self:
-        """Learn the quantiles of standardised returns; see `Forecaster.fit`."""
+        """Fit the quantiles of standardised returns; see `Forecaster.fit`."""
         timeframe = Timeframe.parse(self.timeframe)
         needed = minimum_candles(timeframe)
         if len(candles) < needed:
@@ -66,7 +67,7 @@ class VolatilityScaledBaseline(BaseEstimator):  # type: ignore[misc]  # scikit-l
         ordinals = timeframe.ordinals(candles["timestamp"])
         grid = _on_grid(log_close, ordinals)
         volatility = self._volatility(np.diff(grid, prepend=np.nan))
-        # A volatility from a handful of returns says little; judge nothing by it.
+        # The volatility of few returns is not used.
         volatility[: min(self.window, needed) // 2] = np.nan
         self.typical_volatility_ = float(np.nanmedian(volatility))
         if not self.typical_volatility_ > 0:
@@ -127,7 +128,7 @@ class VolatilityScaledBaseline(BaseEstimator):  # type: ignore[misc]  # scikit-l
             return np.asarray(np.sqrt(total / weights), dtype=np.float64)
 
     def _scale(self, volatility: Floats) -> Floats:
-        """Volatility to multiply by: never below the floor, typical where unknown after a gap."""
+        """Volatility of at least the floor; the typical one where unknown after a gap."""
         known = np.maximum(volatility, _FLOOR * self.typical_volatility_)
         return np.where(np.isnan(volatility), self.typical_volatility_, known)
 
@@ -145,7 +146,7 @@ class VolatilityScaledBaseline(BaseEstimator):  # type: ignore[misc]  # scikit-l
 
 
 def _on_grid(values: Floats, ordinals: Ordinals) -> Floats:
-    """Values at their candle numbers, NaN where a candle is missing: a gap is not a return."""
+    """Values on the grid of candle numbers, NaN where a candle is missing."""
     grid = np.full(int(ordinals[-1] - ordinals[0]) + 1, np.nan)
     grid[ordinals - ordinals[0]] = values
     return grid

@@ -1,0 +1,96 @@
+"""`HarForecaster` as scikit-learn estimator and as stored state."""
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from sklearn.base import clone
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from coin_assets.domain.forecasting.har import HarForecaster
+from coin_assets_tests.domain.forecasting.test_har import LAW, fitted, same_forecasts
+from coin_assets_tests.domain.walks import (
+    broken_walks,
+    random_candles,
+)
+
+
+def test_it_is_a_scikit_learn_estimator() -> None:
+    estimator = HarForecaster("4h", longest=128, penalty=7.0)
+    copy = clone(estimator)
+    assert copy.get_params() == estimator.get_params()
+    assert copy.set_params(longest=32, level_window=64).context == 96
+    assert estimator.context == 128 + 256
+    assert "volatility_128" in estimator.features
+    assert "volatility_128" not in copy.features
+
+
+def test_fitting_again_gives_the_same_and_leaves_the_candles_alone() -> None:
+    candles = random_candles(seed=2, count=3000)
+    before = candles.copy()
+    states = []
+    for threads in (1, 1, 2):
+        with threadpool_limits(threads):
+            states.append(json.dumps(fitted(candles).state()))
+    assert states[0] == states[1] == states[2]
+    pd.testing.assert_frame_equal(candles, before)
+
+
+@LAW
+@given(candles=broken_walks())
+def test_a_fitted_estimator_survives_json_to_the_bit(candles: pd.DataFrame) -> None:
+    estimator = fitted(candles)
+    text = json.dumps(estimator.state(), allow_nan=False)
+    restored = HarForecaster.from_state(json.loads(text))
+    assert json.dumps(restored.state()) == text
+    assert same_forecasts(restored, estimator, candles)
+
+
+def shortened(values: list[Any]) -> list[Any]:
+    return values[1:]
+
+
+def infinite(values: list[Any]) -> list[Any]:
+    return [math.inf, *values[1:]]
+
+
+def reversed_rows(rows: list[list[float]]) -> list[list[float]]:
+    return [row[::-1] for row in rows]
+
+
+def without_one(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if name != "centred"}
+
+
+def boundless(parameters: dict[str, Any]) -> dict[str, Any]:
+    return parameters | {"usual_belief": 1.5}
+
+
+def lifted(rows: list[list[float]]) -> list[list[float]]:
+    return [[value + 1 for value in row] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "message"),
+    [
+        ("features", shortened, "features are"),
+        ("intercepts", infinite, "intercepts"),
+        ("coefficients", shortened, "coefficients"),
+        ("exponents", shortened, r"shape \(24,\)"),
+        ("quantiles", shortened, r"shape \(23, 7\)"),
+        ("quantiles", reversed_rows, "decrease"),
+        ("quantiles", lifted, "median is not zero"),
+        ("exponents", lambda values: [value + 1 for value in values], "exponent"),
+        ("long_usual", shortened, r"shape \(24,\)"),
+        ("parameters", without_one, "of another version"),
+        ("parameters", boundless, "share"),
+        ("typical_volatility", lambda value: -value, "volatility"),
+    ],
+)
+def test_a_broken_state_is_refused(name: str, broken: Any, message: str) -> None:
+    state = fitted(random_candles(seed=1, count=300)).state()
+    with pytest.raises(ValueError, match=message):
+        HarForecaster.from_state(state | {name: broken(state[name])})
