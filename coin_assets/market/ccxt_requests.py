@@ -79,11 +79,7 @@ def _asked(
         return Asked(times[0], None, limit)
     # An end alone: what is asked for is counted back from it.
     end = times[0]
-    start = (
-        None
-        if limit is None
-        else timeframe.shift(timeframe.next(end - timedelta.resolution), -limit)
-    )
+    start = None if limit is None else timeframe.shift(timeframe.ceil(end), -limit)
     return Asked(start, end, limit)
 
 

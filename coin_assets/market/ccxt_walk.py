@@ -199,7 +199,7 @@ class Walk:
         if asked.end is not None:
             if asked.end <= since:
                 raise self._unreadable(since, asked.end)
-            return _ceil(timeframe, asked.end)
+            return timeframe.ceil(asked.end)
         if asked.start is None:
             return last  # it sends its newest candles, and all of these are older
         if not self._habits.largest:  # nothing has shown yet how far it looks
@@ -237,7 +237,3 @@ class Walk:
         except InvalidCandles:
             return True
         return True
-
-
-def _ceil(timeframe: Timeframe, time: datetime) -> datetime:
-    return time if timeframe.is_open_time(time) else timeframe.next(time)

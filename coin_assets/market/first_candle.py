@@ -36,7 +36,7 @@ def first_candle(files: ArchiveFiles, series: Series, now: datetime) -> datetime
         with closing(past.months({month: chosen}, month, next_month(month))) as read:
             for _, candles in read:
                 found = closed_by(candles, series.timeframe, now)
-                opened = series.timeframe.next(month - timedelta.resolution)
+                opened = series.timeframe.ceil(month)
                 if past.refusal_of(month) is not None and series.timeframe.is_closed(opened, now):
                     return opened
                 if len(found):

@@ -5,7 +5,7 @@ closed. Every timeframe aggregates the same minutes, so timeframes never contrad
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -68,7 +68,7 @@ class SandboxMarket:
         since: datetime | None = None,  # noqa: ARG002
     ) -> datetime | None:
         """The sandbox's first candle: everything is listed from its beginning on."""
-        return series.timeframe.next(FIRST - timedelta.resolution)
+        return series.timeframe.ceil(FIRST)
 
     def edge(self, series: Series) -> datetime | None:  # noqa: ARG002 (protocol)
         """None: the sandbox serves everything."""

@@ -1,7 +1,7 @@
 """Which Binance Vision files an archive has; a remote archive is asked name by name."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pandas as pd
 
@@ -88,7 +88,7 @@ def _worth_asking(files: ArchiveFiles, days: Files, monthly: list[datetime]) -> 
 def _likely(series: Series, start: datetime, end: datetime) -> Iterator[str]:
     """Files that an archive with ``key``, or with Bitcoin, is likely to have: see
     `ArchiveFiles.existing`."""
-    newest = max(start, month_start(end - timedelta.resolution))
+    newest = max(start, _MONTH.last_open_before(end))
     yield from (file.name for file in days_within(series, newest, max(end, newest)))
     for asked, before in ((series, start), (Series("BTC/USDT", series.timeframe), end)):
         for back in range(1, _MONTHS_BEFORE + 1):

@@ -9,7 +9,7 @@ time or less.
 
 import logging
 from collections.abc import Callable, Generator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -25,8 +25,6 @@ from coin_assets.market.vision import KlineFile, daily_files, kline_rows, monthl
 from coin_assets.market.vision_files import days_within, lacking_days
 
 _LOGGER = logging.getLogger(__name__)
-
-_INSTANT = timedelta.resolution
 
 EndOf = Callable[[list[Path], Callable[[], pd.DataFrame], datetime], datetime | None]
 
@@ -136,14 +134,14 @@ class ZippedCandles:
     def _end(self, series: Series, file: KlineFile, end_of: EndOf) -> datetime | None:
         zipped = Path(self._files.base) / file.name
         both = [zipped, zipped.with_name(f"{zipped.name}.CHECKSUM")]
-        last = series.timeframe.next(file.end - _INSTANT)
+        last = series.timeframe.ceil(file.end)
         return end_of(both, lambda: self._klines(series, file), last)
 
     def _first(self, series: Series, file: KlineFile, now: datetime) -> datetime | None:
         try:
             candles = closed_by(self._klines(series, file), series.timeframe, now)
         except InvalidCandles:
-            opened = series.timeframe.next(file.start - _INSTANT)
+            opened = series.timeframe.ceil(file.start)
             return opened if opened < file.end and series.timeframe.is_closed(opened, now) else None
         return None if candles.empty else candles["timestamp"].iloc[0].to_pydatetime()
 

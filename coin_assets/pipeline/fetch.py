@@ -8,7 +8,7 @@ leaves the pages after it; the pull raises it at its end.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,6 @@ _ERROR_LENGTH = 600
 # Rules that say something of the market as a whole, not of the range that was asked for.
 _WHOLE_MARKET = ("seam",)
 _MONTH = Timeframe("1M")
-_INSTANT = timedelta.resolution
 
 
 @dataclass(frozen=True)
@@ -276,7 +275,7 @@ def _brought_until(series: Series, start: datetime, end: datetime) -> datetime:
 
 def _at_opens(series: Series, start: datetime, end: datetime) -> Range:
     """The range of the same candles that begins and ends at opens, as the ledger needs it."""
-    return series.timeframe.next(start - _INSTANT), series.timeframe.next(end - _INSTANT)
+    return series.timeframe.ceil(start), series.timeframe.ceil(end)
 
 
 def _pages(

@@ -6,7 +6,7 @@ before the last one, so that what was said of an origin stays true.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol, Self, TypeVar
 
 from coin_assets.domain.forecasting.frame import (
@@ -16,12 +16,11 @@ from coin_assets.domain.forecasting.frame import (
     HasCutoff,
     eligible_version,
 )
-from coin_assets.domain.timeframes import month_start
+from coin_assets.domain.timeframes import just_after, month_start
 from coin_assets.errors import CorruptArtefact, DataRefused
 
 # `RoleChange.by` of a training that follows the champion of its method, and of a first champion.
 AUTOMATIC = SUCCESSION, FIRST = "succession", "update"
-_INSTANT = timedelta.resolution
 
 
 class NamedVersion(HasCutoff, Protocol):
@@ -208,11 +207,11 @@ def possible_successors(
     cutoff = next((each.cutoff for each in known if each.name == last.version), None)
     if cutoff is None:
         return []
-    first = last.since if last.by in AUTOMATIC else last.since + _INSTANT
+    first = last.since if last.by in AUTOMATIC else just_after(last.since)
     anchors = [
         each
         for each in known
-        if max(cutoff + _INSTANT, first) <= each.cutoff <= origin
+        if max(just_after(cutoff), first) <= each.cutoff <= origin
         and each.cutoff == month_start(each.cutoff)
     ]
     return sorted(anchors, key=lambda version: version.cutoff, reverse=True)
