@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from coin_assets.domain.candles.diagnosis import likely_cause
+from coin_assets.domain.candles.diagnosis import diagnose
 from coin_assets.domain.candles.frame import (
     TIMESTAMP_DTYPE,
     VALUES,
@@ -149,7 +149,7 @@ def _renamed(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
         f"{path}: {', '.join(complaints)}. Accepted are {VALUES}, the open time as one of "
         f"{list(TIME_NAMES)}, optionally close_time, in any order and case; the file has "
         f"{[shortened(str(name), 30) for name in frame.columns[:12]]}.",
-        cause=likely_cause("columns", frame, None),
+        cause=diagnose("columns", frame, None),
     )
 
 

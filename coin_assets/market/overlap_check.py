@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.candles.diagnosis import compare_causes
+from coin_assets.domain.candles.diagnosis import diagnose_difference
 from coin_assets.domain.candles.frame import between
 from coin_assets.domain.series import Series
 from coin_assets.errors import InvalidCandles
@@ -43,5 +43,5 @@ def require_agreement(
         f"{found.count} of {where} ({total} in both) differ between the archive {base} "
         "and the exchange. Nothing of the archive was used; correct COIN_ARCHIVE, or take it away.",
         found.offenders("archive", "exchange"),
-        compare_causes(archived, fresh) or "the archive may be of another exchange",
+        diagnose_difference(archived, fresh) or "the archive may be of another exchange",
     )
