@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from coin_assets.domain.candles.frame import PRICES
+from coin_assets.domain.candles.grid import Floats, Mask, adjacent
 from coin_assets.domain.timeframes import Timeframe
 
 TIMES_USUAL = 20.0
@@ -25,9 +25,6 @@ BARS = 100
 FEWEST_BARS = 50
 NEGLIGIBLE = 0.005
 FLAT_RUN = 3
-
-Mask = npt.NDArray[np.bool_]
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -56,8 +53,7 @@ def find_anomalies(candles: pd.DataFrame, timeframe: Timeframe) -> list[Anomaly]
     if candles.empty:
         return []
     stamps = candles["timestamp"].reset_index(drop=True)
-    follows = np.diff(timeframe.ordinals(stamps), prepend=-1) == 1
-    follows[0] = False
+    follows = np.concatenate([[False], adjacent(candles, timeframe)])
     ranges = (candles["high"] / candles["low"] - 1).to_numpy()
     usual = usual_ranges(ranges)
     limit = np.maximum(TIMES_USUAL * usual, NEGLIGIBLE)
@@ -82,7 +78,7 @@ def find_anomalies(candles: pd.DataFrame, timeframe: Timeframe) -> list[Anomaly]
     return sorted(found, key=lambda each: (each.start, each.kind))
 
 
-def usual_ranges(ranges: Array) -> Array:
+def usual_ranges(ranges: Floats) -> Floats:
     """Median of the last `BARS` ranges above zero before each bar.
 
     Args:
@@ -97,7 +93,7 @@ def usual_ranges(ranges: Array) -> Array:
     return np.concatenate([[np.nan], medians])[before]
 
 
-def _jumps(candles: pd.DataFrame, follows: Mask) -> Array:
+def _jumps(candles: pd.DataFrame, follows: Mask) -> Floats:
     """Relative distance of each open from the previous close; 0 after a gap."""
     opens, closes = candles["open"].to_numpy(), candles["close"].to_numpy()
     ratio = np.ones(len(opens))

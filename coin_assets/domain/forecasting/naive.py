@@ -6,19 +6,17 @@ Value-at-Risk Models Using Historical Data, FRBNY Economic Policy Review 2, 1996
 """
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from coin_assets.domain.candles.grid import CandleGrid, Mask, candle_rows
 from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
-from coin_assets.domain.timeframes import Ordinals, Timeframe
+from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InsufficientData
 
 NAIVE_WINDOW = 500
 # Returns that a quantile is taken of; without gaps, twice as many candles have them at each step.
 FEWEST_RETURNS = STEPS
 _ORIGINS_AT_ONCE = 1024
-
-Mask = npt.NDArray[np.bool_]
 
 
 def naive_quantiles(
@@ -59,9 +57,8 @@ def naive_quantiles(
         return scaled
     ordinals = timeframe.ordinals(candles["timestamp"])
     close = np.ascontiguousarray(candles["close"], dtype=np.float64)
-    grid = np.full(int(ordinals[-1] - ordinals[0]) + 1, np.nan)
-    grid[ordinals - ordinals[0]] = np.log(close)
-    places = timeframe.ordinals(origins) - 1 - ordinals[0]
+    on_grid = CandleGrid(timeframe, ordinals)
+    grid, places = on_grid.spread(np.log(close)), on_grid.places_of(origins)
     for step in range(1, STEPS + 1):
         # Padded, so that the windows of the first candles have their full length too.
         returns = np.full(window + len(grid) - step, np.nan)
@@ -93,14 +90,6 @@ def has_naive(
         count -= np.searchsorted(later, newest - (window - step), "right")
         known &= count >= FEWEST_RETURNS
     return known
-
-
-def candle_rows(ordinals: Ordinals, wanted: Ordinals) -> Ordinals:
-    """Row of each wanted candle number among increasing ``ordinals``; -1 where there is none."""
-    if not len(ordinals):
-        return np.full(wanted.shape, -1)
-    rows = np.minimum(np.searchsorted(ordinals, wanted), len(ordinals) - 1)
-    return np.where(ordinals[rows] == wanted, rows, -1)
 
 
 def _sample_quantiles(samples: Floats) -> Floats:
