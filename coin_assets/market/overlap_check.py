@@ -1,4 +1,4 @@
-"""Whether an archive and an exchange tell the same story where they meet."""
+"""Overlap check of an archive against an exchange."""
 
 from datetime import datetime
 
@@ -18,14 +18,20 @@ def require_agreement(
     series: Series,
     base: str,
 ) -> None:
-    """Compare the candles of ``overlap``; some may differ, as exchanges correct their candles.
+    """Require that archive and exchange agree on most candles of ``overlap``.
+
+    Some may differ, because exchanges correct their candles.
 
     Args:
-        archived: the archive's candles, those before the overlap included.
+        archived: the archive's candles, including those before the overlap.
         fresh: the exchange's candles of the overlap.
+        overlap: half-open range of opens.
+        series: symbol and timeframe, for the message.
+        base: folder or address of the archive, for the message.
 
     Raises:
-        InvalidCandles: there is nothing to compare, or more than half of the candles differ.
+        InvalidCandles: rule ``seam``: the exchange has no candle of the overlap, or more than half
+            of the candles differ.
     """
     found = compared(between(archived, *overlap), fresh)
     total = len(found.opens)

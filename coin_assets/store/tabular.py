@@ -126,11 +126,13 @@ class TabularStore:
         self._ledgers = ledgers
 
     def read_candles(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        """See `Store.read_candles`."""
         return self._candles.read(series, start, end)
 
     def write_candles(
         self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
+        """See `Store.write_candles`."""
         rows = _checked(series, candles, start, end)
 
         def replace(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
@@ -142,69 +144,88 @@ class TabularStore:
     def merge_candles(
         self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
+        """See `Store.merge_candles`."""
         rows = _checked(series, candles, start, end)
         return Written(*self._candles.update(series, rows, months_between(start, end), merged))
 
     def extent(self, series: Series) -> Extent | None:
+        """See `Store.extent`."""
         return self._candles.extent(series)
 
     def fetched_months(self, series: Series) -> list[datetime]:
+        """See `Store.fetched_months`."""
         return self._candles.months(series)
 
     def require_readable(self, series: Series) -> None:
+        """See `Store.require_readable`."""
         for table in self._tables:
             table.extent(series)
         self._ledgers.read(series)
 
     def read_through(self, series: Series) -> None:
+        """See `Store.read_through`."""
         for table in self._tables:
             for month in table.months(series):
                 table.read(series, month, next_month(month))
         self.require_readable(series)
 
     def newest_candles(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
+        """See `Store.newest_candles`."""
         return self._candles.newest(series_list)
 
     def count_candles(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Store.count_candles`."""
         return self._candles.count(series, start, end)
 
     def candles_state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
+        """See `Store.candles_state`."""
         return self._candles.state(series, start, end)
 
     def delete_candles(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Store.delete_candles`."""
         return self._candles.delete(series, start, end)
 
     def read_forecasts(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        """See `Store.read_forecasts`."""
         return self._forecasts.read(series, start, end)
 
     def add_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:
+        """See `Store.add_forecasts`."""
         return self._put_forecasts(series, forecasts, _keep_stored_origins)
 
     def revise_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:
+        """See `Store.revise_forecasts`."""
         return self._put_forecasts(
             series, forecasts, lambda stored, new: _keep_stored_origins(new, stored)
         )
 
     def delete_forecasts(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Store.delete_forecasts`."""
         return self._forecasts.delete(series, start, end)
 
     def newest_forecasts(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
+        """See `Store.newest_forecasts`."""
         return self._forecasts.newest(series_list)
 
     def read_ledger(self, series: Series) -> Ledger:
+        """See `Store.read_ledger`."""
         return self._ledgers.read(series)
 
     def update_ledger(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
+        """See `Store.update_ledger`."""
         return self._ledgers.update(series, change)
 
     def read_revisions(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        """See `Store.read_revisions`."""
         return self._revisions.read(series, start, end)
 
     def record_revisions(self, series: Series, revisions: pd.DataFrame) -> Written:
+        """See `Store.record_revisions`."""
         months = sorted({month_start(opened) for opened in revisions["timestamp"]})
         return Written(*self._revisions.update(series, revisions, months, _newer_record))
 
     def delete_revisions(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Store.delete_revisions`."""
         return self._revisions.delete(series, start, end)
 
     def _put_forecasts(self, series: Series, forecasts: pd.DataFrame, combine: Combine) -> Written:

@@ -21,6 +21,7 @@ class RevisionTable(MeasurementTable):
     """`Table` whose rows are packed into one point for each candle."""
 
     def count(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Table.count`."""
         return len(self.read(series, start, end))
 
     def _from_points(self, points: pd.DataFrame) -> pd.DataFrame:

@@ -46,11 +46,13 @@ class MeasurementTable:
     markers: MonthMarkers | None = None
 
     def read(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        """See `Table.read`."""
         return self.kind.ordered(self._from_points(self._points(series, start, end)))
 
     def update(
         self, series: Series, rows: pd.DataFrame, months: list[datetime], combine: Combine
     ) -> tuple[int, int]:
+        """See `Table.update`."""
         held = changed = 0
         with locked(lock_folder(self.locks, self.measurement, series)):
             for first, last in _spans(months):
@@ -68,6 +70,7 @@ class MeasurementTable:
         return held, changed
 
     def delete(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Table.delete`."""
         if start >= end:
             return 0
         with locked(lock_folder(self.locks, self.measurement, series)):
@@ -83,11 +86,13 @@ class MeasurementTable:
         return removed
 
     def months(self, series: Series) -> list[datetime]:
+        """See `Table.months`."""
         if self.markers is None:
             raise NotImplementedError(f"{self.kind.name} do not record their months")
         return self.markers.of(series)
 
     def count(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Table.count`."""
         if start >= end:
             return 0
         script = flux.count(self.bucket.name, self.measurement, series_tags(series), start, end)
@@ -99,6 +104,7 @@ class MeasurementTable:
         return self.bucket.name, self.count(series, start, end), self.newest([series]).get(series)
 
     def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
+        """See `Table.newest`."""
         wanted = {(series.symbol, series.timeframe.name): series for series in series_list}
         if not wanted:
             return {}
@@ -112,6 +118,7 @@ class MeasurementTable:
         return found
 
     def extent(self, series: Series) -> Extent | None:
+        """See `Table.extent`."""
         last = self._times(series_tags(series), "last")
         if last.empty:
             return None
