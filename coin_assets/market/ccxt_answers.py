@@ -153,7 +153,7 @@ def failure_of(error: Exception, client: Client, series: Series, now: datetime) 
         if client.answered:
             return Interrupted(f"its answer cannot be understood, {reason}")
         return MarketDefect(
-            f"ccxt {ccxt.__version__} failed before it asked {exchange} for {series} candles "
+            f"ccxt {ccxt.__version__} failed before it requested {series} candles from {exchange} "
             f"({reason}). This is an error in ccxt or in the symbol, not of the network. Check "
             "COIN_SYMBOLS, use another version of ccxt, or choose another exchange (COIN_MARKET)."
         )
@@ -167,7 +167,7 @@ def failure_of(error: Exception, client: Client, series: Series, now: datetime) 
     if status in _BLOCKED or isinstance(error, ccxt.RestrictedLocation):
         return PermanentError(
             f"{exchange} blocks this machine, HTTP {status} ({reason}): it serves neither this "
-            "country nor network. Choose another exchange with COIN_MARKET, or ask from elsewhere."
+            "country nor network. Choose another exchange with COIN_MARKET, or use another network."
         )
     if isinstance(error, ccxt.AuthenticationError):
         return PermanentError(

@@ -194,8 +194,8 @@ class Walk:
 
     def _unreadable(self, since: datetime, instead: datetime) -> PermanentError:
         return PermanentError(
-            f"{self._series} candles from {since:%Y-%m-%d %H:%M} on cannot be asked for: ccxt asks "
-            f"for those of {instead:%Y-%m-%d %H:%M} instead. Choose another exchange."
+            f"{self._series} candles from {since:%Y-%m-%d %H:%M} on cannot be requested: ccxt "
+            f"requests those of {instead:%Y-%m-%d %H:%M} instead. Choose another exchange."
         )
 
     def _empty_until(self, sent: Answer, since: datetime, last: datetime) -> datetime:

@@ -108,7 +108,7 @@ class ArchiveFiles:
                 return content
         raise InvalidCandles(
             "checksum",
-            f"{self.base}/{name} has SHA-256 {found[:12]}..., but {name}.CHECKSUM says "
+            f"{self.base}/{name} has SHA-256 {found[:12]}..., but {name}.CHECKSUM has "
             f"{expected[:12]}.... The file is damaged or was replaced without its checksum; "
             "get both again, or delete both.",
         )
@@ -187,7 +187,7 @@ class ArchiveFiles:
         if any(self._source.presence(each) is Presence.THERE for each in others):
             return
         raise PermanentError(
-            f"The archive {self.base} refuses everything that was asked of it so far (HTTP 403, or "
+            f"The archive {self.base} refuses everything requested so far (HTTP 403, or "
             f"a web page in place of the file), {name} first. Check COIN_ARCHIVE and whether the "
             "archive is open to you. A bucket that answers 403 for files that it lacks must allow "
             "listing (s3:ListBucket), or have a file of this symbol."

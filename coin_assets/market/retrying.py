@@ -93,10 +93,10 @@ class Retrying:
             self._not_before = self._clock() + timedelta(seconds=trouble.asked_wait)
             self._require_permission(purpose, trouble)
         if tries >= MOST_TRIES or self._left <= 0:
-            times = "once" if tries == 1 else f"{tries} times"
+            attempts = "1 attempt" if tries == 1 else f"{tries} attempts"
             raise MarketUnavailable(
-                f"{purpose}, asked {times} ({trouble}). Check the network and COIN_MARKET; asking "
-                "again later may help."
+                f"{purpose} in {attempts} ({trouble}). Check the network and COIN_MARKET, or "
+                "run again later."
             ) from trouble.__cause__
         backoff = min(_FIRST_DELAY * 2 ** (tries - 1), _LONGEST_DELAY) * (1 + self._chance()) / 2
         seconds = min(max(backoff, trouble.asked_wait or 0.0), self._left)
@@ -107,8 +107,8 @@ class Retrying:
         if self._not_before is not None and self._clock() < self._not_before:
             reason = f" ({trouble})" if trouble else ""
             raise MarketUnavailable(
-                f"{purpose}: it asked to be left alone until {self._not_before:%Y-%m-%d %H:%M:%S} "
-                f"UTC{reason}. Nothing was asked since; run again after that."
+                f"{purpose}: it allows no request until {self._not_before:%Y-%m-%d %H:%M:%S} UTC"
+                f"{reason}. No request was sent since; run again after that."
             ) from (trouble.__cause__ if trouble else None)
 
     def _spend(self, seconds: float) -> None:
