@@ -76,10 +76,7 @@ class Table(Protocol):
         ...
 
     def delete(self, series: Series, start: datetime, end: datetime) -> int:
-        """Remove the rows of ``[start, end)`` and return their number.
-
-        Months left without rows are no longer recorded.
-        """
+        """Remove the rows of ``[start, end)``, unrecord emptied months; return the row count."""
         ...
 
     def months(self, series: Series) -> list[datetime]:
@@ -252,12 +249,7 @@ class Changes(NamedTuple):
 
 
 def changes(kind: TableKind, stored: pd.DataFrame, wanted: pd.DataFrame) -> Changes:
-    """Changes that turn ``stored`` into ``wanted``.
-
-    Args:
-        kind: of both frames.
-        stored, wanted: ordered frames with the same columns.
-    """
+    """Changes that turn ``stored`` into ``wanted``, ordered frames with the same columns."""
     if len(stored) <= len(wanted) and stored.equals(wanted.head(len(stored))):
         return Changes(wanted.iloc[len(stored) :], stored.iloc[:0])  # only rows added at the end
     places = _index(kind, stored).get_indexer(_index(kind, wanted))
