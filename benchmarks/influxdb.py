@@ -30,7 +30,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.connection import Connection
-from coin_assets.store.influxdb.lines import LINES_A_REQUEST, key_tags, requests_of
+from coin_assets.store.influxdb.lines import LINES_A_REQUEST, requests_of, series_tags
 from coin_assets.store.influxdb.measurements import OHLCV
 from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets_tests.store.influxdb_buckets import new_bucket
@@ -54,7 +54,7 @@ class Sample:
     @property
     def client_frame(self) -> pd.DataFrame:
         """The same as influxdb-client wants it: by time, with the tags as columns."""
-        return self.candles.set_index("timestamp").assign(**key_tags(self.series))
+        return self.candles.set_index("timestamp").assign(**series_tags(self.series))
 
     def __len__(self) -> int:
         return len(self.candles)
@@ -102,7 +102,7 @@ def measure(bench: Bench) -> list[Figure]:
 
 def _line_building(sample: Sample, turns: int) -> list[Figure]:
     say(f"{len(sample):,} lines")
-    tags, frame = key_tags(sample.series), sample.client_frame
+    tags, frame = series_tags(sample.series), sample.client_frame
     points = {"data_frame_measurement_name": OHLCV.name, "data_frame_tag_columns": [*tags]}
 
     def ours() -> str:
@@ -157,7 +157,7 @@ def _write_by_client(bucket: Connection, sample: Sample) -> None:
                 record=frame.iloc[first : first + LINES_A_REQUEST],
                 write_precision=WritePrecision.S,
                 data_frame_measurement_name=OHLCV.name,
-                data_frame_tag_columns=[*key_tags(sample.series)],
+                data_frame_tag_columns=[*series_tags(sample.series)],
             )
 
 
@@ -171,7 +171,7 @@ def _reading(
 ) -> list[Figure]:
     say(f"reading, {name}")
     window = sample.start, sample.end
-    script = flux.rows(server.bucket, OHLCV, key_tags(sample.series), *window)
+    script = flux.rows(server.bucket, OHLCV, series_tags(sample.series), *window)
     with (
         _opened(server, folder) as store,
         InfluxDBClient(server.url, server.token, org=server.org, enable_gzip=True) as client,

@@ -10,11 +10,11 @@ from coin_assets.alerts.conditions import Condition, Severity
 from coin_assets.alerts.wording import (
     MOST_LISTED,
     by_timeframe,
-    duration_words,
     shortened,
     subjects_words,
     time_words,
 )
+from coin_assets.domain.durations import duration_text
 
 # Together with the title they leave a message below 2000 characters, the least a channel takes.
 _MOST_DETAIL, _MOST_LINE, _MOST_CAUSE, _MOST_REMEDY = 500, 100, 160, 240
@@ -108,7 +108,7 @@ def _since(conditions: Sequence[Condition], first: Condition, now: datetime) -> 
     same = all(each.since == first.since for each in conditions)
     return (
         f"Since {time_words(first.since)} UTC{'' if same else ' at the earliest'} "
-        f"({duration_words(now - first.since)})."
+        f"({duration_text(now - first.since)})."
     )
 
 
@@ -116,7 +116,7 @@ def _over(conditions: Sequence[Condition], first: Condition, now: datetime) -> s
     same = all(each.since == first.since for each in conditions)
     return (
         f"Over at {time_words(now)} UTC after {'' if same else 'up to '}"
-        f"{duration_words(now - first.since)} (since {time_words(first.since)})."
+        f"{duration_text(now - first.since)} (since {time_words(first.since)})."
     )
 
 
@@ -132,7 +132,7 @@ def _details(
     if over:
         if all(each.since == first.since for each in conditions):
             return []
-        return [f"{each.subject}: {duration_words(now - each.since)}" for each in conditions]
+        return [f"{each.subject}: {duration_text(now - each.since)}" for each in conditions]
     if all(each.detail == first.detail for each in conditions):
         return [shortened(first.detail, _MOST_DETAIL)]
     return [_line(each) for each in conditions]

@@ -2,34 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from coin_assets.domain.timeframes import NAMES
 
 MOST_LISTED = 10
 _MOST_TITLE = 240
 _OTHERS = "others"
-_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def time_words(time: datetime) -> str:
     """``2026-11-22 20:00``, in UTC."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
-
-
-def duration_words(duration: timedelta) -> str:
-    """``2 h 5 min``: the two largest units that count, seconds only below a minute."""
-    left = max(0, int(duration.total_seconds()))
-    if left >= 60:
-        left -= left % 60
-    parts: list[str] = []
-    for unit, seconds in _UNITS:
-        count, left = divmod(left, seconds)
-        if count:
-            parts.append(f"{count} {unit}")
-        elif parts:
-            break
-    return " ".join(parts[:2]) or "0 s"
 
 
 def shortened(text: str, most: int) -> str:

@@ -1,4 +1,4 @@
-"""Addresses that can hold secrets: how they are written, checked, and shown without them."""
+"""Addresses with secrets: parsing, validation and masking."""
 
 import re
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from coin_assets.errors import ConfigurationError
 
 WEBHOOK_KINDS = ("discord", "slack", "json")
 _HOST = re.compile(r"[a-z0-9._:-]+")
-_HOST_AND_PORT = re.compile(r"[A-Za-z0-9.-]+:\d{1,5}/?")  # nothing in it can be a secret
+_HOST_AND_PORT = re.compile(r"[A-Za-z0-9.-]+:\d{1,5}/?")  # contains no secret
 
 
 @dataclass(frozen=True, repr=False)
 class Webhook:
-    """Where alerts go: the message format and the address. The address is a secret."""
+    """Destination of alerts: message format and address. The address is a secret."""
 
     kind: str
     url: str
@@ -25,13 +25,21 @@ class Webhook:
 
 
 def webhooks(value: object) -> tuple[Webhook, ...]:
-    """``discord+https://...,json+https://...``."""
+    """Parse webhooks: ``discord+https://...,json+https://...``.
+
+    Raises:
+        ConfigurationError: a webhook has another form, or plain http to a remote host.
+    """
     parts = value if isinstance(value, list | tuple) else split(secret_text(value))
     return tuple(each(_webhook, parts))
 
 
 def optional_url(value: object) -> str:
-    """An http or https address, or empty text."""
+    """Parse an http or https address, or empty text.
+
+    Raises:
+        ConfigurationError: the address is not valid.
+    """
     url = secret_text(value)
     if url:
         _http_parts(url)
@@ -39,7 +47,7 @@ def optional_url(value: object) -> str:
 
 
 def masked(url: str) -> str:
-    """Scheme and host of an address, which may be shown; paths and users can be secrets."""
+    """Scheme and host of an address; paths and users can be secrets and are left out."""
     if _HOST_AND_PORT.fullmatch(url):
         return repr(url)
     try:
@@ -58,7 +66,7 @@ def _webhook(value: object) -> Webhook:
     kind, plus, url = given.partition("+")
     if not plus or kind not in WEBHOOK_KINDS:
         raise ConfigurationError(
-            f"{masked(given)} does not say which kind of webhook it is; write "
+            f"{masked(given)} does not begin with a kind of webhook; write "
             f"{', '.join(f'{known}+https://...' for known in WEBHOOK_KINDS)}."
         )
     parts = _http_parts(url)
@@ -73,7 +81,7 @@ def _webhook(value: object) -> Webhook:
 def _http_parts(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        usable = parts.port != 0  # reading the port checks it
+        usable = parts.port != 0  # the property validates the port
     except ValueError:
         usable = False
     if (
@@ -82,7 +90,7 @@ def _http_parts(url: str) -> SplitResult:
         or not _HOST.fullmatch(parts.hostname or "")
         or re.search(r"[\s\x00-\x1f]", url)
     ):
-        # `from None`: what the standard library says can quote the address.
+        # `from None`: messages of the standard library can quote the address.
         raise ConfigurationError(
             f"{masked(url)} is not a valid http or https address; write https://host/path."
         ) from None

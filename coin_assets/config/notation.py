@@ -1,8 +1,8 @@
-"""The notation of settings: from text to typed values.
+"""Parsers of settings: text to typed values.
 
 Every parser also accepts its own result, and a list where the notation is a comma list. All raise
-`ConfigurationError` with one line a problem, each naming the offending value and the remedy; the
-caller knows the variable. Secrets never reach a message.
+`ConfigurationError` with one line for each problem, naming the value and the remedy; the caller
+adds the variable. Messages contain no secrets.
 """
 
 import re
@@ -23,14 +23,14 @@ T = TypeVar("T")
 
 
 def text(value: object) -> str:
-    """Text without surrounding blanks; nothing given is empty text."""
+    """Text without surrounding blanks; None is empty text."""
     if value is None or isinstance(value, str):
         return (value or "").strip()
     raise ConfigurationError(f"{value!r} is not text; write it in quotes.")
 
 
 def secret_text(value: object) -> str:
-    """`text` that must not be shown."""
+    """`text` for secrets: messages do not contain the value."""
     if value is None or isinstance(value, str):
         return (value or "").strip()
     raise ConfigurationError("the value (hidden) is not text; write it in quotes.")
@@ -57,7 +57,7 @@ def symbols(value: object) -> tuple[str, ...]:
 
 
 def one_of(*words: str) -> Callable[[object], str]:
-    """Parser that lets ``words`` pass."""
+    """Parser that accepts only ``words``."""
 
     def parse(value: object) -> str:
         given = text(value)
@@ -114,7 +114,7 @@ def whole_number(minimum: int) -> Callable[[object], int]:
     """Parser of whole numbers not below ``minimum``."""
 
     def parse(value: object) -> int:
-        # To Python true is the number 1; to whoever writes a settings file it is not.
+        # In Python True equals 1; in a settings file it is no number.
         number = value if isinstance(value, int) and not isinstance(value, bool) else None
         if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,9}", value.strip()):
             number = int(value)
@@ -158,7 +158,7 @@ def disk_limits(value: object) -> DiskLimits:
 
 
 def not_derivable(derived: Iterable[Timeframe], sources: Collection[Timeframe]) -> Iterator[str]:
-    """Problems of derived timeframes that are no sums of source candles."""
+    """Problems of timeframes that cannot be derived from the sources."""
     for timeframe in derived:
         if timeframe in sources:
             yield f"'{timeframe}' is in COIN_SOURCE_TIMEFRAMES too; keep it in one of them."
@@ -196,7 +196,11 @@ def _refuse(problems: list[str]) -> None:
 
 
 def each(parse: Callable[[object], T], values: Iterable[object]) -> list[T]:
-    """All values parsed, or all their problems."""
+    """Parse all values, collecting all problems.
+
+    Raises:
+        ConfigurationError: with the problems of all values.
+    """
     parsed, problems = [], []
     for value in values:
         try:
@@ -220,7 +224,7 @@ def _timeframe(value: object) -> Timeframe:
 
 
 def _by_timeframe(value: object, parse: Callable[[object], T], example: str) -> dict[Timeframe, T]:
-    """Entries ``TIMEFRAME:VALUE``, or a mapping that is parsed already."""
+    """Entries ``TIMEFRAME:VALUE``, or a parsed mapping."""
 
     def entry(item: object) -> tuple[Timeframe, T]:
         if isinstance(item, tuple):
@@ -246,7 +250,7 @@ def duration(value: object) -> timedelta:
     """``14d``: a number and a unit of ``m h d w``."""
     if isinstance(value, timedelta) and value > timedelta(0):
         return value
-    # Five digits even of weeks keep dates within the calendar.
+    # Five digits of weeks are still within the calendar.
     if isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,4}[mhdw]", value):
         return timedelta(**{_UNITS[value[-1]]: int(value[:-1])})
     raise ConfigurationError(

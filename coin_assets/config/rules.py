@@ -1,4 +1,4 @@
-"""What settings may be, beyond their notation: parsers that look outside, and rules between fields.
+"""Validation of settings beyond notation: parsers with I/O, and rules between fields.
 
 Parsers raise `ConfigurationError`; rules yield the problems of a parsed value.
 """
@@ -25,7 +25,7 @@ DEFAULT_FRESHNESS = (
 )
 
 
-# Parsers that look outside: at folders and at the list of exchanges.
+# Parsers that read folders and the list of exchanges.
 
 
 def folder(value: Any) -> Path:
@@ -43,7 +43,7 @@ def folder(value: Any) -> Path:
 
 
 def home(value: Any) -> Path:
-    """`folder` in which Dagster can keep its records: SQLite files, which it names by URLs."""
+    """`folder` that Dagster can use for its SQLite files, which it addresses by URLs."""
     absolute = folder(value)
     shown = str(absolute)
     if not shown.isascii() and any("\ud800" <= letter <= "\udfff" for letter in shown):
@@ -56,7 +56,11 @@ def home(value: Any) -> Path:
 
 
 def existing_folder(given: str) -> Path:
-    """Absolute path of a folder that is there."""
+    """Absolute path of an existing folder.
+
+    Raises:
+        ConfigurationError: there is no such folder.
+    """
     resolved = Path(given).resolve()
     if not resolved.is_dir():
         raise ConfigurationError(
@@ -66,19 +70,19 @@ def existing_folder(given: str) -> Path:
 
 
 def inside_home(value: Any, info: ValidationInfo) -> Any:
-    """The value with ``$COIN_HOME`` filled in."""
+    """Value with ``$COIN_HOME`` replaced."""
     home = info.data.get("home")
     return value.replace("$COIN_HOME", str(home)) if home and isinstance(value, str) else value
 
 
 def market(value: Any) -> str:
-    """A market whose folder or exchange exists."""
+    """Market whose folder or exchange exists."""
     name = notation.market(value)
     kind, _, argument = name.partition(":")
     if kind == "archive":
         existing_folder(argument)
     if kind == "ccxt":
-        import ccxt  # takes half a second that the other markets need not spend
+        import ccxt  # takes half a second, and only this market needs it
 
         if argument not in ccxt.exchanges:
             near = did_you_mean(argument, ccxt.exchanges) or ""
@@ -90,31 +94,32 @@ def market(value: Any) -> str:
 
 
 def archive(value: Any) -> str:
-    """Absolute folder, base address, or nothing."""
+    """Absolute folder, base address, or empty text."""
     given = notation.text(value)
     is_folder = given and "://" not in given
     return str(existing_folder(given)) if is_folder else addresses.optional_url(given)
 
 
 def freshness(value: Any) -> dict[Timeframe, FreshnessLimits]:
-    """The default limits, with those given in their place."""
+    """Default limits, replaced by the given ones."""
     return notation.freshness(DEFAULT_FRESHNESS) | notation.freshness(value)
 
 
 def secret(value: Any) -> SecretStr:
-    """Text that is not shown."""
+    """Secret text."""
     return value if isinstance(value, SecretStr) else SecretStr(notation.secret_text(value))
 
 
 def secret_url(value: Any) -> SecretStr:
-    """An address that is not shown, or nothing."""
+    """Secret address, or empty text."""
     return SecretStr(addresses.optional_url(secret(value).get_secret_value()))
 
 
-# Rules beyond notation: each yields the problems of a parsed value.
+# Rules: each yields the problems of a parsed value.
 
 
 def only_for_ccxt(archive: str, given: Given) -> Iterator[str]:
+    """Problem of an archive with another market than ``ccxt:``."""
     market = given.get("market")
     if archive and market and not market.startswith("ccxt:"):
         shown = addresses.masked(archive) if "://" in archive else archive
@@ -131,21 +136,25 @@ def servable(market: str, given: Given) -> Iterator[str]:
 
 
 def any_source(sources: tuple[Timeframe, ...], _: Given) -> Iterator[str]:
+    """Problem of an empty list of source timeframes."""
     if not sources:
         yield "'' names no timeframe; write at least one, as in 1h."
 
 
 def made_of_sources(derived: tuple[Timeframe, ...], given: Given) -> Iterator[str]:
+    """Problems of timeframes that cannot be derived from the sources."""
     if sources := given.get("source_timeframes"):
         yield from notation.not_derivable(derived, sources)
 
 
 def begun(start: datetime, _: Given) -> Iterator[str]:
+    """Problem of a start in the future."""
     if start > datetime.now(UTC):
         yield f"'{start:%Y-%m-%d}' is in the future; write a month that has begun."
 
 
 def bounded_minutes(retention: dict[Timeframe, timedelta], given: Given) -> Iterator[str]:
+    """Problem of minutes without retention."""
     minute = Timeframe("1m")
     configured = given.get("source_timeframes", ()) + given.get("derived_timeframes", ())
     if minute in configured and minute not in retention:
@@ -153,16 +162,19 @@ def bounded_minutes(retention: dict[Timeframe, timedelta], given: Given) -> Iter
 
 
 def limits_for_all(limits: dict[Timeframe, FreshnessLimits], given: Given) -> Iterator[str]:
+    """Problems of timeframes without freshness limits."""
     for field in ("source_timeframes", "derived_timeframes"):
         yield from notation.without_limits(given.get(field, ()), limits)
 
 
 def needed_by_influxdb(value: str | SecretStr, given: Given) -> Iterator[str]:
+    """Problem of an empty value with the store ``influxdb``."""
     if not value and given.get("store") == "influxdb":
         yield "'' will not do with COIN_STORE=influxdb; set it, or use COIN_STORE=parquet."
 
 
 def server_of_influxdb(url: str, given: Given) -> Iterator[str]:
+    """Problems of the server's address."""
     yield from needed_by_influxdb(url, given)
     if "@" in urlsplit(url).netloc:  # Dagster shows the address
         yield (
@@ -172,6 +184,6 @@ def server_of_influxdb(url: str, given: Given) -> Iterator[str]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint at the closest known word, or nothing."""
+    """Hint at the closest known word, or empty text."""
     close = get_close_matches(word, list(known), 1)
     return f"did you mean {close[0]}?" if close else ""

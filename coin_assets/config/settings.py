@@ -1,8 +1,8 @@
-"""What operators can set, read and checked once at load. Only this module reads the environment.
+"""Settings, read and validated once at load. Only this module reads the environment.
 
 A value comes from code (keyword arguments by field name), else from the environment variable, else
 from the same name as a key of ``coin_assets.toml`` in the current directory, else from the default.
-Nothing is created and nobody is contacted here.
+Loading creates no file and opens no connection.
 """
 
 import os
@@ -54,7 +54,7 @@ def variable_of(field: str) -> str:
 
 
 def _by(parse: Callable[[Any], Any], rule: Rule | None = None) -> PlainValidator:
-    """Accept what ``parse`` returns, unless ``rule`` has problems with it."""
+    """Validator that applies ``parse``, then ``rule``."""
 
     def validate(value: Any, info: ValidationInfo) -> Any:
         try:
@@ -73,7 +73,7 @@ def _by(parse: Callable[[Any], Any], rule: Rule | None = None) -> PlainValidator
 
 
 def _setting(default: str | None, meaning: str) -> Any:
-    """Field with its default in notation, so that it is parsed, checked and shown like a value."""
+    """Field whose default is in notation, and is parsed and validated like a value."""
     return Field(default=default, validate_default=True, description=meaning)
 
 
@@ -96,7 +96,7 @@ class Settings(BaseSettings):
         alias_generator=AliasGenerator(validation_alias=variable_of),
     )
 
-    # The order matters: a rule sees the fields before its own.
+    # The order matters: a rule reads the fields before its own.
     home: Annotated[Path, _by(rules.home)] = _setting(
         "./var", "everything this installation writes (`make demo`: `./var/demo`)"
     )
@@ -194,7 +194,7 @@ class Settings(BaseSettings):
             problems.append(str(error))
         if not problems and self.store == "influxdb":
             problems += _against_influxdb(self.influxdb_v2_token.get_secret_value())
-        # Raised outside of `except`, because the caught error carries all values, secrets too.
+        # Raised outside of `except`, because the caught error contains all values, also secrets.
         if problems:
             raise ConfigurationError("\n".join(problems))
         self._market_argument = self.market.partition(":")[2]
@@ -210,7 +210,7 @@ class Settings(BaseSettings):
         *_: Any,
         **__: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Where values come from, the strongest first."""
+        """Sources of values, by descending priority."""
         return init_settings, env_settings, _File(settings_cls)
 
     @property
@@ -220,12 +220,12 @@ class Settings(BaseSettings):
 
     @property
     def market_argument(self) -> str:
-        """Exchange id, absolute archive folder, or nothing for the sandbox."""
+        """Exchange id, absolute archive folder, or empty text for the sandbox."""
         return self._market_argument
 
     @property
     def timeframes(self) -> tuple[Timeframe, ...]:
-        """Source and derived ones, shortest first."""
+        """Source and derived timeframes, shortest first."""
         return tuple(
             sorted(self.source_timeframes + self.derived_timeframes, key=attrgetter("seconds"))
         )
@@ -236,7 +236,7 @@ class Settings(BaseSettings):
         return tuple(Series(symbol, each) for symbol in self.symbols for each in self.timeframes)
 
     def missing_for(self, store: str) -> list[str]:
-        """Variables without a value that a kind of store needs."""
+        """Variables without a value that ``store`` requires."""
         needed = [each for each in type(self).model_fields if each.startswith(f"{store}_")]
         return [variable_of(name) for name in needed if not getattr(self, name)]
 
@@ -249,7 +249,7 @@ class Settings(BaseSettings):
 
 
 class _File(TomlConfigSettingsSource):
-    """The settings file, in which no token may stand: runs take it from the environment."""
+    """The settings file. It must not contain the token: runs read it from the environment."""
 
     def __call__(self) -> dict[str, Any]:
         values = super().__call__()
@@ -262,7 +262,7 @@ class _File(TomlConfigSettingsSource):
 
 
 def _against_influxdb(token: str) -> Iterator[str]:
-    """What the environment has against `COIN_STORE=influxdb`."""
+    """Problems of the environment with `COIN_STORE=influxdb`."""
     if os.environ.get(_TOKEN, "").strip() != token:
         yield (
             f"{_TOKEN}: the value (hidden) is not the one of the environment, from which runs take "
@@ -293,12 +293,12 @@ def _problem_lines(error: ErrorDetails) -> list[str]:
     name = str(error["loc"][0])
     if error["type"] == "extra_forbidden":
         return [_no_such_setting(name)]
-    # A default with a problem goes by the name of the field.
+    # The error of a default has the name of the field.
     variable = variable_of(name) if name in Settings.model_fields else name
     return [f"{variable}: {line}" for line in str(error["ctx"]["error"]).splitlines()]
 
 
 def _no_such_setting(variable: str) -> str:
-    # Without the value: it may be a secret under a mistyped name.
+    # Without the value, which may be a secret under a mistyped name.
     remedy = rules.did_you_mean(variable.upper(), _variables()) or "remove it."
     return f"{variable}: there is no such setting; {remedy}"

@@ -1,17 +1,17 @@
-"""The layers of a key, and one step of one layer."""
+"""The layers of a series, and `Task`: one layer of one series."""
 
 from dataclasses import dataclass
 
 from coin_assets.domain.series import Series
 
 CANDLES, MODELS, PREDICTIONS, PUBLISHED = ("candles", "models", "predictions", "published")
-# Beside the path from candles to published files: how good the forecasts were.
+# Forecast quality; not on the path from candles to published files.
 QUALITY = "quality"
 
 
 @dataclass(frozen=True)
 class Task:
-    """What one asset does."""
+    """The work of one asset: one layer of one series."""
 
     series: Series
     layer: str

@@ -1,4 +1,4 @@
-"""Limits that operators set: how old data may be, how full a disk."""
+"""Limits set by operators: age of data, and disk usage."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,7 +10,9 @@ _MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class FreshnessLimits:
-    """Data age above which data is served with a warning (soft) or refused (hard).
+    """Soft and hard limit of data age.
+
+    Data older than ``soft`` is served with a warning; data older than ``hard`` is refused.
 
     Raises:
         ConfigurationError: not one minute <= soft < hard.
@@ -32,7 +34,10 @@ class FreshnessLimits:
 
 @dataclass(frozen=True)
 class DiskLimits:
-    """Percent of the disk in use above which to warn, call for action, and stop writing.
+    """Limits of disk usage, in percent of the disk.
+
+    Above ``warn`` there is a warning, above ``critical`` an error; above ``block`` runs stop
+    writing.
 
     Raises:
         ConfigurationError: not 0 < warn < critical < block <= 100.

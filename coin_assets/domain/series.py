@@ -1,4 +1,4 @@
-"""Names of things: symbols, their file-system form, and the (symbol, timeframe) key."""
+"""`Series`, one symbol at one timeframe, and the form of symbols in names."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,10 @@ from coin_assets.domain.timeframes import Timeframe
 
 
 def safe_name(symbol: str) -> str:
-    """``BTC/USDT`` as used in asset keys, groups, paths and file names: ``BTC_USDT``."""
+    """Form of a symbol in asset keys, groups, paths and file names.
+
+    ``BTC/USDT`` becomes ``BTC_USDT``: every character outside A-Z, a-z and 0-9 becomes ``_``.
+    """
     return re.sub(r"[^A-Za-z0-9]", "_", symbol)
 
 
@@ -20,6 +23,7 @@ class Series:
 
     @property
     def symbol_name(self) -> str:
+        """The symbol in names; see `safe_name`."""
         return safe_name(self.symbol)
 
     def at(self, timeframe: Timeframe) -> "Series":

@@ -1,4 +1,4 @@
-"""What is expected of one series: which candles, how fresh, for how long."""
+"""Policy of one series: expected candles, freshness limits, retention, windows."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,11 +14,12 @@ class SeriesPolicy:
 
     Attributes:
         source: the series its candles are derived from; the series itself if they are fetched.
-        limits: age of its candles from which it is stale.
+        history_start: start of the first month to collect, UTC.
+        limits: age of its newest candle above which the series is stale.
         history_window: lookback of the history file; None is the whole range.
-        reread_candles: stored candles that a fetch reads again before the new ones.
+        reread_candles: number of stored candles that a fetch reads again before the new ones.
         retention, source_retention: how long candles of the series and of its source are kept;
-            None is for ever.
+            None is without limit.
     """
 
     series: Series
@@ -32,23 +33,28 @@ class SeriesPolicy:
 
     @property
     def is_fetched(self) -> bool:
+        """Whether candles come from the market; otherwise they are derived."""
         return self.source == self.series
 
     def first_expected(self, now: datetime) -> datetime:
-        """No candle of the key is kept or expected that opens before this time."""
+        """Earliest open of a candle that is kept and expected at ``now``."""
         return _first_expected(self.history_start, self.retention, now)
 
     def first_source_expected(self, now: datetime) -> datetime:
-        """No candle of the key can be derived that opens before: its source is not kept, or it
-        would not be kept itself."""
+        """Earliest open of a candle that can be derived at ``now``.
+
+        Before it, either the source candles or the derived candle are beyond their retention.
+        """
         source = _first_expected(self.history_start, self.source_retention, now)
         return max(source, self.first_expected(now))
 
     def first_usable(self, now: datetime, oldest: datetime | None) -> datetime:
-        """Models and forecasts of the key see no candle that opens before this time.
+        """Earliest open of a candle that models and forecasts may use at ``now``.
 
         Args:
-            oldest: open of the oldest stored candle: what was derived stays when its source goes.
+            now: time of the decision, UTC.
+            oldest: open of the oldest stored candle; None if none is stored. Derived candles stay
+                usable after retention has removed their source.
         """
         derivable = self.first_source_expected(now)
         return max(self.first_expected(now), min(derivable, oldest or derivable))
@@ -64,8 +70,9 @@ def _first_expected(start: datetime, keep: timedelta | None, now: datetime) -> d
 
 
 def kept_from(now: datetime, keep: timedelta) -> datetime:
-    """Nothing that opens before this time is kept: ``keep`` before the last UTC midnight.
+    """Earliest open that a retention of ``keep`` covers at ``now``.
 
-    It moves once a day, so that what is expected and what is derived do not change by the minute.
+    The result is ``keep`` before the last UTC midnight. It changes once a day, so that expected and
+    derived ranges stay constant within a day.
     """
     return now.replace(hour=0, minute=0, second=0, microsecond=0) - keep

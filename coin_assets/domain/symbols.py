@@ -1,9 +1,9 @@
-"""The form of symbols: ccxt unified symbols of any market type.
+"""Validation of ccxt unified symbols of any market type.
 
-``BASE/QUOTE``, for contracts followed by ``:SETTLE``, expiry, strike and option type. ccxt takes
-tickers over from the exchange, so a part may hold any visible character: ``$PAC/USDT``,
-``XYZ_A/USDT``, ``币安人生/USDT``. A symbol is kept exactly as it is written: Unicode forms that
-look alike are different symbols to an exchange.
+The form is ``BASE/QUOTE``, for contracts followed by ``:SETTLE``, expiry, strike and option type.
+ccxt copies tickers from the exchange, so a part may hold any visible character: ``$PAC/USDT``,
+``XYZ_A/USDT``, ``币安人生/USDT``. A symbol is never normalised: Unicode forms that look alike are
+different symbols to an exchange.
 """
 
 import re
@@ -11,7 +11,7 @@ import unicodedata
 
 from coin_assets.domain.series import safe_name
 
-LONGEST = 100  # characters; file names with it stay below the 255 bytes that disks take
+LONGEST = 100  # characters; keeps file names below the 255 bytes of file systems
 
 _REMEDY = "write it as in BTC/USDT or BTC/USDT:USDT"
 _PART = r"[^/:]+"
@@ -23,7 +23,10 @@ _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"}
 
 
 def symbol_problem(symbol: str) -> str | None:
-    """Why ``symbol`` cannot be a unified symbol, with the remedy; None if it can."""
+    """Problem of ``symbol`` with a remedy; None if it is valid.
+
+    Only the form is checked, not whether an exchange lists the symbol.
+    """
     if len(symbol) > LONGEST:
         return f"{symbol[:20]!r}... has {len(symbol)} characters, more than {LONGEST}; {_REMEDY}."
     for character in symbol:
@@ -44,12 +47,12 @@ def symbol_problem(symbol: str) -> str | None:
 
 
 def alike(symbol: str) -> str:
-    """What symbols have in common that people take for the same: case and Unicode form aside."""
+    """``symbol`` without differences of case and Unicode form, for comparison."""
     return unicodedata.normalize("NFKC", symbol).casefold()
 
 
 def _unfit(character: str) -> str | None:
-    """What ``character`` is, if no part of a symbol can hold it."""
+    """Description of a character that a symbol cannot contain; None if it can."""
     if character in "/:":
         return None
     code = f"U+{ord(character):04X}"
@@ -61,7 +64,7 @@ def _unfit(character: str) -> str | None:
         return f"the invisible character {code} ({unicodedata.name(character, 'unnamed')})"
     if character in _LISTS_AND_QUOTES:
         return f"{character!r}, a sign of quotes or lists"
-    # Keyboards of the languages that these tickers come from write full-width separators.
+    # CJK keyboards write full-width separators.
     if set(unicodedata.normalize("NFKC", character)) & set(_SEPARATORS):
         return f"{character!r} ({code}), which only looks like a separator"
     return None

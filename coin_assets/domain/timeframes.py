@@ -1,6 +1,6 @@
-"""The one home of timeframe arithmetic.
+"""Timeframe arithmetic: opens, closes and counts of candles, and calendar months.
 
-A candle is named by its open time. All times are timezone-aware UTC; ranges are half-open.
+A candle is identified by its open time. All times are timezone-aware UTC; ranges are half-open.
 Weeks open on Monday 00:00, months on the 1st, everything else on multiples of its length since
 1970-01-01 00:00.
 """
@@ -52,15 +52,20 @@ class Timeframe:
 
     @property
     def unit(self) -> str:
+        """Unit letter: one of ``m h d w M``."""
         return self.name[-1]
 
     @property
     def seconds(self) -> int:
-        """Length in seconds; a month counts as 30 days, so use it to compare and size only."""
+        """Length in seconds.
+
+        A month counts as 30 days: use the value to compare and to size, never to add to a time.
+        """
         return int(self.name[:-1]) * UNIT_SECONDS[self.unit]
 
     @property
     def is_month(self) -> bool:
+        """Whether candles are calendar months, which differ in length."""
         return self.unit == "M"
 
     @property
@@ -70,7 +75,7 @@ class Timeframe:
 
     @property
     def straddles_months(self) -> bool:
-        """Whether a candle can open in one month and close inside the next one."""
+        """Whether a candle can open in one month and close within the next one."""
         return not self.is_month and self.seconds > _DAY_SECONDS
 
     @property
@@ -88,26 +93,52 @@ class Timeframe:
         opened = self.floor(time)
         return next_month(opened) if self.is_month else opened + timedelta(seconds=self.seconds)
 
+    def ceil(self, time: datetime) -> datetime:
+        """First open at or after ``time``."""
+        opened = self.floor(time)
+        return opened if opened == time else self.next(opened)
+
+    def last_open_before(self, time: datetime) -> datetime:
+        """Last open strictly before ``time``, the end of a half-open range."""
+        return self.floor(time - timedelta.resolution)
+
     def close_of(self, opened: datetime) -> datetime:
         """Close of the candle that opens at ``opened``, which is the open of the next one."""
         return self.next(opened)
 
     def shift(self, time: datetime, candles: int) -> datetime:
-        """Open that lies ``candles`` after (before, if negative) the candle containing ``time``."""
+        """Open ``candles`` after the open of the candle that contains ``time``.
+
+        Args:
+            time: any time, UTC.
+            candles: number of candles; negative is before.
+        """
         if self.is_month:
             months = time.year * 12 + time.month - 1 + candles
             return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)
         return self.floor(time) + timedelta(seconds=self.seconds) * candles
 
     def is_open_time(self, time: datetime) -> bool:
+        """Whether a candle opens at ``time``."""
         return self.floor(time) == time
 
     def is_closed(self, opened: datetime, now: datetime, settle: timedelta = timedelta(0)) -> bool:
-        """Whether the candle that opens at ``opened`` is final at ``now``."""
+        """Whether a candle is final at ``now``.
+
+        Args:
+            opened: open of the candle.
+            now: UTC.
+            settle: time after the close until the candle counts as closed.
+        """
         return self.close_of(opened) + settle <= now
 
     def newest_closed(self, now: datetime, settle: timedelta = timedelta(0)) -> datetime:
-        """Open of the newest candle that is closed at ``now``."""
+        """Open of the newest candle that is closed at ``now``.
+
+        Args:
+            now: UTC.
+            settle: time after the close until the candle counts as closed.
+        """
         return self.shift(now - settle, -1)
 
     def count(self, start: datetime, end: datetime) -> int:
@@ -115,12 +146,24 @@ class Timeframe:
         return max(0, self._first_ordinal(end) - self._first_ordinal(start))
 
     def opens(self, start: datetime, end: datetime) -> pd.DatetimeIndex:
-        """Opens in ``[start, end)``, every one that a gapless market would have."""
+        """All opens in ``[start, end)``, ascending, dtype ``datetime64[us, UTC]``."""
         first = self._first_ordinal(start)
         return self._times(np.arange(first, first + self.count(start, end), dtype=np.int64))
 
     def ordinals(self, times: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> Ordinals:
-        """Number of the candle containing each time; consecutive candles differ by one."""
+        """Ordinal of the candle that contains each time.
+
+        Consecutive candles differ by one.
+
+        Args:
+            times: (n,) timezone-aware, any order.
+
+        Returns:
+            (n,) int64.
+
+        Raises:
+            TypeError: the times have no zone.
+        """
         micros = as_micros(times)
         if self.is_month:
             return micros.view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
@@ -128,15 +171,15 @@ class Timeframe:
         return (micros - anchor) // (self.seconds * 1_000_000)
 
     def floor_all(self, times: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> pd.DatetimeIndex:
-        """Vectorised `floor`."""
+        """Vectorised `floor`: (n,) opens, dtype ``datetime64[us, UTC]``."""
         return self._times(self.ordinals(times))
 
     def close_all(self, times: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> pd.DatetimeIndex:
-        """Vectorised `close_of`."""
+        """Vectorised `close_of`: (n,) closes, dtype ``datetime64[us, UTC]``."""
         return self._times(self.ordinals(times) + 1)
 
     def divides(self, coarser: "Timeframe") -> bool:
-        """Whether every candle of ``coarser`` is made of whole candles of this timeframe."""
+        """Whether every candle of ``coarser`` consists of whole candles of this timeframe."""
         if self.is_month or self.seconds >= coarser.seconds:
             return False
         if coarser.follows_calendar:
@@ -145,7 +188,7 @@ class Timeframe:
 
     def _first_ordinal(self, time: datetime) -> int:
         """Ordinal of the first candle that opens at or after ``time``."""
-        opened = time if self.is_open_time(time) else self.next(time)
+        opened = self.ceil(time)
         if self.is_month:
             return (opened.year - 1970) * 12 + opened.month - 1
         return (opened - self._anchor) // timedelta(seconds=self.seconds)
@@ -160,9 +203,18 @@ class Timeframe:
 
 
 def as_micros(times: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> Ordinals:
-    """Microseconds since the epoch of timezone-aware times."""
+    """Microseconds since 1970 of (n,) timezone-aware times, as (n,) int64.
+
+    Raises:
+        TypeError: the times have no zone.
+    """
     index = pd.DatetimeIndex(times).tz_convert("UTC").as_unit("us")
     return np.asarray(index.asi8, dtype=np.int64)
+
+
+def just_after(time: datetime) -> datetime:
+    """End of the shortest half-open range that contains ``time``: one microsecond later."""
+    return time + timedelta.resolution
 
 
 def month_start(time: datetime) -> datetime:
@@ -176,7 +228,7 @@ def next_month(time: datetime) -> datetime:
 
 
 def months_between(start: datetime, end: datetime) -> list[datetime]:
-    """Starts of the months that ``[start, end)`` touches."""
+    """Starts of the months that ``[start, end)`` overlaps, ascending; empty if it is empty."""
     months = []
     month = month_start(start)
     while start < end and month < end:
@@ -191,7 +243,7 @@ def month_label(month: datetime) -> str:
 
 
 def describe_months(months: list[datetime]) -> str:
-    """Sorted months as people write them: ``2024-01 to 2024-05, 2024-08``."""
+    """Months as text, consecutive ones joined: ``2024-01 to 2024-05, 2024-08``."""
     runs: list[list[datetime]] = []
     ordered = sorted(months)
     for previous, month in pairwise([None, *ordered]):

@@ -1,4 +1,4 @@
-"""Files that are either the old or the new version, never something in between."""
+"""Atomic file writes, and locks on folders."""
 
 import contextlib
 import os
@@ -12,9 +12,10 @@ _SUFFIX = ".partial"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``, durable against SIGKILL and power loss.
+    """Replace a file atomically, durable against SIGKILL and power loss.
 
-    The file gets the permissions of the umask, so that another user's web server can read it.
+    Readers see the old or the new content. The file gets the permissions of the umask, so a web
+    server of another user can read it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}{_SUFFIX}")
@@ -27,7 +28,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in ``folder`` durable."""
+    """Flush renames in ``folder`` to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -36,7 +37,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_partials(folder: Path) -> None:
-    """Remove what killed writers left in ``folder``; call it under the folder's lock only."""
+    """Remove partial files of killed writers; requires the lock of ``folder``."""
     for partial in folder.glob(f".*{_SUFFIX}"):
         with contextlib.suppress(FileNotFoundError):
             partial.unlink()
@@ -44,7 +45,7 @@ def remove_partials(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the one writer's lock of ``folder``; the kernel frees it when a process dies."""
+    """Hold the exclusive lock of ``folder``; the kernel releases it when a process ends."""
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         yield

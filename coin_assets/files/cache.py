@@ -1,6 +1,6 @@
-"""What was read from files, remembered in this process for as long as the files stay as they are.
+"""File cache: values read from files, kept in this process until the files change.
 
-Sensors ask the same of thousands of files every few seconds, each time through new objects.
+Sensors read the same thousands of files every few seconds, each time through new objects.
 """
 
 import os
@@ -16,32 +16,32 @@ T = TypeVar("T")
 
 
 def identity_of(status: os.stat_result) -> Identity:
-    """Changes whenever a file, or the list of names in a folder, does.
+    """Value that changes with a file, or with the list of names in a folder.
 
-    Replacing a file gives another inode. Writing into it changes its times, of which nobody can
-    set the second one: copying tools that keep the first do not deceive.
+    Replacing a file gives another inode; writing into it changes its times. Programs that preserve
+    the modification time cannot set the change time.
     """
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def are_settled(identities: Iterable[Identity], seconds: float = SETTLED_SECONDS) -> bool:
-    """Whether files changed long enough ago for their identities to tell every later change."""
+    """Whether the last change is at least ``seconds`` ago, so identities show every later one."""
     changed = max((max(each[2:]) for each in identities), default=0)
     return time.time_ns() - changed >= int(seconds * 1e9)
 
 
 class FileCache(Generic[T]):
-    """Values made of files, by path; given again while the file's identity is the same.
+    """Cached values by path, valid while the identities of their files are unchanged.
 
-    Times are coarse: milliseconds on most file systems, two seconds on the coarsest. Two versions
-    of a file within one step of that clock can look the same, even when each was a new file, for
-    the inode of the one before the last is free again. So nothing is remembered of a file that was
-    changed less than ``settled`` seconds ago, nor of one from the future.
+    File times are coarse: milliseconds on most file systems, two seconds on the coarsest. Two
+    versions of a file within one tick can have one identity, even as new files, because inodes are
+    reused. So values of a file changed less than ``settled`` seconds ago, or in the future, are not
+    cached.
 
     Args:
-        most: values at once. The one remembered last makes room, so that whoever goes round more
-            files than that still finds most of them.
-        settled: seconds; another value is for tests.
+        most: capacity. The newest value is evicted first, so a loop over more files than that still
+            hits the cache for most of them.
+        settled: seconds; tests set another value.
     """
 
     def __init__(self, most: int, settled: float = SETTLED_SECONDS) -> None:
@@ -54,9 +54,9 @@ class FileCache(Generic[T]):
         return len(self._known)
 
     def of(self, path: str, make: Callable[[str], T]) -> T:
-        """What ``make`` returns for ``path``, or has returned.
+        """Cached value of ``path``, or the result of ``make(path)``.
 
-        Nothing is remembered of an attempt that raised.
+        Nothing is cached if ``make`` raises.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -71,15 +71,15 @@ class FileCache(Generic[T]):
         return value
 
     def get(self, path: str, identities: tuple[Identity, ...]) -> T | None:
-        """What was `put` under the same identities; None if nothing was."""
+        """Value stored by `put` under the same identities; None without one."""
         known = self._known.get(path)
         return known[1] if known is not None and known[0] == identities else None
 
     def put(self, path: str, identities: tuple[Identity, ...], value: T) -> None:
-        """Remember ``value``, made of the files of these identities, or of newer ones.
+        """Cache ``value`` under the identities of its files.
 
-        The identities are to be taken before the files are read: then a file that is replaced
-        meanwhile is read once more, and is never taken for the older one.
+        Take the identities before reading the files: a file replaced in between is then read again
+        and never mistaken for the older one.
         """
         if not are_settled(identities, self._settled):
             return

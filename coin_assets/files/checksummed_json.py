@@ -1,7 +1,7 @@
-"""JSON files that vouch for themselves: each carries the digest of what else it says.
+"""JSON files with an embedded checksum.
 
-The digest finds damage and careless edits. It is no signature: whoever may write the file can
-write another digest. Nothing that is loaded is ever executed.
+The checksum detects damage and edits by hand. It is no signature: anyone who can write the file can
+write a matching checksum. Loading a file executes nothing.
 """
 
 import hashlib
@@ -15,25 +15,30 @@ _DIGEST = "sha256"
 
 
 def json_bytes(document: dict[str, Any]) -> bytes:
-    """The one way that a document is written, so that equal ones are equal to the byte."""
+    """Serialise a document; equal documents give equal bytes.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
     return (json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
 def with_checksum(document: dict[str, Any]) -> bytes:
-    """``document`` with its digest, as the content of a file."""
+    """Content of a file: ``document`` with its checksum."""
     return json_bytes({**document, _DIGEST: _digest_of(document)})
 
 
 def read_checksummed(path: Path, schema_version: int, remedy: str) -> dict[str, Any]:
-    """The document that was `sealed` into a file, without the digest.
+    """Document of a file written by `with_checksum`, without the checksum.
 
     Args:
-        schema_version: what its ``schema_version`` has to be.
-        remedy: ends the message of the error.
+        path: the file.
+        schema_version: required value of its ``schema_version``.
+        remedy: last sentence of the error message.
 
     Raises:
         FileNotFoundError: there is no such file.
-        CorruptArtefact: the file cannot be read, is not what was written, or has another schema.
+        CorruptArtefact: the file cannot be read, its checksum differs, or it has another schema.
     """
     try:
         content = path.read_bytes()
@@ -54,10 +59,10 @@ def read_checksummed(path: Path, schema_version: int, remedy: str) -> dict[str, 
 
 
 def parsed(path: Path, content: bytes, remedy: str) -> dict[str, Any]:
-    """The JSON object that is the content of a file.
+    """JSON object in the content of a file.
 
     Raises:
-        CorruptArtefact: it is none.
+        CorruptArtefact: the content is not a JSON object.
     """
     try:
         value: dict[str, Any] = dict(json.loads(content))
@@ -69,10 +74,10 @@ def parsed(path: Path, content: bytes, remedy: str) -> dict[str, Any]:
 def require_same(
     path: Path, document: dict[str, Any], expected: dict[str, Any], remedy: str
 ) -> None:
-    """Refuse a document that belongs to something else than ``expected`` says.
+    """Check that members of ``document`` have the ``expected`` values.
 
     Raises:
-        CorruptArtefact: naming the first member that differs.
+        CorruptArtefact: a member differs; the message names the first one.
     """
     for name, value in expected.items():
         if document.get(name) != value:
@@ -83,5 +88,5 @@ def require_same(
 
 
 def _digest_of(document: dict[str, Any]) -> str:
-    # Not `json_bytes`: NaN, which cannot be written, can be read from a damaged file.
+    # Not `json_bytes`, which refuses NaN: a damaged file can contain it.
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -1,13 +1,13 @@
-"""Hashes of published files, without reading what has not changed since it was last read."""
+"""Cached SHA-256 hashes of published files."""
 
 import hashlib
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-# Damage that leaves size and time as they were is found by reading again, one file after another.
+# Files are read again after this time, to detect damage that leaves size and time unchanged.
 _READ_AGAIN_SECONDS = 3600.0
-_MOST_REMEMBERED = 20_000
+_MOST_CACHED = 20_000
 
 
 class _Known(NamedTuple):
@@ -30,7 +30,7 @@ def file_hash(path: Path) -> str | None:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError:
         return None
-    if len(_KNOWN) >= _MOST_REMEMBERED:
+    if len(_KNOWN) >= _MOST_CACHED:
         _KNOWN.clear()
     _KNOWN[path] = _Known(identity, sha256, now)
     return sha256

@@ -1,8 +1,8 @@
-"""A finished market: candles in a folder, as files of their own or as Binance Vision keeps them.
+"""Archive market: a finished market of candle files or Binance Vision zips in a folder.
 
-What ``BTC_USDT_1h.parquet`` or ``BTC_USDT_1h.csv`` may hold says `coin_assets.market.candle_files`,
-which zips lie below ``data/spot/`` says `coin_assets.market.vision`, and how the zips of a month
-complete each other `coin_assets.market.zipped`. No file is accepted in part.
+`coin_assets.market.candle_files` defines the content of ``BTC_USDT_1h.parquet`` and
+``BTC_USDT_1h.csv``, `coin_assets.market.vision` the zips below ``data/spot/``, and
+`coin_assets.market.zipped` how zips of one month are merged. A file is accepted whole or refused.
 """
 
 import re
@@ -31,12 +31,12 @@ _DATED = re.compile(r"-([0-9]{4})-(0[1-9]|1[0-2])(?:-[0-9]{2})?\.zip$")
 
 @dataclass(frozen=True)
 class _Reach:
-    """Where the closed candles of a file end, for every ``now`` of ``[since, until)``.
+    """End of the closed candles of a file, valid for every ``now`` in ``[since, until)``.
 
     Attributes:
-        end: close of the last one; None if there is none.
-        since, until: None is without bound.
-        is_refused: whether the file cannot be read; then the rest says nothing.
+        end: close of the last candle; None if there is none.
+        since, until: None is unbounded.
+        is_refused: whether the file is refused; the other attributes are then unused.
     """
 
     end: datetime | None = None
@@ -50,7 +50,7 @@ class _Reach:
         )
 
 
-# Of this process's reads: a sensor asks every few seconds, each time a new market.
+# File caches of the process: sensors create a new market every few seconds.
 _REACHES: FileCache[_Reach] = FileCache(10_000)
 _MONTHS: FileCache[frozenset[datetime]] = FileCache(10_000)
 
@@ -68,11 +68,11 @@ class ArchiveMarket:
     def pages(
         self, series: Series, start: datetime, end: datetime, now: datetime
     ) -> Iterator[Page]:
-        """One page a file; of zips, one a month."""
+        """One page for a flat file; for zips one page for each month."""
         stop = min(end, series.timeframe.floor(now))
         path = self._flat_file(series)
         if path is not None:
-            candles = self._candles(path, series)  # whatever is asked for, a bad file is no file
+            candles = self._candles(path, series)  # raises for a bad file, whatever the range
             if start < stop:
                 yield Page(between(candles, start, stop), start, stop)
             return
@@ -95,18 +95,18 @@ class ArchiveMarket:
         return next((first for first in firsts if first is not None), None)
 
     def edge(self, series: Series) -> datetime | None:  # noqa: ARG002 (protocol)
-        """None: files do not grow old."""
+        """None: files have no limited history."""
         return None
 
     def estimate(self, series: Series, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002
-        """A file a month, read in no time; daily zips beside monthly ones are not counted."""
+        """One file for each month, no time; daily zips beside monthly ones do not count."""
         return Estimate(len(months_between(start, end)), 0.0)
 
     def horizon(self, series: Series, now: datetime) -> datetime:
-        """Close of the last candle in the files: this market has ended.
+        """Close of the last candle in the files.
 
-        A refused file counts up to the last candle that it should hold, and a symbol without a
-        file up to ``now``: the task that reads these candles fails, with the reason.
+        A refused file counts up to the last candle of its period, a symbol without a file up to
+        ``now``: the task that reads these candles fails with the reason.
         """
         try:
             for end in self._ends(series, now):
@@ -114,18 +114,19 @@ class ArchiveMarket:
                     return min(now, end)
         except SymbolUnavailable:
             return now
-        return min(now, EPOCH)  # before any candle, yet time arithmetic still works there
+        return min(now, EPOCH)  # before any candle, and valid in time arithmetic
 
     def usage(self) -> Usage:
-        """Files read, the checksums beside them included."""
+        """Files read, including checksums."""
         return self._meter.usage + self._files.usage()
 
     def close(self) -> None:
+        """See `Market.close`."""
         self._read.clear()
         self._files.close()
 
     def _ends(self, series: Series, now: datetime) -> Iterator[datetime | None]:
-        """Where the candles that are closed by ``now`` end: month after month, newest first."""
+        """Ends of the closed candles, month by month, newest first."""
         path = self._flat_file(series)
         if path is not None:
             yield _end([path], series, now, partial(self._candles, path, series), now)
@@ -145,10 +146,10 @@ class ArchiveMarket:
         return known[1]
 
     def _flat_file(self, series: Series) -> Path | None:
-        """The one file of ``key``; None if there are zips instead.
+        """The flat file of ``series``; None if there are zips instead.
 
         Raises:
-            SymbolUnavailable: there is nothing, or more than one thing.
+            SymbolUnavailable: there is no file, or more than one.
         """
         stem = f"{series.symbol_name}_{series.timeframe}"
         candidates = [self._folder / f"{stem}.{suffix}" for suffix in ("parquet", "csv")]
@@ -177,7 +178,7 @@ class ArchiveMarket:
 
 
 def _months_in(folder: Path) -> frozenset[datetime]:
-    """Months of which ``folder`` has zips."""
+    """Months for which ``folder`` has zips."""
     try:
         return _MONTHS.of(str(folder), _list_months)
     except (FileNotFoundError, NotADirectoryError):
@@ -199,12 +200,12 @@ def _end(
     read: Callable[[], pd.DataFrame],
     expected: datetime,
 ) -> datetime | None:
-    """Where the candles end that are closed by ``now``; they are read if that is not known.
+    """End of the candles that are closed at ``now``; read from the files unless cached.
 
     Args:
-        files: what the candles are read from; the first one alone makes them.
+        files: sources of the candles; the first one is the candle file.
         read: returns the candles of the files.
-        expected: where the candles of refused files should end.
+        expected: end of the candles if the files are refused.
     """
     name = str(files[0])
     try:

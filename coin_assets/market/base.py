@@ -1,4 +1,4 @@
-"""What every market offers: its closed candles, answer by answer."""
+"""The market protocol: closed candles, page by page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,17 +15,18 @@ from coin_assets.errors import CoinAssetsError
 
 @dataclass(frozen=True)
 class Page:
-    """One answer: ``candles`` are all that the market has of those that open in ``[start, end)``.
+    """Complete answer for the range ``[start, end)`` of opens.
 
-    What is missing between them the market was asked for and does not have.
+    A candle of the range that is in neither ``candles`` nor ``refused`` does not exist at the
+    market.
 
     Attributes:
-        candles: a valid candle frame, possibly empty.
-        refused: candles that the market sends but that break the candle contract, ascending; they
-            are not in ``candles``.
-        is_unavailable: the range is older than what the market still serves; there are no candles
-            in it, and asking again brings none.
-        error: why this range, and it alone, could not be read; then ``candles`` says nothing.
+        candles: valid candle frame, possibly empty.
+        start, end: half-open range of opens, UTC.
+        refused: candles of the market that break the candle contract, ascending.
+        is_unavailable: the range is older than the market's history; it has no candles, and later
+            requests return none either.
+        error: reason why this range alone could not be read; ``candles`` is then meaningless.
     """
 
     candles: pd.DataFrame
@@ -38,7 +39,12 @@ class Page:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What fetching a range would take; ``seconds`` is the least that the market's limits allow."""
+    """Estimated cost of a fetch.
+
+    Attributes:
+        requests: number of requests.
+        seconds: shortest time that the market's rate limit allows.
+    """
 
     requests: int
     seconds: float
@@ -49,11 +55,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a market has cost so far.
+    """Cost of a market so far.
 
     Attributes:
-        requests: answers asked for, each try counted: HTTP requests, files read, pages made.
-        retries: how often something was asked again because it had failed.
+        requests: number of attempts: HTTP requests, files read, or pages generated.
+        retries: number of attempts after a failed one.
     """
 
     requests: int = 0
@@ -64,7 +70,7 @@ class Usage:
 
 
 class Meter:
-    """Counts `Usage`; safe for many threads."""
+    """Thread-safe counter of `Usage`."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -72,42 +78,52 @@ class Meter:
 
     @property
     def usage(self) -> Usage:
+        """The current count."""
         return self._usage
 
     def count(self, requests: int = 0, retries: int = 0) -> None:
+        """Add to the count."""
         with self._lock:
             self._usage += Usage(requests, retries)
 
 
 class Market(Protocol):
-    """A source of candles. Implementations open connections and files on first use only."""
+    """A source of candles.
+
+    Implementations open connections and files on first use. All times are UTC.
+    """
 
     def pages(
         self, series: Series, start: datetime, end: datetime, now: datetime
     ) -> Iterator[Page]:
         """Yield the closed candles that open in ``[start, end)``, in ascending order.
 
-        The first page starts at ``start``, each other where the one before ends, and the last one
-        ends at ``min(end, floor(now))``. A range without a closed candle yields no page. A page
-        may be stored as soon as it is there: stopping after any page loses nothing before it.
+        Pages are contiguous: the first one starts at ``start``, the last one ends at
+        ``min(end, floor(now))``. A range without a closed candle yields no page. Each page can be
+        stored at once: stopping after any page loses nothing before it. A failure of one range
+        alone is the `Page.error` of its page, and iteration continues after it.
 
-        What is wrong with one range alone is the `Page.error` of its page, and the pages go on
-        after it.
+        Args:
+            series: symbol and timeframe.
+            start, end: half-open range of opens; they need not be opens themselves.
+            now: candles that close later are not closed.
 
         Raises:
-            TemporaryError: the market could not be read now.
-            SymbolUnavailable: the market does not have this key.
-            InvalidCandles: the market's answer breaks the candle contract.
+            TemporaryError: the market cannot be read at present.
+            SymbolUnavailable: the market does not have this series.
+            InvalidCandles: the answer as a whole breaks the candle contract.
         """
         ...
 
     def listed(
         self, series: Series, now: datetime, since: datetime | None = None
     ) -> datetime | None:
-        """Open of the oldest closed candle that the market has; None if it has none yet.
+        """Open of the market's oldest closed candle; None if it has none yet.
 
         Args:
-            since: nobody wants candles that open before, so they need not be looked for.
+            series: symbol and timeframe.
+            now: candles that close later are not closed.
+            since: lower bound of the search; an older candle may be reported as later.
 
         Raises:
             As `pages`.
@@ -115,29 +131,29 @@ class Market(Protocol):
         ...
 
     def edge(self, series: Series) -> datetime | None:
-        """Time before which the market serves nothing, although it may have had candles.
+        """Time before which the market no longer serves candles.
 
-        None if no such limit was met by `pages` and `listed` so far; asks nobody.
+        None if `pages` and `listed` found no such limit so far. Makes no request.
         """
         ...
 
     def horizon(self, series: Series, now: datetime) -> datetime:
         """Time up to which this market is expected to have candles.
 
-        ``now`` for a living market; the close of the last candle for a finished one. Candles that
-        cannot be read are expected all the same, and nothing is raised for them: a sensor asks
-        this of every symbol at once.
+        It is ``now`` for a live market, and the close of the last candle for a finished one.
+        Unreadable candles are expected all the same and raise nothing, because a sensor calls this
+        for all symbols.
         """
         ...
 
     def estimate(self, series: Series, start: datetime, end: datetime) -> Estimate:
-        """What `pages` would take for ``[start, end)``; asks nobody."""
+        """Estimated cost of `pages` for ``[start, end)``. Makes no request."""
         ...
 
     def usage(self) -> Usage:
-        """What was asked of the market since this object was made, also before `close`."""
+        """Cost since this object was created, including the time before `close`."""
         ...
 
     def close(self) -> None:
-        """Release connections; the market may be used again afterwards."""
+        """Release connections; the market opens new ones when used again."""
         ...

@@ -1,6 +1,6 @@
-"""Candle files as people have them: one flat Parquet or CSV file, accepted or refused as a whole.
+"""Reader of flat candle files: Parquet or CSV, accepted or refused as a whole.
 
-Accepted is, with column names in any order and case, spaces read as underscores:
+Required columns, in any order and case, with spaces read as underscores:
 
 - ``open``, ``high``, ``low``, ``close``, ``volume``: numbers, volume in base units;
 - the open time as ``timestamp`` or, where that is absent, as ``open_time`` or ``datetime``:
@@ -9,9 +9,9 @@ Accepted is, with column names in any order and case, spaces read as underscores
 - optionally ``close_time``, in the same forms, which must be the end of each candle or up to a
   second before it.
 
-Further columns are ignored. Nothing else is guessed: seconds, nanoseconds, a banner line, a missing
-header, times without zone, other separators than commas and other kinds of files are refused with
-the likely cause.
+Further columns are ignored. The reader guesses nothing: seconds, nanoseconds, a banner line, a
+missing header, times without zone, other separators than commas and other kinds of files are
+refused with the likely cause.
 """
 
 import csv
@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from coin_assets.domain.candles.diagnosis import likely_cause
+from coin_assets.domain.candles.diagnosis import diagnose
 from coin_assets.domain.candles.frame import (
     TIMESTAMP_DTYPE,
     VALUES,
@@ -42,7 +42,7 @@ _TOLERANCE_MICROS = 1_000_000
 
 
 def read_candle_file(path: Path, timeframe: Timeframe) -> pd.DataFrame:
-    """The candles of ``path`` in canonical form.
+    """Candles of a file in canonical form.
 
     Raises:
         InvalidCandles: the file cannot be read, or breaks the contract. Rules beyond those of
@@ -78,14 +78,14 @@ def _read(path: Path) -> pd.DataFrame:
             frame = pd.read_csv(path, low_memory=False)
             if isinstance(frame.index, pd.RangeIndex):
                 return frame.set_axis(header, axis=1)  # pandas renames the second of equal names
-    # A damaged Parquet file may lack anything, even keys of its own description.
+    # A damaged Parquet file can lack anything, even keys of its own description.
     except (ValueError, OSError, LookupError, TypeError, csv.Error, pa.ArrowException) as error:
         raise _unreadable(
             path, f" ({shortened(str(error), _REASON)})", _cause(path, error)
         ) from error
     if kind is not None:
         raise _unreadable(path, "", kind)
-    # pandas took the first column for row names, and would shift all others.
+    # pandas read the first column as row names, which shifts all others.
     fields = _first_row(frame)
     raise InvalidCandles(
         "unreadable",
@@ -127,7 +127,7 @@ def _more_fields_cause(more: int, fields: list[str]) -> str | None:
 
 
 def _renamed(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The columns that count, under our names."""
+    """The relevant columns under their canonical names."""
     names = [normal(str(name)) for name in frame.columns]
     times = [name for name in TIME_NAMES if name in names]
     if "timestamp" in times:
@@ -149,12 +149,12 @@ def _renamed(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
         f"{path}: {', '.join(complaints)}. Accepted are {VALUES}, the open time as one of "
         f"{list(TIME_NAMES)}, optionally close_time, in any order and case; the file has "
         f"{[shortened(str(name), 30) for name in frame.columns[:12]]}.",
-        cause=likely_cause("columns", frame, None),
+        cause=diagnose("columns", frame, None),
     )
 
 
 def _refuse_naive(frame: pd.DataFrame, timeframe: Timeframe, path: Path) -> None:
-    """Refuse times without zone, yet name broken prices first: no zone would make those right."""
+    """Refuse times without zone; broken prices are reported first, as no zone corrects them."""
     try:
         as_if_utc = frame.assign(timestamp=frame["timestamp"].dt.tz_localize("UTC"))
         validated(as_if_utc, timeframe, f"{path} (whose times, besides, carry no time zone)")
@@ -165,7 +165,7 @@ def _refuse_naive(frame: pd.DataFrame, timeframe: Timeframe, path: Path) -> None
 
 
 def _require_spacing(candles: pd.DataFrame, timeframe: Timeframe, path: Path) -> None:
-    """Refuse coarser candles: they keep every rule, and all that misses would pass for outages."""
+    """Refuse coarser candles, which break no rule and would look like outages."""
     real = spacing(candles["timestamp"])
     if real and real.seconds > timeframe.seconds:
         raise InvalidCandles(

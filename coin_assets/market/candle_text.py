@@ -1,7 +1,7 @@
-"""The header of a text file of candles: where it stands, and by what its columns are separated.
+"""Header of a CSV candle file: its line and its separator.
 
-Only commas are accepted. Everything else is refused with its likely cause, because a separator that
-is guessed splits decimal commas as well.
+Only commas are accepted. Any other separator is refused with the likely cause, because a guessed
+separator would split decimal commas.
 """
 
 import csv
@@ -17,7 +17,7 @@ from coin_assets.errors import InvalidCandles, shortened
 
 TIME_NAMES = ("timestamp", "open_time", "datetime")
 _PRICES = set(VALUES[:-1])
-_LINES = 5  # the header is looked for in so many first lines
+_LINES = 5  # the header is searched in that many first lines
 _HEAD_CHARACTERS = 1 << 16
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "blanks"}
 _FIELDS = 5  # a line with fewer is no candle
@@ -25,11 +25,11 @@ _COMMA_NUMBER = re.compile(r"[+-]?\d+(?:[. ']?\d{3})*,\d+|[+-]?\d{1,3}(?:,\d{3})
 
 
 def header_of(path: Path) -> list[str]:
-    """Column names of a CSV file, which stand in its first line.
+    """Column names in the first line of a CSV file.
 
     Raises:
-        InvalidCandles: naming rule ``banner`` if they stand further below, ``columns`` if something
-            other than commas separates them.
+        InvalidCandles: rule ``banner`` if the header is a later line, ``columns`` if the separator
+            is not a comma.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         head = file.read(_HEAD_CHARACTERS)
@@ -51,7 +51,7 @@ def header_of(path: Path) -> list[str]:
 
 
 def normal(name: str) -> str:
-    """A column name as it is compared."""
+    """Normalised column name for comparison."""
     return name.strip().lower().replace(" ", "_")
 
 
@@ -61,7 +61,7 @@ def _rows(text: str, separator: str) -> Sequence[list[str]]:
 
 
 def _require_commas(path: Path, lines: list[str]) -> None:
-    """Refuse lines that something else separates, or that quotes make one value each."""
+    """Refuse lines with another separator, and lines that are one quoted value."""
     if not lines:
         return
     cause = None
@@ -105,7 +105,7 @@ def _separator_cause(name: str, header: list[str] | None, values: list[str]) -> 
 
 
 def _banner_cause(path: Path, lines: int) -> str:
-    """What else is wrong below a banner; people should not have to find out one by one."""
+    """Likely cause of a banner, with all further problems of the rows below it."""
     found = ["the download site put a line of its own first"]
     below = pd.read_csv(path, skiprows=lines, dtype=str)
     names = {normal(str(name)): name for name in below.columns}

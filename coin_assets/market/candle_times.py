@@ -1,4 +1,4 @@
-"""Times as candle files write them, read without guessing: see `candle_files`."""
+"""Parser of the times in candle files; see `coin_assets.market.candle_files`."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ import pandas as pd
 from coin_assets.domain.candles.frame import EARLIEST, LATEST
 from coin_assets.errors import InvalidCandles, shortened
 
-# Epoch numbers of plausible times in these units do not overlap, so magnitude tells the unit.
+# Epoch numbers of plausible times in these units do not overlap: magnitude determines the unit.
 _PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 # A column name in place of a time: Open time, <DATE>.
 _HEADER = re.compile(r"^[\s<\"']*[a-z_ ]*(?:time|date)[a-z_ ]*[\s>\"']*$", re.IGNORECASE)
@@ -18,7 +18,9 @@ _ZONED = r"\d{1,2}:\d{2}.*(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 
 
 def read_times(column: "pd.Series[Any]", source: str) -> "pd.Series[Any]":
-    """Times of a column as date-times, naive if they have no zone; of unknown types as they are.
+    """Times of a column as date-times; a column of another type is returned unchanged.
+
+    The result is UTC, or naive if the texts have no zone.
 
     Raises:
         InvalidCandles: numbers of another unit than milliseconds and microseconds, text that is
@@ -56,11 +58,11 @@ def read_times(column: "pd.Series[Any]", source: str) -> "pd.Series[Any]":
 
 
 def _unknown_cause(texts: "pd.Series[str]", unknown: "pd.Series[str]") -> str:
-    """Why texts are no times.
+    """Likely cause why texts are not times.
 
     Args:
-        texts: all of the column, by row.
-        unknown: those that were not understood.
+        texts: the whole column.
+        unknown: those that could not be parsed.
     """
     headers = texts[texts.str.contains(_HEADER)]
     if len(headers):
@@ -75,7 +77,7 @@ def _unknown_cause(texts: "pd.Series[str]", unknown: "pd.Series[str]") -> str:
 
 
 def times_of_stamps(column: "pd.Series[Any]", source: str) -> "pd.Series[Any]":
-    """Times of milliseconds or microseconds since 1970, each told by its magnitude.
+    """Times of milliseconds or microseconds since 1970; magnitude determines the unit.
 
     Raises:
         InvalidCandles: other units, or fractions of one.

@@ -1,6 +1,7 @@
-"""Live exchange market, backed by ccxt: any exchange, and any market type that its symbols name.
+"""Live exchange market, backed by ccxt: any exchange and any market type.
 
-Nothing here depends on which exchange it is. What each answer speaks for is `ccxt_walk`'s.
+Nothing here depends on the exchange. `coin_assets.market.ccxt_walk` determines the range that each
+answer covers.
 """
 
 import random
@@ -28,9 +29,9 @@ class CcxtMarket:
     """`Market` over one ccxt exchange; the client is built on first use and shared by all series.
 
     Args:
-        exchange_id: as ccxt spells it, for example ``binance``.
+        exchange_id: identifier in ccxt, for example ``binance``.
         configure: called once with the new client, for example to point it at another server.
-        sleep, chance, clock: as `Retrying`.
+        sleep, chance, clock: see `Retrying`.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class CcxtMarket:
     def pages(
         self, series: Series, start: datetime, end: datetime, now: datetime
     ) -> Iterator[Page]:
-        """A page an answer; of readings of the same candle the one sent last counts."""
+        """One page for each answer; the last reading of a candle wins."""
         self._require(series.timeframe)
         last = min(end, series.timeframe.floor(now))
         if not series.timeframe.count(start, last):
@@ -64,18 +65,18 @@ class CcxtMarket:
     def listed(
         self, series: Series, now: datetime, since: datetime | None = None
     ) -> datetime | None:
-        """Found in days first, then in the timeframe itself from the first day on."""
+        """Open of the oldest closed candle: searched in days first, then in the timeframe."""
         self._require(series.timeframe)
         begin, coarse = max(EARLIEST, since or EARLIEST), self._coarser(series.timeframe)
         if coarse is not None:
-            # Refused ones count, for weeks and months of some exchanges begin elsewhere; and the
-            # running one counts, for the first candle may be in it.
+            # Refused candles count, because weeks and months of some exchanges begin at other
+            # times; the running one counts, because it may contain the first candle.
             found = _first(
                 self._walk(Series(series.symbol, coarse), now).pages(begin, coarse.next(now))
             )
             if found is None:
                 return None
-            # One before, for an exchange may have no coarse candle of which it lacks a part.
+            # One before, because an exchange may lack a coarse candle that is incomplete.
             begin = coarse.shift(found, -1)
         return _first(self.pages(series, begin, now, now))
 
@@ -89,18 +90,19 @@ class CcxtMarket:
         return Estimate(requests, requests * float(self._client.ccxt.rateLimit) / 1000)
 
     def horizon(self, series: Series, now: datetime) -> datetime:  # noqa: ARG002 (protocol)
-        """``now``: a living exchange is expected to have every closed candle."""
+        """``now``: a live exchange is expected to have every closed candle."""
         return now
 
     def usage(self) -> Usage:
-        """HTTP requests, the exchange's list of markets included."""
+        """HTTP requests, including those for the list of markets."""
         return self._meter.usage + Usage(retries=self._retrying.retries)
 
     def close(self) -> None:
+        """See `Market.close`."""
         self._client.close()
 
     def _walk(self, series: Series, now: datetime) -> Walk:
-        # ``now`` may lie in the past, and what the exchange has since then is not implausible.
+        # ``now`` may lie in the past; candles after it are not implausible.
         latest = max(now, self._clock())
         return Walk(
             partial(self._read, latest),
@@ -113,7 +115,7 @@ class CcxtMarket:
     def _read(
         self, latest: datetime, series: Series, since: datetime, limit: int, until: datetime | None
     ) -> Answer:
-        """One answer of the exchange, with its retries.
+        """One answer of the exchange, with retries.
 
         Raises:
             InvalidCandles: no candle has a plausible time.
@@ -124,7 +126,7 @@ class CcxtMarket:
         def ask() -> list[list[Any]]:
             try:
                 return self._rows(series, since, limit, until)
-            # Besides its own errors, ccxt lets out what its parsers trip over in an odd answer.
+            # Besides its own errors, ccxt raises those of its parsers on an odd answer.
             except (ccxt.BaseError, LookupError, TypeError, ValueError, AttributeError) as error:
                 raise failure_of(error, self._client, series, self._clock()) from error
 
@@ -140,11 +142,11 @@ class CcxtMarket:
     def _rows(
         self, series: Series, since: datetime, limit: int, until: datetime | None
     ) -> list[list[Any]]:
-        """What the exchange sends, as ccxt reads it.
+        """Rows of the exchange, as parsed by ccxt.
 
         Raises:
-            ccxt.BaseError: as ccxt, and for an answer that is no JSON (a maintenance page, half a
-                reply) or not about candles, which ccxt would take for none or for empty ones.
+            ccxt.BaseError: as ccxt, and for an answer that is not JSON (a maintenance page, half a
+                reply) or has no candles, which ccxt would return as no or empty rows.
         """
         import ccxt
 
@@ -152,13 +154,13 @@ class CcxtMarket:
         if not self._client.load_markets(series.symbol):
             raise ccxt.BadResponse("it lists no markets")
         client = self._client.ccxt
-        # Futures-only classes of ccxt take the symbol of a spot market for their own.
+        # Futures-only classes of ccxt accept the symbol of a spot market.
         if client.market(series.symbol)["symbol"] != series.symbol:
             raise ccxt.BadSymbol(f"{client.id} lists no {series.symbol}")
         rows: list[list[Any]] = client.fetch_ohlcv(
             series.symbol,
             series.timeframe.name,
-            # One less, for some exchanges send only what opens after this.
+            # One less, because some exchanges send only candles that open after it.
             since=int(since.timestamp() * 1000) - 1,
             limit=limit,
             params={} if until is None else {"until": int(until.timestamp() * 1000) - 1},
@@ -170,12 +172,15 @@ class CcxtMarket:
         return rows
 
     def _limit(self, symbol: str) -> int:
-        """Candles to ask for at once."""
+        """Number of candles of one request."""
         return min(_MOST_CANDLES, self._client.documented_limit(symbol) or _MOST_CANDLES)
 
     def _coarser(self, timeframe: Timeframe) -> Timeframe | None:
-        """Timeframe in which to look for the first candle before looking in ``timeframe``: the
-        finest, for some exchanges keep fewer years of the coarsest."""
+        """Timeframe of the first search for the oldest candle.
+
+        It is the finest one above ``timeframe`` from days on: some exchanges keep fewer years of
+        the coarsest.
+        """
         offered = self._client.ccxt.timeframes
         longer = [Timeframe(name) for name in ("1d", "1w", "1M") if name in offered]
         return next((each for each in longer if timeframe.seconds < each.seconds), None)

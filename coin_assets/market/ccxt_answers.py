@@ -1,4 +1,4 @@
-"""Reading what came of a ccxt request: rows as a frame, exceptions as the platform's errors."""
+"""Translation of ccxt results: rows to candle frames, exceptions to errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Answer:
     """One answer of an exchange.
 
     Attributes:
-        candles: valid candles, ascending; they may open before and after the range wanted.
+        candles: valid candles, ascending; they may open outside of the requested range.
         refused: candles that break the contract, ascending.
         asked: the range of the request as it was sent.
     """
@@ -45,7 +45,7 @@ class Answer:
     asked: Asked
 
     def opens(self) -> list[datetime]:
-        """First and last open of what was sent, valid or not; empty if nothing was."""
+        """First and last open, valid or refused; empty without rows."""
         opens = [refusal.start for refusal in self.refused]
         if len(self.candles):
             stamps = self.candles["timestamp"]
@@ -54,10 +54,11 @@ class Answer:
 
     @property
     def rows(self) -> int:
+        """Number of candles, valid and refused."""
         return len(self.candles) + len(self.refused)
 
     def since(self, time: datetime) -> "Answer":
-        """Without what opens before ``time``."""
+        """The answer without candles that open before ``time``."""
         stamps = self.candles["timestamp"]
         refused = tuple(refusal for refusal in self.refused if refusal.start >= time)
         candles = self.candles[stamps >= time].reset_index(drop=True)
@@ -67,14 +68,16 @@ class Answer:
 def candles_of(
     rows: list[list[Any]], timeframe: Timeframe, first: datetime, now: datetime, source: str
 ) -> tuple[pd.DataFrame, tuple[Refusal, ...]]:
-    """The valid candles in ccxt's rows by open time, and refusals of the others.
+    """Valid candles in ccxt's rows, ascending, and refusals of the others.
 
-    Of several readings of a candle the one sent last counts. What has no usable time stands for
-    the candle that its neighbours in the answer lack there.
+    The last reading of a candle wins. A row without a usable time is a refusal of the candle at its
+    position in the answer.
 
     Args:
-        rows: as ccxt gives them; ``[None, ...]`` is one that it could not parse.
-        first, now: no candle opens before ``first``, or a day and a candle after ``now``.
+        rows: rows of ccxt; ``[None, ...]`` is a row that it could not parse.
+        timeframe: of the candles.
+        first, now: a plausible time is from ``first`` to a day and a candle after ``now``.
+        source: origin of the rows, for messages.
 
     Raises:
         InvalidCandles: no row has a plausible time.
@@ -119,7 +122,7 @@ def _place(
     row: int,
     timeframe: Timeframe,
 ) -> datetime:
-    """Open of the candle that ``row`` stands for, counted from the nearest row with a time."""
+    """Open of the candle at the position of ``row``, counted from the nearest row with a time."""
     known = np.flatnonzero(usable)
     times = [stamps.iloc[position].to_pydatetime() for position in (known[0], known[-1])]
     direction = -1 if times[0] > times[1] else 1
@@ -135,14 +138,14 @@ def _likely_cause(times: "np.typing.NDArray[np.float64]", low: float, high: floa
 
 
 def _meant(symbol: str, client: Client) -> str:
-    """Which symbols of the exchange may have been meant, as part of a remedy."""
+    """Similar symbols of the exchange, as part of a remedy."""
     found = [each for each in client.ccxt.symbols or () if alike(each) == alike(symbol)]
     near = found[:1] or client.near(symbol)
     return f": did you mean {' or '.join(f'{each!a}' for each in near)}?" if near else ""
 
 
 def failure_of(error: Exception, client: Client, series: Series, now: datetime) -> Exception:
-    """What a failed request means: `Interrupted` if it may pass, a `PermanentError` if not."""
+    """Error for a failed request: `Interrupted` if temporary, else a `PermanentError`."""
     import ccxt
 
     exchange, reason = client.ccxt.id, f"{type(error).__name__}: {error}"[:_REASON_LENGTH]
@@ -150,7 +153,7 @@ def failure_of(error: Exception, client: Client, series: Series, now: datetime) 
         if client.answered:
             return Interrupted(f"its answer cannot be understood, {reason}")
         return MarketDefect(
-            f"ccxt {ccxt.__version__} failed before it asked {exchange} for {series} candles "
+            f"ccxt {ccxt.__version__} failed before it requested {series} candles from {exchange} "
             f"({reason}). This is an error in ccxt or in the symbol, not of the network. Check "
             "COIN_SYMBOLS, use another version of ccxt, or choose another exchange (COIN_MARKET)."
         )
@@ -164,7 +167,7 @@ def failure_of(error: Exception, client: Client, series: Series, now: datetime) 
     if status in _BLOCKED or isinstance(error, ccxt.RestrictedLocation):
         return PermanentError(
             f"{exchange} blocks this machine, HTTP {status} ({reason}): it serves neither this "
-            "country nor network. Choose another exchange with COIN_MARKET, or ask from elsewhere."
+            "country nor network. Choose another exchange with COIN_MARKET, or use another network."
         )
     if isinstance(error, ccxt.AuthenticationError):
         return PermanentError(
@@ -177,7 +180,7 @@ def failure_of(error: Exception, client: Client, series: Series, now: datetime) 
         headers: Mapping[str, str] = {}
         if response is not None:
             headers = response.headers
-        elif busy:  # said inside a reply that counts as a success
+        elif busy:  # reported in a reply with a status of success
             headers = client.ccxt.last_response_headers or {}
         return Interrupted(reason, asked_wait(headers, now))
     return RangeRefused(
@@ -187,13 +190,13 @@ def failure_of(error: Exception, client: Client, series: Series, now: datetime) 
 
 
 def _response(error: BaseException) -> Any:
-    """The HTTP response behind an error of ccxt, if there was one."""
+    """HTTP response behind an error of ccxt; None without one."""
     cause = error.__cause__ or error.__context__
     return getattr(cause, "response", None)
 
 
 def _broke_on_the_way(error: BaseException) -> bool:
-    """Whether no reply came at all; ccxt knows only some of these as temporary."""
+    """Whether no reply arrived; ccxt treats only some of these errors as temporary."""
     import requests
 
     cause = error.__cause__ or error.__context__

@@ -1,7 +1,7 @@
-"""The ccxt client of an exchange: its markets, its limits, and what it sends and receives.
+"""The ccxt client of an exchange: its markets, limits and requests.
 
-Options are the exchange's own. Only its list of market types is shortened, in the form in which
-the exchange has it, to those of the symbols that are asked for.
+Options are the exchange's own. Only the list of market types is shortened, in the form of the
+exchange, to the types of the requested symbols.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,10 +23,10 @@ _KNOWN = {word for words in _TYPES.values() for word in words}
 
 
 class Client:
-    """One ccxt client, made on first use.
+    """One ccxt client, created at first use.
 
     Attributes:
-        answered: whether the exchange has answered the last request at all.
+        answered: whether the last request was sent and returned or failed.
         sent: address and body of the last request.
     """
 
@@ -52,7 +52,7 @@ class Client:
         return self._ccxt
 
     def load_markets(self, symbol: str) -> dict[str, Any]:
-        """The markets of the exchange, those of the type of ``symbol`` among them."""
+        """Markets of the exchange, including those of the type of ``symbol``."""
         client, kind = self.ccxt, kind_of(symbol)
         if kind not in self._kinds:
             shortened = shortened_types(self._own_types, {*self._kinds, kind})
@@ -68,7 +68,7 @@ class Client:
         return dict(client.markets)
 
     def documented_limit(self, symbol: str) -> int | None:
-        """Candles that the exchange documents as its most in an answer; None if it does not."""
+        """Documented maximum of candles in an answer; None without documentation."""
         features, kind = self.ccxt.features or {}, kind_of(symbol)
         places: dict[str, list[tuple[str, ...]]] = {
             "spot": [("spot",)],
@@ -85,7 +85,7 @@ class Client:
         return None
 
     def near(self, symbol: str) -> list[str]:
-        """Symbols of the exchange that ``symbol`` may have been meant for."""
+        """Symbols of the exchange similar to ``symbol``, at most three."""
         known = list(self.ccxt.symbols or [])
         base = symbol.partition("/")[0]
         same = [each for each in known if each.partition("/")[0] == base]
@@ -93,12 +93,13 @@ class Client:
         return list(close)
 
     def close(self) -> None:
+        """Close the session; the next use creates another client."""
         if self._ccxt is not None:
             self._ccxt.session.close()
             self._ccxt = None
 
     def _recorded(self, fetch: Callable[..., Any]) -> Callable[..., Any]:
-        """ccxt's way of sending one HTTP request, counted and remembered."""
+        """Sender of one HTTP request for ccxt, with counting and a record of it."""
 
         def recorded(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             self._meter.count(requests=1)
@@ -128,10 +129,10 @@ def new_client(exchange_id: str) -> Any:
 
 
 def unfiltered(client: Any) -> Callable[..., Any]:
-    """Parsing of candles row by row, of which none is dropped and none hides the others.
+    """Parser of candles that keeps every row.
 
-    ccxt drops what opens before ``since``, so wrong times would look like no candles, and fails as
-    a whole at one row that it cannot parse. Such a row becomes ``[None, the row]``.
+    ccxt drops rows that open before ``since``, so wrong times would look like missing candles, and
+    it fails as a whole at one row that it cannot parse. Such a row becomes ``[None, the row]``.
     """
 
     def parse_all(rows: Any, market: Any = None, *_: Any, **__: Any) -> list[list[Any]]:
@@ -139,7 +140,7 @@ def unfiltered(client: Any) -> Callable[..., Any]:
         for row in client.to_array(rows):
             try:
                 candle = list(client.parse_ohlcv(row, market))
-            except Exception:  # noqa: BLE001 (whatever ccxt's parsers trip over in this row)
+            except Exception:  # noqa: BLE001 (ccxt's parsers raise anything on this row)
                 candle = [None]
             found.append([None, row] if candle[:1] == [None] or not candle else candle)
         return found
@@ -148,7 +149,7 @@ def unfiltered(client: Any) -> Callable[..., Any]:
 
 
 def kind_of(symbol: str) -> str:
-    """What a unified symbol is: ``spot``, ``linear``, ``inverse``, ``dated`` or ``option``."""
+    """Kind of a unified symbol: ``spot``, ``linear``, ``inverse``, ``dated`` or ``option``."""
     pair, is_contract, rest = symbol.partition(":")
     if not is_contract:
         return "spot"
@@ -161,7 +162,7 @@ def kind_of(symbol: str) -> str:
 def shortened_types(types: Any, kinds: Iterable[str]) -> Any:
     """The exchange's list of market types, shortened to ``kinds``, in its own form.
 
-    None if it has another form, or knows none of the types: then it is to stay as it is.
+    None if the list has another form or none of the types; it must then stay unchanged.
     """
     wanted = {word for kind in kinds for word in _TYPES[kind]}
     if isinstance(types, list) and all(isinstance(each, str) for each in types):

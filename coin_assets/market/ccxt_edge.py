@@ -1,4 +1,4 @@
-"""Where the history begins that an exchange still serves."""
+"""Search for the oldest candle that an exchange still serves."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,11 +9,12 @@ from coin_assets.domain.timeframes import Timeframe
 def oldest_accepted(
     accepts: Callable[[datetime], bool], timeframe: Timeframe, refused: datetime, accepted: datetime
 ) -> datetime:
-    """The oldest open that ``accepts`` holds of, by bisection.
+    """Oldest open for which ``accepts`` is true, by bisection.
 
     Args:
-        accepts: whether the exchange answers for candles from an open on.
-        refused, accepted: opens of which it does not hold, and does.
+        accepts: whether the exchange answers a request from an open on.
+        timeframe: of the opens.
+        refused, accepted: opens for which ``accepts`` is false, and true.
     """
     while timeframe.count(refused, accepted) > 1:
         middle = timeframe.shift(refused, timeframe.count(refused, accepted) // 2)

@@ -1,8 +1,8 @@
-"""What a candle request of ccxt asks an exchange for, read from the request as it is sent.
+"""Range of a candle request, parsed from the request as ccxt sends it.
 
-ccxt changes what it is given: it lowers limits, adds an end time of its own, moves the start, or
-leaves it out. An answer speaks only for the range in the request, so that range is read from the
-parameters themselves: values that are times, and limits by their usual names.
+ccxt changes its arguments: it lowers limits, adds an end time, moves the start, or omits it. An
+answer covers only the range in the request, so the range is parsed from the sent parameters: values
+that are times, and limits by their usual names.
 """
 
 import json
@@ -17,7 +17,7 @@ from coin_assets.domain.candles.frame import LATEST
 from coin_assets.domain.timeframes import Timeframe
 
 _LIMIT_NAMES = {"limit", "size", "count", "pagesize", "_pagesize", "num", "number"}
-# Sent with every request of some exchanges, whatever it asks for.
+# Sent with every request of some exchanges; not part of the range.
 _CLOCK_NAMES = {"timestamp", "nonce", "recvwindow"}
 _EARLIEST = 10**9  # seconds, in 2001: before any exchange, and the units do not overlap
 _UNITS = (1, 10**3, 10**6, 10**9)  # a second in seconds, milliseconds, microseconds, nanoseconds
@@ -30,9 +30,9 @@ class Asked:
     """The range of one request.
 
     Attributes:
-        start: candles that open from then on are asked for; None without a start.
-        end: candles that open before are asked for; None without an end.
-        limit: candles at most; None without a limit.
+        start: first open; None without a start.
+        end: end of the opens, exclusive; None without an end.
+        limit: maximum of candles; None without a limit.
     """
 
     start: datetime | None = None
@@ -41,11 +41,13 @@ class Asked:
 
 
 def read_request(url: str, body: Any, since: datetime, timeframe: Timeframe) -> Asked:
-    """The range that a request for candles from ``since`` on asks for.
+    """Range of a request for candles.
 
     Args:
-        url: with its query.
-        body: text or bytes of a POST; JSON or a query.
+        url: address with query.
+        body: text or bytes of a POST, JSON or a query.
+        since: start that was passed to ccxt.
+        timeframe: of the candles.
     """
     path = [part for part in urlsplit(url).path.split("/") if part]
     for part in path[-2:]:
@@ -77,13 +79,9 @@ def _asked(
         return Asked(times[0], times[-1], limit)
     if is_start:
         return Asked(times[0], None, limit)
-    # An end alone: what is asked for is counted back from it.
+    # An end alone: the range is counted back from it.
     end = times[0]
-    start = (
-        None
-        if limit is None
-        else timeframe.shift(timeframe.next(end - timedelta.resolution), -limit)
-    )
+    start = None if limit is None else timeframe.shift(timeframe.ceil(end), -limit)
     return Asked(start, end, limit)
 
 
@@ -110,7 +108,7 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _time_of(value: str) -> datetime | None:
-    """The time that ``value`` writes in any usual form; None if it is none."""
+    """Time in ``value`` in any usual form; None if it is not a time."""
     if re.fullmatch(r"\d{10,19}(\.\d+)?", value):
         number = float(value)
         for unit in _UNITS:

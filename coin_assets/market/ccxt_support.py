@@ -1,4 +1,4 @@
-"""Which exchanges of ccxt can be collected, and why the others cannot; nobody is contacted."""
+"""Support of exchanges by ccxt's own description, without any request."""
 
 from functools import lru_cache
 from typing import Any
@@ -15,8 +15,12 @@ class _Sent(BaseException):
 
 @lru_cache(maxsize=64)
 def why_not(exchange_id: str, symbol: str) -> str | None:
-    """Why ``exchange_id`` cannot deliver public candles of ``symbol``; None if it can, as far as
-    ccxt's own description of the exchange says."""
+    """Reason why an exchange has no public candles of a symbol; None if it has them.
+
+    Args:
+        exchange_id: identifier in ccxt.
+        symbol: unified symbol.
+    """
     client = new_client(exchange_id)
     if client.has.get("fetchOHLCV") is not True:
         return "ccxt offers no candles of this exchange"
@@ -38,13 +42,13 @@ def why_not(exchange_id: str, symbol: str) -> str | None:
         request_of(client, symbol, "1h" if "1h" in offered else offered[0])
     except _Sent:
         return None
-    except Exception as error:  # noqa: BLE001 (whatever ccxt raises before it sends anything)
+    except Exception as error:  # noqa: BLE001 (ccxt raises anything before it sends)
         return _reason(error)
     return "ccxt sends no request for its candles"
 
 
 def request_of(client: Any, symbol: str, timeframe: str) -> None:
-    """Let ``client`` make its request for candles of ``symbol``; it is not sent.
+    """Make ``client`` build a request for candles of ``symbol`` without sending it.
 
     Raises:
         Exception: what ccxt raises before it sends a request.
@@ -60,7 +64,7 @@ def request_of(client: Any, symbol: str, timeframe: str) -> None:
 
 
 def made_up_market(client: Any, symbol: str) -> dict[str, Any]:
-    """A market as ccxt describes one, for requests that are not sent."""
+    """Market description in ccxt's form, for requests that are not sent."""
     kind = kind_of(symbol)
     pair, _, rest = symbol.partition(":")
     base, _, quote = pair.partition("/")
@@ -105,4 +109,4 @@ def _reason(error: Exception) -> str | None:
         )
     if isinstance(error, ccxt.ArgumentsRequired | ccxt.NotSupported):
         return f"its candles cannot be asked for from a time on alone ({text})"
-    return None  # a made-up market lacks what the real one has; the first request shows
+    return None  # the made-up market may lack a field; only a real request can show it

@@ -1,8 +1,8 @@
-"""An exchange whose past comes from an archive.
+"""Exchange market with an archive for long ranges.
 
-Long ranges are read from the archive's files, and what these lack from the exchange; short ones,
-as every update asks for them, from the exchange alone, as far as it still serves them. The two must
-agree where they meet, and each month of the archive is compared with the exchange.
+Long ranges are read from the archive's files, and missing candles from the exchange. Short ranges,
+as in every update, are read from the exchange alone, as far as it still serves them. Archive and
+exchange must agree where they overlap, and each month of the archive is compared with the exchange.
 """
 
 import logging
@@ -37,18 +37,20 @@ _REQUESTS_A_FILE, _SECONDS_A_REQUEST = 3, 0.05
 
 
 class CombinedMarket:
-    """`Market` over ``exchange``, with the files of ``archive`` for what is long past."""
+    """`Market` over ``exchange``, with the files of ``archive`` for long ranges."""
 
     def __init__(self, archive: ArchiveFiles, exchange: Market) -> None:
         self._archive = archive
         self._exchange = exchange
         self._served = Served(exchange)
-        self._firsts: dict[Series, datetime] = {}  # in the archive; some 400 requests to find out
+        self._firsts: dict[
+            Series, datetime
+        ] = {}  # first opens in the archive; about 400 requests each
 
     def pages(
         self, series: Series, start: datetime, end: datetime, now: datetime
     ) -> Iterator[Page]:
-        """A page for every month with files; between them the exchange's own pages.
+        """One page for each month with files, and the exchange's pages for other months.
 
         Raises:
             InvalidCandles: also if archive and exchange disagree on the newest archived candles.
@@ -66,7 +68,7 @@ class CombinedMarket:
     def listed(
         self, series: Series, now: datetime, since: datetime | None = None
     ) -> datetime | None:
-        """As the exchange answers, or the archive, if it reaches further back."""
+        """The earlier one of the first candles of exchange and archive."""
         found = self._exchange.listed(series, now, since)
         is_all = found is None or (since is not None and found <= since)
         if found is None or is_all or not has_name(series.symbol):
@@ -80,15 +82,15 @@ class CombinedMarket:
         return min(first, found)
 
     def edge(self, series: Series) -> datetime | None:
-        """As the exchange answers, of symbols that no archive can have files of."""
+        """The exchange's edge, for symbols that no archive can have."""
         return None if has_name(series.symbol) else self._exchange.edge(series)
 
     def horizon(self, series: Series, now: datetime) -> datetime:
-        """As the exchange says."""
+        """The exchange's horizon."""
         return self._exchange.horizon(series, now)
 
     def estimate(self, series: Series, start: datetime, end: datetime) -> Estimate:
-        """Files for whole months of a long range; the exchange for samples, overlap and tail."""
+        """Files of a long range, and the exchange's samples, overlap and tail."""
         if self._is_short(series, start, end):
             return self._exchange.estimate(series, start, end)
         requests = _REQUESTS_A_FILE * len(months_between(start, end))
@@ -101,10 +103,11 @@ class CombinedMarket:
         )
 
     def usage(self) -> Usage:
-        """The archive's and the exchange's together."""
+        """Sum over archive and exchange."""
         return self._archive.usage() + self._exchange.usage()
 
     def close(self) -> None:
+        """Release the connections of archive and exchange."""
         self._archive.close()
         self._exchange.close()
 
@@ -112,15 +115,15 @@ class CombinedMarket:
         return series.timeframe.count(start, end) <= ONE_REQUEST or not has_name(series.symbol)
 
     def _reaches_back(self, series: Series, opened: datetime, now: datetime) -> bool:
-        """Whether the archive may have candles before the exchange's first one."""
+        """Whether the archive can have candles before the exchange's first one."""
         if self._archive.local:
-            return True  # looking costs nothing
+            return True  # a search costs nothing
         if self._archive.existing(file.name for file in files_before(series, opened)):
             return True
         try:
             before = series.timeframe.shift(opened, -1)
             return not self._served.reaches(series, before, opened, now)
-        except SymbolUnavailable:  # some say so of what is before their first candle
+        except SymbolUnavailable:  # some exchanges answer so before their first candle
             return False
 
     def _long(
@@ -145,7 +148,7 @@ class CombinedMarket:
                     candles = merged(next(read)[1], between(agreed, *span))
                     try:
                         trusted = self._trusted(series, past, fresh, candles, span, files)
-                    except PartUnread as unread:  # nothing confirms this month; others go on
+                    except PartUnread as unread:  # this month is unconfirmed; the others continue
                         yield Page(empty_candles(), *span, error=unread.error)
                         continue
                     if trusted is None:
@@ -163,8 +166,11 @@ class CombinedMarket:
         span: Span,
         files: Files,
     ) -> pd.DataFrame | None:
-        """``candles`` of a month if the exchange confirms them, else those of its daily files if
-        it confirms these; None if the month is to come from the exchange."""
+        """Candles of a month that the exchange confirms.
+
+        These are ``candles``, else those of the daily files; None if the exchange confirms neither
+        and has to deliver the month itself.
+        """
         found = fresh.differing(candles, *span)
         if not found.count:
             return candles
@@ -193,12 +199,14 @@ class CombinedMarket:
     def _agreed(
         self, series: Series, past: Past, files: Files, span: Span, now: datetime
     ) -> pd.DataFrame:
-        """The exchange's reading of the last archived candles of ``span``; empty if it no longer
-        serves them, sends them all broken, or refuses to answer for them.
+        """The exchange's reading of the last archived candles of ``span``.
+
+        It is empty if the exchange no longer serves them, sends only broken ones, or refuses the
+        request.
 
         Raises:
-            InvalidCandles: the archive's reading is another one.
-            TemporaryError: the exchange could not be read now.
+            InvalidCandles: archive and exchange disagree.
+            TemporaryError: the exchange cannot be read at present.
         """
         archived = empty_candles()
         for file in [file for month in sorted(files) for file in files[month]][::-1]:
@@ -235,7 +243,7 @@ class CombinedMarket:
     def _require_agreement(
         self, series: Series, past: Past, archived: pd.DataFrame, fresh: pd.DataFrame, overlap: Span
     ) -> None:
-        """As `require_agreement`; daily files may agree where the monthly file does not."""
+        """Run `require_agreement`; if the monthly file fails, with the daily files."""
         base = self._archive.base
         try:
             require_agreement(archived, fresh, overlap, series, base)
@@ -247,7 +255,7 @@ class CombinedMarket:
 
 
 def _why_none(pages: list[Page]) -> str | None:
-    """Why an exchange that may have candles sent none; None if it has none."""
+    """Reason why an exchange sent no candles; None if it has none."""
     if any(page.is_unavailable for page in pages):
         return "no longer serves"
     for page in pages:
@@ -259,8 +267,10 @@ def _why_none(pages: list[Page]) -> str | None:
 
 
 def _explained(pages: Iterator[Page], refusal: InvalidCandles | None) -> Iterator[Page]:
-    """``pages`` of a month; what the exchange no longer serves fails with the ``refusal`` of the
-    archive's file, for a better file would bring it."""
+    """``pages`` of a month, with the ``refusal`` of the archive's file as error.
+
+    It is the error of ranges that the exchange no longer serves: a better file would have them.
+    """
     for page in pages:
         if refusal is not None and page.is_unavailable:
             yield replace(page, is_unavailable=False, error=refusal)

@@ -1,4 +1,4 @@
-"""Two readings of the same candles, compared value by value."""
+"""Comparison of two readings of the same candles, value by value."""
 
 from dataclasses import dataclass
 
@@ -8,18 +8,18 @@ import pandas as pd
 
 from coin_assets.domain.candles.frame import VALUES
 
-# Two readings of one decimal number; an exchange's corrections are larger.
+# Relative tolerance of two readings of one decimal number; corrections of exchanges are larger.
 SAME = 1e-9
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Candles that both readings have.
+class ReadingComparison:
+    """Comparison of the candles that both readings have.
 
     Attributes:
-        opens: of these candles, ascending.
-        left, right: their `VALUES`, a row a candle.
-        differs: a flag for each candle.
+        opens: (n,) opens, ascending.
+        left, right: (n, 5) values, columns as in `VALUES`.
+        differs: (n,) whether a candle differs.
     """
 
     opens: "pd.Series[pd.Timestamp]"
@@ -29,7 +29,7 @@ class Comparison:
 
     @property
     def count(self) -> int:
-        """How many candles differ."""
+        """Number of candles that differ."""
         return int(self.differs.sum())
 
     @property
@@ -38,7 +38,11 @@ class Comparison:
         return self.opens[self.differs].reset_index(drop=True)
 
     def offenders(self, left: str, right: str) -> tuple[str, ...]:
-        """The first three differences; the readings are called ``left`` and ``right``."""
+        """The first three differences as text.
+
+        Args:
+            left, right: names of the readings.
+        """
         return tuple(
             f"{self.opens.iloc[row]:%Y-%m-%dT%H:%MZ} {left} close={self.left[row, 3]:.10g} "
             f"volume={self.left[row, 4]:.10g}, {right} close={self.right[row, 3]:.10g} "
@@ -47,15 +51,16 @@ class Comparison:
         )
 
 
-def compared(left: pd.DataFrame, right: pd.DataFrame, volume: float = SAME) -> Comparison:
+def compared(left: pd.DataFrame, right: pd.DataFrame, volume: float = SAME) -> ReadingComparison:
     """Compare two valid candle frames where both have a candle.
 
     Args:
-        volume: relative difference up to which volumes are the same.
+        left, right: valid candle frames.
+        volume: relative tolerance of volumes.
     """
     both = left.merge(right, on="timestamp", suffixes=("", "_right"))
     old = both[VALUES].to_numpy()
     new = both[[f"{name}_right" for name in VALUES]].to_numpy()
     allowed = np.where(np.array(VALUES) == "volume", volume, SAME)
     differs = (np.abs(old - new) > allowed * np.abs(new)).any(axis=1)
-    return Comparison(both["timestamp"], old, new, differs)
+    return ReadingComparison(both["timestamp"], old, new, differs)

@@ -1,6 +1,6 @@
-"""The files of an archive, each verified by the checksum beside it: from a folder or from a URL.
+"""Files of an archive in a folder or at a URL, verified by their checksum files.
 
-A folder is read in place and never changed; downloads leave nothing behind.
+A folder is read in place and never changed; downloads leave no files behind.
 """
 
 import hashlib
@@ -42,8 +42,8 @@ class ArchiveFiles:
 
     Args:
         base: a folder, or the ``http(s)://`` address that the paths are appended to.
-        downloads_folder: where downloads may lie while they last; a URL needs one.
-        sleep: waits between attempts.
+        downloads_folder: working folder of downloads; required for a URL.
+        sleep: waits a number of seconds between attempts.
     """
 
     def __init__(
@@ -64,15 +64,16 @@ class ArchiveFiles:
         self._pool: ThreadPoolExecutor | None = None
 
     def existing(self, names: Iterable[str], others: Iterable[str] = ()) -> set[str]:
-        """Those of ``names`` that the archive has.
+        """Names that the archive has.
 
         Args:
-            others: names that an archive which may be read is likely to have. They are asked for
-                only if everything else is forbidden.
+            names: paths below the base.
+            others: names that a readable archive is likely to have; requested only if all else is
+                forbidden.
 
         Raises:
             MarketUnavailable: the archive does not answer.
-            PermanentError: it refuses everything, also ``others``.
+            PermanentError: it refuses everything, including ``others``.
         """
         asked = list(names)
         presence = self._source.presence
@@ -83,14 +84,14 @@ class ArchiveFiles:
         return there
 
     def fetch(self, name: str) -> bytes | None:
-        """Content of a file, as its checksum says; None if there is no such file.
+        """Verified content of a file; None if there is no such file.
 
         Raises:
             MarketUnavailable: the archive does not answer.
-            PermanentError: it refuses everything so far.
-            InvalidCandles: the file is not what its checksum says, or has none.
+            PermanentError: it has refused every request so far.
+            InvalidCandles: the checksum differs or is missing.
         """
-        # A transfer can go wrong, in the file as in its checksum: then both are sent once more.
+        # A transfer of the file or its checksum can fail: then both are requested once more.
         for attempt in range(1 if self.local else 2):
             if attempt:
                 self._source.meter.count(retries=1)
@@ -107,7 +108,7 @@ class ArchiveFiles:
                 return content
         raise InvalidCandles(
             "checksum",
-            f"{self.base}/{name} has SHA-256 {found[:12]}..., but {name}.CHECKSUM says "
+            f"{self.base}/{name} has SHA-256 {found[:12]}..., but {name}.CHECKSUM has "
             f"{expected[:12]}.... The file is damaged or was replaced without its checksum; "
             "get both again, or delete both.",
         )
@@ -115,7 +116,7 @@ class ArchiveFiles:
     def fetch_all(
         self, names: Iterable[str]
     ) -> Generator[tuple[str, bytes | InvalidCandles | None]]:
-        """Every name with what `fetch` returns, or why it is refused; a few are fetched ahead."""
+        """Yield each name with the result or the refusal of `fetch`; some are fetched ahead."""
         if self.local:
             for name in names:
                 yield name, self._outcome(name)
@@ -182,11 +183,11 @@ class ArchiveFiles:
             )
 
     def _require_open(self, name: str, others: Iterable[str]) -> None:
-        """Raise unless one of ``others`` is there: then a forbidden name is one that is absent."""
+        """Raise unless one of ``others`` exists: a forbidden name is then an absent one."""
         if any(self._source.presence(each) is Presence.THERE for each in others):
             return
         raise PermanentError(
-            f"The archive {self.base} refuses everything that was asked of it so far (HTTP 403, or "
+            f"The archive {self.base} refuses everything requested so far (HTTP 403, or "
             f"a web page in place of the file), {name} first. Check COIN_ARCHIVE and whether the "
             "archive is open to you. A bucket that answers 403 for files that it lacks must allow "
             "listing (s3:ListBucket), or have a file of this symbol."
@@ -221,11 +222,11 @@ class _Folder:
         return Presence.ABSENT if content is None else content
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: no connection is open."""
 
 
 def _without_user(url: str) -> tuple[str, tuple[str, str] | None]:
-    """The address as it may be shown, and the name and password that stood in it."""
+    """Address without credentials, and the name and password in it."""
     parts = urlsplit(url.rstrip("/"))
     user, at, host = parts.netloc.rpartition("@")
     if not at:
@@ -235,7 +236,7 @@ def _without_user(url: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def made_ahead(items: Generator[T]) -> Generator[T]:
-    """``items``, each made in a thread while the one before is in use."""
+    """``items``, each produced in a thread while the caller uses the previous one."""
     end = object()
     with closing(items), ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
         coming = thread.submit(next, items, end)

@@ -1,4 +1,4 @@
-"""From the words of `COIN_MARKET` and `COIN_ARCHIVE` to a market."""
+"""Factory of markets from the settings `COIN_MARKET` and `COIN_ARCHIVE`."""
 
 from pathlib import Path
 
@@ -14,11 +14,16 @@ from coin_assets.market.sandbox import SandboxMarket
 def open_market(
     kind: str, argument: str, archive: str = "", downloads: Path | None = None
 ) -> Market:
-    """The market of ``kind`` (``sandbox``, ``ccxt``, ``archive``); nothing is contacted yet.
+    """Market of a kind; it opens no connection before its first use.
 
     Args:
-        archive: folder or URL of Binance Vision files, for the past of a ``ccxt`` market.
+        kind: ``sandbox``, ``ccxt`` or ``archive``.
+        argument: exchange id of ``ccxt``, folder of ``archive``.
+        archive: folder or URL of Binance Vision files, for long ranges of a ``ccxt`` market.
         downloads: working folder for files from a URL.
+
+    Raises:
+        ConfigurationError: the kind is unknown, or ``archive`` is given with another than ``ccxt``.
     """
     if archive and kind != "ccxt":
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""What a file is that was offered as candles and is neither CSV nor Parquet, told by its bytes."""
+"""Detection of files that are neither CSV nor Parquet, by their bytes."""
 
 import mmap
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 
 _HEAD_BYTES = 1024
 
-# First bytes -> what the file is, and what to do about it.
+# First bytes -> kind of the file, and the remedy.
 _MAGIC = (
     (b"\x1f\x8b", "is compressed with gzip; unpack it"),
     (b"BZh", "is compressed with bzip2; unpack it"),
@@ -33,9 +33,9 @@ _PARQUET = b"PAR1"
 
 
 def other_kind(path: Path) -> str | None:
-    """Likely cause why ``path`` cannot be read: what it is instead, with a remedy.
+    """Likely cause why a file cannot be read: its actual kind, with a remedy.
 
-    None if it looks like Parquet or UTF-8 text, as its name says, or like nothing known.
+    None if the content matches the name (Parquet or UTF-8 text), or if the kind is unknown.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
@@ -54,7 +54,7 @@ def other_kind(path: Path) -> str | None:
 
 
 def _nul_bytes(content: mmap.mmap) -> str | None:
-    """What NUL bytes mean, which no text has."""
+    """Likely cause of NUL bytes, which no text contains; None without any."""
     first, size = content.find(b"\0"), len(content)
     if first < 0:
         return None

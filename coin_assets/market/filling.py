@@ -1,4 +1,4 @@
-"""An archive's candles with what an exchange has in their holes, as pages."""
+"""Pages of an archive's candles, with holes filled from an exchange."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +13,7 @@ from coin_assets.domain.series import Series
 from coin_assets.market.base import Page
 from coin_assets.market.served import Served, joined
 
-# Up to here an exchange needs one request, or a few.
+# Candles that an exchange delivers in one request, or a few.
 ONE_REQUEST = 1000
 
 Span = tuple[datetime, datetime]
@@ -22,9 +22,9 @@ Span = tuple[datetime, datetime]
 def filled_pages(
     exchange: Served, series: Series, candles: pd.DataFrame, span: Span, now: datetime
 ) -> Iterator[Page]:
-    """The archive's ``candles`` of ``span`` as a page, with the exchange's candles in its holes.
+    """Pages of the archive's ``candles`` in ``span``, with holes filled from the exchange.
 
-    Long holes are the exchange's own pages, in between.
+    Long holes become pages of the exchange.
     """
     reached, stop = span
     for gap in find_gaps(candles["timestamp"], series.timeframe, *span):
@@ -49,8 +49,7 @@ def _filled(
     own = between(candles, *span)
     holes = _holes(own, series, span)
     answers = [page for hole in holes for page in exchange.answers(series, *hole, now)]
-    # Holes that are close together are asked for in one go: the archive's candles in between stay
-    # as they are.
+    # One request covers holes that are close together; the archive's candles between them win.
     whole = merged(joined(answers), own)
     known = set(own["timestamp"])
     refused = tuple(
@@ -67,7 +66,7 @@ def _filled(
 
 
 def _holes(candles: pd.DataFrame, series: Series, span: Span) -> list[Span]:
-    """Ranges that hold what ``candles`` lack, each for one request."""
+    """Ranges that contain all missing candles, each for one request."""
     holes: list[Span] = []
     for gap in find_gaps(candles["timestamp"], series.timeframe, *span):
         if holes and series.timeframe.count(holes[-1][0], gap.end) <= ONE_REQUEST:
@@ -78,7 +77,7 @@ def _holes(candles: pd.DataFrame, series: Series, span: Span) -> list[Span]:
 
 
 def _without_candles(candles: pd.DataFrame, series: Series, answers: list[Page]) -> Iterator[Page]:
-    """Ranges that ``candles`` lack and the exchange no longer serves, or fails to, ascending."""
+    """Missing ranges that the exchange no longer serves or fails to serve, ascending."""
     for page in answers:
         if page.is_unavailable or page.error is not None:
             for gap in find_gaps(candles["timestamp"], series.timeframe, page.start, page.end):

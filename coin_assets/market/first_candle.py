@@ -1,4 +1,4 @@
-"""Where the candles of an archive begin."""
+"""Search for the first candle of an archive."""
 
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ _MONTHS_AT_ONCE = 36
 
 
 def files_before(series: Series, opened: datetime) -> list[KlineFile]:
-    """Files of which an archive has one if it reaches further back than ``opened``."""
+    """Files just before ``opened``; an archive with older candles has one of them."""
     months = [monthly_file(series, _MONTH.shift(opened, -back)) for back in (1, 2)]
     day = month_start(opened - _DAY)
     days = [file for file in daily_files(series, day) if opened - _DAY < file.end <= opened]
@@ -26,8 +26,8 @@ def files_before(series: Series, opened: datetime) -> list[KlineFile]:
 def first_candle(files: ArchiveFiles, series: Series, now: datetime) -> datetime | None:
     """Open of the archive's oldest candle that is closed by ``now``.
 
-    A month with a refused file counts from its start: the file should hold these candles. In a
-    remote archive, three years without a file end the search.
+    A month with a refused file counts from its start. In a remote archive, three years without a
+    file end the search.
     """
     months = _months_before(files, series, next_month(now))
     past = Past(files, series)
@@ -36,7 +36,7 @@ def first_candle(files: ArchiveFiles, series: Series, now: datetime) -> datetime
         with closing(past.months({month: chosen}, month, next_month(month))) as read:
             for _, candles in read:
                 found = closed_by(candles, series.timeframe, now)
-                opened = series.timeframe.next(month - timedelta.resolution)
+                opened = series.timeframe.ceil(month)
                 if past.refusal_of(month) is not None and series.timeframe.is_closed(opened, now):
                     return opened
                 if len(found):

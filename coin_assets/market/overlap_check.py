@@ -1,10 +1,10 @@
-"""Whether an archive and an exchange tell the same story where they meet."""
+"""Overlap check of an archive against an exchange."""
 
 from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.candles.diagnosis import compare_causes
+from coin_assets.domain.candles.diagnosis import diagnose_difference
 from coin_assets.domain.candles.frame import between
 from coin_assets.domain.series import Series
 from coin_assets.errors import InvalidCandles
@@ -18,14 +18,20 @@ def require_agreement(
     series: Series,
     base: str,
 ) -> None:
-    """Compare the candles of ``overlap``; some may differ, as exchanges correct their candles.
+    """Require that archive and exchange agree on most candles of ``overlap``.
+
+    Some may differ, because exchanges correct their candles.
 
     Args:
-        archived: the archive's candles, those before the overlap included.
+        archived: the archive's candles, including those before the overlap.
         fresh: the exchange's candles of the overlap.
+        overlap: half-open range of opens.
+        series: symbol and timeframe, for the message.
+        base: folder or address of the archive, for the message.
 
     Raises:
-        InvalidCandles: there is nothing to compare, or more than half of the candles differ.
+        InvalidCandles: rule ``seam``: the exchange has no candle of the overlap, or more than half
+            of the candles differ.
     """
     found = compared(between(archived, *overlap), fresh)
     total = len(found.opens)
@@ -43,5 +49,5 @@ def require_agreement(
         f"{found.count} of {where} ({total} in both) differ between the archive {base} "
         "and the exchange. Nothing of the archive was used; correct COIN_ARCHIVE, or take it away.",
         found.offenders("archive", "exchange"),
-        compare_causes(archived, fresh) or "the archive may be of another exchange",
+        diagnose_difference(archived, fresh) or "the archive may be of another exchange",
     )

@@ -1,6 +1,6 @@
-"""The candles that an archive has, month by month, for a market that has an exchange as well.
+"""Candles of an archive month by month, for `CombinedMarket`.
 
-A file that is refused is left out with a warning; daily files or the exchange have its candles.
+A refused file is skipped with a warning; its candles come from daily files or the exchange.
 """
 
 import logging
@@ -22,16 +22,16 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Past:
-    """One key's candles in the files of an archive."""
+    """Candles of one series in the files of an archive."""
 
     def __init__(self, files: ArchiveFiles, series: Series) -> None:
         self._files = files
-        self._key = series
-        self._read: dict[str, pd.DataFrame] = {}  # before their turn in `months`
+        self._series = series
+        self._read: dict[str, pd.DataFrame] = {}  # read before `months` reaches them
         self._refusals: dict[datetime, InvalidCandles] = {}
 
     def refusal_of(self, month: datetime) -> InvalidCandles | None:
-        """Why a file of ``month`` was refused, the first one if several were; None if none was."""
+        """First refusal of a file of ``month``; None without one."""
         return self._refusals.get(month)
 
     def of_file(self, file: KlineFile) -> pd.DataFrame:
@@ -42,7 +42,7 @@ class Past:
         return self._read[file.name]
 
     def of_days(self, days: Iterable[KlineFile]) -> pd.DataFrame:
-        """Candles of those of ``days``, ascending, that the archive has."""
+        """Candles of the daily files ``days``, ascending, as far as they exist."""
         asked = list(days)
         there = self._files.existing(file.name for file in asked)
         chosen = [file for file in asked if file.name in there]
@@ -54,15 +54,15 @@ class Past:
         return _concatenated(frames)
 
     def days_of(self, start: datetime, end: datetime) -> pd.DataFrame:
-        """Candles of ``[start, end)`` in daily files."""
-        return between(self.of_days(days_within(self._key, start, end)), start, end)
+        """Candles of the daily files in ``[start, end)``."""
+        return between(self.of_days(days_within(self._series, start, end)), start, end)
 
     def months(
         self, files: Files, start: datetime, stop: datetime
     ) -> Generator[tuple[datetime, pd.DataFrame]]:
-        """Every month of ``files`` with its candles in ``[start, stop)``; some are fetched ahead.
+        """Yield each month of ``files`` with its candles in ``[start, stop)``.
 
-        What a monthly file lacks comes from the daily files of the days that lack candles.
+        Some files are fetched ahead. Candles missing in a monthly file come from daily files.
         """
         ordered = [file for month in sorted(files) for file in files[month]]
         names = [file.name for file in ordered if file.name not in self._read]
@@ -76,8 +76,8 @@ class Past:
                     for file in files[month]
                 ]
                 candles = _concatenated(frames)
-                if is_monthly(self._key, files[month]):
-                    days = self.of_days(lacking_days(candles, self._key, *span))
+                if is_monthly(self._series, files[month]):
+                    days = self.of_days(lacking_days(candles, self._series, *span))
                     candles = merged(days, candles)
                 yield month, between(candles, *span)
 
@@ -87,10 +87,10 @@ class Past:
                 raise outcome
             if outcome is None:
                 raise InvalidCandles("gone", f"{file.name} was there a moment ago, and is not now.")
-            return read_klines(outcome, file, self._key.timeframe)
+            return read_klines(outcome, file, self._series.timeframe)
         except InvalidCandles as refusal:
             self._refusals.setdefault(month_start(file.start), refusal)
-            others = "daily files, or" if is_monthly(self._key, [file]) else "monthly file, or"
+            others = "daily files, or" if is_monthly(self._series, [file]) else "monthly file, or"
             _LOGGER.warning(
                 "%s/%s is refused and not used: %s The candles of %s to %s come from the %s the "
                 "exchange.",

@@ -1,4 +1,4 @@
-"""Patience with an exchange: which failures are tried again, when, and for how long in all."""
+"""Retry policy for exchange requests: exponential back-off within a time budget."""
 
 import random
 import re
@@ -18,10 +18,10 @@ Answer = TypeVar("Answer")
 
 
 class Interrupted(Exception):
-    """A request failed in a way that may pass.
+    """A request failed temporarily.
 
     Attributes:
-        asked_wait: seconds that the other side asks to be left alone, if it does.
+        asked_wait: seconds of the server's ``Retry-After``; None without one.
     """
 
     def __init__(self, reason: str, asked_wait: float | None = None) -> None:
@@ -30,19 +30,20 @@ class Interrupted(Exception):
 
 
 class Retrying:
-    """Calls that share one budget of lost time, which a success fills up again.
+    """Calls with retries that share one budget of time; a success restores it.
 
-    An outage thus costs one budget, however many calls it hits: with the budget spent, each call
-    is tried once. While the other side has asked to be left alone for longer than the budget
-    lasts, it is not called at all: those who keep calling are banned for longer.
+    An outage costs one budget, however many calls it affects: with the budget spent, each call is
+    tried once. While a ``Retry-After`` longer than the budget lasts, no call is made at all,
+    because exchanges extend the ban of clients that continue.
 
     Attributes:
-        retries: tries so far after the first of each call.
+        retries: number of attempts after the first of each call.
 
     Args:
-        chance: a number in [0, 1), so that many clients do not come back at the same moment.
-        clock: measures what failed calls cost, and until when the other side wants to be left.
-        budget: seconds.
+        sleep: waits a number of seconds.
+        chance: returns a number in [0, 1), the jitter of the back-off.
+        clock: measures the time of failed calls and of ``Retry-After``.
+        budget: seconds of failed calls and pauses.
     """
 
     def __init__(
@@ -58,15 +59,16 @@ class Retrying:
         self.retries = 0
 
     def call(self, ask: Callable[[], Answer], purpose: str) -> Answer:
-        """What ``ask`` returns, tried again when it is `Interrupted`.
+        """Result of ``ask``, retried after `Interrupted`.
 
         Args:
-            purpose: begins the message, for example ``"binance did not deliver candles"``.
+            ask: makes one attempt.
+            purpose: beginning of the message, for example ``"binance did not deliver candles"``.
 
         Raises:
-            MarketUnavailable: it did not succeed within tries and budget.
+            MarketUnavailable: no attempt succeeded within `MOST_TRIES` and the budget.
         """
-        self._respect_wish(purpose, None)
+        self._require_permission(purpose, None)
         tries = 0
         while True:
             tries += 1
@@ -82,27 +84,31 @@ class Retrying:
                 return answer
 
     def _wait(self, tries: int, trouble: Interrupted, purpose: str) -> None:
-        """Wait before the next try, or give up."""
+        """Wait before the next attempt.
+
+        Raises:
+            MarketUnavailable: no attempt is left.
+        """
         if trouble.asked_wait is not None and trouble.asked_wait > self._left:
             self._not_before = self._clock() + timedelta(seconds=trouble.asked_wait)
-            self._respect_wish(purpose, trouble)
+            self._require_permission(purpose, trouble)
         if tries >= MOST_TRIES or self._left <= 0:
-            times = "once" if tries == 1 else f"{tries} times"
+            attempts = "1 attempt" if tries == 1 else f"{tries} attempts"
             raise MarketUnavailable(
-                f"{purpose}, asked {times} ({trouble}). Check the network and COIN_MARKET; asking "
-                "again later may help."
+                f"{purpose} in {attempts} ({trouble}). Check the network and COIN_MARKET, or "
+                "run again later."
             ) from trouble.__cause__
         backoff = min(_FIRST_DELAY * 2 ** (tries - 1), _LONGEST_DELAY) * (1 + self._chance()) / 2
         seconds = min(max(backoff, trouble.asked_wait or 0.0), self._left)
         self._spend(seconds)
         self._sleep(seconds)
 
-    def _respect_wish(self, purpose: str, trouble: Interrupted | None) -> None:
+    def _require_permission(self, purpose: str, trouble: Interrupted | None) -> None:
         if self._not_before is not None and self._clock() < self._not_before:
             reason = f" ({trouble})" if trouble else ""
             raise MarketUnavailable(
-                f"{purpose}: it asked to be left alone until {self._not_before:%Y-%m-%d %H:%M:%S} "
-                f"UTC{reason}. Nothing was asked since; run again after that."
+                f"{purpose}: it allows no request until {self._not_before:%Y-%m-%d %H:%M:%S} UTC"
+                f"{reason}. No request was sent since; run again after that."
             ) from (trouble.__cause__ if trouble else None)
 
     def _spend(self, seconds: float) -> None:
@@ -110,7 +116,12 @@ class Retrying:
 
 
 def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds to wait by a ``Retry-After`` header (seconds or an HTTP date); None without one."""
+    """Seconds of a ``Retry-After`` header, given as seconds or as an HTTP date; None without one.
+
+    Args:
+        headers: of the answer; the case of names does not matter.
+        now: UTC.
+    """
     text = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
     if text is None:
         return None

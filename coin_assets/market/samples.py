@@ -1,10 +1,10 @@
-"""Whether an exchange confirms the candles of an archive, for one request a month.
+"""Comparison of an archive with an exchange, at one request for each month.
 
-An answer holds up to 1000 candles, and a month has 744 hours. So all of a month is compared: in
-its own timeframe from one hour on, else in hours that are made of the archive's candles. Hours
-that differ are looked at again in the archive's own timeframe, for an exchange's hours need not be
-made of its minutes; only a candle that differs itself counts. What this cannot see is a wrong open
-or close inside an hour whose range, volume, first and last price are right.
+An answer holds up to 1000 candles, and a month has 744 hours. So a whole month is compared: in its
+own timeframe from one hour on, else in hours derived from the archive's candles. Hours that differ
+are compared again in the archive's own timeframe, because an exchange's hours need not equal its
+minutes; only a candle that differs itself counts. The comparison does not detect a wrong open or
+close within an hour whose range, volume, first and last price are right.
 """
 
 from datetime import datetime
@@ -17,7 +17,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, next_month
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.market.base import Estimate, Market, Page
-from coin_assets.market.comparing import Comparison, compared
+from coin_assets.market.comparing import ReadingComparison, compared
 from coin_assets.market.filling import ONE_REQUEST
 from coin_assets.market.served import Served, candles_of
 
@@ -30,34 +30,37 @@ Span = tuple[datetime, datetime]
 
 
 class Samples:
-    """An exchange's candles of one key, for comparison with an archive's.
+    """An exchange's candles of one series, for comparison with an archive's.
 
     Args:
-        stop: nothing after this is asked for.
+        exchange: the exchange.
+        series: symbol and timeframe.
+        stop: end of the opens to request.
+        now: current time, UTC.
     """
 
     def __init__(self, exchange: Served, series: Series, stop: datetime, now: datetime) -> None:
         self._exchange = exchange
-        self._key = series
+        self._series = series
         self._stop = stop
         self._now = now
         self._chunk: Span | None = None
         self._pages: list[Page] = []
 
-    def differing(self, candles: pd.DataFrame, start: datetime, end: datetime) -> Comparison:
+    def differing(self, candles: pd.DataFrame, start: datetime, end: datetime) -> ReadingComparison:
         """Compare the archive's ``candles`` of ``[start, end)``, which lies in one month.
 
-        What the exchange no longer serves is not compared.
+        Candles that the exchange no longer serves are not compared.
 
         Raises:
             PartUnread: the exchange could not be read there.
         """
-        timeframe = self._key.timeframe
+        timeframe = self._series.timeframe
         coarse = reference(timeframe)
         if coarse == timeframe:
-            return compared(candles, self._reference(self._key, start, end))
+            return compared(candles, self._reference(self._series, start, end))
         try:
-            fresh = self._reference(self._key.at(coarse), start, end)
+            fresh = self._reference(self._series.at(coarse), start, end)
         except SymbolUnavailable:
             return self._compared_in(candles, _spread(timeframe, start, end))
         made = resample(candles, timeframe, coarse)
@@ -65,13 +68,13 @@ class Samples:
         hours = compared(whole, fresh, _SAME_SUM).differing
         return self._compared_in(candles, _windows(hours, timeframe, end))
 
-    def _compared_in(self, candles: pd.DataFrame, windows: list[Span]) -> Comparison:
-        answers = [self._exchange.candles(self._key, *span, self._now) for span in windows]
+    def _compared_in(self, candles: pd.DataFrame, windows: list[Span]) -> ReadingComparison:
+        answers = [self._exchange.candles(self._series, *span, self._now) for span in windows]
         fresh = pd.concat(answers, ignore_index=True) if answers else empty_candles()
         return compared(candles, fresh)
 
     def _reference(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
-        """The exchange's candles of a month; those of the months after it, if one answer does."""
+        """The exchange's candles of a month; one request also covers following months if it can."""
         if self._chunk is None or not (self._chunk[0] <= start and end <= self._chunk[1]):
             until = end
             while until < self._stop:
@@ -81,19 +84,19 @@ class Samples:
                 until = further
             self._pages = self._exchange.answers(series, start, until, self._now)
             if until > end and any(page.error is not None for page in self._pages):
-                # One answer for many months may fail because of one of them.
+                # A request for many months can fail because of one of them.
                 until, self._pages = end, self._exchange.answers(series, start, end, self._now)
             self._chunk = start, until
         return candles_of(self._pages, start, end)
 
 
 def reference(timeframe: Timeframe) -> Timeframe:
-    """The timeframe in which a month is compared."""
+    """Timeframe in which a month is compared."""
     return _HOUR if timeframe.divides(_HOUR) else timeframe
 
 
 def estimate(exchange: Market, series: Series, start: datetime, end: datetime) -> Estimate:
-    """What comparing ``[start, end)`` takes."""
+    """Estimated cost of the comparison of ``[start, end)``."""
     return exchange.estimate(series.at(reference(series.timeframe)), start, end)
 
 

@@ -1,11 +1,11 @@
-"""A make-believe market: realistic candles for any past range, without a network.
+"""Sandbox market: synthetic, realistic candles for any past range, without a network.
 
-The path is a function of seed, symbol and time alone; the clock decides only which candles are
-closed. Every timeframe aggregates the same minutes, so timeframes never contradict each other.
+Prices are a function of seed, symbol and time; the clock only determines which candles are closed.
+Every timeframe aggregates the same minutes, so timeframes are consistent.
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -26,14 +26,14 @@ from coin_assets.market.sandbox_paths import (
 _MONTH = Timeframe("1M")
 _MONTHS_A_PAGE = 3
 _MINUTE_MICROS = 60_000_000
-_CANDLES_A_SECOND = 100_000  # made, not fetched; measured on 2 cores
+_CANDLES_A_SECOND = 100_000  # generated; measured on 2 cores
 
 
 class SandboxMarket:
     """A deterministic market that has every ``BASE/QUOTE`` symbol and every timeframe.
 
     Args:
-        seed: another seed is another world.
+        seed: seed of all prices.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -67,28 +67,28 @@ class SandboxMarket:
         now: datetime,  # noqa: ARG002
         since: datetime | None = None,  # noqa: ARG002
     ) -> datetime | None:
-        """The sandbox's first candle: everything is listed from its beginning on."""
-        return series.timeframe.next(FIRST - timedelta.resolution)
+        """Open of the sandbox's first candle, the same for all symbols."""
+        return series.timeframe.ceil(FIRST)
 
     def edge(self, series: Series) -> datetime | None:  # noqa: ARG002 (protocol)
-        """None: the sandbox serves everything."""
+        """None: the sandbox serves its whole history."""
         return None
 
     def estimate(self, series: Series, start: datetime, end: datetime) -> Estimate:
-        """A page makes three months in no time."""
+        """One page for every three months."""
         pages = -(-len(months_between(start, end)) // _MONTHS_A_PAGE)
         return Estimate(pages, series.timeframe.count(start, end) / _CANDLES_A_SECOND)
 
     def horizon(self, series: Series, now: datetime) -> datetime:  # noqa: ARG002
-        """``now``: the sandbox never falls behind and never ends."""
+        """``now``: the sandbox has every closed candle."""
         return now
 
     def usage(self) -> Usage:
-        """Pages made."""
+        """Number of pages generated."""
         return self._meter.usage
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: the sandbox has no connections."""
 
     def _candles(self, series: Series, opens: pd.DatetimeIndex) -> pd.DataFrame:
         """Candles at consecutive ``opens``, aggregated from whole months of minutes."""

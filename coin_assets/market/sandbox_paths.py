@@ -1,8 +1,8 @@
-"""The maths of the sandbox market: one endless random path of minutes per symbol.
+"""Price model of the sandbox market: one random path of minutes for each symbol.
 
-Two layers. The daily layer fixes every price at 00:00 UTC once and for all; the minute layer fills
-one calendar month at a time between those prices, so that any month can be made without the ones
-before it. Symbols move together because each adds ``beta`` times the same market factor to noise
+The model has two layers. The daily layer defines every price at 00:00 UTC; the minute layer fills
+one calendar month at a time between those prices, so any month is generated without the ones before
+it. Symbols move together because each adds ``beta`` times the same market factor to noise
 of its own. Prices are whole ticks and volumes whole lots, held in float64: sums and comparisons
 are then exact, whatever their order.
 """
@@ -33,7 +33,7 @@ _DAYS = (next_month(LAST) - FIRST).days
 _DAYS_A_YEAR = 365
 _DAY_MINUTES = 24 * 60
 
-_MARKET = "market"  # no symbol can be called so: symbols contain a slash
+_MARKET = "market"  # not a symbol: symbols contain a slash
 _MARKET_VOLATILITY = 0.5  # a year, of the common factor
 _GROWTH = 0.10  # of the trend, log a year
 _PULL = 1.5 / _DAYS_A_YEAR  # a day, from the price back to its trend
@@ -45,7 +45,7 @@ _LARGEST_MIXED_VARIANCE = 8.0
 
 @dataclass(frozen=True)
 class Profile:
-    """What a symbol looks like.
+    """Statistical properties of a symbol.
 
     Attributes:
         price: at the reference day 2024-01-01, in the quote currency.
@@ -80,7 +80,7 @@ _KNOWN = {
 
 
 def profile_of(symbol: str) -> Profile:
-    """Plausible figures for known coins in dollars, invented but fixed ones for any other."""
+    """Profile of a symbol: plausible for known coins in dollars, random but fixed for others."""
     base, _, quote = symbol.partition("/")
     if base in _KNOWN and quote.startswith("USD"):
         return _KNOWN[base]
@@ -123,8 +123,8 @@ def daily_factor(seed: int, name: str) -> tuple[Floats, Floats]:
 def daily_path(seed: int, symbol: str) -> DailyPath:
     """The symbol's prices at midnight: a growing trend and a deviation pulled back to it.
 
-    The pull (an Ornstein-Uhlenbeck process) keeps prices plausible for decades; a day hardly
-    feels it. The path passes through the profile's price on the reference day.
+    The pull (an Ornstein-Uhlenbeck process) keeps prices plausible for decades; its
+    effect within a day is small. The path passes through the profile's price on the reference day.
     """
     profile = profile_of(symbol)
     market_volatility, market_returns = daily_factor(seed, _MARKET)
@@ -159,7 +159,7 @@ def minutes_of_month(seed: int, symbol: str, month: datetime) -> Floats:
     variance = market_scale**2 + own_scale**2  # (days, 24), of a minute in that hour
     moves = market_scale[..., None] * market_noise + own_scale[..., None] * own_noise
     # A Brownian bridge in volatility time: what the minutes lack to the day's return is shared
-    # out in proportion to their variance, so that calm hours stay calm on wild days.
+    # out in proportion to their variance, so that hours keep their relative volatility.
     lacking = np.diff(path.log_price[first : stop + 1]) - moves.sum(axis=(1, 2))
     moves += (lacking[:, None] * variance / (60.0 * variance.sum(axis=1, keepdims=True)))[..., None]
     moves = moves.reshape(days, _DAY_MINUTES)
@@ -172,7 +172,7 @@ def minutes_of_month(seed: int, symbol: str, month: datetime) -> Floats:
     generator = _generator(seed, symbol, month_label(month), "ranges")
     volume = _volume(np.abs(moves.ravel()), close, profile, generator)
     minutes = np.stack([opened, *_extremes(opened, close, deviation, generator), close, volume])
-    minutes.setflags(write=False)  # the cache hands the same array to everybody
+    minutes.setflags(write=False)  # the cache returns the same array to all callers
     return minutes
 
 

@@ -1,4 +1,4 @@
-"""An exchange that may serve only its recent candles."""
+"""Wrapper of an exchange that may serve only its recent candles."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,7 +15,7 @@ class PartUnread(Exception):
     """One range could not be read, although the exchange answers for others.
 
     Attributes:
-        error: why.
+        error: the reason.
     """
 
     def __init__(self, error: CoinAssetsError) -> None:
@@ -24,9 +24,9 @@ class PartUnread(Exception):
 
 
 class Served:
-    """The pages of an exchange, which is not asked again for what it no longer serves.
+    """Pages of an exchange, without requests for candles that it no longer serves.
 
-    That edge only moves forward, so it is remembered for each key.
+    That edge only moves forward, so it is kept for each series.
     """
 
     def __init__(self, exchange: Market) -> None:
@@ -36,7 +36,7 @@ class Served:
     def pages(
         self, series: Series, start: datetime, end: datetime, now: datetime
     ) -> Iterator[Page]:
-        """As `Market.pages`."""
+        """Pages as in `Market.pages`."""
         stop = min(end, series.timeframe.floor(now))
         edge = min(self._edges.get(series, start), stop)
         if start < edge:
@@ -52,7 +52,7 @@ class Served:
             yield page
 
     def answers(self, series: Series, start: datetime, end: datetime, now: datetime) -> list[Page]:
-        """All `pages`; where the exchange refuses to go on, the rest is a page with that error.
+        """All `pages` as a list; after a refusal, the rest is a page with that error.
 
         Raises:
             TemporaryError, SymbolUnavailable: as `Market.pages`.
@@ -70,7 +70,7 @@ class Served:
         return candles_of(self.answers(series, start, end, now), start, end)
 
     def reaches(self, series: Series, start: datetime, end: datetime, now: datetime) -> bool:
-        """Whether the exchange is known to serve any part of ``[start, end)``."""
+        """Whether the exchange serves any part of ``[start, end)``."""
         return any(
             not page.is_unavailable and page.error is None
             for page in self.answers(series, start, end, now)
@@ -90,7 +90,7 @@ class Served:
 
 
 def candles_of(pages: list[Page], start: datetime, end: datetime) -> pd.DataFrame:
-    """The candles of consecutive pages that open in ``[start, end)``.
+    """Candles of consecutive pages that open in ``[start, end)``.
 
     Raises:
         PartUnread: a page of that range could not be read.
@@ -103,6 +103,6 @@ def candles_of(pages: list[Page], start: datetime, end: datetime) -> pd.DataFram
 
 
 def joined(pages: list[Page]) -> pd.DataFrame:
-    """The candles of consecutive pages; those with an error have none."""
+    """Candles of consecutive pages; pages with an error have none."""
     parts = [page.candles for page in pages if page.error is None]
     return pd.concat(parts, ignore_index=True) if parts else empty_candles()

@@ -1,12 +1,12 @@
-"""Reading files from a URL, so that no byte is sent twice.
+"""Resumable downloads of files from a URL.
 
-A bucket whose objects may be read but not listed answers 403 for objects that it does not have (S3
-without ``s3:ListBucket``); other servers send a web page. So both mean "not there" once an object
-of the same archive was read, and a refusal before that. Some servers refuse the method HEAD: they
-are asked for one byte instead.
+A bucket whose objects can be read but not listed answers 403 for missing objects (S3 without
+``s3:ListBucket``); other servers send a web page. Both mean "absent" after an object of the archive
+was read, and "forbidden" before that. Some servers refuse the method HEAD; one byte is requested
+from them instead.
 
-A download goes through ``.<file>.part`` in a working folder. One that was cut, or whose process was
-killed, is taken up where it stopped; once the file is whole and read, nothing stays behind.
+A download is written to ``.<file>.part`` in a working folder. An interrupted download resumes where
+it stopped; a complete one leaves no file behind.
 """
 
 import fcntl
@@ -36,10 +36,10 @@ T = TypeVar("T")
 
 
 class Presence(Enum):
-    """What an archive says about one file.
+    """Presence of a file in an archive.
 
-    ``FORBIDDEN`` is HTTP 403, or a web page in place of the file: the file is not there, or nothing
-    may be read.
+    ``FORBIDDEN`` is HTTP 403, or a web page in place of the file: either the file is absent or the
+    archive is closed.
     """
 
     THERE = "there"
@@ -52,13 +52,14 @@ class UrlSource:
 
     Attributes:
         meter: counts HTTP requests.
-        has_seen: some file is there.
-        has_read: the content of some file was sent.
+        has_seen: whether some file exists.
+        has_read: whether the content of some file was sent.
 
     Args:
-        user: name and password, if the address asks for them.
-        folder: where downloads lie while they last.
-        sleep: waits between attempts.
+        base: address to which names are appended.
+        user: name and password of the address, if required.
+        folder: working folder of downloads.
+        sleep: waits a number of seconds between attempts.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class UrlSource:
         self._head_is_useful = self._head_is_useless = False
 
     def presence(self, name: str) -> Presence:
-        """What HEAD says, or one byte of GET if the archive has not accepted a HEAD so far."""
+        """Presence by HEAD, or by one byte of GET while no HEAD was accepted."""
         found = Presence.FORBIDDEN if self._head_is_useless else self._asked("HEAD", name)
         if found is Presence.FORBIDDEN and not self._head_is_useful:
             found = self.readable(name)
@@ -88,13 +89,13 @@ class UrlSource:
         return found
 
     def readable(self, name: str) -> Presence:
-        """What GET says; one byte is asked for."""
+        """Presence by GET of one byte."""
         found = self._asked("GET", name)
         self._note(is_read=found is Presence.THERE)
         return found
 
     def read_small(self, name: str) -> bytes | Presence:
-        """Content of a file, or why there is none."""
+        """Content of a small file, or its presence if there is none."""
 
         def ask() -> bytes | Presence:
             with self._request("GET", name, {}) as response:
@@ -106,6 +107,7 @@ class UrlSource:
         return content
 
     def read(self, name: str) -> bytes | None:
+        """Content of a file, resumed if it was interrupted; None if it is absent."""
         part = self._folder / f".{Path(name).name}.part"
         with _owned(part) as file:
             there = self._retried(name, lambda: self._complete(name, file))
@@ -115,20 +117,21 @@ class UrlSource:
         return content
 
     def close(self) -> None:
+        """Close the session."""
         self._session.close()
 
     def _complete(self, name: str, file: IO[bytes]) -> bool:
-        """Append what ``file`` lacks; False if the archive does not have it."""
+        """Append the rest of ``file``; False if the archive does not have it."""
         have = file.seek(0, os.SEEK_END)
         headers = {"Range": f"bytes={have}-"} if have else {}
         with self._request("GET", name, headers) as response:
             if _presence(response) is not Presence.THERE:
                 return False
             if response.status_code == _NOTHING_LEFT:
-                return True  # whether it is the whole file, its checksum tells
+                return True  # the checksum shows whether it is complete
             if response.status_code != requests.codes.partial_content:
                 file.truncate(0)
-            # Unlike `iter_content`, this hands out what came before a cut.
+            # Unlike `iter_content`, this returns the bytes before an interruption.
             while chunk := response.raw.read1(_CHUNK_BYTES):
                 file.write(chunk)
         return True
@@ -149,7 +152,7 @@ class UrlSource:
         response = self._session.request(
             method,
             f"{self._base}/{name}",
-            # A compressed transfer would count other bytes than a range does.
+            # Byte ranges do not apply to a compressed transfer.
             headers={"Accept-Encoding": "identity", **headers},
             timeout=_TIMEOUT,
             stream=True,
@@ -196,14 +199,14 @@ def _presence(response: requests.Response) -> Presence:
 
 @contextmanager
 def _owned(part: Path) -> Iterator[IO[bytes]]:
-    """``part``, open for appending by this thread alone; an empty one is not left behind."""
+    """``part``, opened exclusively for appending; an empty one is removed."""
     part.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        # Unbuffered: what arrived is on disk when the process is killed.
+        # Unbuffered, so that a killed process leaves the received bytes on disk.
         with part.open("a+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(file.fileno()).st_nlink == 0:
-                continue  # whoever held it finished and removed it
+                continue  # its owner finished and removed it
             try:
                 yield file
             finally:

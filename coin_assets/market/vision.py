@@ -1,4 +1,4 @@
-"""Binance Vision: where its kline zips lie, and how they are read.
+"""Binance Vision: paths and contents of its kline zips.
 
 ``data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2024-10.zip`` holds one CSV file of a month,
 ``data/spot/daily/...-2024-10-28.zip`` one of a day. Open times are milliseconds, from 2025 on
@@ -26,13 +26,13 @@ MONTHLY, DAILY = "monthly", "daily"
 _HEADER = b"open_time,open,high,low,close,volume"
 _TYPES = {f"f{column}": pa.int64() if column == 0 else pa.float64() for column in range(6)}
 _BLOCK_BYTES = 1 << 18  # stays in the processor's cache
-_MOST_BYTES = 1 << 30  # a month of seconds has a third of it
+_MOST_BYTES = 1 << 30  # three times a month of 1s candles
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class KlineFile:
-    """One zip: its path below the archive's base; it holds opens in ``[start, end)``."""
+    """One zip: path below the archive's base, and range ``[start, end)`` of its opens."""
 
     name: str
     start: datetime
@@ -40,23 +40,32 @@ class KlineFile:
 
 
 def has_name(symbol: str) -> bool:
-    """Whether Vision could have files of ``symbol``."""
+    """Whether ``symbol`` has the form of Vision's symbols."""
     base, _, quote = symbol.partition("/")
     return all(part.isalnum() and part == part.upper() for part in (base, quote))
 
 
 def folder_of(series: Series, period: str) -> str:
-    """Where the monthly or daily files of ``key`` lie."""
+    """Folder of the monthly or daily files of ``series``."""
     return f"data/spot/{period}/klines/{_symbol(series)}/{_interval(series)}"
 
 
 def monthly_file(series: Series, month: datetime) -> KlineFile:
+    """File of a whole month.
+
+    Raises:
+        SymbolUnavailable: the symbol has no name in Vision.
+    """
     stem = f"{_symbol(series)}-{_interval(series)}-{month:%Y-%m}"
     return KlineFile(f"{folder_of(series, MONTHLY)}/{stem}.zip", month, next_month(month))
 
 
 def daily_files(series: Series, month: datetime) -> list[KlineFile]:
-    """Files of every day of ``month``; none for candles longer than a day."""
+    """Files of the days of ``month``; none for candles longer than a day.
+
+    Raises:
+        SymbolUnavailable: the symbol has no name in Vision.
+    """
     if series.timeframe.seconds > _DAY.total_seconds():
         return []
     stem = f"{folder_of(series, DAILY)}/{_symbol(series)}-{_interval(series)}"
@@ -65,7 +74,7 @@ def daily_files(series: Series, month: datetime) -> list[KlineFile]:
 
 
 def read_klines(content: bytes, file: KlineFile, timeframe: Timeframe) -> pd.DataFrame:
-    """The candles in a zip.
+    """Candles in the zip ``content``.
 
     Raises:
         InvalidCandles: the zip cannot be read, or a candle breaks the contract or lies outside
@@ -89,7 +98,7 @@ def read_klines(content: bytes, file: KlineFile, timeframe: Timeframe) -> pd.Dat
 
 
 def kline_rows(content: bytes, file: KlineFile) -> bytes:
-    """The rows of a zip as text, between two line breaks; without the header row.
+    """Rows of a zip as text between two line breaks, without the header row.
 
     Raises:
         InvalidCandles: the zip cannot be read.
@@ -100,7 +109,7 @@ def kline_rows(content: bytes, file: KlineFile) -> bytes:
 
 
 def _symbol(series: Series) -> str:
-    # Nothing else may reach a path or an address.
+    # No other character may reach a path or an address.
     if not has_name(series.symbol):
         raise SymbolUnavailable(
             f"{series.symbol} has no name in a Binance Vision archive; symbols there are written "
@@ -110,7 +119,7 @@ def _symbol(series: Series) -> str:
 
 
 def _interval(series: Series) -> str:
-    # Vision tells minutes from months on file systems that do not know capitals.
+    # Vision uses mo for months, which differs from m on file systems that ignore case.
     return series.timeframe.name.replace("M", "mo")
 
 
@@ -127,14 +136,14 @@ def _only_member(content: bytes, name: str) -> Any:
             with archive.open(members[0]) as member:
                 return _read_whole(member, members[0].file_size)
     except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError) as error:
-        # RuntimeError: it is encrypted, or compressed in a way that nobody here can read.
+        # RuntimeError: the zip is encrypted, or its compression is not supported.
         raise InvalidCandles(
             "unreadable", f"{name} is no zip file that can be read ({error}). Get it again."
         ) from error
 
 
 def _read_whole(member: IO[bytes], size: int) -> Any:
-    """The ``size`` bytes of ``member``, in memory that Arrow uses again: a quarter less time."""
+    """The ``size`` bytes of ``member``, in a buffer of Arrow: a quarter less time."""
     if size > _MOST_BYTES:
         raise zipfile.BadZipFile(f"it would be {size} bytes long")
     text = pa.allocate_buffer(size)

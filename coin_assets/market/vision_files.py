@@ -1,7 +1,7 @@
-"""Which Binance Vision files an archive has; a remote archive is asked name by name."""
+"""Existing Binance Vision files of an archive; a remote one is queried name by name."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pandas as pd
 
@@ -20,11 +20,11 @@ _MONTHS_BEFORE = 4
 
 
 def available_files(files: ArchiveFiles, series: Series, start: datetime, end: datetime) -> Files:
-    """Files with opens in ``[start, end)``: every month's monthly file, else its daily ones.
+    """Files with opens in ``[start, end)``: the monthly file of each month, else its daily files.
 
-    Of a remote archive all daily files are asked for in the two newest months without a monthly
-    file, and in months between monthly files. In other months the first, the middle and the last
-    day are asked for; all days are asked for if one of these is there.
+    In a remote archive all daily files are queried for the two newest months without a monthly file
+    and for months between monthly files. In other months the first, middle and last day are
+    queried, and all days if one of these exists.
     """
     monthly = {month: monthly_file(series, month) for month in months_between(start, end)}
     names = [file.name for file in monthly.values()]
@@ -63,7 +63,7 @@ def lacking_days(
 
 
 def is_monthly(series: Series, chosen: list[KlineFile]) -> bool:
-    """Whether the files of a month are its monthly one."""
+    """Whether ``chosen`` is the monthly file of its month."""
     return bool(chosen) and chosen[0] == monthly_file(series, month_start(chosen[0].start))
 
 
@@ -72,7 +72,7 @@ def _end(month: datetime, end: datetime) -> datetime:
 
 
 def _worth_asking(files: ArchiveFiles, days: Files, monthly: list[datetime]) -> Files:
-    """The months of ``days`` whose daily files a remote archive may have."""
+    """Months of ``days`` whose daily files a remote archive may have."""
     between = {month for month in days if monthly and monthly[0] < month < monthly[-1]}
     whole = between | set(sorted(days)[-_MONTHS_OF_DAYS:])
     probes = {
@@ -86,9 +86,8 @@ def _worth_asking(files: ArchiveFiles, days: Files, monthly: list[datetime]) -> 
 
 
 def _likely(series: Series, start: datetime, end: datetime) -> Iterator[str]:
-    """Files that an archive with ``key``, or with Bitcoin, is likely to have: see
-    `ArchiveFiles.existing`."""
-    newest = max(start, month_start(end - timedelta.resolution))
+    """Files that a readable archive is likely to have; see `ArchiveFiles.existing`."""
+    newest = max(start, _MONTH.last_open_before(end))
     yield from (file.name for file in days_within(series, newest, max(end, newest)))
     for asked, before in ((series, start), (Series("BTC/USDT", series.timeframe), end)):
         for back in range(1, _MONTHS_BEFORE + 1):

@@ -1,15 +1,15 @@
-"""Binance Vision zips in a folder, month by month: the daily files complete the monthly one.
+"""Binance Vision zips in a folder, merged by month.
 
-Where a month has both, they are compared candle by candle; a month whose files differ is refused.
-If the monthly file is refused, daily files of every day replace it. A refused file is expected to
-hold what its name says, so that its month fails with the reason and no other month does.
-Daily zips whose rows are part of the monthly zip's text are not parsed, which takes a third of the
-time or less.
+Daily files complete the monthly one. Where a month has both, they are compared candle by candle; a
+month whose files differ is refused. If the monthly file is refused, daily files of every day
+replace it. A refused file counts with the period of its name, so its month fails with the reason
+and no other month does. Daily zips whose rows are part of the monthly zip's text are not parsed,
+which takes a third of the time or less.
 """
 
 import logging
 from collections.abc import Callable, Generator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -26,22 +26,20 @@ from coin_assets.market.vision_files import days_within, lacking_days
 
 _LOGGER = logging.getLogger(__name__)
 
-_INSTANT = timedelta.resolution
-
 EndOf = Callable[[list[Path], Callable[[], pd.DataFrame], datetime], datetime | None]
 
 
 class ZippedCandles:
-    """The zips of ``files``, a local folder."""
+    """Candles of the zips in a local folder."""
 
     def __init__(self, files: ArchiveFiles) -> None:
         self._files = files
 
     def pages(self, series: Series, start: datetime, stop: datetime) -> Generator[Page]:
-        """A page a month.
+        """One page for each month.
 
         Raises:
-            InvalidCandles: a file that is needed is refused, or monthly and daily files differ.
+            InvalidCandles: a required file is refused, or monthly and daily files differ.
         """
         for month in months_between(start, stop):
             begin, until = max(start, month), min(stop, next_month(month))
@@ -51,7 +49,7 @@ class ZippedCandles:
     def first(self, series: Series, month: datetime, now: datetime) -> datetime | None:
         """Open of the first candle of ``month`` that is closed by ``now``.
 
-        A refused file counts from the first candle that it should hold.
+        A refused file counts from the first candle of its period.
         """
         monthly, days = self._there(series, month)
         found = None if monthly is None else self._first(series, monthly, now)
@@ -67,9 +65,12 @@ class ZippedCandles:
         """Close of the last candle of ``month`` that is closed by ``now``.
 
         Args:
-            end_of: returns it for one file. It is given the paths that the candles are read from,
-                a function that reads them, and the close of the last candle that the file should
-                hold.
+            series: symbol and timeframe.
+            month: start of the month.
+            now: UTC.
+            end_of: returns the close for one file. Its arguments are the paths of the file and its
+                checksum, a function that reads the candles, and the close of the last candle of
+                the file's period.
         """
         monthly, days = self._there(series, month)
         found = None if monthly is None else self._end(series, monthly, end_of)
@@ -108,7 +109,7 @@ class ZippedCandles:
                 part = self._klines(series, file)
                 parts.append(part)
             else:
-                part = self._witness(series, file, rows)
+                part = self._for_comparison(series, file, rows)
             if len(part):
                 _require_same(candles, part, monthly, file)
         return merged(pd.concat(parts, ignore_index=True), candles) if parts else candles
@@ -117,8 +118,8 @@ class ZippedCandles:
         parts = [self._klines(series, file) for file in files]
         return pd.concat(parts, ignore_index=True) if parts else empty_candles()
 
-    def _witness(self, series: Series, file: KlineFile, rows: bytes) -> pd.DataFrame:
-        """Candles of a daily file that nothing is taken from; none if its rows are in ``rows``."""
+    def _for_comparison(self, series: Series, file: KlineFile, rows: bytes) -> pd.DataFrame:
+        """Candles of a daily file for comparison; none if its rows are part of ``rows``."""
         try:
             return empty_candles() if self._rows(file) in rows else self._klines(series, file)
         except InvalidCandles as refusal:
@@ -136,14 +137,14 @@ class ZippedCandles:
     def _end(self, series: Series, file: KlineFile, end_of: EndOf) -> datetime | None:
         zipped = Path(self._files.base) / file.name
         both = [zipped, zipped.with_name(f"{zipped.name}.CHECKSUM")]
-        last = series.timeframe.next(file.end - _INSTANT)
+        last = series.timeframe.ceil(file.end)
         return end_of(both, lambda: self._klines(series, file), last)
 
     def _first(self, series: Series, file: KlineFile, now: datetime) -> datetime | None:
         try:
             candles = closed_by(self._klines(series, file), series.timeframe, now)
         except InvalidCandles:
-            opened = series.timeframe.next(file.start - _INSTANT)
+            opened = series.timeframe.ceil(file.start)
             return opened if opened < file.end and series.timeframe.is_closed(opened, now) else None
         return None if candles.empty else candles["timestamp"].iloc[0].to_pydatetime()
 
@@ -152,7 +153,7 @@ class ZippedCandles:
         return empty_candles() if content is None else read_klines(content, file, series.timeframe)
 
     def _there(self, series: Series, month: datetime) -> tuple[KlineFile | None, list[KlineFile]]:
-        """The monthly file and the daily ones, ascending, as far as they exist."""
+        """Monthly file and daily files, ascending, as far as they exist."""
         monthly, days = monthly_file(series, month), daily_files(series, month)
         there = self._files.existing(file.name for file in (monthly, *days))
         return (monthly if monthly.name in there else None), [

@@ -22,6 +22,7 @@ from coin_assets.domain.forecasting.trainable import (
     why_no_model,
 )
 from coin_assets.domain.series import Series
+from coin_assets.domain.timeframes import just_after
 from coin_assets.errors import CoinAssetsError, InsufficientData
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.registry import ModelRegistry, ModelVersion
@@ -98,7 +99,7 @@ def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
     newest = series.timeframe.newest_closed(request.cutoff)
     if newest < start:
         return store.read_candles(series, start, start)
-    require_covered(store, series, start, newest + timedelta.resolution)
+    require_covered(store, series, start, just_after(newest))
     require_newest(store, series, newest)
     return closed_by(
         store.read_candles(series, start, request.cutoff), series.timeframe, request.cutoff

@@ -1,13 +1,13 @@
 """Applies retention to one series: candles, forecasts, revisions and model versions."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from coin_assets.domain.candles.frame import empty_candles
 from coin_assets.domain.evaluation.version_retention import expendable_versions
 from coin_assets.domain.evaluation.windows import window_of
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import EPOCH, month_start, next_month
+from coin_assets.domain.timeframes import EPOCH, just_after, month_start, next_month
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.store.base import Store
 
@@ -80,6 +80,6 @@ def old_versions(
     newest = store.newest_candles([series]).get(series)
     if newest is not None and expendable_versions(versions, named, now):
         start, _ = window_of(series.timeframe, series.timeframe.close_of(newest))
-        until = max(now, series.timeframe.close_of(newest)) + timedelta.resolution
+        until = just_after(max(now, series.timeframe.close_of(newest)))
         named |= frozenset(store.read_forecasts(series, start, until)["model_version"])
     return expendable_versions(versions, named, now)

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from coin_assets.domain.candles.gap_ledger import Range
+from coin_assets.domain.durations import duration_text
 from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import CandlesNotYetAvailable, CoinAssetsError
 from coin_assets.market.base import Estimate, Market
 from coin_assets.pipeline.context import Pipeline
 from coin_assets.pipeline.fetch import fetch_candles, stored_reports
-from coin_assets.pipeline.fetch_progress import duration_text
 from coin_assets.pipeline.fetch_ranges import expected_range, lacking, oldest_candle
 from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.pipeline.month_report import MonthReport
@@ -120,7 +120,7 @@ def plan_table(plans: Sequence[SourcePlan]) -> str:
             str(sum(plan.months for plan in plans)),
             f"{sum(plan.missing for plan in plans):,}",
             f"{total.requests:,}",
-            duration_text(total.seconds),
+            duration_text(timedelta(seconds=total.seconds)),
         )
     )
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
@@ -150,5 +150,5 @@ def _row(plan: SourcePlan) -> tuple[str, ...]:
         str(plan.months),
         f"{plan.missing:,}",
         f"{plan.estimate.requests:,}",
-        duration_text(plan.estimate.seconds),
+        duration_text(timedelta(seconds=plan.estimate.seconds)),
     )

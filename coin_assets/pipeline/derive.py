@@ -76,9 +76,8 @@ def derive_candles(store: Store, derivation: Derivation) -> list[MonthReport]:
 
 
 def _first_whole_bucket(derivation: Derivation) -> datetime:
-    timeframe = derivation.series.timeframe
     start = max(derivation.start, derivation.first_source)
-    return start if timeframe.is_open_time(start) else timeframe.next(start)
+    return derivation.series.timeframe.ceil(start)
 
 
 def _expected(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,6 @@ _ERROR_LENGTH = 600
 # Rules that a whole market breaks, not only the requested range.
 _WHOLE_MARKET = ("seam",)
 _MONTH = Timeframe("1M")
-_INSTANT = timedelta.resolution
 
 
 def error_of(page: Page) -> CoinAssetsError | None:
@@ -163,7 +162,7 @@ class PageFetcher:
 
 def _at_opens(series: Series, start: datetime, end: datetime) -> Range:
     """The same candles as a range from open to open, as the ledger requires."""
-    return series.timeframe.next(start - _INSTANT), series.timeframe.next(end - _INSTANT)
+    return series.timeframe.ceil(start), series.timeframe.ceil(end)
 
 
 def _by_month(opens: "pd.Series[pd.Timestamp]") -> dict[datetime, int]:

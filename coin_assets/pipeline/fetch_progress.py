@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from coin_assets.domain.durations import duration_text
 
 _EVERY_SECONDS = 10.0
 
@@ -39,15 +41,8 @@ class FetchProgress:
             return
         self._logged = now
         rate = self._done / (now - self._started)
-        left = duration_text((self._total - self._done) / rate)
+        left = duration_text(timedelta(seconds=(self._total - self._done) / rate))
         self._log(
             f"{self._what}: {self._done:,} of {self._total:,} candles, at {until:%Y-%m-%d %H:%M}, "
             f"{rate:,.0f} candles/s, {left} left"
         )
-
-
-def duration_text(seconds: float) -> str:
-    """``45 s``, ``12 min`` or ``3.5 h``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from coin_assets.domain.forecasting.frame import (
     kind_of,
 )
 from coin_assets.domain.series import Series
+from coin_assets.domain.timeframes import just_after
 from coin_assets.errors import CoinAssetsError, ModelMissing
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.models.training import why_none
@@ -25,7 +26,6 @@ from coin_assets.store.coverage import require_covered, require_newest
 from coin_assets.store.forecasts import of_role
 
 FIRST_LIVE = "first live forecast"
-_INSTANT = timedelta.resolution
 
 Makers = dict[ModelVersion, pd.DatetimeIndex]
 
@@ -224,12 +224,12 @@ def _origins(
     """Closes of the stored candles in ``window``, complete up to the newest due by ``limit``."""
     timeframe = series.timeframe
     start, end = window
-    first = start if timeframe.is_open_time(start) else timeframe.next(start)
-    last = min(timeframe.floor(limit), timeframe.floor(end - _INSTANT))
+    first = timeframe.ceil(start)
+    last = min(timeframe.floor(limit), timeframe.last_open_before(end))
     oldest, newest = max(timeframe.shift(first, -1), history_start), timeframe.shift(last, -1)
     if newest < oldest:
         return pd.DatetimeIndex([], tz=UTC)
-    until = newest + _INSTANT
+    until = just_after(newest)
     require_covered(store, series, oldest, until)
     require_newest(store, series, newest)
     return timeframe.close_all(store.read_candles(series, oldest, until)["timestamp"])

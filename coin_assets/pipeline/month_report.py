@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pandas as pd
 
@@ -12,7 +12,6 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_label, next_month
 
 NO_SOURCE = "without_source_candles"
-_INSTANT = timedelta.resolution
 
 
 @dataclass(frozen=True)
@@ -85,5 +84,5 @@ def newest_due(
     timeframe: Timeframe, start: datetime, end: datetime, closed_by: datetime
 ) -> datetime | None:
     """Open of the newest candle that opens in ``[start, end)`` and is closed at ``closed_by``."""
-    opened = min(timeframe.newest_closed(closed_by), timeframe.floor(end - _INSTANT))
+    opened = min(timeframe.newest_closed(closed_by), timeframe.last_open_before(end))
     return opened if opened >= start else None

@@ -6,19 +6,17 @@ recomputation that was killed and starts again does the same. Its last act marks
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
 from coin_assets.domain.candles.revisions import to_redo, touched_buckets
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import month_start, next_month
+from coin_assets.domain.timeframes import just_after, month_start, next_month
 from coin_assets.pipeline.derive import Derivation, derive_candles
 from coin_assets.pipeline.month_report import MonthReport
 from coin_assets.store.base import Store
-
-_INSTANT = timedelta.resolution
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def pending_revisions(
     revisions = store.read_revisions(source, start, closed_by)
     opens = pd.DatetimeIndex(revisions["timestamp"])
     if revisions["redone_at"].isna().any():
-        stored = store.read_candles(source, opens[0], opens[-1] + _INSTANT)
+        stored = store.read_candles(source, opens[0], just_after(opens[-1]))
         revisions = to_redo(revisions, stored, closed_by)
         opens = pd.DatetimeIndex(revisions["timestamp"]).unique()
     else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pandas as pd
 
@@ -10,13 +10,12 @@ from coin_assets.domain.candles.revisions import touched_origins
 from coin_assets.domain.evaluation.roles import version_for
 from coin_assets.domain.forecasting.frame import PRICE_COLUMNS, ROLES
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import months_between, next_month
+from coin_assets.domain.timeframes import just_after, months_between, next_month
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.pipeline.forecast import VisibleCandles, forecasts_by
 from coin_assets.store.base import Store
 from coin_assets.store.forecasts import of_role
 
-_INSTANT = timedelta.resolution
 _VALUES = ["role", "as_of", "step", *PRICE_COLUMNS, "model_version"]
 
 
@@ -66,7 +65,7 @@ def touched_forecasts(
     contexts: dict[ModelVersion, int] = {}
     late = series.timeframe.close_all(opens)
     found = []
-    for month in months_between(late.min().to_pydatetime(), closed_by + _INSTANT):
+    for month in months_between(late.min().to_pydatetime(), just_after(closed_by)):
         stored = store.read_forecasts(series, month, next_month(month))
         if stored.empty:
             continue
@@ -149,5 +148,5 @@ def _closes(
     start = max(series.timeframe.shift(month, -1), history_start)
     opens = store.read_candles(series, start, next_month(month))["timestamp"]
     closes = series.timeframe.close_all(opens)
-    last = pd.Timestamp(min(closed_by, next_month(month) - _INSTANT))
-    return closes[(closes >= pd.Timestamp(month)) & (closes <= last)]
+    end = min(just_after(closed_by), next_month(month))
+    return closes[(closes >= pd.Timestamp(month)) & (closes < pd.Timestamp(end))]

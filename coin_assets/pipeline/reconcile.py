@@ -74,8 +74,7 @@ def reconcile(
     end = _end(store, market, series, source, window)
     if end is None:
         return None
-    first = max(window.first_expected, window.first_source)
-    first = first if series.timeframe.is_open_time(first) else series.timeframe.next(first)
+    first = series.timeframe.ceil(max(window.first_expected, window.first_source))
     fewest = series.timeframe.shift(end, -_FEWEST_CANDLES)
     start = max(first, min(series.timeframe.floor(end - window.depth), fewest))
     if start >= end:

@@ -2,15 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from coin_assets.domain.layers import CANDLES, MODELS, Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, months_between, next_month
 from coin_assets.planning.facts import PlanningFacts, Runs, Wanted
 from coin_assets.planning.months import month_before, months_never_fetched
-
-_INSTANT = timedelta.resolution
 
 
 def history(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
@@ -43,7 +41,7 @@ def history(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wante
 
 def _months_of_source(state: PlanningFacts, month: datetime) -> list[datetime]:
     """Months of the source that the buckets of ``month`` need."""
-    end = state.timeframe.close_of(state.timeframe.floor(next_month(month) - _INSTANT))
+    end = state.timeframe.close_of(state.timeframe.last_open_before(next_month(month)))
     return months_between(max(month, state.first), end)
 
 

@@ -87,8 +87,7 @@ class PlanningFacts:
     @property
     def first_open(self) -> datetime:
         """Open of the first candle that is expected at all."""
-        first = self.first
-        return first if self.timeframe.is_open_time(first) else self.timeframe.next(first)
+        return self.timeframe.ceil(self.first)
 
     def expects_forecast(self, until: datetime) -> bool:
         """Whether a model may forecast at the origin ``until``."""

@@ -95,7 +95,7 @@ def _derived_state(gather: _Gatherer, spec: SeriesPolicy, source: PlanningFacts)
     if source.verified is not None and source.candles is not None:
         timeframe = spec.series.timeframe
         # Candles older than the retention are no reason to derive what comes after them.
-        start = first if timeframe.is_open_time(first) else timeframe.next(first)
+        start = timeframe.ceil(first)
         start = max(start, candles or start)
         until = timeframe.floor(source.verified)
         if start < until:

@@ -3,13 +3,13 @@
 Most keys are up to date at most ticks, and share these answers.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 
-from coin_assets.domain.timeframes import Timeframe, month_start, months_between
+from coin_assets.domain.timeframes import Timeframe, just_after, months_between
 from coin_assets.planning.facts import PlanningFacts
 
-_INSTANT = timedelta.resolution
+_MONTH = Timeframe("1M")
 
 
 def months_never_fetched(state: PlanningFacts, until: datetime) -> tuple[datetime, ...]:
@@ -21,19 +21,19 @@ def months_never_fetched(state: PlanningFacts, until: datetime) -> tuple[datetim
 def _months_lacking(
     fetched: frozenset[datetime], timeframe: Timeframe, first: datetime, until: datetime
 ) -> tuple[datetime, ...]:
-    expected = months_between(first_open_of(timeframe, first), until + _INSTANT)
+    expected = months_between(first_open_of(timeframe, first), just_after(until))
     return tuple(month for month in expected if month not in fetched)
 
 
 @lru_cache(maxsize=1024)
 def month_before(timeframe: Timeframe, close: datetime) -> datetime:
     """The month before the one in which the candle that closes at ``close`` opens."""
-    return month_start(month_start(timeframe.shift(close, -1)) - _INSTANT)
+    return _MONTH.shift(timeframe.shift(close, -1), -1)
 
 
 @lru_cache(maxsize=1024)
 def first_open_of(timeframe: Timeframe, first: datetime) -> datetime:
-    return timeframe.next(first - _INSTANT)
+    return timeframe.ceil(first)
 
 
 @lru_cache(maxsize=1024)

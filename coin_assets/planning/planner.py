@@ -8,7 +8,7 @@ whose candles of another month are not stored yet waits for a later plan.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Task
 from coin_assets.domain.series import Series
@@ -29,7 +29,6 @@ from coin_assets.planning.facts import (
 from coin_assets.planning.months import close_of, first_open_of, floor_of, months_never_fetched
 
 MOST_REQUESTS = 6
-_INSTANT = timedelta.resolution
 
 
 def plan_updates(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Plan:
@@ -190,7 +189,7 @@ def _derivation(
     month = month_start(first)
     if fetch is not None and fetch.month == month:
         reach, known = max(fetch.reach, reach), known | {month}
-    newest = min(timeframe.floor(next_month(month) - _INSTANT), state.last_due)
+    newest = min(timeframe.last_open_before(next_month(month)), state.last_due)
     close = timeframe.close_of(newest)
     if newest < first or close > reach or not known.issuperset(months_between(first, close)):
         return None
@@ -218,7 +217,7 @@ def _month_to_predict(
     if state.forecast is None or first < oldest:
         return month_start(until) if reach >= due else None
     month = month_start(min(first, until))
-    last = min(due, state.timeframe.floor(next_month(month) - _INSTANT))
+    last = min(due, state.timeframe.last_open_before(next_month(month)))
     return month if reach >= last else None
 
 

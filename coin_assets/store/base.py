@@ -1,4 +1,4 @@
-"""The store protocol: where candles, forecasts and what is known of both live, in any backend."""
+"""The store protocol: candles, forecasts, gap ledgers and revisions in any backend."""
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
@@ -13,7 +13,12 @@ from coin_assets.domain.series import Series
 
 @dataclass(frozen=True)
 class Written:
-    """What a write did: rows now in the months it touched, and rows that differ from before."""
+    """Result of a write.
+
+    Attributes:
+        rows: rows that the affected months hold now.
+        rows_changed: rows added, replaced or removed.
+    """
 
     rows: int
     rows_changed: int
@@ -21,7 +26,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Extent:
-    """First and last open of a key's stored candles, and how many there are."""
+    """First and last open of the stored candles of a series, and their number."""
 
     first: datetime
     last: datetime
@@ -30,89 +35,107 @@ class Extent:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """Result of one check of the store's environment.
 
     Attributes:
-        about: what it is, in a word or two.
-        told: what was found; of a problem also what to do about it.
+        about: subject, in a word or two.
+        detail: result; for a problem with a remedy.
+        is_fine: False for a problem.
     """
 
     about: str
-    told: str
+    detail: str
     is_fine: bool = True
 
 
-# What messages say of a stored file that is damaged.
+# Part of the messages about damaged files.
 UNREADABLE = "cannot be read"
 
 
 class Store(Protocol):
-    """Candles by key and open time, forecasts by key and origin (``as_of``). Ranges are half-open.
+    """Candles by series and open time, forecasts by series and origin (``as_of``).
 
-    One writer of a key at a time; readers never wait. What a write leaves when its process is
-    killed, or its server, and what a reader may see meanwhile:
+    Times are UTC, ranges half-open. A series has one writer at a time; readers never wait. After a
+    killed process or server, and for readers during a write, the store holds:
 
-    - Parquet: of every month the old or the new rows.
-    - InfluxDB: some of the changed rows, the oldest first, for it has no transactions; a request of
-      5,000 rows is its unit. New months count as fetched only when all of them are stored and were
-      read back, and a ledger never claims a candle that is not stored, so that the same write again
-      completes it; until then its rows are missing, not wrong.
+    - Parquet: the old or the new rows of each month.
+    - InfluxDB: some of the changed rows, the oldest first, because it has no transactions; one
+      request of 5,000 rows is its unit. A month counts as fetched only after all its rows are
+      stored and read back, and a ledger never claims a candle that is not stored. Repeating the
+      write completes it; until then rows are missing, not wrong.
 
     Raises:
-        StoreUnavailable: a server does not answer; the same again later completes the write.
-        StoreRefused: a server will not do it; the message says what to change.
-        CorruptArtefact: what is stored is not what was written.
+        StoreUnavailable: the server does not answer; repeating the write later completes it.
+        StoreRefused: the server refuses the request; the message names the remedy.
+        CorruptArtefact: stored data differs from what was written.
     """
 
     def read_candles(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
-        """Valid candle frame of the opens in ``[start, end)``; empty if there are none."""
+        """Valid candle frame of the opens in ``[start, end)``; empty if there are none.
+
+        The columns are those of `coin_assets.domain.candles.frame.COLUMNS`, opens ascending.
+        """
         ...
 
     def write_candles(
         self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
-        """Make the stored candles of ``[start, end)`` exactly ``candles``.
+        """Replace the stored candles of ``[start, end)`` by ``candles``.
 
-        The window's months count as fetched from then on. Writing the same again changes no byte.
+        The months of the range count as fetched afterwards. Repeating a write changes no byte.
+
+        Args:
+            series: owner of the candles.
+            candles: candle frame; all opens in ``[start, end)``.
+            start, end: half-open range of opens.
 
         Raises:
-            InvalidCandles: ``candles`` break the contract or lie outside the window.
+            InvalidCandles: ``candles`` break the contract or lie outside the range.
         """
         ...
 
     def merge_candles(
         self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
-        """Add ``candles`` to those stored in the months of ``[start, end)``; the new ones win.
+        """Add ``candles`` to the stored ones; the new ones win.
 
-        As `write_candles`, but nothing is ever removed: a short answer loses no candle.
+        Same as `write_candles`, but no candle is removed: a short answer of a market loses nothing.
+
+        Raises:
+            InvalidCandles: ``candles`` break the contract or lie outside the range.
         """
         ...
 
     def fetched_months(self, series: Series) -> list[datetime]:
-        """Months that were ever written, also those without a candle; ascending."""
+        """Starts of the months that were written, with or without candles; ascending."""
         ...
 
     def require_readable(self, series: Series) -> None:
-        """Look whether anything stored of a key is damaged, without reading it all.
+        """Check the stored data of a series for damage, without reading all of it.
 
-        What any reading in this process found damaged is damaged until it is another file.
+        A file that any read of this process found damaged counts as damaged until it is replaced.
 
         Raises:
-            CorruptArtefact: something is; the message says what, and what to do.
+            CorruptArtefact: something is damaged; the message names it and the remedy.
         """
         ...
 
     def read_through(self, series: Series) -> None:
-        """As `require_readable`, by reading it all: finds what only a reader would come upon."""
+        """Check the stored data of a series by reading all of it.
+
+        This detects corruption that file footers do not show.
+
+        Raises:
+            CorruptArtefact: something is damaged; the message names it and the remedy.
+        """
         ...
 
     def newest_candles(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
-        """Open of the newest candle of every key that has one, at once."""
+        """Open of the newest candle, for each series that has one; one request for all."""
         ...
 
     def extent(self, series: Series) -> Extent | None:
-        """What is stored of one key; None if nothing is."""
+        """Extent of the stored candles; None if there are none."""
         ...
 
     def count_candles(self, series: Series, start: datetime, end: datetime) -> int:
@@ -120,25 +143,30 @@ class Store(Protocol):
         ...
 
     def candles_state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
-        """A value that changes with the stored candles that open in ``[start, end)``.
+        """Value that changes with the stored candles that open in ``[start, end)``.
 
-        Told without reading candles. Parquet: None within two seconds of a write, as file times
-        are coarse. InfluxDB: a value of the same candles that changes is not noticed before
+        It is derived without reading candles. Parquet: None within two seconds of a write, because
+        file times are coarse. InfluxDB: a changed value of an existing candle shows only after
         another candle is stored.
         """
         ...
 
     def delete_candles(self, series: Series, start: datetime, end: datetime) -> int:
-        """Remove the candles of ``[start, end)``; returns how many. Emptied whole months count as
-        never fetched."""
+        """Remove the candles of ``[start, end)`` and return their number.
+
+        Months left without candles count as never fetched.
+        """
         ...
 
     def read_forecasts(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
-        """Forecast frame of the origins in ``[start, end)``, ordered by role, origin and step."""
+        """Forecast frame of the origins in ``[start, end)``, ordered by role, origin and step.
+
+        One row for each role, origin and step; see `coin_assets.domain.forecasting.frame`.
+        """
         ...
 
     def add_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:
-        """Add forecasts; of an origin and role that is stored already, the stored ones stay.
+        """Add forecasts; stored forecasts of the same origin and role are kept.
 
         Raises:
             DataRefused: ``forecasts`` break the contract.
@@ -146,7 +174,7 @@ class Store(Protocol):
         ...
 
     def revise_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:
-        """Add forecasts; of an origin and role that is stored already, the new ones count.
+        """Add forecasts; stored forecasts of the same origin and role are replaced.
 
         Raises:
             DataRefused: ``forecasts`` break the contract.
@@ -154,41 +182,48 @@ class Store(Protocol):
         ...
 
     def delete_forecasts(self, series: Series, start: datetime, end: datetime) -> int:
-        """Remove the forecasts of the origins in ``[start, end)``; returns how many rows."""
+        """Remove the forecasts of the origins in ``[start, end)`` and return the number of rows."""
         ...
 
     def newest_forecasts(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
-        """Newest origin of every key that has one, at once."""
+        """Newest origin, for each series that has one; one request for all."""
         ...
 
     def read_ledger(self, series: Series) -> Ledger:
-        """What is known of the candles that are not stored; an empty ledger if nothing is."""
+        """Gap ledger of a series; an empty one if none is stored."""
         ...
 
     def update_ledger(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
-        """Replace the ledger by what ``change`` makes of it, alone with it; returns the new one."""
+        """Replace the ledger by ``change(ledger)`` under a lock, and return the new one."""
         ...
 
     def read_revisions(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
-        """Revision frame of the candles that open in ``[start, end)``, ordered by open, then time
-        seen."""
+        """Revision frame of the candles that open in ``[start, end)``.
+
+        Columns as in `coin_assets.domain.candles.revisions.REVISION_SCHEMA`, ordered by open, then
+        by the time seen.
+        """
         ...
 
     def record_revisions(self, series: Series, revisions: pd.DataFrame) -> Written:
-        """Add revisions; one with the same open and the same time seen replaces that one."""
+        """Add revisions; a stored one with the same open and time seen is replaced."""
         ...
 
     def delete_revisions(self, series: Series, start: datetime, end: datetime) -> int:
-        """Remove the revisions of the candles that open in ``[start, end)``; returns how many."""
+        """Remove the revisions of candles that open in ``[start, end)``; return their number."""
         ...
 
     def examine(self, since: datetime, now: datetime) -> list[Finding]:
-        """Look at all it takes to work here with candles from ``since`` on; changes no row.
+        """Check everything that the store needs to work; changes no row.
 
-        What is wrong is among the findings; none of it is raised, and one does not hide another.
+        Problems are returned as findings, never raised, and no problem hides another.
+
+        Args:
+            since: oldest candle to be stored, UTC.
+            now: UTC.
         """
         ...
 
     def close(self) -> None:
-        """Release connections."""
+        """Release connections; the store opens new ones when used again."""
         ...

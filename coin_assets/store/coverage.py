@@ -1,29 +1,27 @@
-"""Refusing to work on candles that were never fetched."""
+"""Checks that stored candles cover a range."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from coin_assets.domain.candles.gaps import find_gaps
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import describe_months, months_between, next_month
+from coin_assets.domain.timeframes import describe_months, just_after, months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MonthsNotFetched
 from coin_assets.store.base import Store
 
-_INSTANT = timedelta.resolution
-
 
 def require_covered(store: Store, series: Series, start: datetime, end: datetime) -> None:
-    """Check that the market has answered for every candle that opens in ``[start, end)``.
+    """Require an answer of the market for every candle that opens in ``[start, end)``.
 
-    Candles may be missing, but none may be unknown: not before a pull has passed them.
+    Candles may be missing, but each missing one needs an explanation; see `Absence.is_explained`.
 
     Raises:
-        MonthsNotFetched: some are; the message names their months.
+        MonthsNotFetched: an answer is missing; the message names the months.
     """
     missing = set(months_between(start, end)) - set(store.fetched_months(series))
-    # What comes after the newest candle is late rather than unknown; `require_newest` tells.
+    # Candles after the newest stored one are late, not unknown; `require_newest` checks them.
     newest = store.newest_candles([series]).get(series, start)
     for unknown, until in unanswered(store, series, start, min(newest, end)):
-        missing |= set(months_between(unknown, series.timeframe.shift(until, -1) + _INSTANT))
+        missing |= set(months_between(unknown, just_after(series.timeframe.shift(until, -1))))
     if missing:
         raise MonthsNotFetched(
             f"{series} candles of {describe_months(sorted(missing))} were never fetched, or not to "
@@ -36,15 +34,15 @@ def require_covered(store: Store, series: Series, start: datetime, end: datetime
 def unanswered(
     store: Store, series: Series, start: datetime, end: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """Ranges in ``[start, end)`` of which nobody knows whether the market has candles.
+    """Ranges in ``[start, end)`` that are neither stored nor explained by the ledger.
 
-    Only fetched keys have a ledger; derived ones are written by whole windows.
+    Only fetched series have a ledger; derived series are written by whole ranges.
     """
     ledger = store.read_ledger(series)
     if ledger.listed is None:
         return []
     first = max(start, ledger.listed)
-    # The common case, told from file footers.
+    # The usual case, from file footers alone.
     if store.count_candles(series, first, end) == series.timeframe.count(first, end):
         return []
     stored = store.read_candles(series, first, end)["timestamp"]
@@ -54,7 +52,7 @@ def unanswered(
 def never_asked(
     store: Store, series: Series, start: datetime, end: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """Ranges in ``[start, end)`` that are neither stored nor in the ledger of a fetched key.
+    """Ranges in ``[start, end)`` of a fetched series that were never requested.
 
     A month may be fetched in part, and a later one after it.
     """
@@ -70,12 +68,12 @@ def never_asked(
 
 
 def require_newest(store: Store, series: Series, opened: datetime) -> None:
-    """Check that the stored candles reach the one that opens at ``opened``.
+    """Require that the stored candles reach the one that opens at ``opened``.
 
-    A later candle proves as well that the market has passed it, and so does a verified absence.
+    A later candle suffices as well, and so does a verified absence up to it.
 
     Raises:
-        CandlesNotYetAvailable: they do not.
+        CandlesNotYetAvailable: they end before it.
     """
     newest = store.newest_candles([series]).get(series)
     if newest is not None and newest >= opened:

@@ -1,4 +1,4 @@
-"""Telling whether two frames of one table hold the same, whatever they were read from."""
+"""Comparison of two frames of one table, independent of the backend."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ Values = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class TableDifference:
-    """What makes a copy equal to its original.
+    """Number of rows by which a copy differs from its original.
 
     Attributes:
         added: rows that only the original has.
-        replaced: rows that both have, with other values.
+        replaced: rows that both have, with different values.
         surplus: rows that only the copy has.
     """
 
@@ -30,14 +30,15 @@ class TableDifference:
 
     @property
     def rows(self) -> int:
+        """Number of differing rows."""
         return self.added + self.replaced + self.surplus
 
 
 def fingerprint(frame: pd.DataFrame) -> str:
-    """SHA-256 over names and values of all columns, rows in their order.
+    """SHA-256 of the names and values of all columns, in row order.
 
-    Times count as microseconds since the epoch, numbers by their 64 bits, text as UTF-8. Equal
-    values have one fingerprint: one NaN is as good as another, and 0.0 equals -0.0.
+    Times count as microseconds since 1970, numbers by their 64 bits, text as UTF-8. All NaN are
+    equal, and 0.0 equals -0.0.
     """
     digest = hashlib.sha256(str(len(frame)).encode())
     for name in frame.columns:
@@ -55,7 +56,12 @@ def fingerprint(frame: pd.DataFrame) -> str:
 def difference(
     original: pd.DataFrame, copy: pd.DataFrame, identity: Sequence[str]
 ) -> TableDifference:
-    """How ``copy`` differs; the columns ``identity`` tell which rows stand for the same thing."""
+    """Difference between a table and its copy.
+
+    Args:
+        original, copy: frames with the same columns.
+        identity: columns that identify a row.
+    """
     if copy.empty or original.empty:
         return TableDifference(len(original), 0, len(copy))
     wanted, found = (pd.MultiIndex.from_frame(each[list(identity)]) for each in (original, copy))
@@ -70,7 +76,7 @@ def difference(
 
 
 def _canonical(column: "pd.Series[Any]") -> Values:
-    """Text as objects, all else as int64 that are equal where the values are."""
+    """Values for comparison: text as objects, all else as int64."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         return as_micros(column)
     if column.dtype.kind == "f":

@@ -1,14 +1,11 @@
-"""Stored forecasts of one role, and of the newest origin."""
-
-from datetime import timedelta
+"""Selections of stored forecasts: newest origin, one role."""
 
 import pandas as pd
 
 from coin_assets.domain.forecasting.frame import CHAMPION
 from coin_assets.domain.series import Series
+from coin_assets.domain.timeframes import just_after
 from coin_assets.store.base import Store
-
-_INSTANT = timedelta.resolution
 
 
 def newest_forecast(store: Store, series: Series) -> pd.DataFrame:
@@ -16,10 +13,10 @@ def newest_forecast(store: Store, series: Series) -> pd.DataFrame:
     origin = store.newest_forecasts([series]).get(series)
     if origin is None:
         return pd.DataFrame()
-    return of_role(store.read_forecasts(series, origin, origin + _INSTANT), CHAMPION)
+    return of_role(store.read_forecasts(series, origin, just_after(origin)), CHAMPION)
 
 
 def of_role(forecasts: pd.DataFrame, role: str) -> pd.DataFrame:
-    """The rows of one role."""
+    """Rows of ``forecasts`` with one role."""
     rows: pd.DataFrame = forecasts[forecasts["role"] == role]
     return rows

@@ -1,8 +1,8 @@
-"""The folder of an installation: writable, fit for its names, and bound to one market.
+"""Checks of the home folder: writable, case-sensitive where needed, bound to one market.
 
-It also records which symbol each name in it belongs to. Names keep ASCII letters and digits only,
-so ``币安人生/USDT`` and ``测试测试/USDT`` share one, and their candles would mix in a home that
-follows first one and then the other.
+The home also records the symbol of each name in it. Names keep ASCII letters and digits only, so
+``币安人生/USDT`` and ``测试测试/USDT`` share one, and their candles would mix in a home that
+collects first one and then the other.
 """
 
 import json
@@ -19,7 +19,7 @@ _NAMES = "names"
 
 
 def open_home(home: Path, market: str, symbols: Iterable[str] = (), *, needs_case: bool) -> None:
-    """Create ``home`` if need be and record its market and symbols, so that none ever mix.
+    """Create ``home`` if necessary, and record its market and symbols.
 
     Args:
         market: for example ``sandbox`` or ``archive:/data/candles``.
@@ -51,8 +51,8 @@ def _probe(home: Path, needs_case: bool) -> None:
     probe.unlink()
     if folded and needs_case:
         raise ConfigurationError(
-            f"COIN_HOME: {str(home)!r} lies on a disk that does not tell 1m from 1M; choose "
-            "another disk, or configure only one of the two timeframes."
+            f"COIN_HOME: {str(home)!r} lies on a disk that ignores case, so 1m and 1M would be "
+            "one; choose another disk, or configure only one of the two timeframes."
         )
 
 
@@ -64,7 +64,7 @@ def _claim(file: Path, market: str) -> None:
         recorded = json.loads(file.read_bytes())["market"]
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"COIN_HOME: {file} does not tell its market ({error}); restore it, or choose another "
+            f"COIN_HOME: {file} does not name its market ({error}); restore it, or choose another "
             "COIN_HOME."
         ) from error
     if recorded != market:
@@ -75,10 +75,10 @@ def _claim(file: Path, market: str) -> None:
 
 
 def _claim_name(home: Path, symbol: str) -> None:
-    """Record that the name of ``symbol`` belongs to it; a name without any data is free.
+    """Record ``symbol`` as the owner of its name; a name without data is free.
 
-    A disk that folds case finds the record of ``kPEPE/USDC`` for ``KPEPE/USDC`` too, so symbols
-    that differ in case only are refused exactly where they would mix.
+    A disk that ignores case finds the record of ``kPEPE/USDC`` for ``KPEPE/USDC`` as well, so
+    symbols that differ only in case are refused exactly where they would mix.
     """
     folder = f"symbol={safe_name(symbol)}"
     file = home / _NAMES / folder

@@ -1,6 +1,6 @@
-"""Gap ledgers in JSON files, one a key: ``<root>/symbol=BTC_USDT/timeframe=1h/ledger.json``.
+"""Gap ledgers as JSON files, one for each series.
 
-An operator can read them with ``cat``.
+The path is ``<root>/symbol=BTC_USDT/timeframe=1h/ledger.json``; operators can read it with ``cat``.
 """
 
 import json
@@ -18,10 +18,10 @@ from coin_assets.files.atomic import locked, remove_partials, write_atomically
 from coin_assets.files.cache import FileCache
 
 _TIMES = ("start", "end", "first_answer", "last_answer", "last_try")
-# What most absences do not have is left out; earlier releases did not know it.
+# Left out at these defaults: most absences have them, and earlier releases did not write them.
 _OPTIONAL = {"is_permanent": False, "rule": None, "value": None, "is_unavailable": False}
 _FIELDS = [field.name for field in fields(Absence)]
-# Of this process's reads.
+# Shared by all objects of this process.
 _LEDGERS: FileCache[Ledger] = FileCache(10_000)
 
 
@@ -32,7 +32,7 @@ class LedgerFiles:
     root: Path
 
     def read(self, series: Series) -> Ledger:
-        """The ledger of ``key``; an empty one if there is no file.
+        """Ledger of ``series``; an empty one if there is no file.
 
         Raises:
             CorruptArtefact: the file is not what was written.
@@ -49,7 +49,7 @@ class LedgerFiles:
             ) from error
 
     def update(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
-        """Replace the ledger by what ``change`` makes of it; no byte changes if it stays equal."""
+        """Replace the ledger by ``change(ledger)``; an equal one is not written."""
         path = Path(self._path(series))
         with locked(path.parent):
             known = self.read(series)
@@ -69,7 +69,7 @@ def _read(path: str) -> Ledger:
 
 
 def document_of(ledger: Ledger) -> dict[str, Any]:
-    """A ledger as JSON says it, in every backend."""
+    """JSON document of a ledger, the same in every backend."""
     document: dict[str, Any] = {"listed": _text(ledger.listed)}
     if ledger.edge is not None:
         document["edge"] = _text(ledger.edge)
@@ -86,10 +86,10 @@ def _absence_document(absence: Absence) -> dict[str, Any]:
 
 
 def ledger_of(document: dict[str, Any]) -> Ledger:
-    """What `document_of` was made of.
+    """Ledger of a JSON document; inverse of `document_of`.
 
     Raises:
-        KeyError, TypeError, ValueError: it was made of nothing.
+        KeyError, TypeError, ValueError: the document has another form.
     """
     absences = [
         {name: _time(value) if name in _TIMES else value for name, value in absence.items()}

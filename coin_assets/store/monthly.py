@@ -1,4 +1,4 @@
-"""A table in Parquet files, one a key and calendar month, in hive layout.
+"""A table in Parquet files, one for each series and calendar month, in hive layout.
 
     <root>/symbol=BTC_USDT/timeframe=1h/month=2026-11/<name>.parquet
 
@@ -24,22 +24,22 @@ from coin_assets.files.cache import FileCache, are_settled, identity_of
 from coin_assets.store.base import UNREADABLE, Extent
 from coin_assets.store.tabular import Combine, TableKind, changes
 
-# Ranges longer than this are read by listing the folder, not by trying each month.
+# Longer ranges are read by listing the folder instead of opening each month.
 _MONTHS_TO_LIST = 24
-# What pyarrow raises on a damaged file; text and times of a damaged footer give the last two.
+# Errors of pyarrow on a damaged file; text and times of a damaged footer raise the last two.
 _DAMAGES = (pa.ArrowException, OSError, ValueError, OverflowError)
 _PREFIX = "month="
-# Footers and folders of this process's reads. A footer takes 0.5 kB: 120,000 are 2,500 keys of four
-# years; of more, some are read again at every look.
+# File caches of footers and folders. A footer takes 0.5 kB: 120,000 are 2,500 series of four years;
+# beyond that some are read again each time.
 _EXTENTS: FileCache[Extent | None] = FileCache(120_000)
 _MONTHS: FileCache[tuple[datetime, ...]] = FileCache(10_000)
-# What reading found damaged behind a footer that is whole.
+# Messages about files that are damaged behind an intact footer.
 _DAMAGED: FileCache[str] = FileCache(10_000)
 
 
 @dataclass(frozen=True)
 class MonthlyTable:
-    """`Table` of one schema; a month written without rows may leave an empty file behind.
+    """`Table` of one schema; a month written without rows can have an empty file.
 
     Attributes:
         schema: column types, in order; nothing else is stored.
@@ -58,7 +58,7 @@ class MonthlyTable:
         frame = self._frame(pa.concat_tables(parts) if parts else self.schema.empty_table())
         inside = (frame[self.kind.time] >= start) & (frame[self.kind.time] < end)
         frame = frame[inside]
-        # Months follow each other, so rows identified by time first are in order already.
+        # Months are ascending, so rows identified by time first are already in order.
         if self.kind.identity[0] != self.kind.time:
             frame = frame.sort_values(list(self.kind.identity))
         return frame.reset_index(drop=True)
@@ -83,7 +83,7 @@ class MonthlyTable:
         return held, changed
 
     def delete(self, series: Series, start: datetime, end: datetime) -> int:
-        """Remove the rows of ``[start, end)``; months left without rows are forgotten."""
+        """Remove the rows of ``[start, end)``, and the files of months left without rows."""
         removed = 0
         with locked(self._folder(series)):
             for month in months_between(start, end):
@@ -103,11 +103,11 @@ class MonthlyTable:
         """Months that have a file, ascending."""
         folder = self._where(series)
         files = {month: self._file(folder, month) for month in _listed(folder)}
-        # Folders of deleted months remain. A Path would take four times as long to tell.
+        # Folders of deleted months remain. `Path.exists` takes four times as long.
         return [month for month, file in files.items() if os.path.exists(file)]  # noqa: PTH110
 
     def count(self, series: Series, start: datetime, end: datetime) -> int:
-        """Rows whose time lies in ``[start, end)``; whole months are told by their footers."""
+        """Number of rows in ``[start, end)``; whole months are counted by their footers."""
         known, count = set(self.months(series)), 0
         for month in months_between(start, end):
             if month not in known:
@@ -120,7 +120,7 @@ class MonthlyTable:
         return count
 
     def state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
-        """Identities of the files of ``[start, end)``; None if one changed just now."""
+        """Identities of the files of ``[start, end)``; None if one changed recently."""
         folder, known = self._where(series), set(self.months(series))
         paths = [self._file(folder, each) for each in months_between(start, end) if each in known]
         try:
@@ -130,7 +130,7 @@ class MonthlyTable:
         return (folder, *paths, *identities) if are_settled(identities) else None
 
     def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
-        """Newest time of every key that has rows, from file footers alone."""
+        """Newest time of each series that has rows, from file footers alone."""
         found = {}
         for series in series_list:
             folder = self._where(series)
@@ -142,7 +142,7 @@ class MonthlyTable:
         return found
 
     def extent(self, series: Series) -> Extent | None:
-        """First time, last time and row count of a key, from file footers alone."""
+        """First time, last time and row count of a series, from file footers alone."""
         folder = self._where(series)
         found = [self._extent(self._file(folder, month)) for month in _listed(folder)]
         extents = [extent for extent in found if extent is not None]
@@ -159,7 +159,7 @@ class MonthlyTable:
         stored = self._frame(self._load(path) if known else self.schema.empty_table())
         wanted = self.kind.result(combine, stored, rows)
         changed = changes(self.kind, stored, wanted).rows
-        if changed or (not known and self.kind.remembers_empty):
+        if changed or (not known and self.kind.records_empty):
             self._store(path, wanted)
         return len(wanted), changed
 
@@ -171,7 +171,7 @@ class MonthlyTable:
             table.replace_schema_metadata(None),
             sink,
             compression="zstd",
-            use_dictionary=_repeating(self.schema),  # trying it on prices takes time, saves none
+            use_dictionary=_repeating(self.schema),  # on prices it costs time and saves no space
             write_page_checksum=True,
         )
         remove_partials(path.parent)
@@ -198,7 +198,7 @@ class MonthlyTable:
         return table
 
     def _extent(self, path: str) -> Extent | None:
-        """What a footer tells; None if there are no rows, or no file."""
+        """Extent from a file footer; None if there are no rows or no file."""
         try:
             if len(_DAMAGED):
                 damage = _DAMAGED.get(path, (identity_of(Path(path).stat()),))
@@ -219,7 +219,7 @@ class MonthlyTable:
         groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
         times = [group.column(column).statistics for group in groups]
         if any(time is None for time in times):  # not "None in": pyarrow crashes on ==
-            raise ValueError("its footer tells no extreme times")
+            raise ValueError("its footer lacks the extreme times")
         return Extent(min(t.min for t in times), max(t.max for t in times), footer.num_rows)
 
     def _require_schema(self, path: Path, schema: pa.Schema) -> None:
@@ -239,7 +239,7 @@ class MonthlyTable:
     def _path(self, series: Series, month: datetime) -> Path:
         return Path(self._file(self._where(series), month))
 
-    # As text, for paths of text take a tenth of the time, and sensors ask for thousands.
+    # As text: sensors need thousands of paths, and text takes a tenth of the time of Path.
     def _where(self, series: Series) -> str:
         return f"{self.root}/symbol={series.symbol_name}/timeframe={series.timeframe.name}"
 
@@ -276,7 +276,7 @@ def _repeating(schema: pa.Schema) -> list[str]:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether the machine rather than the file was at fault: too many open files, no memory."""
+    """Whether the error is of the machine, not of the file: too many open files, no memory."""
     has_number = isinstance(error, OSError) and error.errno is not None
     return has_number or isinstance(error, pa.ArrowMemoryError)
 

@@ -36,8 +36,10 @@ REVISIONS = pa.schema(
 
 
 class ParquetStore(tabular.TabularStore):
-    """`Store` in ``candles/``, ``forecasts/``, ``revisions/`` and ``ledger/`` of a home; safe for
-    many processes."""
+    """`Store` in folders of a home; safe for many processes.
+
+    The folders are ``candles/``, ``forecasts/``, ``revisions/`` and ``ledger/``.
+    """
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -49,14 +51,17 @@ class ParquetStore(tabular.TabularStore):
         )
 
     def examine(self, since: datetime, now: datetime) -> list[Finding]:  # noqa: ARG002
+        """Whether the home is writable, and its free space."""
         try:
             self._home.mkdir(parents=True, exist_ok=True)
             with NamedTemporaryFile(dir=self._home, prefix=".probe-"):
                 free = shutil.disk_usage(self._home).free
         except OSError as error:
-            told = f"{self._home} cannot be written ({error.strerror}); let this user write there."
-            return [Finding("folder", told, is_fine=False)]
+            detail = (
+                f"{self._home} cannot be written ({error.strerror}); let this user write there."
+            )
+            return [Finding("folder", detail, is_fine=False)]
         return [Finding("folder", f"{self._home} can be written, {free / 1e9:.1f} GB are free")]
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file stays open."""

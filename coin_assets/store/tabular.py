@@ -1,7 +1,7 @@
-"""What all backends share: checking what is offered, and combining it with what is stored.
+"""Validation and merging of rows, shared by all backends.
 
-A backend brings a `Table` each for candles, forecasts and revisions, and its `Ledgers`; the rules
-of combining have their one home here, so that no two backends can differ in them.
+A backend provides a `Table` for each of candles, forecasts and revisions, and its `Ledgers`. The
+rules of merging are defined here only, so all backends apply the same.
 """
 
 from collections.abc import Callable, Hashable, Iterable
@@ -26,18 +26,18 @@ Combine = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 
 @dataclass(frozen=True)
 class TableKind:
-    """What the rows of a table are.
+    """Kind of a table: its time column, identity and treatment of empty months.
 
     Attributes:
-        time: the column that decides the month of a row.
-        identity: columns that identify a row; rows are kept sorted by them.
-        remembers_empty: whether months written without rows are remembered.
+        time: column that determines the month of a row.
+        identity: columns that identify a row; rows are sorted by them.
+        records_empty: whether months written without rows are recorded.
     """
 
     name: str
     time: str
     identity: tuple[str, ...]
-    remembers_empty: bool
+    records_empty: bool
 
     def ordered(self, rows: pd.DataFrame) -> pd.DataFrame:
         """``rows`` sorted by identity and numbered from 0."""
@@ -46,18 +46,18 @@ class TableKind:
         return rows.sort_values(list(self.identity), ignore_index=True)
 
     def result(self, combine: Combine, stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-        """What to hold, ordered and with the columns of ``stored``."""
+        """Rows to hold, ordered, with the columns of ``stored``."""
         held = combine(stored, new) if len(stored) else new
         return self.ordered(held)[list(stored.columns)]
 
 
-CANDLES = TableKind("candles", "timestamp", ("timestamp",), remembers_empty=True)
-FORECASTS = TableKind("forecasts", "as_of", ("role", "as_of", "step"), remembers_empty=False)
-REVISIONS = TableKind("revisions", "timestamp", ("timestamp", "seen_at"), remembers_empty=False)
+CANDLES = TableKind("candles", "timestamp", ("timestamp",), records_empty=True)
+FORECASTS = TableKind("forecasts", "as_of", ("role", "as_of", "step"), records_empty=False)
+REVISIONS = TableKind("revisions", "timestamp", ("timestamp", "seen_at"), records_empty=False)
 
 
 class Table(Protocol):
-    """Rows of one kind, by key and the range of their time; safe for many processes."""
+    """Rows of one kind by series and time; safe for many processes."""
 
     def read(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
         """Rows of ``[start, end)``, sorted by identity."""
@@ -66,7 +66,9 @@ class Table(Protocol):
     def update(
         self, series: Series, rows: pd.DataFrame, months: list[datetime], combine: Combine
     ) -> tuple[int, int]:
-        """Make the months, ascending, hold ``combine(stored rows, rows)``; one writer at a time.
+        """Replace the rows of ``months``, ascending, by ``combine(stored rows, rows)``.
+
+        A series has one writer at a time.
 
         Returns:
             Rows that the months hold afterwards, and rows that differ from before.
@@ -74,11 +76,11 @@ class Table(Protocol):
         ...
 
     def delete(self, series: Series, start: datetime, end: datetime) -> int:
-        """Remove the rows of ``[start, end)``, returning how many; forget emptied months."""
+        """Remove the rows of ``[start, end)``, unrecord emptied months; return the row count."""
         ...
 
     def months(self, series: Series) -> list[datetime]:
-        """Months that were written, ascending; of a kind that remembers the empty ones."""
+        """Months that were written, ascending; for kinds that record empty months."""
         ...
 
     def count(self, series: Series, start: datetime, end: datetime) -> int:
@@ -86,32 +88,32 @@ class Table(Protocol):
         ...
 
     def state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
-        """A value that changes with the rows of ``[start, end)``; see `Store.candles_state`."""
+        """Value that changes with the rows of ``[start, end)``; see `Store.candles_state`."""
         ...
 
     def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
-        """Newest time of every key that has rows."""
+        """Newest time of each series that has rows."""
         ...
 
     def extent(self, series: Series) -> Extent | None:
-        """First time, last time and row count of a key; None if it has no rows."""
+        """First time, last time and row count of a series; None if it has no rows."""
         ...
 
 
 class Ledgers(Protocol):
-    """Gap ledgers by key."""
+    """Gap ledgers by series."""
 
     def read(self, series: Series) -> Ledger:
-        """The ledger of ``key``; an empty one if there is none."""
+        """Ledger of ``series``; an empty one if there is none."""
         ...
 
     def update(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
-        """Replace it by what ``change`` makes of it; one writer at a time."""
+        """Replace the ledger by ``change(ledger)``; one writer at a time."""
         ...
 
 
 class TabularStore:
-    """`Store` made of tables; a backend adds `close`."""
+    """`Store` on tables; a backend adds `examine` and `close`."""
 
     def __init__(
         self, candles: Table, forecasts: Table, revisions: Table, ledgers: Ledgers
@@ -121,11 +123,13 @@ class TabularStore:
         self._ledgers = ledgers
 
     def read_candles(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        """See `Store.read_candles`."""
         return self._candles.read(series, start, end)
 
     def write_candles(
         self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
+        """See `Store.write_candles`."""
         rows = _checked(series, candles, start, end)
 
         def replace(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
@@ -137,69 +141,88 @@ class TabularStore:
     def merge_candles(
         self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
+        """See `Store.merge_candles`."""
         rows = _checked(series, candles, start, end)
         return Written(*self._candles.update(series, rows, months_between(start, end), merged))
 
     def extent(self, series: Series) -> Extent | None:
+        """See `Store.extent`."""
         return self._candles.extent(series)
 
     def fetched_months(self, series: Series) -> list[datetime]:
+        """See `Store.fetched_months`."""
         return self._candles.months(series)
 
     def require_readable(self, series: Series) -> None:
+        """See `Store.require_readable`."""
         for table in self._tables:
             table.extent(series)
         self._ledgers.read(series)
 
     def read_through(self, series: Series) -> None:
+        """See `Store.read_through`."""
         for table in self._tables:
             for month in table.months(series):
                 table.read(series, month, next_month(month))
         self.require_readable(series)
 
     def newest_candles(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
+        """See `Store.newest_candles`."""
         return self._candles.newest(series_list)
 
     def count_candles(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Store.count_candles`."""
         return self._candles.count(series, start, end)
 
     def candles_state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
+        """See `Store.candles_state`."""
         return self._candles.state(series, start, end)
 
     def delete_candles(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Store.delete_candles`."""
         return self._candles.delete(series, start, end)
 
     def read_forecasts(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        """See `Store.read_forecasts`."""
         return self._forecasts.read(series, start, end)
 
     def add_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:
+        """See `Store.add_forecasts`."""
         return self._put_forecasts(series, forecasts, _keep_stored_origins)
 
     def revise_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:
+        """See `Store.revise_forecasts`."""
         return self._put_forecasts(
             series, forecasts, lambda stored, new: _keep_stored_origins(new, stored)
         )
 
     def delete_forecasts(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Store.delete_forecasts`."""
         return self._forecasts.delete(series, start, end)
 
     def newest_forecasts(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
+        """See `Store.newest_forecasts`."""
         return self._forecasts.newest(series_list)
 
     def read_ledger(self, series: Series) -> Ledger:
+        """See `Store.read_ledger`."""
         return self._ledgers.read(series)
 
     def update_ledger(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
+        """See `Store.update_ledger`."""
         return self._ledgers.update(series, change)
 
     def read_revisions(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        """See `Store.read_revisions`."""
         return self._revisions.read(series, start, end)
 
     def record_revisions(self, series: Series, revisions: pd.DataFrame) -> Written:
+        """See `Store.record_revisions`."""
         months = sorted({month_start(opened) for opened in revisions["timestamp"]})
         return Written(*self._revisions.update(series, revisions, months, _newer_record))
 
     def delete_revisions(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Store.delete_revisions`."""
         return self._revisions.delete(series, start, end)
 
     def _put_forecasts(self, series: Series, forecasts: pd.DataFrame, combine: Combine) -> Written:
@@ -209,20 +232,26 @@ class TabularStore:
 
 
 class Changes(NamedTuple):
-    """What makes one frame of another: rows added or with other values, and rows removed."""
+    """Difference of two frames.
+
+    Attributes:
+        put: rows added, or with other values.
+        gone: rows removed.
+    """
 
     put: pd.DataFrame
     gone: pd.DataFrame
 
     @property
     def rows(self) -> int:
+        """Number of differing rows."""
         return len(self.put) + len(self.gone)
 
 
 def changes(kind: TableKind, stored: pd.DataFrame, wanted: pd.DataFrame) -> Changes:
-    """What makes ``wanted`` of ``stored``, both with the same columns, and ordered."""
+    """Changes that turn ``stored`` into ``wanted``, ordered frames with the same columns."""
     if len(stored) <= len(wanted) and stored.equals(wanted.head(len(stored))):
-        return Changes(wanted.iloc[len(stored) :], stored.iloc[:0])  # at most added at the end
+        return Changes(wanted.iloc[len(stored) :], stored.iloc[:0])  # only rows added at the end
     places = _index(kind, stored).get_indexer(_index(kind, wanted))
     known = places >= 0
     old, new = stored.take(places[known]), wanted[known]
@@ -258,7 +287,7 @@ def _checked(series: Series, candles: pd.DataFrame, start: datetime, end: dateti
 
 def _keep_stored_origins(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     if len(stored) and len(new) and stored["as_of"].max() < new["as_of"].min():
-        return pd.concat([stored, new], ignore_index=True)  # the usual case, in a tenth of the time
+        return pd.concat([stored, new], ignore_index=True)  # usual; takes a tenth of the time
     known = pd.MultiIndex.from_frame(stored[["role", "as_of"]])
     added = ~pd.MultiIndex.from_frame(new[["role", "as_of"]]).isin(known)
     return pd.concat([stored, new[added]], ignore_index=True)

@@ -7,7 +7,6 @@
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +14,7 @@ from coin_assets.alerts.channels import DISCORD_CHARACTERS
 from coin_assets.alerts.conditions import Condition
 from coin_assets.alerts.messages import MessageKind, compose
 from coin_assets.alerts.records import message_text, parse_message
-from coin_assets.alerts.wording import duration_words, shortened, subjects_words
+from coin_assets.alerts.wording import shortened, subjects_words
 from coin_assets_tests.alerts.cycles import BTC, ETH, NOW, XRP, message, stale
 from coin_assets_tests.platform import utc
 
@@ -78,23 +77,6 @@ def test_subjects_that_are_no_keys() -> None:
     assert subjects_words(["disk", "job train_models"]) == "2 subjects (disk, job train_models)"
     many = [*(f"job {count}" for count in range(9)), BTC, ETH]
     assert subjects_words(many) == "11 subjects (1h: 2, others: 9)"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (-5, "0 s"),
-        (0, "0 s"),
-        (59.9, "59 s"),
-        (60, "1 min"),
-        (125 * 60 + 30, "2 h 5 min"),
-        (7200, "2 h"),
-        (86400 + 300, "1 d"),
-        (3 * 86400 + 4 * 3600 + 60, "3 d 4 h"),
-    ],
-)
-def test_durations(seconds: float, words: str) -> None:
-    assert duration_words(timedelta(seconds=seconds)) == words
 
 
 def test_the_log_line_is_one_line_with_everything() -> None:

@@ -401,7 +401,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("COIN_DISK_LIMITS", "0/70/90", "does not ascend within 0 to 100"),
     ("COIN_DISK_LIMITS", "70/85/101", "as in 70/85/90"),
     ("COIN_ALERT_WEBHOOKS", "https://d.example/x", "write discord.https://"),
-    ("COIN_ALERT_WEBHOOKS", "teams+https://d.example/x", "does not say which kind of webhook"),
+    ("COIN_ALERT_WEBHOOKS", "teams+https://d.example/x", "does not begin with a kind of webhook"),
     ("COIN_ALERT_WEBHOOKS", "json+ftp://d.example/x", "not a valid http or https address"),
     ("COIN_ALERT_WEBHOOKS", "json+https://", "not a valid http or https address"),
     ("COIN_ALERT_WEBHOOKS", "json+https://d.example:99999/x", "not a valid http or https"),

@@ -18,6 +18,7 @@ from coin_assets.domain.timeframes import (
     Timeframe,
     as_micros,
     describe_months,
+    just_after,
     month_label,
     month_start,
     months_between,
@@ -274,6 +275,58 @@ def test_floor_is_the_last_boundary_and_next_the_first_after(name: str, time: da
     assert timeframe.floor(following - TICK) == opened
     assert timeframe.close_of(opened) == following
     assert timeframe.is_open_time(time) == is_boundary(name, time)
+
+
+@each_timeframe
+@LAW
+@given(time=instants)
+def test_ceil_is_the_first_open_at_or_after_a_time(name: str, time: datetime) -> None:
+    timeframe = Timeframe.parse(name)
+    opened = timeframe.ceil(time)
+
+    assert is_boundary(name, opened)
+    assert naive_opens(name, time, opened) == []
+    assert time <= opened
+    assert timeframe.ceil(opened) == opened
+    assert timeframe.ceil(opened + TICK) == timeframe.next(opened)
+    assert timeframe.ceil(time) == timeframe.next(time - TICK)
+
+
+@each_timeframe
+@LAW
+@given(time=instants)
+def test_last_open_before_ends_the_half_open_range_up_to_a_time(name: str, time: datetime) -> None:
+    timeframe = Timeframe.parse(name)
+    opened = timeframe.last_open_before(time)
+
+    assert is_boundary(name, opened)
+    assert opened < time <= timeframe.next(opened)
+    assert naive_opens(name, opened, time) == [opened]
+    assert timeframe.last_open_before(opened + TICK) == opened
+    assert timeframe.last_open_before(opened) == timeframe.shift(opened, -1)
+
+
+@each_timeframe
+@LAW
+@given(data=st.data())
+def test_ceil_and_last_open_before_are_the_first_and_last_open_of_a_range(
+    data: st.DataObject, name: str
+) -> None:
+    timeframe = Timeframe.parse(name)
+    start, end = data.draw(ranges(name))
+    first, last = timeframe.ceil(start), timeframe.last_open_before(end)
+    opens = naive_opens(name, start, end)
+
+    assert [first, last] == [opens[0], opens[-1]] if opens else last < first
+
+
+@LAW
+@given(time=instants)
+def test_just_after_ends_the_shortest_range_that_contains_a_time(time: datetime) -> None:
+    end = just_after(time)
+
+    assert end == time + TICK
+    assert months_between(time, end) == [month_start(time)]
 
 
 @each_timeframe

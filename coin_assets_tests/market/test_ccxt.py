@@ -717,7 +717,7 @@ def test_trouble_that_stays_is_temporary_and_the_market_delivers_afterwards(
     exchange: FakeExchange, market: CcxtMarket, endpoint: str, what: str
 ) -> None:
     exchange.spoil_always(PASSING[what], endpoint=endpoint)
-    expected = "binance did not deliver BTC/USDT 1h candles from 2026-11-22 11:40, asked 6 times"
+    expected = "binance did not deliver BTC/USDT 1h candles from 2026-11-22 11:40 in 6 attempts"
     with pytest.raises(MarketUnavailable, match=expected) as raised:
         list(market.pages(BTC_1H, NOW - 9 * HOUR, NOW, NOW))
     assert isinstance(raised.value, TemporaryError)

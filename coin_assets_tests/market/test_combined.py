@@ -198,7 +198,7 @@ def test_a_long_tail_comes_page_by_page_from_the_exchange(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("key", "start", "end"),
+    ("series", "start", "end"),
     [
         (BTC_1H, START, START + 1000 * HOUR),
         (BTC_1H, NOW - 1000 * HOUR, END),

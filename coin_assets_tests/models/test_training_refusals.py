@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.candles.frame import empty_candles
-from coin_assets.domain.timeframe_rules import MOST_CALIBRATED, why_no_model
+from coin_assets.domain.forecasting.trainable import why_no_model
 from coin_assets.domain.series import Series
+from coin_assets.domain.timeframe_rules import MOST_CALIBRATED
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import (
     CandlesNotYetAvailable,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coin_assets.pipeline.fetch_progress import FetchProgress, duration_text
+from coin_assets.pipeline.fetch_progress import FetchProgress
 from coin_assets_tests.platform import utc
 
 DAY = utc("2024-01-11")
@@ -34,7 +34,7 @@ class Journey:
 
 def test_a_line_tells_amount_place_rate_and_time_left() -> None:
     assert Journey(70_000).advance(10_000, after=10) == [
-        "BTC/USDT 1h: 10,000 of 70,000 candles, at 2024-01-11 00:00, 1,000 candles/s, 60 s left"
+        "BTC/USDT 1h: 10,000 of 70,000 candles, at 2024-01-11 00:00, 1,000 candles/s, 1 min left"
     ]
 
 
@@ -60,20 +60,3 @@ def test_a_short_pull_says_nothing() -> None:
 @pytest.mark.parametrize("candles", [100, 150])
 def test_the_end_is_not_announced(candles: int) -> None:
     assert Journey(100).advance(candles, after=100) == []
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (89.4, "89 s"),
-        (90, "2 min"),
-        (720, "12 min"),
-        (5399, "90 min"),
-        (5400, "1.5 h"),
-        (12_600, "3.5 h"),
-        (360_000, "100.0 h"),
-    ],
-)
-def test_durations_are_told_as_people_tell_them(seconds: float, text: str) -> None:
-    assert duration_text(seconds) == text

@@ -102,7 +102,7 @@ def test_a_home_where_nobody_may_write_is_refused(home: Path) -> None:
 def test_a_disk_that_folds_case_is_refused_when_names_differ_in_case_only(tmp_path: Path) -> None:
     message = refusal_of(tmp_path, needs_case=True)
     assert message.startswith(f"COIN_HOME: {str(tmp_path)!r}")
-    assert "does not tell 1m from 1M" in message
+    assert "ignores case, so 1m and 1M would be one" in message
     assert "another disk" in message
     assert visible_names(tmp_path) == set()
 

@@ -18,7 +18,7 @@ from influxdb_client.client.write_api import PointSettings
 from coin_assets.domain.candles.frame import VALUES
 from coin_assets.domain.series import Series
 from coin_assets.errors import DataRefused, StoreRefused
-from coin_assets.store.influxdb.lines import LINES_A_REQUEST, key_tags, requests_of
+from coin_assets.store.influxdb.lines import LINES_A_REQUEST, requests_of, series_tags
 from coin_assets.store.influxdb.measurements import FORECAST, OHLCV, REVISION, Measurement
 from coin_assets_tests.influx import line_protocol
 from coin_assets_tests.store.contract import HOUR, NOV, forecasts_at, hours, key_of
@@ -30,13 +30,13 @@ BITS = st.floats(allow_nan=False, allow_infinity=False)
 def lines_of(measurement: Measurement, series: Series, rows: pd.DataFrame) -> list[str]:
     return [
         line
-        for request in requests_of(measurement, key_tags(series), rows)
+        for request in requests_of(measurement, series_tags(series), rows)
         for line in request.split("\n")
     ]
 
 
 def by_the_client(measurement: Measurement, series: Series, rows: pd.DataFrame) -> list[str]:
-    frame = rows.set_index(measurement.time).assign(**key_tags(series))
+    frame = rows.set_index(measurement.time).assign(**series_tags(series))
     if "step" in frame:
         frame["step"] = frame["step"].map("{:02d}".format)
     lines: list[str] = data_frame_to_list_of_points(
@@ -88,7 +88,7 @@ def test_texts_read_back(text: str) -> None:
 
 @pytest.mark.parametrize("number", [0, 1, LINES_A_REQUEST, LINES_A_REQUEST + 1, 12_000])
 def test_a_request_holds_so_many_lines_at_most(number: int) -> None:
-    requests = list(requests_of(OHLCV, key_tags(key_of("1h")), hours(NOV, number)))
+    requests = list(requests_of(OHLCV, series_tags(key_of("1h")), hours(NOV, number)))
     sizes = [request.count("\n") + 1 for request in requests]
     assert sum(sizes) == number
     assert all(size == LINES_A_REQUEST for size in sizes[:-1])
@@ -121,7 +121,7 @@ TRAPS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 @pytest.mark.parametrize("trap", TRAPS)
 def test_what_would_be_stored_as_something_else_is_refused(trap: str) -> None:
     with pytest.raises(DataRefused, match="Nothing was stored"):
-        list(requests_of(OHLCV, key_tags(key_of("1h")), TRAPS[trap](hours(NOV, 3))))
+        list(requests_of(OHLCV, series_tags(key_of("1h")), TRAPS[trap](hours(NOV, 3))))
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "a\x00b", "a\\", "a\\,b", "a\\ b", "a\\=b"])

@@ -1,4 +1,4 @@
-"""Consecutive candles that are not stored, and what the market answered about them."""
+"""`Absence`: consecutive candles that are not stored, and the market's answers about them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,34 +15,34 @@ VERIFIED_ABSENT, UNAVAILABLE, REFUSED, PENDING, FAILED = STATES = (
 )
 OPEN_STATES = (PENDING, FAILED)
 VERIFY_AFTER = timedelta(hours=1)
-# A settled refusal is asked again by a fetch of its month that runs anyway, at most this often.
+# A settled refusal is requested again by a fetch that runs for other candles, at most this often.
 RECHECK_AFTER = timedelta(hours=6)
-# A failure that may pass counts as an explanation after so many tries, an hour's worth of them.
+# Number of failed requests after which a temporary failure counts as an explanation; about an hour.
 EXPLAINED_AFTER_TRIES = 6
 _FIRST_DELAY = timedelta(minutes=1)
-# What may pass is asked again soon; what is refused for good hardly ever changes.
+# Back-off after temporary failures, and after permanent ones, which rarely change.
 _LONGEST_DELAY, _LONGEST_PERMANENT_DELAY = timedelta(minutes=15), timedelta(hours=6)
 _MOST_DOUBLINGS = 16
 
 
 @dataclass(frozen=True)
 class Absence:
-    """Consecutive candles, opens in ``[start, end)``, about which the same is known.
+    """Consecutive missing candles, opens in ``[start, end)``, with one state.
 
     Attributes:
-        first_answer, last_answer: when the market first and last answered that it has none of
-            them or, of a refused candle, sent it broken.
-        last_try: when it was last asked, answered or not; of a settled refusal noted only every
-            `RECHECK_AFTER`.
-        tries: how often it was asked in vain since the last answer.
-        error: why the last question was not answered.
-        is_permanent: whether that error does not pass by itself.
-        rule, value: of a refused candle, the rule that it breaks and what the market last sent.
-        is_unavailable: whether they are older than what the market still serves.
+        first_answer, last_answer: times of the market's first and last answer without these
+            candles or, for a refused candle, with a broken one; None without an answer.
+        last_try: time of the last request, answered or not; for a settled refusal updated only
+            every `RECHECK_AFTER`.
+        tries: number of failed requests since the last answer.
+        error: message of the last request if it failed.
+        is_permanent: whether that error persists without a change of settings or market.
+        rule, value: for a refused candle, the broken rule and the candle as last sent.
+        is_unavailable: whether the candles are older than the market's history.
 
-    Two answers an hour or more apart settle the matter; what is settled is not asked again by
-    itself, and no failure changes it. A settled refusal is added to a fetch of its month that runs
-    for other candles, every `RECHECK_AFTER`; see `recheck_at`.
+    Two answers an hour or more apart settle an absence. A settled absence causes no request, and no
+    failure changes it. A fetch of its month that runs for other candles requests a settled refusal
+    again every `RECHECK_AFTER`; see `recheck_at`.
     """
 
     start: datetime
@@ -78,7 +78,11 @@ class Absence:
 
     @property
     def is_explained(self) -> bool:
-        """Whether nothing waits for these candles: the market answered, or fails for good."""
+        """Whether processing continues without these candles.
+
+        True if the market answered or no longer serves them, if the error is permanent, or after
+        `EXPLAINED_AFTER_TRIES` failures.
+        """
         if self.first_answer is not None or self.is_unavailable:
             return True
         if self.error is None:
@@ -87,7 +91,7 @@ class Absence:
 
     @property
     def retry_at(self) -> datetime | None:
-        """When to ask again; None if it is settled."""
+        """Time of the next request; None if it is settled."""
         if self.is_settled:
             return None
         if self.error is None:
@@ -98,7 +102,7 @@ class Absence:
 
     @property
     def recheck_at(self) -> datetime | None:
-        """When a fetch that runs anyway asks again for a settled refusal; None for all others.
+        """Time from which a fetch includes a settled refusal; None for all others.
 
         No run is requested for it.
         """
@@ -107,21 +111,21 @@ class Absence:
 
     @property
     def reason(self) -> str | None:
-        """Why the candles are missing, for people; None if the market has none."""
+        """Reason for messages; None where the market has no such candles."""
         if self.state == REFUSED:
             return f"[{self.rule}] {self.value}"
         return self.error if self.state == FAILED else None
 
     def answered(self, at: datetime) -> "Absence":
-        """The market was asked at ``at`` and has none."""
+        """Return the absence after an answer at ``at`` without these candles."""
         if self.state == VERIFIED_ABSENT:
             return self
-        # What was sent broken and is not sent any more is to be verified anew.
+        # A refused candle that is no longer sent has to be verified from the start.
         first = at if self.state == REFUSED else self.first_answer or at
         return Absence(self.start, self.end, first, at, at, 0)
 
     def refused(self, refusal: Refusal, at: datetime) -> "Absence":
-        """The market was asked at ``at`` and sent the candle broken."""
+        """Return the absence after an answer at ``at`` with a broken candle."""
         first = self.first_answer or at if self.state == REFUSED else at
         if self.recheck_at is not None and self.value == refusal.value:
             return self._rechecked(at)
@@ -130,7 +134,13 @@ class Absence:
         )
 
     def failed(self, error: str, at: datetime, *, is_permanent: bool = False) -> "Absence":
-        """The market was asked at ``at`` and did not answer."""
+        """Return the absence after a failed request.
+
+        Args:
+            error: message of the failure.
+            at: time of the request, UTC.
+            is_permanent: whether the failure persists without intervention.
+        """
         if self.is_settled:
             return self._rechecked(at)
         return replace(
@@ -138,20 +148,20 @@ class Absence:
         )
 
     def continues(self, before: "Absence") -> bool:
-        """Whether it follows ``before`` without a break, and the same is known of both."""
-        return before.end == self.start and self._knowledge == before._knowledge
+        """Whether it starts where ``before`` ends and has the same state."""
+        return before.end == self.start and self._facts == before._facts
 
     def no_longer_served(self) -> "Absence":
-        """The market serves nothing as old as this; what is settled stays as it is."""
+        """Return the absence as unavailable; a settled one is unchanged."""
         return self if self.is_settled else replace(self, error=None, is_unavailable=True)
 
     def _rechecked(self, at: datetime) -> "Absence":
-        """Settled, and asked again in vain."""
+        """Return the settled absence after another request without its candles."""
         is_due = self.recheck_at is not None and self.recheck_at <= at
         return replace(self, last_try=at) if is_due else self
 
     @property
-    def _knowledge(self) -> tuple[object, ...]:
+    def _facts(self) -> tuple[object, ...]:
         return (
             self.first_answer,
             self.last_answer,
@@ -166,7 +176,7 @@ class Absence:
 
 
 def cut(absence: Absence, start: datetime, end: datetime) -> Absence | None:
-    """The part of ``absence`` in ``[start, end)``; None if there is none."""
+    """Part of ``absence`` in ``[start, end)``; None if they do not overlap."""
     first, last = max(absence.start, start), min(absence.end, end)
     if first >= last:
         return None
@@ -175,7 +185,7 @@ def cut(absence: Absence, start: datetime, end: datetime) -> Absence | None:
 
 
 def joined(absences: Iterable[Absence]) -> list[Absence]:
-    """Neighbours about which the same is known become one."""
+    """Absences with adjacent equal ones joined; see `Absence.continues`."""
     found: list[Absence] = []
     for absence in absences:
         if found and absence.continues(found[-1]):

@@ -1,23 +1,23 @@
-"""Candles that keep the contract and still look wrong: stored, and pointed out to people.
+"""Anomalies: valid candles that look wrong. They are stored and reported.
 
 - ``range``: high over low is more than 20 times the usual range of the bars before.
 - ``jump``: a candle opens away from the close just before it by more than 20 times the usual range.
-- ``flat``: three or more candles in a row without trades, as delisted markets and filled outages
-  have them.
+- ``flat``: three or more consecutive candles without trades, as in delisted markets and filled
+  outages.
 
-The usual range is the median over the last 100 bars that moved. Before 50 such bars nothing is
-called unusual, and what is below half a percent never is: in a market that hardly moves, one
-tick is many times the usual.
+The usual range is the median range of the last 100 bars with a range above zero. A bar with fewer
+than 50 such bars before it is never reported, nor is a size below 0.5 percent: in a market with
+little movement one tick is many times the usual range.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from coin_assets.domain.candles.frame import PRICES
+from coin_assets.domain.candles.grid import Floats, Mask, adjacent
 from coin_assets.domain.timeframes import Timeframe
 
 TIMES_USUAL = 20.0
@@ -26,13 +26,16 @@ FEWEST_BARS = 50
 NEGLIGIBLE = 0.005
 FLAT_RUN = 3
 
-Mask = npt.NDArray[np.bool_]
-Array = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True)
-class Suspicion:
-    """Suspicious candles: opens in ``[start, end)``, what is odd about them, and how much."""
+class Anomaly:
+    """Anomalous candles.
+
+    Attributes:
+        start, end: half-open range of their opens.
+        kind: ``range``, ``jump`` or ``flat``.
+        detail: size of the anomaly, for messages.
+    """
 
     start: datetime
     end: datetime
@@ -40,19 +43,23 @@ class Suspicion:
     detail: str
 
 
-def suspicious(candles: pd.DataFrame, timeframe: Timeframe) -> list[Suspicion]:
-    """Suspicious stretches of valid ``candles``, by time."""
+def find_anomalies(candles: pd.DataFrame, timeframe: Timeframe) -> list[Anomaly]:
+    """Anomalies in ``candles``, ordered by time and kind.
+
+    Args:
+        candles: valid candle frame; the first `BARS` rows serve as context.
+        timeframe: of the candles.
+    """
     if candles.empty:
         return []
     stamps = candles["timestamp"].reset_index(drop=True)
-    follows = np.diff(timeframe.ordinals(stamps), prepend=-1) == 1
-    follows[0] = False
+    follows = np.concatenate([[False], adjacent(candles, timeframe)])
     ranges = (candles["high"] / candles["low"] - 1).to_numpy()
     usual = usual_ranges(ranges)
     limit = np.maximum(TIMES_USUAL * usual, NEGLIGIBLE)
     jumps = _jumps(candles, follows)
     found = [
-        Suspicion(
+        Anomaly(
             stamps.iloc[row].to_pydatetime(),
             timeframe.next(stamps.iloc[row].to_pydatetime()),
             kind,
@@ -67,20 +74,27 @@ def suspicious(candles: pd.DataFrame, timeframe: Timeframe) -> list[Suspicion]:
     for first, last in _runs(_flat(candles), follows):
         end = timeframe.next(stamps.iloc[last].to_pydatetime())
         detail = f"{last - first + 1} candles without a trade at {candles['close'].iloc[first]:g}"
-        found.append(Suspicion(stamps.iloc[first].to_pydatetime(), end, "flat", detail))
+        found.append(Anomaly(stamps.iloc[first].to_pydatetime(), end, "flat", detail))
     return sorted(found, key=lambda each: (each.start, each.kind))
 
 
-def usual_ranges(ranges: Array) -> Array:
-    """Median of the last `BARS` ranges above zero before each bar; NaN after fewer than enough."""
+def usual_ranges(ranges: Floats) -> Floats:
+    """Median of the last `BARS` ranges above zero before each bar.
+
+    Args:
+        ranges: (n,) relative ranges, high / low - 1.
+
+    Returns:
+        (n,) medians; NaN where fewer than `FEWEST_BARS` ranges precede.
+    """
     moved = np.flatnonzero(ranges > 0)
     medians = pd.Series(ranges[moved]).rolling(BARS, min_periods=FEWEST_BARS).median().to_numpy()
     before = np.searchsorted(moved, np.arange(len(ranges)))  # bars that moved before each
     return np.concatenate([[np.nan], medians])[before]
 
 
-def _jumps(candles: pd.DataFrame, follows: Mask) -> Array:
-    """Distance of each open from the close before; 0 after a gap, where one is to be expected."""
+def _jumps(candles: pd.DataFrame, follows: Mask) -> Floats:
+    """Relative distance of each open from the previous close; 0 after a gap."""
     opens, closes = candles["open"].to_numpy(), candles["close"].to_numpy()
     ratio = np.ones(len(opens))
     ratio[1:] = opens[1:] / closes[:-1]

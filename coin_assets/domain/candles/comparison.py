@@ -1,4 +1,4 @@
-"""Comparing stored candles with the market's own, bucket by bucket."""
+"""Comparison of stored candles with the market's own, bucket by bucket."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ MISSING, EXTRA, DIFFERING = FINDINGS = ("missing", "extra", "differing")
 
 @dataclass(frozen=True)
 class Comparison:
-    """What differs between two candle frames of one range.
+    """Differences between two candle frames of one range.
 
     Attributes:
-        compared: buckets that at least one of the two has.
+        compared: number of buckets that at least one of the two has.
         differences: a row a differing bucket, ascending: ``timestamp``, ``finding`` (one of
             `FINDINGS`), and each value of both, for example ``open_stored`` and ``open_market``;
             NaN where there is no candle.
@@ -28,7 +28,7 @@ class Comparison:
     differences: pd.DataFrame
 
     def count(self, finding: str | None = None) -> int:
-        """Differing buckets, of one finding or all."""
+        """Number of differing buckets, of one of `FINDINGS` or of all."""
         if finding is None:
             return len(self.differences)
         return int((self.differences["finding"] == finding).sum())
@@ -38,6 +38,9 @@ def compare_candles(stored: pd.DataFrame, market: pd.DataFrame) -> Comparison:
     """Compare candle frames: prices exactly, volumes to `VOLUME_TOLERANCE` of the larger one.
 
     A candle is missing if only the market has it, and extra if only the store has it.
+
+    Args:
+        stored, market: valid candle frames of one range.
     """
     both = stored.merge(
         market, how="outer", on="timestamp", suffixes=(STORED, MARKET), indicator=True

@@ -1,7 +1,7 @@
-"""What most likely went wrong with refused candles, told from the candles alone, with a remedy.
+"""Diagnosis of refused candles: the likely cause, with a remedy.
 
-A guess for people, never a reason to accept or to repair. `likely_cause` reads one broken frame,
-`compare_causes` a valid one against another reading of the same time.
+A diagnosis is a hint in a message; no code accepts or repairs candles because of it. `diagnose`
+reads one broken frame, `diagnose_difference` compares a valid frame with another reading.
 """
 
 from collections.abc import Callable
@@ -11,44 +11,48 @@ import numpy.typing as npt
 import pandas as pd
 
 from coin_assets.domain.candles.time_diagnosis import (
-    duplicates_cause,
-    order_cause,
+    diagnose_duplicates,
+    diagnose_order,
+    diagnose_unaligned,
     time_text,
-    unaligned_cause,
 )
 from coin_assets.domain.timeframes import Timeframe, as_micros
 from coin_assets.errors import shortened
 
 _PRICES = ["open", "high", "low", "close"]
 _VALUES = [*_PRICES, "volume"]
-_MOST = 0.9  # what nine rows of ten say is taken for the rule
-_FEW = 5  # fewer overlapping candles than this tell nothing
-_SAMPLE = 2000  # rows that are enough to tell a shift
+_MOST = 0.9  # share of the rows from which a pattern counts as the rule
+_FEW = 5  # fewest overlapping candles for a diagnosis
+_SAMPLE = 2000  # rows used to detect a shift
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 
-def likely_cause(rule: str, frame: pd.DataFrame, timeframe: Timeframe | None) -> str | None:
-    """Why ``frame`` breaks ``rule``, as a clause without full stop; None if it cannot be told.
+def diagnose(rule: str, frame: pd.DataFrame, timeframe: Timeframe | None) -> str | None:
+    """Likely cause why ``frame`` breaks ``rule``; None if it is unclear.
+
+    The text is a clause without full stop.
 
     Args:
         rule: as in `InvalidCandles.rule`.
         frame: the refused candles, as far as they could be read.
-        timeframe: what they were offered as; None where it does not matter.
+        timeframe: timeframe they were offered as; None where it does not matter.
     """
     if rule == "unaligned" and timeframe is not None:
-        return unaligned_cause(frame["timestamp"], timeframe)
-    guess = _GUESSES.get(rule)
-    return guess(frame) if guess else None
+        return diagnose_unaligned(frame["timestamp"], timeframe)
+    diagnosis = _DIAGNOSES.get(rule)
+    return diagnosis(frame) if diagnosis else None
 
 
-def compare_causes(new: pd.DataFrame, reference: pd.DataFrame) -> str | None:
-    """Why two valid candle frames differ where both have candles; None if it cannot be told.
+def diagnose_difference(new: pd.DataFrame, reference: pd.DataFrame) -> str | None:
+    """Likely cause why two valid candle frames differ; None if it is unclear.
+
+    Only opens that both have are compared.
 
     Args:
-        new: the reading in question.
-        reference: one that is trusted. Volumes of both are in base units, or should be.
+        new: valid candle frame in question.
+        reference: trusted candle frame, volumes in base units.
     """
     both = new.merge(reference, on="timestamp", suffixes=("", "_known"))
     known = both[[f"{name}_known" for name in _VALUES]].to_numpy()
@@ -65,7 +69,7 @@ def compare_causes(new: pd.DataFrame, reference: pd.DataFrame) -> str | None:
 
 
 def _unfinished(both: pd.DataFrame, values: Array, known: Array, differs: Mask) -> str | None:
-    """One candle that opened as known and then stopped: less volume, a narrower range."""
+    """One or two unfinished candles: less volume and a narrower range than the reference."""
     rows = np.flatnonzero(differs)
     if len(rows) > 2 or differs.mean() > 0.5:
         return None
@@ -92,7 +96,7 @@ def _quote_volume(values: Array, known: Array) -> str | None:
 
 
 def _shifted(new: pd.DataFrame, reference: pd.DataFrame) -> str | None:
-    """Whether the same closes stand some candles earlier or later."""
+    """Closes shifted in time: equal to the reference's some candles earlier or later."""
     step = int(np.median(np.diff(as_micros(reference["timestamp"]))))
     closes = reference.set_index("timestamp")["close"]
     sample = new.tail(_SAMPLE)
@@ -229,13 +233,13 @@ def _is_number(name: object) -> bool:
     return True
 
 
-_GUESSES: dict[str, Callable[[pd.DataFrame], str | None]] = {
+_DIAGNOSES: dict[str, Callable[[pd.DataFrame], str | None]] = {
     "columns": _columns,
     "timestamp_type": _timestamp_type,
     "naive_timestamps": _naive,
     "not_numeric": _not_numeric,
-    "order": order_cause,
-    "duplicates": duplicates_cause,
+    "order": diagnose_order,
+    "duplicates": diagnose_duplicates,
     "not_finite": _not_finite,
     "price_not_positive": _not_positive,
     "ohlc": _ohlc,

@@ -1,4 +1,4 @@
-"""The candle frame: its schema, its contract, and how two readings of it are merged."""
+"""The candle frame: schema, contract, validation and merging."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from coin_assets.domain.candles.diagnosis import likely_cause
-from coin_assets.domain.candles.time_diagnosis import implausible_cause
+from coin_assets.domain.candles.diagnosis import diagnose
+from coin_assets.domain.candles.time_diagnosis import diagnose_implausible
 from coin_assets.domain.timeframes import Timeframe, as_micros
 from coin_assets.errors import InvalidCandles
 
 TIMESTAMP_DTYPE = "datetime64[us, UTC]"
-# Column -> (type as shown to people, meaning). Every schema in the project is made from this.
+# Column -> (type in documentation, meaning). Every candle schema in the project derives from this.
 CANDLE_SCHEMA = {
     "timestamp": ("timestamp[us, UTC]", "open time of the candle"),
     "open": ("float64", "first price, in the quote currency"),
@@ -42,24 +42,27 @@ def empty_candles() -> pd.DataFrame:
 
 
 def validated(frame: pd.DataFrame, timeframe: Timeframe, source: str) -> pd.DataFrame:
-    """Return ``frame`` in canonical column order and types, if it keeps the candle contract.
+    """Validate a candle frame and return it in canonical form.
 
     Args:
-        frame: at least the columns `COLUMNS`, any order; extra columns are dropped. Without rows
-            it is valid whatever its types.
-        timeframe: candles must be aligned to it.
-        source: where the frame came from, for the message.
+        frame: at least the columns `COLUMNS`, in any order; extra columns are dropped. A frame
+            without rows is valid with any types.
+        timeframe: open times must be aligned to it.
+        source: origin of the frame, for messages.
+
+    Returns:
+        A frame with columns `COLUMNS`, open times as `TIMESTAMP_DTYPE`, values as float64.
 
     Raises:
-        InvalidCandles: a rule is broken; the rule, how many rows break it, the first three of
-            them and the likely cause are named.
+        InvalidCandles: a rule is broken; the message names the rule, the number of rows that break
+            it, the first three of them and the likely cause.
     """
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise InvalidCandles(
             "columns",
             f"{source}: columns {missing} are missing; candles need {COLUMNS}.",
-            cause=likely_cause("columns", frame, timeframe),
+            cause=diagnose("columns", frame, timeframe),
         )
     if frame.empty:
         return empty_candles()
@@ -79,16 +82,16 @@ def validated(frame: pd.DataFrame, timeframe: Timeframe, source: str) -> pd.Data
             tuple(
                 rendered(stamps.iloc[row], candles.iloc[row]) for row in np.flatnonzero(broken)[:3]
             ),
-            likely_cause(rule, candles.assign(timestamp=stamps), timeframe),
+            diagnose(rule, candles.assign(timestamp=stamps), timeframe),
         )
     return candles
 
 
 def require_plausible_times(stamps: "pd.Series[pd.Timestamp]", source: str) -> None:
-    """Refuse open times from before any exchange or after 2100; for the border to the market.
+    """Refuse open times before any exchange existed or after 2100.
 
     Raises:
-        InvalidCandles: naming rule ``implausible_times``, the first offenders and the cause.
+        InvalidCandles: rule ``implausible_times``, with the first offenders and the likely cause.
     """
     odd = np.flatnonzero((stamps < EARLIEST) | (stamps >= LATEST))
     if len(odd):
@@ -97,7 +100,7 @@ def require_plausible_times(stamps: "pd.Series[pd.Timestamp]", source: str) -> N
             f"{source}: {len(odd)} of {len(stamps)} open times lie outside {EARLIEST:%Y-%m-%d} to "
             f"{LATEST:%Y-%m-%d}, when no coin was traded.",
             tuple(str(stamps.iloc[row]) for row in odd[:3]),
-            implausible_cause(stamps.iloc[odd]),
+            diagnose_implausible(stamps.iloc[odd]),
         )
 
 
@@ -108,7 +111,7 @@ def _utc(frame: pd.DataFrame, timeframe: Timeframe, source: str) -> "pd.Series[p
             "timestamp_type",
             f"{source}: timestamp has type {stamps.dtype}; it must be a UTC date-time.",
             tuple(repr(value) for value in stamps.head(3)),
-            likely_cause("timestamp_type", frame, timeframe),
+            diagnose("timestamp_type", frame, timeframe),
         )
     if getattr(stamps.dt, "tz", None) is None:
         raise InvalidCandles(
@@ -116,13 +119,13 @@ def _utc(frame: pd.DataFrame, timeframe: Timeframe, source: str) -> "pd.Series[p
             f"{source}: {len(stamps)} timestamps carry no time zone, so their hour is a guess; "
             "write them as UTC with an explicit zone.",
             tuple(str(value) for value in stamps.head(3)),
-            likely_cause("naive_timestamps", frame, timeframe),
+            diagnose("naive_timestamps", frame, timeframe),
         )
     return pd.Series(pd.DatetimeIndex(stamps).tz_convert("UTC"))
 
 
 def _require_numbers(column: "pd.Series[Any]", source: str) -> None:
-    """Text is not read as numbers and a truth value is none, whatever Python thinks."""
+    """Refuse text and booleans in a numeric column."""
     if pd.api.types.is_float_dtype(column) or pd.api.types.is_integer_dtype(column):
         return
     odd = [
@@ -136,7 +139,7 @@ def _require_numbers(column: "pd.Series[Any]", source: str) -> None:
             f"{source}: prices and volume must be numbers, but {len(odd)} of {len(column)} values "
             f"of {column.name} (type {column.dtype}) are not.",
             tuple(f"{column.name}={value!r}" for value in odd[:3]),
-            likely_cause("not_numeric", column.to_frame(), None),
+            diagnose("not_numeric", column.to_frame(), None),
         )
 
 
@@ -147,11 +150,14 @@ def _is_number(value: object) -> bool:
 def broken_rules(
     candles: pd.DataFrame, exact: "pd.Series[pd.Timestamp]", timeframe: Timeframe
 ) -> list[tuple[str, str, Mask]]:
-    """Every rule of the contract: its identifier, what it expects, and the rows that break it.
+    """All rules of the candle contract, with the rows that break each.
 
     Args:
-        candles: canonical columns and types.
-        exact: the open times as they were given, which may be finer than microseconds.
+        candles: (n, 6) frame with canonical columns and types.
+        exact: (n,) open times as given, which may be finer than microseconds.
+
+    Returns:
+        Rule identifier, expectation as a clause, and an (n,) mask of broken rows, for each rule.
     """
     stamps = candles["timestamp"]
     values = candles[VALUES].to_numpy()
@@ -176,7 +182,7 @@ def broken_rules(
 
 
 def _steps(stamps: "pd.Series[pd.Timestamp]") -> tuple[Mask, Mask]:
-    """Where time stands still, and where it goes back; to and from NaT it does neither."""
+    """(n,) masks of rows whose time equals, or is before, the previous one; False at NaT."""
     ticks = pd.DatetimeIndex(stamps).asi8
     unknown = stamps.isna().to_numpy()
     known = ~(unknown[1:] | unknown[:-1])
@@ -187,7 +193,7 @@ def _steps(stamps: "pd.Series[pd.Timestamp]") -> tuple[Mask, Mask]:
 
 
 def rendered(stamp: pd.Timestamp, row: "pd.Series[Any]") -> str:
-    """A candle for people, whatever its values are."""
+    """Format a candle for messages, valid or not."""
     values = " ".join(f"{name}={_shown(row[name])}" for name in VALUES)
     opened = "NaT" if pd.isna(stamp) else stamp.isoformat().replace("+00:00", "Z")
     return f"{opened} {values}"
@@ -198,18 +204,18 @@ def _shown(value: object) -> str:
 
 
 def between(candles: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
-    """Candles that open in ``[start, end)``."""
+    """Candles that open in ``[start, end)``, indexed from 0."""
     stamps = candles["timestamp"]
     return candles[(stamps >= start) & (stamps < end)].reset_index(drop=True)
 
 
 def closed_by(candles: pd.DataFrame, timeframe: Timeframe, time: datetime) -> pd.DataFrame:
-    """Candles that are closed at ``time``."""
+    """Candles that are closed at ``time``, indexed from 0."""
     return between(candles, datetime.min.replace(tzinfo=time.tzinfo), timeframe.floor(time))
 
 
 def merged(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """Union of two valid candle frames; where both have a candle, the new one counts."""
+    """Union of two valid candle frames; ``new`` wins where both have a candle."""
     both = pd.concat([stored, new], ignore_index=True)
     if stored.empty or new.empty or stored["timestamp"].iloc[-1] < new["timestamp"].iloc[0]:
         return both
@@ -218,7 +224,7 @@ def merged(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
 
 def content_hash(candles: pd.DataFrame) -> str:
-    """SHA-256 over times and values, whatever file or machine the candles came from."""
+    """SHA-256 of times and values, independent of file and machine."""
     digest = hashlib.sha256(as_micros(candles["timestamp"]).astype("<i8").tobytes())
     digest.update(np.ascontiguousarray(candles[VALUES].to_numpy(), dtype="<f8").tobytes())
     return digest.hexdigest()

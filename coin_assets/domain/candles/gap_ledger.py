@@ -1,10 +1,10 @@
-"""The gap ledger: why a candle that could exist is not stored.
+"""The gap ledger: the reason for each candle that is not stored.
 
-Between a series' first candle and now every candle is exactly one of: stored; verified absent (the
-market was asked twice, an hour or more apart, and had none); unavailable (older than what the
-market still serves); refused (the market sends it, but it breaks the candle contract); pending
-(asked once, or not yet); failed (the last question was not answered). Stored candles are in the
-store; the ledger holds the answers about the others.
+Between a series' first candle and now every candle has exactly one state: stored; verified absent
+(two answers of the market, an hour or more apart, without it); unavailable (older than the market's
+history); refused (the market sends it, but it breaks the candle contract); pending (requested once,
+or not yet); failed (the last request failed). The store holds the stored candles, the ledger the
+answers about all others.
 """
 
 from bisect import bisect_left, bisect_right
@@ -23,7 +23,14 @@ Range = tuple[datetime, datetime]
 
 @dataclass(frozen=True)
 class Missing:
-    """Consecutive missing candles in one state: opens in ``[start, end)``, ``count`` of them."""
+    """Consecutive missing candles with one state.
+
+    Attributes:
+        start, end: half-open range of their opens.
+        count: number of candles.
+        state: one of `coin_assets.domain.candles.absences.STATES`.
+        error: reason for messages; see `Absence.reason`.
+    """
 
     start: datetime
     end: datetime
@@ -34,13 +41,13 @@ class Missing:
 
 @dataclass(frozen=True)
 class Ledger:
-    """What is known about the candles of one series that are not stored.
+    """Immutable gap ledger of one series.
 
     Attributes:
-        listed: open of the oldest candle that the market has; None until it was asked.
+        listed: open of the market's oldest candle; None until it was requested.
         absences: disjoint, ascending.
-        edge: nothing that opens before is served, although the market may have had it; None
-            where no such limit was met.
+        edge: the market serves no candle that opens before this time, although it may have existed;
+            None if no such limit was found.
     """
 
     listed: datetime | None = None
@@ -55,13 +62,14 @@ class Ledger:
         at: datetime,
         refusals: Sequence[Refusal] = (),
     ) -> "Ledger":
-        """The market was asked for ``[start, end)`` at ``at`` and has all but ``gaps``.
-
-        Here as in `failed`, ``start`` and ``end`` are opens.
+        """Return the ledger after an answer of the market.
 
         Args:
-            refusals: candles that it sent broken, ascending; those outside of ``gaps`` are stored
-                from an earlier answer and stay.
+            start, end: half-open range of the request; both are opens.
+            gaps: candles of the range that are not stored, ascending.
+            at: time of the answer, UTC.
+            refusals: candles that break the contract, ascending; those outside of ``gaps`` are
+                stored from an earlier answer and stay.
         """
         parts = _split([(max(gap.start, start), min(gap.end, end)) for gap in gaps], refusals)
         return self._replaced(
@@ -84,7 +92,15 @@ class Ledger:
         *,
         is_permanent: bool = False,
     ) -> "Ledger":
-        """The market did not answer for ``[start, end)``, of which ``gaps`` are not stored."""
+        """Return the ledger after a failed request.
+
+        Args:
+            start, end: half-open range of the request; both are opens.
+            gaps: candles of the range that are not stored, ascending.
+            error: message of the failure.
+            at: time of the request, UTC.
+            is_permanent: whether the failure persists without intervention.
+        """
         return self._replaced(
             start,
             end,
@@ -96,31 +112,34 @@ class Ledger:
         )
 
     def listed_at(self, time: datetime) -> "Ledger":
-        """The market's oldest candle opens at ``time``, or before if one was seen already."""
+        """Return the ledger with ``time`` as oldest open, unless it records an older one."""
         listed = min(time, self.listed or time)
         return replace(self.forgotten_before(listed), listed=listed)
 
     def served_from(self, edge: datetime) -> "Ledger":
-        """The market serves nothing that opens before ``edge``; an edge only moves on."""
+        """Return the ledger after the market refused candles before ``edge``.
+
+        An edge only moves forward.
+        """
         start = min(self.absences[0].start, edge) if self.absences else edge
         known = self.no_longer_served(start, edge)
         return replace(known, edge=max(edge, self.edge or edge))
 
     def no_longer_served(self, start: datetime, end: datetime) -> "Ledger":
-        """The market serves nothing of ``[start, end)``, although it may have had it."""
+        """Return the ledger with the open absences of ``[start, end)`` as unavailable."""
         gone = self._slice(start, end)
         if not gone:
             return self
         return self._replaced(start, end, (absence.no_longer_served() for absence in gone))
 
     def forgotten_before(self, time: datetime) -> "Ledger":
-        """The ledger without what it knows of candles that open before ``time``."""
+        """Return the ledger without absences before ``time``."""
         if not self.absences or time <= self.absences[0].start:
             return self
         return replace(self, absences=self._slice(time, self.absences[-1].end))
 
     def explained(self, gaps: Iterable[Gap], timeframe: Timeframe) -> list[Missing]:
-        """Each of ``gaps`` with its state, split where states differ."""
+        """States of ``gaps``, ascending, split where states differ."""
         return _united(
             _missing(start, end, absence, timeframe)
             for gap in gaps
@@ -128,11 +147,11 @@ class Ledger:
         )
 
     def missing(self, timeframe: Timeframe) -> list[Missing]:
-        """Every absence with its state, ascending."""
+        """All absences with their states, ascending."""
         return [_missing(each.start, each.end, each, timeframe) for each in self.absences]
 
     def unanswered(self, gaps: Iterable[Gap]) -> list[Range]:
-        """Parts of ``gaps`` that nothing explains; see `Absence.is_explained`."""
+        """Parts of ``gaps`` without an explanation; see `Absence.is_explained`."""
         return [
             (start, end)
             for gap in gaps
@@ -141,7 +160,7 @@ class Ledger:
         ]
 
     def unknown(self, gaps: Iterable[Gap]) -> list[Range]:
-        """Parts of ``gaps`` about which the market was never asked."""
+        """Parts of ``gaps`` that were never requested."""
         return [
             (start, end)
             for gap in gaps
@@ -150,11 +169,11 @@ class Ledger:
         ]
 
     def within(self, start: datetime, end: datetime) -> list[Absence]:
-        """Parts of the absences that lie in ``[start, end)``."""
+        """Parts of the absences in ``[start, end)``, ascending."""
         return list(self._slice(start, end))
 
     def due(self, start: datetime, end: datetime, now: datetime) -> list[Range]:
-        """Absences in ``[start, end)`` that should be asked for again at ``now``."""
+        """Ranges in ``[start, end)`` whose next request is due at ``now``."""
         return [
             (absence.start, absence.end)
             for absence in self._slice(start, end)
@@ -162,7 +181,7 @@ class Ledger:
         ]
 
     def rechecks(self, start: datetime, end: datetime, now: datetime) -> list[Range]:
-        """Settled refusals in ``[start, end)`` that a fetch at ``now`` should ask for as well."""
+        """Ranges in ``[start, end)`` of settled refusals that a fetch at ``now`` includes."""
         return [
             (absence.start, absence.end)
             for absence in self._slice(start, end)
@@ -170,11 +189,11 @@ class Ledger:
         ]
 
     def absent_until(self, time: datetime) -> datetime:
-        """End of the settled absences that follow ``time`` without a break; else ``time``."""
+        """End of the settled absences that start at ``time``; ``time`` if there are none."""
         return self._end_of_run(time, lambda absence: absence.is_settled)
 
     def explained_until(self, time: datetime) -> datetime:
-        """As `absent_until`, of absences that are explained; see `Absence.is_explained`."""
+        """End of the explained absences that start at ``time``; see `Absence.is_explained`."""
         return self._end_of_run(time, lambda absence: absence.is_explained)
 
     @cached_property
@@ -186,7 +205,7 @@ class Ledger:
         return [absence.start for absence in self.absences]
 
     def _slice(self, start: datetime, end: datetime) -> tuple[Absence, ...]:
-        """Parts of the absences in ``[start, end)``; looks at no others."""
+        """Parts of the absences in ``[start, end)``, by bisection."""
         first, last = bisect_right(self._ends, start), bisect_left(self._starts, end)
         parts = (cut(absence, start, end) for absence in self.absences[first:last])
         return tuple(part for part in parts if part is not None)
@@ -200,12 +219,12 @@ class Ledger:
         return time
 
     def _replaced(self, start: datetime, end: datetime, absences: Iterable[Absence]) -> "Ledger":
-        """The ledger with other ``absences`` in ``[start, end)``."""
+        """Return the ledger with ``absences`` in ``[start, end)``."""
         first, last = bisect_right(self._ends, start), bisect_left(self._starts, end)
         at_borders = self.absences[first:last]
         before = [cut(each, each.start, start) for each in at_borders[:1]]
         after = [cut(each, end, each.end) for each in at_borders[-1:]]
-        # The neighbours are looked at too: the same may be known of them now.
+        # With the neighbours, which may now equal the new absences and be joined with them.
         around = [*self.absences[max(first - 1, 0) : first], *before, *absences, *after]
         around += self.absences[last : last + 1]
         found = joined(each for each in around if each is not None)
@@ -213,14 +232,14 @@ class Ledger:
         return replace(self, absences=(*head, *found, *tail))
 
     def _covering(self, start: datetime, end: datetime, at: datetime) -> Iterator[Absence]:
-        """``[start, end)`` as absences: known ones, and new ones for the rest."""
+        """``[start, end)`` as absences: recorded ones, and new ones for the rest."""
         for first, last, known in self._pieces(start, end):
             yield known or Absence(first, last, None, None, at, 0)
 
     def _pieces(
         self, start: datetime, end: datetime
     ) -> Iterator[tuple[datetime, datetime, Absence | None]]:
-        """``[start, end)`` cut where what is known changes, with what is known of each piece."""
+        """``[start, end)`` split at the borders of absences, each part with its absence or None."""
         for known in self._slice(start, end):
             if start < known.start:
                 yield start, known.start, None
@@ -241,7 +260,7 @@ def _missing(
 def _split(
     ranges: Iterable[Range], refusals: Sequence[Refusal]
 ) -> Iterator[tuple[datetime, datetime, Refusal | None]]:
-    """``ranges`` cut at the ``refusals`` in them, each part with its own; all ascend."""
+    """``ranges`` split at ``refusals``, each part with its refusal or None; all ascending."""
     starts = [refusal.start for refusal in refusals]
     for start, end in ranges:
         for refusal in refusals[bisect_left(starts, start) : bisect_left(starts, end)]:
@@ -254,7 +273,7 @@ def _split(
 
 
 def _united(parts: Iterable[Missing]) -> list[Missing]:
-    """Neighbours in the same state for the same reason become one."""
+    """Adjacent parts with the same state and reason, joined."""
     found: list[Missing] = []
     for part in parts:
         last = found[-1] if found else None

@@ -1,4 +1,4 @@
-"""Which candles a range lacks."""
+"""Gaps: missing candles of a range."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,11 +21,17 @@ class Gap:
 def find_gaps(
     opens: "pd.Series[pd.Timestamp]", timeframe: Timeframe, start: datetime, end: datetime
 ) -> list[Gap]:
-    """Gaps among sorted ``opens`` against every candle expected in ``[start, end)``."""
+    """Gaps in ``[start, end)``, ascending.
+
+    Args:
+        opens: (n,) opens of the existing candles, ascending; others than of the range are ignored.
+        timeframe: of the candles.
+        start, end: half-open range of expected opens, UTC.
+    """
     expected = timeframe.count(start, end)
     if not expected:
         return []
-    first = start if timeframe.is_open_time(start) else timeframe.next(start)
+    first = timeframe.ceil(start)
     place = timeframe.ordinals(opens) - timeframe.ordinals(pd.DatetimeIndex([first]))[0]
     present = np.zeros(expected, dtype=bool)
     present[place[(place >= 0) & (place < expected)]] = True

@@ -1,4 +1,4 @@
-"""Outages of an exchange: candles that several symbols lack at once."""
+"""Outages of an exchange: candles missing for several symbols at once."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,13 @@ from coin_assets.domain.timeframes import Timeframe
 
 @dataclass(frozen=True)
 class Outage:
-    """Candles that are verified absent for several symbols at once, so for one cause."""
+    """Candles that are verified absent for several symbols at once.
+
+    Attributes:
+        start, end: half-open range of their opens.
+        count: number of candles of each symbol.
+        symbols: affected symbols, sorted; at least two.
+    """
 
     start: datetime
     end: datetime
@@ -22,10 +28,11 @@ class Outage:
 
 
 def outages(absences: Mapping[str, Iterable[Missing]], timeframe: Timeframe) -> list[Outage]:
-    """Times at which several symbols have no candle, all verified; what one lacks is not one.
+    """Outages, ascending: ranges verified absent for at least two symbols.
 
     Args:
-        absences: what each symbol misses, as `Ledger.missing` returns it.
+        absences: missing candles by symbol, as `Ledger.missing` returns them.
+        timeframe: of the candles.
     """
     changes = sorted(
         change

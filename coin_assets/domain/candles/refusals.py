@@ -1,4 +1,4 @@
-"""Candles that a market sends but that break the candle contract, one by one."""
+"""Refusals: candles of a market that break the candle contract."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,12 +6,12 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Refusal:
-    """One candle that is not stored because of what the market sends for it.
+    """One candle that is not stored because it breaks the contract.
 
     Attributes:
         start, end: open and close of the candle.
         rule: identifier of the broken rule, for example ``"ohlc"``.
-        value: the candle as it was sent, rendered for people.
+        value: the candle as sent, formatted for messages.
     """
 
     start: datetime

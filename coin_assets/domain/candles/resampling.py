@@ -1,4 +1,4 @@
-"""Deriving coarser candles from finer ones."""
+"""Derivation of coarser candles from finer ones."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +12,11 @@ from coin_assets.domain.timeframes import Timeframe
 
 @dataclass(frozen=True)
 class Resampled:
-    """Derived candles with the number of source candles each bucket lacks.
+    """Derived candles, with the number of missing source candles of each.
 
     Attributes:
-        candles: candle frame of the target timeframe, one row a bucket that has any source candle.
-        missing: int64 per row, expected minus present source candles; 0 for a complete bucket.
+        candles: candle frame of the target timeframe, a row for each bucket with a source candle.
+        missing: (n,) int64, expected minus existing source candles; 0 for a complete bucket.
     """
 
     candles: pd.DataFrame
@@ -29,9 +29,15 @@ class Resampled:
 
 
 def resample(candles: pd.DataFrame, source: Timeframe, target: Timeframe) -> Resampled:
-    """Aggregate valid ``source`` candles into ``target`` buckets, closed or not.
+    """Aggregate candles into ``target`` buckets, closed or not.
 
-    Buckets with holes are kept, as exchanges keep them; buckets without a candle do not exist.
+    Buckets with missing source candles are kept, as exchanges keep them; buckets without any source
+    candle are left out.
+
+    Args:
+        candles: valid candle frame of timeframe ``source``.
+        source: must divide ``target``.
+        target: timeframe of the result.
 
     Raises:
         ValueError: ``source`` does not divide ``target``.
@@ -67,13 +73,18 @@ def derive(
     end: datetime,
     covered_until: datetime,
 ) -> Resampled:
-    """Derived candles that open in ``[start, end)`` and may exist.
+    """Derived candles that open in ``[start, end)``.
 
-    A derived candle exists only when the source is covered through its close.
+    A derived candle exists only if the source is covered up to its close.
 
     Args:
-        candles: valid source candles, at least those of the buckets asked for.
-        covered_until: every source candle that the market has before this time is in ``candles``.
+        candles: valid source candles, at least those of the requested buckets.
+        source, target: timeframes; ``source`` must divide ``target``.
+        start, end: half-open range of opens of ``target``, UTC.
+        covered_until: time up to which ``candles`` holds every source candle of the market.
+
+    Raises:
+        ValueError: ``source`` does not divide ``target``.
     """
     whole = resample(candles, source, target)
     opens = whole.candles["timestamp"]

@@ -1,4 +1,4 @@
-"""Candles that changed after the fact: what they were, what they are, and what that touches."""
+"""Revisions: candles that changed after they were fetched, and the outputs they affect."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE, VALUES
 from coin_assets.domain.timeframes import Timeframe
 
 OLD, NEW = "old_", "new_"
-# Column -> (type as shown to people, meaning). A candle that was absent before has no old values.
+# Column -> (type in documentation, meaning). A candle that was absent before has no old values.
 REVISION_SCHEMA = {
     "timestamp": ("timestamp[us, UTC]", "open time of the candle"),
     "seen_at": ("timestamp[us, UTC]", "when the change was noticed"),
@@ -19,8 +19,8 @@ REVISION_SCHEMA = {
     "redone_at": ("timestamp[us, UTC]", "when what it touches was redone; empty until then"),
 }
 REVISION_COLUMNS = list(REVISION_SCHEMA)
-# No page takes longer to store.
-_ON_ITS_WAY = timedelta(hours=1)
+# Longest time between the record of a revision and the write of its candle.
+_IN_FLIGHT = timedelta(hours=1)
 _TIMES = dict.fromkeys(("timestamp", "seen_at", "redone_at"), TIMESTAMP_DTYPE)
 
 
@@ -36,14 +36,18 @@ def revisions_between(
     seen_at: datetime,
     absent: Iterable[tuple[datetime, datetime]] = (),
 ) -> pd.DataFrame:
-    """Revision frame of the candles in ``new`` that change what is known.
+    """Revision frame of the candles in ``new`` that differ from ``stored``.
 
-    These are candles stored with other values, and candles that come late, after work was done
-    without them. Candles that nobody asked for before are no revision.
+    A revision is a candle with other values than the stored one, or a late candle: one in a range
+    that was processed without it. A candle of a range that was never requested is no revision.
 
     Args:
         stored, new: valid candle frames of the same range.
-        absent: half-open ranges of opens in which a candle that is not stored comes late.
+        seen_at: time of the answer, UTC.
+        absent: half-open ranges of opens in which a candle that is not stored is late.
+
+    Returns:
+        (n, 13) frame with the columns of `REVISION_SCHEMA`, ordered by open.
     """
     opens = new["timestamp"]
     found = pd.DatetimeIndex(stored["timestamp"]).get_indexer(pd.DatetimeIndex(opens))
@@ -62,16 +66,26 @@ def revisions_between(
 
 
 def touched_buckets(opens: pd.DatetimeIndex, timeframe: Timeframe) -> pd.DatetimeIndex:
-    """Opens of the ``timeframe`` candles that contain ``opens``, each once."""
+    """Opens of the ``timeframe`` candles that contain ``opens``, each once.
+
+    Args:
+        opens: (n,) opens of changed candles of a finer timeframe, ascending.
+    """
     return timeframe.floor_all(opens).unique() if len(opens) else opens
 
 
 def touched_origins(
     opens: pd.DatetimeIndex, timeframe: Timeframe, context: int, until: datetime
 ) -> pd.DatetimeIndex:
-    """Origins up to ``until`` whose forecasts see one of the candles that open at ``opens``.
+    """Origins up to ``until`` whose forecasts use one of the changed candles.
 
-    A forecast at ``t`` sees the candles that open in ``[t - context candles, t)``.
+    A forecast at ``t`` uses the candles that open in ``[t - context candles, t)``.
+
+    Args:
+        opens: (n,) opens of changed candles, any order.
+        timeframe: of candles and forecasts.
+        context: number of candles that a forecast uses.
+        until: newest possible origin, UTC.
     """
     if not len(opens):
         return opens
@@ -83,17 +97,19 @@ def touched_origins(
 
 
 def to_redo(revisions: pd.DataFrame, stored: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    """Those of ``revisions`` that are to be handled at ``now``.
+    """Revisions whose outputs are to be recomputed at ``now``.
 
-    They are recorded before the candle they announce is stored: one whose candle is on its way
-    waits for it, but not for ever, because a pull may have been killed in between.
+    A revision is recorded before its candle is stored. It waits until the candle is stored, at most
+    an hour, because a fetch may have been killed in between.
 
     Args:
-        stored: candle frame that holds what is stored at their opens.
+        revisions: revision frame.
+        stored: candle frame with the stored candles at their opens.
+        now: UTC.
     """
     pending = revisions[revisions["redone_at"].isna()]
     newest = pending.sort_values("seen_at").drop_duplicates("timestamp", keep="last")
     both = newest.merge(stored, how="left", on="timestamp")
     arrived = (both[[NEW + name for name in VALUES]].to_numpy() == both[VALUES].to_numpy()).all(1)
-    ready = both["timestamp"][arrived | (both["seen_at"] <= now - _ON_ITS_WAY).to_numpy()]
+    ready = both["timestamp"][arrived | (both["seen_at"] <= now - _IN_FLIGHT).to_numpy()]
     return pending[pending["timestamp"].isin(ready)].reset_index(drop=True)

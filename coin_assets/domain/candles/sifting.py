@@ -1,4 +1,4 @@
-"""Telling the candles of an answer that keep the contract from those that break it."""
+"""Separation of the valid candles of an answer from the broken ones."""
 
 from datetime import datetime
 from typing import Any
@@ -18,17 +18,17 @@ from coin_assets.domain.timeframes import Timeframe, as_micros
 
 
 def sifted(frame: pd.DataFrame, timeframe: Timeframe) -> tuple[pd.DataFrame, list[Refusal]]:
-    """The valid candles of ``frame``, and a refusal for each of the others.
+    """Split ``frame`` into valid candles and refusals.
 
-    A refused candle does not hide a valid one: where both are sent for one open, the valid one
-    counts.
+    Where an answer has a valid and a broken row for one open, the valid one wins.
 
     Args:
-        frame: columns `COLUMNS` with plausible UTC open times; of two rows with one open time the
-            later counts. Values that are no numbers count as absent.
+        frame: columns `COLUMNS` with plausible UTC open times; of rows with equal open times the
+            last one wins. Values that are not numbers count as missing.
+        timeframe: of the candles.
 
     Returns:
-        A candle frame, and refusals in ascending order, one an open at most.
+        A candle frame, and refusals in ascending order, at most one for each open.
     """
     if frame.empty:
         return empty_candles(), []
@@ -57,7 +57,13 @@ def sifted(frame: pd.DataFrame, timeframe: Timeframe) -> tuple[pd.DataFrame, lis
 
 
 def refusal_at(opened: datetime, timeframe: Timeframe, sent: object) -> Refusal:
-    """The refusal of something that is sent in the place of a candle and has no usable time."""
+    """Refusal of a row without a usable time.
+
+    Args:
+        opened: open of the candle in whose place the row was sent.
+        timeframe: of the candle.
+        sent: the row, for the message.
+    """
     return Refusal(opened, timeframe.close_of(opened), "implausible_times", repr(sent)[:200])
 
 

@@ -1,4 +1,4 @@
-"""What most likely went wrong with refused open times; see `causes`."""
+"""Diagnosis of refused open times; see `coin_assets.domain.candles.diagnosis`."""
 
 from datetime import timedelta
 
@@ -8,12 +8,12 @@ import pandas as pd
 from coin_assets.domain.timeframes import NAMES, Timeframe, as_micros
 
 _HOUR = 3_600_000_000
-_MOST = 0.9  # what nine rows of ten say is taken for the rule
-_FEW = 5  # fewer rows than this tell no spacing
+_MOST = 0.9  # share of the rows from which a pattern counts as the rule
+_FEW = 5  # fewest rows from which a spacing is derived
 
 
-def implausible_cause(stamps: "pd.Series[pd.Timestamp]") -> str | None:
-    """Which unit epoch numbers were taken for another, by the year that came out."""
+def diagnose_implausible(stamps: "pd.Series[pd.Timestamp]") -> str | None:
+    """Likely mix-up of epoch units, from the resulting years; None if it is unclear."""
     years = stamps.dropna().dt.year
     if years.empty:
         return None
@@ -24,7 +24,8 @@ def implausible_cause(stamps: "pd.Series[pd.Timestamp]") -> str | None:
     return None
 
 
-def order_cause(frame: pd.DataFrame) -> str | None:
+def diagnose_order(frame: pd.DataFrame) -> str | None:
+    """Likely cause of open times that do not increase; some step must go back."""
     stamps = frame["timestamp"]
     steps = stamps.diff().iloc[1:]
     back = steps < pd.Timedelta(0)
@@ -45,7 +46,8 @@ def order_cause(frame: pd.DataFrame) -> str | None:
     return f"{int(back.sum())} blocks are out of order, the first from {at}; sort by open time"
 
 
-def duplicates_cause(frame: pd.DataFrame) -> str | None:
+def diagnose_duplicates(frame: pd.DataFrame) -> str | None:
+    """Likely cause of repeated open times; at least one must repeat."""
     twice = frame[frame["timestamp"].duplicated(keep=False)]
     at = time_text(twice["timestamp"].iloc[0])
     if twice.duplicated().sum() == twice["timestamp"].duplicated().sum():
@@ -56,7 +58,8 @@ def duplicates_cause(frame: pd.DataFrame) -> str | None:
     )
 
 
-def unaligned_cause(stamps: "pd.Series[pd.Timestamp]", timeframe: Timeframe) -> str | None:
+def diagnose_unaligned(stamps: "pd.Series[pd.Timestamp]", timeframe: Timeframe) -> str | None:
+    """Likely cause of open times off the boundaries of ``timeframe``; None if it is unclear."""
     if stamps.isna().any():
         return f"{int(stamps.isna().sum())} rows have no open time; remove or complete them"
     real = spacing(stamps)
@@ -104,7 +107,7 @@ def _constant_offset(usual: int, length: int, timeframe: Timeframe) -> str:
 
 
 def spacing(stamps: "pd.Series[pd.Timestamp]") -> Timeframe | None:
-    """The timeframe that most rows are apart and whose boundaries they keep; None if unclear."""
+    """Timeframe of most steps and boundaries in ``stamps``; None if unclear."""
     if len(stamps) < _FEW:
         return None
     steps = stamps.diff().iloc[1:].dt.total_seconds()
@@ -118,6 +121,7 @@ def spacing(stamps: "pd.Series[pd.Timestamp]") -> Timeframe | None:
 
 
 def time_text(stamp: pd.Timestamp) -> str:
+    """Format a time for messages: ``2024-03-01 00:00``, or ``NaT``."""
     return "NaT" if pd.isna(stamp) else f"{stamp:%Y-%m-%d %H:%M}"
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from coin_assets.domain.candles.grid import candle_rows
 from coin_assets.domain.evaluation.scoring import pinball_loss
 from coin_assets.domain.forecasting.frame import QUANTILES, STEPS, Floats, Forecaster
 from coin_assets.domain.forecasting.naive import (
     NAIVE_WINDOW,
-    candle_rows,
     has_naive,
     naive_quantiles,
 )

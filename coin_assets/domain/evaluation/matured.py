@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from coin_assets.domain.candles.grid import Mask, candle_rows
 from coin_assets.domain.forecasting.frame import LIVE, QUANTILE_COLUMNS, STEPS, Floats
-from coin_assets.domain.forecasting.naive import Mask, candle_rows, naive_quantiles
+from coin_assets.domain.forecasting.naive import naive_quantiles
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import DataRefused
 

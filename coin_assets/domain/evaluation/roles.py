@@ -6,7 +6,7 @@ the role holder of an earlier origin never changes.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol, Self, TypeVar
 
 from coin_assets.domain.forecasting.frame import (
@@ -16,12 +16,11 @@ from coin_assets.domain.forecasting.frame import (
     HasCutoff,
     eligible_version,
 )
-from coin_assets.domain.timeframes import month_start
+from coin_assets.domain.timeframes import just_after, month_start
 from coin_assets.errors import CorruptArtefact, DataRefused
 
 # `RoleChange.by` of a monthly rollover, and of the first champion, as stored in ``roles.json``.
 AUTOMATIC = MONTHLY_ROLLOVER, FIRST = "succession", "update"
-_INSTANT = timedelta.resolution
 
 
 class NamedVersion(HasCutoff, Protocol):
@@ -214,11 +213,11 @@ def rollover_candidates(
     cutoff = next((each.cutoff for each in known if each.name == last.version), None)
     if cutoff is None:
         return []
-    first = last.since if last.by in AUTOMATIC else last.since + _INSTANT
+    first = last.since if last.by in AUTOMATIC else just_after(last.since)
     candidates = [
         each
         for each in known
-        if max(cutoff + _INSTANT, first) <= each.cutoff <= origin
+        if max(just_after(cutoff), first) <= each.cutoff <= origin
         and each.cutoff == month_start(each.cutoff)
     ]
     return sorted(candidates, key=lambda version: version.cutoff, reverse=True)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from coin_assets.domain.candles.grid import Mask
 from coin_assets.domain.evaluation.matured import Matured
 from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats, Forecaster
-from coin_assets.domain.forecasting.naive import Mask
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InsufficientData
 

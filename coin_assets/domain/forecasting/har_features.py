@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from coin_assets.domain.candles.frame import VALUES
+from coin_assets.domain.candles.grid import CandleGrid, candle_returns
 from coin_assets.domain.forecasting.frame import Floats
 from coin_assets.domain.forecasting.variance import candle_variance, trailing_means, trailing_sums
 from coin_assets.domain.timeframes import Ordinals, Timeframe
@@ -57,19 +59,14 @@ class Grid:
             candles: candle frame with at least one candle.
             range_share: see `candle_variance`.
         """
-        ordinals = timeframe.ordinals(candles["timestamp"])
-        places = ordinals - ordinals[0]
-        columns = {}
-        for name in ("open", "high", "low", "close", "volume"):
-            columns[name] = np.full(int(places[-1]) + 1, np.nan)
-            columns[name][places] = candles[name]
+        grid = CandleGrid.of(candles, timeframe)
+        columns = {name: grid.spread(candles[name]) for name in VALUES}
         close = columns["close"]
         variance = candle_variance(
             columns["open"], columns["high"], columns["low"], close, range_share
         )
-        returns = np.full_like(close, np.nan)
-        returns[1:] = np.log(close[1:] / close[:-1])
-        return cls(int(ordinals[0]), close, columns["volume"], np.sqrt(variance), returns)
+        returns = candle_returns(close)
+        return cls(grid.first, close, columns["volume"], np.sqrt(variance), returns)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ Historical Data, FRBNY Economic Policy Review 2, 1996). Nothing is fitted.
 """
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from coin_assets.domain.candles.grid import CandleGrid, Mask, candle_rows
 from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
-from coin_assets.domain.timeframes import Ordinals, Timeframe
+from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InsufficientData
 
 NAIVE_WINDOW = 500
@@ -18,8 +18,6 @@ NAIVE_WINDOW = 500
 # step.
 FEWEST_RETURNS = STEPS
 _ORIGINS_AT_ONCE = 1024
-
-Mask = npt.NDArray[np.bool_]
 
 
 def naive_quantiles(
@@ -61,9 +59,8 @@ def naive_quantiles(
         return scaled
     ordinals = timeframe.ordinals(candles["timestamp"])
     close = np.ascontiguousarray(candles["close"], dtype=np.float64)
-    grid = np.full(int(ordinals[-1] - ordinals[0]) + 1, np.nan)
-    grid[ordinals - ordinals[0]] = np.log(close)
-    places = timeframe.ordinals(origins) - 1 - ordinals[0]
+    on_grid = CandleGrid(timeframe, ordinals)
+    grid, places = on_grid.spread(np.log(close)), on_grid.places_of(origins)
     for step in range(1, STEPS + 1):
         # Padding gives the windows of the first candles their full length.
         returns = np.full(window + len(grid) - step, np.nan)
@@ -98,22 +95,6 @@ def has_naive(
         count -= np.searchsorted(later, newest - (window - step), "right")
         known &= count >= FEWEST_RETURNS
     return known
-
-
-def candle_rows(ordinals: Ordinals, wanted: Ordinals) -> Ordinals:
-    """Row of each wanted candle number in ``ordinals``.
-
-    Args:
-        ordinals: candle numbers, increasing.
-        wanted: candle numbers, any shape.
-
-    Returns:
-        Rows, the shape of ``wanted``; -1 where ``ordinals`` lacks the number.
-    """
-    if not len(ordinals):
-        return np.full(wanted.shape, -1)
-    rows = np.minimum(np.searchsorted(ordinals, wanted), len(ordinals) - 1)
-    return np.where(ordinals[rows] == wanted, rows, -1)
 
 
 def _sample_quantiles(samples: Floats) -> Floats:

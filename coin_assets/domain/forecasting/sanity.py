@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from coin_assets.domain.candles.grid import adjacent
 from coin_assets.domain.forecasting.frame import (
     MEDIAN,
     PRICE_COLUMNS,
@@ -125,9 +126,8 @@ def _scale_problems(rows: pd.DataFrame, candles: pd.DataFrame, timeframe: Timefr
 
 def _returns(candles: pd.DataFrame, timeframe: Timeframe) -> Floats:
     """One-step log returns, without those across a gap."""
-    follows = np.diff(timeframe.ordinals(candles["timestamp"])) == 1
     returns = np.diff(np.log(candles["close"].to_numpy(dtype="float64")))
-    return np.asarray(returns[follows], dtype=np.float64)
+    return np.asarray(returns[adjacent(candles, timeframe)], dtype=np.float64)
 
 
 def _volatilities(returns: Floats, timeframe: Timeframe) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from coin_assets.domain.candles.grid import adjacent
 from coin_assets.domain.timeframe_rules import MOST_CALIBRATED, rules_of
 from coin_assets.domain.timeframes import Timeframe
 
@@ -50,8 +51,7 @@ def hardly_moves(candles: pd.DataFrame, timeframe: Timeframe, calibrated: int) -
     A move across a missing candle does not count, because its one-step return is unknown.
     """
     newest = candles.tail(min(calibrated, MOST_CALIBRATED))
-    follows = np.diff(timeframe.ordinals(newest["timestamp"])) == 1
-    moves = np.diff(newest["close"].to_numpy())[follows] != 0
+    moves = np.diff(newest["close"].to_numpy())[adjacent(newest, timeframe)] != 0
     if not len(moves):
         return (
             f"No two of {len(newest)} {timeframe} candles follow each other; a forecast needs "

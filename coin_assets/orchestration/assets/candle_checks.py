@@ -12,7 +12,7 @@ import dagster as dg
 import pandas as pd
 
 from coin_assets.domain.candles.absences import OPEN_STATES, VERIFIED_ABSENT
-from coin_assets.domain.candles.anomalies import suspicious
+from coin_assets.domain.candles.anomalies import find_anomalies
 from coin_assets.domain.candles.comparison import (
     DIFFERING,
     FINDINGS,
@@ -138,8 +138,7 @@ def _source_results(
 ) -> list[dg.AssetCheckResult]:
     """Results of `MATCHES_SOURCE` and `GAPS`, from one reading of the source."""
     target, source = derivation.series.timeframe, derivation.source
-    first = max(derivation.start, derivation.first_source)
-    first = first if target.is_open_time(first) else target.next(first)
+    first = target.ceil(max(derivation.start, derivation.first_source))
     due = newest_due(target, first, derivation.end, derivation.closed_by)
     close = first if due is None else target.close_of(due)
     candles = store.read_candles(source, first, close) if due is not None else empty_candles()
@@ -237,7 +236,9 @@ def _suspicious_bars(
         before = store.read_candles(spec.series, timeframe.shift(start, -_CONTEXT_CANDLES), start)
     except CorruptArtefact as error:  # of another month
         return _unjudged(spec, SUSPICIOUS_BARS, str(error))
-    found = [each for each in suspicious(merged(before, candles), timeframe) if each.end > start]
+    found = [
+        each for each in find_anomalies(merged(before, candles), timeframe) if each.end > start
+    ]
     kinds = Counter(each.kind for each in found)
     said = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     metadata: dict[str, Any] = {"suspicious": len(found), **kinds}

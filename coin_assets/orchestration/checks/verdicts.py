@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from coin_assets.domain.durations import duration_text
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest import (
     FRESH,
@@ -58,21 +59,13 @@ def age_verdict(what: str, as_of: datetime, limits: FreshnessLimits, now: dateti
     """How old data of ``as_of`` is; ``what`` begins the sentence, as in ``data ends``."""
     age = now - as_of
     status = HARD_STALE if age > limits.hard else STALE if age > limits.soft else FRESH
-    limit = f"limit {spoken(limits.soft)}"
+    limit = f"limit {duration_text(limits.soft)}"
     if status == HARD_STALE:
-        limit += f", hard limit {spoken(limits.hard)}"
-    when = f"{spoken(age)} ago" if age >= timedelta(0) else f"{spoken(-age)} ahead of the clock"
+        limit += f", hard limit {duration_text(limits.hard)}"
+    when = (
+        f"{duration_text(age)} ago"
+        if age >= timedelta(0)
+        else f"{duration_text(-age)} ahead of the clock"
+    )
     facts = {"as_of": dg.MetadataValue.timestamp(as_of), "age_minutes": age / _MINUTE}
     return CheckVerdict(status, f"{what} {as_of:%Y-%m-%d %H:%M}, {when} ({limit})", facts)
-
-
-def spoken(duration: timedelta) -> str:
-    """A duration in two units at most: ``65 min``, ``3 h 5 min``, ``2 d 4 h``."""
-    minutes = int(duration / _MINUTE)
-    if minutes < 120:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h" + (f" {minutes} min" if minutes else "")
-    days, hours = divmod(hours, 24)
-    return f"{days} d" + (f" {hours} h" if hours else "")

@@ -22,10 +22,10 @@ def doctor_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
         for each in findings:
             state = "OK" if each.is_fine else "FAILED"
             (context.log.info if each.is_fine else context.log.error)(
-                f"{state} {each.about}: {each.told}"
+                f"{state} {each.about}: {each.detail}"
             )
         metadata = {
-            each.about: dg.MetadataValue.text(("" if each.is_fine else "FAILED: ") + each.told)
+            each.about: dg.MetadataValue.text(("" if each.is_fine else "FAILED: ") + each.detail)
             for each in findings
         }
         if wrong:

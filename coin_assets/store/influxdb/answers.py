@@ -1,7 +1,7 @@
-"""From the annotated CSV of an answer to frames.
+"""Parser of InfluxDB's answers: annotated CSV to frames.
 
-An answer has one block a schema; a block is some annotations that begin with ``#``, the header,
-and the rows of one table or many. Errors that came up too late for a status are a table as well.
+An answer has one block for each schema; a block has annotations that begin with ``#``, a header,
+and the rows of one or more tables. An error that occurs after the status was sent is a table too.
 """
 
 import io
@@ -14,7 +14,7 @@ from pyarrow import csv
 from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
 from coin_assets.errors import CorruptArtefact
 
-# InfluxDB's times are nanoseconds, whatever is made of them.
+# InfluxDB's times are nanoseconds.
 _ARROW_TYPES = {
     TIMESTAMP_DTYPE: pa.timestamp("ns", "UTC"),
     "float64": pa.float64(),
@@ -26,19 +26,20 @@ _FIRST_ANNOTATION = b"#datatype"
 
 
 class QueryFailed(Exception):
-    """The server began to answer and could not go on."""
+    """The server began to answer and failed."""
 
 
 def frame_of(body: bytes, columns: Mapping[str, str], time: str = "_time") -> pd.DataFrame:
-    """Rows of all tables, in no particular order.
+    """Rows of all tables of an answer, in no particular order.
 
     Args:
-        columns: types of the columns to keep; missing or empty values of any are refused.
-        time: the column that InfluxDB calls ``_time``.
+        body: the answer.
+        columns: types of the columns to keep; missing and empty values are refused.
+        time: name of the column that InfluxDB calls ``_time``.
 
     Raises:
         QueryFailed: the answer holds an error.
-        CorruptArtefact: a point lacks a field or has one of another type.
+        CorruptArtefact: a point lacks a field or has a field of another type.
     """
     named = {("_time" if name == time else name): kind for name, kind in columns.items()}
     parts = [_rows(block, named) for block in _blocks(body)]
@@ -72,17 +73,17 @@ def _split(body: bytes) -> Iterator[bytes]:
 
 
 def _rows(block: bytes, columns: Mapping[str, str]) -> pd.DataFrame:
-    """By Arrow, which reads floats to the bit as pandas does, in a quarter of its time."""
+    """Rows of a block, by Arrow: exact floats in a quarter of the time of pandas."""
     try:
         table = csv.read_csv(
             pa.BufferReader(block),
-            # One piece: a text may hold line ends, and be of any length.
+            # One piece: a text can contain line ends and have any length.
             csv.ReadOptions(use_threads=False, block_size=len(block)),
             csv.ParseOptions(newlines_in_values=True),
             csv.ConvertOptions(
                 include_columns=list(columns),
                 column_types={name: _ARROW_TYPES[kind] for name, kind in columns.items()},
-                null_values=["", "NaN"],  # of texts none: a symbol may be called NA
+                null_values=["", "NaN"],  # not for texts: a symbol may be called NA
             ),
         )
         lacking = [name for name in columns if table[name].null_count]

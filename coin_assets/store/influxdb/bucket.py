@@ -1,7 +1,7 @@
-"""The bucket of a server: one way to write, to ask and to delete, each tried again for a while.
+"""Requests to a bucket: write, query and delete, each with retries.
 
-All three may be repeated: the same points replace themselves. The client library is imported when
-the first request is made, for it takes a third of a second that other stores need not spend.
+All requests are idempotent: equal points replace each other. The client library is imported at the
+first request, because the import takes a third of a second.
 """
 
 import time
@@ -33,7 +33,10 @@ class Bucket:
         self._lock = Lock()
 
     def write(self, lines: str) -> None:
-        """Store the points of some lines, which are on the server when this returns.
+        """Store points and return once the server has them.
+
+        Args:
+            lines: line protocol, times in seconds.
 
         Raises:
             StoreRefused, StoreUnavailable: as all methods.
@@ -50,7 +53,7 @@ class Bucket:
         self._repeated("store points", attempt)
 
     def query(self, script: str, parse: Callable[[bytes], T]) -> T:
-        """What ``parse`` makes of the answer to a Flux script."""
+        """Result of ``parse`` for the answer to a Flux script."""
 
         def attempt() -> T:
             answer = self.connected().query_api().query_raw(script, self.connection.org)
@@ -75,7 +78,7 @@ class Bucket:
         self._repeated("delete points", attempt)
 
     def ping(self) -> dict[str, str]:
-        """Headers of the answer to nothing, by names in small letters; no token is looked at."""
+        """Headers of the answer to a ping, names in lower case; no token is required."""
         from influxdb_client.service.ping_service import PingService  # see above
 
         def attempt() -> dict[str, str]:
@@ -86,7 +89,7 @@ class Bucket:
         return self._repeated("answer a ping", attempt)
 
     def retention(self) -> int | None:
-        """Seconds that the bucket keeps points, 0 for ever; None if no such bucket is shown."""
+        """Retention of the bucket in seconds, 0 for unlimited; None without access."""
         where = self.connection
 
         def attempt() -> int | None:
@@ -97,25 +100,29 @@ class Bucket:
         return self._repeated("show the bucket", attempt)
 
     def confirm(self, is_there: Callable[[], bool], what: str) -> None:
-        """Wait until what was written can be read.
+        """Wait until ``is_there`` is true.
+
+        Args:
+            is_there: whether written rows can be read.
+            what: what was written, for the message.
 
         Raises:
-            StoreUnavailable: it cannot, for as long as patience lasts.
+            StoreUnavailable: it stays false for ``patience_seconds``.
         """
-        patience = _Patience(self.connection.patience_seconds)
+        backoff = _Backoff(self.connection.patience_seconds)
         while not is_there():
-            if not patience.rested():
+            if not backoff.wait():
                 raise self._missing(what)
 
     def close(self) -> None:
-        """Release connections; the next request would open others."""
+        """Release connections; the next request opens new ones."""
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
             client.close()
 
     def connected(self) -> "InfluxDBClient":
-        """The client library's client, made now if need be."""
+        """Client of the client library, created at the first call."""
         from influxdb_client.client.influxdb_client import InfluxDBClient  # see above
 
         with self._lock:
@@ -138,7 +145,7 @@ class Bucket:
         )
 
     def _repeated(self, doing: str, attempt: Callable[[], T]) -> T:
-        patience = _Patience(self.connection.patience_seconds)
+        backoff = _Backoff(self.connection.patience_seconds)
         while True:
             try:
                 return attempt()
@@ -146,20 +153,20 @@ class Bucket:
                 failure = failure_of(error)
                 if failure is None:
                     raise
-            # Not from the caught error: it may quote what was sent.
-            if not (failure.is_temporary and patience.rested(failure.wait)):
+            # Not from the caught error, which may quote the request.
+            if not (failure.is_temporary and backoff.wait(failure.wait)):
                 raise failure.error(self.connection, doing)
 
 
-class _Patience:
-    """Pauses between attempts, ever longer, for some seconds altogether."""
+class _Backoff:
+    """Exponential pauses between attempts, within a total time."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
         self._pause = _FIRST_PAUSE
 
-    def rested(self, least: float = 0.0) -> bool:
-        """Pause, ``least`` seconds at least; False if there is no time for another attempt."""
+    def wait(self, least: float = 0.0) -> bool:
+        """Pause for at least ``least`` seconds; False if no time is left for another attempt."""
         pause = max(self._pause, least)
         if time.monotonic() + pause > self._until:
             return False

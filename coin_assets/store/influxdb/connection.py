@@ -1,4 +1,4 @@
-"""Which server and bucket, with which token; and how patient to be with them."""
+"""Address, credentials and time limits of an InfluxDB bucket."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Connection:
-    """All it takes to reach a bucket. The token is in no representation of it.
+    """Parameters of requests to a bucket. No representation contains the token.
 
     Attributes:
-        answer_seconds: how long the server may take to connect, and between two bytes.
-        patience_seconds: how long to try again, and to wait for written rows to be readable.
+        answer_seconds: time limit of connecting, and between two bytes.
+        patience_seconds: time limit of retries, and of waiting until written rows are readable.
     """
 
     url: str
@@ -22,9 +22,9 @@ class Connection:
 
     def __str__(self) -> str:
         parts = urlsplit(self.url)
-        host = parts.netloc.rpartition("@")[2]  # what stands before it is secret
+        host = parts.netloc.rpartition("@")[2]  # the part before it is secret
         return f"InfluxDB at {parts.scheme}://{host} (bucket {self.bucket!r})"
 
     def without_token(self, text: str) -> str:
-        """``text`` for people, should it repeat the token."""
+        """``text`` with the token masked."""
         return text.replace(self.token, "(token)") if self.token else text

@@ -1,4 +1,4 @@
-"""What it takes to work with a bucket, each looked at by itself."""
+"""Checks of a bucket and its server, for `Store.examine`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,11 +19,14 @@ _MOST_SKEW = timedelta(seconds=10)
 
 
 class _Problem(CoinAssetsError):
-    """What was found is not as it should be."""
+    """A check found a problem."""
 
 
 def examine(connection: Connection, market: str, since: datetime, now: datetime) -> list[Finding]:
-    """As `Store.examine`: nothing is tried again, so it takes less than a minute in any case."""
+    """Findings of all checks; see `Store.examine`.
+
+    Requests are not retried, so it takes less than a minute.
+    """
     bucket = Bucket(replace(connection, patience_seconds=0.0, answer_seconds=_ANSWER_SECONDS))
     checks: dict[str, Callable[[], str]] = {
         "reachable": lambda: _reachable(bucket),
@@ -46,7 +49,7 @@ def _findings(checks: dict[str, Callable[[], str]]) -> Iterator[Finding]:
     obstacle: str | None = None
     for about, check in checks.items():
         if obstacle is not None:
-            yield Finding(about, f"not looked at, for {obstacle}", is_fine=False)
+            yield Finding(about, f"not checked, because {obstacle}", is_fine=False)
             continue
         try:
             yield Finding(about, check())
@@ -56,7 +59,7 @@ def _findings(checks: dict[str, Callable[[], str]]) -> Iterator[Finding]:
 
 
 def _obstacle(error: CoinAssetsError) -> str | None:
-    """What every later check would meet again; those that need no token come first."""
+    """Problem that makes all later checks fail; those that need no token come first."""
     if isinstance(error, StoreUnavailable):
         return "the server does not answer"
     if isinstance(error, StoreRefused) and error.status == 401:
@@ -73,17 +76,17 @@ def _version(bucket: Bucket) -> str:
     found = bucket.ping().get("x-influxdb-version", "")
     if not found.lstrip("v").startswith("2."):
         raise _Problem(
-            f"{bucket.connection} calls itself {found or 'nothing'}; this store needs an InfluxDB "
+            f"{bucket.connection} reports version {found or 'none'}; this store needs an InfluxDB "
             "2.x. Correct INFLUXDB_V2_URL."
         )
     return found
 
 
 def _clock(bucket: Bucket, now: datetime) -> str:
-    told = bucket.ping().get("date")
-    if told is None:
-        return "the server does not tell its time"
-    ahead = parsedate_to_datetime(told) - now
+    date = bucket.ping().get("date")
+    if date is None:
+        return "the server does not send its time"
+    ahead = parsedate_to_datetime(date) - now
     if abs(ahead) > _MOST_SKEW:
         raise _Problem(
             f"the clocks of the server and of this machine are {abs(ahead).total_seconds():.0f} s "
@@ -118,7 +121,7 @@ def _seconds_kept(bucket: Bucket) -> int:
     seconds = bucket.retention()
     if seconds is None:
         raise _Problem(
-            f"the token is shown no bucket {bucket.connection.bucket!r} in organisation "
+            f"the token has no access to a bucket {bucket.connection.bucket!r} in organisation "
             f"{bucket.connection.org!r}. Create it, correct COIN_INFLUXDB_BUCKET, or give the "
             "token access to it."
         )
@@ -134,9 +137,9 @@ def _market(bucket: Bucket, market: str) -> str:
 
 
 def _writes(bucket: Bucket, market: str) -> str:
-    """By writing the market again, which changes nothing; of a new bucket, by claiming it."""
+    """Write the market again, which changes nothing; a new bucket is claimed by it."""
     if market_of(bucket) not in (None, market):
-        raise _Problem("not tried, for the bucket is another market's; see there.")
+        raise _Problem("not tried, because the bucket belongs to another market; see market.")
     record_market(bucket, market)
     return "the token may write into the bucket"
 
@@ -151,6 +154,6 @@ def _tags(bucket: Bucket) -> str:
     if strange:
         raise CorruptArtefact(
             f"points carry tags that this platform does not write ({', '.join(strange)}), so one "
-            "candle can be there twice. Delete those points, and see that nobody else writes there."
+            "candle can be stored twice. Delete those points, and let no other program write there."
         )
     return "as they should be"

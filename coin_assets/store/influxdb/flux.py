@@ -1,12 +1,12 @@
-"""All Flux there is, and the one other text that InfluxDB takes: the predicate of a delete.
+"""Flux queries, and the predicates of deletes.
 
-Names come in as they are and are escaped here; times are whole seconds, as all that is stored.
+Names are escaped here. Times are whole seconds, like all stored times.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from coin_assets.store.influxdb.lines import sayable
+from coin_assets.store.influxdb.lines import tag_value
 from coin_assets.store.influxdb.measurements import Measurement
 
 _SECOND, _NANOSECOND = timedelta(seconds=1), "000000001"
@@ -33,7 +33,11 @@ def times(
     end: datetime,
     pick: str = "",
 ) -> str:
-    """Times of the points, one row a series and time; ``pick``: only the ``first`` or ``last``."""
+    """Times of the points, a row for each series and time.
+
+    Args:
+        pick: ``first`` or ``last`` for only that point of each series.
+    """
     picked = f" |> {pick}()" if pick else ""
     return (
         f"{_points(bucket, measurement, tags, start, end, measurement.fields[:1])}{picked}"
@@ -61,7 +65,7 @@ def tag_keys(bucket: str, measurement: Measurement) -> str:
 
 
 def predicate(measurement: Measurement, tags: Mapping[str, str]) -> str:
-    """Which series a delete is about."""
+    """Predicate of a delete: one measurement and some tags."""
     named = {"_measurement": measurement.name, **tags}
     return " AND ".join(f"{name}={_quoted(value)}" for name, value in named.items())
 
@@ -93,8 +97,8 @@ def _points(
 
 
 def _text(name: str) -> str:
-    """A Flux string, in which ``${`` would begin an expression."""
-    return _quoted(sayable(name)).replace("${", r"\${")
+    """Flux string literal; ``${``, which begins an expression, is escaped."""
+    return _quoted(tag_value(name)).replace("${", r"\${")
 
 
 def _quoted(name: str) -> str:
@@ -107,6 +111,6 @@ def _instant(time: datetime) -> str:
 
 
 def _whole(time: datetime) -> datetime:
-    """The first whole second from ``time`` on: no point lies in between."""
+    """First whole second at or after ``time``; no point lies in between."""
     whole = time.astimezone(UTC).replace(microsecond=0)
     return whole if whole == time else whole + _SECOND

@@ -1,4 +1,4 @@
-"""Which market a bucket belongs to, so that sandbox and real candles never mix."""
+"""Claims of buckets: each holds the candles of one market."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def market_of(bucket: Bucket) -> str | None:
-    """The market that a bucket was claimed for; None if it was not."""
+    """Market that claimed a bucket; None without one."""
     script = flux.rows(
         bucket.connection.bucket, INSTALLATION, {}, UNDATED, UNDATED + timedelta(seconds=1)
     )
@@ -29,14 +29,14 @@ def market_of(bucket: Bucket) -> str | None:
 
 
 def record_market(bucket: Bucket, market: str) -> None:
-    """Claim a bucket; for the market that it has already, this changes nothing."""
+    """Claim a bucket for ``market``; repeating it changes nothing."""
     row = pd.DataFrame({"timestamp": [UNDATED], "market": [market]}).astype(INSTALLATION.dtypes)
     for lines in requests_of(INSTALLATION, {}, row):
         bucket.write(lines)
 
 
 class ClaimedBucket:
-    """A bucket that is claimed for one market before the first request that uses it."""
+    """Bucket that is claimed for one market at its first use."""
 
     def __init__(self, bucket: Bucket, market: str, locks: Path) -> None:
         self._bucket, self._market, self._locks = bucket, market, locks
@@ -45,6 +45,7 @@ class ClaimedBucket:
 
     @property
     def name(self) -> str:
+        """Name of the bucket."""
         return self._bucket.connection.bucket
 
     def write(self, lines: str) -> None:
@@ -96,10 +97,15 @@ class ClaimedBucket:
 
 
 def require_market(recorded: str, market: str, where: str) -> None:
-    """Check that a bucket was claimed for ``market``.
+    """Require that a bucket is claimed for ``market``.
+
+    Args:
+        recorded: market that claimed the bucket.
+        market: market of this installation.
+        where: the bucket, for the message.
 
     Raises:
-        ConfigurationError: it was claimed for another one.
+        ConfigurationError: another market claimed it.
     """
     if recorded != market:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Gap ledgers: one point a key, that holds the ledger as JSON, as the embedded store's files do."""
+"""Gap ledgers: one point for each series, with the same JSON as in the Parquet store."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from coin_assets.files.atomic import locked
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
 from coin_assets.store.influxdb.installation import ClaimedBucket
-from coin_assets.store.influxdb.lines import key_tags, requests_of
+from coin_assets.store.influxdb.lines import requests_of, series_tags
 from coin_assets.store.influxdb.measurements import LEDGER, UNDATED
 from coin_assets.store.influxdb.tables import lock_folder
 from coin_assets.store.ledgers import document_of, ledger_of
@@ -23,19 +23,19 @@ from coin_assets.store.ledgers import document_of, ledger_of
 
 @dataclass(frozen=True)
 class LedgerPoints:
-    """The ledgers of a bucket."""
+    """`Ledgers` in a bucket."""
 
     bucket: ClaimedBucket
     locks: Path
 
     def read(self, series: Series) -> Ledger:
-        """The ledger of ``key``; an empty one if there is none.
+        """Ledger of ``series``; an empty one if there is none.
 
         Raises:
             CorruptArtefact: the point is not what was written.
         """
         script = flux.rows(
-            self.bucket.name, LEDGER, key_tags(series), UNDATED, UNDATED + timedelta(seconds=1)
+            self.bucket.name, LEDGER, series_tags(series), UNDATED, UNDATED + timedelta(seconds=1)
         )
         rows = self.bucket.query(script, lambda body: frame_of(body, LEDGER.dtypes, LEDGER.time))
         if rows.empty:
@@ -50,14 +50,14 @@ class LedgerPoints:
             ) from error
 
     def update(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
-        """Replace the ledger by what ``change`` makes of it; nothing is sent if it stays equal."""
+        """Replace the ledger by ``change(ledger)``; an equal one is not sent."""
         with locked(lock_folder(self.locks, LEDGER, series)):
             known = self.read(series)
             wanted = change(known)
             if wanted != known:
                 document = json.dumps(document_of(wanted), separators=(",", ":"))
                 row = pd.DataFrame({"timestamp": [UNDATED], "document": [document]})
-                for lines in requests_of(LEDGER, key_tags(series), row.astype(LEDGER.dtypes)):
+                for lines in requests_of(LEDGER, series_tags(series), row.astype(LEDGER.dtypes)):
                     self.bucket.write(lines)
                 self.bucket.confirm(lambda: self.read(series) == wanted, f"the ledger of {series}")
         return wanted

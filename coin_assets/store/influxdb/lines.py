@@ -1,5 +1,7 @@
-"""From frames to line protocol, several times as fast as the client's serialiser and byte for byte
-the same; what must not be sent is refused before anything is.
+"""Serialiser of frames to line protocol.
+
+The bytes equal those of the client library's serialiser, in a fraction of its time. Values that
+InfluxDB cannot store are refused before any line is returned.
 """
 
 import re
@@ -17,27 +19,27 @@ from coin_assets.store.influxdb.measurements import Measurement
 LINES_A_REQUEST = 5_000
 
 _SPECIAL = re.compile(r"([,= ])")
-# Line protocol cannot say a backslash that stands before one of its own characters, or last.
-_UNSAYABLE = re.compile(r"[\x00-\x1f\x7f]|\\(?=[,= ]|$)")
+# Line protocol has no form of a backslash before one of its special characters, or at the end.
+_INVALID = re.compile(r"[\x00-\x1f\x7f]|\\(?=[,= ]|$)")
 
 
-def key_tags(series: Series) -> dict[str, str]:
-    """The tags by which every measurement knows its key."""
+def series_tags(series: Series) -> dict[str, str]:
+    """Tags of a series, the same in every measurement."""
     return {"symbol": series.symbol, "timeframe": series.timeframe.name}
 
 
 def requests_of(
     measurement: Measurement, tags: Mapping[str, str], rows: pd.DataFrame
 ) -> Iterator[str]:
-    """Line protocol of ``rows`` in their order, at most `LINES_A_REQUEST` lines a piece.
+    """Line protocol of ``rows`` in their order, at most `LINES_A_REQUEST` lines each.
 
     Raises:
-        DataRefused: a value or type that InfluxDB would drop or take for another.
-        StoreRefused: a name that line protocol cannot say.
+        DataRefused: InfluxDB would drop a value or store it as another type.
+        StoreRefused: line protocol has no form of a name.
     """
     _require_fit(measurement, rows)
     columns = [
-        *(map(_escaped, map(sayable, rows[name])) for name in measurement.words),
+        *(map(_escaped, map(tag_value, rows[name])) for name in measurement.words),
         *(map("{:02d}".format, rows[name].tolist()) for name in measurement.numbers),
         *(_values(measurement, rows, name) for name in measurement.fields),
         (as_micros(rows[measurement.time]) // 1_000_000).tolist(),
@@ -47,13 +49,13 @@ def requests_of(
         yield "\n".join(lines[first : first + LINES_A_REQUEST])
 
 
-def sayable(name: str) -> str:
-    """``name``, if a tag can hold it.
+def tag_value(name: str) -> str:
+    """Return ``name`` if it is valid as the value of a tag.
 
     Raises:
-        StoreRefused: it cannot.
+        StoreRefused: it is not valid.
     """
-    if not name or _UNSAYABLE.search(name):
+    if not name or _INVALID.search(name):
         raise StoreRefused(
             f"{name!r} cannot be a name in InfluxDB, which takes no control characters and no "
             "backslash before a comma, a blank, an equals sign or the end. Use another symbol, or "
@@ -63,8 +65,8 @@ def sayable(name: str) -> str:
 
 
 def _template(measurement: Measurement, tags: Mapping[str, str]) -> str:
-    """A line with a place for each tag and field that differs from row to row."""
-    constant = {name: _escaped(sayable(value)).replace("%", "%%") for name, value in tags.items()}
+    """Format string of a line, with a placeholder for each varying tag and field."""
+    constant = {name: _escaped(tag_value(value)).replace("%", "%%") for name, value in tags.items()}
     varying = dict.fromkeys((*measurement.words, *measurement.numbers), "%s")
     named = [f"{name}={value}" for name, value in sorted((constant | varying).items())]
     # `repr` is the shortest text that reads back to the same bits.
@@ -112,6 +114,6 @@ def _require_fit(measurement: Measurement, rows: pd.DataFrame) -> None:
         and (as_micros(rows[measurement.time]) % 1_000_000).any()
     ):
         raise DataRefused(
-            f"{measurement.name}: some times are no whole seconds, to which InfluxDB is told to "
-            "keep them. Nothing was stored."
+            f"{measurement.name}: some times are not whole seconds, which is the precision of "
+            "this store in InfluxDB. Nothing was stored."
         )

@@ -1,6 +1,6 @@
-"""Which months of candles were fetched: one point each, written when all else of a month is there.
+"""Markers of fetched months: one point each, written after all rows of the month.
 
-Candles alone cannot tell: a month may have none.
+A fetched month without candles has no rows, so rows alone are not sufficient.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from coin_assets.domain.timeframes import next_month
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
 from coin_assets.store.influxdb.installation import ClaimedBucket
-from coin_assets.store.influxdb.lines import key_tags, requests_of
+from coin_assets.store.influxdb.lines import requests_of, series_tags
 from coin_assets.store.influxdb.measurements import MONTH, Measurement
 
 
@@ -34,7 +34,7 @@ class MonthMarkers:
         return sorted(time.to_pydatetime() for time in rows["_time"])
 
     def add(self, series: Series, months: list[datetime]) -> None:
-        """Mark months that follow each other; those that are marked cost no write."""
+        """Mark consecutive months; months that are already marked cost no write."""
         start, end = months[0], next_month(months[-1])
         new = sorted(set(months) - set(self.of(series, start, end)))
         if not new:
@@ -42,17 +42,17 @@ class MonthMarkers:
         rows = pd.DataFrame(
             {"timestamp": new, "table": self.measurement.name, "fetched": 1.0}
         ).astype(MONTH.dtypes)
-        for lines in requests_of(MONTH, key_tags(series), rows):
+        for lines in requests_of(MONTH, series_tags(series), rows):
             self.bucket.write(lines)
         self.bucket.confirm(
             lambda: set(new) <= set(self.of(series, start, end)), f"{len(new)} months of {series}"
         )
 
     def forget(self, series: Series, months: list[datetime]) -> None:
-        """Unmark months that follow each other."""
+        """Unmark consecutive months."""
         start, end = months[0], next_month(months[-1])
         if self.of(series, start, end):
             self.bucket.delete(MONTH, self._tags(series), start, end)
 
     def _tags(self, series: Series) -> dict[str, str]:
-        return {**key_tags(series), "table": self.measurement.name}
+        return {**series_tags(series), "table": self.measurement.name}

@@ -1,7 +1,7 @@
-"""What lies in the bucket: every measurement with its exact tags and fields.
+"""The measurements of the bucket, with their tags and fields.
 
-All carry the tags ``symbol`` and ``timeframe``, but for the installation's one. Times are whole
-seconds. A row has all its fields, always: a field left out would keep its old value.
+All but the installation's have the tags ``symbol`` and ``timeframe``. Times are whole seconds. A
+row always has all its fields: a field left out would keep its old value.
 """
 
 from collections.abc import Mapping
@@ -11,20 +11,20 @@ from datetime import UTC, datetime
 from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE, VALUES
 from coin_assets.domain.forecasting.frame import PRICE_COLUMNS
 
-# Where documents lie that belong to no time: no retention of a bucket ever reaches it.
+# Time of documents without a time of their own; no retention of a bucket reaches it.
 UNDATED = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A kind of points, as a frame of one key has them.
+    """A measurement, in terms of the columns of a frame of one series.
 
     Attributes:
         time: column of the time, which InfluxDB calls ``_time``.
         words, numbers: columns that are tags beside symbol and timeframe; numbers have two digits.
         floats, texts: columns that are fields.
-        one_of: tags that pick one row of every time that has rows.
-        of_key: whether it has the tags symbol and timeframe.
+        one_of: tags that select one row of each time.
+        of_series: whether it has the tags ``symbol`` and ``timeframe``.
     """
 
     name: str
@@ -34,15 +34,16 @@ class Measurement:
     floats: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     one_of: Mapping[str, str] = field(default_factory=dict)
-    of_key: bool = True
+    of_series: bool = True
 
     @property
     def fields(self) -> tuple[str, ...]:
+        """Names of the fields, sorted."""
         return tuple(sorted(self.floats + self.texts))
 
     @property
     def dtypes(self) -> dict[str, str]:
-        """Column types of a frame of one key."""
+        """Column types of a frame of one series."""
         return {
             self.time: TIMESTAMP_DTYPE,
             **dict.fromkeys(self.words, "str"),
@@ -53,8 +54,8 @@ class Measurement:
 
     @property
     def tags(self) -> set[str]:
-        """The exact tag keys."""
-        return {*self.words, *self.numbers, *(("symbol", "timeframe") if self.of_key else ())}
+        """Names of all tags."""
+        return {*self.words, *self.numbers, *(("symbol", "timeframe") if self.of_series else ())}
 
 
 OHLCV = Measurement("ohlcv", floats=tuple(VALUES))
@@ -67,11 +68,11 @@ FORECAST = Measurement(
     texts=("model_version", "kind"),
     one_of={"step": "01"},  # every origin has all steps
 )
-# All revisions of a candle are one point: the times they were seen would be tags without number.
+# All revisions of a candle are one point: their times as tags would have unbounded cardinality.
 REVISION = Measurement("revision", texts=("records",))
 LEDGER = Measurement("ledger", texts=("document",))
 # The months of `ohlcv` that were fetched, also those without a candle.
 MONTH = Measurement("month", words=("table",), floats=("fetched",))
-INSTALLATION = Measurement("installation", texts=("market",), of_key=False)
+INSTALLATION = Measurement("installation", texts=("market",), of_series=False)
 
 MEASUREMENTS = (OHLCV, FORECAST, REVISION, LEDGER, MONTH, INSTALLATION)

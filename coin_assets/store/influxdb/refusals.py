@@ -1,4 +1,4 @@
-"""From what went wrong on the way to the server to errors that say what to do."""
+"""Translation of failed requests to errors with a remedy."""
 
 import json
 import re
@@ -26,19 +26,19 @@ _REMEDIES = {
     422: "Some points are older than the retention of the bucket, or a field has another type "
     "there. Lengthen the retention, or point COIN_INFLUXDB_BUCKET to a bucket of this platform.",
 }
-# How a query is told of a wrong organisation: by HTTP 400, where others say 404.
+# A query with a wrong organisation gets HTTP 400; other requests get 404.
 _NO_ORGANISATION = re.compile(r"organization name .* not found")
 _OTHERWISE = "Look into its log; COIN_STORE=influxdb needs an InfluxDB 2.x."
 
 
 @dataclass(frozen=True)
 class ServerFailure:
-    """One attempt that failed.
+    """A failed attempt.
 
     Attributes:
-        status: of the HTTP answer; 0 if there was none, 200 if it broke off.
-        detail: the server's own words, or the network's.
-        wait: seconds that the server asks to wait.
+        status: of the HTTP answer; 0 without an answer, 200 if it broke off.
+        detail: message of the server or the network.
+        wait: seconds of its ``Retry-After`` header.
     """
 
     status: int
@@ -47,25 +47,26 @@ class ServerFailure:
 
     @property
     def is_temporary(self) -> bool:
+        """Whether the same request can succeed later."""
         return self.status in _TEMPORARY or self.status >= 500 or self.status <= 200
 
     def error(self, connection: Connection, doing: str) -> CoinAssetsError:
-        """What to raise when there will be no other attempt."""
+        """Error to raise after the last attempt."""
         code = f" (HTTP {self.status})" if self.status > 200 else ""
-        told = f"{connection} could not {doing}{code}: {connection.without_token(self.detail)}."
+        what = f"{connection} could not {doing}{code}: {connection.without_token(self.detail)}."
         if not self.is_temporary:
             cause = 404 if _NO_ORGANISATION.search(self.detail) else self.status
-            return StoreRefused(f"{told} {_REMEDIES.get(cause, _OTHERWISE)}", self.status)
+            return StoreRefused(f"{what} {_REMEDIES.get(cause, _OTHERWISE)}", self.status)
         asked = f" It asks to wait {self.wait:.0f} s." if self.wait else ""
         return StoreUnavailable(
-            f"{told}{asked} See that it is running and reachable, or correct INFLUXDB_V2_URL; the "
+            f"{what}{asked} See that it is running and reachable, or correct INFLUXDB_V2_URL; the "
             "next attempt carries on from what is stored."
         )
 
 
 def failure_of(error: Exception) -> ServerFailure | None:
-    """What an attempt raised, if it comes from the server or from the way to it."""
-    from influxdb_client.rest import ApiException  # only a process that used it can have caught one
+    """Failure of an attempt; None if the error is not of the server or the network."""
+    from influxdb_client.rest import ApiException  # imported already if an attempt was made
 
     if isinstance(error, ApiException):
         asked = error.headers.get("Retry-After") if error.headers else None
@@ -78,7 +79,7 @@ def failure_of(error: Exception) -> ServerFailure | None:
 
 
 def _words(error: Any) -> str:
-    """The message of an error document, else the beginning of whatever was sent."""
+    """Message of an error document, else the beginning of the body."""
     body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else error.body
     try:
         return str(json.loads(body)["message"])
@@ -87,5 +88,5 @@ def _words(error: Any) -> str:
 
 
 def _seconds(retry_after: str | None) -> float:
-    """Of a ``Retry-After`` header; the date that it may be as well is left to back-off."""
+    """Seconds of a ``Retry-After`` header; 0 for the form with a date."""
     return float(retry_after) if retry_after and retry_after.isdecimal() else 0.0

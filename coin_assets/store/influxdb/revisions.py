@@ -18,9 +18,10 @@ _KINDS = {name: str(kind) for name, kind in empty_revisions().dtypes.items()}
 
 
 class RevisionTable(MeasurementTable):
-    """Rows that are packed into points by their candle."""
+    """`Table` whose rows are packed into one point for each candle."""
 
     def count(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Table.count`."""
         return len(self.read(series, start, end))
 
     def _from_points(self, points: pd.DataFrame) -> pd.DataFrame:
@@ -47,7 +48,7 @@ def _packed(revisions: pd.DataFrame) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON says it; nothing for NaN and NaT."""
+    """JSON value; None for NaN and NaT."""
     if pd.isna(value):
         return None
     return value.isoformat() if isinstance(value, datetime) else value

@@ -1,4 +1,4 @@
-"""The store on InfluxDB 2: what an installation keeps in one bucket."""
+"""The store on InfluxDB 2, in one bucket."""
 
 from datetime import datetime
 from pathlib import Path
@@ -20,11 +20,12 @@ from coin_assets.store.influxdb.tables import MeasurementTable
 class InfluxStore(tabular.TabularStore):
     """`Store` in a bucket; safe for many processes that share the folder of locks.
 
-    Nobody is contacted before the first use.
+    The first use connects to the server.
 
     Args:
-        market: whose candles it holds; the first use claims the bucket for it.
-        locks: folder of empty files by which writers of one key wait for each other.
+        connection: server and bucket.
+        market: market of the candles; the first use claims the bucket for it.
+        locks: folder of lock files; each series has one writer at a time.
     """
 
     def __init__(self, connection: Connection, market: str, locks: Path) -> None:
@@ -40,13 +41,14 @@ class InfluxStore(tabular.TabularStore):
         )
 
     def examine(self, since: datetime, now: datetime) -> list[Finding]:
+        """Findings about server, token and bucket."""
         return examine(self._connection, self._market, since, now)
 
     def require_readable(self, series: Series) -> None:
-        """Nothing to look at: damage of its own files is for the server to notice."""
+        """Do nothing: the server checks its own files."""
 
     def read_through(self, series: Series) -> None:
-        """As `require_readable`."""
+        """Do nothing; see `require_readable`."""
 
     def close(self) -> None:
         """Release connections."""

@@ -1,8 +1,8 @@
 """A `Table` in a measurement.
 
-InfluxDB has no transactions. So an update sends only rows that change, the oldest first and one
-request after the other; then it removes what has to go; then it reads all of it back; and last of
-all it marks the months as fetched. Killed anywhere, the same update again does the rest.
+InfluxDB has no transactions. An update sends only rows that change, the oldest first, one request
+after the other; then it deletes rows, reads all changes back, and finally marks the months as
+fetched. After a kill at any point, the same update completes the rest.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
@@ -21,7 +21,7 @@ from coin_assets.store.base import Extent
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
 from coin_assets.store.influxdb.installation import ClaimedBucket
-from coin_assets.store.influxdb.lines import key_tags, requests_of
+from coin_assets.store.influxdb.lines import requests_of, series_tags
 from coin_assets.store.influxdb.markers import MonthMarkers
 from coin_assets.store.influxdb.measurements import Measurement
 from coin_assets.store.tabular import Changes, Combine, TableKind, changes
@@ -32,11 +32,11 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class MeasurementTable:
-    """Rows that are points as they are.
+    """`Table` with one point for each row.
 
     Attributes:
-        locks: folder of the locks that let one writer of a key in at a time.
-        markers: of the months, if the kind remembers the empty ones.
+        locks: folder of lock files; each series has one writer at a time.
+        markers: of the months, if the kind records empty months.
     """
 
     bucket: ClaimedBucket
@@ -46,11 +46,13 @@ class MeasurementTable:
     markers: MonthMarkers | None = None
 
     def read(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        """See `Table.read`."""
         return self.kind.ordered(self._from_points(self._points(series, start, end)))
 
     def update(
         self, series: Series, rows: pd.DataFrame, months: list[datetime], combine: Combine
     ) -> tuple[int, int]:
+        """See `Table.update`."""
         held = changed = 0
         with locked(lock_folder(self.locks, self.measurement, series)):
             for first, last in _spans(months):
@@ -68,6 +70,7 @@ class MeasurementTable:
         return held, changed
 
     def delete(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Table.delete`."""
         if start >= end:
             return 0
         with locked(lock_folder(self.locks, self.measurement, series)):
@@ -83,26 +86,29 @@ class MeasurementTable:
         return removed
 
     def months(self, series: Series) -> list[datetime]:
+        """See `Table.months`."""
         if self.markers is None:
-            raise NotImplementedError(f"{self.kind.name} do not remember their months")
+            raise NotImplementedError(f"{self.kind.name} do not record their months")
         return self.markers.of(series)
 
     def count(self, series: Series, start: datetime, end: datetime) -> int:
+        """See `Table.count`."""
         if start >= end:
             return 0
-        script = flux.count(self.bucket.name, self.measurement, key_tags(series), start, end)
+        script = flux.count(self.bucket.name, self.measurement, series_tags(series), start, end)
         counts = self.bucket.query(script, lambda body: frame_of(body, {"_value": "int64"}))
         return int(counts["_value"].sum())
 
     def state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
-        """The number of rows in ``[start, end)``, and the key's newest time."""
+        """Number of rows in ``[start, end)``, and the newest time of the series."""
         return self.bucket.name, self.count(series, start, end), self.newest([series]).get(series)
 
     def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
+        """See `Table.newest`."""
         wanted = {(series.symbol, series.timeframe.name): series for series in series_list}
         if not wanted:
             return {}
-        one = key_tags(next(iter(wanted.values()))) if len(wanted) == 1 else {}
+        one = series_tags(next(iter(wanted.values()))) if len(wanted) == 1 else {}
         rows = self._times(one | dict(self.measurement.one_of), "last")
         found: dict[Series, datetime] = {}
         for time, *name in rows[["_time", "symbol", "timeframe"]].itertuples(index=False):
@@ -112,30 +118,31 @@ class MeasurementTable:
         return found
 
     def extent(self, series: Series) -> Extent | None:
-        last = self._times(key_tags(series), "last")
+        """See `Table.extent`."""
+        last = self._times(series_tags(series), "last")
         if last.empty:
             return None
-        first = self._times(key_tags(series), "first")
+        first = self._times(series_tags(series), "first")
         return Extent(
             first["_time"].min().to_pydatetime(),
             last["_time"].max().to_pydatetime(),
             self.count(series, flux.BEGIN, flux.END),
         )
 
-    # What a kind whose rows are no points as they are does otherwise.
+    # Overridden where rows and points differ.
 
     def _from_points(self, points: pd.DataFrame) -> pd.DataFrame:
         """Rows of points."""
         return points
 
     def _to_send(self, wanted: pd.DataFrame, difference: Changes) -> pd.DataFrame:  # noqa: ARG002
-        """Points of all that changes in ``wanted``."""
+        """Points of the changed rows of ``wanted``."""
         return difference.put
 
     def _apply(self, series: Series, wanted: pd.DataFrame, difference: Changes) -> None:
         time = self.kind.time
         points = self._to_send(wanted, difference).sort_values(time, kind="stable")
-        for lines in requests_of(self.measurement, key_tags(series), points):
+        for lines in requests_of(self.measurement, series_tags(series), points):
             self.bucket.write(lines)
         for start, end in _runs(difference.gone[time], wanted[time]):
             self._remove(series, start, end)
@@ -153,11 +160,14 @@ class MeasurementTable:
         self.bucket.confirm(is_there, f"{difference.rows} changed {self.kind.name} of {series}")
 
     def _remove(self, series: Series, start: datetime, end: datetime) -> None:
-        self.bucket.delete(self.measurement, key_tags(series), start, end)
+        self.bucket.delete(self.measurement, series_tags(series), start, end)
 
     def _forget_emptied(self, series: Series, start: datetime, end: datetime) -> None:
-        """Before their rows are removed: a month with rows and no marker is fetched again, one
-        without rows and with a marker never."""
+        """Unmark the months that a deletion empties, before their rows are removed.
+
+        A month with rows and without marker is fetched again; a month without rows and with a
+        marker never is.
+        """
         months = months_between(start, end)
         edges = {
             month for month in (months[0], months[-1]) if self._keeps(series, month, start, end)
@@ -177,7 +187,7 @@ class MeasurementTable:
         columns, time = self.measurement.dtypes, self.measurement.time
         if start >= end:
             return frame_of(b"", columns, time)
-        script = flux.rows(self.bucket.name, self.measurement, key_tags(series), start, end)
+        script = flux.rows(self.bucket.name, self.measurement, series_tags(series), start, end)
         return self.bucket.query(script, lambda body: frame_of(body, columns, time))
 
     def _times(self, tags: dict[str, str], pick: str) -> pd.DataFrame:
@@ -191,14 +201,14 @@ class MeasurementTable:
 
 
 def lock_folder(locks: Path, measurement: Measurement, series: Series) -> Path:
-    """Where the lock of the writers of a key lies."""
+    """Folder of the lock for writers of a series."""
     return (
         locks / measurement.name / f"symbol={series.symbol_name}/timeframe={series.timeframe.name}"
     )
 
 
 def _spans(months: list[datetime]) -> Iterator[tuple[datetime, datetime]]:
-    """First and last month of each run of months without a break, none longer than a year."""
+    """First and last month of each run of consecutive months, at most a year each."""
     run: list[datetime] = []
     for month in months:
         if run and (next_month(run[-1]) != month or len(run) == _MONTHS_AT_ONCE):
@@ -212,7 +222,7 @@ def _spans(months: list[datetime]) -> Iterator[tuple[datetime, datetime]]:
 def _runs(
     gone: "pd.Series[pd.Timestamp]", kept: "pd.Series[pd.Timestamp]"
 ) -> Iterator[tuple[datetime, datetime]]:
-    """Half-open ranges that hold all of ``gone`` and none of ``kept``, as few as there are."""
+    """Fewest half-open ranges that contain all of ``gone`` and none of ``kept``."""
     if gone.empty:
         return
     times = gone.sort_values().reset_index(drop=True)

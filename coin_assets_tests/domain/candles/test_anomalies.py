@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.candles.anomalies import suspicious
+from coin_assets.domain.candles.anomalies import find_anomalies
 from coin_assets.domain.candles.frame import PRICES, empty_candles, validated
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
@@ -47,7 +47,7 @@ def hour(number: int) -> datetime:
 
 
 def found(candles: pd.DataFrame) -> list[Found]:
-    return [(each.kind, each.start, each.end) for each in suspicious(candles, HOUR)]
+    return [(each.kind, each.start, each.end) for each in find_anomalies(candles, HOUR)]
 
 
 def naive(candles: pd.DataFrame) -> list[Found]:
@@ -101,14 +101,14 @@ Plant = Callable[[pd.DataFrame, int], None]
 
 
 def test_ordinary_candles_are_not_suspicious() -> None:
-    assert suspicious(sandbox_candles(), HOUR) == []
-    assert suspicious(empty_candles(), HOUR) == []
+    assert find_anomalies(sandbox_candles(), HOUR) == []
+    assert find_anomalies(empty_candles(), HOUR) == []
 
 
 def test_a_planted_spike_is_found_with_its_size() -> None:
     candles = sandbox_candles()
     spike(candles, 150)
-    (each,) = suspicious(candles, HOUR)
+    (each,) = find_anomalies(candles, HOUR)
     assert (each.kind, each.start, each.end) == ("range", hour(150), hour(151))
     assert each.detail.startswith("low to high 90.00%, ")
     assert each.detail.endswith(" times the usual range")

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coin_assets.domain.candles.diagnosis import compare_causes, likely_cause
+from coin_assets.domain.candles.diagnosis import diagnose, diagnose_difference
 from coin_assets.domain.candles.frame import PRICES, TIMESTAMP_DTYPE, VALUES, validated
-from coin_assets.domain.candles.time_diagnosis import implausible_cause
+from coin_assets.domain.candles.time_diagnosis import diagnose_implausible
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InvalidCandles
@@ -255,7 +255,7 @@ def test_a_mistake_is_named_as_the_cause_of_the_refusal(mistake: str) -> None:
     ],
 )
 def test_where_the_candles_tell_nothing_there_is_no_cause(rule: str, change: Change) -> None:
-    assert likely_cause(rule, change(sandbox_candles()), Timeframe("1h")) is None
+    assert diagnose(rule, change(sandbox_candles()), Timeframe("1h")) is None
 
 
 @pytest.mark.parametrize(
@@ -271,12 +271,12 @@ def test_the_year_tells_which_unit_was_taken_for_another(
 ) -> None:
     micros = sandbox_candles()["timestamp"].astype("int64") // 1_000_000 * unit
     stamps = (micros * (1_000_000 // read_as)).astype("datetime64[us]").dt.tz_localize("UTC")
-    assert words in (implausible_cause(stamps) or "")
+    assert words in (diagnose_implausible(stamps) or "")
 
 
 def test_other_implausible_times_have_no_cause() -> None:
-    assert implausible_cause(late(days=-9000)(sandbox_candles())["timestamp"]) is None
-    assert implausible_cause(pd.Series([pd.NaT], dtype=TIMESTAMP_DTYPE)) is None
+    assert diagnose_implausible(late(days=-9000)(sandbox_candles())["timestamp"]) is None
+    assert diagnose_implausible(pd.Series([pd.NaT], dtype=TIMESTAMP_DTYPE)) is None
 
 
 # ------------------------------------------------------------------------------ two readings
@@ -329,7 +329,7 @@ READINGS: dict[str, tuple[Change, str | None]] = {
 @pytest.mark.parametrize("what", READINGS)
 def test_a_second_reading_tells_what_is_wrong_with_the_first(what: str) -> None:
     change, words = READINGS[what]
-    cause = compare_causes(change(sandbox_candles()), sandbox_candles())
+    cause = diagnose_difference(change(sandbox_candles()), sandbox_candles())
     if words is None:
         assert cause is None
     else:
@@ -337,13 +337,13 @@ def test_a_second_reading_tells_what_is_wrong_with_the_first(what: str) -> None:
 
 
 def test_quote_volume_is_seen_in_the_known_candles_as_well() -> None:
-    cause = compare_causes(sandbox_candles(), quoted(sandbox_candles()))
+    cause = diagnose_difference(sandbox_candles(), quoted(sandbox_candles()))
     assert "the known candles hold quote volume" in (cause or "")
 
 
 def test_a_shift_of_minutes_is_found_by_whole_hours() -> None:
     minutes = sandbox_candles("1m", 2000)
-    cause = compare_causes(late(hours=9)(minutes), minutes)
+    cause = diagnose_difference(late(hours=9)(minutes), minutes)
     assert "540 candles too late, a time-zone offset of 9 h" in (cause or "")
 
 
@@ -362,8 +362,8 @@ def test_real_futures_are_told_from_real_spot_which_agrees_with_what_is_known() 
     )
     known = real_candles("BTC/USDT", "1h")
 
-    assert "futures in place of spot" in (compare_causes(futures, known) or "")
-    assert compare_causes(spot, known) is None
+    assert "futures in place of spot" in (diagnose_difference(futures, known) or "")
+    assert diagnose_difference(spot, known) is None
 
 
 @requires_real_data
@@ -381,7 +381,7 @@ def test_a_real_day_that_was_saved_before_its_end_is_seen() -> None:
         part["volume"].sum(),
     ]
     assert "an unfinished candle was saved (2025-06-30 00:00)" in (
-        compare_causes(stale, days) or ""
+        diagnose_difference(stale, days) or ""
     )
 
 
@@ -389,11 +389,11 @@ def test_a_real_day_that_was_saved_before_its_end_is_seen() -> None:
 @pytest.mark.parametrize("hours", [-5, 1, 9])
 def test_real_hours_of_another_zone_are_seen(hours: int) -> None:
     known = real_candles("BTC/USDT", "1h").tail(5000)
-    cause = compare_causes(late(hours=hours)(known), known)
+    cause = diagnose_difference(late(hours=hours)(known), known)
     assert f"a time-zone offset of {abs(hours)} h" in (cause or "")
 
 
 @requires_real_data
 def test_real_ether_is_not_taken_for_bitcoin() -> None:
     ether, bitcoin = (real_candles(f"{name}/USDT", "1d") for name in ("ETH", "BTC"))
-    assert "another symbol" in (compare_causes(ether, bitcoin) or "")
+    assert "another symbol" in (diagnose_difference(ether, bitcoin) or "")

@@ -29,7 +29,7 @@ from coin_assets.orchestration.checks.clock import (
     clock_evaluations,
 )
 from coin_assets.orchestration.checks.reconciled import reconciled_check
-from coin_assets.orchestration.checks.verdicts import age_verdict, spoken
+from coin_assets.orchestration.checks.verdicts import age_verdict
 from coin_assets.planning.series_status import SeriesStatus
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
@@ -187,23 +187,6 @@ def test_age_decides_alone(age: timedelta, soft: int, more: int) -> None:
     evaluation = verdict.evaluation(dg.AssetKey("a"), "data_time", limits, NOW)
     assert evaluation.passed == (verdict.status == FRESH)
     assert (evaluation.severity is ERROR) == (verdict.status == HARD_STALE)
-
-
-@pytest.mark.parametrize(
-    ("minutes", "text"),
-    [
-        (0.9, "0 min"),
-        (65, "65 min"),
-        (119, "119 min"),
-        (120, "2 h"),
-        (185, "3 h 5 min"),
-        (48 * 60 - 1, "47 h 59 min"),
-        (48 * 60, "2 d"),
-        (36 * 1440 + 61, "36 d 1 h"),
-    ],
-)
-def test_durations_are_spoken_in_two_units(minutes: float, text: str) -> None:
-    assert spoken(timedelta(minutes=minutes)) == text
 
 
 # --------------------------------------------------------------------------------------- agreement

@@ -90,12 +90,12 @@ PROBLEMS: dict[str, tuple[Callable[[InfluxServer], None], dict[str, str]]] = {
     # what is wrong -> what fails, with the words of a remedy
     "gone": (
         InfluxServer.down,
-        dict.fromkeys(ALL, "not looked at, for the server does not answer")
+        dict.fromkeys(ALL, "not checked, because the server does not answer")
         | {"reachable": "INFLUXDB_V2_URL"},
     ),
     "token revoked": (
         InfluxServer.revoke,
-        dict.fromkeys(WITH_TOKEN, "not looked at, for the token is refused")
+        dict.fromkeys(WITH_TOKEN, "not checked, because the token is refused")
         | {"token reads": "Set INFLUXDB_V2_TOKEN"},
     ),
     "token only reads": (only_reading, {"token writes": "read and write access"}),
