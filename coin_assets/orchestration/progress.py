@@ -6,7 +6,7 @@ import sys
 
 import dagster as dg
 
-from coin_assets.orchestration.assets.specs import failure_message
+from coin_assets.orchestration.failures import record_in, unrecorded
 
 
 def print_anything() -> None:
@@ -23,6 +23,7 @@ class RunProgress:
         self._done = 0
         self._started: dict[str, float] = {}
         self._said: dict[str, str] = {}
+        self._failed: dict[str, str] = {}
 
     def __call__(self, entry: dg.EventLogEntry) -> None:
         step = entry.step_key
@@ -40,8 +41,11 @@ class RunProgress:
             self._started[step] = entry.timestamp
         elif kind is dg.DagsterEventType.STEP_SUCCESS:
             self._line(entry, self._said.get(step, step))
+        elif record := record_in(entry):
+            self._failed[step] = record.message
         elif kind is dg.DagsterEventType.STEP_FAILURE:
-            self._line(entry, f"FAILED {step}: {failure_message(entry)}")
+            message = self._failed.get(step) or unrecorded(entry).message
+            self._line(entry, f"FAILED {step}: {message}")
         elif kind is dg.DagsterEventType.STEP_SKIPPED:
             self._line(entry, f"not run {step}, because a step above it failed")
 

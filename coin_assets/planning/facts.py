@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from coin_assets.domain.failures import UNEXPECTED, FailureRecord
 from coin_assets.domain.layers import Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start
@@ -103,17 +104,29 @@ class PlanningFacts:
 
 @dataclass(frozen=True)
 class Failures:
-    """How often a step has failed in a row, and when last.
+    """Failures of a task in a row.
 
     Attributes:
-        error: what the last one said.
-        kind: name of the last one's error type.
+        last: end of the last failed run.
+        record: what the last one left; None in plans that are made without Dagster.
     """
 
     count: int
     last: datetime
-    error: str = ""
-    kind: str = ""
+    record: FailureRecord | None = None
+
+    @property
+    def code(self) -> str:
+        return UNEXPECTED if self.record is None else self.record.code
+
+    @property
+    def cause(self) -> str:
+        """By which alerts group it."""
+        return "unexpected error" if self.record is None else self.record.cause
+
+    @property
+    def message(self) -> str:
+        return "" if self.record is None else self.record.message
 
     @property
     def retry_at(self) -> datetime:

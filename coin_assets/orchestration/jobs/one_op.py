@@ -51,4 +51,4 @@ def require_all_done(
         said = f"{len(failed)} of {total} {parts} failed: {causes} {remedy}".rstrip()
         if all(isinstance(error, ConfigurationError) for error in failed.values()):
             raise ConfigurationError(said)  # nothing is broken but what the run was launched with
-        raise PartsFailed(said)
+        raise PartsFailed(said, tuple(failed))

@@ -151,5 +151,6 @@ def _key_failures(runs: Runs) -> dict[Series, PublishFailure]:
         if task.series not in newest or newest[task.series].last < failures.last:
             newest[task.series] = failures
     return {
-        series: PublishFailure(each.last, each.error, each.count) for series, each in newest.items()
+        series: PublishFailure(each.last, each.message, each.count)
+        for series, each in newest.items()
     }

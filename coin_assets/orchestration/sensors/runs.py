@@ -1,26 +1,24 @@
-"""What Dagster's own records say of runs: what is in flight, and what failed.
+"""Runs in flight and failed tasks, from Dagster's run storage and event log.
 
-Nothing is remembered between ticks. The steps of a finished run never change, so they are read once
-a process.
+No state is kept between ticks. The events of a finished run never change, so each process reads
+them once.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Any, NamedTuple
 
 import dagster as dg
 
+from coin_assets.domain.failures import CHECK_FAILED, RUN_KILLED, FailureRecord
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.errors import ConfigurationError
-from coin_assets.orchestration.assets.specs import (
-    SeriesAssets,
-    asset_key,
-    failure_kind,
-    failure_message,
-)
+from coin_assets.orchestration.assets.specs import SeriesAssets, asset_key
+from coin_assets.orchestration.failures import RECORD_EVENTS, records_of, unrecorded
 from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from coin_assets.planning.facts import (
     EVALUATION,
@@ -41,7 +39,6 @@ UPDATE_JOB, TRAIN_JOB, EVALUATE_JOB, PROMOTE_JOB = (
     "evaluate",
     "promote_champion",
 )
-_MISCONFIGURED = ConfigurationError.__name__
 _PARTITION_TAG = "dagster/partition"
 _BACKFILL_TAG = "dagster/backfill"
 _BACKGROUND = (HISTORY, GAPS, MONTHLY, EVALUATION)
@@ -123,13 +120,15 @@ def job_failures(instance: dg.DagsterInstance, job: str) -> Failures | None:
     if not row:
         return None
     run, ended = row[0].dagster_run, row[0].end_time or row[0].update_timestamp.timestamp()
-    error = next(iter(_failed_tasks(instance, run.run_id)), _KILLED)
-    return Failures(len(row), _time(ended), error.message, error.kind)
+    failed = _failed_steps(instance, run.run_id).values()
+    newest = next(iter(failed), _killed(job, _time(ended)))
+    return Failures(len(row), _time(ended), newest)
 
 
 def _was_misconfigured(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether a run failed at its settings: whoever launched it was told, and nothing is broken."""
-    return {each.kind for each in _failed_tasks(instance, run.run_id)} == {_MISCONFIGURED}
+    """Whether a run failed at its settings alone: its launcher saw the error, nothing is broken."""
+    codes = {each.code for each in _failed_steps(instance, run.run_id).values()}
+    return codes == {ConfigurationError.code}
 
 
 def is_running(instance: dg.DagsterInstance, job: str) -> bool:
@@ -168,13 +167,13 @@ def _failures(
             continue  # a bad month of long ago must not hold up today's
         ended = record.end_time or record.update_timestamp.timestamp()
         if run.job_name == TRAIN_JOB:
-            # It reports the keys that it trained, and says which failed in one message.
+            # One step trains many series; its record lists those that failed.
             began = record.start_time or ended
-            failed = _failed_trainings(instance, run, specs)
+            failed = _failed_trainings(instance, run, specs, _time(ended))
         else:
-            began, failed = ended, _failed_in(instance, run, tasks)
-        for task, error in failed.items():
-            found.setdefault(task, []).append(_Failure(_time(ended), _time(began), error))
+            began, failed = ended, _failed_in(instance, run, tasks, _time(ended))
+        for task, failure in failed.items():
+            found.setdefault(task, []).append(_Failure(_time(ended), _time(began), failure))
     succeeded = _last_successes(instance, found) if found else {}
     failures = {}
     for task, all_known in found.items():
@@ -182,7 +181,7 @@ def _failures(
         row = [each for each in all_known if since is None or each.began > since]
         if row:
             last = max(row, key=lambda each: each.ended)
-            failures[task] = Failures(len(row), last.ended, last.error.message, last.error.kind)
+            failures[task] = Failures(len(row), last.ended, last.record)
     return failures
 
 
@@ -193,26 +192,11 @@ def _is_about_the_past(run: dg.DagsterRun, month: datetime) -> bool:
 
 
 class _Failure(NamedTuple):
-    """A step that failed: a success after ``began`` makes up for it."""
+    """A failed task. A success after ``began`` makes up for it."""
 
     ended: datetime
     began: datetime
-    error: "_Error"
-
-
-class _Error(NamedTuple):
-    """What a failed step says of itself.
-
-    Attributes:
-        step: its name.
-        kind: name of the error type.
-        parts: what failed inside of it, of a training the keys.
-    """
-
-    task: str
-    kind: str
-    message: str
-    parts: tuple[str, ...] = ()
+    record: FailureRecord
 
 
 def _time(timestamp: float) -> datetime:
@@ -232,53 +216,62 @@ def _last_successes(
 
 
 def _failed_in(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, tasks: TaskOfAsset
-) -> dict[Task, _Error]:
-    """Steps that failed in a run of assets; all of them if it ended without a word."""
+    instance: dg.DagsterInstance, run: dg.DagsterRun, tasks: TaskOfAsset, ended: datetime
+) -> dict[Task, FailureRecord]:
+    """Failed tasks of a run of assets; all of its tasks if no step reported a failure."""
     chosen = {asset: tasks[asset] for asset in tasks.keys() & (run.asset_selection or tasks.keys())}
-    failed = _failed_tasks(instance, run.run_id)
+    failed = _failed_steps(instance, run.run_id)
     if not failed:
-        return dict.fromkeys(chosen.values(), _KILLED) if run.asset_selection else {}
-    by_name = {"__".join(asset.path): task for asset, task in chosen.items()}
-    return {by_name[error.task]: error for error in failed if error.task in by_name}
+        killed = {task: _killed(task.layer, ended, task.series) for task in chosen.values()}
+        return killed if run.asset_selection else {}
+    by_step = {"__".join(asset.path): task for asset, task in chosen.items()}
+    return {by_step[step]: record for step, record in failed.items() if step in by_step}
 
 
 def _failed_trainings(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, specs: Iterable[SeriesAssets]
-) -> dict[Task, _Error]:
-    """Models that a training could not make: all it was about if it does not say which."""
+    instance: dg.DagsterInstance, run: dg.DagsterRun, specs: Iterable[SeriesAssets], ended: datetime
+) -> dict[Task, FailureRecord]:
+    """Models that a training could not make: all of its series if no record lists any."""
     if _was_misconfigured(instance, run):
         return {}
-    errors = _failed_tasks(instance, run.run_id) or (_KILLED,)
-    parts = {part for error in errors for part in error.parts}
+    records = [*_failed_steps(instance, run.run_id).values()] or [_killed(MODELS, ended)]
+    parts = {part for record in records for part in record.parts}
     return {
-        Task(series, MODELS): errors[0]
+        Task(series, MODELS): records[0]
         for series in _configured_keys(run, specs)
         if not parts or str(series) in parts
     }
 
 
-_KILLED = _Error("", "killed", "the run ended without a word: its process was killed")
-_TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
-_FAILED_STEPS: dict[str, tuple[_Error, ...]] = {}
+def _killed(task: str, ended: datetime, series: Series | None = None) -> FailureRecord:
+    """The record of a run that ended although none of its steps failed."""
+    message = "the run ended without a failed step: its process was killed"
+    return FailureRecord(series, task, RUN_KILLED, "the run was killed", message, ended)
 
 
-def _failed_tasks(instance: dg.DagsterInstance, run_id: str) -> tuple[_Error, ...]:
-    """The steps that failed for good in a finished run."""
+_STEP_EVENTS = RECORD_EVENTS | {dg.DagsterEventType.ASSET_CHECK_EVALUATION}
+_FAILED_STEPS: dict[str, dict[str, FailureRecord]] = {}
+
+
+def _failed_steps(instance: dg.DagsterInstance, run_id: str) -> dict[str, FailureRecord]:
+    """The last record of each step that failed for good in a finished run."""
     if run_id not in _FAILED_STEPS:
         if len(_FAILED_STEPS) >= _MOST_REMEMBERED:
             _FAILED_STEPS.clear()
-        entries = instance.all_logs(run_id, of_type=_TELLING)
-        blocked = {
-            entry.step_key: f"the check {found.check_name} failed: {found.description}"
+        entries = instance.all_logs(run_id, of_type=_STEP_EVENTS)
+        records = records_of(entries)
+        blocking = {
+            entry.step_key: found
             for entry in entries
             if (found := _evaluation_of(entry)) is not None and found.blocking and not found.passed
         }
-        _FAILED_STEPS[run_id] = tuple(
-            _error_of(entry, blocked.get(entry.step_key))
-            for entry in entries
-            if entry.get_dagster_event().is_step_failure
-        )
+        failed = {}
+        for entry in entries:
+            if entry.get_dagster_event().is_step_failure and entry.step_key is not None:
+                step = entry.step_key
+                own = records[step][-1] if step in records else unrecorded(entry)
+                failed[step] = _blocked(own, blocking[step]) if step in blocking else own
+        _FAILED_STEPS[run_id] = failed
     return _FAILED_STEPS[run_id]
 
 
@@ -288,16 +281,10 @@ def _evaluation_of(entry: dg.EventLogEntry) -> dg.AssetCheckEvaluation | None:
     return event.asset_check_evaluation_data if is_check else None
 
 
-def _error_of(entry: dg.EventLogEntry, blocked: str | None) -> _Error:
-    """What failed; a step that its own check blocked says only that there was one."""
-    data = entry.get_dagster_event().step_failure_data.user_failure_data
-    parts: Any = data.metadata.get("failed_keys") if data is not None else None
-    return _Error(
-        entry.step_key or "",
-        "CheckFailed" if blocked else failure_kind(entry),
-        blocked or failure_message(entry),
-        tuple(parts.value) if parts is not None else (),
-    )
+def _blocked(record: FailureRecord, check: dg.AssetCheckEvaluation) -> FailureRecord:
+    """The record of a step that failed because of its own check."""
+    message = f"the check {check.check_name} failed: {check.description}"
+    return replace(record, code=CHECK_FAILED, cause="a check blocked it", message=message)
 
 
 def _tasks_of_run(run: dg.DagsterRun, tasks: TaskOfAsset) -> set[tuple[Task, datetime | None]]:
