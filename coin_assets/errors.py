@@ -4,6 +4,7 @@ This module imports nothing from the platform, so every layer may raise from it.
 offender, the expectation and the remedy.
 """
 
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -201,10 +202,18 @@ class InsufficientData(DataRefused):
 
 
 class CorruptArtefact(DataRefused):
-    """A stored model or file is not what was written."""
+    """A stored model or file is not what was written.
+
+    Attributes:
+        found_at: when the damage was found first; None if that was not recorded.
+    """
 
     code = "corrupt_artefact"
     alert_cause = "a stored file is damaged"
+
+    def __init__(self, message: str, found_at: datetime | None = None) -> None:
+        self.found_at = found_at
+        super().__init__(message)
 
 
 class CopyDiffers(DataRefused):

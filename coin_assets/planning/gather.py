@@ -167,12 +167,10 @@ def _loss(status: SeriesStatus) -> str | None:
 
 
 def _is_refused(store: Store, status: SeriesStatus) -> bool:
-    """Whether publishing refused the newest forecast, and the manifest says why."""
-    error = status.published.attempts.last_error
-    if error is None or status.forecast is None:
+    """Whether the newest forecast must not be published, and the manifest shows a failure."""
+    if status.published.attempts.consecutive_failures == 0 or status.forecast is None:
         return False
-    problems = unfitness(store, status.series, newest_forecast(store, status.series))
-    return bool(problems) and problems[0] in error
+    return bool(unfitness(store, status.series, newest_forecast(store, status.series)))
 
 
 def _models_wanted(

@@ -42,10 +42,6 @@ class Finding:
     is_fine: bool = True
 
 
-# What messages say of a stored file that is damaged.
-UNREADABLE = "cannot be read"
-
-
 class Store(Protocol):
     """Candles by key and open time, forecasts by key and origin (``as_of``). Ranges are half-open.
 

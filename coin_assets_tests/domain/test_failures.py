@@ -9,6 +9,7 @@ import pytest
 
 from coin_assets import errors
 from coin_assets.domain.failures import UNEXPECTED, FailureRecord
+from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError, MarketUnavailable, PartsFailed, SymbolUnavailable
 from coin_assets_tests.platform import series
 
@@ -63,6 +64,6 @@ def test_the_outermost_error_of_the_platform_decides(
     ("error", "of"),
     [(MarketUnavailable("down: x. Wait."), series("4h")), (PartsFailed("two", ("a", "b")), None)],
 )
-def test_a_record_is_the_same_after_json(error: CoinAssetsError, of: object) -> None:
-    record = FailureRecord.of(error, of and series("4h"), "candles", TIME)
+def test_a_record_is_the_same_after_json(error: CoinAssetsError, of: Series | None) -> None:
+    record = FailureRecord.of(error, of, "candles", TIME)
     assert FailureRecord.of_document(record.document()) == record

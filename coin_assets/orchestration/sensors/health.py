@@ -81,7 +81,7 @@ def key_healths(
                 facts.as_of,
                 facts.is_public,
                 facts.champion is None,
-                damage,
+                None if damage is None else damage.message,
             )
         )
     return found

@@ -81,7 +81,7 @@ def publish_due_sensor(
         is_complete = completeness(store.client(), specs, now)
         readable = [spec.series for spec in sound]
         document = folder.refresh(
-            _key_failures(runs) | _damages(statuses, now),
+            _failures(runs, statuses, now),
             now,
             is_complete=lambda series: series in readable and is_complete(series),
             outages=known_outages(store.client(), readable),
@@ -127,23 +127,26 @@ def _differing(
     return {}
 
 
-def _damages(
-    statuses: Mapping[Series, SeriesStatus], now: datetime
+def _failures(
+    runs: Runs, statuses: Mapping[Series, SeriesStatus], now: datetime
 ) -> dict[Series, PublishFailure]:
-    """Keys that cannot be renewed because of a damaged file; each says so once."""
-    return {
-        series: PublishFailure(now, status.damage)
-        for series, status in statuses.items()
-        if status.damage is not None
-        and (
-            status.published.attempts.consecutive_failures == 0
-            or status.published.attempts.last_error != status.damage
-        )
-    }
+    """The newest failure of each series: of its runs, or damage that lets no run renew it."""
+    found = _run_failures(runs)
+    for series, status in statuses.items():
+        if status.damage is None:
+            continue
+        time = status.damage.found_at
+        if time is None:  # no marker: reported once
+            if status.published.attempts.consecutive_failures:
+                continue
+            time = now
+        if series not in found or found[series].time < time:
+            found[series] = PublishFailure(time, status.damage.message, in_a_row=1)
+    return found
 
 
-def _key_failures(runs: Runs) -> dict[Series, PublishFailure]:
-    """The newest failure of every key on its way to published files."""
+def _run_failures(runs: Runs) -> dict[Series, PublishFailure]:
+    """The newest failure of each series among the tasks that lead to published files."""
     newest: dict[Series, Failures] = {}
     for task, failures in runs.failures.items():
         if task.layer in (MODELS, QUALITY):
