@@ -40,15 +40,16 @@ class Attempts:
         return Attempts(time, self.last_failure_at)
 
     def failed(self, time: datetime, error: str, in_a_row: int = 0) -> "Attempts":
-        """The same failure, known by its time, counts once however often it is reported.
+        """One more failure; reported again with the same time, it counts once.
 
         Args:
-            in_a_row: how many failures are known to stand; a success in between, such as that of
-                a repair, does not make up for them.
+            in_a_row: failures since the last success that Dagster records; a repair's success does
+                not end them, and they outlive the manifest.
         """
-        time = time.replace(microsecond=0)  # the manifest, where it is remembered, has seconds
+        time = time.replace(microsecond=0)  # the manifest has whole seconds
         if self.last_failure_at is None or time > self.last_failure_at:
-            return Attempts(self.last_success_at, time, self.consecutive_failures + 1, error)
+            in_a_row = max(in_a_row, self.consecutive_failures + 1)
+            return Attempts(self.last_success_at, time, in_a_row, error)
         if in_a_row and not self.consecutive_failures:
             return Attempts(self.last_success_at, self.last_failure_at, in_a_row, error)
         return self
