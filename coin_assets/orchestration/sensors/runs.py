@@ -5,21 +5,23 @@ them once.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Any, NamedTuple
 
 import dagster as dg
 
-from coin_assets.domain.failures import CHECK_FAILED, RUN_KILLED, FailureRecord
+from coin_assets.domain.failures import FailureRecord
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import months_between, next_month
-from coin_assets.errors import ConfigurationError
 from coin_assets.orchestration.assets.specs import SeriesAssets, asset_key
-from coin_assets.orchestration.failures import RECORD_EVENTS, records_of, unrecorded
 from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
+from coin_assets.orchestration.sensors.failed_steps import (
+    failed_steps,
+    is_misconfigured,
+    killed_run,
+)
 from coin_assets.planning.facts import (
     EVALUATION,
     GAPS,
@@ -47,7 +49,6 @@ _LAYERS = (CANDLES, MODELS, PREDICTIONS, *_UNPARTITIONED)
 # At the longest delay this holds failures enough for the delay to stay the longest.
 _LOOKBACK = timedelta(hours=2)
 _MOST_RUNS = 200
-_MOST_REMEMBERED = 1000
 _IN_FLIGHT = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -115,20 +116,14 @@ def job_failures(instance: dg.DagsterInstance, job: str) -> Failures | None:
         for each in takewhile(
             lambda each: each.dagster_run.status is dg.DagsterRunStatus.FAILURE, records
         )
-        if not _was_misconfigured(instance, each.dagster_run)
+        if not is_misconfigured(instance, each.dagster_run)
     ]
     if not row:
         return None
     run, ended = row[0].dagster_run, row[0].end_time or row[0].update_timestamp.timestamp()
-    failed = _failed_steps(instance, run.run_id).values()
-    newest = next(iter(failed), _killed(job, _time(ended)))
+    failed = failed_steps(instance, run.run_id).values()
+    newest = next(iter(failed), killed_run(job, _time(ended)))
     return Failures(len(row), _time(ended), newest)
-
-
-def _was_misconfigured(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether a run failed at its settings alone: its launcher saw the error, nothing is broken."""
-    codes = {each.code for each in _failed_steps(instance, run.run_id).values()}
-    return codes == {ConfigurationError.code}
 
 
 def is_running(instance: dg.DagsterInstance, job: str) -> bool:
@@ -220,9 +215,9 @@ def _failed_in(
 ) -> dict[Task, FailureRecord]:
     """Failed tasks of a run of assets; all of its tasks if no step reported a failure."""
     chosen = {asset: tasks[asset] for asset in tasks.keys() & (run.asset_selection or tasks.keys())}
-    failed = _failed_steps(instance, run.run_id)
+    failed = failed_steps(instance, run.run_id)
     if not failed:
-        killed = {task: _killed(task.layer, ended, task.series) for task in chosen.values()}
+        killed = {task: killed_run(task.layer, ended, task.series) for task in chosen.values()}
         return killed if run.asset_selection else {}
     by_step = {"__".join(asset.path): task for asset, task in chosen.items()}
     return {by_step[step]: record for step, record in failed.items() if step in by_step}
@@ -232,59 +227,15 @@ def _failed_trainings(
     instance: dg.DagsterInstance, run: dg.DagsterRun, specs: Iterable[SeriesAssets], ended: datetime
 ) -> dict[Task, FailureRecord]:
     """Models that a training could not make: all of its series if no record lists any."""
-    if _was_misconfigured(instance, run):
+    if is_misconfigured(instance, run):
         return {}
-    records = [*_failed_steps(instance, run.run_id).values()] or [_killed(MODELS, ended)]
+    records = [*failed_steps(instance, run.run_id).values()] or [killed_run(MODELS, ended)]
     parts = {part for record in records for part in record.parts}
     return {
         Task(series, MODELS): records[0]
         for series in _configured_keys(run, specs)
         if not parts or str(series) in parts
     }
-
-
-def _killed(task: str, ended: datetime, series: Series | None = None) -> FailureRecord:
-    """The record of a run that ended although none of its steps failed."""
-    message = "the run ended without a failed step: its process was killed"
-    return FailureRecord(series, task, RUN_KILLED, "the run was killed", message, ended)
-
-
-_STEP_EVENTS = RECORD_EVENTS | {dg.DagsterEventType.ASSET_CHECK_EVALUATION}
-_FAILED_STEPS: dict[str, dict[str, FailureRecord]] = {}
-
-
-def _failed_steps(instance: dg.DagsterInstance, run_id: str) -> dict[str, FailureRecord]:
-    """The last record of each step that failed for good in a finished run."""
-    if run_id not in _FAILED_STEPS:
-        if len(_FAILED_STEPS) >= _MOST_REMEMBERED:
-            _FAILED_STEPS.clear()
-        entries = instance.all_logs(run_id, of_type=_STEP_EVENTS)
-        records = records_of(entries)
-        blocking = {
-            entry.step_key: found
-            for entry in entries
-            if (found := _evaluation_of(entry)) is not None and found.blocking and not found.passed
-        }
-        failed = {}
-        for entry in entries:
-            if entry.get_dagster_event().is_step_failure and entry.step_key is not None:
-                step = entry.step_key
-                own = records[step][-1] if step in records else unrecorded(entry)
-                failed[step] = _blocked(own, blocking[step]) if step in blocking else own
-        _FAILED_STEPS[run_id] = failed
-    return _FAILED_STEPS[run_id]
-
-
-def _evaluation_of(entry: dg.EventLogEntry) -> dg.AssetCheckEvaluation | None:
-    event = entry.get_dagster_event()
-    is_check = event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    return event.asset_check_evaluation_data if is_check else None
-
-
-def _blocked(record: FailureRecord, check: dg.AssetCheckEvaluation) -> FailureRecord:
-    """The record of a step that failed because of its own check."""
-    message = f"the check {check.check_name} failed: {check.description}"
-    return replace(record, code=CHECK_FAILED, cause="a check blocked it", message=message)
 
 
 def _tasks_of_run(run: dg.DagsterRun, tasks: TaskOfAsset) -> set[tuple[Task, datetime | None]]:
