@@ -1,4 +1,4 @@
-"""Times, durations and lists of subjects, written for somebody who was woken up."""
+"""Formatters of times, durations and lists of subjects in messages."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def time_words(time: datetime) -> str:
 
 
 def duration_words(duration: timedelta) -> str:
-    """``2 h 5 min``: the two largest units that count, seconds only below a minute."""
+    """``2 h 5 min``: the two largest units; seconds only below a minute."""
     left = max(0, int(duration.total_seconds()))
     if left >= 60:
         left -= left % 60
@@ -51,7 +51,7 @@ def subjects_words(subjects: Sequence[str]) -> str:
 
 
 def by_timeframe(subjects: Sequence[str]) -> dict[str, list[str]]:
-    """Symbols by timeframe name, shortest first; what is no key comes last, as ``others``."""
+    """Symbols by timeframe name, shortest first; other subjects last, as ``others``."""
     found: dict[str, list[str]] = defaultdict(list)
     for subject in subjects:
         symbol, _, timeframe = subject.rpartition(" ")

@@ -1,4 +1,4 @@
-"""What the manifest knows of a key, before a clock is applied; see `manifest`."""
+"""Entries of the manifest before statuses are derived from the clock; see `manifest`."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -29,7 +29,7 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Attempts:
-    """How publishing a key has been going."""
+    """Successes and failures of publishing a series."""
 
     last_success_at: datetime | None = None
     last_failure_at: datetime | None = None
@@ -57,7 +57,7 @@ class Attempts:
 
 @dataclass(frozen=True)
 class GapCounts:
-    """Missing candles by what the gap ledger knows of them; named as the states of the ledger."""
+    """Numbers of missing candles by state in the gap ledger."""
 
     verified_absent: int = 0
     unavailable: int = 0
@@ -89,16 +89,17 @@ class GapReason:
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """Everything the manifest says about a key, before a clock is applied.
+    """The manifest's entry of one series, without what depends on the clock.
 
     Attributes:
-        corrupt: why a published file cannot be trusted.
-        enough_candles: whether a forecast can be expected.
-        insufficient: why not, if it is known.
+        corrupt: why a published file is damaged; None if none is.
+        enough_candles: whether candles suffice for a forecast.
+        insufficient: why they do not, if the reason is known.
         coverage_start, coverage_end: open of the first and close of the newest stored candle.
-        gaps: of a fetched key; None of a derived one.
-        gap_reasons: of a fetched key, of the newest gaps that have one, newest first.
-        unavailable_before: of a fetched key, the edge of what the market serves, if it was met.
+        gaps: of a fetched series; None for a derived one.
+        gap_reasons: of a fetched series, of the newest gaps that have one, newest first.
+        unavailable_before: of a fetched series, the earliest candle that the market serves, once
+            known.
         champion: model version of the published forecast.
         quality: scores of its matured forecasts; see `report.quality_of`.
         visibility: `HIDDEN` until the history was collected once.
@@ -123,7 +124,7 @@ class ManifestEntry:
 
     @property
     def as_of(self) -> datetime | None:
-        """Data time of the key: of its files, the older one's."""
+        """Data time of the series: that of its older file."""
         times = [file.as_of for file in (self.history, self.prediction) if file is not None]
         return min(times, default=None)
 
@@ -133,5 +134,5 @@ class ManifestEntry:
 
     @property
     def is_degraded(self) -> bool:
-        """Whether the last attempt failed while older output still stands."""
+        """Whether the last attempt failed while older files are published."""
         return self.attempts.consecutive_failures > 0 and self.history is not None

@@ -1,4 +1,4 @@
-"""What is wrong, as conditions for the alerts."""
+"""Conditions for the alerts, from health, failures, disk, store and machinery."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -21,7 +21,7 @@ from coin_assets.orchestration.sensors.health import SeriesHealth
 from coin_assets.orchestration.sensors.machinery import Trouble
 from coin_assets.planning.facts import Failures
 
-# A failure or two pass by themselves: the planner tries again within seconds.
+# Fewer failures are no condition: the planner retries within seconds.
 _FAILING_FROM = 3
 _OUTAGE_FROM = 2
 _STALE_PAGE = "docs/operations/stale.md"
@@ -38,7 +38,7 @@ def key_conditions(
     failures: Mapping[Task, Failures],
     now: datetime,
 ) -> list[Condition]:
-    """Keys whose data is too old, missing or damaged, and keys that keep failing."""
+    """Series with stale, missing or damaged data, and series that keep failing."""
     newest: dict[Series, Failures] = {}
     for task, failed in failures.items():
         if task.series not in newest or newest[task.series].last < failed.last:
@@ -61,7 +61,7 @@ def key_conditions(
 def market_conditions(
     market: str, specs: Sequence[SeriesAssets], failures: Mapping[Task, Failures]
 ) -> list[Condition]:
-    """An outage of the market: no fetched key could be fetched."""
+    """An outage of the market: every fetched series fails with `MarketUnavailable`."""
     fetched = [failures.get(Task(spec.series, CANDLES)) for spec in specs if spec.is_fetched]
     silent = [
         each
@@ -104,7 +104,7 @@ def job_conditions(failures: Mapping[str, Failures]) -> list[Condition]:
 
 
 def disk_conditions(percent: float, limits: DiskLimits, now: datetime) -> list[Condition]:
-    """A disk above one of its watermarks."""
+    """Disk usage above a limit."""
     if percent < limits.warn:
         return []
     critical = percent >= limits.critical
@@ -124,7 +124,7 @@ def disk_conditions(percent: float, limits: DiskLimits, now: datetime) -> list[C
 
 
 def store_conditions(refusal: CoinAssetsError, now: datetime) -> list[Condition]:
-    """A store that gives no answer, so that nothing can be collected, forecast or published."""
+    """A store that does not answer or refuses."""
     return [
         Condition(
             subject="store",
@@ -141,7 +141,7 @@ def store_conditions(refusal: CoinAssetsError, now: datetime) -> list[Condition]
 
 
 def machinery_conditions(found: Iterable[Trouble]) -> list[Condition]:
-    """Sensors, schedules and daemons that do not work."""
+    """Sensors, schedules and daemons that are off, failing or silent."""
     return [
         Condition(
             subject=trouble.subject,
@@ -169,7 +169,7 @@ def _unhealthy(
         detail=_detail(health, spec, failed, now),
         remedy=_remedy(health.status, failed),
         runbook=_STALE_PAGE if health.status in (STALE, HARD_STALE) else _RECOVERY_PAGE,
-        # A file that is missing is published again within two looks.
+        # publish_due writes a missing file within two ticks.
         only_when_lasting=health.status in (STALE, MISSING),
     )
 

@@ -1,4 +1,4 @@
-"""The sensor ``publish_due``: what stands in the published folder is true, whatever happened."""
+"""The sensor ``publish_due``: repairs published files and keeps the manifest true."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -51,9 +51,9 @@ def publish_due_sensor(
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Looks at every published file and publishes again what is missing, damaged or behind "
-            "the store, whatever the reason. Rewrites the manifest whenever an entry would differ: "
-            "when data becomes stale, when runs fail, when a file is not what it should be."
+            "Checks every published file and requests runs that publish missing, damaged or "
+            "outdated files again. Rewrites the manifest when an entry changes: when data becomes "
+            "stale, when runs fail, when a file is damaged."
         ),
     )
     def publish_due(
@@ -69,7 +69,7 @@ def publish_due_sensor(
         at = clock.machine_time()
         runs = runs_of(context.instance, specs, at, month_start(now))
         folder = publisher.client()
-        # One key a tick is read whole, and its files are compared with the store word for word.
+        # Each tick reads one series in full and compares its files with the store byte by byte.
         looked_at = specs[next(turns) % len(specs)]
         statuses = read_status(
             store.client(), registry.client(), folder, series_list, read_through=[looked_at.series]
@@ -114,7 +114,7 @@ def _reason(states: Sequence[PlanningFacts]) -> str:
 def _differing(
     store: Store, publisher: Publisher, spec: SeriesAssets, status: SeriesStatus
 ) -> Mapping[Series, FileDifference]:
-    """Whether the files of a key hold something else than what the store has of the same time."""
+    """The first file of a series that differs from the store at the same data time."""
     series, files = spec.series, status.published
     if files.history is not None and files.history.as_of == status.candles:
         found = publisher.difference("history", series, history_candles(store, spec))

@@ -46,7 +46,7 @@ _BACKFILL_TAG = "dagster/backfill"
 _BACKGROUND = (HISTORY, GAPS, MONTHLY, EVALUATION)
 _UNPARTITIONED = (PUBLISHED, QUALITY)
 _LAYERS = (CANDLES, MODELS, PREDICTIONS, *_UNPARTITIONED)
-# At the longest delay this holds failures enough for the delay to stay the longest.
+# Long enough to hold the failures after which the delay is the longest.
 _LOOKBACK = timedelta(hours=2)
 _MOST_RUNS = 200
 _IN_FLIGHT = [
@@ -61,17 +61,17 @@ TaskOfAsset = dict[dg.AssetKey, Task]
 
 
 def tasks_of_assets(specs: Iterable[SeriesAssets]) -> TaskOfAsset:
-    """All assets of these specs with the step that each stands for."""
+    """The task of each asset of ``specs``."""
     return {spec.asset_key(layer): Task(spec.series, layer) for spec in specs for layer in _LAYERS}
 
 
 def runs_of(
     instance: dg.DagsterInstance, specs: Sequence[SeriesAssets], now: datetime, month: datetime
 ) -> Runs:
-    """The runs that matter to a plan made at ``now``.
+    """Runs and failures that a plan at ``now`` depends on.
 
     Args:
-        now: time of the machine, by which Dagster records.
+        now: machine time, as in Dagster's records.
         month: start of the running month.
     """
     tasks = tasks_of_assets(specs)
@@ -87,7 +87,7 @@ def runs_of(
             promoting |= _configured_keys(run, specs)
         elif _BACKFILL_TAG not in run.tags:  # live work never waits for a backfill
             in_flight |= _tasks_of_run(run, tasks)
-    # What brought nothing in the background is left alone for a while.
+    # Background tasks rest after each run.
     rested: set[tuple[Task, datetime | None]] = set()
     for run in _recent_background(instance, now):
         if run.job_name == PROMOTE_JOB:
@@ -108,7 +108,7 @@ def runs_of(
 
 
 def job_failures(instance: dg.DagsterInstance, job: str) -> Failures | None:
-    """Failures in a row of a job's newest finished runs; None if the last one did not fail."""
+    """Consecutive failures of a job's newest finished runs; None if the last one succeeded."""
     finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
     records = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=finished), limit=12)
     row = [
@@ -150,7 +150,7 @@ def _failures(
     now: datetime,
     month: datetime,
 ) -> dict[Task, Failures]:
-    """Failures in a row of every step that failed within two hours and did not succeed since."""
+    """Consecutive failures of each task that failed within `_LOOKBACK` and not succeeded since."""
     records = instance.get_run_records(
         dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - _LOOKBACK),
         limit=_MOST_RUNS,
@@ -159,7 +159,7 @@ def _failures(
     for record in records:
         run = record.dagster_run
         if run.tags.get(PURPOSE_TAG) in _BACKGROUND or _is_about_the_past(run, month):
-            continue  # a bad month of long ago must not hold up today's
+            continue  # a bad old month must not delay the running one
         ended = record.end_time or record.update_timestamp.timestamp()
         if run.job_name == TRAIN_JOB:
             # One step trains many series; its record lists those that failed.
@@ -181,7 +181,7 @@ def _failures(
 
 
 def _is_about_the_past(run: dg.DagsterRun, month: datetime) -> bool:
-    """Whether somebody launched it for earlier months alone, and will not be helped by retries."""
+    """Whether a person launched the run for earlier months only; the planner does not retry it."""
     months = _months_of(run)
     return PURPOSE_TAG not in run.tags and bool(months) and months[-1] < month
 
@@ -239,7 +239,7 @@ def _failed_trainings(
 
 
 def _tasks_of_run(run: dg.DagsterRun, tasks: TaskOfAsset) -> set[tuple[Task, datetime | None]]:
-    """Steps of a run of assets, each with every month that the run is about."""
+    """Tasks of a run of assets, each with every month of the run."""
     months = _months_of(run)
     selected = tasks.keys() & run.asset_selection if run.asset_selection else tasks.keys()
     if not run.asset_selection and run.job_name != UPDATE_JOB:
@@ -262,7 +262,7 @@ def _months_of(run: dg.DagsterRun) -> list[datetime]:
 
 
 def _configured_keys(run: dg.DagsterRun, specs: Iterable[SeriesAssets]) -> set[Series]:
-    """Keys that a one-op job is about; its settings name symbols and timeframes."""
+    """Series that the config of a one-op job selects."""
     config: Any = run.run_config
     if "ops" in config:
         config = next(iter(config["ops"].values()))["config"]
