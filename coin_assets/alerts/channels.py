@@ -1,4 +1,4 @@
-"""Where messages go: Discord, Slack, and anything that takes JSON."""
+"""Alert channels: Discord, Slack and JSON webhooks."""
 
 import hashlib
 from typing import Protocol
@@ -17,11 +17,11 @@ _DISCORD_ESCAPES = str.maketrans({"@": "@\u200b"})
 
 
 class Channel(Protocol):
-    """One place that takes messages."""
+    """A receiver of messages."""
 
     @property
     def id(self) -> str:
-        """The same as long as kind and address are; the address cannot be told from it."""
+        """Hash of kind and address, from which the address cannot be derived."""
         ...
 
     @property
@@ -59,13 +59,13 @@ class WebhookChannel:
 
 
 def channels_of(webhooks: tuple[Webhook, ...]) -> tuple[Channel, ...]:
-    """One channel a webhook; one named twice counts once."""
+    """One channel for each distinct webhook."""
     channels = [WebhookChannel(webhook) for webhook in webhooks]
     return tuple({channel.id: channel for channel in channels}.values())
 
 
 def discord_body(message: Message) -> Document:
-    """The content, cut to what Discord takes."""
+    """The content, cut to Discord's limit."""
     return {"content": _cut(_plain(message).translate(_DISCORD_ESCAPES), DISCORD_CHARACTERS)}
 
 
@@ -75,7 +75,7 @@ def slack_body(message: Message) -> Document:
 
 
 def json_body(message: Message) -> Document:
-    """Every field; ``id`` is the same whenever the message is sent again."""
+    """All fields; ``id`` is the same at each attempt."""
     return {
         "id": message.id,
         "kind": message.kind.value,

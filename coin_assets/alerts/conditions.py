@@ -1,16 +1,16 @@
-"""What is wrong with one subject, as the rest of the platform tells it to the alerts."""
+"""Conditions: what is wrong with one subject, the input of the alerts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
-# From bad to worse; between words that are not here only the severity tells.
+# From bad to worse; other kinds are compared by severity alone.
 _RANKS = {word: rank for rank, word in enumerate(("stale", "hard_stale", "missing", "corrupt"))}
 
 
 class Severity(IntEnum):
-    """How much it matters."""
+    """Severity of a condition."""
 
     WARNING = 1
     CRITICAL = 2
@@ -25,15 +25,15 @@ class Condition:
     """One thing that is wrong now.
 
     Attributes:
-        subject: what is wrong, for example ``"BTC/USDT 1h"``, ``"disk"``, ``"job train_models"``.
-        kind: the word for it; a subject whose word gets worse is told again (``stale``,
-            ``hard_stale``, ``missing``, ``corrupt``).
+        subject: for example ``"BTC/USDT 1h"``, ``"disk"``, ``"job train_models"``.
+        kind: one word; a worse one of ``stale``, ``hard_stale``, ``missing``, ``corrupt`` sends
+            another message.
         cause: short, stable text; subjects of one kind and cause share a message. May be empty.
-        since: when it became wrong.
-        detail: how old, what was last good, the error.
+        since: start of the condition.
+        detail: age, last good data, error.
         remedy: what to do.
-        runbook: path of the page that says more.
-        only_when_lasting: nobody is told before it has been seen for as long as repeats take.
+        runbook: path of its page.
+        only_when_lasting: the alert is debounced for one repeat interval.
     """
 
     subject: str
@@ -48,11 +48,11 @@ class Condition:
 
     @property
     def group(self) -> tuple[str, str]:
-        """Subjects with the same one share messages."""
+        """Kind and cause; conditions of one group share messages."""
         return self.kind, self.cause
 
     def is_worse_than(self, other: "Condition") -> bool:
-        """Whether somebody who knows ``other`` has to hear of this one."""
+        """Whether this condition warrants a message after ``other``."""
         if self.severity != other.severity:
             return self.severity > other.severity
         if self.kind not in _RANKS or other.kind not in _RANKS:
@@ -61,7 +61,7 @@ class Condition:
 
 
 def worst_by_subject(conditions: Iterable[Condition]) -> dict[str, Condition]:
-    """One condition a subject: the worst, of equals the one that came first."""
+    """The worst condition of each subject, the first of equals."""
     found: dict[str, Condition] = {}
     for condition in conditions:
         known = found.get(condition.subject)

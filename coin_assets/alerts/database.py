@@ -33,6 +33,9 @@ CREATE INDEX pending ON deliveries (channel, message) WHERE accepted_at IS NULL;
 class AlertsNotStored(TemporaryError):
     """The database of the alerts cannot be used now."""
 
+    code = "alerts_not_stored"
+    alert_cause = "the database of the alerts cannot be used"
+
 
 class Database:
     """Short transactions; every one has a connection of its own, so that any process may come.

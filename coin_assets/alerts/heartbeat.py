@@ -1,4 +1,4 @@
-"""A sign of life of the alerting itself: a file, and a call to whoever watches from outside."""
+"""Heartbeat of the alerting: a file, and a call to a monitor outside."""
 
 import json
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
-"""Which messages the conditions of one cycle make, given what was told before. Pure.
+"""Incidents: the messages that the conditions of one cycle cause. Pure.
 
-Everything is measured by the clock, so missed or doubled cycles change nothing.
+All intervals are measured by the clock, so missed or doubled cycles change nothing.
 """
 
 from collections import Counter, defaultdict
@@ -20,10 +20,10 @@ Group = tuple[MessageKind, tuple[str, str]]
 
 @dataclass(frozen=True)
 class Rules:
-    """When to say it again.
+    """Intervals of repeats and escalation.
 
     Attributes:
-        cycle: time between two looks.
+        cycle: time between two cycles.
         repeat_cycles: cycles to the first repeat; the intervals double, up to an hour.
         escalate_cycles: cycles from the alert to the escalation.
     """
@@ -34,11 +34,12 @@ class Rules:
 
     @property
     def first_interval(self) -> timedelta:
-        """Time to the first repeat, and for which a lasting condition has to last."""
+        """Time to the first repeat, and the debounce time of lasting conditions."""
         return self.cycle * self.repeat_cycles
 
     def interval(self, repeats: int) -> timedelta:
-        """Time to the next repeat after so many; whoever asked for more than an hour gets it."""
+        """Time to the next repeat after ``repeats``: doubled each time, up to an hour or to
+        `first_interval` if that is longer."""
         doubled = self.first_interval * (1 << min(repeats, _MOST_DOUBLINGS))
         return min(doubled, max(LONGEST_INTERVAL, self.first_interval))
 
@@ -49,16 +50,16 @@ class Rules:
 
 @dataclass(frozen=True)
 class Incident:
-    """A condition that stands, and what was said about it.
+    """An open condition and its messages.
 
     Attributes:
         condition: as last seen.
-        since: the earliest time at which it was said to have become wrong.
+        since: earliest start that was reported.
         opened_at: when it was first seen.
-        alerted_at: when the alert was made; None if nobody was told.
-        last_sent: when it was last in a message.
-        told: the condition as it was in that message.
-        repeats: since the last alert or worsening.
+        alerted_at: time of the alert; None before.
+        last_sent: time of its last message.
+        told: the condition as in that message.
+        repeats: number since the last alert or worsening.
     """
 
     condition: Condition
@@ -71,7 +72,7 @@ class Incident:
     escalated: bool = False
 
     def is_due(self, now: datetime, rules: Rules) -> bool:
-        """Whether it is time to repeat it."""
+        """Whether its next repeat is due."""
         return self.last_sent is not None and now - self.last_sent >= rules.interval(self.repeats)
 
 
@@ -84,7 +85,7 @@ class MuteKind(StrEnum):
 
 @dataclass(frozen=True)
 class Mute:
-    """What a person asked for; an acknowledgement also ends when its incident does."""
+    """A mute or acknowledgement; the latter also ends with its incident."""
 
     subject: str
     until: datetime
@@ -102,12 +103,12 @@ def advance(
 ) -> tuple[dict[str, Incident], list[Message]]:
     """The incidents after this cycle, by subject, and the messages to send.
 
-    A subject is in one message at most. While it is muted nothing is said, not even that it is
-    over; what still stands when the mute ends is told then.
+    Each subject is in one message at most. A muted subject is in none, not even at its recovery; if
+    it is still open when the mute ends, it is alerted then.
 
     Args:
-        incidents: as returned last.
-        conditions: all that is wrong now; of several about a subject the worst counts.
+        incidents: result of the last cycle.
+        conditions: of this cycle; the worst of a subject counts.
     """
     held = [mute for mute in mutes if mute.until > now]
     muted = {mute.subject for mute in held if mute.kind == MuteKind.MUTE}
@@ -123,7 +124,7 @@ def advance(
     ]
     audible = {name: each for name, each in standing.items() if name not in muted}
     events = _events(audible, acknowledged, now, rules)
-    # Those repeated together once stay together: they go on with the longest interval among them.
+    # Incidents repeated together stay together, with the longest interval among them.
     repeats: dict[Group, int] = defaultdict(int)
     for name, event in events.items():
         group = event, standing[name].condition.group
@@ -147,7 +148,7 @@ def advance(
 def still_holding(
     mutes: Iterable[Mute], incidents: Mapping[str, Incident], now: datetime
 ) -> list[Mute]:
-    """Those that did not expire; acknowledgements only of what still stands."""
+    """Mutes that have not expired; acknowledgements only of open incidents."""
     return [
         mute
         for mute in mutes
@@ -162,7 +163,7 @@ def _seen(known: Incident | None, condition: Condition, now: datetime) -> Incide
         known,
         condition=condition,
         since=min(known.since, condition.since),
-        # Of a clock that was set back: waiting for the old time would be silence.
+        # If the clock was set back, waiting for the old time would mean silence.
         opened_at=min(known.opened_at, now),
         alerted_at=known.alerted_at and min(known.alerted_at, now),
         last_sent=known.last_sent and min(known.last_sent, now),
@@ -172,7 +173,7 @@ def _seen(known: Incident | None, condition: Condition, now: datetime) -> Incide
 def _events(
     audible: Mapping[str, Incident], acknowledged: set[str], now: datetime, rules: Rules
 ) -> dict[str, MessageKind]:
-    """What is to be said about which subjects."""
+    """The kind of message that each subject needs."""
     events: dict[str, MessageKind] = {}
     quiet: dict[tuple[str, str], list[str]] = defaultdict(list)
     for subject, incident in audible.items():
@@ -190,7 +191,7 @@ def _events(
 def _event(
     incident: Incident, is_acknowledged: bool, now: datetime, rules: Rules
 ) -> MessageKind | None:
-    """What is to be said about one subject, repeats aside."""
+    """The kind of message that one subject needs, repeats aside."""
     if incident.alerted_at is None or incident.told is None:
         has_lasted = now - incident.opened_at >= rules.first_interval
         waits = incident.condition.only_when_lasting and not has_lasted

@@ -1,4 +1,4 @@
-"""Messages: what happened to which subjects, in words that are short enough for a phone."""
+"""Messages: what happened to which subjects, short enough for a phone."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from coin_assets.alerts.wording import (
 )
 from coin_assets.domain.durations import duration_text
 
-# Together with the title they leave a message below 2000 characters, the least a channel takes.
+# Together with the title these keep a message below 2000 characters, the smallest limit.
 _MOST_DETAIL, _MOST_LINE, _MOST_CAUSE, _MOST_REMEDY = 500, 100, 160, 240
-_NAMED_SYMBOLS = 5  # a timeframe, where there are too many subjects to list
+_NAMED_SYMBOLS = 5  # for each timeframe, if there are too many subjects to list
 
 
 class MessageKind(StrEnum):
@@ -77,7 +77,7 @@ def compose(
 
     Args:
         conditions: at least one, each as last seen.
-        affected: how many subjects the same is wrong with, these included.
+        affected: number of subjects in the same group, these included.
     """
     subjects = tuple(each.subject for each in conditions)
     first = min(conditions, key=lambda each: each.since)

@@ -1,8 +1,8 @@
-"""What was said, to whom, and what still has to be: kept in SQLite, so that no restart loses it.
+"""The outbox of messages, durable in SQLite.
 
-A message and the incidents it comes from are committed together. It is sent to each channel until
-that accepts it, and the acceptance is committed at once; a process that dies in between these two
-leaves it to be sent once more, with the same id.
+A message and its incidents are committed in one transaction. It is sent to each channel until the
+channel accepts it, and the acceptance is committed at once. If the process dies between the two,
+the message is sent once more, with the same id.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -34,11 +34,11 @@ Log = Callable[[str], object]
 
 @dataclass(frozen=True)
 class DeliveryReport:
-    """What one call of `AlertBook.deliver` did.
+    """Result of `AlertBook.deliver`.
 
     Attributes:
-        delivered: messages that a channel accepted; each channel counts.
-        pending: what the given channels still have to accept.
+        delivered: number of accepted messages, counted for each channel.
+        pending: number of messages that the given channels have not accepted yet.
         failed: one text for each channel that refused.
     """
 
@@ -50,11 +50,11 @@ class DeliveryReport:
 class AlertBook:
     """Incidents, mutes, and the outbox, in one file.
 
-    Every method raises AlertsNotStored if the disk does not allow it, and CorruptArtefact if the
-    file is not what was written.
+    Every method raises AlertsNotStored if the database cannot be used now, and CorruptArtefact if
+    the file is damaged.
 
     Args:
-        path: of the file, which is made when it is first needed.
+        path: of the file, which is created at its first use.
     """
 
     def __init__(self, path: Path) -> None:
@@ -140,18 +140,18 @@ class AlertBook:
             tables.remove_mutes(connection, [each for each in known if each.subject in subjects])
 
     def mutes(self, now: datetime) -> list[Mute]:
-        """Those that hold at ``now``."""
+        """Mutes and acknowledgements that hold at ``now``."""
         with self._database.transaction() as connection:
             known, standing = tables.read_mutes(connection), tables.read_incidents(connection)
         return engine.still_holding(known, standing, now)
 
     def incidents(self) -> dict[str, Incident]:
-        """What stands, by subject."""
+        """Open incidents by subject."""
         with self._database.transaction() as connection:
             return tables.read_incidents(connection)
 
     def pending(self) -> list[Pending]:
-        """What was not accepted yet, oldest first; also by channels that are gone."""
+        """Undelivered messages, oldest first; also of removed channels."""
         with self._database.transaction() as connection:
             return tables.read_pending(connection)
 

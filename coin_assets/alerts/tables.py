@@ -41,7 +41,7 @@ class Pending:
 
 
 def read_incidents(connection: Connection) -> dict[str, Incident]:
-    """What stands, by subject."""
+    """Open incidents by subject."""
     rows = connection.execute("SELECT subject, document FROM incidents ORDER BY subject")
     return {subject: parse_incident(document) for subject, document in rows}
 
@@ -65,7 +65,7 @@ def replace_incidents(
 
 
 def read_mutes(connection: Connection) -> list[Mute]:
-    """All that were not removed, expired ones too."""
+    """All mutes, expired ones too."""
     rows = connection.execute("SELECT subject, until, kind, note, by FROM mutes ORDER BY subject")
     return [
         Mute(subject, parse_stamp(until), MuteKind(kind), note, by)
@@ -90,7 +90,7 @@ def remove_mutes(connection: Connection, mutes: Iterable[Mute]) -> None:
 
 
 def note_configured(connection: Connection, channels: Collection[str], now: datetime) -> None:
-    """Remember that these channels are configured at ``now``."""
+    """Record that these channels are configured at ``now``."""
     connection.executemany(
         "INSERT OR REPLACE INTO channels (id, configured_at) VALUES (?, ?)",
         [(channel, stamp(now)) for channel in channels],
@@ -98,7 +98,7 @@ def note_configured(connection: Connection, channels: Collection[str], now: date
 
 
 def enqueue(connection: Connection, message: Message, channels: Collection[str]) -> None:
-    """Keep ``message`` for ``channels``; an event that is known is not kept twice."""
+    """Store ``message`` for ``channels``; a known event is not stored twice."""
     connection.execute(
         "INSERT OR IGNORE INTO messages (id, created_at, document) VALUES (?, ?, ?)",
         (message.id, stamp(message.created_at), message_text(message)),
@@ -113,7 +113,7 @@ def enqueue(connection: Connection, message: Message, channels: Collection[str])
 def read_pending(
     connection: Connection, channel: str | None = None, limit: int = -1
 ) -> list[Pending]:
-    """What was not accepted yet (by one channel), oldest first."""
+    """Undelivered messages (of one channel), oldest first."""
     rows = connection.execute(
         "SELECT number, document, channel, tries, next_try, error "
         "FROM deliveries JOIN messages ON message = number "
@@ -128,7 +128,7 @@ def read_pending(
 
 
 def count_pending(connection: Connection, channels: Collection[str]) -> int:
-    """How many messages these channels have not accepted yet; each channel counts."""
+    """Number of undelivered messages, counted for each channel."""
     rows = connection.execute(
         "SELECT channel, count(*) FROM deliveries WHERE accepted_at IS NULL GROUP BY channel"
     )
@@ -136,7 +136,7 @@ def count_pending(connection: Connection, channels: Collection[str]) -> int:
 
 
 def note_try(connection: Connection, pending: Pending, next_try: datetime, error: str) -> None:
-    """Keep when it may be tried again, and what came of this try as far as it is known."""
+    """Store the time of the next attempt and the error of this one."""
     connection.execute(
         "UPDATE deliveries SET tries = ?, next_try = ?, error = ? "
         "WHERE message = ? AND channel = ?",
@@ -145,7 +145,7 @@ def note_try(connection: Connection, pending: Pending, next_try: datetime, error
 
 
 def note_accepted(connection: Connection, pending: Pending, now: datetime) -> None:
-    """It is never sent again."""
+    """Mark a message as accepted, so that it is never sent again."""
     connection.execute(
         "UPDATE deliveries SET accepted_at = ?, error = '' WHERE message = ? AND channel = ?",
         (stamp(now), pending.number, pending.channel),
@@ -153,7 +153,7 @@ def note_accepted(connection: Connection, pending: Pending, now: datetime) -> No
 
 
 def prune(connection: Connection, now: datetime) -> None:
-    """Remove what nobody waits for any more."""
+    """Remove expired messages."""
     connection.execute(
         "DELETE FROM channels WHERE configured_at < ?", (stamp(now - KEPT_UNCONFIGURED),)
     )

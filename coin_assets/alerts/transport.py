@@ -23,11 +23,14 @@ _LOGGER = logging.getLogger("urllib3.connectionpool")
 
 
 class DeliveryRefused(TemporaryError):
-    """The other side did not accept a call.
+    """The receiver did not accept a call.
 
     Attributes:
-        retry_after: seconds that it asks to be left alone, if it does.
+        retry_after: seconds until the next attempt, if the receiver requests them.
     """
+
+    code = "delivery_refused"
+    alert_cause = "an alert channel refuses messages"
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after

@@ -1,4 +1,4 @@
-"""Times, durations and lists of subjects, written for somebody who was woken up."""
+"""Formatters of times, durations and lists of subjects in messages."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def subjects_words(subjects: Sequence[str]) -> str:
 
 
 def by_timeframe(subjects: Sequence[str]) -> dict[str, list[str]]:
-    """Symbols by timeframe name, shortest first; what is no key comes last, as ``others``."""
+    """Symbols by timeframe name, shortest first; other subjects last, as ``others``."""
     found: dict[str, list[str]] = defaultdict(list)
     for subject in subjects:
         symbol, _, timeframe = subject.rpartition(" ")

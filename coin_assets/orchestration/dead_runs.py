@@ -1,8 +1,8 @@
-"""Ending runs whose process is gone.
+"""Fails runs whose process is gone.
 
-A run executed in a killed process stays "started" in Dagster's records. It would hold its place in
-the queue and in the training pool until the run monitor's time limit, block others meanwhile, and
-what it was to do would count as being done.
+The run of a killed process stays "started" in Dagster's records. Until the time limit of the run
+monitor it would hold its slots in the queue and in the training pool, and its tasks would count as
+in flight.
 """
 
 import os
@@ -14,14 +14,14 @@ _STARTED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark every started run as failed whose process no longer exists; returns their ids."""
+    """Mark started runs without a process as failed; return their ids."""
     ended = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_STARTED)):
         run = record.dagster_run
         process_id = _process_of(instance, run.run_id)
         if process_id is None or _lives(process_id, record.start_time or 0.0):
             continue
-        now = instance.get_run_by_id(run.run_id)  # it may have ended by itself just now
+        now = instance.get_run_by_id(run.run_id)  # it may have ended meanwhile
         if now is not None and now.status in _STARTED:
             instance.report_run_failed(
                 run, f"Process {process_id} of this run is gone: it was killed. Launch it again."
@@ -31,7 +31,7 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 
 
 def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
-    """Process that executes a run, as the executor recorded it."""
+    """Id of the process that executes a run, from the executor's event."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
         recorded = entry.get_dagster_event().engine_event_data.metadata.get("pid")
         if recorded is not None:
@@ -40,7 +40,7 @@ def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
 
 
 def _lives(process_id: int, run_started: float) -> bool:
-    """Whether the process exists and is not a later one that got the same number."""
+    """Whether the process exists, and began before the run (ids are reused)."""
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:

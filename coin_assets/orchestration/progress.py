@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from coin_assets.orchestration.assets.specs import failure_message
+from coin_assets.orchestration.failures import record_in, unrecorded
 
 
 def print_anything() -> None:
@@ -25,6 +25,7 @@ class RunProgress:
         self._done = 0
         self._started: dict[str, float] = {}
         self._last_line: dict[str, str] = {}
+        self._failed: dict[str, str] = {}
 
     def __call__(self, entry: dg.EventLogEntry) -> None:
         step = entry.step_key
@@ -42,8 +43,11 @@ class RunProgress:
             self._started[step] = entry.timestamp
         elif kind is dg.DagsterEventType.STEP_SUCCESS:
             self._line(entry, self._last_line.get(step, step))
+        elif record := record_in(entry):
+            self._failed[step] = record.message
         elif kind is dg.DagsterEventType.STEP_FAILURE:
-            self._line(entry, f"FAILED {step}: {failure_message(entry)}")
+            message = self._failed.get(step) or unrecorded(entry).message
+            self._line(entry, f"FAILED {step}: {message}")
         elif kind is dg.DagsterEventType.STEP_SKIPPED:
             self._line(entry, f"not run {step}, because a step above it failed")
 

@@ -1,4 +1,4 @@
-"""What the planner asks for when nothing waits for it: history, gaps, and models."""
+"""Background work of the planner: history, gaps and monthly model versions."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from coin_assets.planning.months import month_before, months_never_fetched
 
 
 def history(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
-    """Candles of months before the newest one that were never fetched, or never derived."""
+    """Candle tasks of months before the newest one that were never fetched or derived."""
     lacking = []
     for state in states:
         if state.candles is None:
-            continue  # it begins with the live run, month by month from its first one
+            continue  # live runs fetch its first months
         months = months_never_fetched(state, month_before(state.timeframe, state.candles))
         if months:
             lacking.append((state, months))
@@ -24,18 +24,18 @@ def history(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wante
         return {}
     fetched = {state.series: state.fetched for state in states if state.is_fetched}
     wanted: Wanted = defaultdict(list)
-    pulled: set[tuple[Series, datetime]] = set()
+    requested: set[tuple[Series, datetime]] = set()
     for state, months in sorted(lacking, key=lambda each: not each[0].is_fetched):
         for month in months:
             task = Task(state.series, CANDLES)
             if not runs.is_free_in_background(task, month, now):
                 continue
             known = fetched[state.source]
-            if (state.source, month) in pulled:
+            if (state.source, month) in requested:
                 known = known | {month}
             if state.is_fetched or known.issuperset(_months_of_source(state, month)):
                 wanted[month].append(task)
-                pulled.add((state.series, month))
+                requested.add((state.series, month))
     return wanted
 
 
@@ -46,10 +46,10 @@ def _months_of_source(state: PlanningFacts, month: datetime) -> list[datetime]:
 
 
 def gaps(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
-    """Months whose missing candles the market is to be asked for again.
+    """Candle tasks of months with missing candles that are due for another request.
 
-    What is derived needs no run here: a month that the market was not wholly asked for is derived
-    afterwards, and a candle that comes late is a revision, whose derived ones are redone.
+    Derived series need no task here: a month is derived after all requests for it, and a candle
+    that arrives later is a revision, for which `redo_touched` recomputes derived candles.
     """
     wanted: Wanted = defaultdict(list)
     for state in states:
@@ -61,7 +61,7 @@ def gaps(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
 
 
 def monthly_versions(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
-    """Models that belong to the running month whatever else is trained in it."""
+    """Model tasks of monthly versions that the running month lacks."""
     wanted: Wanted = defaultdict(list)
     for state in states:
         if state.monthly_version_missing:
@@ -72,7 +72,7 @@ def monthly_versions(states: Sequence[PlanningFacts], runs: Runs, now: datetime)
 
 
 def needs_training(state: PlanningFacts) -> bool:
-    """Whether candles suffice for a forecast but no model may make it, nor will the anchor."""
+    """Whether candles suffice for a forecast but no model covers it and no monthly version will."""
     return (
         state.trainable
         and not state.monthly_version_missing

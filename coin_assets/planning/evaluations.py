@@ -1,4 +1,4 @@
-"""What is to be scored again, and where the last scores ask for another champion or challenger."""
+"""Evaluations and promotions that are due."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.planning.facts import EVALUATION, Plan, PlanningFacts, Runs
 
-# Of one run: what is left out comes with the next one.
+# Limit of one run; the next run takes the others.
 MOST_KEYS = 50
 
 
 @dataclass(frozen=True)
 class QualityFacts:
-    """What is known of one key.
+    """Result of the last evaluation of one series.
 
     Attributes:
-        evaluated: data time of the last evaluation; None if there is none that can be read.
-        is_decided: whether it asks to promote or to retire the present challenger.
+        evaluated: its data time; None without a readable evaluation.
+        is_decided: whether it decides to promote or to retire the present challenger.
     """
 
     evaluated: datetime | None = None
@@ -34,17 +34,17 @@ class QualityFacts:
 def quality_facts(
     evaluations: EvaluationBook, registry: ModelRegistry, series_list: Iterable[Series]
 ) -> dict[Series, QualityFacts]:
-    """Facts of every key, from files that are read when they change."""
+    """Facts about each series, from files that are read again when they change."""
     return {series: _facts(evaluations, registry, series) for series in series_list}
 
 
 def plan_quality(
     states: Sequence[PlanningFacts], facts: Mapping[Series, QualityFacts], runs: Runs, now: datetime
 ) -> Plan:
-    """Evaluations and promotions that are due, of at most `MOST_KEYS` keys each.
+    """Evaluations and promotions that are due, of at most `MOST_KEYS` series each.
 
-    An evaluation is due when the candles have reached another day (UTC) since the last one, and a
-    promotion when the last one asks for it.
+    An evaluation is due when the candles reach another day (UTC) than the last one's, a promotion
+    when the last evaluation decides it.
     """
     evaluations = [
         state.series

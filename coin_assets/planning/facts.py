@@ -1,9 +1,10 @@
-"""What the planner is told, and what it answers; plain values without Dagster."""
+"""Input and output of the planner: plain values without Dagster."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from coin_assets.domain.failures import UNEXPECTED, FailureRecord
 from coin_assets.domain.layers import Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start
@@ -18,37 +19,35 @@ LIVE, HISTORY, GAPS, MONTHLY, REPAIR, TRAINING, EVALUATION, PROMOTION = (
     "evaluation",
     "promotion",
 )
-# Steps by the month of their run.
+# Tasks by the month of their run.
 Wanted = dict[datetime, list[Task]]
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
 class PlanningFacts:
-    """Facts of one key at one moment. Candles and forecasts are told by their closes and origins.
+    """Facts about one series at one moment. Candle times are closes, forecast times are origins.
 
     Attributes:
-        source: the fetched key its candles are derived from; the key itself if it is fetched.
-        first: no candle is expected that opens before (history start, retention, source).
-        due: candles that close up to here should be there: now, or the end of a finished market.
+        source: the fetched series of which its candles are derived; itself if it is fetched.
+        first: candles are expected from here on (history start, retention, source).
+        due: candles that close up to here are expected: now, or the end of a finished market.
         candles: close of the newest stored candle.
-        verified: end of the verified absences that follow ``candles``, else the same.
-        asked: as ``verified``, of absences about which the market was asked at least once.
+        verified: end of the verified absences that follow ``candles``, else ``candles``.
+        asked: as ``verified``, of absences that at least one request to the market covered.
         fetched: months that were ever written.
-        lacking: of a derived key, the opens of the first and the last bucket, after ``candles``
-            and not before ``first``, that can be derived from what is stored of the source.
+        lacking: of a derived series, opens of the first and the last bucket after ``candles`` and
+            not before ``first`` that the stored candles of the source allow to derive.
         forecast: newest origin with a champion forecast.
         next_origin: close of the first stored candle after ``forecast``.
-        first_cutoff: oldest model version's.
-        trainable: candles are enough, and complete, for a model trained now.
-        anchor_missing: the running month's anchor version can be trained and is not there.
+        first_cutoff: cutoff of the oldest model version.
+        trainable: stored candles are enough, and complete, for a model trained now.
+        monthly_version_missing: the running month's version can be trained and does not exist.
         history, prediction: ``as_of`` of the published files.
-        damage: why a published file has to be written again whatever it says of its time; also
-            that it is gone.
-        is_refused: publishing refused the newest forecast because it would mislead, and the
-            manifest says so.
-        gap_months: of a fetched key, months with candles that the market is to be asked for again,
-            or was never asked for although it was for later ones.
+        damage: why a published file must be rewritten whatever its ``as_of``; also if it is gone.
+        is_refused: the newest forecast is unfit for publication, and an attempt has failed.
+        gap_months: of a fetched series, months with candles to request again, or never requested
+            although later ones were.
     """
 
     series: Series
@@ -81,12 +80,12 @@ class PlanningFacts:
 
     @property
     def last_due(self) -> datetime:
-        """Open of the newest candle that should be there."""
+        """Open of the newest expected candle."""
         return self.timeframe.shift(self.due, -1)
 
     @property
     def first_open(self) -> datetime:
-        """Open of the first candle that is expected at all."""
+        """Open of the first expected candle."""
         return self.timeframe.ceil(self.first)
 
     def expects_forecast(self, until: datetime) -> bool:
@@ -94,7 +93,7 @@ class PlanningFacts:
         return self.first_cutoff is not None and self.first_cutoff <= until
 
     def lacks_forecast(self, until: datetime | None) -> bool:
-        """Whether the candle that closes at ``until`` should have a forecast and has none."""
+        """Whether a forecast is expected at the origin ``until`` and missing."""
         if until is None or not self.expects_forecast(until):
             return False
         return self.forecast is None or self.forecast < until
@@ -102,39 +101,51 @@ class PlanningFacts:
 
 @dataclass(frozen=True)
 class Failures:
-    """How often a step has failed in a row, and when last.
+    """Failures of a task in a row.
 
     Attributes:
-        error: what the last one said.
-        kind: name of the last one's error type.
+        last: end of the last failed run.
+        record: what the last one left; None in plans that are made without Dagster.
     """
 
     count: int
     last: datetime
-    error: str = ""
-    kind: str = ""
+    record: FailureRecord | None = None
+
+    @property
+    def code(self) -> str:
+        return UNEXPECTED if self.record is None else self.record.code
+
+    @property
+    def cause(self) -> str:
+        """By which alerts group it."""
+        return "unexpected error" if self.record is None else self.record.cause
+
+    @property
+    def message(self) -> str:
+        return "" if self.record is None else self.record.message
 
     @property
     def retry_at(self) -> datetime:
-        """Exponential, capped, for ever: nothing is given up."""
+        """Exponential back-off with a longest delay and without a last attempt."""
         delay: timedelta = FIRST_DELAY * 2 ** min(self.count - 1, 16)
         return self.last + min(delay, LONGEST_DELAY)
 
 
 @dataclass(frozen=True)
 class Runs:
-    """What Dagster's own records say.
+    """Runs and failures, from Dagster's records.
 
     Attributes:
-        in_flight: steps of queued or started runs, each with its month; published files and
-            evaluations have none.
-        training: keys of queued or started trainings.
-        promoting: keys of promotions that are queued or started, or ended lately.
+        in_flight: tasks of queued or started runs, each with its month; None for published files
+            and evaluations.
+        training: series of queued or started trainings.
+        promoting: series of promotions that are queued, started or ended recently.
         busy: purposes of the planner's own queued or started runs.
-        failures: of steps that failed since they last succeeded. Of runs in the background they do
-            not count: a bad month of long ago must not hold up today's.
-        rested: steps that such a background run ended lately, well or not, each with its month;
-            no other one asks for them for a while, and nothing live waits for that.
+        failures: of tasks that failed since their last success. Failures of background runs do not
+            count: a bad old month must not delay the running one.
+        rested: tasks of background runs that ended recently, each with its month. No background run
+            repeats them for a while; live runs do not wait for that.
     """
 
     in_flight: frozenset[tuple[Task, datetime | None]] = frozenset()
@@ -145,11 +156,11 @@ class Runs:
     rested: frozenset[tuple[Task, datetime | None]] = frozenset()
 
     def is_free(self, task: Task, month: datetime | None, now: datetime) -> bool:
-        """Whether a step may be asked for: not in flight, and not to be left alone for a while."""
+        """Whether a run may be requested for the task: neither in flight nor backing off."""
         return (task, month) not in self.in_flight and not self.is_backing_off(task, now)
 
     def is_free_in_background(self, task: Task, month: datetime | None, now: datetime) -> bool:
-        """Whether a step may be asked for that nothing live waits for."""
+        """As `is_free`, for background work, which rests after each run."""
         return (task, month) not in self.rested and self.is_free(task, month, now)
 
     def is_backing_off(self, task: Task, now: datetime) -> bool:
@@ -159,7 +170,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class Request:
-    """One run: ``steps`` of the month that starts at ``month``."""
+    """One run: ``tasks`` of the month that starts at ``month``."""
 
     month: datetime
     tasks: tuple[Task, ...]
@@ -167,7 +178,7 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.month != month_start(self.month) or not self.tasks:
-            raise ValueError(f"a run has a month and steps, not {self.month} {self.tasks}")
+            raise ValueError(f"a run has a month and tasks, not {self.month} {self.tasks}")
 
 
 @dataclass(frozen=True)
@@ -175,9 +186,9 @@ class Plan:
     """Runs to request now.
 
     Attributes:
-        training: keys that need a model first.
-        evaluations: keys whose matured forecasts are to be scored.
-        promotions: keys whose challenger is to be promoted or retired.
+        training: series that need a model before a forecast.
+        evaluations: series whose matured forecasts are due for scoring.
+        promotions: series whose challenger is to be promoted or retired.
     """
 
     requests: tuple[Request, ...] = ()

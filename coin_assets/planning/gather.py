@@ -1,4 +1,7 @@
-"""Facts for the planner, from names, footers and ledgers; candles are read only where it lags."""
+"""Planning facts from `SeriesStatus`, file names, footers and ledgers.
+
+Candles are read only for series that lag behind.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -37,13 +40,13 @@ def planning_facts(
     now: datetime,
     closed_by: datetime,
 ) -> list[PlanningFacts]:
-    """Facts of every key at ``now``.
+    """Planning facts of each series at ``now``.
 
-    A key is left out if a file that is needed for them, its own or its source's, turns out to be
-    damaged only when it is read; from then on the store tells so.
+    A series is left out if reading a file of it, or of its source, finds damage; the store reports
+    that damage from then on.
 
     Args:
-        standings: of all keys of ``specs``, just gathered.
+        statuses: of all series of ``specs``, just read.
         closed_by: candles that close up to here are final.
     """
     gather = _Gatherer(store, market, closed_by, now, statuses)
@@ -60,8 +63,7 @@ def planning_facts(
 def sound_specs(
     specs: Sequence[SeriesPolicy], statuses: Mapping[Series, SeriesStatus]
 ) -> list[SeriesPolicy]:
-    """Those whose stored files, and their source's, can be read: only of these can be told what
-    they lack."""
+    """The series whose stored files, and their source's, are not damaged."""
     return [
         spec
         for spec in specs
@@ -94,13 +96,13 @@ def _derived_state(gather: _Gatherer, spec: SeriesPolicy, source: PlanningFacts)
     lacking = None
     if source.verified is not None and source.candles is not None:
         timeframe = spec.series.timeframe
-        # Candles older than the retention are no reason to derive what comes after them.
+        # Candles before the first expected one do not count.
         start = timeframe.ceil(first)
         start = max(start, candles or start)
         until = timeframe.floor(source.verified)
         if start < until:
             lacking = _buckets(gather.store, source.series, timeframe, start, until)
-    # A bucket whose source is verified absent will never be there.
+    # Buckets without source candles do not exist.
     reached = candles
     if candles is not None and lacking is None and source.verified is not None:
         reached = max(candles, spec.series.timeframe.floor(source.verified))
@@ -118,7 +120,7 @@ def _state(
     lacking: tuple[datetime, datetime] | None = None,
     gap_months: tuple[datetime, ...] = (),
 ) -> PlanningFacts:
-    """What fetched and derived keys have in common."""
+    """Facts that fetched and derived series share."""
     store, series, status = gather.store, spec.series, gather.statuses[spec.series]
     candles, forecast, published = status.candles, status.forecast, status.published
     fetched = frozenset(store.fetched_months(series))
@@ -155,7 +157,7 @@ def _as_of(file: PublishedFile | None) -> datetime | None:
 
 
 def _loss(status: SeriesStatus) -> str | None:
-    """Which file of a key is gone; what was never published is no loss."""
+    """Which published file is gone; None if none is, or none was published."""
     published = status.published
     if not published.is_public:
         return None
@@ -167,12 +169,10 @@ def _loss(status: SeriesStatus) -> str | None:
 
 
 def _is_refused(store: Store, status: SeriesStatus) -> bool:
-    """Whether publishing refused the newest forecast, and the manifest says why."""
-    error = status.published.attempts.last_error
-    if error is None or status.forecast is None:
+    """Whether the newest forecast must not be published, and the manifest shows a failure."""
+    if status.published.attempts.consecutive_failures == 0 or status.forecast is None:
         return False
-    problems = unfitness(store, status.series, newest_forecast(store, status.series))
-    return bool(problems) and problems[0] in error
+    return bool(unfitness(store, status.series, newest_forecast(store, status.series)))
 
 
 def _models_wanted(
@@ -182,7 +182,7 @@ def _models_wanted(
     first: datetime,
     due: datetime,
 ) -> tuple[bool, bool]:
-    """Whether a model can be trained now, and whether the month's anchor can be and is missing."""
+    """Whether a model can be trained now, and whether the monthly version is due and missing."""
     store, series, status = gather.store, spec.series, gather.statuses[spec.series]
     candles, month = status.candles, month_start(due)
     cutoffs = {version.cutoff for version in status.versions}

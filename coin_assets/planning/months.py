@@ -1,6 +1,6 @@
-"""Calendar questions that the planner asks of every key at every tick, answered once.
+"""Cached calendar arithmetic for the planner.
 
-Most keys are up to date at most ticks, and share these answers.
+The planner needs it for every series at every tick, and most series share the results.
 """
 
 from datetime import datetime
@@ -13,7 +13,7 @@ _MONTH = Timeframe("1M")
 
 
 def months_never_fetched(state: PlanningFacts, until: datetime) -> tuple[datetime, ...]:
-    """Expected months up to ``until``, a month's start, ascending."""
+    """Expected months up to ``until``, a month's start, that were never fetched; ascending."""
     return _months_lacking(state.fetched, state.timeframe, state.first, until)
 
 

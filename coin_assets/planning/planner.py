@@ -1,8 +1,8 @@
-"""The planner: what should exist, less what does exist, as runs to request.
+"""The planner: requests runs for what should exist and does not.
 
-It is a pure function of facts, so a missed tick, a failed run or a restart costs nothing but time:
-the next plan asks for what is still missing. Everything due in one month goes into one run; a step
-whose candles of another month are not stored yet waits for a later plan.
+It is level-triggered, a pure function of facts: after a missed tick, a failed run or a restart the
+next plan requests what is still missing. Everything due in one month goes into one run. A task that
+needs candles of another month waits for a plan in which they are stored.
 """
 
 from collections import defaultdict
@@ -32,10 +32,10 @@ MOST_REQUESTS = 6
 
 
 def plan_updates(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Plan:
-    """Runs for everything that is due and not in flight, live work first.
+    """Runs for all tasks that are due and not in flight, live work first.
 
-    At most `MOST_REQUESTS` runs, the newest month's before those that catch up: what is left out
-    is asked for by the next plan.
+    At most `MOST_REQUESTS` runs, the newest month's before those that catch up; the next plan
+    requests the others.
     """
     live = _live(states, runs, now)
     months = sorted(live)
@@ -54,12 +54,11 @@ def plan_updates(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> 
 
 
 def plan_repairs(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Plan:
-    """One run that writes the published files that are gone, damaged or behind the store.
+    """One run that rewrites published files that are gone, damaged or behind the store.
 
-    What `plan_updates` is about to publish anyway is left to it, and what lies behind the store
-    waits as long as runs renew the key or its source. Files that are wrong do not wait for runs
-    that keep failing before they publish. A forecast that was refused would be refused again, so
-    the key waits for its next one.
+    Files that `plan_updates` publishes anyway are left to it. Files behind the store wait while
+    runs renew the series or its source; damaged files do not wait for runs that fail before they
+    publish. A series with a refused forecast waits for its next forecast.
     """
     behind = [state for state in states if state.damage or _is_behind_store(state)]
     wrong = [state for state in behind if not state.is_refused]
@@ -82,21 +81,21 @@ def plan_repairs(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> 
 
 
 def _is_failing(state: PlanningFacts, runs: Runs) -> bool:
-    """Whether what comes before the published files has failed and did not succeed since."""
+    """Whether a task upstream of the published files failed since its last success."""
     before = {Task(series, CANDLES) for series in (state.series, state.source)}
     return not runs.failures.keys().isdisjoint(before | {Task(state.series, PREDICTIONS)})
 
 
 @dataclass(frozen=True)
 class _Extension:
-    """Candles that a plan asks for: of ``month``, so up to the close ``reach``."""
+    """Candles of ``month`` that a plan requests, up to the close ``reach``."""
 
     month: datetime
     reach: datetime
 
 
 def _live(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
-    """Steps by month, from the first missing candle of each key to its published files."""
+    """Tasks by month, from the first missing candle of each series to its published files."""
     fetches = _fetches(states, runs, now)
     sources = {state.series: state for state in states if state.is_fetched}
     wanted: Wanted = defaultdict(list)
@@ -107,10 +106,10 @@ def _live(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
         follows = False
         for month, task in _tasks(state, sources[state.source], fetch):
             at = None if task.layer == PUBLISHED else month
-            # What a new candle or forecast comes to is tried at once, whatever failed before.
+            # Tasks downstream of a new candle or forecast skip their back-off.
             is_free = (task, at) not in runs.in_flight if follows else runs.is_free(task, at, now)
             if not is_free:
-                break  # what comes after needs it
+                break  # the tasks after it need it
             wanted[month].append(task)
             follows = True
     return wanted
@@ -119,7 +118,7 @@ def _live(states: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
 def _fetches(
     states: Iterable[PlanningFacts], runs: Runs, now: datetime
 ) -> dict[Series, _Extension]:
-    """For every source that lacks its newest candle, the month to go on with."""
+    """The month to fetch next, of each source that lacks its newest candle."""
     fetches = {}
     for state in states:
         month = _month_to_fetch(state) if state.is_fetched else None
@@ -130,7 +129,7 @@ def _fetches(
 
 
 def _month_to_fetch(state: PlanningFacts) -> datetime | None:
-    """Month of the first candle that a fetched key lacks; None if it has its newest one."""
+    """Month of the first missing candle of a fetched series; None if the newest is there."""
     if state.verified is not None and state.verified >= floor_of(state.timeframe, state.due):
         return None
     last = state.last_due
@@ -139,14 +138,14 @@ def _month_to_fetch(state: PlanningFacts) -> datetime | None:
     if state.candles is None:
         unknown = months_never_fetched(state, month_start(last))
         return unknown[0] if unknown else month_start(last)
-    # What lies before the first expected candle may be stored still, but is not added to.
+    # Months before the first expected candle may still be stored; nothing is added to them.
     return month_start(min(max(state.asked or state.candles, state.first_open), last))
 
 
 def _tasks(
     state: PlanningFacts, source: PlanningFacts, fetch: _Extension | None
 ) -> Iterable[tuple[datetime, Task]]:
-    """What is to be done for one key, each step with its month."""
+    """Tasks that are due for one series, each with its month."""
     extension = fetch if state.is_fetched else _derivation(state, source, fetch)
     until = extension.reach if extension else state.candles
     if extension is not None:
@@ -157,7 +156,7 @@ def _tasks(
     if state.expects_forecast(until):
         month = _month_to_predict(state, until, is_extended=extension is not None)
         if month is None or (extension is not None and extension.month != month):
-            return  # nothing lacks a forecast, or its candles have to be stored first
+            return  # no forecast is missing, or its candles are not stored yet
         yield month, Task(state.series, PREDICTIONS)
         if is_last and month == month_start(until):
             yield month, Task(state.series, PUBLISHED)
@@ -168,9 +167,9 @@ def _tasks(
 def _derivation(
     state: PlanningFacts, source: PlanningFacts, fetch: _Extension | None
 ) -> _Extension | None:
-    """The month to derive and the close that its buckets then reach; None if nothing is new.
+    """The month to derive next and the close that it then reaches; None without new buckets.
 
-    A month waits until the source is there for all buckets of it that are due by the clock.
+    A month waits until the source covers all of its buckets that are due by the clock.
     """
     timeframe = state.timeframe
     reach, known = source.verified, source.fetched
@@ -179,7 +178,7 @@ def _derivation(
     if state.lacking is not None:
         first = state.lacking[0]
     elif fetch is not None:
-        # Up to here all is derived that can be: buckets without any source candle never come.
+        # All buckets before are derived; buckets without any source candle do not exist.
         opened = first_open_of(timeframe, state.first)
         first = max(state.candles or opened, opened, floor_of(timeframe, reach))
         if close_of(timeframe, first) > fetch.reach:
@@ -199,9 +198,10 @@ def _derivation(
 def _month_to_predict(
     state: PlanningFacts, until: datetime, *, is_extended: bool
 ) -> datetime | None:
-    """Month of the first origin that lacks a forecast, once the candles for all its due origins
-    are there; None if there is none. Only the newest one is needed of a key without any forecast,
-    or with none since its oldest model or the first candle that is kept.
+    """Month of the first origin without a forecast; None if no month is ready.
+
+    A month is ready when the candles of all its due origins are stored. A series without any
+    forecast, or without one since its oldest model or first kept candle, needs only the newest.
 
     Args:
         until: close of the newest candle, stored or about to be.
@@ -222,7 +222,7 @@ def _month_to_predict(
 
 
 def _is_behind_store(state: PlanningFacts) -> bool:
-    """Whether the published files are older than the store, or not there."""
+    """Whether the published files are missing or older than the store."""
     if state.candles is None:
         return False
     if state.history is None or state.history < state.candles:
@@ -233,8 +233,10 @@ def _is_behind_store(state: PlanningFacts) -> bool:
 
 
 def _earliest(purpose: str, wanted: Wanted, requests: Iterable[Request]) -> list[Request]:
-    """One month at a time: history must not crowd out what is live. What ``requests`` ask for
-    already is left out."""
+    """The earliest month of ``wanted`` as one run, without tasks of ``requests``.
+
+    One month at a time leaves room for live runs.
+    """
     taken = {(task, each.month) for each in requests for task in each.tasks} if wanted else set()
     for month in sorted(wanted):
         tasks = tuple(task for task in wanted[month] if (task, month) not in taken)

@@ -1,6 +1,6 @@
-"""What stands of each key at this moment: in the store, the registry and the published folder.
+"""The status of each series: what store, registry and published folder hold now.
 
-Gathered anew at every tick of a sensor, from file footers and names, without reading candles.
+Sensors read it at every tick, from file footers and names, without reading candles.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,20 +12,35 @@ from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.publish.publisher import Publisher
-from coin_assets.store.base import UNREADABLE, Store
+from coin_assets.store.base import Store
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A damaged file in the store.
+
+    Attributes:
+        message: which file, what is wrong, and what to do.
+        found_at: when a reader found it first; None if no marker records it.
+    """
+
+    message: str
+    found_at: datetime | None = None
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass(frozen=True)
 class SeriesStatus:
-    """One key.
+    """What is stored, trained and published of one series.
 
     Attributes:
-        candles: close of the newest stored candle; None if there is none.
-        forecast: newest origin that has a champion forecast; None if there is none.
-        published: what the manifest says, with ``corrupt`` set if a file is not what it says.
+        candles: close of the newest stored candle; None without candles.
+        forecast: newest origin that has a champion forecast; None without forecasts.
+        published: the manifest's entry, with ``corrupt`` set if a file differs from it.
         versions: of the model, oldest number first.
-        damage: why the rest of what is stored of the key cannot be trusted; then neither candles
-            nor forecast are told.
+        damage: a damaged file in the store; then ``candles`` and ``forecast`` are None.
     """
 
     series: Series
@@ -33,7 +48,7 @@ class SeriesStatus:
     forecast: datetime | None
     published: ManifestEntry
     versions: tuple[ModelVersion, ...] = ()
-    damage: str | None = None
+    damage: Damage | None = None
 
 
 def read_status(
@@ -43,22 +58,16 @@ def read_status(
     series_list: Sequence[Series],
     read_through: Sequence[Series] = (),
 ) -> dict[Series, SeriesStatus]:
-    """Every key of ``keys`` as it stands now; the manifest must list them.
+    """The status of each of ``series_list``; the manifest must list them.
 
-    A key with a damaged file in the store says so, and leaves the others as they are.
+    Damaged files of one series leave the status of the others as it is.
 
     Args:
-        read_through: keys of which all that is stored is read as well, besides those whose last
-            attempt failed at a damaged file.
+        read_through: series whose stored rows are read in full, which finds damage that file
+            footers do not show.
     """
     known = read_status_without_store(registry, publisher, series_list)
-    # Damage that only a reader sees must not be taken for mended by a process that has just begun.
-    told = [
-        series
-        for series in series_list
-        if UNREADABLE in (known[series].published.attempts.last_error or "")
-    ]
-    damaged = unreadable(store, series_list, [*read_through, *told])
+    damaged = unreadable(store, series_list, read_through)
     sound = [series for series in series_list if series not in damaged]
     candles, forecasts = store.newest_candles(sound), store.newest_forecasts(sound)
     return {
@@ -75,7 +84,7 @@ def read_status(
 def read_status_without_store(
     registry: ModelRegistry, publisher: Publisher, series_list: Sequence[Series]
 ) -> dict[Series, SeriesStatus]:
-    """As `standing_of`, of what needs no store: published files and models."""
+    """The published files and models of each series, for when the store does not answer."""
     published = publisher.inspect()
     return {
         series: SeriesStatus(
@@ -87,16 +96,16 @@ def read_status_without_store(
 
 def unreadable(
     store: Store, series_list: Iterable[Series], read_through: Sequence[Series] = ()
-) -> dict[Series, str]:
-    """Keys of which something stored is damaged, each with what it is and what to do.
+) -> dict[Series, Damage]:
+    """Series with a damaged file in the store.
 
     Args:
-        read_through: see `standing_of`.
+        read_through: as in `read_status`.
     """
     found = {}
     for series in series_list:
         try:
             (store.read_through if series in read_through else store.require_readable)(series)
         except CorruptArtefact as error:
-            found[series] = str(error)
+            found[series] = Damage(str(error), error.found_at)
     return found

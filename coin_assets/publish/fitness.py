@@ -1,4 +1,4 @@
-"""Whether the newest forecast of a key may be published."""
+"""Fitness of the newest forecast of a series for publication."""
 
 import pandas as pd
 
@@ -9,7 +9,7 @@ from coin_assets.store.base import Store
 
 
 def unfitness(store: Store, series: Series, forecast: pd.DataFrame) -> tuple[str, ...]:
-    """What would mislead those who read this forecast of one origin; nothing if it may be shown."""
+    """Why a forecast of one origin must not be published; empty if it may be."""
     if forecast.empty:
         return ()
     origin = forecast["as_of"].iloc[0].to_pydatetime()
@@ -18,10 +18,10 @@ def unfitness(store: Store, series: Series, forecast: pd.DataFrame) -> tuple[str
 
 
 def require_fit(store: Store, series: Series, forecast: pd.DataFrame) -> None:
-    """Refuse a forecast that would mislead those who read it.
+    """Refuse a forecast that would mislead its readers.
 
     Raises:
-        ForecastRefused: naming what is wrong with it.
+        ForecastRefused: with each reason.
     """
     if problems := unfitness(store, series, forecast):
         raise ForecastRefused(

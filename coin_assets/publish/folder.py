@@ -1,4 +1,4 @@
-"""Reading the published folder: the manifest, and whether the files are what it says."""
+"""Reader of the published folder: the manifest, and whether the files match it."""
 
 import hashlib
 import json
@@ -21,26 +21,26 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class FileDifference:
-    """A published file with other content than the store would give; ``sha256`` is of the file."""
+    """A published file whose content differs from the store; ``sha256`` is of the file."""
 
     path: Path
     sha256: str | None
     reason: str
 
     def still_stands(self) -> bool:
-        """Whether the file is still the one that was compared."""
+        """Whether the file is unchanged since the comparison."""
         return file_hash(self.path) == self.sha256
 
 
 class PublishedFolder:
-    """The reading side of the published folder; what it says may change unless it is locked."""
+    """Reader of the published folder; hold its lock for a consistent view."""
 
     def __init__(self, folder: Path, series_list: Sequence[Series]) -> None:
         self._folder = folder
         self._keys = series_list
 
     def manifest(self) -> Document:
-        """The manifest as it stands.
+        """The manifest.
 
         Raises:
             FileNotFoundError: nothing was published yet.
@@ -49,10 +49,10 @@ class PublishedFolder:
         return document
 
     def known_facts(self, is_complete: Callable[[Series], bool]) -> dict[Series, ManifestEntry]:
-        """Facts of all keys from the last manifest; keys it does not list are yet to be published.
+        """Entries of all series from the last manifest; series that it lacks are unpublished.
 
-        What it does not say of the files of hidden keys, and everything if it is damaged or of
-        another version, is found out anew from the files themselves.
+        The files themselves replace what it does not list: files of hidden series, and everything
+        if the manifest is lost, damaged or of another version.
         """
         try:
             listed = entries_of_manifest(self.manifest())
@@ -67,17 +67,19 @@ class PublishedFolder:
         return known
 
     def inspected(self, is_complete: Callable[[Series], bool]) -> dict[Series, ManifestEntry]:
-        """`known_facts`, without the files that are gone and with what is wrong with the others.
+        """`known_facts` without files that are gone; ``corrupt`` is set if a hash differs.
 
-        Files are hashed when they change, and now and then all the same.
+        Files are hashed when they change, and periodically.
         """
         return {
             series: self._verified(facts) for series, facts in self.known_facts(is_complete).items()
         }
 
     def difference(self, kind: str, series: Series, rows: pd.DataFrame) -> FileDifference | None:
-        """How the published file differs from what ``rows`` would be published as; None if it
-        does not, or if it is not there."""
+        """Difference between the published file and one made of ``rows``; None without one.
+
+        A missing file is no difference.
+        """
         path = self._folder / file_name(kind, series)
         try:
             content = path.read_bytes()
@@ -101,7 +103,7 @@ class PublishedFolder:
         return replace(facts, visibility=PUBLIC) if published and is_complete(series) else facts
 
     def _with_files(self, facts: ManifestEntry) -> ManifestEntry:
-        """``facts`` with those that can be read from the key's files."""
+        """``facts`` completed from the files of the series."""
         for kind in ("history", "prediction"):
             path = self._folder / file_name(kind, facts.series)
             if not path.exists():
@@ -134,7 +136,7 @@ class PublishedFolder:
 
 
 def _unpublished(series: Series) -> ManifestEntry:
-    """A key of which nothing is known: its files are missing, its candles may well be enough."""
+    """The entry of a series without files; its candles may be enough for a forecast."""
     return ManifestEntry(series, enough_candles=True)
 
 

@@ -1,4 +1,4 @@
-"""Writing the published folder: history and prediction files, then the manifest over them."""
+"""Writer of the published folder: history and prediction files, then the manifest."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,10 +32,11 @@ from coin_assets.publish.folder import (
 
 @dataclass(frozen=True)
 class PublishFailure:
-    """A failed attempt to renew a key.
+    """A failed attempt to renew a series.
 
     Attributes:
-        in_a_row: how many are known to stand; 0 if only this one is known.
+        error: text for people; the manifest shows it as ``last_error``.
+        in_a_row: failures since the last success; 0 if only this one is known.
     """
 
     time: datetime
@@ -44,10 +45,10 @@ class PublishFailure:
 
 
 class Publisher:
-    """The published folder. One lock makes a key's files and its manifest entry one change.
+    """The published folder. Under one lock, the files of a series and its entry change together.
 
     Args:
-        keys: all keys the manifest lists, in its order.
+        series_list: all series of the manifest, in its order.
         limits: by timeframe name.
     """
 
@@ -71,24 +72,23 @@ class Publisher:
         outages: Mapping[Timeframe, Sequence[Outage]],
         is_current: bool = True,
     ) -> tuple[ManifestEntry, Document]:
-        """Write the files of one key and the manifest.
+        """Write the files of one series and the manifest.
 
-        A key becomes public when its history is complete, and stays so whatever it lacks later.
+        A series becomes public when its history is complete, and stays public.
 
         Args:
-            facts: what is known of the key besides its files, their champion, visibility, and
-                attempts.
-            history: candles of the history file; without any, there is no file.
-            forecast: rows of the newest origin; without any, there is no file.
-            failures: keys whose renewal failed meanwhile; their entries say so.
-            is_complete: tells whether the history of a key was collected; it is asked only about
-                keys that are not known to be public.
+            facts: its entry; files, champion, visibility and attempts are filled in here.
+            history: candles of the history file; no rows, no file.
+            forecast: rows of the newest origin; no rows, no file.
+            failures: series whose renewal failed meanwhile, for their entries.
+            is_complete: whether the history of a series was collected; called only for series that
+                are not public yet.
             outages: of the source timeframes.
-            is_current: whether this is what the key's steps were to bring; a repair from older
-                candles or an older forecast is no success of theirs.
+            is_current: whether the files hold the newest candles and forecast; a repair from older
+                ones does not count as a success.
 
         Returns:
-            The facts as they stand in the manifest now, and the manifest.
+            The written entry, and the manifest.
         """
         series = facts.series
         with locked(self._folder):
@@ -108,9 +108,9 @@ class Publisher:
         return known[series], manifest
 
     def inspect(self) -> dict[Series, ManifestEntry]:
-        """What the manifest says of every key, corrected by a look at the files.
+        """Entries of the manifest, checked against the files.
 
-        Of a file that is gone nothing is said; one with other content makes its key corrupt.
+        Missing files are left out; a file with other content sets ``corrupt``.
         """
         with locked(self._folder):
             return self._reader.inspected(lambda _key: False)
@@ -125,17 +125,17 @@ class Publisher:
         differing: Mapping[Series, FileDifference] | None = None,
         qualities: Mapping[Series, Document | None] | None = None,
     ) -> Document | None:
-        """Rewrite the manifest if any entry would differ; returns it then, None otherwise.
+        """Rewrite the manifest if an entry differs; return it then, else None.
 
         Args:
-            failures, is_complete, outages: as `publish`.
-            differing: keys with a file that is not what the store says.
-            qualities: scores of keys that are shown instead of those in the manifest.
+            failures, is_complete, outages: as in `publish`.
+            differing: series with a file that differs from the store.
+            qualities: scores that replace those in the manifest.
         """
         with locked(self._folder):
             known = self._reader.inspected(is_complete)
             for series, difference in (differing or {}).items():
-                if difference.still_stands():  # nobody has published it again meanwhile
+                if difference.still_stands():  # it was not published again meanwhile
                     known[series] = replace(known[series], corrupt=difference.reason)
             for series, quality in (qualities or {}).items():
                 known[series] = replace(known[series], quality=quality)
@@ -150,7 +150,7 @@ class Publisher:
             return after
 
     def manifest(self) -> Document:
-        """The manifest as it stands.
+        """The manifest.
 
         Raises:
             FileNotFoundError: nothing was published yet.

@@ -48,10 +48,6 @@ class Finding:
     is_fine: bool = True
 
 
-# Part of the messages about damaged files.
-UNREADABLE = "cannot be read"
-
-
 class Store(Protocol):
     """Candles by series and open time, forecasts by series and origin (``as_of``).
 

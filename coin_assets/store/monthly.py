@@ -20,8 +20,10 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_label, months_between, next_month
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
-from coin_assets.files.cache import FileCache, are_settled, identity_of
-from coin_assets.store.base import UNREADABLE, Extent
+from coin_assets.files.cache import FileCache, Identity, are_settled, identity_of
+from coin_assets.store import damage_markers
+from coin_assets.store.base import Extent
+from coin_assets.store.damage_markers import DamageMarker
 from coin_assets.store.tabular import Combine, TableKind, changes
 
 # Longer ranges are read by listing the folder instead of opening each month.
@@ -33,8 +35,8 @@ _PREFIX = "month="
 # beyond that some are read again each time.
 _EXTENTS: FileCache[Extent | None] = FileCache(120_000)
 _MONTHS: FileCache[tuple[datetime, ...]] = FileCache(10_000)
-# Messages about files that are damaged behind an intact footer.
-_DAMAGED: FileCache[str] = FileCache(10_000)
+# Damage behind a footer that is whole: found by reading, or by the marker of an earlier reader.
+_DAMAGED: FileCache[DamageMarker] = FileCache(10_000)
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class MonthlyTable:
                 removed += len(stored) - len(keep)
                 if keep.empty:
                     path.unlink()
+                    damage_markers.unmark(path)
                 elif len(keep) < len(stored):
                     self._store(path, keep)
         return removed
@@ -176,6 +179,7 @@ class MonthlyTable:
         )
         remove_partials(path.parent)
         write_atomically(path, sink.getvalue().to_pybytes())
+        damage_markers.unmark(path)
 
     def _read_month(self, series: Series, month: datetime) -> pa.Table | None:
         try:
@@ -190,10 +194,7 @@ class MonthlyTable:
         except FileNotFoundError:
             raise
         except _DAMAGES as error:
-            damage = _unreadable(path, error)
-            if not _may_pass(error):
-                _DAMAGED.put(str(path), (identity,), str(damage))
-            raise damage from error
+            raise _unreadable(path, error, identity) from error
         self._require_schema(path, table.schema)
         return table
 
@@ -201,9 +202,9 @@ class MonthlyTable:
         """Extent from a file footer; None if there are no rows or no file."""
         try:
             if len(_DAMAGED):
-                damage = _DAMAGED.get(path, (identity_of(Path(path).stat()),))
-                if damage is not None:
-                    raise CorruptArtefact(damage)
+                marker = _DAMAGED.get(path, (identity_of(Path(path).stat()),))
+                if marker is not None:
+                    raise marker.error()
             return _EXTENTS.of(path, self._read_extent)
         except FileNotFoundError:
             return None
@@ -257,8 +258,12 @@ def _listed(folder: str) -> tuple[datetime, ...]:
 
 def _list(folder: str) -> tuple[datetime, ...]:
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.name.startswith(_PREFIX))
-    return tuple(_month(name.removeprefix(_PREFIX)) for name in names)
+        names = sorted(entry.name for entry in entries)
+    for name in names:
+        marker = damage_markers.current(Path(folder, name))
+        if marker is not None:
+            _DAMAGED.put(marker.path, (marker.identity,), marker)
+    return tuple(_month(name.removeprefix(_PREFIX)) for name in names if name.startswith(_PREFIX))
 
 
 @lru_cache(maxsize=10_000)
@@ -281,7 +286,11 @@ def _may_pass(error: Exception) -> bool:
     return has_number or isinstance(error, pa.ArrowMemoryError)
 
 
-def _unreadable(path: Path, error: Exception) -> CorruptArtefact:
-    return CorruptArtefact(
-        f"{path} {UNREADABLE} ({error}). Remove the file and materialise its month again."
-    )
+def _unreadable(path: Path, error: Exception, read: Identity | None = None) -> CorruptArtefact:
+    """The error of a damaged file, which is marked unless the machine was at fault."""
+    message = f"{path} cannot be read ({error}). Remove the file and materialise its month again."
+    if _may_pass(error):
+        return CorruptArtefact(message)
+    marker = damage_markers.mark(path, read, message)
+    _DAMAGED.put(str(path), (marker.identity,), marker)
+    return marker.error()

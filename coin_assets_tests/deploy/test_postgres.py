@@ -102,7 +102,7 @@ def test_the_update_job_and_the_sensors_work_on_it(platform: Platform, postgres:
     machine = datetime.now(UTC)
     failures = runs_of(platform.instance, specs, machine, utc("2024-02-01")).failures
     failed = failures[Task(series("1h", ETH), CANDLES)]
-    assert "ETH/USDT 1h does not answer" in failed.error
+    assert "ETH/USDT 1h does not answer" in failed.message
     assert Task(series("1h"), CANDLES) not in failures
 
     platform.market = None

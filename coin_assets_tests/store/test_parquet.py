@@ -622,3 +622,61 @@ def test_forecasts_and_candles_of_many_months_read_back_in_order(store: ParquetS
     store.add_forecasts(daily, forecasts_at(times[::40]))
     stored = all_forecasts(store, daily)
     assert stored["as_of"].drop_duplicates().tolist() == opens[::40].tolist()
+
+
+@pytest.fixture
+def another_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Forgets what this process has read."""
+
+    def forget() -> None:
+        for name in ("_DAMAGED", "_EXTENTS", "_MONTHS"):
+            monkeypatch.setattr(monthly, name, FileCache(10, settled=0.0))
+
+    forget()
+    return forget
+
+
+def test_another_process_finds_the_damage_by_its_marker(
+    tmp_path: Path, store: ParquetStore, another_process: Callable[[], None]
+) -> None:
+    store.write_candles(HOURLY, hours(NOV, 100), NOV, DEC)
+    path = tmp_path / NOVEMBER
+    path.write_bytes(flipped_page(path.read_bytes()))
+    with pytest.raises(CorruptArtefact) as first:
+        store.read_through(HOURLY)
+    (marker,) = path.parent.parent.glob(".damaged_*")
+    assert marker.name == ".damaged_month=2026-11_candles.json"
+    for _ in range(2):
+        another_process()
+        with pytest.raises(CorruptArtefact) as again:
+            store.require_readable(HOURLY)
+        assert str(again.value) == str(first.value)
+        assert again.value.found_at == first.value.found_at is not None
+
+
+@pytest.mark.parametrize("mended", ["restored", "renewed", "deleted", "set aside", "no marker"])
+def test_a_marker_goes_with_the_damaged_file(
+    tmp_path: Path, store: ParquetStore, another_process: Callable[[], None], mended: str
+) -> None:
+    store.write_candles(HOURLY, hours(NOV, 100), NOV, DEC)
+    path = tmp_path / NOVEMBER
+    sound = path.read_bytes()
+    path.write_bytes(flipped_page(sound))
+    with pytest.raises(CorruptArtefact):
+        store.read_through(HOURLY)
+    (marker,) = path.parent.parent.glob(".damaged_*")
+    if mended == "restored":
+        path.write_bytes(sound)
+    elif mended == "set aside":
+        path.rename(path.with_name("candles.parquet.damaged"))
+    elif mended == "no marker":
+        path.write_bytes(sound)
+        marker.write_bytes(b"{")
+    else:
+        path.unlink()
+        if mended == "renewed":
+            store.write_candles(HOURLY, hours(NOV, 100), NOV, DEC)
+    another_process()
+    store.require_readable(HOURLY)
+    store.read_through(HOURLY)
+    assert not marker.exists()

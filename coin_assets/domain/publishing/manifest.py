@@ -1,7 +1,7 @@
-"""The manifest: what may be served, how old it is, and how the pipeline behind it is doing.
+"""The manifest: what may be served, how old it is, and the state of the pipeline behind it.
 
-``status`` says how old the data is, ``degraded`` whether the last attempt to renew it failed. A key
-whose history is still being collected is hidden: operators see it, readers do not.
+``status`` is by the age of the data; ``degraded`` means that the last attempt to renew it failed. A
+series is hidden from readers, not from operators, until its history is collected.
 """
 
 from collections import Counter
@@ -43,7 +43,7 @@ _REASONS = {
 
 
 def status_of(facts: ManifestEntry, limits: FreshnessLimits, now: datetime) -> str:
-    """The status word of a key at ``now``."""
+    """The status word of a series at ``now``."""
     if facts.corrupt is not None:
         return CORRUPT
     if not facts.enough_candles:
@@ -62,7 +62,7 @@ def manifest_document(
     now: datetime,
     outages: Mapping[Timeframe, Sequence[Outage]] | None = None,
 ) -> Document:
-    """The manifest of all keys.
+    """The manifest of all series.
 
     Args:
         limits: by timeframe name.
@@ -155,7 +155,7 @@ def _warning(facts: ManifestEntry, status: str, limits: FreshnessLimits) -> str 
         return known or _REASONS.get(status)
     limit = limits.hard if status == HARD_STALE else limits.soft
     refused = "; do not serve it" if status == HARD_STALE else ""
-    # Without the age itself, which would be another one whenever the manifest is looked at.
+    # Without the age itself, which would differ at every tick.
     minutes = f"{limit.total_seconds() / 60:g} minutes"
     return f"data ends {time_text(facts.as_of)}, more than {minutes} ago{refused}"
 
@@ -165,9 +165,7 @@ def _optional_time(time: datetime | None) -> str | None:
 
 
 def entries_of_manifest(manifest: Document) -> dict[tuple[str, str], ManifestEntry]:
-    """The facts a manifest was made from, by symbol and timeframe name.
-
-    Of hidden keys it does not list the files, so these are not among the facts.
+    """The entries of a manifest by symbol and timeframe name, without files of hidden series.
 
     Raises:
         ConfigurationError, KeyError, TypeError, ValueError: it is no manifest of this version.
@@ -222,7 +220,7 @@ def _gap_reason(document: Document) -> GapReason:
 
 
 def _stated_reason(entry: Document) -> str | None:
-    """Why there is no forecast, beyond that there are too few candles."""
+    """The specific reason for a missing forecast; None for the general one."""
     if entry["status"] != INSUFFICIENT_DATA or entry["warning"] == _REASONS[INSUFFICIENT_DATA]:
         return None
     reason: str | None = entry["warning"]

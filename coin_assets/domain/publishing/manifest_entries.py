@@ -1,4 +1,4 @@
-"""What the manifest knows of a key, before a clock is applied; see `manifest`."""
+"""Entries of the manifest before statuses are derived from the clock; see `manifest`."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -29,7 +29,7 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Attempts:
-    """How publishing a key has been going."""
+    """Successes and failures of publishing a series."""
 
     last_success_at: datetime | None = None
     last_failure_at: datetime | None = None
@@ -40,15 +40,16 @@ class Attempts:
         return Attempts(time, self.last_failure_at)
 
     def failed(self, time: datetime, error: str, in_a_row: int = 0) -> "Attempts":
-        """The same failure, known by its time, counts once however often it is reported.
+        """One more failure; reported again with the same time, it counts once.
 
         Args:
-            in_a_row: how many failures are known to stand; a success in between, such as that of
-                a repair, does not make up for them.
+            in_a_row: failures since the last success that Dagster records; a repair's success does
+                not end them, and they outlive the manifest.
         """
-        time = time.replace(microsecond=0)  # the manifest, where it is remembered, has seconds
+        time = time.replace(microsecond=0)  # the manifest has whole seconds
         if self.last_failure_at is None or time > self.last_failure_at:
-            return Attempts(self.last_success_at, time, self.consecutive_failures + 1, error)
+            in_a_row = max(in_a_row, self.consecutive_failures + 1)
+            return Attempts(self.last_success_at, time, in_a_row, error)
         if in_a_row and not self.consecutive_failures:
             return Attempts(self.last_success_at, self.last_failure_at, in_a_row, error)
         return self
@@ -56,7 +57,7 @@ class Attempts:
 
 @dataclass(frozen=True)
 class GapCounts:
-    """Missing candles by what the gap ledger knows of them; named as the states of the ledger."""
+    """Numbers of missing candles by state in the gap ledger."""
 
     verified_absent: int = 0
     unavailable: int = 0
@@ -88,16 +89,17 @@ class GapReason:
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """Everything the manifest says about a key, before a clock is applied.
+    """The manifest's entry of one series, without what depends on the clock.
 
     Attributes:
-        corrupt: why a published file cannot be trusted.
-        enough_candles: whether a forecast can be expected.
-        insufficient: why not, if it is known.
+        corrupt: why a published file is damaged; None if none is.
+        enough_candles: whether candles suffice for a forecast.
+        insufficient: why they do not, if the reason is known.
         coverage_start, coverage_end: open of the first and close of the newest stored candle.
-        gaps: of a fetched key; None of a derived one.
-        gap_reasons: of a fetched key, of the newest gaps that have one, newest first.
-        unavailable_before: of a fetched key, the edge of what the market serves, if it was met.
+        gaps: of a fetched series; None for a derived one.
+        gap_reasons: of a fetched series, of the newest gaps that have one, newest first.
+        unavailable_before: of a fetched series, the earliest candle that the market serves, once
+            known.
         champion: model version of the published forecast.
         quality: scores of its matured forecasts; see `report.quality_of`.
         visibility: `HIDDEN` until the history was collected once.
@@ -122,7 +124,7 @@ class ManifestEntry:
 
     @property
     def as_of(self) -> datetime | None:
-        """Data time of the key: of its files, the older one's."""
+        """Data time of the series: that of its older file."""
         times = [file.as_of for file in (self.history, self.prediction) if file is not None]
         return min(times, default=None)
 
@@ -132,5 +134,5 @@ class ManifestEntry:
 
     @property
     def is_degraded(self) -> bool:
-        """Whether the last attempt failed while older output still stands."""
+        """Whether the last attempt failed while older files are published."""
         return self.attempts.consecutive_failures > 0 and self.history is not None

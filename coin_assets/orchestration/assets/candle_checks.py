@@ -119,10 +119,9 @@ def _broken(
     """Results of a broken contract: the other checks fail as unjudged."""
     text = str(error)
     if isinstance(error, InvalidCandles):
-        text = text.removesuffix(" Nothing was stored.")
-        text += " Remove the month's file and materialise it again."
+        text = f"{error.reason} Remove the month's file and materialise it again."
     return [
-        _result(spec, name, False, text, {"error": type(error).__name__})
+        _result(spec, name, False, text, {"error": error.code})
         if name == CONTRACT
         else _unjudged(spec, name, "the contract is broken")
         for name in _descriptions(spec)

@@ -37,14 +37,15 @@ def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
         clock: Clock,
     ) -> dg.MaterializeResult:
         start, end = selected_window(context)
-        for month in months_between(start, end):
-            extent = store.client().extent(spec.series)
-            first = spec.first_usable(clock.now(), None if extent is None else extent.first)
-            request = TrainingRequest(spec.series, month, first, run_id=context.run.run_id)
-            with failures_named():
+        with failures_named():
+            for month in months_between(start, end):
+                extent = store.client().extent(spec.series)
+                first = spec.first_usable(clock.now(), None if extent is None else extent.first)
+                request = TrainingRequest(spec.series, month, first, run_id=context.run.run_id)
                 result = train(store.client(), registry.client(), request, clock.now())
-            context.log.info(training_line(result))
-            context.add_asset_metadata(training_metadata(result), partition_key=partition_of(month))
+                context.log.info(training_line(result))
+                facts = training_metadata(result)
+                context.add_asset_metadata(facts, partition_key=partition_of(month))
         return dg.MaterializeResult()
 
     return model

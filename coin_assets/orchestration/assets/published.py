@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import dagster as dg
 import pandas as pd
@@ -17,13 +17,12 @@ from coin_assets.errors import CorruptArtefact
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.training import why_none
 from coin_assets.orchestration.assets.specs import (
-    FAILURES,
     OWNERS,
     SeriesAssets,
     asset_key,
-    failure_message,
     failures_named,
 )
+from coin_assets.orchestration.failures import RECORD_EVENTS, records_of, unrecorded
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
 from coin_assets.pipeline.completeness import history_of, known_outages
 from coin_assets.pipeline.context import Pipeline
@@ -225,12 +224,11 @@ def _failed_keys(
 
     A step that waits for its next try counts too: its own publishing clears it when it succeeds.
     """
-    events = context.instance.all_logs(context.run.run_id, of_type=FAILURES)
-    failed: dict[str, PublishFailure] = {}
+    events = context.instance.all_logs(context.run.run_id, of_type=RECORD_EVENTS)
+    failed = {step: records[0] for step, records in records_of(events).items()}
     for entry in events:
-        if entry.step_key is not None and entry.step_key not in failed:
-            time = datetime.fromtimestamp(entry.timestamp, UTC)
-            failed[entry.step_key] = PublishFailure(time, failure_message(entry))
+        if entry.get_dagster_event().is_step_failure and entry.step_key is not None:
+            failed.setdefault(entry.step_key, unrecorded(entry))
     found = {}
     chosen = context.run.asset_selection
     for spec in specs:
@@ -238,7 +236,7 @@ def _failed_keys(
             continue  # this run was not about to renew it
         own = [spec.asset_key(layer) for layer in (CANDLES, PREDICTIONS, PUBLISHED)]
         for series in (asset_key(spec.source, CANDLES), *own):
-            failure = failed.get("__".join(series.path))
-            if failure is not None:
-                found[spec.series] = failure
+            record = failed.get("__".join(series.path))
+            if record is not None:
+                found[spec.series] = PublishFailure(record.time, record.message)
     return found

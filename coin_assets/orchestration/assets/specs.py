@@ -1,20 +1,15 @@
-"""What all assets of one key share: names, tags, freshness, schema, failure handling."""
+"""What all assets of one series share: names, tags, freshness, schema, retries."""
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import SeriesPolicy
-from coin_assets.errors import CoinAssetsError, TemporaryError
-
-if TYPE_CHECKING:
-    from dagster_shared.error import SerializableErrorInfo
+from coin_assets.orchestration.failures import failures_named as failures_named
 
 OWNERS = ["team:coin_assets"]
 _NAMES = {
@@ -25,8 +20,6 @@ _NAMES = {
     QUALITY: "evaluation",
 }
 TRAINING_POOL = "training"
-_TYPE = re.compile(r"^(?:\w+\.)+\w+: ")
-FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.STEP_UP_FOR_RETRY}
 
 # Passing faults are tried again at once; what lasts longer is left to the next run.
 RETRIES = dg.RetryPolicy(
@@ -92,56 +85,3 @@ def column_schema(schema: Mapping[str, tuple[str, str]]) -> dg.TableSchema:
             for name, (kind, meaning) in schema.items()
         ]
     )
-
-
-@contextmanager
-def failures_named() -> Iterator[None]:
-    """The boundary to Dagster: what cannot pass by itself is not tried again in this run."""
-    try:
-        yield
-    except TemporaryError:
-        raise
-    except CoinAssetsError as error:
-        raise dg.Failure(
-            description=str(error),
-            metadata={"error": type(error).__name__},
-            allow_retries=False,
-        ) from error
-
-
-def failure_message(entry: dg.EventLogEntry) -> str:
-    """What one of `FAILURES` says to a person, without the stack."""
-    event = entry.get_dagster_event()
-    if event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY:
-        return _root_cause(event.step_retry_data.error)
-    data = event.step_failure_data
-    if data.user_failure_data is not None and data.user_failure_data.description:
-        return data.user_failure_data.description
-    return _root_cause(data.error)
-
-
-def failure_kind(entry: dg.EventLogEntry) -> str:
-    """Name of the error type behind one of `FAILURES`."""
-    event = entry.get_dagster_event()
-    if event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY:
-        return _root_kind(event.step_retry_data.error)
-    data = event.step_failure_data
-    named = data.user_failure_data and data.user_failure_data.metadata.get("error")
-    return str(named.value) if named else _root_kind(data.error)
-
-
-def _root_kind(error: "SerializableErrorInfo | None") -> str:
-    root = _root(error)
-    return "unknown" if root is None else (root.cls_name or "unknown").rpartition(".")[2]
-
-
-def _root_cause(error: "SerializableErrorInfo | None") -> str:
-    root = _root(error)
-    # Without the type in front, which is for programs.
-    return "unknown error" if root is None else _TYPE.sub("", root.message.strip())
-
-
-def _root(error: "SerializableErrorInfo | None") -> "SerializableErrorInfo | None":
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return error

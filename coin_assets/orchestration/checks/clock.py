@@ -132,7 +132,7 @@ def clock_checks(spec: SeriesAssets, gather: Gather) -> dg.AssetChecksDefinition
 
 def _candles_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> CheckVerdict:
     if current.damage is not None:
-        return CheckVerdict(CORRUPT, current.damage)
+        return CheckVerdict(CORRUPT, current.damage.message)
     if current.candles is None:
         return CheckVerdict(MISSING, "no candle is stored")
     return age_verdict("data ends", current.candles, spec.limits, now)
@@ -140,7 +140,7 @@ def _candles_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> C
 
 def _forecast_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> CheckVerdict:
     if current.damage is not None:
-        return CheckVerdict(CORRUPT, current.damage)
+        return CheckVerdict(CORRUPT, current.damage.message)
     if current.forecast is None:
         return _without_forecast(spec, current, "no forecast is stored")
     return age_verdict("data of the forecast ends", current.forecast, spec.limits, now)

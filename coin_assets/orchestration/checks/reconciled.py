@@ -1,4 +1,4 @@
-"""The check ``reconciled`` on candle assets: the store says what the market says itself."""
+"""The check ``reconciled`` on candle assets: stored candles equal those of the market."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ _SHOWN = 20
 
 
 def reconciled_check(spec: SeriesAssets) -> dg.AssetChecksDefinition:
-    """The quick comparison of one key. The job ``reconcile`` records results under it as well."""
+    """Quick comparison of one series. The job ``reconcile`` records results of this check, too."""
 
     @dg.asset_check(
         asset=spec.asset_key(CANDLES),
@@ -49,15 +49,18 @@ def reconciled_check(spec: SeriesAssets) -> dg.AssetChecksDefinition:
 def comparison_window(
     spec: SeriesAssets, depth: str, now: datetime, closed_by: datetime
 ) -> ReconcileWindow:
-    """What to compare of a key at ``now``."""
+    """The window to compare of a series at ``now``."""
     return ReconcileWindow(
         spec.first_expected(now), spec.first_source_expected(now), DEPTHS[depth], closed_by
     )
 
 
 def evaluation(spec: SeriesAssets, found: Reconciled) -> dg.AssetCheckEvaluation:
-    """Check result of one key: an error if values differ; a warning if candles are missing or
-    extra, or if a part of the range could not be read."""
+    """Check result of one series.
+
+    An error if values differ; a warning if candles are missing or extra, or if a part of the range
+    could not be read.
+    """
     comparison = found.comparison
     metadata: dict[str, dg.MetadataValue | int | str] = {
         "compared": comparison.compared,

@@ -1,4 +1,4 @@
-"""Which check results are worth recording: the event log only grows."""
+"""Selection of check results to record, because the event log only grows."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class Recorded:
     """The last recorded result of a check.
 
     Attributes:
-        status: the word it gave, if it gave one.
-        at: when it was evaluated, by the clock of the platform.
-        recorded_at: when it was recorded, by that of the machine, as Dagster records all events.
+        status: its status word, if it has one.
+        at: evaluation time, by the clock of the platform.
+        recorded_at: machine time at which Dagster recorded it.
     """
 
     passed: bool
@@ -36,13 +36,13 @@ def changed_evaluations(
     now: datetime,
     every: timedelta,
 ) -> list[dg.AssetCheckEvaluation]:
-    """Results that say something else than the last recorded ones, or that are due again.
+    """Results that differ from the last recorded ones or are due again.
 
-    Dagster shows a check as not evaluated once its asset was materialised after the last result.
+    Dagster shows a check as not evaluated once its asset is materialised after the last result.
 
     Args:
-        materialised: when each asset was materialised last, as Dagster recorded it.
-        every: after this long a result is recorded though nothing changed.
+        materialised: time of each asset's last materialisation in Dagster's records.
+        every: an unchanged result is recorded again after this time.
     """
     found = []
     for evaluation in evaluations:
@@ -68,7 +68,7 @@ def recorded_checks(
             wanted[first : first + _KEYS_A_QUERY]
         )
         for key, record in records.items():
-            # A run that was to evaluate it and has not (yet) leaves a record without a result.
+            # The record of a planned evaluation has no result yet.
             if record.event is not None and isinstance(record.evaluation, dg.AssetCheckEvaluation):
                 found[key] = _recorded(record.evaluation, record.event.timestamp)
     return found
@@ -77,7 +77,7 @@ def recorded_checks(
 def last_materialised(
     instance: dg.DagsterInstance, assets: Iterable[dg.AssetKey]
 ) -> dict[dg.AssetKey, datetime]:
-    """When each of ``assets`` that ever was one was materialised last."""
+    """Time of the last materialisation of each of ``assets`` that has one."""
     wanted, found = list(assets), {}
     for first in range(0, len(wanted), _KEYS_A_QUERY):
         for record in instance.get_asset_records(wanted[first : first + _KEYS_A_QUERY]):

@@ -1,4 +1,4 @@
-"""How the checks on the clock say what they found: a status word, a sentence, and facts to plot."""
+"""Verdicts of the clock checks: a status word, a sentence, and facts to plot."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,10 +22,10 @@ _WARNINGS = (FRESH, STALE, INSUFFICIENT_DATA)
 
 @dataclass(frozen=True)
 class CheckVerdict:
-    """What a check says; it passes only when the status is fresh.
+    """Result of a clock check; it passes only with the status ``fresh``.
 
     Attributes:
-        status: one of the words of the manifest.
+        status: a status word of the manifest.
         text: a sentence for people.
         metadata: facts for the UI.
     """
@@ -37,7 +37,7 @@ class CheckVerdict:
     def evaluation(
         self, asset: dg.AssetKey, name: str, limits: FreshnessLimits, now: datetime
     ) -> dg.AssetCheckEvaluation:
-        """The check result: a warning if served with one, an error if not served at all."""
+        """The check result: a warning if the data is still served, else an error."""
         warning = self.status in _WARNINGS
         return dg.AssetCheckEvaluation(
             asset_key=asset,
@@ -56,7 +56,7 @@ class CheckVerdict:
 
 
 def age_verdict(what: str, as_of: datetime, limits: FreshnessLimits, now: datetime) -> CheckVerdict:
-    """How old data of ``as_of`` is; ``what`` begins the sentence, as in ``data ends``."""
+    """Verdict on the age of data of ``as_of``; ``what`` begins its text, as in ``data ends``."""
     age = now - as_of
     status = HARD_STALE if age > limits.hard else STALE if age > limits.soft else FRESH
     limit = f"limit {duration_text(limits.soft)}"

@@ -51,4 +51,4 @@ def require_all_done(
         said = f"{len(failed)} of {total} {parts} failed: {causes} {remedy}".rstrip()
         if all(isinstance(error, ConfigurationError) for error in failed.values()):
             raise ConfigurationError(said)  # only the config of the run is wrong
-        raise PartsFailed(said)
+        raise PartsFailed(said, tuple(failed))

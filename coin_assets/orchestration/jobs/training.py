@@ -147,7 +147,7 @@ def _require_all_trained(
         with _retried(context, retry_after):
             require_all_done(context, "keys", len(results), failed)
     except PartsFailed as error:
-        facts = {"error": type(error).__name__, "failed_keys": list(failed), **summary}
+        facts = {"error": error.code, "failed_keys": list(failed), **summary}
         raise dg.Failure(str(error), facts, allow_retries=False) from error
     context.add_output_metadata(summary)
 

@@ -1,4 +1,4 @@
-"""The sensor ``candles_due``: from a closed candle to published files, in one run a month."""
+"""The sensor ``candles_due``: requests runs from closed candles to published files."""
 
 import time
 from collections.abc import Sequence
@@ -50,10 +50,10 @@ def candles_due_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Compares the candles, models and forecasts that should exist by now with those that "
-            "do, and requests one run a month for the difference, through to the published files. "
-            "It looks every few seconds; what failed is asked for again, ever more slowly, up to "
-            "every 15 minutes, and never given up. When nothing is due it has matured forecasts "
-            "scored, once a day, and challengers promoted that have earned it."
+            "do, every few seconds, and requests one run a month for the difference, through to "
+            "the published files. Failed tasks are retried with exponential back-off, at least "
+            "every 15 minutes. When nothing is due it requests the daily evaluation of matured "
+            "forecasts, and promotions that the last evaluation decided."
         ),
     )
     def candles_due(
@@ -74,7 +74,7 @@ def candles_due_sensor(
         states, plan = _plan(context.instance, specs, clients, clock)
         wait = _seconds_to_boundary(specs, clock)
         if plan.is_empty and wait <= INTERVAL_SECONDS:
-            # The next tick would come up to its interval too late.
+            # The next tick would be late by up to an interval.
             time.sleep(wait)
             states, plan = _plan(context.instance, specs, clients, clock)
         if plan.is_empty:
@@ -88,7 +88,7 @@ def candles_due_sensor(
 def _plan(
     instance: dg.DagsterInstance, specs: Sequence[SeriesAssets], clients: _Clients, clock: Clock
 ) -> tuple[list[PlanningFacts], Plan]:
-    """What stands, and what is to be done about it."""
+    """Planning facts, and the plan made of them."""
     store, market, registry, evaluations, publisher = clients
     statuses = read_status(store, registry, publisher, [spec.series for spec in specs])
     sound = sound_specs(specs, statuses)
@@ -96,7 +96,7 @@ def _plan(
     at = clock.machine_time()
     runs = runs_of(instance, specs, at, month_start(clock.now()))
     plan = plan_updates(states, runs, at)
-    if plan.is_empty:  # nothing live waits for scores
+    if plan.is_empty:  # evaluations yield to live runs
         facts = quality_facts(evaluations, registry, [spec.series for spec in sound])
         plan = plan_quality(states, facts, runs, at)
     return states, plan
@@ -121,7 +121,7 @@ def _reason(
 
 
 def _reason_of(states: Sequence[PlanningFacts], closed_by: datetime) -> str:
-    """As `_reason`, of the keys that can be read."""
+    """As `_reason`, of the series without damaged files."""
     lacking = {
         "candles": [state for state in states if (state.verified or state.first) <= state.last_due],
         "a forecast": [state for state in states if state.lacks_forecast(state.candles)],

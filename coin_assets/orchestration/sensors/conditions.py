@@ -1,4 +1,4 @@
-"""What is wrong, as conditions for the alerts."""
+"""Conditions for the alerts, from health, failures, disk, store and machinery."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -15,13 +15,13 @@ from coin_assets.domain.publishing.manifest import (
     STALE,
 )
 from coin_assets.domain.series import Series
-from coin_assets.errors import CoinAssetsError
+from coin_assets.errors import CoinAssetsError, CorruptArtefact, MarketUnavailable
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.sensors.health import SeriesHealth
 from coin_assets.orchestration.sensors.machinery import Trouble
 from coin_assets.planning.facts import Failures
 
-# A failure or two pass by themselves: the planner tries again within seconds.
+# Fewer failures are no condition: the planner retries within seconds.
 _FAILING_FROM = 3
 _OUTAGE_FROM = 2
 _STALE_PAGE = "docs/operations/stale.md"
@@ -29,21 +29,6 @@ _RECOVERY_PAGE = "docs/operations/recovery.md"
 _TRAINING_PAGE = "docs/operations/training.md"
 _STORAGE_PAGE = "docs/operations/storage.md"
 _STORE_PAGE = "docs/operations/influxdb.md"
-_CAUSES = {
-    "MarketUnavailable": "the market does not answer",
-    "CandlesNotYetAvailable": "the market has no newer candles",
-    "SymbolUnavailable": "the market does not offer the symbol",
-    "InvalidCandles": "the market's candles were refused",
-    "MonthsNotFetched": "months of candles were never fetched",
-    "ModelMissing": "there is no model",
-    "CorruptArtefact": "a stored file is damaged",
-    "StoreUnavailable": "the store's server does not answer",
-    "StoreRefused": "the store's server refuses",
-    "DiskFull": "the disk is full",
-    "ForecastRefused": "the forecast was refused",
-    "CheckFailed": "a check blocked it",
-    "killed": "the run was killed",
-}
 _NO_FAILURE = "no run failed"
 
 
@@ -53,7 +38,7 @@ def key_conditions(
     failures: Mapping[Task, Failures],
     now: datetime,
 ) -> list[Condition]:
-    """Keys whose data is too old, missing or damaged, and keys that keep failing."""
+    """Series with stale, missing or damaged data, and series that keep failing."""
     newest: dict[Series, Failures] = {}
     for task, failed in failures.items():
         if task.series not in newest or newest[task.series].last < failed.last:
@@ -76,12 +61,12 @@ def key_conditions(
 def market_conditions(
     market: str, specs: Sequence[SeriesAssets], failures: Mapping[Task, Failures]
 ) -> list[Condition]:
-    """An outage of the market: no fetched key could be fetched."""
+    """An outage of the market: every fetched series fails with `MarketUnavailable`."""
     fetched = [failures.get(Task(spec.series, CANDLES)) for spec in specs if spec.is_fetched]
     silent = [
         each
         for each in fetched
-        if each is not None and each.kind == "MarketUnavailable" and each.count >= _OUTAGE_FROM
+        if each is not None and each.code == MarketUnavailable.code and each.count >= _OUTAGE_FROM
     ]
     if not fetched or len(silent) < len(fetched):
         return []
@@ -93,7 +78,7 @@ def market_conditions(
             cause="",
             severity=Severity.CRITICAL,
             since=first.last,
-            detail=f"no symbol can be fetched; {first.error}",
+            detail=f"no symbol can be fetched; {first.message}",
             remedy="Look at the exchange's status page and the network. Everything is caught up "
             "when it answers again.",
             runbook=_STALE_PAGE,
@@ -107,10 +92,10 @@ def job_conditions(failures: Mapping[str, Failures]) -> list[Condition]:
         Condition(
             subject=f"job {job}",
             kind="training failed" if job == "train_models" else "run failed",
-            cause=_CAUSES.get(failed.kind, failed.kind),
+            cause=failed.cause,
             severity=Severity.WARNING,
             since=failed.last,
-            detail=f"{_times(failed)}, last at {failed.last:%Y-%m-%d %H:%M} UTC: {failed.error}",
+            detail=f"{_times(failed)}, last at {failed.last:%Y-%m-%d %H:%M} UTC: {failed.message}",
             remedy=f"Read the run's log in the UI and launch {job} again; a success ends this.",
             runbook=_TRAINING_PAGE if job == "train_models" else _RECOVERY_PAGE,
         )
@@ -119,7 +104,7 @@ def job_conditions(failures: Mapping[str, Failures]) -> list[Condition]:
 
 
 def disk_conditions(percent: float, limits: DiskLimits, now: datetime) -> list[Condition]:
-    """A disk above one of its watermarks."""
+    """Disk usage above a limit."""
     if percent < limits.warn:
         return []
     critical = percent >= limits.critical
@@ -139,12 +124,12 @@ def disk_conditions(percent: float, limits: DiskLimits, now: datetime) -> list[C
 
 
 def store_conditions(refusal: CoinAssetsError, now: datetime) -> list[Condition]:
-    """A store that gives no answer, so that nothing can be collected, forecast or published."""
+    """A store that does not answer or refuses."""
     return [
         Condition(
             subject="store",
             kind="store outage",
-            cause=_CAUSES.get(type(refusal).__name__, type(refusal).__name__),
+            cause=refusal.alert_cause,
             severity=Severity.CRITICAL,
             since=now,
             detail=str(refusal),
@@ -156,7 +141,7 @@ def store_conditions(refusal: CoinAssetsError, now: datetime) -> list[Condition]
 
 
 def machinery_conditions(found: Iterable[Trouble]) -> list[Condition]:
-    """Sensors, schedules and daemons that do not work."""
+    """Sensors, schedules and daemons that are off, failing or silent."""
     return [
         Condition(
             subject=trouble.subject,
@@ -175,17 +160,16 @@ def machinery_conditions(found: Iterable[Trouble]) -> list[Condition]:
 def _unhealthy(
     health: SeriesHealth, spec: SeriesAssets, failed: Failures | None, now: datetime
 ) -> Condition:
-    cause = _CAUSES.get(failed.kind, failed.kind) if failed else _NO_FAILURE
     return Condition(
         subject=str(health.series),
         kind=health.status,
-        cause=cause,
+        cause=failed.cause if failed else _NO_FAILURE,
         severity=Severity.WARNING if health.status == STALE else Severity.CRITICAL,
         since=_since(health, spec, now),
         detail=_detail(health, spec, failed, now),
-        remedy=_remedy(health.status, cause),
+        remedy=_remedy(health.status, failed),
         runbook=_STALE_PAGE if health.status in (STALE, HARD_STALE) else _RECOVERY_PAGE,
-        # A file that is missing is published again within two looks.
+        # publish_due writes a missing file within two ticks.
         only_when_lasting=health.status in (STALE, MISSING),
     )
 
@@ -194,7 +178,7 @@ def _damaged(series: Series, damage: str, now: datetime) -> Condition:
     return Condition(
         subject=str(series),
         kind=CORRUPT,
-        cause=_CAUSES["CorruptArtefact"],
+        cause=CorruptArtefact.alert_cause,
         severity=Severity.CRITICAL,
         since=now,
         detail=damage,
@@ -227,14 +211,14 @@ def _detail(
     if health.native != health.by_data and health.native == health.status:
         said.append("by its data it is " + health.by_data + ", but nothing was materialised lately")
     if failed is not None:
-        said.append(f"{_times(failed)}, last: {failed.error}")
+        said.append(f"{_times(failed)}, last: {failed.message}")
     return "; ".join(said)
 
 
-def _remedy(status: str, cause: str) -> str:
+def _remedy(status: str, failed: Failures | None) -> str:
     if status == CORRUPT:
         return "publish_due publishes it again; if it stays, look at the disk."
-    if cause == _NO_FAILURE:
+    if failed is None:
         return "Look whether make up and the sensor candles_due are running, and at the queue."
     return "Read the failed run in the UI. It is tried again by itself, every 15 min at least."
 
@@ -243,10 +227,10 @@ def _failing(series: Series, failed: Failures) -> Condition:
     return Condition(
         subject=str(series),
         kind="failing",
-        cause=_CAUSES.get(failed.kind, failed.kind),
+        cause=failed.cause,
         severity=Severity.WARNING,
         since=failed.last,
-        detail=f"{_times(failed)}, last at {failed.last:%H:%M} UTC: {failed.error}; what was "
+        detail=f"{_times(failed)}, last at {failed.last:%H:%M} UTC: {failed.message}; what was "
         "published before is still served",
         remedy="Read the failed run in the UI. It is tried again by itself, every 15 min at least.",
         runbook=_RECOVERY_PAGE,

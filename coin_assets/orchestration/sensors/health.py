@@ -1,4 +1,4 @@
-"""The health of a key: the worse of what its data time and Dagster's freshness policy say."""
+"""Health of a series: the worse of its data age and Dagster's freshness policies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from coin_assets.domain.series import Series
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.planning.series_status import SeriesStatus
 
-# From good to bad. A key with too few candles has no age that could be wrong.
+# From good to bad. A series with too few candles has no age.
 _ORDER = (FRESH, INSUFFICIENT_DATA, STALE, HARD_STALE, MISSING, CORRUPT)
 _NATIVE: dict[FreshnessState | None, str] = {
     FreshnessState.WARN: STALE,
@@ -31,17 +31,16 @@ _NATIVE: dict[FreshnessState | None, str] = {
 
 @dataclass(frozen=True)
 class SeriesHealth:
-    """How a key is.
+    """Health of one series.
 
     Attributes:
         status: the worse of ``by_data`` and ``native``, a status word of the manifest.
-        by_data: the status by the data time of the published files.
-        native: what Dagster's freshness policies of the key's assets say, in the same words; it
-            knows when something was last materialised, not how old the data in it is.
+        by_data: status by the data time of the published files.
+        native: status by Dagster's freshness policies of the series' assets: by the time of the
+            last materialisation, not by the age of its data.
         as_of: data time of the published files.
-        is_new: no forecast was published yet, so that none can be missed.
-        damage: why what is stored of the key cannot be read; then the status is corrupt, whatever
-            the published files are.
+        is_new: no forecast was published yet, so a missing one is expected.
+        damage: a damaged file in the store; then the status is corrupt.
     """
 
     series: Series
@@ -60,7 +59,7 @@ def key_healths(
     native: Mapping[dg.AssetKey, FreshnessState],
     now: datetime,
 ) -> list[SeriesHealth]:
-    """The health of every key at ``now``."""
+    """Health of each series at ``now``."""
     found = []
     for spec in specs:
         facts, damage = statuses[spec.series].published, statuses[spec.series].damage
@@ -69,7 +68,7 @@ def key_healths(
         policy = _worst(
             _NATIVE.get(native.get(asset, FreshnessState.PASS), FRESH) for asset in assets
         )
-        # Nothing was materialised lately where nothing can be made of too few candles.
+        # With too few candles nothing is materialised, so freshness policies do not apply.
         status = by_data if by_data == INSUFFICIENT_DATA else _worst((by_data, policy))
         status = status if damage is None else CORRUPT
         found.append(
@@ -81,7 +80,7 @@ def key_healths(
                 facts.as_of,
                 facts.is_public,
                 facts.champion is None,
-                damage,
+                None if damage is None else damage.message,
             )
         )
     return found
@@ -90,7 +89,7 @@ def key_healths(
 def native_states(
     instance: dg.DagsterInstance, specs: Iterable[SeriesAssets]
 ) -> dict[dg.AssetKey, FreshnessState]:
-    """What the freshness daemon last found of every asset with a policy."""
+    """Last state that the freshness daemon recorded of each asset with a policy."""
     assets = [
         spec.asset_key(layer) for spec in specs for layer in (CANDLES, PREDICTIONS, PUBLISHED)
     ]

@@ -1,4 +1,4 @@
-"""The sensor ``health_alerts``: looks at everything once a cycle, and says what is wrong."""
+"""The sensor ``health_alerts``: evaluates health once a cycle and sends alerts."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -88,9 +88,9 @@ def health_alerts_sensor(
         minimum_interval_seconds=int(settings.rules.cycle.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Looks at the health of every key, at failing runs, the disk, the sensors and daemons "
-            "once a cycle. Records what the clock says of every asset as check results, without "
-            "runs, and sends alerts until what is wrong has recovered."
+            "Evaluates, once a cycle, the health of every series, failing runs, the disk, sensors "
+            "and daemons. Records the results of the clock checks without runs, and sends alerts "
+            "until the conditions have recovered."
         ),
     )
     def health_alerts(
@@ -102,7 +102,7 @@ def health_alerts_sensor(
         clock: Clock,
     ) -> dg.SensorResult:
         now, at, instance = clock.now(), clock.machine_time(), context.instance
-        for run_id in end_dead_runs(instance):  # what it was about would stay in flight for hours
+        for run_id in end_dead_runs(instance):  # its tasks would count as in flight for hours
             context.log.warning(f"run {run_id} was marked as failed: its process is gone")
         series_list = [spec.series for spec in specs]
         refusal: CoinAssetsError | None = None
@@ -111,7 +111,7 @@ def health_alerts_sensor(
                 store.client(), registry.client(), publisher.client(), series_list
             )
         except CoinAssetsError as error:
-            # Now people have to be told all the more; what was published tells the health as well.
+            # Alerts matter most now; the published files still show the health.
             refusal = error
             statuses = read_status_without_store(registry.client(), publisher.client(), series_list)
         healths = key_healths(specs, statuses, native_states(instance, specs), now)
@@ -142,7 +142,7 @@ def _tell(
     now: datetime,
     clock: Clock,
 ) -> DeliveryReport:
-    """Book what is wrong, log what is new, and deliver what is due."""
+    """Record conditions, log new messages and deliver those that are due."""
     book, channels = settings.book, channels_of(settings.webhooks)
     for message in book.advance(wrong, now, settings.rules, [each.id for each in channels]):
         log.warning(message.log_line())
@@ -155,7 +155,7 @@ def _clock_results(
     statuses: dict[Series, SeriesStatus],
     now: datetime,
 ) -> list[dg.AssetCheckEvaluation]:
-    """Check results that are worth recording."""
+    """Check results that changed or are due again."""
     found = [each for spec in specs for each in clock_evaluations(spec, statuses[spec.series], now)]
     recorded = recorded_checks(instance, (each.asset_check_key for each in found))
     materialised = last_materialised(instance, {each.asset_key for each in found})
@@ -169,7 +169,7 @@ def _beat(
     report: DeliveryReport,
     now: datetime,
 ) -> None:
-    """Say that the alerting is alive; who watches the address hears of a dead daemon."""
+    """Write the heartbeat file and call the heartbeat address."""
     heartbeat.beat(
         settings.folder,
         now,
@@ -183,7 +183,7 @@ def _beat(
         try:
             heartbeat.call(settings.heartbeat_url)
         except CoinAssetsError as error:
-            log.warning(str(error))  # whoever watches it notices by itself
+            log.warning(str(error))  # the monitor behind the address notices the missing call
 
 
 def _counts(healths: Sequence[SeriesHealth]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The sensor ``late_candles``: what came late, or was revised, is worked into what it touches."""
+"""The sensor ``late_candles``: recomputes outputs affected by late or revised candles."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,8 +25,8 @@ def late_candles_sensor(specs: Sequence[SeriesAssets], job: Any) -> dg.SensorDef
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Launches redo_touched when candles changed after the fact: exactly what they touch "
-            "is derived, forecast and published again."
+            "Launches redo_touched when stored candles were added late or revised. The job "
+            "recomputes the derived candles, forecasts and published files that depend on them."
         ),
     )
     def late_candles(

@@ -1,4 +1,4 @@
-"""Whether the machinery is alive: sensors, schedules and daemons, by Dagster's own records."""
+"""Liveness of sensors, schedules and daemons, from Dagster's records."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 
-# Ticks are up to 60 s long, and a busy machine is slow; a dead sensor stays silent for longer.
+# Ticks take up to 60 s, more on a busy machine.
 _SILENT_AFTER = timedelta(minutes=5)
 _DAEMON_SILENT_AFTER = timedelta(minutes=10)
 _OPTIONAL = {"training_events"}
@@ -21,7 +21,7 @@ _OPTIONAL = {"training_events"}
 
 @dataclass(frozen=True)
 class Trouble:
-    """A part of the machinery that does not work."""
+    """A sensor, schedule or daemon that does not work."""
 
     subject: str
     since: datetime
@@ -29,11 +29,11 @@ class Trouble:
 
 
 def troubles(instance: dg.DagsterInstance, names: Iterable[str], now: datetime) -> list[Trouble]:
-    """What of sensors, schedules and daemons is dead, failing or switched off.
+    """Sensors, schedules and daemons that are dead, failing or switched off.
 
     Args:
         names: of the sensors and schedules that should run.
-        now: by the machine's clock.
+        now: machine time.
     """
     wanted = set(names) - _OPTIONAL
     # An instance in memory, as tools use it, has no sensors.
@@ -65,7 +65,7 @@ def _of_instigator(
     at = _time_of(ticks[0])
     if is_sensor and now - at > _SILENT_AFTER + timedelta(seconds=_interval(state)):
         return Trouble(subject, at, f"no tick since {at:%Y-%m-%d %H:%M} UTC")
-    # One that fails is nearly always seen while it tries again.
+    # A failing sensor mostly shows a started tick: its retry.
     ended = [tick for tick in ticks if tick.status is not TickStatus.STARTED]
     if ended and ended[0].status is TickStatus.FAILURE:
         error = ended[0].error

@@ -1,4 +1,4 @@
-"""The sensor ``publish_due``: what stands in the published folder is true, whatever happened."""
+"""The sensor ``publish_due``: repairs published files and keeps the manifest true."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -51,9 +51,9 @@ def publish_due_sensor(
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Looks at every published file and publishes again what is missing, damaged or behind "
-            "the store, whatever the reason. Rewrites the manifest whenever an entry would differ: "
-            "when data becomes stale, when runs fail, when a file is not what it should be."
+            "Checks every published file and requests runs that publish missing, damaged or "
+            "outdated files again. Rewrites the manifest when an entry changes: when data becomes "
+            "stale, when runs fail, when a file is damaged."
         ),
     )
     def publish_due(
@@ -69,7 +69,7 @@ def publish_due_sensor(
         at = clock.machine_time()
         runs = runs_of(context.instance, specs, at, month_start(now))
         folder = publisher.client()
-        # One key a tick is read whole, and its files are compared with the store word for word.
+        # Each tick reads one series in full and compares its files with the store byte by byte.
         looked_at = specs[next(turns) % len(specs)]
         statuses = read_status(
             store.client(), registry.client(), folder, series_list, read_through=[looked_at.series]
@@ -81,7 +81,7 @@ def publish_due_sensor(
         is_complete = completeness(store.client(), specs, now)
         readable = [spec.series for spec in sound]
         document = folder.refresh(
-            _key_failures(runs) | _damages(statuses, now),
+            _failures(runs, statuses, now),
             now,
             is_complete=lambda series: series in readable and is_complete(series),
             outages=known_outages(store.client(), readable),
@@ -114,7 +114,7 @@ def _reason(states: Sequence[PlanningFacts]) -> str:
 def _differing(
     store: Store, publisher: Publisher, spec: SeriesAssets, status: SeriesStatus
 ) -> Mapping[Series, FileDifference]:
-    """Whether the files of a key hold something else than what the store has of the same time."""
+    """The first file of a series that differs from the store at the same data time."""
     series, files = spec.series, status.published
     if files.history is not None and files.history.as_of == status.candles:
         found = publisher.difference("history", series, history_candles(store, spec))
@@ -127,23 +127,26 @@ def _differing(
     return {}
 
 
-def _damages(
-    statuses: Mapping[Series, SeriesStatus], now: datetime
+def _failures(
+    runs: Runs, statuses: Mapping[Series, SeriesStatus], now: datetime
 ) -> dict[Series, PublishFailure]:
-    """Keys that cannot be renewed because of a damaged file; each says so once."""
-    return {
-        series: PublishFailure(now, status.damage)
-        for series, status in statuses.items()
-        if status.damage is not None
-        and (
-            status.published.attempts.consecutive_failures == 0
-            or status.published.attempts.last_error != status.damage
-        )
-    }
+    """The newest failure of each series: of its runs, or damage that lets no run renew it."""
+    found = _run_failures(runs)
+    for series, status in statuses.items():
+        if status.damage is None:
+            continue
+        time = status.damage.found_at
+        if time is None:  # no marker: reported once
+            if status.published.attempts.consecutive_failures:
+                continue
+            time = now
+        if series not in found or found[series].time < time:
+            found[series] = PublishFailure(time, status.damage.message, in_a_row=1)
+    return found
 
 
-def _key_failures(runs: Runs) -> dict[Series, PublishFailure]:
-    """The newest failure of every key on its way to published files."""
+def _run_failures(runs: Runs) -> dict[Series, PublishFailure]:
+    """The newest failure of each series among the tasks that lead to published files."""
     newest: dict[Series, Failures] = {}
     for task, failures in runs.failures.items():
         if task.layer in (MODELS, QUALITY):
@@ -151,5 +154,6 @@ def _key_failures(runs: Runs) -> dict[Series, PublishFailure]:
         if task.series not in newest or newest[task.series].last < failures.last:
             newest[task.series] = failures
     return {
-        series: PublishFailure(each.last, each.error, each.count) for series, each in newest.items()
+        series: PublishFailure(each.last, each.message, each.count)
+        for series, each in newest.items()
     }

@@ -1,4 +1,4 @@
-"""From a plan to Dagster's run requests."""
+"""Run requests of a plan."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ ChecksOfAsset = Mapping[dg.AssetKey, Sequence[dg.AssetCheckKey]]
 
 
 def checks_of(assets: Iterable[dg.AssetsDefinition]) -> ChecksOfAsset:
-    """The checks that assets record themselves; the separate ones are no part of a run."""
+    """Checks that assets record themselves; runs leave out separate checks."""
     found: dict[dg.AssetKey, list[dg.AssetCheckKey]] = defaultdict(list)
     for asset in assets:
         for check in asset.check_keys:
@@ -44,8 +44,8 @@ def checks_of(assets: Iterable[dg.AssetsDefinition]) -> ChecksOfAsset:
 
 
 def run_requests(plan: Plan, checks: ChecksOfAsset) -> list[dg.RunRequest]:
-    """One run request for each request of the plan, one for all evaluations, and as many trainings
-    and promotions as their keys need."""
+    """Run requests of a plan: one for each request, one for all evaluations, and one for each of
+    the `grouped` series to train or promote."""
     return [
         *(_update(request, checks) for request in plan.requests),
         *(training_request(each, {PURPOSE_TAG: TRAINING}) for each in grouped(plan.training)),
@@ -55,7 +55,7 @@ def run_requests(plan: Plan, checks: ChecksOfAsset) -> list[dg.RunRequest]:
 
 
 def training_request(series_list: Triggered, tags: Mapping[str, str]) -> dg.RunRequest:
-    """A training of exactly these keys."""
+    """A training of exactly these series."""
     return dg.RunRequest(
         job_name=TRAIN_JOB, run_config=_config(series_list), tags={**TRAINING_TAGS, **tags}
     )

@@ -1,7 +1,7 @@
-"""What Dagster's own records say of runs: what is in flight, and what failed.
+"""Runs in flight and failed tasks, from Dagster's run storage and event log.
 
-Nothing is remembered between ticks. The steps of a finished run never change, so they are read once
-a process.
+No state is kept between ticks. The events of a finished run never change, so each process reads
+them once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
+from coin_assets.domain.failures import FailureRecord
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import months_between, next_month
-from coin_assets.errors import ConfigurationError
-from coin_assets.orchestration.assets.specs import (
-    SeriesAssets,
-    asset_key,
-    failure_kind,
-    failure_message,
-)
+from coin_assets.orchestration.assets.specs import SeriesAssets, asset_key
 from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
+from coin_assets.orchestration.sensors.failed_steps import (
+    failed_steps,
+    is_misconfigured,
+    killed_run,
+)
 from coin_assets.planning.facts import (
     EVALUATION,
     GAPS,
@@ -41,16 +41,14 @@ UPDATE_JOB, TRAIN_JOB, EVALUATE_JOB, PROMOTE_JOB = (
     "evaluate",
     "promote_champion",
 )
-_MISCONFIGURED = ConfigurationError.__name__
 _PARTITION_TAG = "dagster/partition"
 _BACKFILL_TAG = "dagster/backfill"
 _BACKGROUND = (HISTORY, GAPS, MONTHLY, EVALUATION)
 _UNPARTITIONED = (PUBLISHED, QUALITY)
 _LAYERS = (CANDLES, MODELS, PREDICTIONS, *_UNPARTITIONED)
-# At the longest delay this holds failures enough for the delay to stay the longest.
+# Long enough to hold the failures after which the delay is the longest.
 _LOOKBACK = timedelta(hours=2)
 _MOST_RUNS = 200
-_MOST_REMEMBERED = 1000
 _IN_FLIGHT = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -63,17 +61,17 @@ TaskOfAsset = dict[dg.AssetKey, Task]
 
 
 def tasks_of_assets(specs: Iterable[SeriesAssets]) -> TaskOfAsset:
-    """All assets of these specs with the step that each stands for."""
+    """The task of each asset of ``specs``."""
     return {spec.asset_key(layer): Task(spec.series, layer) for spec in specs for layer in _LAYERS}
 
 
 def runs_of(
     instance: dg.DagsterInstance, specs: Sequence[SeriesAssets], now: datetime, month: datetime
 ) -> Runs:
-    """The runs that matter to a plan made at ``now``.
+    """Runs and failures that a plan at ``now`` depends on.
 
     Args:
-        now: time of the machine, by which Dagster records.
+        now: machine time, as in Dagster's records.
         month: start of the running month.
     """
     tasks = tasks_of_assets(specs)
@@ -89,7 +87,7 @@ def runs_of(
             promoting |= _configured_keys(run, specs)
         elif _BACKFILL_TAG not in run.tags:  # live work never waits for a backfill
             in_flight |= _tasks_of_run(run, tasks)
-    # What brought nothing in the background is left alone for a while.
+    # Background tasks rest after each run.
     rested: set[tuple[Task, datetime | None]] = set()
     for run in _recent_background(instance, now):
         if run.job_name == PROMOTE_JOB:
@@ -110,7 +108,7 @@ def runs_of(
 
 
 def job_failures(instance: dg.DagsterInstance, job: str) -> Failures | None:
-    """Failures in a row of a job's newest finished runs; None if the last one did not fail."""
+    """Consecutive failures of a job's newest finished runs; None if the last one succeeded."""
     finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
     records = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=finished), limit=12)
     row = [
@@ -118,18 +116,14 @@ def job_failures(instance: dg.DagsterInstance, job: str) -> Failures | None:
         for each in takewhile(
             lambda each: each.dagster_run.status is dg.DagsterRunStatus.FAILURE, records
         )
-        if not _was_misconfigured(instance, each.dagster_run)
+        if not is_misconfigured(instance, each.dagster_run)
     ]
     if not row:
         return None
     run, ended = row[0].dagster_run, row[0].end_time or row[0].update_timestamp.timestamp()
-    error = next(iter(_failed_tasks(instance, run.run_id)), _KILLED)
-    return Failures(len(row), _time(ended), error.message, error.kind)
-
-
-def _was_misconfigured(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether a run failed at its settings: whoever launched it was told, and nothing is broken."""
-    return {each.kind for each in _failed_tasks(instance, run.run_id)} == {_MISCONFIGURED}
+    failed = failed_steps(instance, run.run_id).values()
+    newest = next(iter(failed), killed_run(job, _time(ended)))
+    return Failures(len(row), _time(ended), newest)
 
 
 def is_running(instance: dg.DagsterInstance, job: str) -> bool:
@@ -156,7 +150,7 @@ def _failures(
     now: datetime,
     month: datetime,
 ) -> dict[Task, Failures]:
-    """Failures in a row of every step that failed within two hours and did not succeed since."""
+    """Consecutive failures of each task that failed within `_LOOKBACK` and not succeeded since."""
     records = instance.get_run_records(
         dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - _LOOKBACK),
         limit=_MOST_RUNS,
@@ -165,16 +159,16 @@ def _failures(
     for record in records:
         run = record.dagster_run
         if run.tags.get(PURPOSE_TAG) in _BACKGROUND or _is_about_the_past(run, month):
-            continue  # a bad month of long ago must not hold up today's
+            continue  # a bad old month must not delay the running one
         ended = record.end_time or record.update_timestamp.timestamp()
         if run.job_name == TRAIN_JOB:
-            # It reports the keys that it trained, and says which failed in one message.
+            # One step trains many series; its record lists those that failed.
             began = record.start_time or ended
-            failed = _failed_trainings(instance, run, specs)
+            failed = _failed_trainings(instance, run, specs, _time(ended))
         else:
-            began, failed = ended, _failed_in(instance, run, tasks)
-        for task, error in failed.items():
-            found.setdefault(task, []).append(_Failure(_time(ended), _time(began), error))
+            began, failed = ended, _failed_in(instance, run, tasks, _time(ended))
+        for task, failure in failed.items():
+            found.setdefault(task, []).append(_Failure(_time(ended), _time(began), failure))
     succeeded = _last_successes(instance, found) if found else {}
     failures = {}
     for task, all_known in found.items():
@@ -182,37 +176,22 @@ def _failures(
         row = [each for each in all_known if since is None or each.began > since]
         if row:
             last = max(row, key=lambda each: each.ended)
-            failures[task] = Failures(len(row), last.ended, last.error.message, last.error.kind)
+            failures[task] = Failures(len(row), last.ended, last.record)
     return failures
 
 
 def _is_about_the_past(run: dg.DagsterRun, month: datetime) -> bool:
-    """Whether somebody launched it for earlier months alone, and will not be helped by retries."""
+    """Whether a person launched the run for earlier months only; the planner does not retry it."""
     months = _months_of(run)
     return PURPOSE_TAG not in run.tags and bool(months) and months[-1] < month
 
 
 class _Failure(NamedTuple):
-    """A step that failed: a success after ``began`` makes up for it."""
+    """A failed task. A success after ``began`` makes up for it."""
 
     ended: datetime
     began: datetime
-    error: "_Error"
-
-
-class _Error(NamedTuple):
-    """What a failed step says of itself.
-
-    Attributes:
-        step: its name.
-        kind: name of the error type.
-        parts: what failed inside of it, of a training the keys.
-    """
-
-    task: str
-    kind: str
-    message: str
-    parts: tuple[str, ...] = ()
+    record: FailureRecord
 
 
 def _time(timestamp: float) -> datetime:
@@ -232,76 +211,35 @@ def _last_successes(
 
 
 def _failed_in(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, tasks: TaskOfAsset
-) -> dict[Task, _Error]:
-    """Steps that failed in a run of assets; all of them if it ended without a word."""
+    instance: dg.DagsterInstance, run: dg.DagsterRun, tasks: TaskOfAsset, ended: datetime
+) -> dict[Task, FailureRecord]:
+    """Failed tasks of a run of assets; all of its tasks if no step reported a failure."""
     chosen = {asset: tasks[asset] for asset in tasks.keys() & (run.asset_selection or tasks.keys())}
-    failed = _failed_tasks(instance, run.run_id)
+    failed = failed_steps(instance, run.run_id)
     if not failed:
-        return dict.fromkeys(chosen.values(), _KILLED) if run.asset_selection else {}
-    by_name = {"__".join(asset.path): task for asset, task in chosen.items()}
-    return {by_name[error.task]: error for error in failed if error.task in by_name}
+        killed = {task: killed_run(task.layer, ended, task.series) for task in chosen.values()}
+        return killed if run.asset_selection else {}
+    by_step = {"__".join(asset.path): task for asset, task in chosen.items()}
+    return {by_step[step]: record for step, record in failed.items() if step in by_step}
 
 
 def _failed_trainings(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, specs: Iterable[SeriesAssets]
-) -> dict[Task, _Error]:
-    """Models that a training could not make: all it was about if it does not say which."""
-    if _was_misconfigured(instance, run):
+    instance: dg.DagsterInstance, run: dg.DagsterRun, specs: Iterable[SeriesAssets], ended: datetime
+) -> dict[Task, FailureRecord]:
+    """Models that a training could not make: all of its series if no record lists any."""
+    if is_misconfigured(instance, run):
         return {}
-    errors = _failed_tasks(instance, run.run_id) or (_KILLED,)
-    parts = {part for error in errors for part in error.parts}
+    records = [*failed_steps(instance, run.run_id).values()] or [killed_run(MODELS, ended)]
+    parts = {part for record in records for part in record.parts}
     return {
-        Task(series, MODELS): errors[0]
+        Task(series, MODELS): records[0]
         for series in _configured_keys(run, specs)
         if not parts or str(series) in parts
     }
 
 
-_KILLED = _Error("", "killed", "the run ended without a word: its process was killed")
-_TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
-_FAILED_STEPS: dict[str, tuple[_Error, ...]] = {}
-
-
-def _failed_tasks(instance: dg.DagsterInstance, run_id: str) -> tuple[_Error, ...]:
-    """The steps that failed for good in a finished run."""
-    if run_id not in _FAILED_STEPS:
-        if len(_FAILED_STEPS) >= _MOST_REMEMBERED:
-            _FAILED_STEPS.clear()
-        entries = instance.all_logs(run_id, of_type=_TELLING)
-        blocked = {
-            entry.step_key: f"the check {found.check_name} failed: {found.description}"
-            for entry in entries
-            if (found := _evaluation_of(entry)) is not None and found.blocking and not found.passed
-        }
-        _FAILED_STEPS[run_id] = tuple(
-            _error_of(entry, blocked.get(entry.step_key))
-            for entry in entries
-            if entry.get_dagster_event().is_step_failure
-        )
-    return _FAILED_STEPS[run_id]
-
-
-def _evaluation_of(entry: dg.EventLogEntry) -> dg.AssetCheckEvaluation | None:
-    event = entry.get_dagster_event()
-    is_check = event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    return event.asset_check_evaluation_data if is_check else None
-
-
-def _error_of(entry: dg.EventLogEntry, blocked: str | None) -> _Error:
-    """What failed; a step that its own check blocked says only that there was one."""
-    data = entry.get_dagster_event().step_failure_data.user_failure_data
-    parts: Any = data.metadata.get("failed_keys") if data is not None else None
-    return _Error(
-        entry.step_key or "",
-        "CheckFailed" if blocked else failure_kind(entry),
-        blocked or failure_message(entry),
-        tuple(parts.value) if parts is not None else (),
-    )
-
-
 def _tasks_of_run(run: dg.DagsterRun, tasks: TaskOfAsset) -> set[tuple[Task, datetime | None]]:
-    """Steps of a run of assets, each with every month that the run is about."""
+    """Tasks of a run of assets, each with every month of the run."""
     months = _months_of(run)
     selected = tasks.keys() & run.asset_selection if run.asset_selection else tasks.keys()
     if not run.asset_selection and run.job_name != UPDATE_JOB:
@@ -324,7 +262,7 @@ def _months_of(run: dg.DagsterRun) -> list[datetime]:
 
 
 def _configured_keys(run: dg.DagsterRun, specs: Iterable[SeriesAssets]) -> set[Series]:
-    """Keys that a one-op job is about; its settings name symbols and timeframes."""
+    """Series that the config of a one-op job selects."""
     config: Any = run.run_config
     if "ops" in config:
         config = next(iter(config["ops"].values()))["config"]

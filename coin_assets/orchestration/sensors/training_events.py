@@ -1,4 +1,4 @@
-"""The sensor ``training_events``: trains keys anew when their market or their model has changed."""
+"""The sensor ``training_events``: retrains after price shocks, volatility spikes or drift."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -33,9 +33,9 @@ def training_events_sensor(
         minimum_interval_seconds=300,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description=(
-            "Trains keys anew at a price shock, a volatility spike, or when the last evaluation "
-            "found that the champion drifts. Off by default: retraining on every event follows "
-            "the noise; the schedule `retrain` suffices for most markets."
+            "Retrains series after a price shock or a volatility spike, or when the last "
+            "evaluation found drift of the champion. Off by default: retraining on every event "
+            "follows noise, and the schedule `retrain` suffices for most markets."
         ),
     )
     def training_events(
@@ -76,7 +76,7 @@ def training_events_sensor(
 def _resting(
     registry: ModelRegistry, series: Series, newest: datetime | None, now: datetime
 ) -> str | None:
-    """Why the key is not looked at, if it is not; ``newest`` is the open of its last candle."""
+    """Why a series is skipped, or None; ``newest`` is the open of its last candle."""
     versions: list[ModelVersion] = registry.versions(series)
     if newest is None or not versions:
         return "without a model"
@@ -91,7 +91,7 @@ def _resting(
 def _reason(
     store: Store, registry: RegistryResource, series: Series, newest: datetime
 ) -> str | None:
-    """Events of the key, from no more candles than they look at and its last evaluation."""
+    """Training events of a series, from its last candles and its last evaluation."""
     timeframe = series.timeframe
     start, end = timeframe.shift(newest, 1 - events.CANDLES), timeframe.close_of(newest)
     returns = events.log_returns(store.read_candles(series, start, end), timeframe)

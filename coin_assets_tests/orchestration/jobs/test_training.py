@@ -15,9 +15,11 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from coin_assets.domain.candles.frame import empty_candles
+from coin_assets.domain.failures import FailureRecord
 from coin_assets.models.registry import ModelRegistry
-from coin_assets.orchestration.assets.specs import TRAINING_POOL, failure_message
+from coin_assets.orchestration.assets.specs import TRAINING_POOL
 from coin_assets.orchestration.build import series_specs
+from coin_assets.orchestration.failures import RECORD_EVENTS, records_of
 from coin_assets.orchestration.jobs.training import RETRY_AFTER, training_job
 from coin_assets.orchestration.resources import Clock
 from coin_assets_tests.platform import BTC, ETH, Platform, failures, series, utc
@@ -199,6 +201,12 @@ def test_a_training_ends_with_a_summary(platform: Platform) -> None:
     assert rows[3].startswith("| ETH/USDT 1d | 1 | created | 160 | ")
 
 
+def records(instance: dg.DagsterInstance, run_id: str) -> list[FailureRecord]:
+    """What the one step of a training left, one record for each try that failed."""
+    (found,) = records_of(instance.all_logs(run_id, of_type=RECORD_EVENTS)).values()
+    return found
+
+
 def test_a_failure_carries_the_summary_and_the_keys(platform: Platform) -> None:
     """What alerts need: the newest finished run, whether it failed, and what failed."""
     young = series("1d", BTC)
@@ -215,7 +223,9 @@ def test_a_failure_carries_the_summary_and_the_keys(platform: Platform) -> None:
     )
     assert run.status is dg.DagsterRunStatus.FAILURE
     (entry,) = platform.instance.all_logs(run.run_id, dg.DagsterEventType.STEP_FAILURE)
-    assert "1 of 4 keys failed: ETH/USDT 1d: " in failure_message(entry)
+    (record,) = records(platform.instance, run.run_id)
+    assert (record.code, record.parts) == ("parts_failed", ("ETH/USDT 1d",))
+    assert "1 of 4 keys failed: ETH/USDT 1d: " in record.message
     event = entry.get_dagster_event()
     assert event.step_failure_data.user_failure_data is not None
     facts = {
@@ -339,7 +349,9 @@ def test_a_scheduled_training_tries_again_until_the_candles_are_back(
     (waited,) = lasting.all_logs(result.run_id, dg.DagsterEventType.STEP_UP_FOR_RETRY)
     (again,) = lasting.all_logs(result.run_id, dg.DagsterEventType.STEP_RESTARTED)
     assert again.timestamp - waited.timestamp > 1.4
-    assert "ETH/USDT 1d" in failure_message(waited)
+    (record,) = records(lasting, result.run_id)
+    assert (record.code, record.parts) == ("parts_failed", ("ETH/USDT 1d",))
+    assert "ETH/USDT 1d" in record.message
 
 
 @pytest.mark.parametrize(("tags", "expected"), [({}, 1), (SCHEDULED, 3), (BY_SENSOR, 3)])
@@ -354,8 +366,10 @@ def test_what_stays_broken_fails_after_two_more_tries_and_at_once_for_a_person(
     result = train(platform, clock, lasting, tags)
     assert not result.success
     assert tries(result) == expected
-    (entry,) = lasting.all_logs(result.run_id, dg.DagsterEventType.STEP_FAILURE)
-    assert failure_message(entry).startswith("1 of 4 keys failed: ETH/USDT 1d: ")
+    assert len(lasting.all_logs(result.run_id, dg.DagsterEventType.STEP_FAILURE)) == 1
+    found = records(lasting, result.run_id)
+    assert len(found) == expected
+    assert all(each.message.startswith("1 of 4 keys failed: ETH/USDT 1d: ") for each in found)
     assert len(versions(platform)) == 1
 
 

@@ -22,5 +22,6 @@ class FailingMarket(PatchyMarket):
         self, series: Series, start: datetime, end: datetime, now: datetime
     ) -> Iterator[Page]:
         if series.symbol in self.down:
-            raise self.kind(f"{series} does not answer")
+            # As clients do; the error of the library must decide nothing.
+            raise self.kind(f"{series} does not answer") from ConnectionError("reset by peer")
         yield from super().pages(series, start, end, now)

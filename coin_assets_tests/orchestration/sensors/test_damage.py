@@ -126,12 +126,36 @@ def test_a_restart_takes_no_damage_for_mended(
 ) -> None:
     damage_a_page(file_of(alerted, "candles", "2024-01"))
     for _ in range(4):
-        monkeypatch.setattr(monthly, "_DAMAGED", FileCache(10, settled=0.0))
+        restart(monkeypatch)
         alerted.tick("publish_due")
     alerted.tick("health_alerts")
-    monkeypatch.setattr(monthly, "_DAMAGED", FileCache(10, settled=0.0))
+    restart(monkeypatch)
     alerted.tick("health_alerts")
     assert told(receiver) == [("alert", [f"{ETH} 1h"])]
+
+
+def test_damage_is_found_again_without_the_published_folder(
+    alerted: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage_a_page(file_of(alerted, "candles", "2024-01"))
+    for _ in range(4):
+        restart(monkeypatch)
+        alerted.tick("publish_due")
+    before = alerted.entry("1h", ETH)
+    assert before["consecutive_failures"] == 1
+    (alerted.settings.publish_dir / "manifest.json").unlink()
+    restart(monkeypatch)
+    alerted.tick("publish_due")
+    after = alerted.entry("1h", ETH)
+    assert before["degraded"]
+    for name in ("degraded", "last_error", "last_failure_at", "consecutive_failures"):
+        assert after[name] == before[name]
+
+
+def restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what only this process has read."""
+    for cache in ("_DAMAGED", "_EXTENTS", "_MONTHS"):
+        monkeypatch.setattr(monthly, cache, FileCache(1000, settled=0.0))
 
 
 def test_damage_that_a_tick_comes_upon_leaves_the_other_keys_as_they_are(

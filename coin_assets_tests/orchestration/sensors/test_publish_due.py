@@ -8,6 +8,7 @@
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -187,6 +188,31 @@ def test_the_manifest_tells_of_age_without_a_run(platform: Platform) -> None:
     assert "do not serve it" in platform.entry("1h")["warning"]
     assert platform.entry("4h")["status"] == "fresh"
     assert platform.instance.get_runs_count() == 0
+
+
+def test_a_deleted_folder_comes_back_with_failures_and_all(
+    platform: Platform, market: FailingMarket
+) -> None:
+    market.down = {BTC, ETH}
+    platform.now = NEXT
+    for ahead in (0.0, 61.0):
+        platform.ahead = ahead
+        platform.cycle()
+        time.sleep(1)  # failures are told apart by the second
+    before = platform.entry("1h")
+    assert (before["degraded"], before["consecutive_failures"]) == (True, 2)
+    shutil.rmtree(platform.published)
+    platform.settle("publish_due")
+    platform.tick("publish_due")
+    after = platform.entry("1h")
+    # The files say when they were written.
+    assert {name for name in before if after[name] != before[name]} == {
+        "history",
+        "prediction",
+        "last_success_at",
+    }
+    for kind in ("history", "prediction"):
+        assert after[kind]["as_of"] == before[kind]["as_of"]
 
 
 def test_a_run_in_which_nobody_could_publish_is_told(
