@@ -182,6 +182,9 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             ValueError, KeyError, TypeError: ``state`` is not a state of this estimator.
         """
         stored = state["parameters"]
+        if "usual_belief" not in stored:  # champions of older homes: the long-run level in full
+            stored = stored | {"usual_belief": 1.0}
+            state = state | {"long_usual": [0.0] * STEPS}
         parameters = {_PARAMETER_NAMES.get(name, name): value for name, value in stored.items()}
         estimator = cls(**parameters | {"groups": tuple(parameters["groups"])})
         if parameters.keys() != estimator.get_params().keys():

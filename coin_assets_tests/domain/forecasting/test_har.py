@@ -10,6 +10,7 @@
 - Intervals are calibrated where volatility is constant; regimes and the hour of day are forecast.
 """
 
+import json
 from datetime import timedelta
 
 import numpy as np
@@ -112,6 +113,14 @@ def test_corrupting_the_future_changes_nothing_up_to_an_origin_and_everything_af
     assert (after[row + 1 :] != honest[row + 1 :]).any(axis=(1, 2)).all()
     truncated = estimator.predict_quantiles(candles[: row + 1], origins[: row + 1])
     assert truncated.tobytes() == honest[: row + 1].tobytes()
+
+
+def test_an_artefact_without_a_weight_of_the_long_run_level_forecasts_as_it_did() -> None:
+    candles = random_candles(seed=3, count=600)
+    estimator = fitted(candles)
+    state = json.loads(json.dumps(estimator.state()))
+    del state["long_usual"], state["parameters"]["usual_belief"]
+    assert same_forecasts(HarForecaster.from_state(state), estimator, candles)
 
 
 def test_one_candle_less_than_the_context_is_too_little() -> None:
