@@ -21,7 +21,6 @@ from coin_assets_tests.webui import ROOT
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 # The page of the forecasting methods follows its modules by hand.
-NAMING_MODULES = [page for page in PAGES if page != DOCS / "forecasting.md"]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -74,7 +73,7 @@ def test_each_decision_has_date_context_decision_and_consequences() -> None:
         assert re.match(".*".join(parts), decision, re.DOTALL), decision
 
 
-@pytest.mark.parametrize("page", NAMING_MODULES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_name_modules_that_exist(page: Path) -> None:
     code = [path.relative_to(ROOT) for path in ROOT.rglob("*.py") if ".venv" not in path.parts]
     names = {"/".join(path.parts[-length:]) for path in code for length in range(1, 6)}
