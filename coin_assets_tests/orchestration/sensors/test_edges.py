@@ -106,6 +106,7 @@ def test_an_edge_is_found_once_and_said_once_and_holds_up_nothing(rig: EdgeRig) 
         assert edge < rig.edge
 
 
+@pytest.mark.parametrize("exchange", ["gate"], indirect=True)
 def test_what_an_edge_passes_while_the_platform_is_down_is_unavailable(rig: EdgeRig) -> None:
     rig.rig.collect()
     edge, newest = rig.edge, utc("2025-11-10T12:00")
@@ -127,6 +128,7 @@ def test_what_an_edge_passes_while_the_platform_is_down_is_unavailable(rig: Edge
     assert rig.entry()["gaps"] == {**NOTHING, "unavailable": lost}
 
 
+@pytest.mark.parametrize("exchange", ["kraken"], indirect=True)
 def test_too_few_candles_within_an_edge_are_said_and_ask_for_nothing(rig: EdgeRig) -> None:
     requests = rig.rig.collect()
     for hours in (12, 24):
