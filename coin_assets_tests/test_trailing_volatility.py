@@ -10,7 +10,7 @@
 """
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from statistics import median
 
 import numpy as np
@@ -21,9 +21,14 @@ from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 from benchmarks.trailing_volatility import VolatilityScaledBaseline
-from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
+from coin_assets.domain.forecasting.frame import QUANTILES, STEPS, Floats
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import InsufficientData
+from coin_assets_tests.domain.forecasting.laws import (
+    closes_of,
+    require_context_alone,
+    require_ordered_quantiles,
+)
 
 LAW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 HOUR = Timeframe.parse("1h")
@@ -46,10 +51,6 @@ def path(returns: Floats) -> Floats:
 
 def random_candles(seed: int, count: int, scale: float = 0.01) -> pd.DataFrame:
     return candles_of(path(scale * np.random.default_rng(seed).standard_t(3, count)))
-
-
-def closes_of(candles: pd.DataFrame) -> pd.DatetimeIndex:
-    return HOUR.close_all(candles["timestamp"])
 
 
 def fitted(candles: pd.DataFrame) -> VolatilityScaledBaseline:
@@ -79,14 +80,7 @@ def walks(draw: st.DrawFn) -> pd.DataFrame:
 @LAW
 @given(candles=walks())
 def test_the_median_is_the_last_close_and_quantiles_never_decrease(candles: pd.DataFrame) -> None:
-    quantiles = fitted(candles).predict_quantiles(candles, closes_of(candles))
-    assert quantiles.shape == (len(candles), STEPS, len(QUANTILES))
-    last = np.repeat(candles["close"].to_numpy()[:, None], STEPS, axis=1)
-    assert np.array_equal(quantiles[:, :, MEDIAN], last)
-    assert (np.diff(quantiles, axis=2) >= 0).all()
-    assert np.isfinite(quantiles).all()
-    assert (quantiles > 0).all()
-    assert (quantiles[:, :, -1] > quantiles[:, :, 0]).all()
+    require_ordered_quantiles(fitted(candles), candles)
 
 
 @LAW
@@ -94,18 +88,7 @@ def test_the_median_is_the_last_close_and_quantiles_never_decrease(candles: pd.D
 def test_a_forecast_depends_on_its_context_alone(
     candles: pd.DataFrame, data: st.DataObject
 ) -> None:
-    estimator = fitted(candles)
-    origins = closes_of(candles)
-    batch = estimator.predict_quantiles(candles, origins)
-    row = data.draw(st.integers(0, len(candles) - 1), label="row")
-    past = estimator.context + data.draw(st.integers(0, 60), label="longer past")
-    future = data.draw(st.integers(0, 60), label="future")
-    origin = origins[row].to_pydatetime()
-    first, last = origin - timedelta(hours=past), origin + timedelta(hours=future)
-    opens = candles["timestamp"]
-    part = candles[(opens >= first) & (opens < last)].reset_index(drop=True)
-    alone = estimator.predict_quantiles(part, origins[[row]])
-    assert alone.tobytes() == batch[row].tobytes()
+    require_context_alone(fitted(candles), candles, data)
 
 
 @LAW

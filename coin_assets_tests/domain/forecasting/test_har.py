@@ -11,7 +11,6 @@
 """
 
 import json
-from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -20,11 +19,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
-from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.errors import DataRefused, InsufficientData
+from coin_assets_tests.domain.forecasting.laws import (
+    closes_of,
+    require_context_alone,
+    require_ordered_quantiles,
+)
 from coin_assets_tests.domain.walks import (
-    HOUR,
     broken_walks,
     candles_of,
     random_candles,
@@ -32,10 +34,6 @@ from coin_assets_tests.domain.walks import (
 
 LAW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PRICES = ["open", "high", "low", "close"]
-
-
-def closes_of(candles: pd.DataFrame) -> pd.DatetimeIndex:
-    return HOUR.close_all(candles["timestamp"])
 
 
 def fitted(candles: pd.DataFrame) -> HarForecaster:
@@ -54,14 +52,7 @@ def same_forecasts(one: HarForecaster, other: HarForecaster, candles: pd.DataFra
 @LAW
 @given(candles=broken_walks())
 def test_the_median_is_the_last_close_and_quantiles_never_decrease(candles: pd.DataFrame) -> None:
-    quantiles = fitted(candles).predict_quantiles(candles, closes_of(candles))
-    assert quantiles.shape == (len(candles), STEPS, len(QUANTILES))
-    last = np.repeat(candles["close"].to_numpy()[:, None], STEPS, axis=1)
-    assert np.array_equal(quantiles[:, :, MEDIAN], last)
-    assert (np.diff(quantiles, axis=2) >= 0).all()
-    assert np.isfinite(quantiles).all()
-    assert (quantiles > 0).all()
-    assert (quantiles[:, :, -1] > quantiles[:, :, 0]).all()
+    require_ordered_quantiles(fitted(candles), candles)
 
 
 @LAW
@@ -69,18 +60,7 @@ def test_the_median_is_the_last_close_and_quantiles_never_decrease(candles: pd.D
 def test_a_forecast_depends_on_its_context_alone(
     candles: pd.DataFrame, data: st.DataObject
 ) -> None:
-    estimator = fitted(candles)
-    origins = closes_of(candles)
-    batch = estimator.predict_quantiles(candles, origins)
-    row = data.draw(st.integers(0, len(candles) - 1), label="row")
-    past = estimator.context + data.draw(st.integers(0, 60), label="longer past")
-    future = data.draw(st.integers(0, 60), label="future")
-    origin = origins[row].to_pydatetime()
-    first, last = origin - timedelta(hours=past), origin + timedelta(hours=future)
-    opens = candles["timestamp"]
-    part = candles[(opens >= first) & (opens < last)].reset_index(drop=True)
-    alone = estimator.predict_quantiles(part, origins[[row]])
-    assert alone.tobytes() == batch[row].tobytes()
+    require_context_alone(fitted(candles), candles, data)
 
 
 @LAW
