@@ -37,7 +37,7 @@ class PublishedFolder:
 
     def __init__(self, folder: Path, series_list: Sequence[Series]) -> None:
         self._folder = folder
-        self._keys = series_list
+        self._series_list = series_list
 
     def manifest(self) -> Document:
         """The manifest.
@@ -58,10 +58,11 @@ class PublishedFolder:
             listed = entries_of_manifest(self.manifest())
         except (FileNotFoundError, ConfigurationError, KeyError, TypeError, ValueError):
             return {
-                series: self._facts_without_manifest(series, is_complete) for series in self._keys
+                series: self._facts_without_manifest(series, is_complete)
+                for series in self._series_list
             }
         known = {}
-        for series in self._keys:
+        for series in self._series_list:
             facts = listed.get((series.symbol, series.timeframe.name), _unpublished(series))
             known[series] = facts if facts.is_public else self._with_files(facts)
         return known

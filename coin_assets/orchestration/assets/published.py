@@ -56,7 +56,7 @@ def published_files(spec: SeriesAssets, all_specs: tuple[SeriesAssets, ...]) -> 
     def published(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with failures_named():
             pipeline = pipeline_of(context)
-            failures = _failed_keys(context, all_specs)
+            failures = _failed_series(context, all_specs)
             metadata = publish_series(
                 context, pipeline, spec, failures, pipeline.clock.now(), all_specs
             )
@@ -217,7 +217,7 @@ def _window_candles(store: Store, spec: SeriesAssets, end: datetime) -> pd.DataF
     return store.read_candles(spec.series, start, end)
 
 
-def _failed_keys(
+def _failed_series(
     context: dg.AssetExecutionContext, specs: tuple[SeriesAssets, ...]
 ) -> dict[Series, PublishFailure]:
     """Keys whose steps failed earlier in this run, so that the manifest says so at once.

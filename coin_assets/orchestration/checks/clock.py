@@ -1,4 +1,4 @@
-"""Checks on the clock: how old the data of a key is, and whether its parts agree.
+"""Checks on the clock: how old the data of a series is, and whether its parts agree.
 
 An update cannot record them: when nothing is updated any more, they matter most. So a sensor
 records them at its ticks, without runs; by hand they run in the UI.
@@ -70,7 +70,7 @@ def clock_check_specs(spec: SeriesAssets) -> list[dg.AssetCheckSpec]:
 def clock_evaluations(
     spec: SeriesAssets, current: SeriesStatus, now: datetime
 ) -> list[dg.AssetCheckEvaluation]:
-    """What is to be said of a key at ``now``, one result for each of `clock_check_specs`."""
+    """Results of one series at ``now``, one for each of `clock_check_specs`."""
     newest = max(current.versions, key=lambda version: version.cutoff, default=None)
     verdicts = {
         (CANDLES, DATA_TIME): _candles_time(spec, current, now),
@@ -92,10 +92,10 @@ def clock_evaluations(
 
 
 def clock_checks(spec: SeriesAssets, gather: Gather) -> dg.AssetChecksDefinition:
-    """The checks of one key as an operator runs them by hand; updates must not select them.
+    """Checks of one series, for operators to run by hand; updates must not select them.
 
     Args:
-        gather: tells the `Standing` of keys.
+        gather: returns the `SeriesStatus` of each series.
     """
 
     @dg.multi_asset_check(

@@ -32,7 +32,7 @@ _STORE_PAGE = "docs/operations/influxdb.md"
 _NO_FAILURE = "no run failed"
 
 
-def key_conditions(
+def series_conditions(
     healths: Iterable[SeriesHealth],
     specs: Mapping[Series, SeriesAssets],
     failures: Mapping[Task, Failures],

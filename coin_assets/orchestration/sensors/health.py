@@ -53,7 +53,7 @@ class SeriesHealth:
     damage: str | None = None
 
 
-def key_healths(
+def series_healths(
     specs: Sequence[SeriesAssets],
     statuses: Mapping[Series, SeriesStatus],
     native: Mapping[dg.AssetKey, FreshnessState],

@@ -35,7 +35,7 @@ from coin_assets.orchestration.resources import (
     StoreResource,
 )
 from coin_assets.orchestration.sensors import conditions
-from coin_assets.orchestration.sensors.health import SeriesHealth, key_healths, native_states
+from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
 from coin_assets.orchestration.sensors.machinery import troubles
 from coin_assets.orchestration.sensors.runs import job_failures, runs_of
 from coin_assets.planning.series_status import SeriesStatus, read_status, read_status_without_store
@@ -114,12 +114,12 @@ def health_alerts_sensor(
             # Alerts matter most now; the published files still show the health.
             refusal = error
             statuses = read_status_without_store(registry.client(), publisher.client(), series_list)
-        healths = key_healths(specs, statuses, native_states(instance, specs), now)
+        healths = series_healths(specs, statuses, native_states(instance, specs), now)
         failures = runs_of(instance, specs, at, month_start(now)).failures
         jobs = {job: found for job in WATCHED_JOBS if (found := job_failures(instance, job))}
         wrong = [
             *(conditions.store_conditions(refusal, now) if refusal else ()),
-            *conditions.key_conditions(
+            *conditions.series_conditions(
                 healths, {spec.series: spec for spec in specs}, failures, now
             ),
             *conditions.market_conditions(settings.market, specs, failures),

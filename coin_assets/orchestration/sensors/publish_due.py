@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import MODELS, QUALITY
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
@@ -75,9 +76,8 @@ def publish_due_sensor(
             store.client(), registry.client(), folder, series_list, read_through=[looked_at.series]
         )
         sound = sound_specs(specs, statuses)
-        differing: Mapping[Series, FileDifference] = {}
-        if looked_at in sound:
-            differing = _differing(store.client(), folder, looked_at, statuses[looked_at.series])
+        current = statuses[looked_at.series] if looked_at in sound else None
+        differing = _differing(store.client(), folder, looked_at, current)
         is_complete = completeness(store.client(), specs, now)
         readable = [spec.series for spec in sound]
         document = folder.refresh(
@@ -92,15 +92,18 @@ def publish_due_sensor(
             statuses = read_status(store.client(), registry.client(), folder, series_list)
         states = planning_facts(sound, store.client(), market.client(), statuses, now, closed_by)
         plan = plan_repairs(states, runs, at)
-        events = (
-            [] if document is None else [manifest_materialization(document, "an entry changed")]
-        )
+        events = _rewritten(document)
         if plan.is_empty:
             return dg.SensorResult(skip_reason=_reason(states), asset_events=events)
         context.log.info(described(plan))
         return dg.SensorResult(run_requests=run_requests(plan, checks), asset_events=events)
 
     return publish_due
+
+
+def _rewritten(document: Document | None) -> list[dg.AssetMaterialization]:
+    """The event of a rewritten manifest; none if it stayed as it was."""
+    return [] if document is None else [manifest_materialization(document, "an entry changed")]
 
 
 def _reason(states: Sequence[PlanningFacts]) -> str:
@@ -112,9 +115,15 @@ def _reason(states: Sequence[PlanningFacts]) -> str:
 
 
 def _differing(
-    store: Store, publisher: Publisher, spec: SeriesAssets, status: SeriesStatus
+    store: Store, publisher: Publisher, spec: SeriesAssets, status: SeriesStatus | None
 ) -> Mapping[Series, FileDifference]:
-    """The first file of a series that differs from the store at the same data time."""
+    """The first file of a series that differs from the store at the same data time.
+
+    Args:
+        status: None if the stored files of the series cannot be read.
+    """
+    if status is None:
+        return {}
     series, files = spec.series, status.published
     if files.history is not None and files.history.as_of == status.candles:
         found = publisher.difference("history", series, history_candles(store, spec))

@@ -1,4 +1,4 @@
-"""The schedule ``retrain``: every key is trained as often as its timeframe asks for."""
+"""The schedule ``retrain``: trains every series as often as `timeframe_rules` requires."""
 
 from collections.abc import Sequence
 from datetime import UTC

@@ -82,20 +82,20 @@ def runs_of(
     for run in instance.get_runs(dg.RunsFilter(statuses=_IN_FLIGHT)):
         busy |= {run.tags[PURPOSE_TAG]} if PURPOSE_TAG in run.tags else set()
         if run.job_name == TRAIN_JOB:
-            training |= _configured_keys(run, specs)
+            training |= _configured_series(run, specs)
         elif run.job_name == PROMOTE_JOB:
-            promoting |= _configured_keys(run, specs)
+            promoting |= _configured_series(run, specs)
         elif _BACKFILL_TAG not in run.tags:  # live work never waits for a backfill
             in_flight |= _tasks_of_run(run, tasks)
     # Background tasks rest after each run.
     rested: set[tuple[Task, datetime | None]] = set()
     for run in _recent_background(instance, now):
         if run.job_name == PROMOTE_JOB:
-            promoting |= _configured_keys(run, specs)
+            promoting |= _configured_series(run, specs)
         elif run.job_name != TRAIN_JOB:
             rested |= _tasks_of_run(run, tasks)
         elif run.is_success:
-            training |= _configured_keys(run, specs)
+            training |= _configured_series(run, specs)
     failures = _failures(instance, specs, tasks, now, month)
     return Runs(
         frozenset(in_flight),
@@ -233,7 +233,7 @@ def _failed_trainings(
     parts = {part for record in records for part in record.parts}
     return {
         Task(series, MODELS): records[0]
-        for series in _configured_keys(run, specs)
+        for series in _configured_series(run, specs)
         if not parts or str(series) in parts
     }
 
@@ -261,7 +261,7 @@ def _months_of(run: dg.DagsterRun) -> list[datetime]:
     return months_between(start, next_month(end))
 
 
-def _configured_keys(run: dg.DagsterRun, specs: Iterable[SeriesAssets]) -> set[Series]:
+def _configured_series(run: dg.DagsterRun, specs: Iterable[SeriesAssets]) -> set[Series]:
     """Series that the config of a one-op job selects."""
     config: Any = run.run_config
     if "ops" in config:

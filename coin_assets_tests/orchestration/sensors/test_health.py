@@ -11,7 +11,7 @@ from dagster._core.definitions.freshness import FreshnessState, FreshnessStateCh
 
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
 from coin_assets.orchestration.assets.specs import SeriesAssets
-from coin_assets.orchestration.sensors.health import SeriesHealth, key_healths, native_states
+from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
 from coin_assets.planning.series_status import SeriesStatus
 from coin_assets_tests.orchestration.checks.statuses import CLOSE, in_order, published_at, spec_for
 
@@ -52,7 +52,7 @@ def health(
 ) -> SeriesHealth:
     """Of a key whose published files end so many minutes ago."""
     statuses = {spec.series: status or in_order(spec.series)}
-    (found,) = key_healths([spec], statuses, native, CLOSE + timedelta(minutes=minutes))
+    (found,) = series_healths([spec], statuses, native, CLOSE + timedelta(minutes=minutes))
     return found
 
 
