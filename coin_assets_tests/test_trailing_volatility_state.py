@@ -11,11 +11,11 @@ from hypothesis import given
 from sklearn.base import clone
 
 from benchmarks.trailing_volatility import VolatilityScaledBaseline
+from coin_assets_tests.domain.forecasting.laws import closes_of
 from coin_assets_tests.realdata import real_candles, requires_real_data
 from coin_assets_tests.test_trailing_volatility import (
     LAW,
     candles_of,
-    closes_of,
     fitted,
     path,
     random_candles,

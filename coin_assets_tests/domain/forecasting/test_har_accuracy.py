@@ -9,7 +9,8 @@ import pytest
 from coin_assets.domain.evaluation.scoring import pinball_loss
 from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
 from coin_assets.domain.forecasting.har import HarForecaster
-from coin_assets_tests.domain.forecasting.test_har import closes_of, fitted
+from coin_assets_tests.domain.forecasting.laws import closes_of
+from coin_assets_tests.domain.forecasting.test_har import fitted
 from coin_assets_tests.domain.walks import (
     candles_of,
     random_candles,
