@@ -3,6 +3,7 @@
 Parsers raise `ConfigurationError`; rules yield the problems of a parsed value.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 from coin_assets.market.ccxt_support import why_not
 
+INFLUXDB_TOKEN = "INFLUXDB_V2_TOKEN"  # noqa: S105 (a name)
+_ADDED_TAGS = "INFLUXDB_V2_TAG_"  # of the client library: tags it adds to all points
 Given = Mapping[str, Any]  # the fields before this one, those with a problem left out
 DEFAULT_FRESHNESS = (
     "1m:3/6,5m:12/24,15m:30/60,1h:65/130,4h:250/500,1d:1500/3000,1w:11520/23040,1M:50400/100800"
@@ -181,6 +184,21 @@ def server_of_influxdb(url: str, given: Given) -> Iterator[str]:
             f"{addresses.masked(url)} has a user in front of its host, which would be shown; leave "
             "it out and set INFLUXDB_V2_TOKEN."
         )
+
+
+def influxdb_environment(token: str) -> Iterator[str]:
+    """Problems of the environment with `COIN_STORE=influxdb`."""
+    if os.environ.get(INFLUXDB_TOKEN, "").strip() != token:
+        yield (
+            f"{INFLUXDB_TOKEN}: the value (hidden) is not the one of the environment, from which "
+            "runs take it; set the environment variable."
+        )
+    for name in sorted(os.environ):
+        if name.startswith(_ADDED_TAGS):
+            yield (
+                f"{name}: a tag on every point would make other series of all candles; unset the "
+                "variable."
+            )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

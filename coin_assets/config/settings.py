@@ -7,7 +7,7 @@ Loading creates no file and opens no connection.
 
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
@@ -41,9 +41,6 @@ from coin_assets.errors import ConfigurationError
 SETTINGS_FILE = "coin_assets.toml"
 STORES = ("parquet", "influxdb")
 _VARIABLES_OF_OTHERS = {"COIN_DAGSTER_HOME"}  # dagster.yaml reads it
-
-_TOKEN = "INFLUXDB_V2_TOKEN"  # noqa: S105 (a name)
-_ADDED_TAGS = "INFLUXDB_V2_TAG_"  # of the client library: tags it adds to all points
 
 Rule = Callable[[Any, rules.Given], Iterable[str]]
 
@@ -193,7 +190,7 @@ class Settings(BaseSettings):
         except ConfigurationError as error:
             problems.append(str(error))
         if not problems and self.store == "influxdb":
-            problems += _against_influxdb(self.influxdb_v2_token.get_secret_value())
+            problems += rules.influxdb_environment(self.influxdb_v2_token.get_secret_value())
         # Raised outside of `except`, because the caught error contains all values, also secrets.
         if problems:
             raise ConfigurationError("\n".join(problems))
@@ -253,27 +250,12 @@ class _File(TomlConfigSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         values = super().__call__()
-        if _TOKEN in values:
+        if rules.INFLUXDB_TOKEN in values:
             raise ConfigurationError(
-                f"{_TOKEN}: a token does not belong into {SETTINGS_FILE}, which others can read; "
-                "remove it there, and set the environment variable."
+                f"{rules.INFLUXDB_TOKEN}: a token does not belong into {SETTINGS_FILE}, which "
+                "others can read; remove it there, and set the environment variable."
             )
         return values
-
-
-def _against_influxdb(token: str) -> Iterator[str]:
-    """Problems of the environment with `COIN_STORE=influxdb`."""
-    if os.environ.get(_TOKEN, "").strip() != token:
-        yield (
-            f"{_TOKEN}: the value (hidden) is not the one of the environment, from which runs take "
-            "it; set the environment variable."
-        )
-    for name in sorted(os.environ):
-        if name.startswith(_ADDED_TAGS):
-            yield (
-                f"{name}: a tag on every point would make other series of all candles; unset the "
-                "variable."
-            )
 
 
 def settings_table() -> str:
