@@ -35,6 +35,7 @@ _LAUNCH = """mutation($params: ExecutionParams!) {
     __typename
     ... on LaunchRunSuccess { run { runId } }
     ... on PythonError { message }
+    ... on InvalidSubsetError { message }
     ... on RunConfigValidationInvalid { errors { message } }
   }
 }"""

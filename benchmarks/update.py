@@ -15,8 +15,7 @@ from benchmarks.services import Services, running_services
 from benchmarks.update_steps import measure_steps, rewind
 from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
-from coin_assets.orchestration.assets.candle_checks import GAPS, SUSPICIOUS_BARS
-from coin_assets.orchestration.build import series_specs
+from coin_assets.orchestration.build import build_definitions, series_specs
 from coin_assets.publish.folder import MANIFEST
 
 _JOB = "update"
@@ -103,16 +102,20 @@ def measure(bench: Bench) -> list[Figure]:
 
 def _launches(home: Home, services: Services, bench: Bench) -> list[tuple[str, Launch, int]]:
     """Ways to launch an update, with their names and how often to take them."""
-    specs = series_specs(Settings())
-    fast_path = [
-        spec.asset_key(layer).path for spec in specs for layer in (CANDLES, PREDICTIONS, PUBLISHED)
-    ]
+    settings = Settings()
+    assets = {
+        spec.asset_key(layer)
+        for spec in series_specs(settings)
+        for layer in (CANDLES, PREDICTIONS, PUBLISHED)
+    }
+    # An asset that records checks is launched with all of them, or not at all.
+    graph = build_definitions(settings).resolve_job_def(_JOB).asset_layer.asset_graph
     checks = [
-        (spec.asset_key(CANDLES).path, name)
-        for spec in specs
-        if spec.is_fetched
-        for name in (GAPS, SUSPICIOUS_BARS)
+        (check.asset_key.path, check.name)
+        for check in sorted(graph.asset_check_keys)
+        if check.asset_key in assets
     ]
+    fast_path = [asset.path for asset in sorted(assets)]
 
     def by_command(partition: str) -> str:
         run_id = str(uuid.uuid4())
