@@ -11,7 +11,7 @@ from coin_assets.domain.json_format import Document, time_text
 DISCORD_CHARACTERS = 2000
 SLACK_CHARACTERS = 4000
 _REMEDY = "It is tried again by itself; check COIN_ALERT_WEBHOOKS if that does not help."
-# Discord and Slack would call people, or link, by what stands in an error's text.
+# Discord and Slack would call people, or link, by what an error's text contains.
 _SLACK_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _DISCORD_ESCAPES = str.maketrans({"@": "@\u200b"})
 
@@ -33,7 +33,7 @@ class Channel(Protocol):
         """Send; returning means that the message was accepted.
 
         Raises:
-            DeliveryRefused: it was not, or nobody knows.
+            DeliveryRefused: it was not, or that is unknown.
         """
         ...
 
@@ -48,6 +48,13 @@ class WebhookChannel:
         self.name = f"{webhook.kind} {masked(webhook.url)}"
 
     def deliver(self, message: Message) -> None:
+        """Post the message to the webhook; see `Channel.deliver`.
+
+        The message's id is the idempotency key of every attempt.
+
+        Raises:
+            DeliveryRefused: the webhook did not accept it, or that is unknown.
+        """
         call(
             "POST",
             self._webhook.url,
@@ -70,7 +77,7 @@ def discord_body(message: Message) -> Document:
 
 
 def slack_body(message: Message) -> Document:
-    """The text, escaped as Slack asks for."""
+    """The text, escaped as Slack requires."""
     return {"text": _cut(_plain(message), SLACK_CHARACTERS).translate(_SLACK_ESCAPES)}
 
 

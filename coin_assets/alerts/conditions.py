@@ -17,6 +17,7 @@ class Severity(IntEnum):
 
     @property
     def word(self) -> str:
+        """Name in lower case, as in messages: ``warning`` or ``critical``."""
         return self.name.lower()
 
 

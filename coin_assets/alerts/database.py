@@ -104,5 +104,5 @@ class Database:
     def _corrupt(self, reason: str) -> CorruptArtefact:
         return CorruptArtefact(
             f"{self.path} is not the alerts' database ({reason}). Move it away, and what lies "
-            "beside it with the same name; what stands is then alerted anew."
+            "beside it with the same name; open incidents are then alerted anew."
         )

@@ -38,13 +38,16 @@ class Rules:
         return self.cycle * self.repeat_cycles
 
     def interval(self, repeats: int) -> timedelta:
-        """Time to the next repeat after ``repeats``: doubled each time, up to an hour or to
-        `first_interval` if that is longer."""
+        """Time from the repeat number ``repeats`` to the next; 0 is the alert itself.
+
+        It doubles each time, up to an hour, or to `first_interval` if that is longer.
+        """
         doubled = self.first_interval * (1 << min(repeats, _MOST_DOUBLINGS))
         return min(doubled, max(LONGEST_INTERVAL, self.first_interval))
 
     @property
     def escalation(self) -> timedelta:
+        """Time from the alert to the escalation."""
         return self.cycle * self.escalate_cycles
 
 
@@ -58,7 +61,7 @@ class Incident:
         opened_at: when it was first seen.
         alerted_at: time of the alert; None before.
         last_sent: time of its last message.
-        told: the condition as in that message.
+        sent_condition: the condition as in that message; None before the first.
         repeats: number since the last alert or worsening.
     """
 
@@ -67,7 +70,7 @@ class Incident:
     opened_at: datetime
     alerted_at: datetime | None = None
     last_sent: datetime | None = None
-    told: Condition | None = None
+    sent_condition: Condition | None = None
     repeats: int = 0
     escalated: bool = False
 
@@ -113,36 +116,40 @@ def advance(
     held = [mute for mute in mutes if mute.until > now]
     muted = {mute.subject for mute in held if mute.kind == MuteKind.MUTE}
     acknowledged = {mute.subject for mute in held if mute.kind == MuteKind.ACKNOWLEDGE}
-    standing = {
+    current = {
         subject: _seen(incidents.get(subject), condition, now)
         for subject, condition in worst_by_subject(conditions).items()
     }
     over = [
         each
         for subject, each in incidents.items()
-        if subject not in standing and subject not in muted and each.alerted_at is not None
+        if subject not in current and subject not in muted and each.alerted_at is not None
     ]
-    audible = {name: each for name, each in standing.items() if name not in muted}
+    audible = {name: each for name, each in current.items() if name not in muted}
     events = _events(audible, acknowledged, now, rules)
     # Incidents repeated together stay together, with the longest interval among them.
     repeats: dict[Group, int] = defaultdict(int)
     for name, event in events.items():
-        group = event, standing[name].condition.group
-        repeats[group] = max(repeats[group], standing[name].repeats)
-    told = standing | {
-        name: _told(standing[name], event, now, repeats[event, standing[name].condition.group])
+        group = event, current[name].condition.group
+        repeats[group] = max(repeats[group], current[name].repeats)
+    updated = current | {
+        name: _after_message(
+            current[name], event, now, repeats[event, current[name].condition.group]
+        )
         for name, event in events.items()
     }
-    affected = Counter(told[name].condition.group for name in audible if told[name].alerted_at)
+    affected = Counter(
+        updated[name].condition.group for name in audible if updated[name].alerted_at
+    )
     groups: dict[Group, list[Incident]] = defaultdict(list)
     for name, event in events.items():
-        groups[event, told[name].condition.group].append(told[name])
+        groups[event, updated[name].condition.group].append(updated[name])
     for each in over:
         groups[MessageKind.RECOVERY, each.condition.group].append(each)
     messages = [
         _message(kind, members, affected[group], now) for (kind, group), members in groups.items()
     ]
-    return told, sorted(messages, key=lambda each: -each.severity)
+    return updated, sorted(messages, key=lambda each: -each.severity)
 
 
 def still_holding(
@@ -192,11 +199,11 @@ def _event(
     incident: Incident, is_acknowledged: bool, now: datetime, rules: Rules
 ) -> MessageKind | None:
     """The kind of message that one subject needs, repeats aside."""
-    if incident.alerted_at is None or incident.told is None:
+    if incident.alerted_at is None or incident.sent_condition is None:
         has_lasted = now - incident.opened_at >= rules.first_interval
         waits = incident.condition.only_when_lasting and not has_lasted
         return None if waits else MessageKind.ALERT
-    if incident.condition.is_worse_than(incident.told):
+    if incident.condition.is_worse_than(incident.sent_condition):
         return MessageKind.WORSE
     is_late = now - incident.alerted_at >= rules.escalation and incident.last_sent != now
     if is_late and not incident.escalated and not is_acknowledged:
@@ -204,13 +211,15 @@ def _event(
     return None
 
 
-def _told(incident: Incident, event: MessageKind, now: datetime, most_repeats: int) -> Incident:
-    said = replace(incident, last_sent=now, told=incident.condition)
+def _after_message(
+    incident: Incident, event: MessageKind, now: datetime, most_repeats: int
+) -> Incident:
+    sent = replace(incident, last_sent=now, sent_condition=incident.condition)
     if event == MessageKind.REPEAT:
-        return replace(said, repeats=most_repeats + 1)
+        return replace(sent, repeats=most_repeats + 1)
     if event == MessageKind.ESCALATION:
-        return replace(said, escalated=True)
-    return replace(said, repeats=0, alerted_at=incident.alerted_at or now)
+        return replace(sent, escalated=True)
+    return replace(sent, repeats=0, alerted_at=incident.alerted_at or now)
 
 
 def _message(kind: MessageKind, members: list[Incident], affected: int, now: datetime) -> Message:

@@ -20,11 +20,11 @@ from coin_assets.alerts.database import Database
 from coin_assets.alerts.incidents import Incident, Mute, MuteKind, Rules
 from coin_assets.alerts.messages import Message
 from coin_assets.alerts.tables import Pending
-from coin_assets.alerts.transport import LONGEST_ASKED_SECONDS, DeliveryRefused
+from coin_assets.alerts.transport import LONGEST_RETRY_AFTER_SECONDS, DeliveryRefused
 from coin_assets.errors import ConfigurationError
 
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=10)
-_LONGEST_WAIT = max(LONGEST_DELAY, timedelta(seconds=LONGEST_ASKED_SECONDS))
+_LONGEST_WAIT = max(LONGEST_DELAY, timedelta(seconds=LONGEST_RETRY_AFTER_SECONDS))
 _MOST_DOUBLINGS = 10
 _BEGUN = "the process ended before the answer came"
 
@@ -76,9 +76,9 @@ class AlertBook:
         """
         with self._database.transaction() as connection:
             known, mutes = tables.read_incidents(connection), tables.read_mutes(connection)
-            standing, messages = engine.advance(known, conditions, mutes, now, rules)
-            tables.replace_incidents(connection, known, standing)
-            holding = engine.still_holding(mutes, standing, now)
+            current, messages = engine.advance(known, conditions, mutes, now, rules)
+            tables.replace_incidents(connection, known, current)
+            holding = engine.still_holding(mutes, current, now)
             tables.remove_mutes(connection, [each for each in mutes if each not in holding])
             tables.note_configured(connection, channel_ids, now)
             for message in messages:
@@ -116,19 +116,19 @@ class AlertBook:
         note: str = "",
         by: str = "",
     ) -> None:
-        """Keep quiet about ``subjects``; the same asked before is replaced.
+        """Mute or acknowledge ``subjects``, in place of an earlier request of the same kind.
 
         Raises:
-            ConfigurationError: nothing stands that could be acknowledged.
+            ConfigurationError: a subject to acknowledge has no open incident.
         """
         with self._database.transaction() as connection:
-            standing = tables.read_incidents(connection)
-            unknown = [subject for subject in subjects if subject not in standing]
+            incidents = tables.read_incidents(connection)
+            unknown = [subject for subject in subjects if subject not in incidents]
             if unknown and kind == MuteKind.ACKNOWLEDGE:
                 raise ConfigurationError(
                     f"{', '.join(unknown)}: nothing is wrong there that could be acknowledged. "
-                    f"What stands: {', '.join(standing) or 'nothing'}. To keep quiet ahead of "
-                    "time, mute."
+                    f"Open incidents: {', '.join(incidents) or 'none'}. To silence a subject "
+                    "ahead of time, mute it."
                 )
             mutes = [Mute(subject, until, MuteKind(kind), note, by) for subject in subjects]
             tables.save_mutes(connection, mutes)
@@ -142,8 +142,8 @@ class AlertBook:
     def mutes(self, now: datetime) -> list[Mute]:
         """Mutes and acknowledgements that hold at ``now``."""
         with self._database.transaction() as connection:
-            known, standing = tables.read_mutes(connection), tables.read_incidents(connection)
-        return engine.still_holding(known, standing, now)
+            mutes, incidents = tables.read_mutes(connection), tables.read_incidents(connection)
+        return engine.still_holding(mutes, incidents, now)
 
     def incidents(self) -> dict[str, Incident]:
         """Open incidents by subject."""
@@ -204,8 +204,8 @@ class AlertBook:
         return None
 
     def _note_refusal(self, claimed: Pending, refusal: DeliveryRefused, now: datetime) -> None:
-        asked = timedelta(seconds=refusal.retry_after or 0.0)
-        next_try = now + max(_delay(claimed), asked)
+        requested = timedelta(seconds=refusal.retry_after or 0.0)
+        next_try = now + max(_delay(claimed), requested)
         with self._database.transaction() as connection:
             tables.note_try(connection, claimed, next_try, str(refusal))
 

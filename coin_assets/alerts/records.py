@@ -10,6 +10,8 @@ from coin_assets.alerts.messages import Message, MessageKind
 
 Fields = dict[str, Any]
 
+_SENT_CONDITION = "told"  # as stored; the name stays, so that older databases stay readable
+
 
 def stamp(time: datetime) -> str:
     """UTC to the microsecond; texts sort as the times do."""
@@ -25,17 +27,18 @@ def incident_text(incident: Incident) -> str:
     """The incident as JSON."""
     fields = _flat(incident)
     fields["condition"] = _flat(incident.condition)
-    fields["told"] = incident.told and _flat(incident.told)
+    sent_condition = fields.pop("sent_condition")
+    fields[_SENT_CONDITION] = sent_condition and _flat(sent_condition)
     return json.dumps(fields)
 
 
 def parse_incident(text: str) -> Incident:
     """Inverse of `incident_text`."""
     fields = json.loads(text)
-    told = fields.pop("told")
+    sent_condition = fields.pop(_SENT_CONDITION)
     return Incident(
         condition=_condition(fields.pop("condition")),
-        told=None if told is None else _condition(told),
+        sent_condition=None if sent_condition is None else _condition(sent_condition),
         **_timed(fields, "since", "opened_at", "alerted_at", "last_sent"),
     )
 

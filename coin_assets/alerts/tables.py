@@ -47,18 +47,18 @@ def read_incidents(connection: Connection) -> dict[str, Incident]:
 
 
 def replace_incidents(
-    connection: Connection, known: Mapping[str, Incident], standing: Mapping[str, Incident]
+    connection: Connection, known: Mapping[str, Incident], current: Mapping[str, Incident]
 ) -> None:
-    """Turn the ``known`` rows into ``standing``."""
+    """Replace the ``known`` rows by those of ``current``, both by subject."""
     connection.executemany(
         "DELETE FROM incidents WHERE subject = ?",
-        [(subject,) for subject in known if subject not in standing],
+        [(subject,) for subject in known if subject not in current],
     )
     connection.executemany(
         "INSERT OR REPLACE INTO incidents (subject, document) VALUES (?, ?)",
         [
             (subject, incident_text(incident))
-            for subject, incident in standing.items()
+            for subject, incident in current.items()
             if incident != known.get(subject)
         ],
     )

@@ -1,4 +1,4 @@
-"""One HTTP call to an address that is a secret: no error and no log line tells more than the host.
+"""One HTTP call to an address that is a secret: errors and log lines contain only the host.
 
 The standard exceptions quote the address, so none of them gets out, not even as a cause.
 """
@@ -18,7 +18,7 @@ import urllib3
 from coin_assets.errors import TemporaryError
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 5.0
-LONGEST_ASKED_SECONDS = 3600.0  # a mistyped Retry-After must not silence a channel for days
+LONGEST_RETRY_AFTER_SECONDS = 3600.0  # a mistyped Retry-After must not silence a channel for days
 _LOGGER = logging.getLogger("urllib3.connectionpool")
 
 
@@ -52,10 +52,10 @@ def call(
         shown: names the other side in errors.
         remedy: what to check if it does not accept.
         body: sent as JSON.
-        key: the same for every attempt of one call, so that the other side can tell them.
+        key: the same for every attempt of one call, so that the other side recognises repeats.
 
     Raises:
-        DeliveryRefused: it was not accepted, or nobody knows.
+        DeliveryRefused: it was not accepted, or that is unknown.
     """
     headers = {} if key is None else {"Idempotency-Key": key}
     try:
@@ -72,7 +72,7 @@ def call(
             ) as response,
         ):
             status = response.status_code
-            retry_after = asked_seconds(response.headers, datetime.now(UTC))
+            retry_after = retry_after_seconds(response.headers, datetime.now(UTC))
     except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
         reason, retry_after = _reason(error), None
     else:
@@ -80,22 +80,22 @@ def call(
             return
         followed = ", a redirect, which is not followed" if 300 <= status < 400 else ""
         reason = f"HTTP {status}{followed}"
-    # Raised here, outside of the handler, so that it has no context that tells the address.
+    # Raised here, outside of the handler, so that it has no context that contains the address.
     raise DeliveryRefused(f"{shown} did not accept the call: {reason}. {remedy}", retry_after)
 
 
-def asked_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
+def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
     """Seconds to wait by a ``Retry-After`` header (seconds or an HTTP date); None without one."""
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d+(\.\d+)?", text):
-        return min(float(text), LONGEST_ASKED_SECONDS)
+        return min(float(text), LONGEST_RETRY_AFTER_SECONDS)
     try:
         until = parsedate_to_datetime(text)
     except ValueError:
         return None
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
-    return min(max(0.0, (until - now).total_seconds()), LONGEST_ASKED_SECONDS)
+    return min(max(0.0, (until - now).total_seconds()), LONGEST_RETRY_AFTER_SECONDS)
 
 
 def _reason(error: Exception) -> str:

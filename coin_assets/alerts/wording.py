@@ -23,11 +23,15 @@ def shortened(text: str, most: int) -> str:
 
 
 def subjects_words(subjects: Sequence[str]) -> str:
-    """``BTC/USDT 1h``, ``3 keys (...)``, or ``50 keys (1h: 25, 4h: 25)``; at least one subject."""
+    """One subject as it is, or ``3 series (...)``, or ``50 series (1h: 25, 4h: 25)``.
+
+    Args:
+        subjects: at least one.
+    """
     if len(subjects) == 1:
         return shortened(subjects[0], _MOST_TITLE)
     groups = by_timeframe(subjects)
-    noun = "subjects" if _OTHERS in groups else "keys"
+    noun = "subjects" if _OTHERS in groups else "series"
     listed = ", ".join(subjects)
     if len(subjects) > MOST_LISTED or len(listed) > _MOST_TITLE:
         listed = ", ".join(f"{name}: {len(members)}" for name, members in groups.items())

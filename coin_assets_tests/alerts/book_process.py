@@ -22,7 +22,7 @@ def deliver(book: AlertBook, url: str, minute: int) -> None:
 
 
 def advance_for_ever(book: AlertBook) -> None:
-    """Minute after minute: two subjects fail together, then they are well; tells each minute."""
+    """Minute after minute: two subjects fail together, then they are well; prints each minute."""
     for minute in count():
         wrong = [stale(BTC), stale(ETH)] if minute % 2 == 0 else []
         book.advance(wrong, NOW + timedelta(minutes=minute), RULES, ["channel"])

@@ -35,7 +35,7 @@ def stale(
 
 
 def soft(subject: str = BTC, cause: str = "the exchange does not answer") -> Condition:
-    """Soft-stale: a warning, told when it lasts."""
+    """Soft-stale: a warning, alerted when it lasts."""
     return stale(subject, "stale", cause, severity=Severity.WARNING, lasting=True)
 
 

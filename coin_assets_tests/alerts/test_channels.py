@@ -19,7 +19,7 @@ from coin_assets.alerts.channels import (
     discord_body,
     slack_body,
 )
-from coin_assets.alerts.transport import DeliveryRefused, asked_seconds
+from coin_assets.alerts.transport import DeliveryRefused, retry_after_seconds
 from coin_assets.config.addresses import WEBHOOK_KINDS, Webhook
 from coin_assets_tests.alerts.cycles import BTC, ETH, NOW, message
 from coin_assets_tests.alerts.receiver import SECRET, Receiver, Reply
@@ -44,24 +44,24 @@ def refusal(receiver: Receiver, kind: str = "json") -> DeliveryRefused:
 
 @pytest.mark.parametrize(("kind", "name"), [("discord", "content"), ("slack", "text")])
 def test_chats_get_headline_and_text(receiver: Receiver, kind: str, name: str) -> None:
-    told = message(BTC, ETH)
-    channel(receiver, kind).deliver(told)
-    assert receiver.accepted == [{name: f"{told.headline}\n{told.text}"}]
+    sent = message(BTC, ETH)
+    channel(receiver, kind).deliver(sent)
+    assert receiver.accepted == [{name: f"{sent.headline}\n{sent.text}"}]
 
 
-def test_json_gets_every_field_and_a_key_against_doubles(receiver: Receiver) -> None:
-    told = message(BTC, ETH)
-    channel(receiver).deliver(told)
+def test_json_gets_every_field_and_an_idempotency_key(receiver: Receiver) -> None:
+    sent = message(BTC, ETH)
+    channel(receiver).deliver(sent)
     (request,) = receiver.received
     assert request.method == "POST"
-    assert request.headers["Idempotency-Key"] == told.id
+    assert request.headers["Idempotency-Key"] == sent.id
     assert request.body == {
-        "id": told.id,
+        "id": sent.id,
         "kind": "alert",
         "severity": "critical",
         "subjects": [BTC, ETH],
-        "title": told.title,
-        "text": told.text,
+        "title": sent.title,
+        "text": sent.text,
         "since": "2026-11-22T22:05:00Z",
         "created_at": "2026-11-22T22:05:00Z",
         "runbook": "docs/operations/stale.md",
@@ -69,12 +69,12 @@ def test_json_gets_every_field_and_a_key_against_doubles(receiver: Receiver) -> 
 
 
 def test_chats_neither_call_people_nor_overflow() -> None:
-    told = replace(message(), text="@everyone <!channel> & " + "x" * 5000)
-    content = discord_body(told)["content"]
+    sent = replace(message(), text="@everyone <!channel> & " + "x" * 5000)
+    content = discord_body(sent)["content"]
     assert len(content) == DISCORD_CHARACTERS
     assert content.endswith("…")
     assert "@everyone" not in content
-    assert "&lt;!channel&gt; &amp; x" in slack_body(told)["text"]
+    assert "&lt;!channel&gt; &amp; x" in slack_body(sent)["text"]
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])
@@ -92,7 +92,7 @@ def test_anything_else_is_a_refusal(receiver: Receiver, status: int) -> None:
     assert refused.retry_after is None
 
 
-def test_the_wish_to_be_left_alone_is_told(receiver: Receiver) -> None:
+def test_a_refusal_has_the_requested_delay(receiver: Receiver) -> None:
     receiver.always = Reply(429, {"Retry-After": "17"})
     assert refusal(receiver).retry_after == 17
     receiver.always = Reply(503, {"retry-after": "2.5"})
@@ -111,8 +111,8 @@ def test_the_wish_to_be_left_alone_is_told(receiver: Receiver) -> None:
         ("", None),
     ],
 )
-def test_wishes(text: str, seconds: float | None) -> None:
-    assert asked_seconds({"Retry-After": text}, NOW) == seconds
+def test_retry_after_in_seconds(text: str, seconds: float | None) -> None:
+    assert retry_after_seconds({"Retry-After": text}, NOW) == seconds
 
 
 def test_redirects_are_not_followed(receiver: Receiver) -> None:

@@ -13,15 +13,15 @@ from coin_assets_tests.alerts.cycles import MINUTE, NOW
 from coin_assets_tests.alerts.receiver import SECRET, Receiver, Reply
 
 
-def test_the_file_says_when_and_what(tmp_path: Path) -> None:
+def test_the_file_contains_the_time_and_the_facts(tmp_path: Path) -> None:
     folder = tmp_path / "alerts"
     assert heartbeat_age(folder, NOW) is None
     beat(folder, NOW - MINUTE, {"cycle_seconds": 60})
-    beat(folder, NOW, {"cycle_seconds": 60, "standing": 3})
+    beat(folder, NOW, {"cycle_seconds": 60, "undelivered": 3})
     assert json.loads((folder / FILE).read_bytes()) == {
         "at": "2026-11-22T22:05:00Z",
         "cycle_seconds": 60,
-        "standing": 3,
+        "undelivered": 3,
     }
     assert heartbeat_age(folder, NOW + 5 * MINUTE) == timedelta(minutes=5)
     assert [each.name for each in folder.iterdir()] == [FILE]

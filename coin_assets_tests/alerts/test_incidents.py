@@ -1,9 +1,9 @@
-"""Which conditions are told, when, and together with which others.
+"""Which conditions are alerted, when, and together with which others.
 
 - An alert when it begins, a word when it gets worse, repeats at growing intervals of an hour at
   most, one escalation, and a recovery for what was alerted.
-- What fails together is told together; a subject is in one message a cycle.
-- Acknowledged: nothing but news. Muted: nothing; what stands at the end of the mute is told then.
+- What fails together is in one message; a subject is in one message a cycle.
+- Acknowledged: nothing but news. Muted: nothing; what is open when the mute ends is alerted then.
 """
 
 import re
@@ -34,19 +34,19 @@ HOUR = timedelta(hours=1)
 
 
 class Cycles:
-    """Cycles one after the other; ``told`` has minute, kind and subjects of every message."""
+    """Cycles one after the other; ``sent`` has minute, kind and subjects of every message."""
 
     def __init__(self, rules: Rules = RULES) -> None:
         self.rules = rules
         self.incidents: dict[str, Incident] = {}
-        self.told: list[tuple[float, str, tuple[str, ...]]] = []
+        self.sent: list[tuple[float, str, tuple[str, ...]]] = []
 
     def at(
         self, minute: float, *conditions: Condition, mutes: Sequence[Mute] = ()
     ) -> list[Message]:
         now = NOW + minute * MINUTE
         self.incidents, messages = advance(self.incidents, conditions, mutes, now, self.rules)
-        self.told += [(minute, each.kind.value, each.subjects) for each in messages]
+        self.sent += [(minute, each.kind.value, each.subjects) for each in messages]
         return messages
 
     def every_minute(
@@ -56,7 +56,7 @@ class Cycles:
             self.at(minute, *conditions, mutes=mutes)
 
     def kinds(self) -> list[tuple[float, str]]:
-        return [(minute, kind) for minute, kind, _ in self.told]
+        return [(minute, kind) for minute, kind, _ in self.sent]
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_missed_cycles_change_nothing(cycles: Cycles) -> None:
     assert cycles.kinds() == [(0, "alert"), (40, "repeat"), (100, "escalation"), (130, "repeat")]
 
 
-def test_soft_stale_is_told_when_it_lasts(cycles: Cycles) -> None:
+def test_soft_stale_is_alerted_when_it_lasts(cycles: Cycles) -> None:
     cycles.every_minute(0, 2, soft())
     cycles.at(2.5)
     cycles.every_minute(3, 6, soft())
@@ -97,16 +97,16 @@ def test_soft_stale_is_told_when_it_lasts(cycles: Cycles) -> None:
     assert cycles.kinds() == [(6, "alert"), (7, "recovery")]
 
 
-def test_what_gets_worse_is_told_and_what_gets_better_is_not(cycles: Cycles) -> None:
+def test_what_gets_worse_sends_a_message_and_what_gets_better_does_not(cycles: Cycles) -> None:
     cycles.every_minute(0, 3, soft())
     cycles.at(4, stale())
     cycles.at(5, soft())
-    cycles.at(6, stale())  # as it was told last
+    cycles.at(6, stale())  # as in the last message
     cycles.at(6.5, stale(kind="corrupt"))
     assert cycles.kinds() == [(3, "alert"), (4, "worse"), (6.5, "worse")]
 
 
-def test_hard_stale_is_told_at_once_although_soft_stale_waited(cycles: Cycles) -> None:
+def test_hard_stale_is_alerted_at_once_although_soft_stale_waited(cycles: Cycles) -> None:
     cycles.at(0, soft())
     cycles.at(1, stale())
     assert cycles.kinds() == [(1, "alert")]
@@ -127,8 +127,8 @@ def test_another_cause_or_detail_is_no_transition(cycles: Cycles) -> None:
 
 
 def test_the_worst_condition_of_a_subject_counts(cycles: Cycles) -> None:
-    (told,) = cycles.at(0, soft(), stale(kind="missing"), stale())
-    assert told.title == f"missing: {BTC}"
+    (message,) = cycles.at(0, soft(), stale(kind="missing"), stale())
+    assert message.title == f"missing: {BTC}"
 
 
 def test_the_recovery_counts_from_the_earliest_time(cycles: Cycles) -> None:
@@ -140,11 +140,11 @@ def test_the_recovery_counts_from_the_earliest_time(cycles: Cycles) -> None:
 
 
 def test_one_message_for_one_cause(cycles: Cycles) -> None:
-    told = cycles.at(0, stale(BTC), stale(ETH), stale(XRP, cause="not listed"))
-    assert [each.subjects for each in told] == [(BTC, ETH), (XRP,)]
+    messages = cycles.at(0, stale(BTC), stale(ETH), stale(XRP, cause="not listed"))
+    assert [each.subjects for each in messages] == [(BTC, ETH), (XRP,)]
     cycles.at(3, stale(BTC), stale(ETH), stale(XRP, cause="not listed"))
     cycles.at(4)
-    assert cycles.told[2:] == [
+    assert cycles.sent[2:] == [
         (3, "repeat", (BTC, ETH)),
         (3, "repeat", (XRP,)),
         (4, "recovery", (BTC, ETH)),
@@ -152,7 +152,7 @@ def test_one_message_for_one_cause(cycles: Cycles) -> None:
     ]
 
 
-def test_who_joins_is_told_alone_with_how_many_there_are_then_repeated_together(
+def test_a_joining_subject_is_alerted_alone_with_how_many_there_are_then_repeated_together(
     cycles: Cycles,
 ) -> None:
     cycles.every_minute(0, 9, stale(BTC), stale(ETH))
@@ -160,9 +160,9 @@ def test_who_joins_is_told_alone_with_how_many_there_are_then_repeated_together(
     assert joined.kind == MessageKind.ALERT
     assert joined.subjects == (XRP,)
     assert "3 are affected by now" in joined.text
-    cycles.told.clear()
+    cycles.sent.clear()
     cycles.every_minute(11, 61, stale(BTC), stale(ETH), stale(XRP))
-    assert cycles.told == [
+    assert cycles.sent == [
         (13, "repeat", (BTC, ETH, XRP)),
         (37, "repeat", (BTC, ETH, XRP)),  # with the interval of those that wait longest
         (60, "escalation", (BTC, ETH)),
@@ -190,7 +190,7 @@ def test_an_acknowledged_member_is_left_out_of_repeats_but_counted(cycles: Cycle
     assert "2 are affected by now" in repeat.text
 
 
-def test_a_muted_subject_is_told_when_the_mute_ends(cycles: Cycles) -> None:
+def test_a_muted_subject_is_alerted_when_the_mute_ends(cycles: Cycles) -> None:
     quiet = [Mute(BTC, NOW + 10 * MINUTE, MuteKind.MUTE)]
     cycles.every_minute(0, 12, stale(), mutes=quiet)
     assert cycles.kinds() == [(10, "alert")]
@@ -207,7 +207,7 @@ def test_a_mute_swallows_everything_in_its_time(cycles: Cycles) -> None:
     assert cycles.kinds() == [(0, "alert")]
 
 
-def test_what_got_worse_while_muted_is_told_after(cycles: Cycles) -> None:
+def test_what_got_worse_while_muted_is_alerted_after(cycles: Cycles) -> None:
     cycles.every_minute(0, 3, soft())
     quiet = [Mute(BTC, NOW + 10 * MINUTE, MuteKind.MUTE)]
     cycles.every_minute(4, 10, stale(), mutes=quiet)
@@ -215,15 +215,15 @@ def test_what_got_worse_while_muted_is_told_after(cycles: Cycles) -> None:
 
 
 def test_acknowledgements_end_with_their_incident() -> None:
-    standing = {BTC: Incident(stale(), NOW, NOW)}
+    incidents = {BTC: Incident(stale(), NOW, NOW)}
     mutes = [Mute(name, NOW + HOUR, kind) for name in (BTC, ETH) for kind in MuteKind]
-    held = still_holding(mutes, standing, NOW)
+    held = still_holding(mutes, incidents, NOW)
     assert [(each.subject, each.kind.value) for each in held] == [
         (BTC, "acknowledge"),
         (BTC, "mute"),
         (ETH, "mute"),
     ]
-    assert still_holding(mutes, standing, NOW + HOUR) == []
+    assert still_holding(mutes, incidents, NOW + HOUR) == []
 
 
 def test_a_clock_that_is_set_back_does_not_silence(cycles: Cycles) -> None:
@@ -258,7 +258,7 @@ mutes = st.builds(
     st.sampled_from(list(MuteKind)),
 )
 Steps = list[tuple[int, list[Condition]]]
-# Each set of conditions stands for some minutes.
+# Each set of conditions lasts for some minutes.
 steps = st.lists(st.tuples(st.integers(1, 90), st.lists(conditions, max_size=5)), max_size=6)
 rules = st.builds(Rules, st.just(MINUTE), st.integers(1, 40), st.integers(1, 80))
 
@@ -266,26 +266,26 @@ Event = tuple[datetime, Message | None]  # None: a cycle without the subject
 
 
 def histories(
-    story: Steps, asked: Sequence[Mute], law: Rules
+    story: Steps, mutes: Sequence[Mute], law: Rules
 ) -> tuple[dict[str, list[Event]], list[tuple[datetime, list[Message]]]]:
-    """What each subject heard, and what was sent in each cycle."""
-    heard: dict[str, list[Event]] = defaultdict(list)
+    """Events of each subject, and messages of each cycle."""
+    received: dict[str, list[Event]] = defaultdict(list)
     sent = []
     incidents: dict[str, Incident] = {}
     now = NOW
     for minutes, found in story:
         for _ in range(minutes):
-            incidents, messages = advance(incidents, found, asked, now, law)
+            incidents, messages = advance(incidents, found, mutes, now, law)
             assert set(incidents) == {each.subject for each in found}
-            assert advance(incidents, found, asked, now, law) == (incidents, [])
+            assert advance(incidents, found, mutes, now, law) == (incidents, [])
             sent.append((now, messages))
             for each in messages:
                 for subject in each.subjects:
-                    heard[subject].append((now, each))
-            for subject in set(heard) - set(incidents):
-                heard[subject].append((now, None))
+                    received[subject].append((now, each))
+            for subject in set(received) - set(incidents):
+                received[subject].append((now, None))
             now += MINUTE
-    return heard, sent
+    return received, sent
 
 
 def kinds_between_gaps(events: Iterable[Event]) -> list[list[MessageKind]]:
@@ -300,25 +300,25 @@ def kinds_between_gaps(events: Iterable[Event]) -> list[list[MessageKind]]:
 
 
 @given(steps, st.lists(mutes, max_size=3), rules)
-def test_what_a_subject_hears_is_in_order(story: Steps, asked: list[Mute], law: Rules) -> None:
-    heard, sent = histories(story, asked, law)
-    for events in heard.values():
+def test_messages_of_a_subject_are_in_order(story: Steps, mutes: list[Mute], law: Rules) -> None:
+    received, sent = histories(story, mutes, law)
+    for events in received.values():
         for piece in kinds_between_gaps(events):
             assert piece[0] == MessageKind.ALERT
             assert piece.count(MessageKind.ALERT) == 1
             assert piece.count(MessageKind.ESCALATION) <= 1
             assert MessageKind.RECOVERY not in piece[:-1]
     for now, messages in sent:
-        told = [subject for each in messages for subject in each.subjects]
-        assert len(told) == len(set(told))
-        quiet = {each.subject for each in asked if each.until > now and each.kind == MuteKind.MUTE}
-        assert not quiet & set(told)
+        subjects = [subject for each in messages for subject in each.subjects]
+        assert len(subjects) == len(set(subjects))
+        quiet = {each.subject for each in mutes if each.until > now and each.kind == MuteKind.MUTE}
+        assert not quiet & set(subjects)
 
 
 @given(steps, rules)
 def test_what_was_alerted_recovers_once_and_nothing_else_does(story: Steps, law: Rules) -> None:
-    heard, _ = histories([*story, (1, [])], [], law)
-    for events in heard.values():
+    received, _ = histories([*story, (1, [])], [], law)
+    for events in received.values():
         for piece in kinds_between_gaps(events):
             assert piece[-1] == MessageKind.RECOVERY
 
@@ -348,8 +348,8 @@ def test_intervals_of_repeats(starts: list[int], law: Rules) -> None:
             if minute >= start
         ]
         story.append((1, joined))
-    heard, sent = histories(story, [], law)
-    for events in heard.values():
+    received, sent = histories(story, [], law)
+    for events in received.values():
         times = [now for now, message in events if message is not None]
         ends = [*times[1:], NOW + 239 * MINUTE]
         assert all(end - start <= LONGEST_INTERVAL for start, end in zip(times, ends, strict=True))

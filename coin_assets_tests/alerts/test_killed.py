@@ -121,13 +121,13 @@ def test_two_processes_at_once(tmp_path: Path, book: AlertBook, receiver: Receiv
 
 @pytest.mark.parametrize("milliseconds", [0, 3])
 def test_killed_between_cycles(tmp_path: Path, book: AlertBook, milliseconds: int) -> None:
-    """After any kill incidents and messages tell the same story."""
+    """After any kill incidents and messages agree."""
     process = started("advance", str(tmp_path / "alerts.sqlite"), stdout=subprocess.PIPE)
     assert process.stdout is not None
-    # It tells how far it is. Looking into its book would mean to wait for a lock that it holds
+    # It prints each minute. Reading its database would mean to wait for a lock that it holds
     # nearly all the time.
-    with process.stdout as told:
-        assert [int(next(told)) for _ in range(7)] == list(range(7))
+    with process.stdout as lines:
+        assert [int(next(lines)) for _ in range(7)] == list(range(7))
         time.sleep(milliseconds / 1000)
         killed(process)
     kinds = [each.message.kind for each in book.pending()]

@@ -1,4 +1,4 @@
-"""Nothing that was to be said is lost, and what was accepted is not said again.
+"""No message is lost, and an accepted message is not sent again.
 
 - Incidents, messages and mutes outlive the process; a cycle is kept whole or not at all.
 - Each channel gets every message once, in order, when it accepts them again; its back-off grows.
@@ -78,7 +78,7 @@ def ids(receiver: Receiver) -> list[str]:
     return [body["id"] for body in receiver.accepted]
 
 
-# ------------------------------------------------------------------------------ what is remembered
+# ------------------------------------------------------------------------------------ what is kept
 
 
 def test_incidents_outlive_the_process(desk: Desk) -> None:
@@ -86,7 +86,7 @@ def test_incidents_outlive_the_process(desk: Desk) -> None:
     assert desk.cycle(BTC) == []
     incident = desk.book.incidents()[BTC]
     assert incident.alerted_at == incident.last_sent == NOW
-    assert incident.condition == incident.told == stale(cause=f"cause of {BTC}")
+    assert incident.condition == incident.sent_condition == stale(cause=f"cause of {BTC}")
     desk.now += 3 * MINUTE
     (repeat,) = desk.cycle(BTC)
     desk.now += MINUTE
@@ -127,9 +127,11 @@ def test_an_acknowledgement_ends_with_the_incident(desk: Desk) -> None:
     assert [each.kind.value for each in desk.cycle(BTC)] == ["repeat"]
 
 
-def test_only_what_stands_is_acknowledged(desk: Desk) -> None:
+def test_only_open_incidents_are_acknowledged(desk: Desk) -> None:
     desk.cycle(BTC)
-    with pytest.raises(ConfigurationError, match=rf"{ETH}: nothing is wrong .* stands: {BTC}"):
+    with pytest.raises(
+        ConfigurationError, match=rf"{ETH}: nothing is wrong .* Open incidents: {BTC}"
+    ):
         desk.book.mute([BTC, ETH], NOW + DAY, MuteKind.ACKNOWLEDGE)
     assert desk.book.mutes(NOW) == []
 
@@ -202,7 +204,7 @@ def test_the_back_off_doubles_up_to_ten_minutes(desk: Desk, receiver: Receiver) 
     assert "HTTP 500" in pending.error
 
 
-def test_a_channel_is_left_alone_as_it_asks(desk: Desk, receiver: Receiver) -> None:
+def test_a_channel_is_left_alone_as_it_requests(desk: Desk, receiver: Receiver) -> None:
     desk.cycle(BTC)
     receiver.replies = [Reply(429, {"Retry-After": "100"})]
     report = desk.deliver()
@@ -255,7 +257,7 @@ def test_the_budget_goes_to_channels_that_worked_first(path: Path, receiver: Rec
         desk.deliver()
         desk.now += 3 * MINUTE
         desk.cycle(BTC)
-        ticks = iter(range(1000))  # every look at the clock takes four seconds
+        ticks = iter(range(1000))  # every reading of the clock takes four seconds
         book, start = desk.book, desk.now
         report = book.deliver(
             desk.channels, lambda: start + 4 * next(ticks) * SECOND, 8, desk.log.append
@@ -279,7 +281,7 @@ def test_a_clock_that_was_wrong_does_not_stop_delivery(desk: Desk, receiver: Rec
     assert desk.deliver() == DeliveryReport(1, 0, ())
 
 
-# ------------------------------------------------------------------------------ what is forgotten
+# ------------------------------------------------------------------------------- what is removed
 
 
 def test_a_channel_that_is_gone_is_forgotten_after_a_week(path: Path, receiver: Receiver) -> None:
@@ -355,7 +357,7 @@ def test_a_busy_or_read_only_disk_is_named(desk: Desk, tmp_path: Path) -> None:
         desk.cycle(BTC)
 
 
-def test_hundreds_of_keys_make_one_message(desk: Desk, receiver: Receiver) -> None:
+def test_hundreds_of_series_make_one_message(desk: Desk, receiver: Receiver) -> None:
     wrong = [stale(f"C{count}/USDT 1h") for count in range(500)]
     ids_of = [channel.id for channel in desk.channels]
     assert len(desk.book.advance(wrong, NOW, RULES, ids_of)) == 1
