@@ -11,7 +11,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.candles.revisions import to_redo, touched_buckets
+from coin_assets.domain.candles.revisions import to_recompute, touched_buckets
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import just_after, month_start, next_month
 from coin_assets.pipeline.derive import Derivation, derive_candles
@@ -43,7 +43,7 @@ def pending_revisions(
     opens = pd.DatetimeIndex(revisions["timestamp"])
     if revisions["redone_at"].isna().any():
         stored = store.read_candles(source, opens[0], just_after(opens[-1]))
-        revisions = to_redo(revisions, stored, closed_by)
+        revisions = to_recompute(revisions, stored, closed_by)
         opens = pd.DatetimeIndex(revisions["timestamp"]).unique()
     else:
         revisions, opens = revisions[:0], opens[:0]

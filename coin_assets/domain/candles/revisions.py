@@ -96,7 +96,7 @@ def touched_origins(
     return origins[np.searchsorted(changed, own) > np.searchsorted(changed, own - context)]
 
 
-def to_redo(revisions: pd.DataFrame, stored: pd.DataFrame, now: datetime) -> pd.DataFrame:
+def to_recompute(revisions: pd.DataFrame, stored: pd.DataFrame, now: datetime) -> pd.DataFrame:
     """Revisions whose outputs are to be recomputed at ``now``.
 
     A revision is recorded before its candle is stored. It waits until the candle is stored, at most

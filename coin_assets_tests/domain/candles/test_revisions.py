@@ -11,7 +11,7 @@ from coin_assets.domain.candles.revisions import (
     REVISION_COLUMNS,
     empty_revisions,
     revisions_between,
-    to_redo,
+    to_recompute,
     touched_buckets,
     touched_origins,
 )
@@ -50,7 +50,7 @@ class TestRevisionsBetween:
         assert row[f"new_{name}"] == row[f"old_{name}"] + 0.5
         assert pd.isna(row["redone_at"])
 
-    def test_candles_that_nobody_asked_for_are_none(self) -> None:
+    def test_candles_that_nobody_requested_are_none(self) -> None:
         assert revisions_between(candles().drop(index=2), candles(), SEEN).empty
 
     def test_a_late_candle_is_one_without_old_values(self) -> None:
@@ -105,7 +105,7 @@ class TestTouched:
         assert list(found) == list(opens("2024-01-01T03:00", "2024-01-01T04:00"))
 
 
-class TestToRedo:
+class TestToRecompute:
     def revised(self, seen: datetime = SEEN, volume: float = 1.0) -> pd.DataFrame:
         new = candles().assign(volume=volume).iloc[[2]].reset_index(drop=True)
         return revisions_between(candles(), new, seen)
@@ -114,18 +114,18 @@ class TestToRedo:
         return candles().assign(volume=volume)
 
     def test_a_revision_whose_candle_is_stored_is_handled(self) -> None:
-        assert len(to_redo(self.revised(), self.stored(1.0), SEEN)) == 1
+        assert len(to_recompute(self.revised(), self.stored(1.0), SEEN)) == 1
 
     def test_one_that_was_handled_is_not(self) -> None:
         done = self.revised().assign(redone_at=pd.Timestamp(SEEN))
-        assert to_redo(done, self.stored(1.0), SEEN).empty
+        assert to_recompute(done, self.stored(1.0), SEEN).empty
 
     def test_one_whose_candle_is_on_its_way_waits_an_hour_at_most(self) -> None:
-        assert to_redo(self.revised(), self.stored(7.0), SEEN + timedelta(minutes=59)).empty
-        assert len(to_redo(self.revised(), self.stored(7.0), SEEN + timedelta(hours=1))) == 1
+        assert to_recompute(self.revised(), self.stored(7.0), SEEN + timedelta(minutes=59)).empty
+        assert len(to_recompute(self.revised(), self.stored(7.0), SEEN + timedelta(hours=1))) == 1
 
     def test_of_a_candle_revised_twice_the_newest_counts_for_both(self) -> None:
         later = SEEN + timedelta(minutes=5)
         both = pd.concat([self.revised(), self.revised(later, 2.0)], ignore_index=True)
-        assert len(to_redo(both, self.stored(2.0), later)) == 2
-        assert to_redo(both, self.stored(1.0), later).empty
+        assert len(to_recompute(both, self.stored(2.0), later)) == 2
+        assert to_recompute(both, self.stored(1.0), later).empty
