@@ -201,7 +201,9 @@ class ModelRegistry:
         """
         return read_roles(self._folder(series))
 
-    def appoint(  # one parameter a field of `RoleChange`
+    # The parameters are those of a `RoleChange`, but with the version itself: a name alone could
+    # mean a version of another series.
+    def appoint(
         self,
         series: Series,
         role: str,

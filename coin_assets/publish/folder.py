@@ -93,7 +93,7 @@ class PublishedFolder:
         build = history_document if kind == "history" else prediction_document
         if content == json_bytes(build(series, rows, written)):
             return None
-        reason = f"{path.name} does not hold what the store says"
+        reason = f"{path.name} differs from what is stored"
         return FileDifference(path, hashlib.sha256(content).hexdigest(), reason)
 
     def _facts_without_manifest(
@@ -142,11 +142,26 @@ def _unpublished(series: Series) -> ManifestEntry:
 
 
 def published_file(name: str, content: bytes, document: Document) -> PublishedFile:
+    """Name, checksum, size in bytes and data time of a published file.
+
+    Args:
+        name: of the file in the published folder.
+        content: its bytes.
+        document: its JSON values.
+
+    Raises:
+        KeyError, TypeError, ValueError: ``as_of`` in ``document`` is not a time.
+    """
     digest = hashlib.sha256(content).hexdigest()
     return PublishedFile(name, digest, len(content), parse_time(document["as_of"]))
 
 
 def json_bytes(document: Document, indent: int | None = None) -> bytes:
+    """JSON in UTF-8 with a final newline; compact without ``indent``.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
     separators = (",", ":") if indent is None else (",", ": ")
     text = json.dumps(document, indent=indent, separators=separators, allow_nan=False)
     return (text + "\n").encode()

@@ -53,6 +53,7 @@ class Judged:
 
     @property
     def scores(self) -> RoleScores:
+        """Scores of the role, relative to the naive forecasts."""
         return scores(self.forecast, self.naive)
 
     def naive_document(self) -> Document:

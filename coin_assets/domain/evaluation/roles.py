@@ -27,7 +27,9 @@ class NamedVersion(HasCutoff, Protocol):
     """A model version with its name."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name in forecasts and roles, unique within its series."""
+        ...
 
 
 Version = TypeVar("Version", bound=NamedVersion)
@@ -72,6 +74,7 @@ class Roles:
 
     @property
     def is_empty(self) -> bool:
+        """Whether nothing was ever appointed."""
         return not self.changes
 
     @property

@@ -15,7 +15,9 @@ class NumberedVersion(NamedVersion, Protocol):
     """A model version with its number."""
 
     @property
-    def number(self) -> int: ...
+    def number(self) -> int:
+        """Place in the order of the series' versions, from 1."""
+        ...
 
 
 Version = TypeVar("Version", bound=NumberedVersion)

@@ -50,7 +50,9 @@ class HasCutoff(Protocol):
     """A model version with the time up to which it saw candles."""
 
     @property
-    def cutoff(self) -> datetime: ...
+    def cutoff(self) -> datetime:
+        """Time by which all candles that the model saw had closed."""
+        ...
 
 
 class Forecaster(Protocol):

@@ -65,7 +65,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
 
     name = "har_ridge"
 
-    def __init__(  # one parameter each, as scikit-learn requires
+    def __init__(  # scikit-learn's get_params and clone need one parameter for each
         self,
         timeframe: str,
         longest: int = 256,
@@ -93,10 +93,12 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
 
     @property
     def context(self) -> int:
+        """Number of candles up to an origin that its forecast reads."""
         return self.longest + self.level_window
 
     @property
     def features(self) -> tuple[str, ...]:
+        """Names of the features, in the order of the regression's columns."""
         return self._features().names
 
     def fit(self, candles: pd.DataFrame) -> Self:

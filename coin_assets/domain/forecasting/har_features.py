@@ -26,8 +26,8 @@ _SHORT_WINDOWS = (1, 4, 16)
 FLOOR = 0.05
 _LARGEST = 6.0  # limit of a fall, in standard deviations, and of a log volume ratio
 _WEEK_SECONDS = 7 * 86400
-# Fourier terms, in cycles a week: slow ones, and those near 1, 2, 3 and 4 a day, which separate the
-# days of the week.
+# Sine and cosine waves, in cycles a week: slow ones, and those near 1, 2, 3 and 4 a day, which
+# separate the days of the week.
 _WAVES = (1, 2, 3, *(7 * daily + near for daily in (1, 2, 3, 4) for near in (-1, 0, 1)))
 
 
@@ -90,6 +90,7 @@ class FeatureSet:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the features, in the order of `columns`."""
         names = [f"volatility_{window}" for window in self.windows]
         short = [window for window in _SHORT_WINDOWS if window <= self.longest]
         for group in (VOLUME, LEVERAGE):

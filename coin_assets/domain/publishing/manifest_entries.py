@@ -19,6 +19,7 @@ class PublishedFile:
     as_of: datetime
 
     def document(self) -> Document:
+        """The file as in the manifest: name, SHA-256, size in bytes, data time."""
         return {
             "file": self.name,
             "sha256": self.sha256,
@@ -37,6 +38,7 @@ class Attempts:
     last_error: str | None = None
 
     def succeeded(self, time: datetime) -> "Attempts":
+        """One more success, which ends a run of failures; the last failure's time stays."""
         return Attempts(time, self.last_failure_at)
 
     def failed(self, time: datetime, error: str, in_a_row: int = 0) -> "Attempts":
@@ -66,6 +68,7 @@ class GapCounts:
     failed: int = 0
 
     def document(self) -> Document:
+        """The numbers as in the manifest, by state."""
         return asdict(self)
 
 
@@ -79,6 +82,7 @@ class GapReason:
     reason: str
 
     def document(self) -> Document:
+        """The reason as in the manifest."""
         return {
             "state": self.state,
             "start": time_text(self.start),
@@ -130,6 +134,7 @@ class ManifestEntry:
 
     @property
     def is_public(self) -> bool:
+        """Whether readers see the series."""
         return self.visibility == PUBLIC
 
     @property
