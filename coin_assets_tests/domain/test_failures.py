@@ -23,7 +23,7 @@ def every_class(error: type[CoinAssetsError] = CoinAssetsError) -> Iterator[type
             yield from every_class(each)
 
 
-def test_each_error_class_has_its_own_code_and_says_how_alerts_group_it() -> None:
+def test_each_error_class_has_its_own_code_and_how_alerts_group_it() -> None:
     found = list(every_class())
     assert len(found) > 20
     assert all({"code", "alert_cause"} <= vars(each).keys() for each in found)

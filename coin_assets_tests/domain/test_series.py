@@ -1,4 +1,4 @@
-"""Symbols have one file-system name, made of ASCII letters, digits and ``_``; keys are values."""
+"""Symbols have one file-system name, made of ASCII letters, digits and ``_``; series are values."""
 
 import string
 
@@ -47,14 +47,14 @@ def test_symbols_that_differ_in_punctuation_only_share_a_name() -> None:
     assert Series("BTC/USDT", HOUR) != Series("BTC-USDT", HOUR)
 
 
-def test_key_shows_symbol_and_timeframe_and_knows_its_safe_name() -> None:
+def test_series_shows_symbol_and_timeframe_and_has_a_safe_name() -> None:
     series = Series("BTC/USDT", HOUR)
 
     assert str(series) == "BTC/USDT 1h"
     assert series.symbol_name == "BTC_USDT"
 
 
-def test_equal_keys_are_one_dictionary_entry_and_case_of_the_timeframe_counts() -> None:
+def test_equal_series_are_one_dictionary_entry_and_case_of_the_timeframe_counts() -> None:
     minute, month = Timeframe.parse("1m"), Timeframe.parse("1M")
 
     assert len({Series("BTC/USDT", HOUR), Series("BTC/USDT", Timeframe.parse("1h"))}) == 1

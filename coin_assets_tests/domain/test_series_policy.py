@@ -1,6 +1,6 @@
 """What is kept of candles moves once a day, at midnight UTC, and never by the minute.
 
-Of model versions those go that are old, no anchor, not among the newest, and named by nothing.
+Of model versions those go that are old, not monthly, not among the newest, and named by nothing.
 """
 
 from dataclasses import dataclass
@@ -77,12 +77,12 @@ def test_a_version_of_exactly_ninety_days_stays() -> None:
     assert expendable_versions([old, older, *rest], (), NOW) == [older]
 
 
-def test_anchors_of_months_stay_for_ever() -> None:
+def test_monthly_versions_stay_for_ever() -> None:
     versions = daily("2020-01-01", 1000, at=timedelta(0))
     gone = expendable_versions(versions, (), NOW)
     kept = {each.cutoff for each in versions if each not in gone}
-    anchors = set(months_between(versions[0].cutoff, versions[-1].cutoff))
-    assert kept == anchors | {each.cutoff for each in versions[-10:]}
+    monthly = set(months_between(versions[0].cutoff, versions[-1].cutoff))
+    assert kept == monthly | {each.cutoff for each in versions[-10:]}
 
 
 def test_the_newest_ten_by_number_stay_whatever_their_cutoff() -> None:

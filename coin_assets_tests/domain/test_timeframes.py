@@ -1,7 +1,7 @@
 """Timeframe arithmetic: where candles open and close, how many there are, which divide which.
 
 Expected times are checked by hand. The laws are compared with a naive boundary test on calendar
-fields (`is_boundary`), which knows nothing of epochs, ordinals or lengths.
+fields (`is_boundary`), which uses no epochs, ordinals or lengths.
 """
 
 import calendar
@@ -38,7 +38,7 @@ def utc(text: str) -> datetime:
 
 
 def is_boundary(name: str, time: datetime) -> bool:
-    """Whether a candle opens at ``time``, told from the fields of the calendar alone."""
+    """Whether a candle opens at ``time``, read from the fields of the calendar alone."""
     length, unit = int(name[:-1]), name[-1]
     if time.second or time.microsecond:
         return False
@@ -575,7 +575,7 @@ def every_month() -> list[datetime]:
 
 @settings(LAW, max_examples=100)
 @given(instants)
-def test_month_start_and_next_month_enclose_as_many_days_as_the_calendar_says(
+def test_month_start_and_next_month_enclose_as_many_days_as_the_calendar_has(
     time: datetime,
 ) -> None:
     start, following = month_start(time), next_month(time)

@@ -67,10 +67,12 @@ def test_another_future_changes_no_forecast_before_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["15m", "1h", "4h", "1d", "1w"])
-def test_nobody_knows_the_direction_of_a_random_walk(name: str) -> None:
-    """A forecaster that seems to know it has seen the future; one whose median is the last close
-    says nothing of it. Over several walks, so that chance does not count."""
-    timeframe, right, told, ours, theirs = Timeframe.parse(name), 0, 0, 0.0, 0.0
+def test_the_direction_of_a_random_walk_is_not_forecast(name: str) -> None:
+    """A forecaster that gets the direction right has seen the future.
+
+    A median at the last close gives no direction. Several walks keep the influence of chance small.
+    """
+    timeframe, right, directions, ours, theirs = Timeframe.parse(name), 0, 0, 0.0, 0.0
     held = []
     for seed in range(6):
         candles = random_candles(seed, 1400, timeframe=timeframe)
@@ -81,12 +83,12 @@ def test_nobody_knows_the_direction_of_a_random_walk(name: str) -> None:
         close = np.log(candles["close"].to_numpy())
         last, came = close[places][:, None], close[places[:, None] + np.arange(1, STEPS + 1)]
         median = quantiles[:, :, MEDIAN]
-        said = np.abs(median - last) > 1e-9
-        right += int(((median > last) == (came > last))[said].sum())
-        told += int(said.sum())
+        directed = np.abs(median - last) > 1e-9
+        right += int(((median > last) == (came > last))[directed].sum())
+        directions += int(directed.sum())
         ours, theirs = ours + np.abs(came - median).sum(), theirs + np.abs(came - last).sum()
         held.append(((quantiles[:, :, 1] <= came) & (came <= quantiles[:, :, -2])).mean())
-    assert not told or abs(right / told - 0.5) < 0.03
+    assert not directions or abs(right / directions - 0.5) < 0.03
     assert ours / theirs == pytest.approx(1.0, abs=0.01)
     assert np.mean(held) == pytest.approx(0.8, abs=0.04)
 

@@ -101,8 +101,8 @@ def test_a_version_set_aside_is_not_used_and_its_number_not_given_again(
 def test_every_change_of_the_versions_is_seen_at_once_by_all_registries(
     tmp_path: Path, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remembered = "coin_assets.models.version_folders._VERSIONS"
-    monkeypatch.setattr(remembered, FileCache(10, settled=0.02))
+    cache = "coin_assets.models.version_folders._VERSIONS"
+    monkeypatch.setattr(cache, FileCache(10, settled=0.02))
     for count in range(1, 6):
         version = registry.add(BTC, model(), NOV, facts())
         assert numbers(ModelRegistry(tmp_path)) == list(range(1, count + 1))

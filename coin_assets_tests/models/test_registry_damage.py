@@ -23,8 +23,8 @@ def rewrite(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[byt
     return lambda content: json.dumps(change(json.loads(content))).encode()
 
 
-def resealed(**facts: Any) -> Callable[[bytes], bytes]:
-    """An edit by somebody who knows how the file vouches for itself."""
+def with_new_checksum(**facts: Any) -> Callable[[bytes], bytes]:
+    """An edit that also replaces the checksum in the file."""
 
     def change(content: bytes) -> bytes:
         metadata = json.loads(content)
@@ -62,14 +62,14 @@ DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes] | None]] = {
         "metadata.json",
         rewrite(lambda m: {name: value for name, value in m.items() if name != "rows"}),
     ),
-    "another artefact's hash": ("metadata.json", resealed(artefact_sha256="0" * 64)),
-    "another symbol": ("metadata.json", resealed(symbol="ETH/USDT")),
-    "another timeframe": ("metadata.json", resealed(timeframe="4h")),
-    "another cutoff": ("metadata.json", resealed(cutoff=OCT.isoformat())),
-    "another version": ("metadata.json", resealed(model_version="7")),
-    "another forecaster": ("metadata.json", resealed(forecaster="oracle")),
-    "an earlier schema": ("metadata.json", resealed(schema_version=SCHEMA_VERSION - 1)),
-    "a future schema": ("metadata.json", resealed(schema_version=SCHEMA_VERSION + 1)),
+    "another artefact's hash": ("metadata.json", with_new_checksum(artefact_sha256="0" * 64)),
+    "another symbol": ("metadata.json", with_new_checksum(symbol="ETH/USDT")),
+    "another timeframe": ("metadata.json", with_new_checksum(timeframe="4h")),
+    "another cutoff": ("metadata.json", with_new_checksum(cutoff=OCT.isoformat())),
+    "another version": ("metadata.json", with_new_checksum(model_version="7")),
+    "another forecaster": ("metadata.json", with_new_checksum(forecaster="oracle")),
+    "an earlier schema": ("metadata.json", with_new_checksum(schema_version=SCHEMA_VERSION - 1)),
+    "a future schema": ("metadata.json", with_new_checksum(schema_version=SCHEMA_VERSION + 1)),
 }
 
 
@@ -176,7 +176,7 @@ def vouched(version: ModelVersion, artefact: Any) -> None:
     named = artefact.get("forecaster") if isinstance(artefact, dict) else None
     path = version.folder / "metadata.json"
     digest = hashlib.sha256(content).hexdigest()
-    path.write_bytes(resealed(artefact_sha256=digest, forecaster=named)(path.read_bytes()))
+    path.write_bytes(with_new_checksum(artefact_sha256=digest, forecaster=named)(path.read_bytes()))
 
 
 @pytest.mark.parametrize("name", ARTEFACTS)

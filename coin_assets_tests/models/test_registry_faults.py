@@ -127,10 +127,10 @@ def test_the_newest_number_stays_so_that_it_is_never_given_again(registry: Model
 
 def test_what_ever_held_a_role_stays(registry: ModelRegistry) -> None:
     versions = filled(registry)
-    told: dict[str, Any] = {"reason": "", "by": "", "recorded_at": NOV}
-    registry.appoint(BTC, CHAMPION, versions[0], NOV, **told)
-    registry.appoint(BTC, CHALLENGER, versions[1], NOV, **told)
-    registry.appoint(BTC, CHALLENGER, None, NOV, **told)
+    record: dict[str, Any] = {"reason": "", "by": "", "recorded_at": NOV}
+    registry.appoint(BTC, CHAMPION, versions[0], NOV, **record)
+    registry.appoint(BTC, CHALLENGER, versions[1], NOV, **record)
+    registry.appoint(BTC, CHALLENGER, None, NOV, **record)
     for version in versions[:2]:
         with pytest.raises(DataRefused, match="holds or held a role"):
             registry.remove(version)

@@ -53,15 +53,15 @@ def test_without_appointments_there_is_no_record(
     assert len(registry.versions(BTC)) == len(versions)
 
 
-def test_what_is_appointed_comes_back_as_it_was_told(
+def test_what_is_appointed_is_read_as_it_was_recorded(
     tmp_path: Path, registry: ModelRegistry, versions: list[ModelVersion]
 ) -> None:
     since = OCT + 9 * DAY
-    told = registry.appoint(
+    recorded = registry.appoint(
         BTC, CHAMPION, versions[1], since, reason="bésser", by="update", recorded_at=NOV
     )
     found = ModelRegistry(tmp_path).roles(BTC)
-    assert found == told
+    assert found == recorded
     (change,) = found.changes
     assert (change.role, change.version, change.since) == (CHAMPION, "2", since)
     assert (change.reason, change.by, change.recorded_at) == ("bésser", "update", NOV)
@@ -94,7 +94,7 @@ def test_every_appointment_is_seen_at_once_by_all_registries(
         assert holders(ModelRegistry(tmp_path)) == (version.name, None)
 
 
-def test_only_versions_of_the_key_can_be_appointed(
+def test_only_versions_of_the_series_can_be_appointed(
     registry: ModelRegistry, versions: list[ModelVersion]
 ) -> None:
     foreign = registry.add(ETH, model(), OCT, facts())

@@ -157,7 +157,7 @@ def test_a_new_version_tells_everything_about_its_training(
     )
 
 
-def test_scores_of_a_kept_version_are_told_again(
+def test_scores_of_a_kept_version_are_returned_again(
     store: ParquetStore, registry: ModelRegistry
 ) -> None:
     first, again = (train(store, registry, request(), NOW) for _ in range(2))

@@ -92,17 +92,17 @@ def test_too_few_candles_challenge_nobody(store: ParquetStore, registry: ModelRe
     assert registry.roles(BTC).holder(CHALLENGER) is None
 
 
-# ---------------------------------------------------------------------------------------- many keys
+# -------------------------------------------------------------------------------------- many series
 
 
-def test_one_failing_key_leaves_the_others(store: ParquetStore, registry: ModelRegistry) -> None:
+def test_one_failing_series_leaves_the_others(store: ParquetStore, registry: ModelRegistry) -> None:
     ether, young, never = (Series(f"{coin}/USDT", BTC.timeframe) for coin in ("ETH", "NEW", "OLD"))
     store.write_candles(ether, candles(ether, SEP, NOV), SEP, NOV)
     store.write_candles(young, candles(young, NOV - 9 * HOUR, NOV), SEP, NOV)
     requests = [request(series=series) for series in (never, BTC, young, ether)]
-    heard: list[TrainingResult] = []
-    results = train_all(store, registry, requests, NOW, heard.append)
-    assert heard == results
+    reported: list[TrainingResult] = []
+    results = train_all(store, registry, requests, NOW, reported.append)
+    assert reported == results
     assert [result.request for result in results] == requests
     failed, trained, insufficient, other = results
     assert isinstance(failed.error, MonthsNotFetched)
@@ -115,7 +115,7 @@ def test_one_failing_key_leaves_the_others(store: ParquetStore, registry: ModelR
     assert [len(registry.versions(series)) for series in (never, BTC, young, ether)] == [0, 1, 0, 1]
 
 
-def test_a_corrupt_file_of_one_key_leaves_the_others(
+def test_a_corrupt_file_of_one_series_leaves_the_others(
     tmp_path: Path, store: ParquetStore, registry: ModelRegistry
 ) -> None:
     ether = Series("ETH/USDT", BTC.timeframe)
@@ -127,7 +127,7 @@ def test_a_corrupt_file_of_one_key_leaves_the_others(
     assert results[1].created
 
 
-def test_a_damaged_version_or_record_of_one_key_leaves_the_others(
+def test_a_damaged_version_or_record_of_one_series_leaves_the_others(
     store: ParquetStore, registry: ModelRegistry
 ) -> None:
     ether, ripple = (Series(f"{coin}/USDT", BTC.timeframe) for coin in ("ETH", "XRP"))
@@ -148,7 +148,7 @@ def test_a_damaged_version_or_record_of_one_key_leaves_the_others(
 
 
 class Watched(ParquetStore):
-    """Counts reads of candles, and how many keys are read at once; some keys break.
+    """Counts reads of candles, and how many series are read at once; some series break.
 
     A read waits for others to come, so that all that may run at once do.
     """
@@ -186,7 +186,7 @@ def twins(tmp_path: Path, *symbols: str) -> list[TrainingRequest]:
     return [request(series=series) for series in series_list]
 
 
-def test_the_store_is_read_once_a_key_and_as_many_keys_at_a_time_as_there_are_cores(
+def test_the_store_is_read_once_a_series_and_as_many_series_at_a_time_as_there_are_cores(
     tmp_path: Path, registry: ModelRegistry
 ) -> None:
     cores = os.cpu_count() or 1
@@ -197,23 +197,23 @@ def test_the_store_is_read_once_a_key_and_as_many_keys_at_a_time_as_there_are_co
     assert watched.most == cores
 
 
-def test_a_defect_in_one_key_rises_when_the_others_are_trained_and_told(
+def test_a_defect_in_one_series_rises_when_the_others_are_trained_and_reported(
     tmp_path: Path, registry: ModelRegistry
 ) -> None:
     requests = twins(tmp_path, "A/USDT", "B/USDT", "C/USDT", "D/USDT")
     watched = Watched(tmp_path, 1, broken=frozenset({"A/USDT", "C/USDT"}))
-    heard: list[TrainingResult] = []
+    reported: list[TrainingResult] = []
     with pytest.raises(ZeroDivisionError) as defect:
-        train_all(watched, registry, requests, NOW, heard.append)
-    assert [result.request.series.symbol for result in heard] == ["B/USDT", "D/USDT"]
-    assert all(result.created for result in heard)
+        train_all(watched, registry, requests, NOW, reported.append)
+    assert [result.request.series.symbol for result in reported] == ["B/USDT", "D/USDT"]
+    assert all(result.created for result in reported)
     assert [note[:22] for note in defect.value.__notes__] == [
         "Training A/USDT 1h fai",
         "Training C/USDT 1h fai",
     ]
 
 
-def test_an_interrupted_run_trains_no_more_keys_than_have_begun(
+def test_an_interrupted_run_trains_no_more_series_than_have_begun(
     tmp_path: Path, registry: ModelRegistry
 ) -> None:
     count = 2 * (os.cpu_count() or 1) + 2

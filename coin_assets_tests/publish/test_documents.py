@@ -1,6 +1,6 @@
 """The published documents and their schemas.
 
-- History and prediction documents keep their schemas and say exactly what the frames say.
+- History and prediction documents keep their schemas and contain exactly what the frames contain.
 - ``as_of`` is data time: the close of the newest candle, whatever the clock.
 - Forecast steps are the opens of consecutive candles from ``as_of`` on, months included.
 - The schemas are closed, described and strict: each of many small deviations breaks them.
@@ -69,7 +69,7 @@ def prediction() -> Document:
 
 
 def manifest() -> Document:
-    """A manifest with a fresh, a stale, a missing, a corrupt and a hidden key, and an outage."""
+    """A manifest with a fresh, a stale, a missing, a corrupt and a hidden series, and an outage."""
     eth = Series("ETH/USDT", SERIES.timeframe)
     fresh = ManifestEntry(
         SERIES,
@@ -114,7 +114,7 @@ MAKERS: dict[str, Callable[[], Document]] = {
 # ------------------------------------------------------------------------------------------ history
 
 
-def test_a_history_says_what_the_candles_say() -> None:
+def test_a_history_contains_what_the_candles_contain() -> None:
     document = history()
     assert_valid("history", document)
     assert {name: value for name, value in document.items() if name != "data"} == {
@@ -164,7 +164,7 @@ def test_a_gap_stays_a_gap() -> None:
 # --------------------------------------------------------------------------------------- prediction
 
 
-def test_a_prediction_says_what_the_forecast_says() -> None:
+def test_a_prediction_contains_what_the_forecast_contains() -> None:
     document = prediction()
     assert_valid("prediction", document)
     assert {name: value for name, value in document.items() if name != "forecast"} == {
@@ -295,7 +295,7 @@ def test_a_schema_names_itself_is_closed_and_describes_every_field(kind: str) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_schema_knows_the_timeframes_and_status_words_of_the_platform(kind: str) -> None:
+def test_a_schema_lists_the_timeframes_and_status_words_of_the_platform(kind: str) -> None:
     schema = schema_of(kind)
     assert schema["$defs"]["timeframe"]["enum"] == list(NAMES)
     if kind == "manifest":

@@ -1,9 +1,9 @@
-"""The published folder: files of a key and its manifest entry change together, for readers.
+"""The published folder: files of a series and its manifest entry change together, for readers.
 
-- Every file keeps its schema; the manifest tells hash, size and data time of each.
-- Publishing one key leaves the entries of the others; keys no longer configured vanish.
-- A key is hidden until its history is complete, and public from then on.
-- Scores are shown with their key, and rewritten when they change.
+- Every file keeps its schema; the manifest lists hash, size and data time of each.
+- Publishing one series leaves the entries of the others; series no longer configured vanish.
+- A series is hidden until its history is complete, and public from then on.
+- Scores are shown with their series, and rewritten when they change.
 - Failures are shown beside older output, each counted once.
 - A manifest that is lost or damaged is made anew from the files.
 - Files are whole, readable by other users, and survive publishers at the same time.
@@ -86,7 +86,7 @@ def publish(
     now: datetime = NOW,
     complete: Collection[Series] = ALL,
 ) -> ManifestEntry:
-    """Publish a key with candles and forecast up to ``as_of``."""
+    """Publish a series with candles and forecast up to ``as_of``."""
     return offer(
         publisher,
         facts(series, as_of),
@@ -135,7 +135,7 @@ def read(folder: Path, name: str) -> Document:
 
 
 def entries(publisher: Publisher, part: str) -> dict[Series, Document]:
-    """Entries of a valid manifest by key, in its order."""
+    """Entries of a valid manifest by series, in its order."""
     manifest = publisher.manifest()
     assert_valid("manifest", manifest)
     return {
@@ -145,7 +145,7 @@ def entries(publisher: Publisher, part: str) -> dict[Series, Document]:
 
 
 def statuses(publisher: Publisher) -> dict[Series, str]:
-    """Status of each key; of hidden ones, that they are."""
+    """Status of each series; of hidden ones, that they are."""
     public = entries(publisher, "public")
     return {
         series: public[series]["status"] if series in public else entry["visibility"]
@@ -180,7 +180,7 @@ def test_nothing_published_is_no_manifest(publisher: Publisher) -> None:
         publisher.manifest()
 
 
-def test_the_first_key_makes_its_files_and_a_manifest_of_all_keys(
+def test_the_first_series_makes_its_files_and_a_manifest_of_all_series(
     tmp_path: Path, publisher: Publisher
 ) -> None:
     published = publish(publisher, BTC)
@@ -198,7 +198,7 @@ def test_the_first_key_makes_its_files_and_a_manifest_of_all_keys(
     assert published.history.name == "history_BTC_USDT_1h.json"
 
 
-def test_an_entry_tells_what_is_known_of_its_key(publisher: Publisher) -> None:
+def test_an_entry_contains_the_facts_of_its_series(publisher: Publisher) -> None:
     publish(publisher, BTC)
     entry = entries(publisher, "public")[BTC]
     assert entry["as_of"] == "2026-11-22T00:00:00Z"
@@ -212,7 +212,7 @@ def test_an_entry_tells_what_is_known_of_its_key(publisher: Publisher) -> None:
     assert (ops["missing_candles"], ops["champion"]) == (4, "3")
 
 
-def test_publishing_a_key_leaves_the_entries_of_the_others(
+def test_publishing_a_series_leaves_the_entries_of_the_others(
     tmp_path: Path, publisher: Publisher
 ) -> None:
     publish(publisher, BTC)
@@ -245,7 +245,7 @@ def test_newer_data_replaces_files_and_entry(tmp_path: Path, publisher: Publishe
     assert_files_are_those_of_the_manifest(tmp_path, publisher)
 
 
-def test_the_age_of_a_key_is_that_of_its_older_file(publisher: Publisher) -> None:
+def test_the_age_of_a_series_is_that_of_its_older_file(publisher: Publisher) -> None:
     later = AS_OF + timedelta(hours=2)
     offer(publisher, facts(BTC), candles(BTC, later), forecast(AS_OF), now=later)
     entry = entries(publisher, "public")[BTC]
@@ -306,7 +306,7 @@ def test_a_file_that_has_no_content_any_more_is_removed(
 # --------------------------------------------------------------------------------------- visibility
 
 
-def test_a_key_is_hidden_until_its_history_is_complete(
+def test_a_series_is_hidden_until_its_history_is_complete(
     tmp_path: Path, publisher: Publisher
 ) -> None:
     publish(publisher, BTC)
@@ -320,14 +320,14 @@ def test_a_key_is_hidden_until_its_history_is_complete(
     assert_files_are_those_of_the_manifest(tmp_path, publisher)
 
 
-def test_once_public_a_key_stays_public(publisher: Publisher) -> None:
+def test_once_public_a_series_stays_public(publisher: Publisher) -> None:
     publish(publisher, BTC)
     publish(publisher, BTC, complete=())
     publish(publisher, ETH, complete=())
     assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: HIDDEN, ETH: HIDDEN}
 
 
-def test_publishing_another_key_leaves_a_hidden_one_as_it_is(publisher: Publisher) -> None:
+def test_publishing_another_series_leaves_a_hidden_one_as_it_is(publisher: Publisher) -> None:
     publish(publisher, ETH, complete=(), failures={})
     publish(publisher, BTC, failures={ETH: FAILED})
     before = entries(publisher, "ops")[ETH]
@@ -336,24 +336,24 @@ def test_publishing_another_key_leaves_a_hidden_one_as_it_is(publisher: Publishe
     assert entries(publisher, "ops")[ETH] == before
 
 
-def test_whether_a_public_key_is_complete_is_not_asked(publisher: Publisher) -> None:
-    asked = []
+def test_completeness_of_a_public_series_is_not_read(publisher: Publisher) -> None:
+    requested = []
 
     def is_complete(series: Series) -> bool:
-        asked.append(series)
+        requested.append(series)
         return True
 
     for _ in range(3):
         publisher.publish(
             facts(BTC), candles(BTC), forecast(), {}, NOW, is_complete=is_complete, outages={}
         )
-    assert asked == [BTC]
+    assert requested == [BTC]
 
 
-def test_a_lost_manifest_shows_no_hidden_key(tmp_path: Path, publisher: Publisher) -> None:
+def test_a_lost_manifest_shows_no_hidden_series(tmp_path: Path, publisher: Publisher) -> None:
     publish(publisher, BTC)
     publish(publisher, ETH, complete=())
-    for name in (BTC, ETH):  # whichever key is published next
+    for name in (BTC, ETH):  # whichever series is published next
         (tmp_path / "manifest.json").unlink()
         publish(publisher, name, complete=[BTC])
         assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: HIDDEN, ETH: HIDDEN}
@@ -397,7 +397,7 @@ def qualities(publisher: Publisher) -> dict[Series, Document | None]:
     return {series: entry["quality"] for series, entry in entries(publisher, "public").items()}
 
 
-def test_scores_are_published_with_their_key_and_stay(
+def test_scores_are_published_with_their_series_and_stay(
     publisher: Publisher, scores: Document
 ) -> None:
     offer(publisher, replace(facts(BTC), quality=scores), candles(BTC), forecast())
@@ -422,7 +422,7 @@ def test_new_scores_rewrite_the_manifest_once_and_nothing_else(
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
 
 
-def test_scores_of_a_hidden_key_are_shown_when_it_is_public(
+def test_scores_of_a_hidden_series_are_shown_when_it_is_public(
     publisher: Publisher, scores: Document
 ) -> None:
     publish(publisher, BTC)
@@ -459,7 +459,7 @@ def test_a_failure_beside_older_output_degrades_and_changes_nothing_else(
     assert attempts_of(publisher, ETH) == (False, 0, None)
 
 
-def test_a_failure_reported_with_every_other_key_counts_once(publisher: Publisher) -> None:
+def test_a_failure_reported_with_every_other_series_counts_once(publisher: Publisher) -> None:
     publish(publisher, BTC)
     for series in (ETH, BTC_DAILY, ETH):
         publish(publisher, series, failures={BTC: FAILED})
@@ -479,7 +479,7 @@ def test_failures_count_up_and_a_success_ends_them(publisher: Publisher) -> None
     assert entry["last_failure_at"] == "2026-11-22T00:03:07Z"
 
 
-def test_a_key_that_failed_before_it_was_ever_published_is_hidden_with_its_error(
+def test_a_series_that_failed_before_it_was_ever_published_is_hidden_with_its_error(
     publisher: Publisher,
 ) -> None:
     publish(publisher, ETH, failures={BTC: FAILED})
@@ -487,7 +487,7 @@ def test_a_key_that_failed_before_it_was_ever_published_is_hidden_with_its_error
     assert attempts_of(publisher, BTC) == (False, 1, "exchange down")
 
 
-# --------------------------------------------------------------------------------- keys come and go
+# ------------------------------------------------------------------------------ series come and go
 
 
 def test_a_symbol_no_longer_configured_vanishes_and_comes_back_as_unpublished(
@@ -648,7 +648,7 @@ def publish_ten_times(
         publish(publisher, series, as_of=as_of, now=as_of)
 
 
-def test_two_processes_that_publish_different_keys_lose_neither(
+def test_two_processes_that_publish_different_series_lose_neither(
     tmp_path: Path, publisher: Publisher
 ) -> None:
     together = PROCESSES.Barrier(2)

@@ -1,9 +1,9 @@
-"""Legal candles that look wrong are pointed out, and few others.
+"""Legal candles that seem wrong are pointed out, and few others.
 
 - A range more than 20 times the median of the last 100 bars that moved, a jump as large between
   adjacent candles, and three or more candles without a trade are found, exactly where they are.
 - A naive bar-by-bar reading of that definition agrees.
-- Of the real hours of three symbols, fewer than one in a thousand is called suspicious.
+- Of the real hours of three symbols, fewer than one in a thousand is called anomalous.
 """
 
 import statistics
@@ -175,8 +175,8 @@ def test_a_bar_by_bar_reading_agrees(plants: list[tuple[Plant, int]], dropped: s
 def test_few_real_hours_are_suspicious_and_a_naive_reading_agrees(symbol: str, flags: int) -> None:
     candles = real_candles(symbol, "1h")
     begun = time.perf_counter()
-    suspicions = found(candles)
+    anomalies = found(candles)
     assert time.perf_counter() - begun < 1
-    assert len(suspicions) == flags
+    assert len(anomalies) == flags
     part = candles.head(9000)
     assert found(part) == naive(part)

@@ -1,7 +1,7 @@
-"""The likely cause of refused candles is told from the candles, with a remedy.
+"""The likely cause of refused candles is read from the candles, with a remedy.
 
 Each mistake that people make with candles is made here to good ones; the cause must name it. Where
-the candles tell nothing there is no cause.
+the candles show nothing there is no cause.
 """
 
 from collections.abc import Callable
@@ -254,7 +254,7 @@ def test_a_mistake_is_named_as_the_cause_of_the_refusal(mistake: str) -> None:
         ("a rule of the future", lambda frame: frame),
     ],
 )
-def test_where_the_candles_tell_nothing_there_is_no_cause(rule: str, change: Change) -> None:
+def test_where_the_candles_show_nothing_there_is_no_cause(rule: str, change: Change) -> None:
     assert diagnose(rule, change(sandbox_candles()), Timeframe("1h")) is None
 
 
@@ -356,7 +356,7 @@ def from_zip(name: str) -> pd.DataFrame:
 
 
 @requires_real_data
-def test_real_futures_are_told_from_real_spot_which_agrees_with_what_is_known() -> None:
+def test_real_futures_are_separated_from_real_spot_which_agrees_with_what_is_known() -> None:
     futures, spot = (
         from_zip(f"{market}-klines-BTCUSDT-1h-2024-10-28.zip") for market in ("futures-um", "spot")
     )

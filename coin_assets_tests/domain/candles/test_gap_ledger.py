@@ -5,9 +5,9 @@
 - A candle that is sent broken is refused, with rule and value, until it is sent right or not at
   all.
 - What is older than what the market serves is unavailable, unless it was settled before.
-- What is pending or failed is asked for again, what fails ever more rarely, but for ever.
+- What is pending or failed is requested again, what fails ever more rarely, but for ever.
 - A failure that is permanent, or lasts for many tries, explains a candle: nothing waits for it.
-- What the ledger says of ranges is what a dictionary of single candles would say.
+- The ledger of ranges agrees with a dictionary of single candles.
 """
 
 import json
@@ -41,7 +41,7 @@ from coin_assets.store.ledgers import document_of, ledger_of
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 HOURLY = Timeframe("1h")
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
-ASKED = datetime(2026, 11, 3, 12, tzinfo=UTC)
+REQUESTED = datetime(2026, 11, 3, 12, tzinfo=UTC)
 MANY = 12  # tries
 
 
@@ -58,17 +58,17 @@ def missing(first: int, last: int, state: str, error: str | None = None) -> Miss
 
 
 def answered(*times: timedelta) -> Ledger:
-    """Hours 3 and 4 are absent, as the market said at these times after `ASKED`."""
+    """Hours 3 and 4 are absent, as the market said at these times after `REQUESTED`."""
     ledger = Ledger()
     for time in times:
-        ledger = ledger.answered(at(0), at(24), [gap(3, 5)], ASKED + time)
+        ledger = ledger.answered(at(0), at(24), [gap(3, 5)], REQUESTED + time)
     return ledger
 
 
 def failed(times: int, ledger: Ledger = Ledger()) -> Ledger:  # noqa: B008 (frozen)
-    """Hours 3 and 4 were asked for in vain, a minute after another."""
+    """Hours 3 and 4 were requested in vain, a minute after another."""
     for number in range(times):
-        now = ASKED + number * MINUTE
+        now = REQUESTED + number * MINUTE
         ledger = ledger.failed(at(0), at(24), [gap(3, 5)], f"error {number}", now)
     return ledger
 
@@ -97,10 +97,10 @@ def test_absent_is_verified_by_two_answers_an_hour_or_more_apart(
     assert explained(answered(*answers)) == [missing(3, 5, state)]
 
 
-def test_what_nobody_asked_for_is_pending_and_unanswered() -> None:
+def test_what_nobody_requested_is_pending_and_unanswered() -> None:
     assert explained(Ledger()) == [missing(3, 5, PENDING)]
     assert Ledger().unanswered([gap(3, 5)]) == [(at(3), at(5))]
-    assert Ledger().due(at(0), at(24), ASKED) == []
+    assert Ledger().due(at(0), at(24), REQUESTED) == []
 
 
 def test_a_question_in_vain_makes_failed_with_the_last_error() -> None:
@@ -109,33 +109,33 @@ def test_a_question_in_vain_makes_failed_with_the_last_error() -> None:
     assert failed(3).unanswered([gap(3, 5)]) == [(at(3), at(5))]
 
 
-def test_pending_turns_to_failed_but_remembers_its_answer() -> None:
+def test_pending_turns_to_failed_but_keeps_its_answer() -> None:
     once = failed(1, answered(-HOUR))
     assert explained(once) == [missing(3, 5, FAILED, "error 0")]
     assert once.unanswered([gap(3, 5)]) == []
-    twice = once.answered(at(0), at(24), [gap(3, 5)], ASKED + MINUTE)
+    twice = once.answered(at(0), at(24), [gap(3, 5)], REQUESTED + MINUTE)
     assert explained(twice) == [missing(3, 5, VERIFIED_ABSENT)]
 
 
 def test_an_answer_after_failures_is_the_first_answer_and_clears_the_error() -> None:
-    ledger = failed(4).answered(at(0), at(24), [gap(3, 5)], ASKED + HOUR)
+    ledger = failed(4).answered(at(0), at(24), [gap(3, 5)], REQUESTED + HOUR)
     assert explained(ledger) == [missing(3, 5, PENDING)]
-    assert ledger.due(at(0), at(24), ASKED + 2 * HOUR - MINUTE) == []
-    assert ledger.due(at(0), at(24), ASKED + 2 * HOUR) == [(at(3), at(5))]
+    assert ledger.due(at(0), at(24), REQUESTED + 2 * HOUR - MINUTE) == []
+    assert ledger.due(at(0), at(24), REQUESTED + 2 * HOUR) == [(at(3), at(5))]
 
 
-def test_what_is_verified_stays_as_it_is_whatever_is_asked_later() -> None:
+def test_what_is_verified_stays_as_it_is_whatever_is_requested_later() -> None:
     verified = answered(0 * HOUR, HOUR)
     assert failed(3, verified) == verified
-    assert verified.answered(at(0), at(24), [gap(3, 5)], ASKED + 9 * HOUR) == verified
-    assert verified.due(at(0), at(24), ASKED + 10_000 * HOUR) == []
+    assert verified.answered(at(0), at(24), [gap(3, 5)], REQUESTED + 9 * HOUR) == verified
+    assert verified.due(at(0), at(24), REQUESTED + 10_000 * HOUR) == []
 
 
 def test_a_candle_that_the_market_has_after_all_leaves_the_ledger() -> None:
     for ledger in (answered(0 * HOUR), answered(0 * HOUR, HOUR), failed(2)):
-        partly = ledger.answered(at(4), at(6), [], ASKED + 2 * HOUR)
+        partly = ledger.answered(at(4), at(6), [], REQUESTED + 2 * HOUR)
         assert [(each.start, each.end) for each in partly.absences] == [(at(3), at(4))]
-        assert ledger.answered(at(0), at(24), [], ASKED).absences == ()
+        assert ledger.answered(at(0), at(24), [], REQUESTED).absences == ()
 
 
 # ----------------------------------------------------------------------------------- asking again
@@ -143,25 +143,28 @@ def test_a_candle_that_the_market_has_after_all_leaves_the_ledger() -> None:
 
 def test_pending_is_due_an_hour_after_the_answer() -> None:
     ledger = answered(0 * HOUR)
-    assert ledger.due(at(0), at(24), ASKED + HOUR - timedelta.resolution) == []
-    assert ledger.due(at(0), at(24), ASKED + HOUR) == [(at(3), at(5))]
+    assert ledger.due(at(0), at(24), REQUESTED + HOUR - timedelta.resolution) == []
+    assert ledger.due(at(0), at(24), REQUESTED + HOUR) == [(at(3), at(5))]
 
 
-def test_pending_is_never_given_up_however_often_it_was_asked_for() -> None:
+def test_pending_is_never_given_up_however_often_it_was_requested() -> None:
     ledger = answered(*(number * MINUTE for number in range(3 * MANY)))
     (absence,) = ledger.absences
-    assert (absence.state, absence.retry_at) == (PENDING, ASKED + (3 * MANY - 1) * MINUTE + HOUR)
+    assert (absence.state, absence.retry_at) == (
+        PENDING,
+        REQUESTED + (3 * MANY - 1) * MINUTE + HOUR,
+    )
 
 
 @pytest.mark.parametrize(("is_permanent", "longest"), [(False, 15 * MINUTE), (True, 6 * HOUR)])
-def test_what_fails_is_asked_for_ever_more_rarely_and_never_given_up(
+def test_what_fails_is_requested_ever_more_rarely_and_never_given_up(
     is_permanent: bool, longest: timedelta
 ) -> None:
     delays = []
     ledger = Ledger()
     for _ in range(3 * MANY):
         ledger = ledger.failed(
-            at(0), at(24), [gap(3, 5)], "error", ASKED, is_permanent=is_permanent
+            at(0), at(24), [gap(3, 5)], "error", REQUESTED, is_permanent=is_permanent
         )
         (absence,) = ledger.absences
         assert absence.retry_at is not None
@@ -173,46 +176,46 @@ def test_what_fails_is_asked_for_ever_more_rarely_and_never_given_up(
 
 def test_a_candle_that_is_sent_broken_is_refused_until_it_is_sent_right_or_not_at_all() -> None:
     refusal = Refusal(at(3), at(4), "ohlc", "high=1 low=2")
-    ledger = Ledger().answered(at(0), at(24), [gap(3, 5)], ASKED, [refusal])
+    ledger = Ledger().answered(at(0), at(24), [gap(3, 5)], REQUESTED, [refusal])
     assert explained(ledger) == [
         missing(3, 4, REFUSED, "[ohlc] high=1 low=2"),
         missing(4, 5, PENDING),
     ]
     assert ledger.unanswered([gap(3, 5)]) == []
-    assert ledger.due(at(0), at(24), ASKED + HOUR) == [(at(3), at(4)), (at(4), at(5))]
-    again = ledger.answered(at(0), at(24), [gap(3, 5)], ASKED + HOUR, [refusal])
-    assert again.due(at(0), at(24), ASKED + 1000 * HOUR) == []
-    assert again.answered(at(0), at(24), [gap(3, 5)], ASKED + 2 * HOUR, [refusal]) == again
-    assert again.answered(at(0), at(24), [gap(4, 5)], ASKED + 2 * HOUR).absences == (
+    assert ledger.due(at(0), at(24), REQUESTED + HOUR) == [(at(3), at(4)), (at(4), at(5))]
+    again = ledger.answered(at(0), at(24), [gap(3, 5)], REQUESTED + HOUR, [refusal])
+    assert again.due(at(0), at(24), REQUESTED + 1000 * HOUR) == []
+    assert again.answered(at(0), at(24), [gap(3, 5)], REQUESTED + 2 * HOUR, [refusal]) == again
+    assert again.answered(at(0), at(24), [gap(4, 5)], REQUESTED + 2 * HOUR).absences == (
         again.absences[1],
     )
-    gone = again.answered(at(0), at(24), [gap(3, 5)], ASKED + 2 * HOUR)
+    gone = again.answered(at(0), at(24), [gap(3, 5)], REQUESTED + 2 * HOUR)
     assert explained(gone) == [missing(3, 4, PENDING), missing(4, 5, VERIFIED_ABSENT)]
 
 
 def test_a_settled_refusal_is_rechecked_every_six_hours_and_is_never_due() -> None:
     refusal, whole = Refusal(at(3), at(4), "ohlc", "high=1 low=2"), (at(0), at(24))
 
-    def asked(ledger: Ledger, later: timedelta) -> Ledger:
-        return ledger.answered(*whole, [gap(3, 5)], ASKED + later, [refusal])
+    def requested(ledger: Ledger, later: timedelta) -> Ledger:
+        return ledger.answered(*whole, [gap(3, 5)], REQUESTED + later, [refusal])
 
-    once = asked(Ledger(), 0 * HOUR)
-    assert once.rechecks(*whole, ASKED + 100 * HOUR) == []  # it is due
-    settled = asked(once, HOUR)
-    assert settled.rechecks(*whole, ASKED + 7 * HOUR - MINUTE) == []
-    assert settled.rechecks(*whole, ASKED + 7 * HOUR) == [(at(3), at(4))]  # not what is absent
-    assert settled.rechecks(at(4), at(24), ASKED + 7 * HOUR) == []
-    failed = settled.failed(*whole, [gap(3, 5)], "down", ASKED + 7 * HOUR)
-    for again in (asked(settled, 7 * HOUR), failed):
-        assert again.rechecks(*whole, ASKED + 13 * HOUR - MINUTE) == []
-        assert again.rechecks(*whole, ASKED + 13 * HOUR) == [(at(3), at(4))]
-        assert again.due(*whole, ASKED + 1000 * HOUR) == []
+    once = requested(Ledger(), 0 * HOUR)
+    assert once.rechecks(*whole, REQUESTED + 100 * HOUR) == []  # it is due
+    settled = requested(once, HOUR)
+    assert settled.rechecks(*whole, REQUESTED + 7 * HOUR - MINUTE) == []
+    assert settled.rechecks(*whole, REQUESTED + 7 * HOUR) == [(at(3), at(4))]  # not what is absent
+    assert settled.rechecks(at(4), at(24), REQUESTED + 7 * HOUR) == []
+    failed = settled.failed(*whole, [gap(3, 5)], "down", REQUESTED + 7 * HOUR)
+    for again in (requested(settled, 7 * HOUR), failed):
+        assert again.rechecks(*whole, REQUESTED + 13 * HOUR - MINUTE) == []
+        assert again.rechecks(*whole, REQUESTED + 13 * HOUR) == [(at(3), at(4))]
+        assert again.due(*whole, REQUESTED + 1000 * HOUR) == []
         assert explained(again) == explained(settled)
 
 
 def test_what_is_older_than_what_is_served_is_unavailable_unless_it_was_settled() -> None:
-    ledger = answered(0 * HOUR, HOUR).answered(at(6), at(12), [gap(6, 12)], ASKED)
-    ledger = ledger.failed(at(12), at(14), [gap(12, 14)], "too old", ASKED).served_from(at(13))
+    ledger = answered(0 * HOUR, HOUR).answered(at(6), at(12), [gap(6, 12)], REQUESTED)
+    ledger = ledger.failed(at(12), at(14), [gap(12, 14)], "too old", REQUESTED).served_from(at(13))
     assert ledger.edge == at(13)
     assert ledger.missing(HOURLY) == [
         missing(3, 5, VERIFIED_ABSENT),
@@ -220,15 +223,15 @@ def test_what_is_older_than_what_is_served_is_unavailable_unless_it_was_settled(
         missing(12, 13, UNAVAILABLE),
         missing(13, 14, FAILED, "too old"),
     ]
-    assert ledger.due(at(0), at(24), ASKED + 1000 * HOUR) == [(at(13), at(14))]
+    assert ledger.due(at(0), at(24), REQUESTED + 1000 * HOUR) == [(at(13), at(14))]
     assert ledger.absent_until(at(6)) == at(13)
     assert ledger.served_from(at(2)).edge == at(13)
 
 
 def test_an_answer_starts_the_count_of_tries_anew() -> None:
-    ledger = failed(MANY).answered(at(0), at(24), [gap(3, 5)], ASKED)
+    ledger = failed(MANY).answered(at(0), at(24), [gap(3, 5)], REQUESTED)
     (absence,) = failed(1, ledger).absences
-    assert (absence.tries, absence.retry_at) == (1, ASKED + 2 * MINUTE)
+    assert (absence.tries, absence.retry_at) == (1, REQUESTED + 2 * MINUTE)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +242,7 @@ def test_only_what_lies_in_the_range_is_due(
     start: int, end: int, due: tuple[int, int] | None
 ) -> None:
     expected = [] if due is None else [(at(due[0]), at(due[1]))]
-    assert answered(0 * HOUR).due(at(start), at(end), ASKED + HOUR) == expected
+    assert answered(0 * HOUR).due(at(start), at(end), REQUESTED + HOUR) == expected
 
 
 # ------------------------------------------------------------------------------ listing, forgetting
@@ -267,15 +270,15 @@ def test_what_lies_before_the_retention_is_forgotten(before: int, left: list[int
 def test_a_gap_is_cut_where_states_or_errors_differ_and_nowhere_else() -> None:
     ledger = (
         Ledger()
-        .answered(at(0), at(4), [gap(0, 4)], ASKED)
-        .answered(at(4), at(6), [gap(4, 6)], ASKED + MINUTE)  # pending as well
-        .failed(at(8), at(10), [gap(8, 10)], "first", ASKED)
-        .failed(at(10), at(12), [gap(10, 12)], "second", ASKED)
-        .answered(at(0), at(2), [gap(0, 2)], ASKED + HOUR)
+        .answered(at(0), at(4), [gap(0, 4)], REQUESTED)
+        .answered(at(4), at(6), [gap(4, 6)], REQUESTED + MINUTE)  # pending as well
+        .failed(at(8), at(10), [gap(8, 10)], "first", REQUESTED)
+        .failed(at(10), at(12), [gap(10, 12)], "second", REQUESTED)
+        .answered(at(0), at(2), [gap(0, 2)], REQUESTED + HOUR)
     )
     assert explained(ledger, 0, 14) == [
         missing(0, 2, VERIFIED_ABSENT),
-        missing(2, 8, PENDING),  # the last two of them because nobody asked
+        missing(2, 8, PENDING),  # the last two of them because nobody requested them
         missing(8, 10, FAILED, "first"),
         missing(10, 12, FAILED, "second"),
         missing(12, 14, PENDING),
@@ -291,8 +294,8 @@ def test_a_gap_is_cut_where_states_or_errors_differ_and_nowhere_else() -> None:
 def test_neighbours_of_which_the_same_is_known_become_one() -> None:
     in_parts = Ledger()
     for first, last in ((0, 3), (6, 9), (3, 6)):
-        in_parts = in_parts.answered(at(first), at(last), [gap(first, last)], ASKED)
-    assert in_parts == Ledger().answered(at(0), at(24), [gap(0, 9)], ASKED)
+        in_parts = in_parts.answered(at(first), at(last), [gap(first, last)], REQUESTED)
+    assert in_parts == Ledger().answered(at(0), at(24), [gap(0, 9)], REQUESTED)
     assert len(in_parts.absences) == 1
 
 
@@ -304,9 +307,9 @@ def test_absent_until_follows_verified_absences_without_a_break(time: int, until
     for later, gaps in ((0 * HOUR, [gap(3, 6)]), (MINUTE, [gap(6, 8), gap(10, 13)])):
         for again in (later, later + HOUR):
             for each in gaps:
-                ledger = ledger.answered(each.start, each.end, [each], ASKED + again)
-    ledger = ledger.answered(at(12), at(13), [], ASKED)  # found after all
-    ledger = ledger.answered(at(12), at(13), [gap(12, 13)], ASKED)  # and lost: pending
+                ledger = ledger.answered(each.start, each.end, [each], REQUESTED + again)
+    ledger = ledger.answered(at(12), at(13), [], REQUESTED)  # found after all
+    ledger = ledger.answered(at(12), at(13), [gap(12, 13)], REQUESTED)  # and lost: pending
     assert len(ledger.absences) == 4
     assert ledger.absent_until(at(time)) == at(until)
 
@@ -319,13 +322,13 @@ REFUSED_RANGE = "refused"  # the error that is permanent
 
 @dataclass
 class Known:
-    """What a dictionary of single candles knows about one of them."""
+    """The entry of one candle in a dictionary of single candles."""
 
     stored: bool = False
     answers: list[datetime] = field(default_factory=list)
     failures: list[tuple[datetime, str]] = field(default_factory=list)  # since the last answer
     broken: bool = False  # as it was last sent
-    unavailable: bool = False  # older than what is served, since it was last asked for
+    unavailable: bool = False  # older than what is served, since it was last requested
 
     @property
     def settled(self) -> bool:
@@ -339,7 +342,7 @@ class Known:
             return False
         return self.failures[-1][1] == REFUSED_RANGE or len(self.failures) >= EXPLAINED_AFTER_TRIES
 
-    def asked(self, now: datetime, error: str | None, *, absent: bool, broken: bool) -> None:
+    def requested(self, now: datetime, error: str | None, *, absent: bool, broken: bool) -> None:
         if error is not None:
             if not self.settled:
                 self.failures.append((now, error))
@@ -363,7 +366,7 @@ class Known:
             self.unavailable = True
 
     @property
-    def said(self) -> tuple[str, str | None]:
+    def answer(self) -> tuple[str, str | None]:
         if self.unavailable:
             return UNAVAILABLE, None
         if self.broken:
@@ -384,7 +387,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Question:
-    """``length`` candles from ``first`` on, asked ``later`` minutes after the question before.
+    """``length`` candles from ``first`` on, requested ``later`` minutes after the question before.
 
     After that the market serves nothing older than candle ``edge``, if that is given.
     """
@@ -427,7 +430,7 @@ def test_any_questions_leave_each_candle_stored_or_explained_as_a_dictionary_has
     timeframe = Timeframe(name)
     opens = [timeframe.shift(DAY, number) for number in range(CANDLES + 1)]
     model = {opened: Known() for opened in opens[:-1]}
-    ledger, now = Ledger(), ASKED
+    ledger, now = Ledger(), REQUESTED
 
     def gaps_between(start: datetime, end: datetime) -> list[Gap]:
         held = [opened for opened, known in model.items() if known.stored]
@@ -440,7 +443,7 @@ def test_any_questions_leave_each_candle_stored_or_explained_as_a_dictionary_has
         for number in range(question.first, last):
             known = model[opens[number]]
             if not known.stored:
-                known.asked(
+                known.requested(
                     now,
                     question.error,
                     absent=number in question.absent,
@@ -464,12 +467,14 @@ def test_any_questions_leave_each_candle_stored_or_explained_as_a_dictionary_has
     assert ledger_of(json.loads(json.dumps(document_of(ledger)))) == ledger
     everything = gaps_between(opens[0], opens[-1])
     found = ledger.explained(everything, timeframe)
-    said = [
+    answers = [
         (opened, (each.state, each.error))
         for each in found
         for opened in single([(each.start, each.end)], timeframe)
     ]
-    assert said == [(opened, known.said) for opened, known in model.items() if not known.stored]
+    assert answers == [
+        (opened, known.answer) for opened, known in model.items() if not known.stored
+    ]
     assert all(each.count == timeframe.count(each.start, each.end) > 0 for each in found)
     assert single(ledger.unanswered(everything), timeframe) == [
         opened for opened, known in model.items() if not known.stored and not known.explained
@@ -495,13 +500,13 @@ def test_any_questions_leave_each_candle_stored_or_explained_as_a_dictionary_has
 
 
 def test_a_ledger_of_an_earlier_release_has_none_of_the_newer_fields() -> None:
-    time = ASKED.isoformat()
+    time = REQUESTED.isoformat()
     absence = {"start": at(3).isoformat(), "end": at(5).isoformat(), "first_answer": None}
     known = absence | {"last_answer": None, "last_try": time, "tries": 10, "error": "timed out"}
     ledger = ledger_of({"listed": at(0).isoformat(), "absences": [known]})
     assert (ledger.listed, ledger.edge) == (at(0), None)
     assert explained(ledger) == [missing(3, 5, FAILED, "timed out")]
-    assert ledger.due(at(0), at(24), ASKED + 15 * MINUTE) == [(at(3), at(5))]  # not given up
+    assert ledger.due(at(0), at(24), REQUESTED + 15 * MINUTE) == [(at(3), at(5))]  # not given up
     assert document_of(ledger)["absences"] == [known]
 
 
@@ -509,36 +514,36 @@ def test_a_ledger_of_an_earlier_release_has_none_of_the_newer_fields() -> None:
 
 
 def absences_cut(monkeypatch: pytest.MonkeyPatch, holes: int) -> dict[str, int]:
-    """Absences that each operation on a ledger of so many looks at."""
+    """Absences that each operation on a ledger of so many reads."""
     gaps = [gap(2 * number, 2 * number + 1) for number in range(holes)]
-    looked = [0]
+    read = [0]
 
     def counted(absence: Absence, start: datetime, end: datetime) -> Absence | None:
-        looked[0] += 1
+        read[0] += 1
         return cut(absence, start, end)
 
     monkeypatch.setattr("coin_assets.domain.candles.gap_ledger.cut", counted)
     ledger, last, found = Ledger(), at(2 * holes), {}
     operations: dict[str, Callable[[], object]] = {
-        "answered": lambda: ledger.answered(at(0), last, gaps, ASKED),
-        "again": lambda: ledger.answered(at(0), last, gaps, ASKED + HOUR),
-        "newest only": lambda: ledger.answered(last - 4 * HOUR, last, gaps[-2:], ASKED),
-        "failed": lambda: ledger.failed(at(0), last, gaps, "error", ASKED),
+        "answered": lambda: ledger.answered(at(0), last, gaps, REQUESTED),
+        "again": lambda: ledger.answered(at(0), last, gaps, REQUESTED + HOUR),
+        "newest only": lambda: ledger.answered(last - 4 * HOUR, last, gaps[-2:], REQUESTED),
+        "failed": lambda: ledger.failed(at(0), last, gaps, "error", REQUESTED),
         "explained": lambda: ledger.explained(gaps, HOURLY),
         "unanswered": lambda: ledger.unanswered(gaps),
         "unknown": lambda: ledger.unknown(gaps),
-        "due": lambda: ledger.due(at(0), last, ASKED),
+        "due": lambda: ledger.due(at(0), last, REQUESTED),
     }
     for name, operation in operations.items():
-        looked[0] = 0
+        read[0] = 0
         result = operation()
-        found[name] = looked[0]
+        found[name] = read[0]
         ledger = result if isinstance(result, Ledger) else ledger
     monkeypatch.setattr("coin_assets.domain.candles.gap_ledger.cut", cut)
     return found
 
 
-def test_absences_looked_at_grow_with_the_gaps_and_no_faster(
+def test_absences_read_grow_with_the_gaps_and_no_faster(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     few, many = absences_cut(monkeypatch, 100), absences_cut(monkeypatch, 400)

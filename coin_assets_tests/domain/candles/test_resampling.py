@@ -2,7 +2,7 @@
 
 - `resample` keeps every bucket that has a source candle and counts what each lacks. Cutting the
   source at a bucket boundary, or going through a timeframe in between, changes nothing.
-- `derive` gives a bucket only inside the window asked for and only when the source is covered
+- `derive` gives a bucket only inside the requested window and only when the source is covered
   through its close, so that nothing that comes later can change it.
 
 Oracles: a loop over rows with calendar fields, and `pandas.DataFrame.resample`. Volumes of random

@@ -1,10 +1,10 @@
 """Simulated markets in which it is known who forecasts better, for the promotion gate.
 
-Returns have heavy tails and a volatility that clusters over days and over weeks. A role knows the
+Returns have heavy tails and a volatility that clusters over days and over weeks. A role has the
 volatility up to an error of its own, which lasts for some hours, and multiplies it by the quantiles
 that standardised returns have in the long run. So losses are heavy-tailed, overlap as those of real
-forecasts do, rise and fall together, and the intervals of a role hold what they say unless it
-narrows them on purpose.
+forecasts do, rise and fall together, and the intervals of a role have their nominal coverage
+unless it narrows them on purpose.
 """
 
 from collections.abc import Iterator

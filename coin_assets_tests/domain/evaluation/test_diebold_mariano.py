@@ -82,7 +82,7 @@ def test_the_better_the_first_the_smaller_the_chance(seed: int, gain: float) -> 
     [np.array([]), np.full(2 * STEPS, -1.0), np.full(500, -0.1), np.zeros(500)],
     ids=["none", "too few", "always the same", "no difference"],
 )
-def test_where_nothing_can_be_told_it_is_all_chance(differences: Floats) -> None:
+def test_without_evidence_it_is_all_chance(differences: Floats) -> None:
     assert chance_of_difference(differences) == 1.0
 
 

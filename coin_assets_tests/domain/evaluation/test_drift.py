@@ -59,11 +59,11 @@ def history(returns: Floats) -> tuple[Matured, Matured]:
     typical = float(np.exp(np.log(variance[100:_LEARNT]).mean()))
     scale = typical**0.5 * (variance / typical) ** 0.4
     rows = np.arange(_LEARNT, count - STEPS)
-    said = np.zeros((len(rows), STEPS, len(QUANTILES)))
+    predicted = np.zeros((len(rows), STEPS, len(QUANTILES)))
     for step in range(1, STEPS + 1):
         past = log_close[100 + step : _LEARNT] - log_close[100 : _LEARNT - step]
         quantiles = np.quantile(past / scale[100 : _LEARNT - step], QUANTILES)
-        said[:, step - 1] = scale[rows][:, None] * (quantiles - quantiles[MEDIAN])
+        predicted[:, step - 1] = scale[rows][:, None] * (quantiles - quantiles[MEDIAN])
     close = 100 * np.exp(log_close)
     opens = HOUR.opens(START, START + timedelta(hours=count))
     candles = pd.DataFrame({"timestamp": opens, "close": close})
@@ -71,7 +71,7 @@ def history(returns: Floats) -> tuple[Matured, Matured]:
         origins=HOUR.close_all(opens)[rows],
         versions=np.full(len(rows), "1", dtype=object),
         live=np.ones(len(rows), dtype=bool),
-        quantiles=close[rows][:, None, None] * np.exp(said),
+        quantiles=close[rows][:, None, None] * np.exp(predicted),
         actual=close[rows[:, None] + np.arange(1, STEPS + 1)],
         last=close[rows],
         volatility=scale[rows],
@@ -202,10 +202,10 @@ def test_missing_candles_do_not_count() -> None:
     actual[::7, 0] = np.nan
     whole, gappy = drift_of(champion, naive), drift_of(replace(champion, actual=actual), naive)
     assert whole.state == gappy.state == STABLE
-    said = drift_of(rescaled(replace(champion, actual=actual), 0.01), naive).reasons
+    reasons = drift_of(rescaled(replace(champion, actual=actual), 0.01), naive).reasons
     known = int(np.isfinite(actual[-JUDGED:, 0]).sum())
     assert known < JUDGED
-    assert any(f" of the last {known} first-step closes " in reason for reason in said)
+    assert any(f" of the last {known} first-step closes " in reason for reason in reasons)
 
 
 def test_a_market_that_stands_still_is_no_drift_of_loss() -> None:
@@ -235,7 +235,7 @@ def test_the_band_narrows_with_the_number_of_forecasts() -> None:
 # ----------------------------------------------------------------------------------------- training
 
 
-def test_training_is_asked_for_once() -> None:
+def test_training_is_requested_once() -> None:
     since = datetime.fromisoformat("2026-09-10T00:00Z")
     document = Drift(DRIFTING, since, ("one thing", "another")).document()
     assert training_reason(document, since - timedelta(hours=1)) == "drift: one thing and another"

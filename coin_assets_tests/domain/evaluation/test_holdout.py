@@ -23,7 +23,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Fan:
-    """The last close, and a fan of fixed width around it; remembers what it was fitted to."""
+    """The last close, and a fan of fixed width around it; records what it was fitted to."""
 
     name = "fan"
     context = 1
@@ -76,7 +76,7 @@ def by_hand(forecaster: Forecaster, frame: pd.DataFrame, held: int) -> dict[str,
     inside, counted = [], 0
     for origin in origins:
         index = pd.DatetimeIndex([origin])
-        said = forecaster.predict_quantiles(frame, index)[0]
+        predicted = forecaster.predict_quantiles(frame, index)[0]
         naive = naive_quantiles(frame, index, HOUR)[0]
         known = 0
         for step in range(STEPS):
@@ -84,8 +84,8 @@ def by_hand(forecaster: Forecaster, frame: pd.DataFrame, held: int) -> dict[str,
             if close is None:
                 continue
             known += 1
-            inside.append(said[step][1] <= close <= said[step][-2])
-            for quantiles, into in ((said, losses), (naive, naive_losses)):
+            inside.append(predicted[step][1] <= close <= predicted[step][-2])
+            for quantiles, into in ((predicted, losses), (naive, naive_losses)):
                 for level, quantile in zip(QUANTILES, quantiles[step], strict=True):
                     miss = np.log(close) - np.log(quantile)
                     into.append(level * miss if miss > 0 else (level - 1) * miss)

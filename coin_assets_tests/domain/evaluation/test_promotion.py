@@ -220,7 +220,7 @@ def test_row_and_cool_down_are_long_enough_for_something_new(name: str) -> None:
     ],
     ids=["none", "one", "few", "the same forecasts", "a price that never moves"],
 )
-def test_too_little_keeps_the_champion_and_says_so(paired: PairedScores) -> None:
+def test_too_little_keeps_the_champion_and_reports_it(paired: PairedScores) -> None:
     verdict = verdict_of(paired, passes=[])
     assert verdict.decision == KEEP
     assert "champion" in failed(verdict)

@@ -57,7 +57,7 @@ COUNTS = [60, pytest.param(200, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_a_truly_better_challenger_is_promoted_within_its_term(count: int) -> None:
+def test_a_truly_better_challenger_is_promoted_within_its_trial_period(count: int) -> None:
     assert count - promotions(BETTER, count) <= most_likely_at_most(count, 0.2)
 
 

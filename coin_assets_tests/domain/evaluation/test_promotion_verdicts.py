@@ -26,7 +26,7 @@ from coin_assets_tests.domain.evaluation.test_promotion import (
 
 
 @pytest.mark.parametrize(("days", "is_over"), [(10.9, True), (11.1, False)])
-def test_a_challenger_that_has_not_earned_it_in_its_term_is_retired(
+def test_a_challenger_that_has_not_earned_it_in_its_trial_period_is_retired(
     days: float, is_over: bool
 ) -> None:
     """The first live forecast was made 10 days and 24 hours before, less one."""
@@ -34,21 +34,21 @@ def test_a_challenger_that_has_not_earned_it_in_its_term_is_retired(
     assert verdict.decision == (RETIRE if is_over else KEEP)
 
 
-def test_walk_forward_forecasts_do_not_use_up_a_term() -> None:
+def test_walk_forward_forecasts_do_not_use_up_a_trial_period() -> None:
     paired = replace(scores(1.0), live=np.zeros(960, dtype=bool))
     assert verdict_of(paired, trial_period=timedelta(days=1)).decision == KEEP
 
 
-def test_a_challenger_that_passes_when_its_term_ends_may_wait_for_the_row() -> None:
+def test_a_challenger_that_passes_when_its_trial_period_ends_may_wait_for_the_row() -> None:
     verdict = verdict_of(scores(), passes=[], trial_period=timedelta(days=5))
     assert verdict.passed
     assert verdict.decision == KEEP
 
 
-# --------------------------------------------------------------- what is said
+# -------------------------------------------------------------- the findings
 
 
-def test_live_and_walk_forward_forecasts_are_told_apart() -> None:
+def test_live_and_walk_forward_forecasts_are_counted_apart() -> None:
     paired = scores()
     verdict = verdict_of(paired)
     for tally, rows in (
@@ -66,7 +66,7 @@ def test_live_and_walk_forward_forecasts_are_told_apart() -> None:
         assert tally.coverage == pytest.approx(losses["covered"] / len(rows))
 
 
-def test_every_criterion_says_what_was_found_and_the_document_is_json() -> None:
+def test_every_criterion_has_its_finding_and_the_document_is_json() -> None:
     verdict = verdict_of(scores())
     document = json.loads(json.dumps(verdict.document(), allow_nan=False))
     assert document == verdict.document()

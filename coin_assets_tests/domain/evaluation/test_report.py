@@ -1,4 +1,4 @@
-"""The evaluation of a key: the right window, both roles, and the same bytes for the same data.
+"""The evaluation of a series: the right window, both roles, and the same bytes for the same data.
 
 - The window is the contract's, of whole origins, and ends at the newest that may have matured.
 - Roles are scored apart and compared at common origins alone; the gate gets the same losses.
@@ -179,7 +179,7 @@ def test_nothing_outside_changes_a_byte() -> None:
     assert text_of(evaluated(made, long.assign(close=changed), as_of)) != whole
 
 
-def test_it_is_json_to_nine_digits_and_says_what_it_is_about() -> None:
+def test_it_is_json_to_nine_digits_and_names_its_series() -> None:
     document = evaluated(both(slice(500, 1000), slice(800, 1000))).document()
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert (document["schema_version"], document["symbol"]) == (1, "BTC/USDT")
@@ -256,8 +256,8 @@ def test_the_schema_refuses_what_cannot_be(name: str, value: object) -> None:
 def test_the_naive_forecast_itself_has_neither_skill_nor_direction() -> None:
     made = forecasts(ORIGINS[500:])
     columns = [name for name in made.columns if name.startswith("q")]
-    said = naive_quantiles(FRAME, ORIGINS[500:], HOUR)
-    made[columns] = said.reshape(-1, len(columns))
+    predicted = naive_quantiles(FRAME, ORIGINS[500:], HOUR)
+    made[columns] = predicted.reshape(-1, len(columns))
     quality = quality_of(evaluated(made).document())
     assert quality is not None
     assert quality["skill"] == 0

@@ -62,13 +62,13 @@ def test_scores_agree_with_slow_ones(seed: int, rows: int) -> None:
         return float(forecast.actual[row, step]), quantiles, float(forecast.last[row])
 
     def pinball(row: int, step: int) -> float:
-        came, said, _ = cell(row, step)
-        pairs = zip(said, QUANTILES, strict=True)
+        came, predicted, _ = cell(row, step)
+        pairs = zip(predicted, QUANTILES, strict=True)
         return sum(slow_pinball(log(came), log(each), level) for each, level in pairs) / 7
 
     def absolute(row: int, step: int) -> float:
-        came, said, _ = cell(row, step)
-        return abs(came - said[3])
+        came, predicted, _ = cell(row, step)
+        return abs(came - predicted[3])
 
     assert found.origins == rows
     assert found.live + found.backtest == rows
@@ -90,15 +90,15 @@ def test_scores_agree_with_slow_ones(seed: int, rows: int) -> None:
             ),
         )
     )
-    widths = [log(said[5] / said[1]) for said in forecast.quantiles.reshape(-1, 7)]
+    widths = [log(predicted[5] / predicted[1]) for predicted in forecast.quantiles.reshape(-1, 7)]
     assert found.sharpness == pytest.approx(sum(widths) / len(widths))
     moved = sum(abs(cell(row, 0)[0] - cell(row, 0)[2]) for row in range(rows)) / rows
     assert found.mase == pytest.approx(slow_mean(forecast, absolute) / moved)
     for index, share in enumerate(found.observed):
 
         def below(row: int, step: int, index: int = index) -> float:
-            came, said, _ = cell(row, step)
-            return float(came <= said[index])
+            came, predicted, _ = cell(row, step)
+            return float(came <= predicted[index])
 
         assert share == pytest.approx(slow_mean(forecast, below))
     sides = [
@@ -161,7 +161,7 @@ def test_a_median_at_the_last_close_has_no_direction_and_the_naive_forecast_no_s
     assert found.mae == found.naive_mae
 
 
-def test_whoever_knows_the_future_has_full_skill_and_every_direction() -> None:
+def test_with_the_future_known_there_is_full_skill_and_every_direction() -> None:
     forecast, naive = window(known=1.0)
     known = replace(forecast, quantiles=np.repeat(forecast.actual[..., None], 7, axis=2))
     found = scores(known, naive)

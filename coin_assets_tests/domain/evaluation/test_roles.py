@@ -200,7 +200,7 @@ def test_the_newest_training_that_never_held_a_role_challenges() -> None:
         (roles((CHAMPION, "1", 1)), 9),
         (roles((CHAMPION, "1", 1), (CHALLENGER, "2", 4), (CHALLENGER, None, 5)), 4),
     ],
-    ids=["no champion", "a challenger", "none knows more", "all had their trial"],
+    ids=["no champion", "a challenger", "none saw more", "all had their trial"],
 )
 def test_otherwise_nobody_challenges(record: Roles, champion_cutoff: float) -> None:
     versions = [version(1, 0), version(2, 4), version(3, 4)]

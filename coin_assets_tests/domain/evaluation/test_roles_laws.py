@@ -19,7 +19,7 @@ from coin_assets_tests.domain.evaluation.test_roles import (
 VERSIONS = st.lists(st.integers(0, 30), min_size=1, max_size=6).map(
     lambda cutoffs: [version(number, cutoff) for number, cutoff in enumerate(cutoffs, 1)]
 )
-# (role, place of the version or -1 for none, since) as somebody might ask for them
+# (role, place of the version or -1 for none, since) as somebody might request them
 REQUESTS = st.lists(
     st.tuples(st.sampled_from(ROLES), st.integers(-1, 5), st.integers(0, 40)), max_size=12
 )
@@ -43,7 +43,7 @@ def history(
 
 
 @given(VERSIONS, REQUESTS, st.sampled_from(ROLES), st.integers(0, 45))
-def test_no_origin_is_ever_forecast_by_what_knows_its_future(
+def test_no_origin_is_ever_forecast_by_a_version_that_saw_its_future(
     versions: list[Version], requests: list[tuple[str, int, int]], role: str, at: int
 ) -> None:
     for _, record, _ in history(versions, requests):
@@ -55,7 +55,7 @@ def test_no_origin_is_ever_forecast_by_what_knows_its_future(
 
 
 @given(VERSIONS, REQUESTS)
-def test_a_record_is_only_added_to_and_says_the_same_of_all_earlier_origins(
+def test_a_record_is_only_added_to_and_stays_the_same_for_all_earlier_origins(
     versions: list[Version], requests: list[tuple[str, int, int]]
 ) -> None:
     for before, after, wanted in history(versions, requests):
@@ -96,7 +96,7 @@ def test_rolling_back_again_and_again_ends_with_the_first_champion(
 
 
 @given(VERSIONS, REQUESTS)
-def test_a_next_challenger_is_new_and_knows_more_than_the_champion(
+def test_a_next_challenger_is_new_and_saw_more_than_the_champion(
     versions: list[Version], requests: list[tuple[str, int, int]]
 ) -> None:
     for _, record, _ in history(versions, requests):

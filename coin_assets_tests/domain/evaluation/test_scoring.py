@@ -42,16 +42,16 @@ def test_it_agrees_with_the_definition(actual: Floats, quantiles: Floats) -> Non
     losses = pinball_loss(actual, quantiles)
     assert losses.shape == quantiles.shape
     for place in np.ndindex(*quantiles.shape):
-        truth, said = actual.item(*place[:2]), quantiles.item(*place)
-        expected = slow_pinball(truth, said, QUANTILES[place[2]])
+        truth, predicted = actual.item(*place[:2]), quantiles.item(*place)
+        expected = slow_pinball(truth, predicted, QUANTILES[place[2]])
         assert losses[place] == pytest.approx(expected)
     assert (losses >= 0).all()
 
 
 @given(arrays(np.float64, 40, elements=numbers), st.sampled_from(QUANTILES), numbers)
 def test_nothing_beats_the_sample_quantile(sample: Floats, level: float, other: float) -> None:
-    def mean(said: float) -> float:
-        return float(pinball_loss(sample, np.full((40, 1), said), (level,)).mean())
+    def mean(predicted: float) -> float:
+        return float(pinball_loss(sample, np.full((40, 1), predicted), (level,)).mean())
 
     honest = float(np.quantile(sample, level, method="inverted_cdf"))
     assert mean(honest) <= mean(other) + 1e-6
@@ -73,12 +73,12 @@ def slow_loss(
     old = [opened + hour for opened in closes if opened + steps * hour <= last]
     losses = []
     for origin in old[-origins:]:
-        (said,) = forecaster.predict_quantiles(frame, pd.DatetimeIndex([origin]))
+        (predicted,) = forecaster.predict_quantiles(frame, pd.DatetimeIndex([origin]))
         for step in range(steps):
             close = closes.get(origin + step * hour)
             if close is not None:
                 losses += [
-                    slow_pinball(log(close), log(said[step][index]), level)
+                    slow_pinball(log(close), log(predicted[step][index]), level)
                     for index, level in enumerate(QUANTILES)
                 ]
     return sum(losses) / len(losses) if losses else None

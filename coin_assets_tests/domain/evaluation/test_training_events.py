@@ -1,4 +1,4 @@
-"""Events that ask for training: planted ones are found, ordinary markets are left alone."""
+"""Events that request training: planted ones are found, ordinary markets are left alone."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -138,7 +138,7 @@ SERIES_LIST = [
 
 
 @given(st.lists(st.sampled_from(SERIES_LIST), unique=True))
-def test_groups_name_exactly_the_keys_once(series_list: list[Series]) -> None:
+def test_groups_name_each_series_once(series_list: list[Series]) -> None:
     groups = grouped(series_list)
     named = [
         Series(symbol, timeframe)

@@ -43,7 +43,7 @@ def origins(count: int) -> pd.DatetimeIndex:
 
 
 def quantiles(count: int) -> Floats:
-    """Every number tells its origin, step and quantile: 1000s, 10s and ones."""
+    """Every number encodes its origin, step and quantile: 1000s, 10s and ones."""
     origin, step, level = np.ogrid[1 : count + 1, 1 : STEPS + 1, 1:8]
     return np.asarray(1000 * origin + 10 * step + level, dtype=np.float64)
 
@@ -178,7 +178,7 @@ def test_a_broken_frame_is_refused_naming_the_rule(name: str) -> None:
         validated_forecasts(change(good()), HOUR)
 
 
-def test_origins_are_judged_by_the_timeframe_of_the_key() -> None:
+def test_origins_are_judged_by_the_timeframe_of_the_series() -> None:
     frame = forecast_frame(origins(1), quantiles(1), "7", [LIVE])  # 20:00 on a Sunday
     for name in ("1h", "4h"):
         validated_forecasts(frame, Timeframe.parse(name))

@@ -158,7 +158,7 @@ def test_an_origin_that_closes_no_candle_is_refused(hours: int) -> None:
         estimator.predict_quantiles(gapped, origin)
 
 
-def test_an_estimator_that_was_not_fitted_says_so() -> None:
+def test_an_estimator_that_was_not_fitted_is_refused() -> None:
     candles = random_candles(seed=1, count=300)
     with pytest.raises(NotFittedError):
         HarForecaster("1h").predict_quantiles(candles, closes_of(candles))

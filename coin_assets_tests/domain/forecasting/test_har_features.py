@@ -57,7 +57,7 @@ def test_there_are_as_many_as_names(name: str, groups: tuple[str, ...]) -> None:
     assert features.windows == (1, 2, 4, 8)
 
 
-def test_weekdays_can_be_told_apart_from_daily_candles_on() -> None:
+def test_weekdays_are_separated_from_daily_candles_on() -> None:
     def waves(name: str) -> int:
         return sum("sine_" in each for each in FeatureSet(Timeframe.parse(name), 8).names) // 2
 

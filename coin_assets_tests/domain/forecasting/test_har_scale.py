@@ -50,7 +50,7 @@ def test_hindsight_sees_no_later_outcome() -> None:
     changed[1000:] += np.random.default_rng(1).standard_normal((600, STEPS))
     _, other = unshrunk.fit(columns, columns, changed, places)
     moved = np.log(other / honest)
-    # One level per step is learned from all of hindsight; up to that, early rows stand still.
+    # One level per step is learned from all of hindsight; up to that, early rows stay the same.
     np.testing.assert_allclose(moved[:1000] - moved[0], 0.0, atol=1e-9)
     assert np.abs(moved[1200:] - moved[0]).max() > 1e-3
 

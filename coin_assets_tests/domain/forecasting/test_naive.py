@@ -3,7 +3,7 @@
 - The median is the last close, exactly; quantiles never decrease along their axis.
 - Quantiles are those of the returns whose two candles are in the window, as a slow loop has them.
 - The future, a longer past and the other origins of a batch change no bit.
-- An origin with too few returns, or without its candle, has no naive forecast; it is told which.
+- An origin with too few returns, or without its candle, has no naive forecast; these are listed.
 """
 
 from datetime import timedelta
@@ -71,7 +71,7 @@ def test_the_quantiles_are_those_of_a_slow_loop(
         with pytest.raises(InsufficientData):
             naive_quantiles(frame, origins[[row]], HOUR, window)
         return
-    (said,) = naive_quantiles(frame, origins[[row]], HOUR, window)
+    (predicted,) = naive_quantiles(frame, origins[[row]], HOUR, window)
     last = frame["close"].iloc[row]
     for index, level in enumerate(QUANTILES):
         expected = float(np.quantile(returns[step - 1], level))
@@ -79,17 +79,17 @@ def test_the_quantiles_are_those_of_a_slow_loop(
             expected = min(expected, 0.0)
         if index >= MEDIAN:
             expected = max(expected, 0.0)
-        assert said[step - 1, index] == pytest.approx(last * np.exp(expected), rel=1e-12)
+        assert predicted[step - 1, index] == pytest.approx(last * np.exp(expected), rel=1e-12)
 
 
 def test_the_median_is_the_last_close_and_quantiles_never_decrease() -> None:
     rising = candles(700)
     rising["close"] *= np.exp(0.01 * np.arange(700))  # so that most returns are positive
-    said = naive_quantiles(rising, origins_of(rising)[100:], HOUR)
-    assert said.shape == (600, STEPS, len(QUANTILES))
+    predicted = naive_quantiles(rising, origins_of(rising)[100:], HOUR)
+    assert predicted.shape == (600, STEPS, len(QUANTILES))
     last = np.repeat(rising["close"].to_numpy()[100:, None], STEPS, axis=1)
-    assert np.array_equal(said[..., MEDIAN], last)
-    assert (np.diff(said, axis=2) >= 0).all()
+    assert np.array_equal(predicted[..., MEDIAN], last)
+    assert (np.diff(predicted, axis=2) >= 0).all()
 
 
 @settings(max_examples=30)
@@ -145,17 +145,17 @@ def test_every_timeframe_has_one(name: str) -> None:
     timeframe = Timeframe.parse(name)
     start = timeframe.floor(utc("2010-01-31"))
     frame = gapless(series(name), start, timeframe.shift(start, 100))
-    said = naive_quantiles(frame, timeframe.close_all(frame["timestamp"])[50:], timeframe)
+    predicted = naive_quantiles(frame, timeframe.close_all(frame["timestamp"])[50:], timeframe)
     hours = candles(100)
     shown = naive_quantiles(hours, origins_of(hours)[50:], HOUR)
-    assert np.array_equal(said, shown)  # candle numbers are all that counts
+    assert np.array_equal(predicted, shown)  # candle numbers are all that counts
 
 
 @requires_real_data
 def test_its_intervals_hold_about_what_they_say_on_real_hours() -> None:
     frame = real_candles("ETH/USDT", "1h").tail(9_000).reset_index(drop=True)
     rows = np.arange(NAIVE_WINDOW, 9_000 - STEPS, 25)
-    said = naive_quantiles(frame, origins_of(frame)[rows], HOUR)
+    predicted = naive_quantiles(frame, origins_of(frame)[rows], HOUR)
     came: Floats = frame["close"].to_numpy()[rows[:, None] + np.arange(1, STEPS + 1)]
-    inside = (said[..., 1] <= came) & (came <= said[..., -2])
+    inside = (predicted[..., 1] <= came) & (came <= predicted[..., -2])
     assert 0.74 < inside.mean() < 0.84

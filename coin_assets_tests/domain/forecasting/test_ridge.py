@@ -2,7 +2,7 @@
 
 - Without decay it is scikit-learn's, on standardised features; with weights, its weighted one.
 - Rows fitted in blocks give what they give at once, and a row's prediction does not depend on
-  which others are asked for.
+  which others are requested.
 - An infinite penalty, or no rows at all, leave nothing but the mean, or zero.
 """
 

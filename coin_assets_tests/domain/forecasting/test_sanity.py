@@ -1,7 +1,7 @@
 """Whether a forecast may be shown: shape, order, origin, and a scale that the market has.
 
 - What the baseline forecasts from a market is never called wrong: not in quiet times, after a
-  crash, in a market that stands still, nor with the fewest candles.
+  crash, in a market that does not move, nor with the fewest candles.
 - A forecast in another unit, of another price or of nonsense width is called wrong, by name.
 """
 

@@ -1,8 +1,9 @@
 """The manifest: what may be served at what age, and nothing forgotten from one to the next.
 
-- Status says how old the data is, or why there is none; at a limit itself the better word holds.
-- `degraded` says that the last attempt failed while older output stands; a failure counts once.
-- Keys whose history is being collected are hidden from readers; gaps and outages are shown.
+- Status shows how old the data is, or why there is none; at a limit itself the better word holds.
+- `degraded` means that the last attempt failed while older output is published. A failure counts
+  once.
+- Series whose history is being collected are hidden from readers; gaps and outages are shown.
 - A manifest keeps its schema whatever the facts, and the facts can be had back from it.
 """
 
@@ -121,7 +122,7 @@ def test_without_whole_files_the_status_tells_why_at_any_age(
     assert warning in entry["warning"]
 
 
-def test_the_age_of_a_key_is_that_of_its_older_file() -> None:
+def test_the_age_of_a_series_is_that_of_its_older_file() -> None:
     older = AS_OF - timedelta(hours=2)
     for facts in (
         replace(WHOLE, prediction=file("prediction", older)),
@@ -161,7 +162,7 @@ def test_the_warning_of_old_data_tells_its_end_its_age_and_the_limit() -> None:
     )
 
 
-def test_every_key_is_judged_by_the_limits_of_its_timeframe() -> None:
+def test_every_series_is_judged_by_the_limits_of_its_timeframe() -> None:
     daily = replace(WHOLE, series=SERIES.at(Timeframe.parse("1d")))
     day = FreshnessLimits(timedelta(minutes=1500), timedelta(minutes=3000.5))
     now = AS_OF + timedelta(hours=20)
@@ -176,7 +177,7 @@ def test_every_key_is_judged_by_the_limits_of_its_timeframe() -> None:
 T0, T1, T2 = (AS_OF + timedelta(minutes=minute) for minute in (0, 1, 2))
 
 
-def test_a_success_resets_the_count_but_the_last_failure_is_remembered() -> None:
+def test_a_success_resets_the_count_but_the_last_failure_is_kept() -> None:
     attempts = Attempts().failed(T0, "down").succeeded(T1)
     assert attempts == Attempts(last_success_at=T1, last_failure_at=T0)
 
@@ -195,8 +196,8 @@ def test_the_same_failure_counts_once_even_after_the_manifest_has_cut_its_time(
     failed = Attempts().failed(T0 + fraction, "down")
     assert failed.failed(T0 + fraction, "down") == failed
     known = replace(WHOLE, attempts=failed)
-    remembered = entries_of_manifest(manifest(known))["BTC/USDT", "1h"].attempts
-    assert remembered.failed(T0 + fraction, "down").consecutive_failures == 1
+    attempts = entries_of_manifest(manifest(known))["BTC/USDT", "1h"].attempts
+    assert attempts.failed(T0 + fraction, "down").consecutive_failures == 1
 
 
 def test_an_older_failure_heard_later_does_not_count() -> None:
@@ -210,7 +211,7 @@ def test_an_older_failure_heard_later_does_not_count() -> None:
         (Attempts(), HISTORY, False),
         (Attempts().succeeded(T0), HISTORY, False),
         (Attempts().failed(T0, "down"), HISTORY, True),
-        (Attempts().failed(T0, "down"), None, False),  # nothing older stands
+        (Attempts().failed(T0, "down"), None, False),  # nothing older is published
         (Attempts().failed(T0, "down").succeeded(T1), HISTORY, False),
         (Attempts().succeeded(T0).failed(T1, "down"), HISTORY, True),
     ],
@@ -258,7 +259,7 @@ def test_the_summary_counts_every_status_and_the_degraded() -> None:
     }
 
 
-def test_keys_keep_their_order_and_symbols_are_named_once() -> None:
+def test_series_keep_their_order_and_symbols_are_named_once() -> None:
     series_list = [
         Series(symbol, Timeframe.parse(name))
         for symbol in ("XRP/USDT", "BTC/USDT")
@@ -272,7 +273,7 @@ def test_keys_keep_their_order_and_symbols_are_named_once() -> None:
     assert document["public"]["symbols"] == ["XRP/USDT", "BTC/USDT"]
 
 
-def test_a_manifest_of_no_keys_is_valid() -> None:
+def test_a_manifest_of_no_series_is_valid() -> None:
     document = manifest()
     assert document["public"] == {"symbols": [], "entries": []}
     assert set(document["ops"]["summary"].values()) == {0}
@@ -291,7 +292,7 @@ REASONS = st.builds(
 
 @st.composite
 def some_facts(draw: st.DrawFn) -> list[ManifestEntry]:
-    """Facts of up to four keys, in any combination that can be written down."""
+    """Facts of up to four series, in any combination that can be written down."""
     symbols = st.sampled_from(["BTC/USDT", "ETH/USDT", "BTC/USDT:USDT"])
     names = draw(st.lists(st.tuples(symbols, st.sampled_from(NAMES)), max_size=4, unique=True))
     files = st.none() | st.builds(
@@ -331,9 +332,9 @@ def some_facts(draw: st.DrawFn) -> list[ManifestEntry]:
 def test_facts_come_back_from_their_manifest(facts: list[ManifestEntry], now: datetime) -> None:
     document = manifest(*facts, now=now)
     read = entries_of_manifest(json.loads(json.dumps(document)))
-    # What is corrupt is not said to have too few candles as well, so that is not remembered.
+    # The manifest of a corrupt series does not contain that it has too few candles as well.
     expected = [replace(f, enough_candles=True) if f.corrupt is not None else f for f in facts]
-    # Of hidden keys it does not tell what concerns readers.
+    # Of hidden series it does not contain what concerns readers.
     expected = [
         f
         if f.is_public
@@ -378,7 +379,7 @@ def hidden(facts: ManifestEntry) -> ManifestEntry:
     return replace(facts, visibility=HIDDEN)
 
 
-def test_a_hidden_key_is_shown_to_operators_only() -> None:
+def test_a_hidden_series_is_shown_to_operators_only() -> None:
     document = manifest(hidden(ETH), WHOLE)
     assert [entry["symbol"] for entry in document["public"]["entries"]] == ["BTC/USDT"]
     assert document["public"]["symbols"] == ["BTC/USDT"]
@@ -388,16 +389,16 @@ def test_a_hidden_key_is_shown_to_operators_only() -> None:
     ]
 
 
-def test_a_symbol_is_listed_as_soon_as_one_of_its_keys_is_public() -> None:
+def test_a_symbol_is_listed_as_soon_as_one_of_its_series_is_public() -> None:
     assert manifest(hidden(WHOLE), DAILY, hidden(ETH))["public"]["symbols"] == ["BTC/USDT"]
     assert manifest(hidden(WHOLE), hidden(DAILY))["public"] == {"symbols": [], "entries": []}
 
 
-def test_a_key_is_hidden_unless_it_is_said_to_be_public() -> None:
+def test_a_series_is_hidden_unless_it_is_marked_as_public() -> None:
     assert ManifestEntry(SERIES).visibility == HIDDEN
 
 
-def test_hidden_keys_are_counted_apart_but_their_failures_with_the_others() -> None:
+def test_hidden_series_are_counted_apart_but_their_failures_with_the_others() -> None:
     failing = replace(WHOLE, attempts=Attempts().failed(T0, "down"))
     summary = manifest(hidden(failing), DAILY, hidden(replace(ETH, corrupt="x")))["ops"]["summary"]
     assert {word: count for word, count in summary.items() if count} == {
@@ -407,7 +408,7 @@ def test_hidden_keys_are_counted_apart_but_their_failures_with_the_others() -> N
     }
 
 
-def test_gaps_are_told_by_state_and_are_null_where_nothing_is_fetched() -> None:
+def test_gaps_are_counted_by_state_and_are_null_where_nothing_is_fetched() -> None:
     entry = ops_entry(replace(WHOLE, gaps=GapCounts(verified_absent=7, pending=2, failed=1)))
     others = {"unavailable": 0, "refused": 0}
     assert entry["gaps"] == {"verified_absent": 7, "pending": 2, "failed": 1, **others}
