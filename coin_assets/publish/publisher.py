@@ -113,7 +113,7 @@ class Publisher:
         Missing files are left out; a file with other content sets ``corrupt``.
         """
         with locked(self._folder):
-            return self._reader.inspected(lambda _key: False)
+            return self._reader.inspected(lambda _series: False)
 
     def refresh(
         self,

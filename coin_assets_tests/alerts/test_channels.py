@@ -187,7 +187,7 @@ def assert_secret_kept(error: Exception) -> None:
     assert SECRET not in repr(error)
 
 
-def test_ids_tell_channels_and_nothing_else() -> None:
+def test_ids_depend_on_channels_and_nothing_else() -> None:
     url = f"https://hooks.example.org/{SECRET}"
     hooks = [Webhook("json", url), Webhook("slack", url), Webhook("json", f"{url}2")]
     made = channels_of((*hooks, hooks[0]))

@@ -112,7 +112,7 @@ def test_hard_stale_is_alerted_at_once_although_soft_stale_waited(cycles: Cycles
     assert cycles.kinds() == [(1, "alert")]
 
 
-def test_worse_again_after_a_repeat_said_that_it_was_better(cycles: Cycles) -> None:
+def test_worse_again_after_a_repeat_reported_it_as_better(cycles: Cycles) -> None:
     cycles.at(0, stale())
     cycles.at(3, soft())
     cycles.at(4, stale())

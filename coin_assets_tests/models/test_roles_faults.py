@@ -146,7 +146,7 @@ def test_of_appointments_by_two_processes_at_once_none_gets_lost(
     assert registry.versions(BTC) == versions
 
 
-def test_of_threads_that_look_for_a_challenger_at_once_one_appoints_it(
+def test_of_threads_that_seek_a_challenger_at_once_one_appoints_it(
     tmp_path: Path, registry: ModelRegistry, versions: list[ModelVersion]
 ) -> None:
     appoint(registry, CHAMPION, versions[0], NOV)

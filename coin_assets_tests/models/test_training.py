@@ -120,7 +120,7 @@ def test_a_gap_is_trained_over(store: ParquetStore, registry: ModelRegistry) -> 
 # ----------------------------------------------------------------------------------------- versions
 
 
-def test_a_new_version_tells_everything_about_its_training(
+def test_a_new_version_records_everything_about_its_training(
     store: ParquetStore, registry: ModelRegistry
 ) -> None:
     wanted = replace(request(lookback=timedelta(days=30)), run_id="7f3a")

@@ -367,7 +367,7 @@ def test_the_manifest_shows_the_outages_it_is_given(publisher: Publisher) -> Non
         forecast(),
         {},
         NOW,
-        is_complete=lambda _key: True,
+        is_complete=lambda _series: True,
         outages={HOUR: [outage]},
     )
     shown = publisher.manifest()["ops"]["outages"]
@@ -389,7 +389,7 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Document:
 
 def refresh(publisher: Publisher, qualities: dict[Series, Document | None]) -> Document | None:
     return publisher.refresh(
-        {}, NOW, is_complete=lambda _key: False, outages={}, qualities=qualities
+        {}, NOW, is_complete=lambda _series: False, outages={}, qualities=qualities
     )
 
 

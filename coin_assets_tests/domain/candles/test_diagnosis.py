@@ -266,7 +266,7 @@ def test_where_the_candles_show_nothing_there_is_no_cause(rule: str, change: Cha
         (1_000_000, 1000, "milliseconds were read as seconds (or us as ms)"),
     ],
 )
-def test_the_year_tells_which_unit_was_taken_for_another(
+def test_the_year_shows_which_unit_was_taken_for_another(
     unit: int, read_as: int, words: str
 ) -> None:
     micros = sandbox_candles()["timestamp"].astype("int64") // 1_000_000 * unit
@@ -327,7 +327,7 @@ READINGS: dict[str, tuple[Change, str | None]] = {
 
 
 @pytest.mark.parametrize("what", READINGS)
-def test_a_second_reading_tells_what_is_wrong_with_the_first(what: str) -> None:
+def test_a_second_reading_shows_what_is_wrong_with_the_first(what: str) -> None:
     change, words = READINGS[what]
     cause = diagnose_difference(change(sandbox_candles()), sandbox_candles())
     if words is None:

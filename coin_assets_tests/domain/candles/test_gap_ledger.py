@@ -58,7 +58,7 @@ def missing(first: int, last: int, state: str, error: str | None = None) -> Miss
 
 
 def answered(*times: timedelta) -> Ledger:
-    """Hours 3 and 4 are absent, as the market said at these times after `REQUESTED`."""
+    """Hours 3 and 4 are absent, as the market answered at these times after `REQUESTED`."""
     ledger = Ledger()
     for time in times:
         ledger = ledger.answered(at(0), at(24), [gap(3, 5)], REQUESTED + time)

@@ -40,7 +40,7 @@ def promotions(world: World, count: int) -> int:
     return found[PROMOTE]
 
 
-def test_the_worlds_are_what_they_say() -> None:
+def test_the_worlds_are_as_described() -> None:
     for world, least, most in (
         (BETTER, 0.95, 0.97),
         (EQUAL, 1.0, 1.0),

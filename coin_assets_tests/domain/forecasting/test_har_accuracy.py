@@ -42,7 +42,7 @@ def covered(actual: Floats, quantiles: Floats, tail: int) -> float:
 
 
 @pytest.mark.parametrize("count", [240, 700, 4000])
-def test_intervals_hold_what_they_say_where_volatility_is_constant(count: int) -> None:
+def test_intervals_have_their_nominal_coverage_where_volatility_is_constant(count: int) -> None:
     found = []
     for seed in range(12):
         candles = random_candles(seed, count + 1000)
@@ -99,7 +99,9 @@ def test_quantiles_forget_what_lies_before_the_calibrated_candles() -> None:
 
 @requires_real_data
 @pytest.mark.parametrize("symbol", ["BTC/USDT", "XRP/USDT"])
-def test_intervals_hold_what_they_say_on_real_candles_never_trained_on(symbol: str) -> None:
+def test_intervals_have_their_nominal_coverage_on_real_candles_never_trained_on(
+    symbol: str,
+) -> None:
     candles = real_candles(symbol, "1h")
     closes = closes_of(candles)
     known = (

@@ -152,7 +152,7 @@ def test_every_timeframe_has_one(name: str) -> None:
 
 
 @requires_real_data
-def test_its_intervals_hold_about_what_they_say_on_real_hours() -> None:
+def test_its_intervals_have_about_their_nominal_coverage_on_real_hours() -> None:
     frame = real_candles("ETH/USDT", "1h").tail(9_000).reset_index(drop=True)
     rows = np.arange(NAIVE_WINDOW, 9_000 - STEPS, 25)
     predicted = naive_quantiles(frame, origins_of(frame)[rows], HOUR)

@@ -70,7 +70,7 @@ def test_an_infinite_penalty_leaves_the_weighted_mean() -> None:
     np.testing.assert_allclose(linear.intercepts, np.average(targets, axis=0, weights=weights))
 
 
-def test_a_feature_that_never_changes_gets_no_say() -> None:
+def test_a_feature_that_never_changes_gets_no_weight() -> None:
     features, targets, weights = rows()
     features[:, 2] = 5.0
     with_it = Moments.of(features, targets, weights).solve(10.0)
@@ -80,7 +80,7 @@ def test_a_feature_that_never_changes_gets_no_say() -> None:
     np.testing.assert_allclose(predicted(with_it, features), predicted(without, others), atol=1e-4)
 
 
-def test_no_rows_say_nothing() -> None:
+def test_without_rows_the_coefficients_are_zero() -> None:
     linear = Moments.zero(5, 3).solve(10.0)
     assert not linear.coefficients.any()
     assert not linear.intercepts.any()

@@ -119,7 +119,7 @@ def test_what_the_baseline_forecasts_is_never_called_wrong(
     assert forecast_problems(forecast, known, HOUR) == ()
 
 
-def test_nothing_is_said_of_the_scale_when_little_is_known() -> None:
+def test_the_scale_is_not_judged_by_few_candles() -> None:
     def far_off(rows: pd.DataFrame) -> pd.DataFrame:
         return rows.assign(**{name: 50 * rows[name] for name in PRICE_COLUMNS})
 

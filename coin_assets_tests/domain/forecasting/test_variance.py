@@ -37,7 +37,7 @@ def diffusion(candles: int, ticks: int, sigma: float) -> tuple[Floats, Floats, F
     )
 
 
-def test_the_range_tells_the_variance_with_less_noise_than_the_return() -> None:
+def test_the_range_measures_the_variance_with_less_noise_than_the_return() -> None:
     bars = diffusion(candles=2000, ticks=1000, sigma=0.02)
     by_range, mixed, by_return = (candle_variance(*bars, share) for share in (1.0, 0.75, 0.0))
     for variance in (by_range, mixed, by_return):

@@ -113,7 +113,7 @@ def test_status_follows_the_age_of_the_data(age: timedelta, expected: str) -> No
         (replace(BARE, corrupt="history is broken"), "corrupt", "history is broken"),
     ],
 )
-def test_without_whole_files_the_status_tells_why_at_any_age(
+def test_without_whole_files_the_status_gives_the_reason_at_any_age(
     facts: ManifestEntry, expected: str, warning: str, age: timedelta
 ) -> None:
     entry = public_entry(facts, AS_OF + age)
@@ -153,7 +153,7 @@ def test_without_files_no_time_is_claimed() -> None:
     assert [entry[name] for name in names] == [None] * len(names)
 
 
-def test_the_warning_of_old_data_tells_its_end_its_age_and_the_limit() -> None:
+def test_the_warning_of_old_data_contains_its_end_its_age_and_the_limit() -> None:
     assert public_entry(WHOLE, AS_OF + timedelta(minutes=70, seconds=59))["warning"] == (
         "data ends 2026-11-22T20:00:00Z, more than 65 minutes ago"
     )
@@ -200,7 +200,7 @@ def test_the_same_failure_counts_once_even_after_the_manifest_has_cut_its_time(
     assert attempts.failed(T0 + fraction, "down").consecutive_failures == 1
 
 
-def test_an_older_failure_heard_later_does_not_count() -> None:
+def test_an_older_failure_reported_later_does_not_count() -> None:
     attempts = Attempts().failed(T1, "down")
     assert attempts.failed(T0, "an older one") == attempts
 
