@@ -71,6 +71,7 @@ class AlertSettings:
 
     @property
     def book(self) -> AlertBook:
+        """Incidents, mutes and the outbox, in the alerts folder."""
         return AlertBook(self.folder / BOOK)
 
 
