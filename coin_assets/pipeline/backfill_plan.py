@@ -16,7 +16,7 @@ from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.pipeline.month_report import MonthReport
 from coin_assets.store.base import Store
 
-_HEAD = ("key", "first candle", "months", "missing", "requests", "at least")
+_HEAD = ("series", "first candle", "months", "missing", "requests", "at least")
 _NOTHING = Estimate(0, 0.0)
 
 

@@ -55,7 +55,7 @@ def test_the_plan_names_first_candle_months_and_requests(
     platform.market = given(PatchyMarket(listed="2024-02-10T03:00"))
     assert backfill(platform, dry_run=True).success
     lines = [" ".join(line.split()) for line in capsys.readouterr().err.splitlines()]
-    assert "key first candle months missing requests at least" in lines
+    assert "series first candle months missing requests at least" in lines
     assert "BTC/USDT 1h 2024-02-10 03:00 3 1,449 1 0 s" in lines
     assert "total 3 1,449 1 0 s" in lines
 

@@ -1,7 +1,7 @@
-"""``copy_store``: the chosen keys end up equal in both stores, whichever way they go.
+"""``copy_store``: the chosen series end up equal in both stores, whichever way they go.
 
-How a key is copied is tested with the step. The two stores are folders of the embedded kind here,
-and at the end a folder and a bucket.
+The copy of one series is tested with the step. Here the two stores are folders, and at the end a
+folder and a bucket.
 """
 
 from collections.abc import Iterator
@@ -95,12 +95,12 @@ def test_all_keys_go_to_the_other_store_and_back(two: Two) -> None:
     result = two.run()
     assert result.success
     assert two.files("influxdb") == ours
-    assert metadata_of(result) | {"keys": ""} == {
+    assert metadata_of(result) | {"series": ""} == {
         "candles": 2 * 1442,
         "forecasts": 2 * 24,
         "revisions": 0,
         "months_changed": 8,
-        "keys": "",
+        "series": "",
     }
     two.store("influxdb").merge_candles(HOURLY, hours(END, 5), END, utc("2024-04-01"))
     assert two.run(source="influxdb").success
@@ -111,12 +111,12 @@ def test_the_log_tells_each_month_with_its_rate(two: Two) -> None:
     results = [two.run(symbols=[BTC]) for _ in range(2)]
     said = [two.instance.all_logs(result.run_id) for result in results]
     text = "\n".join(entry.user_message for entries in said for entry in entries)
-    assert "copying 2 keys from parquet to influxdb" in text
+    assert "copying 2 series from parquet to influxdb" in text
     assert "BTC/USDT 1h 2024-01: 744 candles (" in text
     assert "BTC/USDT 1d 2024-02: 1 candles, 24 forecasts (" in text
     assert "rows/s)" in text
     assert "BTC/USDT 1h: equal already (1440 candles, 0 forecasts, 0 revisions)" in text
-    assert "2 of 2 keys done" in text
+    assert "2 of 2 series done" in text
 
 
 def test_only_chosen_keys_are_copied(two: Two) -> None:
@@ -137,7 +137,7 @@ def test_one_key_that_is_refused_leaves_the_others(two: Two) -> None:
     result = two.run()
     (message,) = failures(result).values()
     assert (
-        "1 of 4 keys failed: BTC/USDT 1d: BTC/USDT 1d: the target has candles up to 2024-02-20"
+        "1 of 4 series failed: BTC/USDT 1d: BTC/USDT 1d: the target has candles up to 2024-02-20"
         in message
     )
     assert "launch the job again" in message
@@ -194,7 +194,7 @@ def test_history_moves_to_influxdb_and_back_unchanged(server: InfluxServer, tmp_
     second = platform_at(tmp_path / "second")
     assert second.run("copy_store", source="influxdb").success
     assert history(tmp_path / "second") == history(tmp_path / "first")
-    assert len(history(tmp_path / "first")) == 6  # candles of two keys, forecasts, a ledger
+    assert len(history(tmp_path / "first")) == 6  # candles of two series, forecasts, a ledger
     for run in (result, again):
         told = "\n".join(str(entry) for entry in first.instance.all_logs(run.run_id))
         assert server.token not in told

@@ -3,7 +3,7 @@
 - The gate promotes who has earned it and leaves the rest; an operator may overrule it, with a
   reason.
 - A rollback restores roles and artefacts, and the published forecast of an origin to the byte.
-- What makes no sense is refused before anything changes; one failing key leaves the others.
+- What makes no sense is refused before anything changes; one failing series leaves the others.
 """
 
 import json
@@ -144,7 +144,7 @@ def test_a_key_that_fails_leaves_the_others_and_is_named(platform: Platform) -> 
     both = Platform(home, platform.now, symbols=f"{BTC},{ETH}", history_start=MONTH)
     result = both.run("promote_champion", override=True, reason=WHY, timeframes=["1h"])
     message = failures(result)["promote"]
-    assert "1 of 2 keys failed: ETH/USDT 1h: " in message
+    assert "1 of 2 series failed: ETH/USDT 1h: " in message
     assert "ETH/USDT 1h has no challenger" in message
     assert holders(platform) == ("2", None)
 

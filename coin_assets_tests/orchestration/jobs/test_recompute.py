@@ -153,7 +153,7 @@ def test_a_changed_candle_reaches_exactly_what_it_touches(
     assert stored(platform) == always
     assert files_of(platform.settings.home / "models") == models
     assert open_revisions(platform).empty
-    assert platform.metadata("BTC_USDT/prediction_1h", "2024-06-01")["origins_redone"] == 48
+    assert platform.metadata("BTC_USDT/prediction_1h", "2024-06-01")["origins_recomputed"] == 48
     assert platform.metadata("BTC_USDT/ohlcv_1d", "2024-06-01")["rows_changed"] == 1
 
 
@@ -258,7 +258,7 @@ def test_one_failing_symbol_leaves_the_others(platform: Platform) -> None:
     model = next(platform.settings.home.glob("models/symbol=ETH_USDT/**/model.json"))
     model.write_text("{}")
     result = platform.run("redo_touched")
-    message = failures(result)["redo"]
+    message = failures(result)["recompute"]
     assert "ETH/USDT 1h" in message
     assert "BTC/USDT" not in message
     assert "BTC_USDT/published_1w" in added(platform, before)
@@ -266,4 +266,4 @@ def test_one_failing_symbol_leaves_the_others(platform: Platform) -> None:
 
 
 def test_an_unknown_symbol_is_refused(platform: Platform) -> None:
-    assert "BTCUSDT" in failures(platform.run("redo_touched", symbols=["BTCUSDT"]))["redo"]
+    assert "BTCUSDT" in failures(platform.run("redo_touched", symbols=["BTCUSDT"]))["recompute"]

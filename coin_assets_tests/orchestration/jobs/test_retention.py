@@ -95,8 +95,8 @@ def test_what_is_older_goes_and_the_rest_stays(platform: Platform) -> None:
     assert facts["candles"] == (KEPT - utc("2024-01-01")).days * 24 - 4
     assert facts["forecasts"] > 24 * 24
     assert facts["revisions"] == 1
-    assert "| BTC/USDT 1h | 2024-06-26 00:00 |" in facts["keys"]
-    assert "| BTC/USDT 4h | always | 0 | 0 | 0 |" in facts["keys"]
+    assert "| BTC/USDT 1h | 2024-06-26 00:00 |" in facts["series"]
+    assert "| BTC/USDT 4h | always | 0 | 0 | 0 |" in facts["series"]
 
 
 def revision(platform: Platform, opened: str) -> pd.DataFrame:
@@ -246,8 +246,8 @@ def test_a_damaged_file_stops_its_own_key_only(tmp_path: Path) -> None:
         "candles/symbol=BTC_USDT/timeframe=1h/month=2024-01/candles.parquet"
     )
     file.write_bytes(b"no parquet")
-    message = failures(enforce(platform))["retain"]
-    assert "1 of 4 keys failed: BTC/USDT 1h: " in message
+    message = failures(enforce(platform))["enforce"]
+    assert "1 of 4 series failed: BTC/USDT 1h: " in message
     assert str(file) in message
     assert platform.store.count_candles(series("1h", ETH), *ALWAYS) == 0
 
@@ -300,7 +300,7 @@ def test_old_model_versions_go_but_for_those_that_something_needs(platform: Plat
     assert registry.load(daily[11]).name == registry.load(daily[-1]).name
     facts = removed_by(result)
     assert facts["model_versions"] == len(daily) - 15
-    assert f"| {daily[0].name}, {daily[1].name}, " in facts["keys"]
+    assert f"| {daily[0].name}, {daily[1].name}, " in facts["series"]
     assert removed_by(enforce(platform))["model_versions"] == 0
 
 
@@ -322,7 +322,7 @@ def test_a_dry_run_names_the_versions_and_removes_none(platform: Platform) -> No
     would = enforce(platform, dry_run=True)
     assert files_of(platform.settings.home) == before
     assert removed_by(would)["model_versions"] == 50
-    assert removed_by(enforce(platform))["keys"] == removed_by(would)["keys"]
+    assert removed_by(enforce(platform))["series"] == removed_by(would)["series"]
 
 
 def test_the_months_can_be_forecast_again_without_what_was_removed(platform: Platform) -> None:
@@ -338,8 +338,8 @@ def test_a_damaged_record_of_roles_stops_its_own_key_only(platform: Platform) ->
     daily = daily_versions(platform)
     (daily[0].folder.parent / "roles.json").write_bytes(b"")
     before = left(platform)
-    message = failures(enforce(platform))["retain"]
-    assert "1 of 2 keys failed: BTC/USDT 1h: " in message
+    message = failures(enforce(platform))["enforce"]
+    assert "1 of 2 series failed: BTC/USDT 1h: " in message
     assert str(daily[0].folder.parent / "roles.json") in message
     assert left(platform) == before
 

@@ -1,4 +1,4 @@
-"""``train_models``: trains what is asked for, reports it, and fails loudly key by key."""
+"""``train_models``: trains what is asked for, reports it, and fails loudly series by series."""
 
 import shutil
 import threading
@@ -86,7 +86,7 @@ def test_a_key_without_candles_fails_and_names_the_months(platform: Platform) ->
     for timeframe in ("1h", "1d"):
         platform.store.delete_candles(series(timeframe, ETH), utc("2024-01-01"), utc("2025-01-01"))
     result = platform.train()
-    assert "2 of 4 keys failed" in failures(result)["train"]
+    assert "2 of 4 series failed" in failures(result)["train"]
     assert "ETH/USDT 1h candles of 2024-02 to 2024-07" in failures(result)["train"]
     assert len(versions(platform, "1h", BTC)) == 1
 
@@ -148,7 +148,7 @@ def test_a_failing_key_leaves_the_others_and_is_named(platform: Platform) -> Non
     platform.store.delete_candles(series("1d", ETH), utc("2024-03-01"), utc("2024-04-01"))
     result = platform.train()
     message = failures(result)["train"]
-    assert "1 of 4 keys failed" in message
+    assert "1 of 4 series failed" in message
     assert "ETH/USDT 1d" in message
     assert "2024-03" in message
     assert len(versions(platform, "1h", ETH)) == len(versions(platform, "1d", BTC)) == 1
@@ -195,8 +195,8 @@ def test_a_training_ends_with_a_summary(platform: Platform) -> None:
     facts = output_of(platform.train())
     assert [facts[name] for name in ("created", "kept", "insufficient", "failed")] == [2, 2, 0, 0]
     assert facts["duration_seconds"] > 0
-    head, _, *rows = facts["keys"].splitlines()
-    assert head == "| key | version | state | rows | seconds | loss |"
+    head, _, *rows = facts["series"].splitlines()
+    assert head == "| series | version | state | rows | seconds | loss |"
     assert [row.split(" | ")[2] for row in rows] == ["kept", "kept", "created", "created"]
     assert rows[3].startswith("| ETH/USDT 1d | 1 | created | 160 | ")
 
@@ -207,7 +207,7 @@ def records(instance: dg.DagsterInstance, run_id: str) -> list[FailureRecord]:
     return found
 
 
-def test_a_failure_carries_the_summary_and_the_keys(platform: Platform) -> None:
+def test_a_failure_carries_the_summary_and_the_series(platform: Platform) -> None:
     """What alerts need: the newest finished run, whether it failed, and what failed."""
     young = series("1d", BTC)
     platform.store.delete_candles(young, utc("2024-02-01"), utc("2024-04-20"))
@@ -225,17 +225,17 @@ def test_a_failure_carries_the_summary_and_the_keys(platform: Platform) -> None:
     (entry,) = platform.instance.all_logs(run.run_id, dg.DagsterEventType.STEP_FAILURE)
     (record,) = records(platform.instance, run.run_id)
     assert (record.code, record.parts) == ("parts_failed", ("ETH/USDT 1d",))
-    assert "1 of 4 keys failed: ETH/USDT 1d: " in record.message
+    assert "1 of 4 series failed: ETH/USDT 1d: " in record.message
     event = entry.get_dagster_event()
     assert event.step_failure_data.user_failure_data is not None
     facts = {
         name: value.value
         for name, value in event.step_failure_data.user_failure_data.metadata.items()
     }
-    assert facts["failed_keys"] == ["ETH/USDT 1d"]
+    assert facts["failed_series"] == ["ETH/USDT 1d"]
     assert [facts[name] for name in ("created", "kept", "insufficient", "failed")] == [2, 0, 1, 1]
-    assert "| ETH/USDT 1d |  | failed | 0 | " in str(facts["keys"])
-    assert "| BTC/USDT 1d |  | insufficient | 81 | " in str(facts["keys"])
+    assert "| ETH/USDT 1d |  | failed | 0 | " in str(facts["series"])
+    assert "| BTC/USDT 1d |  | insufficient | 81 | " in str(facts["series"])
 
 
 # ----------------------------------------------------------------------------------------- retries
@@ -369,7 +369,7 @@ def test_what_stays_broken_fails_after_two_more_tries_and_at_once_for_a_person(
     assert len(lasting.all_logs(result.run_id, dg.DagsterEventType.STEP_FAILURE)) == 1
     found = records(lasting, result.run_id)
     assert len(found) == expected
-    assert all(each.message.startswith("1 of 4 keys failed: ETH/USDT 1d: ") for each in found)
+    assert all(each.message.startswith("1 of 4 series failed: ETH/USDT 1d: ") for each in found)
     assert len(versions(platform)) == 1
 
 
