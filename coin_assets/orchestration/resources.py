@@ -203,7 +203,7 @@ class DiskResource(dg.ConfigurableResource):
         if percent >= self.block and start < month_start(month_start(now) - timedelta(days=1)):
             raise DiskFull(
                 f"{used}, at or above the {self.block}% of COIN_DISK_LIMITS at which no history "
-                f"is fetched any more; candles from {start:%Y-%m} on were not asked for. {remedy}"
+                f"is fetched any more; candles from {start:%Y-%m} on were not requested. {remedy}"
             )
         if percent >= self.critical:
             warn(f"{used} (critical: {self.critical}%, no history from {self.block}% on). {remedy}")

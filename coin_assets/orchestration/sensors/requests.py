@@ -106,7 +106,7 @@ def described(plan: Plan) -> str:
     """The plan in one line for the log."""
     parts = [
         f"{request.purpose} {request.month:%Y-%m}: {len(request.tasks)} steps of "
-        f"{len({task.series for task in request.tasks})} keys"
+        f"{len({task.series for task in request.tasks})} series"
         for request in plan.requests
     ]
     for what, series_list in {

@@ -301,7 +301,7 @@ def test_a_stored_candle_that_breaks_the_contract_stops_what_depends_on_it(
     assert contract.description is not None
     assert contract.description.startswith("[ohlc] BTC/USDT 1h candles in the store: ")
     assert "Remove the month's file and materialise it again." in contract.description
-    assert found[f"{HOUR} gaps"].description == "cannot be told: the contract is broken"
+    assert found[f"{HOUR} gaps"].description == "cannot be checked: the contract is broken"
     assert platform.materialisations(HOUR)[0] == "2024-04-01"
     history = "history_BTC_USDT_1h.json"
     assert files_of(platform.published)[history] == before[history]
@@ -322,8 +322,8 @@ def test_a_damaged_file_breaks_the_contract_of_its_month_alone(platform: Platfor
     assert not any(check.passed for check in march.values())
     assert str(file_of(platform, "1h", "2024-03")) in str(march["contract"].description)
     assert april["contract"].passed
-    assert str(april["gaps"].description).startswith("cannot be told: ")
-    assert str(april["suspicious_bars"].description).startswith("cannot be told: ")
+    assert str(april["gaps"].description).startswith("cannot be checked: ")
+    assert str(april["suspicious_bars"].description).startswith("cannot be checked: ")
     own = derived(platform, "2024-03-01", "2024-04-01")
     assert not any(check.passed for check in own.values())
     assert own["matches_source"].severity is dg.AssetCheckSeverity.ERROR
@@ -336,7 +336,7 @@ def test_a_source_that_cannot_be_read_proves_nothing(platform: Platform) -> None
     assert found["contract"].passed
     for name in ("matches_source", "gaps"):
         assert not found[name].passed
-        assert str(found[name].description).startswith("cannot be told: ")
+        assert str(found[name].description).startswith("cannot be checked: ")
 
 
 @pytest.mark.parametrize(

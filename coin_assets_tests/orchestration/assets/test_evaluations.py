@@ -140,7 +140,7 @@ def test_a_market_that_stands_still_is_evaluated(known: tuple[Platform, KnownMar
     result = evaluated(platform)
     assert result.success, failures(result)
     (line,) = said(platform, result, "info")
-    assert "no skill to tell" in line
+    assert "skill undefined" in line
 
 
 def test_an_evaluation_changes_nothing_but_itself(known: tuple[Platform, KnownMarket]) -> None:

@@ -101,7 +101,7 @@ def test_what_is_fresh_passes_and_says_so(home: Path) -> None:
         FORECAST: "data of the forecast ends 2026-11-22 20:00, 25 min ago (limit 65 min)",
         FILES: "published data ends 2026-11-22 20:00, 25 min ago (limit 65 min)",
         AGREES: "the files reach as far as the store",
-        AGE: "version 3 knows data up to 2026-11-22 00:00, 20 h 25 min ago (limit 36 h)",
+        AGE: "version 3 has data up to 2026-11-22 00:00, 20 h 25 min ago (limit 36 h)",
         RANGE: "version 3: 5000 candles, 2026-01-01 00:00 to 2026-11-22 00:00",
     }
     assert facts(found[CANDLES]) == {
@@ -206,8 +206,8 @@ def test_files_that_know_more_than_the_store_are_an_error(home: Path) -> None:
     check = said(home, published_at(in_order(series("1h")), HOUR, -HOUR))[AGREES]
     assert (check.passed, check.severity) == (False, ERROR)
     assert check.description == (
-        "the history file ends 2026-11-22 21:00, the store 2026-11-22 20:00: the file knows more "
-        "than the store"
+        "the history file ends 2026-11-22 21:00, the store 2026-11-22 20:00: the file is ahead of "
+        "the store"
     )
     lost = said(home, replace(in_order(series("1h")), candles=None, forecast=None))[AGREES]
     assert lost.severity is ERROR
@@ -280,7 +280,7 @@ def test_the_newest_model_is_the_one_with_the_latest_cutoff(home: Path) -> None:
             "corrupt",
             "its data end before they start",
         ),
-        ({"rows": None}, "corrupt", "does not tell its training range (TypeError"),
+        ({"rows": None}, "corrupt", "lacks a valid training range (TypeError"),
         ({"data_end": "2026-11-22T00:00:00"}, "corrupt", "has no time zone"),
     ],
 )

@@ -97,7 +97,7 @@ def market(tmp_path: Path) -> Market:
 
 
 def test_a_calm_market_is_left_alone(market: Market) -> None:
-    assert market.tick() == ([], "Nothing to train anew among 6 keys: 6 without an event.")
+    assert market.tick() == ([], "No training is due among 6 series: 6 without an event.")
 
 
 def test_shaken_keys_are_trained_in_one_run_that_says_why(market: Market) -> None:
@@ -200,7 +200,7 @@ def test_keys_without_candles_or_model_are_the_planners(tmp_path: Path) -> None:
     market.store.delete_candles(series("1h", ETH), START, NOW)
     assert market.tick() == (
         [],
-        "Nothing to train anew among 6 keys: 2 without a model, 4 without an event.",
+        "No training is due among 6 series: 2 without a model, 4 without an event.",
     )
 
 
