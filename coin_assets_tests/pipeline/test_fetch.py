@@ -1,11 +1,11 @@
-"""Pulling candles: only what is missing is asked for, and nothing that changes goes by unnoticed.
+"""Fetches of candles: only what is missing is requested, and every change is recorded.
 
-- Of the running month the new candles and the last few stored ones are asked for; of a month that
-  is over what was never answered for, or else everything.
-- A hole is pending, is asked for again after an hour, and is then verified absent. A range that
-  could not be had says why, and is fetched by the next pull.
+- Of the running month the new candles and the last few stored ones are requested; of a month
+  that is over what was never answered for, or else everything.
+- A hole is pending, is requested again after an hour, and is then verified absent. A range that
+  could not be had has an error, and is fetched the next time.
 - A candle that changes or comes late is stored, and recorded with what it was.
-- Nothing before the retention or the listing is asked for.
+- Nothing before the retention or the listing is requested.
 """
 
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ class Home:
     def request(
         self, first: str, last: str | None = None, now: str | None = None
     ) -> list[MonthReport]:
-        """Pull the months from ``first`` to ``last``, or one; the market notes what it is asked."""
+        """Fetch the months from ``first`` to ``last``, or one; the market records the requests."""
         self.now = utc(now) if now else self.now
         self.market.asked.clear()
         start, end = month_start(utc(f"{first}-01")), next_month(utc(f"{last or first}-01"))
@@ -157,7 +157,7 @@ def test_the_last_few_are_read_again_across_the_edge_of_the_month(home: Home) ->
     assert stored[utc("2024-02-29T22:00")] == 2 * true[utc("2024-02-29T22:00")]
 
 
-def test_an_interrupted_pull_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_an_interrupted_fetch_goes_on_where_it_was(tmp_path: Path) -> None:
     home = Home(tmp_path, MovingMarket(page=24))
     home.market.refuses_from = utc("2024-02-10")
     absent(home, ("2024-01-20T00:00", "2024-01-21T00:00"))
@@ -253,7 +253,7 @@ def test_a_symbol_without_any_candle_yet_is_not_available(home: Home) -> None:
     assert home.candles.empty
 
 
-def test_a_window_in_the_future_asks_nobody(home: Home) -> None:
+def test_a_window_in_the_future_requests_nothing(home: Home) -> None:
     (report,) = home.request("2024-05")
     assert (report.rows, report.missing, home.asked) == (0, [], [])
 
@@ -312,7 +312,7 @@ def test_the_candles_of_a_silence_are_had_as_soon_as_it_is_over(home: Home) -> N
     assert (report.rows_changed, report.missing) == (7, [])
 
 
-def test_what_could_not_be_had_says_why_and_is_fetched_by_the_next_pull(home: Home) -> None:
+def test_what_could_not_be_had_has_an_error_and_is_fetched_the_next_time(home: Home) -> None:
     home.market.refuses_from = utc("2024-03-01")
     with pytest.raises(MarketUnavailable, match="holiday"):
         home.request("2024-01", "2024-03")
@@ -329,10 +329,10 @@ def test_what_could_not_be_had_says_why_and_is_fetched_by_the_next_pull(home: Ho
     assert home.revisions.empty
 
 
-def test_a_market_that_cannot_tell_its_oldest_candle_leaves_failed_ones_until_it_can(
+def test_a_market_without_an_answer_for_its_oldest_candle_leaves_failed_ones_until_it_can(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def on_holiday(_key: Series, _now: datetime, _since: datetime) -> datetime | None:
+    def on_holiday(_series: Series, _now: datetime, _since: datetime) -> datetime | None:
         raise MarketUnavailable("the exchange is on holiday")
 
     home.market.listed_at = utc("2024-01-20")
@@ -359,7 +359,7 @@ def test_a_failure_touches_neither_stored_candles_nor_what_is_verified(home: Hom
     assert files_of(home.folder) == before
 
 
-def test_a_failure_while_asking_again_is_told_with_the_hole(home: Home) -> None:
+def test_a_failure_while_requesting_again_is_reported_with_the_hole(home: Home) -> None:
     absent(home, ("2024-03-08T01:00", "2024-03-08T03:00"))
     home.request("2024-03")
     home.market.refuses_from = utc("2024-03-01")
@@ -437,7 +437,7 @@ def test_a_changed_candle_is_stored_and_recorded_with_what_it_was(
 # ---------------------------------------------------------------------------- the newest candle
 
 
-def test_without_the_newest_due_candle_the_pull_fails_but_keeps_what_there_is(home: Home) -> None:
+def test_without_the_newest_due_candle_the_fetch_fails_but_keeps_what_there_is(home: Home) -> None:
     absent(home, ("2024-03-15T11:00", "2024-03-20T00:00"))
     with pytest.raises(CandlesNotYetAvailable, match="2024-03-15 11:00 closed at 12:00"):
         home.request("2024-03")
@@ -448,7 +448,7 @@ def test_without_the_newest_due_candle_the_pull_fails_but_keeps_what_there_is(ho
     assert absence.state == PENDING
 
 
-def test_a_newest_candle_that_is_sent_broken_is_said_to_be_so(tmp_path: Path) -> None:
+def test_a_newest_candle_that_is_sent_broken_is_reported_as_such(tmp_path: Path) -> None:
     whole = SpoiledMarket(SandboxMarket(), broken=["2024-03-15T11:00"])
     home = Home(tmp_path, MovingMarket(whole=whole))
     with pytest.raises(
@@ -457,7 +457,7 @@ def test_a_newest_candle_that_is_sent_broken_is_said_to_be_so(tmp_path: Path) ->
         home.request("2024-03")
 
 
-def test_a_newest_candle_that_is_verified_absent_lets_the_pull_succeed(home: Home) -> None:
+def test_a_newest_candle_that_is_verified_absent_lets_the_fetch_succeed(home: Home) -> None:
     absent(home, ("2024-03-15T11:00", "2024-03-20T00:00"))
     for now in ("2024-03-15T12:10", "2024-03-15T12:40"):
         with pytest.raises(CandlesNotYetAvailable):
@@ -563,7 +563,7 @@ def test_a_hole_that_opened_last_month_is_not_asked_for_with_this_month(tmp_path
     assert home.store.read_ledger(home.series).absences[0].state == VERIFIED_ABSENT
 
 
-def test_a_long_pull_tells_how_far_it_has_come(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_fetch_logs_how_far_it_has_come(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(0, 10_000, 6))
     stopped = partial(FetchProgress, stopwatch=lambda: next(seconds))
     monkeypatch.setattr("coin_assets.pipeline.fetch.FetchProgress", stopped)

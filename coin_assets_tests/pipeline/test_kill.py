@@ -1,6 +1,6 @@
-"""A pull that is killed, at any moment and any number of times, leaves no trace.
+"""A fetch that is killed, at any moment and any number of times, leaves no trace.
 
-The next pull goes on where it was: the files end up byte for byte the same, ledger included, and
+The next fetch goes on where it was: the files end up byte for byte the same, ledger included, and
 at most one page is fetched twice for each kill.
 """
 
@@ -77,7 +77,7 @@ def page_requests(exchange: FakeExchange) -> list[datetime]:
 
 
 def since_of(request: Request) -> datetime:
-    """Some exchanges leave ``since`` itself out, so the client may ask from just before."""
+    """Some exchanges leave ``since`` itself out, so the client may request from just before."""
     since = EPOCH + timedelta(milliseconds=int(request.query["startTime"]))
     return HOURLY.timeframe.next(since - timedelta.resolution)
 
@@ -241,7 +241,7 @@ def test_death_before_or_after_any_write_costs_at_most_a_page(tmp_path: Path) ->
 
 
 def test_death_at_any_write_loses_no_change_and_no_late_candle(tmp_path: Path) -> None:
-    """The second pull finds a hole filled; whenever it dies, the third knows of the late candle."""
+    """The second fetch finds a hole filled; whenever it dies, the third records the late candle."""
     first, second, third = (utc(f"2024-03-10T{hour}:30") for hour in (12, 14, 16))
     for fatal in count():
         home = tmp_path / str(fatal)

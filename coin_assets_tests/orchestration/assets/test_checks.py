@@ -1,4 +1,4 @@
-"""What is said of candles beyond the candles: checks at write time, gaps, outages, visibility.
+"""What is reported about candles: checks at write time, gaps, outages, visibility.
 
 - Each candle asset records its checks with its materialisation, for a month, a range, a backfill.
 - What is stored and cannot be right stops the steps after it, and is named.
@@ -197,7 +197,7 @@ def test_months_that_were_never_asked_for_are_pending(platform: Platform) -> Non
     }
 
 
-def test_what_the_market_did_not_answer_is_told_with_its_error(platform: Platform) -> None:
+def test_what_the_market_did_not_answer_is_reported_with_its_error(platform: Platform) -> None:
     assert platform.materialise([HOUR], "2024-04-01").success
     platform.market = given(FailingUntil("2024-04-01"))
     assert not platform.materialise([HOUR], "2024-02-01", "2024-03-01").success
@@ -215,7 +215,7 @@ def test_what_the_market_did_not_answer_is_told_with_its_error(platform: Platfor
     }
 
 
-def test_a_pull_that_fails_leaves_no_check_result(platform: Platform) -> None:
+def test_a_fetch_that_fails_leaves_no_check_result(platform: Platform) -> None:
     platform.market = given(FailingUntil("2030-01-01"))
     result = platform.materialise([HOUR], "2024-02-01")
     assert not result.success
@@ -340,7 +340,7 @@ def test_a_source_that_cannot_be_read_proves_nothing(platform: Platform) -> None
 
 
 @pytest.mark.parametrize(
-    ("change", "said", "bucket"),
+    ("change", "text", "bucket"),
     [
         (lambda rows: rows.drop(index=4), "1 missing of 31", "- 2024-03-05 00:00 missing"),
         (
@@ -356,7 +356,7 @@ def test_a_source_that_cannot_be_read_proves_nothing(platform: Platform) -> None
     ],
 )
 def test_buckets_are_compared_with_what_the_source_gives_now(
-    platform: Platform, change: Change, said: str, bucket: str
+    platform: Platform, change: Change, text: str, bucket: str
 ) -> None:
     assert platform.materialise([HOUR, DAY], "2024-02-01", "2024-03-01").success
     assert derived(platform, "2024-02-01", "2024-04-01")["matches_source"].passed
@@ -364,7 +364,7 @@ def test_buckets_are_compared_with_what_the_source_gives_now(
     found = derived(platform, "2024-03-01", "2024-04-01")
     check = found["matches_source"]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
-    assert check.description == f"{said}; materialise the month again"
+    assert check.description == f"{text}; materialise the month again"
     shown = str(check.metadata["buckets"].value)
     assert shown.startswith(bucket)
     assert len(shown.splitlines()) <= 11

@@ -71,7 +71,7 @@ def test_an_operator_promotes_the_challenger_and_it_makes_the_next_published_for
     assert prediction(platform)["model_version"] == platform.entry("1h")["champion"] == "1"
     assert platform.run("promote_champion", override=True, reason=WHY).success
     assert holders(platform) == ("2", None)
-    assert prediction(platform)["model_version"] == "1"  # what was said stays
+    assert prediction(platform)["model_version"] == "1"  # a published forecast stays
     proceed(platform, f"{NEXT}:30")
     assert prediction(platform)["model_version"] == platform.entry("1h")["champion"] == "2"
 
@@ -90,12 +90,12 @@ def test_a_rollback_restores_the_forecast_that_the_old_champion_would_have_made(
     proceed(before, f"{NEXT}:10")
     proceed(between, f"{NEXT}:20")
     proceed(platform, f"{NEXT}:30")
-    said = [prediction(each) for each in (before, between, platform)]
-    assert [each["model_version"] for each in said] == ["1", "2", "1"]
-    assert {each["as_of"] for each in said} == {f"{NEXT}:00:00Z"}
-    assert said[0].pop("updated_at") < said[2].pop("updated_at")
-    assert said[0] == said[2]
-    assert said[0]["forecast"] != said[1]["forecast"]
+    predictions = [prediction(each) for each in (before, between, platform)]
+    assert [each["model_version"] for each in predictions] == ["1", "2", "1"]
+    assert {each["as_of"] for each in predictions} == {f"{NEXT}:00:00Z"}
+    assert predictions[0].pop("updated_at") < predictions[2].pop("updated_at")
+    assert predictions[0] == predictions[2]
+    assert predictions[0]["forecast"] != predictions[1]["forecast"]
 
     history = [
         (change.version, change.by, change.reason)

@@ -237,15 +237,15 @@ def test_killed_midway_it_is_done_by_the_next_run(
     assert open_revisions(platform).empty
 
 
-def test_a_dry_run_only_says_what_it_would_do(platform: Platform) -> None:
+def test_a_dry_run_only_logs_what_it_would_do(platform: Platform) -> None:
     before = repulled(platform, spike("2024-06-10T05:00"))
     files = files_of(platform.settings.home)
     result = platform.run("redo_touched", dry_run=True)
     assert (added(platform, before), files_of(platform.settings.home)) == ({}, files)
-    said = [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
+    lines = [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
     candle = "1 candles from 2024-06-10 05:00 to 2024-06-10 05:00"
     context = new_forecaster(series("1h")).context  # forecasts after them look back less far
-    assert f"would recompute BTC/USDT 1h: {candle}, {context} forecasts" in said
+    assert f"would recompute BTC/USDT 1h: {candle}, {context} forecasts" in lines
     assert len(open_revisions(platform)) == 1
 
 

@@ -1,4 +1,4 @@
-"""``reconcile``: what is stored against what the market says itself, as check results.
+"""``reconcile``: stored candles against those of the market, as check results.
 
 - Differences are results, named bucket by bucket; only what could not be compared is a failure.
 - Candles derived from real hours show which native days were saved unfinished.
@@ -66,7 +66,7 @@ def results(platform: Platform, result: dg.ExecuteInProcessResult) -> dict[str, 
     return found
 
 
-def said(platform: Platform, result: dg.ExecuteInProcessResult) -> list[str]:
+def log_lines(platform: Platform, result: dg.ExecuteInProcessResult) -> list[str]:
     return [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
 
 
@@ -90,7 +90,7 @@ def test_on_the_sandbox_nothing_differs(platform: Platform) -> None:
         assert (facts["missing"], facts["extra"], facts["differing"]) == (0, 0, 0)
     # 90 days up to the newest closed candle; weeks of 90 days begin on a Monday.
     assert [found[name][1]["compared"] for name in ("1h", "1d", "1w")] == [90 * 24, 90, 13]
-    assert "3 of 3 series compared, 0 with differences, 0 not offered, 0 failed" in said(
+    assert "3 of 3 series compared, 0 with differences, 0 not offered, 0 failed" in log_lines(
         platform, result
     )
 
@@ -155,8 +155,8 @@ def test_a_timeframe_that_the_market_does_not_offer_is_counted(platform: Platfor
     result = platform.run("reconcile")
     assert result.success
     assert set(results(platform, result)) == {"1h", "1d"}
-    assert "BTC/USDT 1w: not offered by the market (no weeks here)" in said(platform, result)
-    assert "2 of 3 series compared, 0 with differences, 1 not offered, 0 failed" in said(
+    assert "BTC/USDT 1w: not offered by the market (no weeks here)" in log_lines(platform, result)
+    assert "2 of 3 series compared, 0 with differences, 1 not offered, 0 failed" in log_lines(
         platform, result
     )
 
@@ -249,7 +249,7 @@ def test_nothing_stored_is_nothing_to_compare(tmp_path: Path) -> None:
     result = empty.run("reconcile")
     assert result.success
     assert results(empty, result) == {}
-    assert "0 of 3 series compared, 0 with differences, 0 not offered, 0 failed" in said(
+    assert "0 of 3 series compared, 0 with differences, 0 not offered, 0 failed" in log_lines(
         empty, result
     )
 

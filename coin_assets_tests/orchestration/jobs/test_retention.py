@@ -286,10 +286,10 @@ def test_old_model_versions_go_but_for_those_that_something_needs(platform: Plat
     daily = daily_versions(platform)
     assert daily[-1].cutoff < utc("2024-04-11T12:30")  # all of them are older than ninety days
     now = utc(platform.now)
-    told: dict[str, Any] = {"since": now, "reason": "", "by": "", "recorded_at": now}
-    registry.appoint(series("1h"), CHAMPION, daily[3], **told)
-    registry.appoint(series("1h"), CHALLENGER, daily[5], **told)
-    registry.appoint(series("1h"), CHALLENGER, daily[7], **told)
+    record: dict[str, Any] = {"since": now, "reason": "", "by": "", "recorded_at": now}
+    registry.appoint(series("1h"), CHAMPION, daily[3], **record)
+    registry.appoint(series("1h"), CHALLENGER, daily[5], **record)
+    registry.appoint(series("1h"), CHALLENGER, daily[7], **record)
     EvaluationBook(platform.settings.home).write(series("1h"), evaluated_with(daily[9].name))
     newest = platform.store.read_forecasts(series("1h"), utc("2024-07-10T12:00"), ALWAYS[1])
     platform.store.revise_forecasts(series("1h"), newest.assign(model_version=daily[11].name))
@@ -326,7 +326,7 @@ def test_a_dry_run_names_the_versions_and_removes_none(platform: Platform) -> No
 
 
 def test_the_months_can_be_forecast_again_without_what_was_removed(platform: Platform) -> None:
-    """A forecast that exists stays with its text; anchors make those that are missing."""
+    """A forecast that exists stays as it is; monthly versions make those that are missing."""
     daily_versions(platform)
     assert enforce(platform).success
     platform.store.delete_forecasts(series("4h"), utc("2024-05-01"), utc("2024-06-01"))

@@ -1,4 +1,4 @@
-"""``train_models``: trains what is asked for, reports it, and fails loudly series by series."""
+"""``train_models``: trains the chosen series, reports it, and fails loudly series by series."""
 
 import shutil
 import threading
@@ -98,7 +98,7 @@ def test_training_the_same_again_makes_no_second_version(platform: Platform) -> 
     assert platform.metadata("BTC_USDT/model_1h")["created"] is False
 
 
-def test_the_anchor_and_later_versions_stand_side_by_side(platform: Platform) -> None:
+def test_the_monthly_version_and_later_ones_stand_side_by_side(platform: Platform) -> None:
     assert platform.materialise(["BTC_USDT/model_1h"], "2024-07-01").success
     platform.train(symbols=[BTC], timeframes=["1h"])
     assert [version.cutoff for version in versions(platform)] == [
@@ -129,18 +129,19 @@ def test_cutoff_and_lookback_bound_the_candles(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lookback", "said"),
+    ("lookback", "message"),
     [("365d", "would train BTC/USDT 1h on "), ("5d", "would not train BTC/USDT 1h on 120 candles")],
 )
-def test_a_dry_run_trains_nothing_and_says_what_it_would(
-    platform: Platform, lookback: str, said: str
+def test_a_dry_run_trains_nothing_and_logs_what_it_would(
+    platform: Platform, lookback: str, message: str
 ) -> None:
     result = platform.train(dry_run=True, lookback=lookback)
     assert result.success
     assert not versions(platform)
     assert platform.materialisations("BTC_USDT/model_1h") == []
     assert any(
-        entry.user_message.startswith(said) for entry in platform.instance.all_logs(result.run_id)
+        entry.user_message.startswith(message)
+        for entry in platform.instance.all_logs(result.run_id)
     )
 
 
@@ -181,7 +182,7 @@ def output_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {name: value.value for name, value in output.metadata.items()}
 
 
-def test_each_model_tells_duration_rows_and_loss_as_numbers_that_plot(platform: Platform) -> None:
+def test_each_model_reports_duration_rows_and_loss_as_numbers_that_plot(platform: Platform) -> None:
     platform.train()
     facts = platform.metadata("BTC_USDT/model_1h")
     assert {type(facts[name]) for name in ("duration_seconds", "training_rows", "loss")} == {float}
@@ -316,7 +317,7 @@ def between_tries(instance: dg.DagsterInstance, act: Callable[[], object]) -> It
 def test_a_scheduled_training_tries_again_until_the_candles_are_back(
     platform: Platform, clock: Path, lasting: dg.DagsterInstance
 ) -> None:
-    """Time goes on meanwhile, and what was trained at first is neither made nor told again."""
+    """Time goes on meanwhile, and what was trained at first is neither made nor reported again."""
     store, broken = platform.store, series("1d", ETH)
     kept = store.read_candles(broken, *ALWAYS)
     store.delete_candles(broken, utc("2024-03-01"), utc("2024-04-01"))
@@ -336,12 +337,12 @@ def test_a_scheduled_training_tries_again_until_the_candles_are_back(
     assert [version.cutoff for version in versions(platform)] == [utc("2024-07-10T12:00")]
     assert len(versions(platform, "1d", ETH)) == 1
     entries = lasting.all_logs(result.run_id, dg.DagsterEventType.ASSET_MATERIALIZATION)
-    told = [
+    reported = [
         entry.asset_materialization.asset_key.to_user_string()
         for entry in entries
         if entry.asset_materialization
     ]
-    assert sorted(told) == [
+    assert sorted(reported) == [
         f"{symbol}/model_{name}" for symbol in ("BTC_USDT", "ETH_USDT") for name in ("1d", "1h")
     ]
     facts = output_of(result)

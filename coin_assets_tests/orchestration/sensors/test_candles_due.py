@@ -4,7 +4,7 @@
 - At a boundary one run has exactly the steps that are due; at the edge of a month one run each.
 - What is in flight is not asked for again; backfills hold up nothing that is live.
 - A failing symbol leaves the others alone and is asked for again, ever more slowly, for ever.
-- A key without a model gets one, once.
+- A series without a model gets one, once.
 """
 
 import shutil
@@ -254,13 +254,13 @@ def untrained(platform: Platform) -> Platform:
 
 
 def test_a_key_without_a_model_gets_one_and_is_not_asked_for_twice(untrained: Platform) -> None:
-    anchors, training = due(untrained)
-    assert anchors.tags[PURPOSE] == "anchors"
-    assert tasks([anchors]) == {"2024-02-01": of("BTC", "model", "1h") | of("ETH", "model", "1h")}
+    monthly, training = due(untrained)
+    assert monthly.tags[PURPOSE] == "anchors"
+    assert tasks([monthly]) == {"2024-02-01": of("BTC", "model", "1h") | of("ETH", "model", "1h")}
     assert training.job_name == "train_models"
     assert training.run_config == {"symbols": [BTC, ETH], "timeframes": ["4h"]}
     assert int(training.tags["dagster/priority"]) < 0
-    untrained.begin(anchors)
+    untrained.begin(monthly)
     untrained.begin(training)
     assert due(untrained) == []
 
@@ -286,7 +286,7 @@ def test_a_training_that_failed_is_tried_again(untrained: Platform) -> None:
     assert "training" in [request.tags[PURPOSE] for request in due(untrained)]
 
 
-def test_a_key_that_waits_for_its_next_forecast_is_told(
+def test_a_series_that_waits_for_its_next_forecast_is_reported(
     untrained: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     untrained.settle("candles_due")

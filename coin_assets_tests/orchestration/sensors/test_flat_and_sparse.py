@@ -84,7 +84,7 @@ class Rig:
 
 
 def asked_for(requests: Iterable[dg.RunRequest]) -> set[str]:
-    """Assets that runs were requested for, and keys that were to be trained."""
+    """Assets that runs were requested for, and series that were to be trained."""
     found: set[str] = set()
     for request in requests:
         found |= {asset.to_user_string() for asset in request.asset_selection or ()}

@@ -1,7 +1,7 @@
-"""Scores once a day of data, and the champion that they ask for, without anybody's doing.
+"""Scores once a day of data, and the champion that they require, without anybody's doing.
 
 - An evaluation is due when candles have reached another day, once, and gives way to live work.
-- What cannot be read is due again; a key whose evaluation fails rests and holds up nothing, and
+- What cannot be read is due again; a series whose evaluation fails rests and holds up nothing, and
   the manifest calls nothing degraded for it.
 - A verdict to promote or retire is carried out once.
 - The manifest shows the scores from the next look at it on.
@@ -299,7 +299,7 @@ def known_platform(home: Path, now: datetime, widths: tuple[float, float]) -> Pl
     ],
     ids=["promoted", "kept", "retired"],
 )
-def test_what_the_gate_says_is_done_without_anybody(
+def test_the_verdict_of_the_gate_is_applied_without_anybody(
     tmp_path: Path, now: datetime, widths: tuple[float, float], expected: tuple[str, str | None]
 ) -> None:
     platform = known_platform(tmp_path / "home", now, widths)
