@@ -95,7 +95,7 @@ def files(tmp_path: Path, name: str) -> dict[str, bytes]:
     return files_of(tmp_path / name)
 
 
-def test_everything_of_a_key_is_copied_and_nothing_else(
+def test_everything_of_a_series_is_copied_and_nothing_else(
     source: ParquetStore, target: ParquetStore, tmp_path: Path
 ) -> None:
     ours = files(tmp_path, "source")
@@ -110,7 +110,7 @@ def test_everything_of_a_key_is_copied_and_nothing_else(
     assert copied(source, target).months == []
 
 
-def test_other_keys_are_left_alone(
+def test_other_series_are_left_alone(
     source: ParquetStore, target: ParquetStore, tmp_path: Path
 ) -> None:
     other = series_of("4h")
@@ -122,7 +122,7 @@ def test_other_keys_are_left_alone(
     assert before.items() <= files(tmp_path, "target").items()
 
 
-def test_a_key_of_which_nothing_is_stored_is_copied_as_such(tmp_path: Path) -> None:
+def test_a_series_of_which_nothing_is_stored_is_copied_as_such(tmp_path: Path) -> None:
     done = copied(ParquetStore(tmp_path / "a"), ParquetStore(tmp_path / "b"))
     assert (done.months, done.ledger_changed, set(done.rows.values())) == ([], False, {0})
     assert files(tmp_path, "b") == {}

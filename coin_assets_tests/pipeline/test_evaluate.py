@@ -183,7 +183,7 @@ def test_an_evaluation_that_cannot_be_read_is_replaced_and_its_passes_are_lost(
     assert market.evaluate(enough() + 3 * DAY).damaged is None
 
 
-def test_an_evaluation_of_another_key_is_no_evaluation(tmp_path: Path) -> None:
+def test_an_evaluation_of_another_series_is_no_evaluation(tmp_path: Path) -> None:
     market = KnownMarket(tmp_path)
     market.evaluate(enough())
     file = evaluation_file(tmp_path)

@@ -202,7 +202,7 @@ def altered_record(sandbox: SeriesSandbox) -> None:
 
 
 @pytest.mark.parametrize("harm", [no_artefact, no_version, altered_record])
-def test_without_its_champion_a_key_has_no_forecasts_at_all(
+def test_without_its_champion_a_series_has_no_forecasts_at_all(
     tmp_path: Path, harm: Callable[[SeriesSandbox], None]
 ) -> None:
     sandbox = sandbox_with_challenger(tmp_path)

@@ -359,7 +359,7 @@ def checked(platform: Platform, selection: dg.AssetSelection) -> dg.ExecuteInPro
     return job.execute_in_process(instance=platform.instance, raise_on_error=False)
 
 
-def test_by_hand_all_checks_of_a_key_are_one_step(platform: Platform) -> None:
+def test_by_hand_all_checks_of_a_series_are_one_step(platform: Platform) -> None:
     result = checked(
         platform,
         dg.AssetSelection.checks(

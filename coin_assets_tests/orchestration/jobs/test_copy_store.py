@@ -90,7 +90,7 @@ def metadata_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {name: value.value for name, value in output.metadata.items()}
 
 
-def test_all_keys_go_to_the_other_store_and_back(two: Two) -> None:
+def test_all_series_go_to_the_other_store_and_back(two: Two) -> None:
     ours = two.files("parquet")
     result = two.run()
     assert result.success
@@ -119,7 +119,7 @@ def test_the_log_has_each_month_with_its_rate(two: Two) -> None:
     assert "2 of 2 series done" in text
 
 
-def test_only_chosen_keys_are_copied(two: Two) -> None:
+def test_only_chosen_series_are_copied(two: Two) -> None:
     assert two.run(symbols=[ETH], timeframes=["1d"]).success
     assert {name.split("/")[1] for name in two.files("influxdb")} == {"symbol=ETH_USDT"}
     assert {name.split("/")[2] for name in two.files("influxdb")} == {"timeframe=1d"}
@@ -131,7 +131,7 @@ def test_a_dry_run_writes_nothing(two: Two) -> None:
     assert two.files("influxdb") == {}
 
 
-def test_one_key_that_is_refused_leaves_the_others(two: Two) -> None:
+def test_one_series_that_is_refused_leaves_the_others(two: Two) -> None:
     surplus = candles_at([utc("2024-02-20")])
     two.store("influxdb").merge_candles(DAILY, surplus, utc("2024-02-01"), END)
     result = two.run()

@@ -128,7 +128,7 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(
     assert files_of(platform.settings.home) == before
 
 
-def test_a_version_is_chosen_for_one_key_only(tmp_path: Path) -> None:
+def test_a_version_is_chosen_for_one_series_only(tmp_path: Path) -> None:
     platform = Platform(tmp_path / "home", f"{SECOND}:30", symbols=f"{BTC},{ETH}")
     result = platform.run("promote_champion", override=True, reason=WHY, version=2)
     assert "version 2 is set for 6 series" in failures(result)["promote"]
@@ -139,7 +139,7 @@ def test_a_rollback_needs_no_less_than_a_reason(platform: Platform) -> None:
         platform.run("rollback_champion")
 
 
-def test_a_key_that_fails_leaves_the_others_and_is_named(platform: Platform) -> None:
+def test_a_series_that_fails_leaves_the_others_and_is_named(platform: Platform) -> None:
     home = platform.settings.home
     both = Platform(home, platform.now, symbols=f"{BTC},{ETH}", history_start=MONTH)
     result = both.run("promote_champion", override=True, reason=WHY, timeframes=["1h"])

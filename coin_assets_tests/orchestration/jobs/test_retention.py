@@ -227,7 +227,7 @@ def test_derived_candles_that_are_too_old_are_not_made_again(platform: Platform)
     assert (facts["dagster/partition_row_count"], facts["missing"]) == (0, 0)
 
 
-def test_a_damaged_file_stops_its_own_key_only(tmp_path: Path) -> None:
+def test_a_damaged_file_stops_its_own_series_only(tmp_path: Path) -> None:
     platform = Platform(
         tmp_path,
         now="2024-03-10T00:30",
@@ -334,7 +334,7 @@ def test_the_months_can_be_forecast_again_without_what_was_removed(platform: Pla
     assert result.success, failures(result)
 
 
-def test_a_damaged_record_of_roles_stops_its_own_key_only(platform: Platform) -> None:
+def test_a_damaged_record_of_roles_stops_its_own_series_only(platform: Platform) -> None:
     daily = daily_versions(platform)
     (daily[0].folder.parent / "roles.json").write_bytes(b"")
     before = left(platform)

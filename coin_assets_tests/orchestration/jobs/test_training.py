@@ -65,7 +65,7 @@ def versions(platform: Platform, timeframe: str = "1h", symbol: str = BTC) -> li
     return ModelRegistry(platform.settings.home).versions(series(timeframe, symbol))
 
 
-def test_without_config_every_key_is_trained_on_all_closed_candles(platform: Platform) -> None:
+def test_without_config_every_series_is_trained_on_all_closed_candles(platform: Platform) -> None:
     assert platform.train().success
     for symbol, name in ((BTC, "BTC_USDT"), (ETH, "ETH_USDT")):
         (hour,) = versions(platform, "1h", symbol)
@@ -82,7 +82,7 @@ def test_it_trains_on_what_is_stored_however_old_that_is(platform: Platform) -> 
     assert [version.cutoff for version in versions(platform)] == [utc("2024-07-10T12:00")]
 
 
-def test_a_key_without_candles_fails_and_names_the_months(platform: Platform) -> None:
+def test_a_series_without_candles_fails_and_names_the_months(platform: Platform) -> None:
     for timeframe in ("1h", "1d"):
         platform.store.delete_candles(series(timeframe, ETH), utc("2024-01-01"), utc("2025-01-01"))
     result = platform.train()
@@ -145,7 +145,7 @@ def test_a_dry_run_trains_nothing_and_logs_what_it_would(
     )
 
 
-def test_a_failing_key_leaves_the_others_and_is_named(platform: Platform) -> None:
+def test_a_failing_series_leaves_the_others_and_is_named(platform: Platform) -> None:
     platform.store.delete_candles(series("1d", ETH), utc("2024-03-01"), utc("2024-04-01"))
     result = platform.train()
     message = failures(result)["train"]

@@ -253,7 +253,7 @@ def untrained(platform: Platform) -> Platform:
     return platform
 
 
-def test_a_key_without_a_model_gets_one_and_is_not_asked_for_twice(untrained: Platform) -> None:
+def test_a_series_without_a_model_gets_one_and_is_not_requested_twice(untrained: Platform) -> None:
     monthly, training = due(untrained)
     assert monthly.tags[PURPOSE] == "anchors"
     assert tasks([monthly]) == {"2024-02-01": of("BTC", "model", "1h") | of("ETH", "model", "1h")}
@@ -313,7 +313,7 @@ def test_with_models_everything_is_forecast_and_published(untrained: Platform) -
             assert untrained.entry(name, symbol)["prediction"]["as_of"] == "2024-02-29T12:00:00Z"
 
 
-def test_a_key_that_outlives_its_source_is_trained_and_published(tmp_path: Path) -> None:
+def test_a_series_that_outlives_its_source_is_trained_and_published(tmp_path: Path) -> None:
     platform = Platform(
         tmp_path / "home",
         "2024-02-10T12:00:10",

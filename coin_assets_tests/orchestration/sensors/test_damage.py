@@ -158,7 +158,7 @@ def restart(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(monthly, cache, FileCache(1000, settled=0.0))
 
 
-def test_damage_that_a_tick_comes_upon_leaves_the_other_keys_as_they_are(
+def test_damage_that_a_tick_finds_leaves_the_other_series_as_they_are(
     alerted: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest candles are read to find what 4h lacks; the damage is new to this very tick."""
@@ -250,7 +250,7 @@ def test_a_bucket_of_another_market_is_reported_as_well(
 
 
 @pytest.mark.parametrize("config", [{"cutoff": "yesterday"}, {"symbols": ["NOPE/USDT"]}])
-def test_a_training_with_senseless_settings_makes_no_key_degraded(
+def test_a_training_with_senseless_settings_makes_no_series_degraded(
     alerted: Platform, receiver: Receiver, config: dict[str, object]
 ) -> None:
     assert not alerted.run("train_models", **config).success
@@ -270,7 +270,7 @@ def test_a_promotion_of_who_is_not_there_is_no_alert(
     assert messages_of(receiver) == []
 
 
-def test_an_old_month_that_fails_by_hand_makes_no_key_degraded(
+def test_an_old_month_that_fails_by_hand_makes_no_series_degraded(
     alerted: Platform, receiver: Receiver
 ) -> None:
     """Nothing tries it again, so nothing could mend it but the hand that launched it."""

@@ -170,7 +170,7 @@ def test_a_wild_day_is_a_volatility_spike(market: Market) -> None:
     assert "volatility spike: " in request.tags[REASONS_TAG]
 
 
-def test_a_key_trained_in_the_last_six_hours_rests(market: Market) -> None:
+def test_a_series_trained_in_the_last_six_hours_rests(market: Market) -> None:
     market.shake(series("1h"))
     market.train(series("1h"), NOW - timedelta(hours=5))
     requests, skipped = market.tick()
@@ -192,7 +192,7 @@ def test_a_candle_that_was_trained_on_requests_nothing_more(tmp_path: Path) -> N
     assert "1 without a candle since the last training" in skipped
 
 
-def test_keys_without_candles_or_model_are_the_planners(tmp_path: Path) -> None:
+def test_series_without_candles_or_model_are_the_planners(tmp_path: Path) -> None:
     market = Market(tmp_path)
     market.shake(series("1h"))
     for version in market.registry.versions(series("1h")):
@@ -217,7 +217,7 @@ def test_a_training_that_failed_is_asked_for_again(market: Market) -> None:
     assert named(market.tick()[0]) == [f"{BTC} 1h"]
 
 
-def test_a_damaged_file_of_one_key_leaves_the_others(market: Market, tmp_path: Path) -> None:
+def test_a_damaged_file_of_one_series_leaves_the_others(market: Market, tmp_path: Path) -> None:
     market.shake(series("1h", ETH))
     month = tmp_path / "candles/symbol=BTC_USDT/timeframe=1h/month=2024-06/candles.parquet"
     month.write_bytes(b"no parquet")
