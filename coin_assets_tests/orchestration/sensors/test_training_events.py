@@ -21,7 +21,7 @@ from coin_assets.orchestration.jobs.training import training_job
 from coin_assets.orchestration.resources import RegistryResource, StoreResource
 from coin_assets.orchestration.sensors.training_events import REASONS_TAG, training_events_sensor
 from coin_assets.store.parquet import ParquetStore
-from coin_assets_tests.models.test_training import candles
+from coin_assets_tests.models.trainings import candles
 from coin_assets_tests.platform import BTC, ETH, StoppedClock, series, utc
 
 NOW = utc("2024-07-10T12:00")
