@@ -79,7 +79,7 @@ def _edge(store: Store, market: Market, request: FetchRequest) -> datetime | Non
 def carry_out(
     pipeline: Pipeline, plan: SourcePlan, log: Callable[[str], None]
 ) -> tuple[list[MonthReport], datetime]:
-    """Fetch the candles that ``plan`` lacks; without any, the market is not requested.
+    """Fetch the candles that ``plan`` lacks; without any, it sends no request.
 
     Args:
         log: receives lines on the progress of a long fetch.

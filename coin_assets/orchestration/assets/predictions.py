@@ -99,7 +99,7 @@ def _log_report(
             f"{spec.series}: no forecasts of the challenger: {report.challenger_error}"
         )
     if report.rollover_error is not None:
-        context.log.error(f"{spec.series}: the champion goes on: {report.rollover_error}")
+        context.log.error(f"{spec.series}: the champion stays: {report.rollover_error}")
 
 
 def sane_forecast(

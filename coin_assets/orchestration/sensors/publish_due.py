@@ -159,7 +159,7 @@ def _run_failures(runs: Runs) -> dict[Series, PublishFailure]:
     newest: dict[Series, Failures] = {}
     for task, failures in runs.failures.items():
         if task.layer in (MODELS, QUALITY):
-            continue  # what was trained before goes on forecasting
+            continue  # models trained before still forecast
         if task.series not in newest or newest[task.series].last < failures.last:
             newest[task.series] = failures
     return {

@@ -105,7 +105,7 @@ def _update(request: Request, checks: ChecksOfAsset) -> dg.RunRequest:
 def described(plan: Plan) -> str:
     """The plan in one line for the log."""
     parts = [
-        f"{request.purpose} {request.month:%Y-%m}: {len(request.tasks)} steps of "
+        f"{request.purpose} {request.month:%Y-%m}: {len(request.tasks)} tasks of "
         f"{len({task.series for task in request.tasks})} series"
         for request in plan.requests
     ]
