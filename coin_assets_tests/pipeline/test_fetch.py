@@ -130,7 +130,7 @@ def absent(home: Home, *ranges: tuple[str, str]) -> None:
     home.market.absent = [(utc(start), utc(end)) for start, end in ranges]
 
 
-# --------------------------------------------------------------------------------- what is asked
+# ------------------------------------------------------------------------------------ the requests
 
 
 def test_the_running_month_grows_by_what_closed_since_and_rereads_the_last_few(home: Home) -> None:
@@ -204,7 +204,7 @@ def test_rereading_a_month_with_verified_holes_touches_no_file_either(home: Home
     assert touched(home.folder) == before
 
 
-def test_only_months_that_lack_something_are_asked_for(home: Home) -> None:
+def test_only_months_that_lack_something_are_requested(home: Home) -> None:
     for month in ("2024-01", "2024-03"):
         home.request(month)
     home.request("2024-01", "2024-03")
@@ -217,7 +217,7 @@ def test_only_months_that_lack_something_are_asked_for(home: Home) -> None:
     pd.testing.assert_frame_equal(home.candles, sandbox(utc("2024-01-01"), utc("2024-03-15T12:00")))
 
 
-def test_nothing_before_the_retention_is_asked_for_not_even_to_read_it_again(home: Home) -> None:
+def test_nothing_before_the_retention_is_requested_not_even_to_read_it_again(home: Home) -> None:
     home.request("2024-01", "2024-03")
     home.first_expected = utc("2024-03-15T12:00")
     (report,) = home.request("2024-03", now="2024-03-15T13:10")
@@ -228,7 +228,7 @@ def test_nothing_before_the_retention_is_asked_for_not_even_to_read_it_again(hom
     assert home.asked == []
 
 
-def test_nothing_before_the_listing_is_asked_for(home: Home) -> None:
+def test_nothing_before_the_listing_is_requested(home: Home) -> None:
     home.market.listed_at = utc("2024-02-10T04:00")
     reports = home.request("2024-01", "2024-02")
     assert home.asked == [(utc("2024-02-10T04:00"), utc("2024-03-01"))]
@@ -261,7 +261,7 @@ def test_a_window_in_the_future_requests_nothing(home: Home) -> None:
 # ------------------------------------------------------------------------------------------ holes
 
 
-def test_a_hole_is_pending_asked_for_again_after_an_hour_and_then_verified(home: Home) -> None:
+def test_a_hole_is_pending_requested_again_after_an_hour_and_then_verified(home: Home) -> None:
     hole = utc("2024-03-08T01:00"), utc("2024-03-09T10:00")
     absent(home, ("2024-03-08T01:00", "2024-03-09T10:00"))
     assert states(home.request("2024-03")) == [(*hole, PENDING)]
@@ -274,7 +274,7 @@ def test_a_hole_is_pending_asked_for_again_after_an_hour_and_then_verified(home:
     assert home.asked == [(utc("2024-03-15T10:00"), utc("2024-03-15T19:00"))]
 
 
-def test_holes_that_lie_far_apart_are_asked_for_one_by_one(home: Home) -> None:
+def test_holes_that_lie_far_apart_are_requested_one_by_one(home: Home) -> None:
     holes = [("2024-01-08T01:00", "2024-01-08T03:00"), ("2024-01-09T00:00", "2024-01-09T02:00")]
     holes += [("2024-02-29T23:00", "2024-03-01T01:00")]
     absent(home, *holes)
@@ -551,7 +551,7 @@ def test_holes_of_candles_that_straddle_months_are_verified_like_others(
     assert files_of(home.folder) == before
 
 
-def test_a_hole_that_opened_last_month_is_not_asked_for_with_this_month(tmp_path: Path) -> None:
+def test_a_hole_that_opened_last_month_is_not_requested_with_this_month(tmp_path: Path) -> None:
     """The week from 29 January on lies in February too, but no candle opens there."""
     home = Home(tmp_path, series=series("1w"), now=utc("2024-02-15T12:30"), reread=0)
     home.market.absent = [(utc("2024-01-29"), utc("2024-02-05"))]

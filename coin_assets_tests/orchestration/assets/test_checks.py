@@ -183,7 +183,7 @@ def test_gaps_are_open_until_the_market_denied_them_twice(platform: Platform) ->
     assert (march["verified_absent"], "pending" in march) == (4, False)
 
 
-def test_months_that_were_never_asked_for_are_pending(platform: Platform) -> None:
+def test_months_that_were_never_requested_are_pending(platform: Platform) -> None:
     assert platform.materialise([HOUR], "2024-02-01").success
     result = platform.materialise([HOUR, PUBLISHED], "2024-04-01")
     gaps = checks(result)[f"{HOUR} gaps"]
@@ -545,7 +545,7 @@ def test_what_two_symbols_miss_at_once_is_one_outage(tmp_path: Path) -> None:
     )
     platform.market = given(PatchyMarket([HOLE, ("2024-04-02", "2024-04-02T01:00")]))
     assert platform.update("2024-03-01", "2024-04-01").success
-    assert manifest(platform)["ops"]["outages"] == []  # so far the market was asked once
+    assert manifest(platform)["ops"]["outages"] == []  # one request so far
     platform.now = "2024-04-20T13:30"
     assert platform.update("2024-03-01", "2024-04-01").success
     assert manifest(platform)["ops"]["outages"] == [

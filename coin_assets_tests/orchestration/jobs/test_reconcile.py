@@ -237,7 +237,7 @@ def test_days_without_any_source_candle_are_explained(tmp_path: Path) -> None:
     platform.market = given(WithItsOwnDays())
     assert platform.materialise(CANDLES[:2], "2024-06-01", "2024-07-01").success
     (_, facts) = results(platform, platform.run("reconcile", depth="deep"))["1d"]
-    assert (facts["missing"], facts["explained"]) == (1, 0)  # asked once only
+    assert (facts["missing"], facts["explained"]) == (1, 0)  # requested once only
     platform.now = "2024-07-10T14:30"
     assert platform.materialise(CANDLES[:1], "2024-06-01").success
     (_, facts) = results(platform, platform.run("reconcile", depth="deep"))["1d"]

@@ -124,7 +124,7 @@ def test_a_dry_run_counts_and_removes_nothing(platform: Platform) -> None:
     assert removed_by(enforce(platform))["candles"] == 0
 
 
-def test_an_old_month_is_materialised_empty_and_nobody_is_asked(
+def test_an_old_month_is_materialised_empty_without_a_request(
     platform: Platform, market: PatchyMarket
 ) -> None:
     enforce(platform)
@@ -140,7 +140,7 @@ def test_an_old_month_is_materialised_empty_and_nobody_is_asked(
     assert files_of(folder) == derived
 
 
-def test_the_month_that_is_cut_is_asked_for_from_there_on(
+def test_the_month_that_is_cut_is_requested_from_there_on(
     platform: Platform, market: PatchyMarket
 ) -> None:
     enforce(platform)

@@ -2,8 +2,8 @@
 
 - An empty home is collected month by month, every candle once, until there is nothing to do.
 - At a boundary one run has exactly the steps that are due; at the edge of a month one run each.
-- What is in flight is not asked for again; backfills hold up nothing that is live.
-- A failing symbol leaves the others alone and is asked for again, ever more slowly, for ever.
+- What is in flight is not requested again; backfills hold up nothing that is live.
+- A failing symbol leaves the others alone and is requested again, ever more slowly, for ever.
 - A series without a model gets one, once.
 """
 
@@ -187,7 +187,7 @@ def test_a_request_carries_its_own_checks_and_goes_before_backfills(platform: Pl
     }
 
 
-def test_what_is_in_flight_is_not_asked_for_again(platform: Platform) -> None:
+def test_what_is_in_flight_is_not_requested_again(platform: Platform) -> None:
     platform.now = BOUNDARY
     (request,) = due(platform)
     assert tasks([request]) == {"2024-02-01": hours("BTC") | hours("ETH")}

@@ -1,7 +1,7 @@
 """An exchange's edge of history: found once, reported once, and it holds up nothing.
 
 A real platform in an empty home with its real sensors and the real ccxt client against stand-ins:
-Gate refuses what is too many candles back, Kraken sends its newest 720 whatever is asked for. Both
+Gate refuses what is too many candles back, Kraken sends its newest 720 whatever is requested. Both
 edges move on with the clock. Every cycle has a new client, as every run has in production, so only
 the ledger can remember an edge.
 """

@@ -114,15 +114,15 @@ def test_a_file_that_the_manifest_vouches_for_is_compared_with_the_store(
     rows[-1]["close" if name == HISTORY else "price"] *= 1.01
     file.write_text(json.dumps(document))
     vouched_for(platform, file)
-    asked: list[dg.RunRequest] = []
+    requested: list[dg.RunRequest] = []
     for tick in ("12:30:15", "12:30:30", "12:30:45", "12:31:00"):  # one series a tick is compared
         platform.now = f"2024-02-29T{tick}"
-        asked += platform.tick("publish_due").run_requests or []
-        if asked:
+        requested += platform.tick("publish_due").run_requests or []
+        if requested:
             break
     assert status(platform) == "corrupt"
-    assert [request.asset_selection for request in asked] == [[PUBLISHED]]
-    platform.launch(asked[0])
+    assert [request.asset_selection for request in requested] == [[PUBLISHED]]
+    platform.launch(requested[0])
     assert status(platform) == "fresh"
     assert files(platform) == before
 
@@ -167,7 +167,7 @@ def test_a_lost_manifest_is_made_anew(platform: Platform, content: bytes | None)
     assert_valid("manifest", platform.manifest)
 
 
-def test_a_repair_that_is_running_is_not_asked_for_again(platform: Platform) -> None:
+def test_a_repair_that_is_running_is_not_requested_again(platform: Platform) -> None:
     (platform.published / HISTORY).unlink()
     (request,) = platform.tick("publish_due").run_requests or []
     platform.begin(request)

@@ -211,7 +211,7 @@ def test_nothing_is_requested_while_a_training_is_open(market: Market, name: str
     assert market.tick() == ([], "A run of train_models has not finished.")
 
 
-def test_a_training_that_failed_is_asked_for_again(market: Market) -> None:
+def test_a_training_that_failed_is_requested_again(market: Market) -> None:
     market.shake(series("1h"))
     market.run(dg.DagsterRunStatus.FAILURE)
     assert named(market.tick()[0]) == [f"{BTC} 1h"]
