@@ -27,7 +27,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class Measured(TypedDict):
-    """What the measuring process tells."""
+    """What the measuring process returns."""
 
     seconds: float
     log_seconds: float

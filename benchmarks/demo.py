@@ -23,7 +23,7 @@ def measure(bench: Bench) -> list[Figure]:
     symbols = "one symbol" if bench.quick else "5 symbols"
     return [
         Figure("first run", first, "s", f"empty home, {symbols}: 30 months of candles, all models"),
-        Figure("second run", second, "s", "right after it: only the running month is asked for"),
+        Figure("second run", second, "s", "right after it: only the running month is requested"),
     ]
 
 

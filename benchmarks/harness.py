@@ -137,7 +137,7 @@ def execute(home: Home, *command: str) -> tuple[float, str]:
     """Wall time of a command in ``home``, from its start to its exit, and what it printed.
 
     Raises:
-        BenchmarkFailed: it ended with an error; the end of its output is told.
+        BenchmarkFailed: it ended with an error; the end of its output is in the message.
     """
     started = time.perf_counter()
     done = subprocess.run(
@@ -157,13 +157,13 @@ def execute(home: Home, *command: str) -> tuple[float, str]:
 
 
 def in_fresh_process(home: Home, function: Callable[..., T], **arguments: Any) -> T:
-    """Result of ``function(**arguments)`` run in ``home`` by an interpreter that knows nothing yet.
+    """Result of ``function(**arguments)``, run in ``home`` by a fresh interpreter.
 
     Args:
         function: of a module's top level; its arguments and result are JSON values.
 
     Raises:
-        BenchmarkFailed: it failed; the end of its output is told.
+        BenchmarkFailed: it failed; the end of its output is in the message.
     """
     answer = home.folder / "answer.json"
     target = f"{function.__module__}:{function.__name__}"

@@ -3,7 +3,7 @@
     python -m benchmarks.influx_servers <url>
 
 A repeater: it prints its address, passes each question on to the server at ``url`` the first time,
-and repeats the answer, byte for byte, whenever the same question is asked again.
+and repeats the answer, byte for byte, whenever the same request comes again.
 """
 
 import os

@@ -32,7 +32,7 @@ def measure_tick(store: Store, name: str, bench: Bench) -> list[Figure]:
         for symbol in bench.pick(_SYMBOLS, _SYMBOLS[:1])
         for timeframe in _TIMEFRAMES
     ]
-    say(f"one tick of {len(series_list)} keys on {name}")
+    say(f"one tick of {len(series_list)} series on {name}")
     for series in series_list:
         _fill(store, series, _END.replace(year=_END.year - years))
     reads: dict[str, Callable[[], object]] = {
@@ -45,9 +45,9 @@ def measure_tick(store: Store, name: str, bench: Bench) -> list[Figure]:
         {read: 1000 * timed(function)[0] for read, function in reads.items()}
         for _ in range(bench.pick(7, 2))
     ]
-    size = f"{len(series_list)} keys with {years} years of candles and {_ORIGINS} origins each"
-    hows = dict.fromkeys(reads, "one question a key") | dict.fromkeys(
-        ("newest candles", "newest forecasts"), "one question for all keys"
+    size = f"{len(series_list)} series with {years} years of candles and {_ORIGINS} origins each"
+    hows = dict.fromkeys(reads, "one query a series") | dict.fromkeys(
+        ("newest candles", "newest forecasts"), "one query for all series"
     )
     return [
         Figure.median(

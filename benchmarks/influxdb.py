@@ -44,7 +44,7 @@ _Way = Callable[[], object]
 
 @dataclass(frozen=True)
 class Sample:
-    """Hourly candles of one key, without a gap."""
+    """Hourly candles of one series, without a gap."""
 
     series: Series
     candles: pd.DataFrame
@@ -63,7 +63,7 @@ class Sample:
 def measure(bench: Bench) -> list[Figure]:
     """The InfluxDB store beside influxdb-client's own ways, on the same candles in the same run.
 
-    100,000 1h candles of one key: real values of BTC and then of ETH, put at hours without a gap
+    100,000 1h candles of one series: real values of BTC and then of ETH, put at hours without a gap
     (the sandbox's if there are no real ones). Both ways take turns, and a ratio is the median of
     the ratios of the turns, so that a busy machine slows down both. All of it happens in this
     process but for the servers, which are processes of their own on this machine: the stand-in of

@@ -31,9 +31,9 @@ _DELAYS = (0.2, 0.1, 0.0)  # seconds that an answer takes besides making and rea
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """Pulling real candles: from a fake exchange by REST, and from Binance Vision zips.
+    """Fetches of real candles: from a fake exchange by REST, and from Binance Vision zips.
 
-    The fake exchange runs in a process of its own on loopback and is asked by the real ccxt client.
+    The fake exchange runs in a process of its own on loopback and is used by the real ccxt client.
     The bare loop does the same requests with the same client and keeps the rows in a list. Zips are
     made from real candles (1h as they are; one year of 1m from two real weeks, repeated); a file
     is read, checked against its checksum, parsed, validated, stored durably and accounted for in
@@ -63,7 +63,7 @@ def _paging(bench: Bench) -> list[Figure]:
             for _ in range(bench.pick(3, 1)):
                 seconds = timed_call(_bare_loop, pointed_at(url), start)[0]
                 with temporary_home() as home:
-                    taken = timed_call(_pull_all, pointed_at(url), home.folder, start)[0]
+                    taken = timed_call(_fetch_all, pointed_at(url), home.folder, start)[0]
                 bare.append(count / seconds)
                 ours.append(count / taken)
                 overheads.append(100 * (taken / seconds - 1))
@@ -75,7 +75,7 @@ def _paging(bench: Bench) -> list[Figure]:
                 f"REST overhead, {words}",
                 overheads,
                 "%",
-                "time of the pull beyond that of the bare loop: validated, compared with what is "
+                "time of the fetch beyond that of the bare loop: validated, compared with what is "
                 "stored, accounted for, stored durably page by page",
             ),
         ]
@@ -97,7 +97,7 @@ def _bare_loop(configure: Callable[[Any], None], start: datetime) -> int:
     )
     configure(client)
     client.load_markets()
-    for timeframe in ("1d", "1h"):  # the pull looks for the first candle of the market
+    for timeframe in ("1d", "1h"):  # the fetch looks for the first candle of the market
         client.fetch_ohlcv(SERVED, timeframe, since=0, limit=_PAGE)
     rows: list[Any] = []
     since, end = int(start.timestamp() * 1000), int(_NOW.timestamp() * 1000)
@@ -110,7 +110,7 @@ def _bare_loop(configure: Callable[[Any], None], start: datetime) -> int:
     return len(rows)
 
 
-def _pull_all(configure: Callable[[Any], None], folder: Path, start: datetime) -> None:
+def _fetch_all(configure: Callable[[Any], None], folder: Path, start: datetime) -> None:
     market = CcxtMarket("binance", configure)
     request = FetchRequest(_HOUR, start, _NOW, start, _NOW, 3)
     fetch_candles(ParquetStore(folder), market, request, lambda: _NOW)

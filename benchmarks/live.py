@@ -28,7 +28,7 @@ BOUNDARIES, QUICK_BOUNDARIES = 30, 5
 SETTLE_SECONDS = 2
 _SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT", "SOL/USDT", "DOGE/USDT")
 _MINUTE, _FIVE = Timeframe("1m"), Timeframe("5m")
-_KEYS = [Series(symbol, timeframe) for symbol in _SYMBOLS for timeframe in (_MINUTE, _FIVE)]
+_SERIES = [Series(symbol, timeframe) for symbol in _SYMBOLS for timeframe in (_MINUTE, _FIVE)]
 _FRESH_SECONDS, _LATE_SECONDS = 900.0, 300.0
 
 # name -> (seconds of a boundary, how it was measured)
@@ -82,7 +82,7 @@ def _installed() -> Iterator[tuple[Observer, dg.DagsterInstance]]:
         here = {name: made.environment[name] for name in names}
         with patch.dict(os.environ, here), dg.DagsterInstance.get() as instance:
             folder = made.home / "published"
-            with Observer(folder, _KEYS, instance, Timeline(loud=())) as observer:
+            with Observer(folder, _SERIES, instance, Timeline(loud=())) as observer:
                 say("starting an empty installation")
                 made.start()
                 yield observer, instance
@@ -105,34 +105,35 @@ def _variables() -> dict[str, str]:
 
 def _measured(observer: Observer, instance: dg.DagsterInstance, count: int) -> list[Figure]:
     until(
-        "every key is fresh and no run is in flight",
+        "every series is fresh and no run is in flight",
         lambda: (
-            all(observer.status(series) == "fresh" for series in _KEYS) and not _in_flight(instance)
+            all(observer.status(series) == "fresh" for series in _SERIES)
+            and not _in_flight(instance)
         ),
         _FRESH_SECONDS,
-        lambda: {str(series): observer.status(series) for series in _KEYS},
+        lambda: {str(series): observer.status(series) for series in _SERIES},
     )
     first = _MINUTE.next(datetime.now(UTC))
     last = first + timedelta(minutes=count - 1)
     say(f"{count} boundaries, {first:%H:%M} to {last:%H:%M} UTC")
-    due = {series: series.timeframe.floor(last) for series in _KEYS}
+    due = {series: series.timeframe.floor(last) for series in _SERIES}
     until(
         f"everything as of {last:%H:%M} is published",
         lambda: (
-            all((observer.as_of(series) or first) >= due[series] for series in _KEYS)
+            all((observer.as_of(series) or first) >= due[series] for series in _SERIES)
             and datetime.now(UTC) > last
             and not _in_flight(instance)
         ),
         60 * count + _LATE_SECONDS,
-        lambda: {str(series): str(observer.as_of(series)) for series in _KEYS},
+        lambda: {str(series): str(observer.as_of(series)) for series in _SERIES},
     )
     runs = run_times(instance)
     found = boundaries(
-        observer.published, runs, _KEYS, SETTLE_SECONDS, first, last, lambda _start, _end: True
+        observer.published, runs, _SERIES, SETTLE_SECONDS, first, last, lambda _start, _end: True
     )
     if len(found) < count:
         seen = ", ".join(each.at for each in found)
-        raise BenchmarkFailed(f"Of {count} boundaries only these can be told in parts: {seen}.")
+        raise BenchmarkFailed(f"Of {count} boundaries only these can be split into parts: {seen}.")
     return [
         *_part_figures(found),
         *_tick_figures(found, runs, instance),
@@ -195,7 +196,7 @@ def _step_figures(found: Sequence[Boundary], instance: dg.DagsterInstance) -> li
     """The steps of the boundaries' runs by layer."""
     samples: dict[str, list[float]] = {layer: [] for layer in (CANDLES, PREDICTIONS, PUBLISHED)}
     layers = {
-        "__".join(asset_key(series, layer).path): layer for series in _KEYS for layer in samples
+        "__".join(asset_key(series, layer).path): layer for series in _SERIES for layer in samples
     }
     kinds = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS}
     for run_id in {each.run_id for each in found}:

@@ -30,14 +30,15 @@ def measure(bench: Bench) -> list[Figure]:
                 default,
                 _IMPORT,
                 times,
-                f"`{_IMPORT}`, which builds the definitions: 25 keys, 100 assets and the manifest",
+                f"`{_IMPORT}`, which builds the definitions: 25 series, 100 assets and the "
+                "manifest",
             ),
             _figure(
                 f"code location, {_MANY} symbols",
                 many,
                 _IMPORT,
                 times,
-                f"the same with {_MANY} COIN_SYMBOLS: {_MANY * 5} keys, {_MANY * 20} assets",
+                f"the same with {_MANY} COIN_SYMBOLS: {_MANY * 5} series, {_MANY * 20} assets",
             ),
             Figure(
                 "heavy libraries imported",

@@ -26,7 +26,7 @@ _HISTORIES, _QUICK = 200, 10
 _FEW = 10 * 24
 _AMONG = 10  # one lucky history of so many
 _SEED = 11
-_TIMES_EQUAL = 5  # so many times the histories where a rate of one percent has to be told
+_TIMES_EQUAL = 5  # so many times the histories where a rate of one percent has to be measured
 _DAYS = Timeframe("1d")
 _Z = 1.96  # 95% interval
 
@@ -47,13 +47,13 @@ _EQUALS = ("equal", "equal, live only")
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """How often the gate promotes a challenger, over simulated terms of a look a day.
+    """How often the gate promotes a challenger, over simulated trial periods with daily tests.
 
-    A term is 30 days of hours (`1h`) or 180 days (`1d`); before it come 90 days of hours or 1000
-    days of walk-forward forecasts unless it says live only. Returns are heavy-tailed, volatility
-    clusters, the champion and the challenger err in it independently. Only the better one ought to
-    be promoted. Intervals are Wilson's at 95%. Seeds are fixed, so figures do not depend on the
-    machine.
+    A trial period is 30 days of hours (`1h`) or 180 days (`1d`); before it come 90 days of hours
+    or 1000 days of walk-forward forecasts, unless the figure is for live only. Returns are
+    heavy-tailed, volatility clusters, the champion and the challenger err in it independently.
+    Only the better one ought to be promoted. Intervals are Wilson's at 95%. Seeds are fixed, so
+    figures do not depend on the machine.
     """
     count = bench.pick(_HISTORIES, _QUICK)
     figures = []

@@ -58,10 +58,10 @@ def _seen(candles: pd.DataFrame, timeframe: Timeframe, origin: pd.Timestamp) -> 
 
 def _forecast(timeframe: Timeframe, origin: pd.Timestamp, series: pd.DataFrame) -> Floats:
     """Quantiles of one origin, shape (`STEPS`, quantiles)."""
-    logging.getLogger("prophet.plot").disabled = True  # tells that plotly is missing
+    logging.getLogger("prophet.plot").disabled = True  # logs that plotly is missing
     from prophet import Prophet
 
-    logging.getLogger("cmdstanpy").disabled = True  # tells of each fit; failures rise
+    logging.getLogger("cmdstanpy").disabled = True  # logs each fit; failures rise
 
     start = origin.to_pydatetime()
     future = pd.Series(timeframe.opens(start, timeframe.shift(start, STEPS)))

@@ -54,7 +54,7 @@ def write_results(path: Path, results: Results) -> None:
 
 
 def document(results: Results) -> str:
-    """The results as Markdown; machines that measured the same are told once."""
+    """The results as Markdown; machines with equal facts are listed once."""
     parts = [_HEAD, *_machines(results)]
     for name, result in results.items():
         parts.append(f"## {name}\n\n{result['description']}\n")
@@ -77,17 +77,17 @@ def text_table(result: dict[str, Any]) -> str:
 
 
 def _machines(results: Results) -> list[str]:
-    told: list[tuple[dict[str, str], list[str]]] = []
+    found: list[tuple[dict[str, str], list[str]]] = []
     for name, result in results.items():
-        for machine, groups in told:
+        for machine, groups in found:
             if machine == result["machine"]:
                 groups.append(name)
                 break
         else:
-            told.append((result["machine"], [name]))
+            found.append((result["machine"], [name]))
     parts = []
-    for machine, groups in told:
-        title = "## Machine" + ("" if len(told) == 1 else f" of {', '.join(groups)}")
+    for machine, groups in found:
+        title = "## Machine" + ("" if len(found) == 1 else f" of {', '.join(groups)}")
         rows = "\n".join(f"| {name} | {text} |" for name, text in machine.items())
         parts.append(f"{title}\n\n| | |\n|---|---|\n{rows}\n")
     return parts

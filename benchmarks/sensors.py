@@ -17,7 +17,7 @@ from benchmarks.harness import (
     temporary_home,
     timed,
 )
-from benchmarks.many_keys import (
+from benchmarks.many_series import (
     MONTHS,
     NOW,
     copy_original,
@@ -36,7 +36,7 @@ from coin_assets.orchestration.sensors.late_candles import late_candles_sensor
 from coin_assets.orchestration.sensors.publish_due import publish_due_sensor
 from coin_assets_tests.platform import StoppedClock
 
-_KEYS, _QUICK_KEYS = (25, 250, 2500), (25,)
+_COUNTS, _QUICK_COUNTS = (25, 250, 2500), (25,)
 _NAMES = ("candles_due", "publish_due", "late_candles", "health_alerts")
 _LATER_TICKS = 5
 _TIMED_RESULTS = 100
@@ -44,7 +44,7 @@ _MIB = 1 << 10  # of the kilobytes that the system counts
 
 
 class Prepared(TypedDict):
-    """What the preparing process tells."""
+    """What the preparing process returns."""
 
     first_seconds: float
     results: int
@@ -52,67 +52,67 @@ class Prepared(TypedDict):
 
 
 class Ticks(TypedDict):
-    """What a measuring process tells."""
+    """What a measuring process returns."""
 
     seconds: list[float]
     peak_kib: int
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """One tick of each sensor at 25, 250 and 2,500 keys when nothing is due.
+    """One tick of each sensor at 25, 250 and 2,500 series when nothing is due.
 
     Each sensor is evaluated by itself in a fresh process (its imports done), first once, then five
     times more, as the code server does it: through ``build_sensor_context`` with the instance of
-    ``dagster.yaml`` (SQLite on disk) and the Parquet store. The keys are 5, 50 and 500 symbols with
-    1h and the derived 4h, 1d, 1w and 1M, of 28 months: copies of one symbol that the platform made,
-    with hard links for the files of the store. The instance knows 48 runs of all keys, a freshness
-    state of every asset and a result of every check on the clock. The clock stands still shortly
-    after a boundary. The page cache is warm. A quick run takes 25 keys.
+    ``dagster.yaml`` (SQLite on disk) and the Parquet store. The series are 5, 50 and 500 symbols
+    with 1h and the derived 4h, 1d, 1w and 1M, of 28 months: copies of one symbol that the platform
+    made, with hard links for the files of the store. The instance has 48 runs of all series, a
+    freshness state of every asset and a result of every check on the clock. The clock stands still
+    shortly after a boundary. The page cache is warm. A quick run takes 25 series.
     """
     figures = []
     with temporary_home() as original:
         say(f"one symbol with {MONTHS} months")
         in_fresh_process(original, make_original)
-        for series_list in bench.pick(_KEYS, _QUICK_KEYS):
-            symbols = symbols_of(series_list)
+        for count in bench.pick(_COUNTS, _QUICK_COUNTS):
+            symbols = symbols_of(count)
             with temporary_home(**settings_of(symbols)) as home:
-                say(f"{series_list:,} keys: making them")
+                say(f"{count:,} series: making them")
                 copy_original(original.folder, home.folder, symbols)
                 prepared = in_fresh_process(home, prepare)
-                say(f"{series_list:,} keys: ticks")
-                figures += _figures(home, series_list, prepared)
+                say(f"{count:,} series: ticks")
+                figures += _figures(home, count, prepared)
     return figures
 
 
-def _figures(home: Home, series_list: int, prepared: Prepared) -> list[Figure]:
+def _figures(home: Home, count: int, prepared: Prepared) -> list[Figure]:
     figures, peak = [], 0
     for name in _NAMES:
         found = in_fresh_process(home, measure_ticks, name=name, later=_LATER_TICKS)
         first, *later = found["seconds"]
         peak = max(peak, found["peak_kib"])
-        title = f"{name}, {series_list:,} keys"
+        title = f"{name}, {count:,} series"
         how = "the first in its process: every file is read; 60 s are allowed"
         figures.append(Figure(f"{title}: first tick", first, "s", how))
-        how = "the others in the same process: unchanged files are remembered"
+        how = "the others in the same process: unchanged files are cached"
         figures.append(Figure.median(f"{title}: later ticks", later, "s", how))
     results = f"{prepared['results']:,} check results"
     return [
         *figures,
         Figure(
-            f"health_alerts, {series_list:,} keys: very first tick",
+            f"health_alerts, {count:,} series: very first tick",
             prepared["first_seconds"],
             "s",
             f"of a new instance, after a tick of `publish_due`; it returns {results}",
         ),
         Figure(
-            f"health_alerts, {series_list:,} keys: recording one of these results",
+            f"health_alerts, {count:,} series: recording one of these results",
             prepared["seconds_a_result"],
             "s",
             "by the daemon after the tick, not within its 60 s: `report_runless_asset_event`, mean "
             f"of the first {_TIMED_RESULTS}",
         ),
         Figure(
-            f"memory, {series_list:,} keys",
+            f"memory, {count:,} series",
             peak / _MIB,
             "MiB",
             "the largest resident set of the processes that each evaluated one sensor",

@@ -125,7 +125,7 @@ def running_services(home: Home) -> Iterator[Services]:
     """Start ``dagster dev`` on loopback, yield when it takes runs, and end every process of it.
 
     Raises:
-        BenchmarkFailed: it did not become ready; the end of its output is told.
+        BenchmarkFailed: it did not become ready; the end of its output is in the message.
     """
     port = _free_port()
     log = home.folder / "services.log"

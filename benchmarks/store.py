@@ -14,13 +14,13 @@ from coin_assets.domain.series import Series, safe_name
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
 from coin_assets.store.parquet import ParquetStore
 
-_KEYS = 25
+_SERIES = 25
 _MONTHS = 112
 
 
 @dataclass(frozen=True)
 class Case:
-    """A long series of candles of one key."""
+    """A long series of candles of one series."""
 
     series: Series
     candles: pd.DataFrame
@@ -101,9 +101,9 @@ def _monthly(case: Case, store: ParquetStore, times: int) -> list[Figure]:
 
 
 def _newest(folder: Path, times: int) -> Figure:
-    say(f"newest candles of {_KEYS} keys")
+    say(f"newest candles of {_SERIES} series")
     start = datetime(2017, 8, 1, tzinfo=UTC)
-    symbols = [f"C{number:02d}/USDT" for number in range(_KEYS)]
+    symbols = [f"C{number:02d}/USDT" for number in range(_SERIES)]
     series_list = [Series(symbol, Timeframe("1d")) for symbol in symbols]
     store = ParquetStore(folder)
     end = Timeframe("1M").shift(start, _MONTHS)
@@ -114,10 +114,10 @@ def _newest(folder: Path, times: int) -> Figure:
         shutil.copytree(first, first.with_name(f"symbol={safe_name(symbol)}"))
     store.newest_candles(series_list)
     return Figure.median(
-        "newest candle of every key",
+        "newest candle of every series",
         [1000 * timed(store.newest_candles, series_list)[0] for _ in range(times)],
         "ms",
-        f"one `newest_candles` of {_KEYS} keys with {len(case.months)} months each",
+        f"one `newest_candles` of {_SERIES} series with {len(case.months)} months each",
     )
 
 

@@ -26,7 +26,7 @@ _KLINES_WEIGHT, _LIST_WEIGHT, _WEIGHT_A_MINUTE = 2, 20, 6000
 
 
 class Measured(TypedDict):
-    """What the measuring process tells."""
+    """What the measuring process returns."""
 
     seconds: float
     steps: int

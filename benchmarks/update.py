@@ -176,7 +176,7 @@ def _await_success(instance: dg.DagsterInstance, run_id: str) -> None:
 
 def _known(time: float | None) -> float:
     if time is None:
-        raise BenchmarkFailed("A run succeeded, but Dagster does not tell its times.")
+        raise BenchmarkFailed("A run succeeded, but Dagster has not recorded its times.")
     return time
 
 

@@ -35,7 +35,7 @@ _LAYERS = {
 
 
 class Measured(TypedDict):
-    """What the measuring process tells; all times in seconds."""
+    """What the measuring process returns; all times in seconds."""
 
     run: float
     steps: int

@@ -1,4 +1,4 @@
-"""``make demo``: the main job once, for a stranger; everything it says is true.
+"""``make demo``: the main job once, for a stranger; everything it prints is true.
 
 The demo runs here as a process of its own on the real clock and the Dagster instance of the
 project. `.ci/run` runs it once more as ``make demo`` with its defaults.

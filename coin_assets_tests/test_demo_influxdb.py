@@ -18,7 +18,7 @@ from coin_assets_tests.test_demo import DEMO, demo_environment, table
 from coin_assets_tests.webui import run
 
 START, END = utc("2024-01-01"), utc("2024-05-03T07:00")
-# What tells when a file was written; the hash of a file that tells it differs with it.
+# Times of writing, and the hashes of files that contain one.
 TIMES = re.compile(rb'("(?:updated_at|generated_at|last_success_at|sha256)": ?)"[^"]*"')
 EVERYTHING = 'from(bucket: "{}") |> range(start: 1970-01-01T00:00:00Z, stop: 2200-01-01T00:00:00Z)'
 

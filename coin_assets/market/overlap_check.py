@@ -30,22 +30,22 @@ def require_agreement(
         base: folder or address of the archive, for the message.
 
     Raises:
-        InvalidCandles: rule ``seam``: the exchange has no candle of the overlap, or more than half
-            of the candles differ.
+        InvalidCandles: rule ``overlap``: the exchange has no candle of the overlap, or more than
+            half of the candles differ.
     """
     found = compared(between(archived, *overlap), fresh)
     total = len(found.opens)
     where = f"the {series} candles of {overlap[0]:%Y-%m-%dT%H:%M} to {overlap[1]:%Y-%m-%dT%H:%M}"
     if not total:
         raise InvalidCandles(
-            "seam",
+            "overlap",
             f"The exchange has none of {where} that the archive {base} ends with, so the two "
             "cannot be compared. Take COIN_ARCHIVE away, or use an archive of this exchange.",
         )
     if 2 * found.count <= total:
         return
     raise InvalidCandles(
-        "seam",
+        "overlap",
         f"{found.count} of {where} ({total} in both) differ between the archive {base} "
         "and the exchange. Nothing of the archive was used; correct COIN_ARCHIVE, or take it away.",
         found.offenders("archive", "exchange"),

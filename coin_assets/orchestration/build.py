@@ -25,8 +25,8 @@ from coin_assets.orchestration.jobs.copy_store import Openers, copy_store_job
 from coin_assets.orchestration.jobs.doctor import doctor_job
 from coin_assets.orchestration.jobs.evaluate import evaluate_job
 from coin_assets.orchestration.jobs.promotion import promote_job, rollback_job
+from coin_assets.orchestration.jobs.recompute import recompute_job
 from coin_assets.orchestration.jobs.reconcile import reconcile_job
-from coin_assets.orchestration.jobs.redo import redo_job
 from coin_assets.orchestration.jobs.retention import retention_job, retention_schedule
 from coin_assets.orchestration.jobs.training import training_job
 from coin_assets.orchestration.jobs.update import update_job
@@ -93,16 +93,16 @@ def build_definitions(
     ]
     alerts = alert_settings(settings)
     update, training = update_job(steps, checks), training_job(specs)
-    redo, retention = redo_job(specs), retention_job(specs)
+    recompute, retention = recompute_job(specs), retention_job(specs)
     evaluate, promote = evaluate_job(scored), promote_job(specs)
     schedules: list[Any] = [retrain_schedule(specs, training), retention_schedule(retention)]
     sensors: list[Any] = [
         candles_due_sensor(specs, checks_of(steps), [update, training, evaluate, promote]),
         publish_due_sensor(specs, checks_of(steps), update),
-        late_candles_sensor(specs, redo),
+        late_candles_sensor(specs, recompute),
         training_events_sensor(specs, training),
     ]
-    launched: list[Any] = [update, training, evaluate, promote, redo, retention]
+    launched: list[Any] = [update, training, evaluate, promote, recompute, retention]
     watched = [each.name for each in (*sensors, *schedules)]
     definitions = dg.Definitions(
         assets=[*steps, *scored, manifest(specs)],

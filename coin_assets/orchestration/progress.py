@@ -28,6 +28,7 @@ class RunProgress:
         self._failed: dict[str, str] = {}
 
     def __call__(self, entry: dg.EventLogEntry) -> None:
+        """Handle one event of the run, in the order in which Dagster records them."""
         step = entry.step_key
         if step is None:
             if entry.is_dagster_event and entry.get_dagster_event().is_run_failure:

@@ -36,9 +36,11 @@ class Clock(dg.ConfigurableResource):
     _started: datetime | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Keep the start of the run, for `closed_by`."""
         self._started = self.now()
 
     def now(self) -> datetime:
+        """The current time, UTC."""
         return datetime.now(UTC)
 
     def machine_time(self) -> datetime:
@@ -73,6 +75,11 @@ class MarketResource(dg.ConfigurableResource):
     _market: Market | None = PrivateAttr(default=None)
 
     def client(self) -> Market:
+        """The market, opened on first use; it stays open until the run ends.
+
+        Raises:
+            ConfigurationError: the kind is unknown, or an archive does not fit it.
+        """
         if self._market is None:
             self._market = open_market(
                 self.kind,
@@ -83,6 +90,7 @@ class MarketResource(dg.ConfigurableResource):
         return self._market
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Close the market, if it was opened."""
         if self._market is not None:
             self._market.close()
 
@@ -107,6 +115,7 @@ class StoreResource(dg.ConfigurableResource):
     _store: Store | None = PrivateAttr(default=None)
 
     def client(self) -> Store:
+        """The store, opened on first use; it stays open until the run ends."""
         if self._store is None:
             home = Path(self.home)
             if self.kind == "parquet":
@@ -129,6 +138,7 @@ class StoreResource(dg.ConfigurableResource):
         )
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Close the store, if it was opened."""
         if self._store is not None:
             self._store.close()
 
@@ -139,9 +149,11 @@ class RegistryResource(dg.ConfigurableResource):
     home: str
 
     def client(self) -> ModelRegistry:
+        """Model versions and their roles."""
         return ModelRegistry(Path(self.home))
 
     def evaluations(self) -> EvaluationBook:
+        """The newest evaluation of each series."""
         return EvaluationBook(Path(self.home))
 
 
@@ -153,6 +165,7 @@ class PublisherResource(dg.ConfigurableResource):
     limits_minutes: dict[str, list[float]]  # timeframe name -> [soft, hard]
 
     def client(self) -> Publisher:
+        """Publisher of all symbols at each timeframe of ``limits_minutes``."""
         limits = {
             name: FreshnessLimits(timedelta(minutes=soft), timedelta(minutes=hard))
             for name, (soft, hard) in self.limits_minutes.items()
@@ -190,7 +203,7 @@ class DiskResource(dg.ConfigurableResource):
         if percent >= self.block and start < month_start(month_start(now) - timedelta(days=1)):
             raise DiskFull(
                 f"{used}, at or above the {self.block}% of COIN_DISK_LIMITS at which no history "
-                f"is fetched any more; candles from {start:%Y-%m} on were not asked for. {remedy}"
+                f"is fetched any more; candles from {start:%Y-%m} on were not requested. {remedy}"
             )
         if percent >= self.critical:
             warn(f"{used} (critical: {self.critical}%, no history from {self.block}% on). {remedy}")

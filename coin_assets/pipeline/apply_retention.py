@@ -24,6 +24,7 @@ class Removed:
 
     @property
     def rows(self) -> int:
+        """Rows of all tables together."""
         return self.candles + self.forecasts + self.revisions
 
 

@@ -16,7 +16,7 @@ from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.pipeline.month_report import MonthReport
 from coin_assets.store.base import Store
 
-_HEAD = ("key", "first candle", "months", "missing", "requests", "at least")
+_HEAD = ("series", "first candle", "months", "missing", "requests", "at least")
 _NOTHING = Estimate(0, 0.0)
 
 
@@ -79,7 +79,7 @@ def _edge(store: Store, market: Market, request: FetchRequest) -> datetime | Non
 def carry_out(
     pipeline: Pipeline, plan: SourcePlan, log: Callable[[str], None]
 ) -> tuple[list[MonthReport], datetime]:
-    """Fetch the candles that ``plan`` lacks; without any, the market is not requested.
+    """Fetch the candles that ``plan`` lacks; without any, it sends no request.
 
     Args:
         log: receives lines on the progress of a long fetch.

@@ -84,8 +84,8 @@ def history_of(
         return History(timeframe, end, missing, 0, is_complete=False)
     stored = extent.rows if extent.first >= start else store.count_candles(series, start, end)
     before = known.within(start, end)
-    asked = sum(timeframe.count(each.start, each.end) for each in before)
-    never_asked = max(0, timeframe.count(start, end) - stored - asked)
+    in_ledger = sum(timeframe.count(each.start, each.end) for each in before)
+    never_asked = max(0, timeframe.count(start, end) - stored - in_ledger)
     is_complete = never_asked == 0 and all(each.is_explained for each in before)
     return History(timeframe, end, missing, never_asked, is_complete, edge)
 

@@ -34,6 +34,7 @@ class MonthCopied:
 
     @property
     def rows(self) -> int:
+        """Differing rows of all tables together."""
         return sum(change.rows for change in self.changes.values())
 
 

@@ -26,7 +26,7 @@ from coin_assets.store.base import Store
 
 _ERROR_LENGTH = 600
 # Rules that a whole market breaks, not only the requested range.
-_WHOLE_MARKET = ("seam",)
+_WHOLE_MARKET = ("overlap",)
 _MONTH = Timeframe("1M")
 
 
@@ -105,10 +105,10 @@ class PageFetcher:
         text, at = shortened(str(error), _ERROR_LENGTH), self.now()
         stored = self.store.read_candles(self.series, *span)["timestamp"]
         gaps = find_gaps(stored, self.series.timeframe, *span)
-        asked = _at_opens(self.series, *span)
+        opens = _at_opens(self.series, *span)
         self.store.update_ledger(
             self.series,
-            lambda ledger: ledger.failed(*asked, gaps, text, at, is_permanent=is_permanent),
+            lambda ledger: ledger.failed(*opens, gaps, text, at, is_permanent=is_permanent),
         )
 
     def commit(self, page: Page, known: pd.DataFrame) -> dict[datetime, int]:
@@ -140,14 +140,14 @@ class PageFetcher:
 
     def _record_answer(self, page: Page, gaps: list[Gap], at: datetime) -> None:
         """Record in the ledger which candles the market does not have."""
-        asked = _at_opens(self.series, page.start, page.end)
+        opens = _at_opens(self.series, page.start, page.end)
         edge = self.market.edge(self.series) if page.is_unavailable else None
 
         def answered(ledger: Ledger) -> Ledger:
-            updated = ledger.answered(*asked, gaps, at, page.refused)
+            updated = ledger.answered(*opens, gaps, at, page.refused)
             if not page.is_unavailable:
                 return updated
-            return updated.no_longer_served(*asked) if edge is None else updated.served_from(edge)
+            return updated.no_longer_served(*opens) if edge is None else updated.served_from(edge)
 
         self.store.update_ledger(self.series, answered)
 

@@ -33,6 +33,7 @@ class TouchedForecasts:
 
     @property
     def origins(self) -> pd.DatetimeIndex:
+        """Origins of all makers, ascending, each once."""
         found = pd.DatetimeIndex([], tz=UTC)
         for origins in self.by_maker.values():
             found = found.union(origins)

@@ -1,5 +1,6 @@
 """Recorded candles as a market, so that the fake exchange can serve what a real one published."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
@@ -11,22 +12,23 @@ from coin_assets.errors import SymbolUnavailable
 from coin_assets.market.base import Estimate, Page, Usage
 
 
-class RecordedMarket:
-    """`Market` over frames in memory.
+class WholeMarket(ABC):
+    """`Market` that serves any range of its history in one page."""
 
-    Args:
-        frames: valid candle frames; other keys the market does not have.
-    """
+    @abstractmethod
+    def candles(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        """All candles that open in ``[start, end)``, closed or not."""
 
-    def __init__(self, frames: Mapping[Series, pd.DataFrame]) -> None:
-        self._frames = dict(frames)
+    @abstractmethod
+    def oldest(self, series: Series) -> pd.DataFrame:
+        """Some of the oldest candles, or all."""
 
     def pages(
         self, series: Series, start: datetime, end: datetime, now: datetime
     ) -> Iterator[Page]:
         stop = min(end, series.timeframe.floor(now))
         if start < stop:
-            yield Page(between(self._candles(series), start, stop), start, stop)
+            yield Page(self.candles(series, start, stop), start, stop)
 
     def listed(
         self,
@@ -34,7 +36,7 @@ class RecordedMarket:
         now: datetime,
         since: datetime | None = None,  # noqa: ARG002
     ) -> datetime | None:
-        candles = closed_by(self._candles(series), series.timeframe, now)
+        candles = closed_by(self.oldest(series), series.timeframe, now)
         return None if candles.empty else candles["timestamp"].iloc[0].to_pydatetime()
 
     def edge(self, series: Series) -> datetime | None:  # noqa: ARG002 (protocol)
@@ -50,10 +52,24 @@ class RecordedMarket:
     def usage(self) -> Usage:
         return Usage()
 
-    def close(self) -> None:
-        pass
+    def close(self) -> None:  # noqa: B027 (protocol)
+        """Nothing to release."""
 
-    def _candles(self, series: Series) -> pd.DataFrame:
+
+class RecordedMarket(WholeMarket):
+    """`Market` over frames in memory.
+
+    Args:
+        frames: valid candle frames; the market has no other series.
+    """
+
+    def __init__(self, frames: Mapping[Series, pd.DataFrame]) -> None:
+        self._frames = dict(frames)
+
+    def candles(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        return between(self.oldest(series), start, end)
+
+    def oldest(self, series: Series) -> pd.DataFrame:
         if series not in self._frames:
             raise SymbolUnavailable(f"{series} was not recorded.")
         return self._frames[series]

@@ -239,7 +239,7 @@ def test_the_estimate_counts_files_comparisons_and_the_tail_only() -> None:
     assert far.estimate(series, START, END).requests >= 5
 
 
-# ------------------------------------------------------------------------------------- the seam
+# ------------------------------------------------------------------------------ the overlap check
 
 
 def in_overlap(candles: pd.DataFrame, rows: int) -> "pd.Series[bool]":
@@ -311,7 +311,7 @@ def test_an_archive_that_tells_another_story_is_refused_with_the_likely_cause(
     pages = CombinedMarket(files, exchange()).pages(BTC_1H, START, END, NOW)
     with pytest.raises(InvalidCandles, match=cause) as refused:
         next(pages)  # not one page came before
-    assert refused.value.rule == "seam"
+    assert refused.value.rule == "overlap"
     assert len(refused.value.offenders) == 3
     assert str(tmp_path) in str(refused.value)
     assert "COIN_ARCHIVE" in str(refused.value)
@@ -456,7 +456,7 @@ def test_a_pull_stores_the_same_bytes_as_from_the_exchange_alone(
 
 def test_a_refused_archive_leaves_the_store_without_candles(tmp_path: Path) -> None:
     files = archived(tmp_path / "tree", futures(read(exchange())))
-    with pytest.raises(InvalidCandles, match="seam"):
+    with pytest.raises(InvalidCandles, match="overlap"):
         pulled(tmp_path / "home", CombinedMarket(files, exchange()))
     assert ParquetStore(tmp_path / "home").extent(BTC_1H) is None
 

@@ -129,7 +129,7 @@ def test_a_monthly_file_that_differs_at_the_seam_gives_way_to_its_days(
 ) -> None:
     files = archived(tmp_path, HOUR)
     save_month(tmp_path, HOUR, LAST, changed(PRICES, 1.2, 0.95, 100))
-    with pytest.raises(InvalidCandles, match="seam"):
+    with pytest.raises(InvalidCandles, match="overlap"):
         require_exchange_candles(CombinedMarket(files, PatchyMarket()), HOUR)
     save_days(tmp_path, HOUR, LAST, exchange_candles(HOUR))
     require_exchange_candles(CombinedMarket(files, PatchyMarket()), HOUR)

@@ -7,7 +7,7 @@ import pytest
 
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.store.parquet import ParquetStore
-from coin_assets_tests.models import test_training as training
+from coin_assets_tests.models import trainings
 from coin_assets_tests.models.test_registry import BTC, OCT, facts, model
 
 
@@ -27,6 +27,6 @@ def versions(registry: ModelRegistry) -> list[ModelVersion]:
 def store(tmp_path: Path) -> ParquetStore:
     """BTC 1h from September to the middle of November."""
     store = ParquetStore(tmp_path)
-    candles = training.candles(BTC, training.SEP, training.NOV + 14 * 24 * training.HOUR)
-    store.write_candles(BTC, candles, training.SEP, training.DEC)
+    candles = trainings.candles(BTC, trainings.SEP, trainings.NOV + 14 * 24 * trainings.HOUR)
+    store.write_candles(BTC, candles, trainings.SEP, trainings.DEC)
     return store

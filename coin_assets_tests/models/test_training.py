@@ -10,56 +10,35 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib.metadata import version as library_version
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from coin_assets.domain.candles.frame import content_hash
 from coin_assets.domain.evaluation.holdout import validation, validation_facts
-from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import Timeframe
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.registry import SCHEMA_VERSION, ModelRegistry, ModelVersion
 from coin_assets.models.training import (
     CODE_VERSION,
-    TrainingRequest,
     TrainingResult,
     train,
     training_candles,
 )
 from coin_assets.store.parquet import ParquetStore
-
-BTC = Series("BTC/USDT", Timeframe.parse("1h"))
-AUG, SEP, OCT, NOV, DEC = (datetime(2026, month, 1, tzinfo=UTC) for month in (8, 9, 10, 11, 12))
-NOW = datetime(2026, 11, 3, 4, 5, 6, 789, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-
-
-def candles(series: Series, start: datetime, end: datetime, seed: int = 0) -> pd.DataFrame:
-    """Gapless candles that open in the range."""
-    opens = series.timeframe.opens(start, end)
-    close = 100 * np.exp(np.cumsum(0.01 * np.random.default_rng(seed).standard_normal(len(opens))))
-    prices = dict.fromkeys(("open", "high", "low", "close"), close)
-    return pd.DataFrame({"timestamp": opens, **prices, "volume": 1.0})
-
-
-def request(
-    cutoff: datetime = NOV,
-    series: Series = BTC,
-    start: datetime = SEP,
-    lookback: timedelta | None = None,
-) -> TrainingRequest:
-    text = None if lookback is None else f"{lookback.days}d"
-    return TrainingRequest(series, cutoff, start, lookback, text)
-
-
-def version_of(result: TrainingResult) -> ModelVersion:
-    assert result.version is not None
-    return result.version
+from coin_assets_tests.models.trainings import (
+    BTC,
+    DEC,
+    HOUR,
+    NOV,
+    NOW,
+    OCT,
+    SEP,
+    candles,
+    request,
+    version_of,
+)
 
 
 def artefact(result: TrainingResult) -> bytes:
@@ -120,9 +99,7 @@ def test_a_gap_is_trained_over(store: ParquetStore, registry: ModelRegistry) -> 
 # ----------------------------------------------------------------------------------------- versions
 
 
-def test_a_new_version_records_everything_about_its_training(
-    store: ParquetStore, registry: ModelRegistry
-) -> None:
+def test_a_new_version_describes_its_training(store: ParquetStore, registry: ModelRegistry) -> None:
     wanted = replace(request(lookback=timedelta(days=30)), run_id="7f3a")
     result = train(store, registry, wanted, NOW)
     used = store.read_candles(BTC, NOV - timedelta(days=30), NOV)
@@ -157,7 +134,7 @@ def test_a_new_version_records_everything_about_its_training(
     )
 
 
-def test_scores_of_a_kept_version_are_returned_again(
+def test_scores_of_a_kept_version_are_reported_again(
     store: ParquetStore, registry: ModelRegistry
 ) -> None:
     first, again = (train(store, registry, request(), NOW) for _ in range(2))

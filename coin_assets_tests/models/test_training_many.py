@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.forecasting.frame import CHALLENGER
 from coin_assets.domain.series import Series
 from coin_assets.errors import (
     CorruptArtefact,
@@ -23,26 +23,25 @@ from coin_assets.models.training import (
     train_all,
 )
 from coin_assets.store.parquet import ParquetStore
-from coin_assets_tests.models.test_training import (
+from coin_assets_tests.models.trainings import (
     BTC,
     HOUR,
     NOV,
     NOW,
     OCT,
-    SEP,
-    candles,
+    crowned,
     request,
+    stored,
     version_of,
 )
 
 # ----------------------------------------------------------------------------------- the challenger
 
 
-def crowned(store: ParquetStore, registry: ModelRegistry) -> ModelVersion:
-    """A champion: the version of October."""
-    champion = version_of(train(store, registry, request(OCT), NOW))
-    registry.appoint(BTC, CHAMPION, champion, OCT, reason="", by="", recorded_at=NOW)
-    return champion
+@pytest.fixture
+def champion(store: ParquetStore, registry: ModelRegistry) -> ModelVersion:
+    """The version of October."""
+    return crowned(registry, version_of(train(store, registry, request(OCT), NOW)))
 
 
 def test_the_newest_training_challenges_a_champion_without_challenger(
@@ -50,7 +49,7 @@ def test_the_newest_training_challenges_a_champion_without_challenger(
 ) -> None:
     train(store, registry, request(OCT), NOW)
     assert registry.roles(BTC).is_empty
-    crowned(store, registry)
+    crowned(registry, registry.versions(BTC)[0])
     train(store, registry, request(OCT - 24 * HOUR), NOW)
     assert registry.roles(BTC).holder(CHALLENGER) is None
     second = version_of(train(store, registry, request(NOV), NOW))
@@ -65,11 +64,10 @@ def test_the_newest_training_challenges_a_champion_without_challenger(
     assert registry.roles(BTC).holder(CHALLENGER) == third.name
 
 
+@pytest.mark.usefixtures("champion")
 def test_a_training_killed_before_the_appointment_is_made_good_by_the_next(
     store: ParquetStore, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crowned(store, registry)
-
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -85,8 +83,8 @@ def test_a_training_killed_before_the_appointment_is_made_good_by_the_next(
     assert len(registry.roles(BTC).changes) == 2
 
 
+@pytest.mark.usefixtures("champion")
 def test_too_few_candles_challenge_nobody(store: ParquetStore, registry: ModelRegistry) -> None:
-    crowned(store, registry)
     wanted = request(NOV, lookback=timedelta(days=9))
     assert train(store, registry, wanted, NOW).insufficient is not None
     assert registry.roles(BTC).holder(CHALLENGER) is None
@@ -96,9 +94,8 @@ def test_too_few_candles_challenge_nobody(store: ParquetStore, registry: ModelRe
 
 
 def test_one_failing_series_leaves_the_others(store: ParquetStore, registry: ModelRegistry) -> None:
-    ether, young, never = (Series(f"{coin}/USDT", BTC.timeframe) for coin in ("ETH", "NEW", "OLD"))
-    store.write_candles(ether, candles(ether, SEP, NOV), SEP, NOV)
-    store.write_candles(young, candles(young, NOV - 9 * HOUR, NOV), SEP, NOV)
+    ether, young = stored(store, "ETH/USDT"), stored(store, "NEW/USDT", NOV - 9 * HOUR)
+    never = Series("OLD/USDT", BTC.timeframe)
     requests = [request(series=series) for series in (never, BTC, young, ether)]
     reported: list[TrainingResult] = []
     results = train_all(store, registry, requests, NOW, reported.append)
@@ -118,8 +115,7 @@ def test_one_failing_series_leaves_the_others(store: ParquetStore, registry: Mod
 def test_a_corrupt_file_of_one_series_leaves_the_others(
     tmp_path: Path, store: ParquetStore, registry: ModelRegistry
 ) -> None:
-    ether = Series("ETH/USDT", BTC.timeframe)
-    store.write_candles(ether, candles(ether, SEP, NOV), SEP, NOV)
+    ether = stored(store, "ETH/USDT")
     path = tmp_path / "candles/symbol=BTC_USDT/timeframe=1h/month=2026-10/candles.parquet"
     path.write_bytes(b"")
     results = train_all(store, registry, [request(), request(series=ether)], NOW, lambda _: None)
@@ -130,13 +126,10 @@ def test_a_corrupt_file_of_one_series_leaves_the_others(
 def test_a_damaged_version_or_record_of_one_series_leaves_the_others(
     store: ParquetStore, registry: ModelRegistry
 ) -> None:
-    ether, ripple = (Series(f"{coin}/USDT", BTC.timeframe) for coin in ("ETH", "XRP"))
-    for series in (ether, ripple):
-        store.write_candles(series, candles(series, SEP, NOV), SEP, NOV)
+    ether, ripple = stored(store, "ETH/USDT"), stored(store, "XRP/USDT")
     damaged = version_of(train(store, registry, request(), NOW))
     (damaged.folder / "metadata.json").write_bytes(b"")
-    champion = version_of(train(store, registry, request(series=ether), NOW))
-    registry.appoint(ether, CHAMPION, champion, NOV, reason="", by="", recorded_at=NOW)
+    champion = crowned(registry, version_of(train(store, registry, request(series=ether), NOW)))
     record = champion.folder.parent / "roles.json"
     record.write_bytes(b"")
     requests = [request(series=series) for series in (BTC, ether, ripple)]
@@ -148,7 +141,7 @@ def test_a_damaged_version_or_record_of_one_series_leaves_the_others(
 
 
 class Watched(ParquetStore):
-    """Counts reads of candles, and how many series are read at once; some series break.
+    """Counts reads of candles, and how many series are read at once; some break.
 
     A read waits for others to come, so that all that may run at once do.
     """
@@ -179,14 +172,11 @@ class Watched(ParquetStore):
 
 def twins(tmp_path: Path, *symbols: str) -> list[TrainingRequest]:
     """A request for each symbol; all have the same candles."""
-    store, frame = ParquetStore(tmp_path), candles(BTC, SEP, NOV)
-    series_list = [Series(symbol, BTC.timeframe) for symbol in symbols]
-    for series in series_list:
-        store.write_candles(series, frame, SEP, NOV)
-    return [request(series=series) for series in series_list]
+    store = ParquetStore(tmp_path)
+    return [request(series=stored(store, symbol)) for symbol in symbols]
 
 
-def test_the_store_is_read_once_a_series_and_as_many_series_at_a_time_as_there_are_cores(
+def test_the_store_is_read_once_a_series_and_as_many_at_a_time_as_there_are_cores(
     tmp_path: Path, registry: ModelRegistry
 ) -> None:
     cores = os.cpu_count() or 1

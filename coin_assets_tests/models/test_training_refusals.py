@@ -25,7 +25,7 @@ from coin_assets.models.training import (
     why_none,
 )
 from coin_assets.store.parquet import ParquetStore
-from coin_assets_tests.models.test_training import (
+from coin_assets_tests.models.trainings import (
     AUG,
     BTC,
     HOUR,
@@ -67,7 +67,7 @@ def test_a_fetched_month_without_candles_is_no_reason_to_refuse(
     assert train(store, registry, request(start=AUG), NOW).rows == 61 * 24
 
 
-def test_a_missing_newest_candle_requests_another_try(
+def test_a_missing_newest_candle_is_tried_again_later(
     store: ParquetStore, registry: ModelRegistry
 ) -> None:
     due = NOV + 14 * 24 * HOUR
@@ -87,7 +87,7 @@ def test_a_newest_candle_that_the_market_skipped_is_no_reason_to_wait(
     assert train(store, registry, request(NOV), NOW).rows == 61 * 24 - 1
 
 
-def test_no_candle_at_all_requests_another_try(tmp_path: Path, registry: ModelRegistry) -> None:
+def test_no_candle_at_all_is_tried_again_later(tmp_path: Path, registry: ModelRegistry) -> None:
     store = ParquetStore(tmp_path)
     store.merge_candles(BTC, empty_candles(), SEP, NOV)
     with pytest.raises(CandlesNotYetAvailable, match="have not begun"):

@@ -21,7 +21,7 @@ REREAD = 3
 
 
 def backfill(url: str, home: Path, start: datetime, end: datetime, now: datetime) -> None:
-    """Pull ``[start, end)``, whole months, with a clock that stands still at ``now``."""
+    """Fetch ``[start, end)``, whole months, with a clock that stands still at ``now``."""
 
     def configure(client: Any) -> None:
         client.urls["api"]["public"] = f"{url}/api/v3"

@@ -23,8 +23,8 @@ HISTORY_START, NOW = utc("2017-04-01"), utc("2026-06-01")
 STALE_TAIL = "BTC_1d_stale_partial_tail.csv"
 
 
-def pulled(folder: Path, name: str, timeframe: str, now: datetime = NOW) -> ParquetStore:
-    """A store after a pull of the whole history from a bad file; raises what the pull raises."""
+def fetched(folder: Path, name: str, timeframe: str, now: datetime = NOW) -> ParquetStore:
+    """A store after a fetch of the whole history from a bad file; raises what the fetch raises."""
     source, archive = bad_file(name), folder / "archive"
     archive.mkdir()
     shutil.copyfile(source, archive / f"BTC_USDT_{timeframe}{source.suffix}")
@@ -49,7 +49,7 @@ def test_a_refused_file_leaves_nothing_in_the_store(
     tmp_path: Path, name: str, timeframe: str, rule: str
 ) -> None:
     with pytest.raises(InvalidCandles) as refused:
-        pulled(tmp_path, name, timeframe)
+        fetched(tmp_path, name, timeframe)
     assert refused.value.rule == rule
     store = ParquetStore(tmp_path / "home")
     assert store.extent(series(timeframe)) is None
@@ -59,6 +59,6 @@ def test_a_refused_file_leaves_nothing_in_the_store(
 
 
 @requires_real_data
-def test_an_unfinished_last_candle_is_not_stored_while_the_clock_says_so(tmp_path: Path) -> None:
-    store = pulled(tmp_path, STALE_TAIL, "1d", now=utc("2026-03-14T15:00"))
+def test_an_unfinished_last_candle_is_not_stored_before_its_close(tmp_path: Path) -> None:
+    store = fetched(tmp_path, STALE_TAIL, "1d", now=utc("2026-03-14T15:00"))
     assert store.newest_candles([series("1d")]) == {series("1d"): utc("2026-03-13")}

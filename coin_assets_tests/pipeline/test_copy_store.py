@@ -3,7 +3,7 @@
 - Candles, months fetched without a candle, forecasts of both roles, revisions and the ledger.
 - Killed anywhere, it goes on where it was; done once more, it writes nothing.
 - What only the target has is refused, unless it shall be overwritten; the source is only read.
-- What is read back other than it was written is an error that names key and month.
+- What is read back other than it was written is an error that names series and month.
 """
 
 import random
@@ -35,7 +35,7 @@ from coin_assets_tests.store.contract import (
     CANDLE_CHANGES,
     DEC,
     GRID,
-    GRID_KEY,
+    GRID_TIMEFRAME,
     HOUR,
     HOURLY,
     JAN,
@@ -47,10 +47,10 @@ from coin_assets_tests.store.contract import (
     all_revisions,
     everything,
     forecasts_at,
-    fresh_key,
+    fresh_series,
     hours,
-    key_of,
     revisions_at,
+    series_of,
 )
 
 MONTH = timedelta(days=31)
@@ -61,7 +61,7 @@ def gap(start: datetime, end: datetime, series: Series = HOURLY) -> Gap:
 
 
 def filled(home: Path) -> ParquetStore:
-    """Three months of everything a key can have, and a fourth that is fetched and empty."""
+    """Three months of everything a series can have, and a fourth that is fetched and empty."""
     store = ParquetStore(home)
     store.write_candles(HOURLY, hours(OCT, 1500), OCT, JAN)
     store.write_candles(HOURLY, empty_candles(), JAN, JAN + MONTH)
@@ -95,34 +95,34 @@ def files(tmp_path: Path, name: str) -> dict[str, bytes]:
     return files_of(tmp_path / name)
 
 
-def test_everything_of_a_key_is_copied_and_nothing_else(
+def test_everything_of_a_series_is_copied_and_nothing_else(
     source: ParquetStore, target: ParquetStore, tmp_path: Path
 ) -> None:
     ours = files(tmp_path, "source")
-    told: list[MonthCopied] = []
-    done = copied(source, target, progress=told.append)
+    reported: list[MonthCopied] = []
+    done = copied(source, target, progress=reported.append)
     assert files(tmp_path, "target") == ours == files(tmp_path, "source")
     assert len(ours) == 11  # four months of candles, three of the others, a ledger
     assert done.rows == {"candles": 1500, "forecasts": 3 * 3 * 24, "revisions": 3}
-    assert [month.label for month in told] == ["2026-10", "2026-11", "2026-12"]
-    assert sum(month.rows for month in told) == done.total("added") == 1500 + 216 + 3
+    assert [month.label for month in reported] == ["2026-10", "2026-11", "2026-12"]
+    assert sum(month.rows for month in reported) == done.total("added") == 1500 + 216 + 3
     assert done.ledger_changed
     assert copied(source, target).months == []
 
 
-def test_other_keys_are_left_alone(
+def test_other_series_are_left_alone(
     source: ParquetStore, target: ParquetStore, tmp_path: Path
 ) -> None:
-    other = key_of("4h")
+    other = series_of("4h")
     source.write_candles(other, empty_candles(), OCT, NOV)
-    target.write_candles(key_of("1d"), empty_candles(), OCT, NOV)
+    target.write_candles(series_of("1d"), empty_candles(), OCT, NOV)
     before = files(tmp_path, "target")
     copied(source, target)
     assert target.fetched_months(other) == []
     assert before.items() <= files(tmp_path, "target").items()
 
 
-def test_a_key_of_which_nothing_is_stored_is_copied_as_such(tmp_path: Path) -> None:
+def test_a_series_of_which_nothing_is_stored_is_copied_as_such(tmp_path: Path) -> None:
     done = copied(ParquetStore(tmp_path / "a"), ParquetStore(tmp_path / "b"))
     assert (done.months, done.ledger_changed, set(done.rows.values())) == ([], False, {0})
     assert files(tmp_path, "b") == {}
@@ -209,8 +209,8 @@ def test_a_killed_process_is_gone_on_from_where_it_was(tmp_path: Path) -> None:
     start, end = OCT - 60 * 30 * timedelta(days=1), OCT
     source.write_candles(HOURLY, hours(start, 60 * 720), start, end)
     months = source.fetched_months(HOURLY)
-    told: list[str] = []
-    while len(told) < len(months):
+    reported: list[str] = []
+    while len(reported) < len(months):
         process = subprocess.Popen(
             [sys.executable, "-m", "coin_assets_tests.pipeline.copy_process"]
             + [str(tmp_path / name) for name in ("source", "target")],
@@ -222,8 +222,8 @@ def test_a_killed_process_is_gone_on_from_where_it_was(tmp_path: Path) -> None:
         process.kill()
         lines += process.stdout.read().split()
         assert process.wait() in (0, -signal.SIGKILL)
-        # Killed between a write and telling of it, a month is never told.
-        told = sorted({*told, *filter(None, lines)})
+        # Killed between a write and its report, a month is never reported.
+        reported = sorted({*reported, *filter(None, lines)})
         if process.returncode == 0:
             break
     assert copied(source, ParquetStore(tmp_path / "target")).rows["candles"] == 60 * 720
@@ -234,7 +234,7 @@ def test_a_killed_process_is_gone_on_from_where_it_was(tmp_path: Path) -> None:
 
 
 def applied(store: ParquetStore, series: Series, changes: list[CandleChange]) -> None:
-    """Candles as the changes say, and forecasts, revisions and a ledger where they begin."""
+    """Candles after the changes, and forecasts, revisions and a ledger where they begin."""
     for change in changes:
         if change.kind == "delete_candles":
             store.delete_candles(series, *change.window)
@@ -253,7 +253,7 @@ def _unanswered(hole: Gap, ledger: Ledger) -> Ledger:
 
 
 def state(store: ParquetStore, series: Series) -> tuple[list[str], list[datetime], Ledger]:
-    """All that is stored of a key."""
+    """All that is stored of a series."""
     frames = (everything(store, series), all_forecasts(store, series), all_revisions(store, series))
     return (
         [frame.to_csv() for frame in frames],
@@ -269,7 +269,7 @@ def test_any_source_is_copied_over_any_target(
     ours: list[CandleChange],
     theirs: list[CandleChange],
 ) -> None:
-    folder, series = tmp_path_factory.mktemp("copy"), fresh_key(GRID_KEY)
+    folder, series = tmp_path_factory.mktemp("copy"), fresh_series(GRID_TIMEFRAME)
     source, target = ParquetStore(folder / "source"), ParquetStore(folder / "target")
     applied(source, series, ours)
     applied(target, series, theirs)
@@ -355,7 +355,7 @@ def test_a_target_that_went_on_is_refused_before_anything_is_written(
     assert files(tmp_path, "target") == before
 
 
-def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(
+def test_a_dry_run_reports_what_would_be_done_and_writes_nothing(
     source: ParquetStore, target: ParquetStore, tmp_path: Path
 ) -> None:
     planned = copied(source, target, dry_run=True)
@@ -368,7 +368,7 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(
 
 
 class LosingStore(ParquetStore):
-    """Says that it stored everything."""
+    """Claims that it stored everything."""
 
     def write_candles(self, series: Series, candles: pd.DataFrame, *window: Any) -> Written:
         return super().write_candles(series, candles.drop(candles.index[5:6]), *window)

@@ -34,7 +34,7 @@ Absent = list[tuple[str, str]]
 
 
 class Home:
-    """A store with hours of a market, as pulled at one time, and days or weeks derived."""
+    """A store with hours of a market, as fetched at one time, and days or weeks derived."""
 
     def __init__(self, folder: Path, now: str = "2024-03-15T12:30") -> None:
         self.folder = folder

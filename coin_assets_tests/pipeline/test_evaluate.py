@@ -1,4 +1,4 @@
-"""Evaluating a key: all that has matured, the challenger judged, and written down once.
+"""Evaluating a series: all that has matured, the challenger judged, and written down once.
 
 - A better challenger is promoted after some interim tests in a row; one that is just as good is
   not, and is retired at the end of its trial period.
@@ -134,7 +134,7 @@ def test_evidence_reaches_back_beyond_one_window_of_scores(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("by", "origins"), [(MONTHLY_ROLLOVER, 20 * 24 + 1), ("operator", 5 * 24)])
-def test_what_a_training_before_said_counts_for_the_one_that_followed_it(
+def test_forecasts_of_a_training_before_count_for_the_one_that_followed_it(
     tmp_path: Path, by: str, origins: int
 ) -> None:
     market = KnownMarket(tmp_path)
@@ -183,7 +183,7 @@ def test_an_evaluation_that_cannot_be_read_is_replaced_and_its_passes_are_lost(
     assert market.evaluate(enough() + 3 * DAY).damaged is None
 
 
-def test_an_evaluation_of_another_key_is_no_evaluation(tmp_path: Path) -> None:
+def test_an_evaluation_of_another_series_is_no_evaluation(tmp_path: Path) -> None:
     market = KnownMarket(tmp_path)
     market.evaluate(enough())
     file = evaluation_file(tmp_path)
@@ -203,7 +203,7 @@ def test_without_a_challenger_there_are_scores_and_no_verdict(tmp_path: Path) ->
     assert set(market.forecasts("champion", "1")["kind"]) == {LIVE}
 
 
-def test_candles_without_forecasts_are_an_evaluation_that_says_so(tmp_path: Path) -> None:
+def test_candles_without_forecasts_are_an_evaluation_without_scores(tmp_path: Path) -> None:
     market = KnownMarket(tmp_path)
     market.until(FIRST - DAY)
     report = evaluate_series(market.store, market.registry, market.evaluations, SERIES)

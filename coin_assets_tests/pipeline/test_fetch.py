@@ -1,11 +1,11 @@
-"""Pulling candles: only what is missing is asked for, and nothing that changes goes by unnoticed.
+"""Fetches of candles: only what is missing is requested, and every change is recorded.
 
-- Of the running month the new candles and the last few stored ones are asked for; of a month that
-  is over what was never answered for, or else everything.
-- A hole is pending, is asked for again after an hour, and is then verified absent. A range that
-  could not be had says why, and is fetched by the next pull.
+- Of the running month the new candles and the last few stored ones are requested; of a month
+  that is over what was never answered for, or else everything.
+- A hole is pending, is requested again after an hour, and is then verified absent. A range that
+  could not be had has an error, and is fetched the next time.
 - A candle that changes or comes late is stored, and recorded with what it was.
-- Nothing before the retention or the listing is asked for.
+- Nothing before the retention or the listing is requested.
 """
 
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ class Home:
     def request(
         self, first: str, last: str | None = None, now: str | None = None
     ) -> list[MonthReport]:
-        """Pull the months from ``first`` to ``last``, or one; the market notes what it is asked."""
+        """Fetch the months from ``first`` to ``last``, or one; the market records the requests."""
         self.now = utc(now) if now else self.now
         self.market.asked.clear()
         start, end = month_start(utc(f"{first}-01")), next_month(utc(f"{last or first}-01"))
@@ -130,7 +130,7 @@ def absent(home: Home, *ranges: tuple[str, str]) -> None:
     home.market.absent = [(utc(start), utc(end)) for start, end in ranges]
 
 
-# --------------------------------------------------------------------------------- what is asked
+# ------------------------------------------------------------------------------------ the requests
 
 
 def test_the_running_month_grows_by_what_closed_since_and_rereads_the_last_few(home: Home) -> None:
@@ -157,7 +157,7 @@ def test_the_last_few_are_read_again_across_the_edge_of_the_month(home: Home) ->
     assert stored[utc("2024-02-29T22:00")] == 2 * true[utc("2024-02-29T22:00")]
 
 
-def test_an_interrupted_pull_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_an_interrupted_fetch_goes_on_where_it_was(tmp_path: Path) -> None:
     home = Home(tmp_path, MovingMarket(page=24))
     home.market.refuses_from = utc("2024-02-10")
     absent(home, ("2024-01-20T00:00", "2024-01-21T00:00"))
@@ -204,7 +204,7 @@ def test_rereading_a_month_with_verified_holes_touches_no_file_either(home: Home
     assert touched(home.folder) == before
 
 
-def test_only_months_that_lack_something_are_asked_for(home: Home) -> None:
+def test_only_months_that_lack_something_are_requested(home: Home) -> None:
     for month in ("2024-01", "2024-03"):
         home.request(month)
     home.request("2024-01", "2024-03")
@@ -217,7 +217,7 @@ def test_only_months_that_lack_something_are_asked_for(home: Home) -> None:
     pd.testing.assert_frame_equal(home.candles, sandbox(utc("2024-01-01"), utc("2024-03-15T12:00")))
 
 
-def test_nothing_before_the_retention_is_asked_for_not_even_to_read_it_again(home: Home) -> None:
+def test_nothing_before_the_retention_is_requested_not_even_to_read_it_again(home: Home) -> None:
     home.request("2024-01", "2024-03")
     home.first_expected = utc("2024-03-15T12:00")
     (report,) = home.request("2024-03", now="2024-03-15T13:10")
@@ -228,7 +228,7 @@ def test_nothing_before_the_retention_is_asked_for_not_even_to_read_it_again(hom
     assert home.asked == []
 
 
-def test_nothing_before_the_listing_is_asked_for(home: Home) -> None:
+def test_nothing_before_the_listing_is_requested(home: Home) -> None:
     home.market.listed_at = utc("2024-02-10T04:00")
     reports = home.request("2024-01", "2024-02")
     assert home.asked == [(utc("2024-02-10T04:00"), utc("2024-03-01"))]
@@ -253,7 +253,7 @@ def test_a_symbol_without_any_candle_yet_is_not_available(home: Home) -> None:
     assert home.candles.empty
 
 
-def test_a_window_in_the_future_asks_nobody(home: Home) -> None:
+def test_a_window_in_the_future_requests_nothing(home: Home) -> None:
     (report,) = home.request("2024-05")
     assert (report.rows, report.missing, home.asked) == (0, [], [])
 
@@ -261,7 +261,7 @@ def test_a_window_in_the_future_asks_nobody(home: Home) -> None:
 # ------------------------------------------------------------------------------------------ holes
 
 
-def test_a_hole_is_pending_asked_for_again_after_an_hour_and_then_verified(home: Home) -> None:
+def test_a_hole_is_pending_requested_again_after_an_hour_and_then_verified(home: Home) -> None:
     hole = utc("2024-03-08T01:00"), utc("2024-03-09T10:00")
     absent(home, ("2024-03-08T01:00", "2024-03-09T10:00"))
     assert states(home.request("2024-03")) == [(*hole, PENDING)]
@@ -274,7 +274,7 @@ def test_a_hole_is_pending_asked_for_again_after_an_hour_and_then_verified(home:
     assert home.asked == [(utc("2024-03-15T10:00"), utc("2024-03-15T19:00"))]
 
 
-def test_holes_that_lie_far_apart_are_asked_for_one_by_one(home: Home) -> None:
+def test_holes_that_lie_far_apart_are_requested_one_by_one(home: Home) -> None:
     holes = [("2024-01-08T01:00", "2024-01-08T03:00"), ("2024-01-09T00:00", "2024-01-09T02:00")]
     holes += [("2024-02-29T23:00", "2024-03-01T01:00")]
     absent(home, *holes)
@@ -312,7 +312,7 @@ def test_the_candles_of_a_silence_are_had_as_soon_as_it_is_over(home: Home) -> N
     assert (report.rows_changed, report.missing) == (7, [])
 
 
-def test_what_could_not_be_had_says_why_and_is_fetched_by_the_next_pull(home: Home) -> None:
+def test_what_could_not_be_had_has_an_error_and_is_fetched_the_next_time(home: Home) -> None:
     home.market.refuses_from = utc("2024-03-01")
     with pytest.raises(MarketUnavailable, match="holiday"):
         home.request("2024-01", "2024-03")
@@ -329,10 +329,10 @@ def test_what_could_not_be_had_says_why_and_is_fetched_by_the_next_pull(home: Ho
     assert home.revisions.empty
 
 
-def test_a_market_that_cannot_tell_its_oldest_candle_leaves_failed_ones_until_it_can(
+def test_a_market_without_an_answer_for_its_oldest_candle_leaves_failed_ones_until_it_can(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def on_holiday(_key: Series, _now: datetime, _since: datetime) -> datetime | None:
+    def on_holiday(_series: Series, _now: datetime, _since: datetime) -> datetime | None:
         raise MarketUnavailable("the exchange is on holiday")
 
     home.market.listed_at = utc("2024-01-20")
@@ -359,7 +359,7 @@ def test_a_failure_touches_neither_stored_candles_nor_what_is_verified(home: Hom
     assert files_of(home.folder) == before
 
 
-def test_a_failure_while_asking_again_is_told_with_the_hole(home: Home) -> None:
+def test_a_failure_while_requesting_again_is_reported_with_the_hole(home: Home) -> None:
     absent(home, ("2024-03-08T01:00", "2024-03-08T03:00"))
     home.request("2024-03")
     home.market.refuses_from = utc("2024-03-01")
@@ -437,7 +437,7 @@ def test_a_changed_candle_is_stored_and_recorded_with_what_it_was(
 # ---------------------------------------------------------------------------- the newest candle
 
 
-def test_without_the_newest_due_candle_the_pull_fails_but_keeps_what_there_is(home: Home) -> None:
+def test_without_the_newest_due_candle_the_fetch_fails_but_keeps_what_there_is(home: Home) -> None:
     absent(home, ("2024-03-15T11:00", "2024-03-20T00:00"))
     with pytest.raises(CandlesNotYetAvailable, match="2024-03-15 11:00 closed at 12:00"):
         home.request("2024-03")
@@ -448,7 +448,7 @@ def test_without_the_newest_due_candle_the_pull_fails_but_keeps_what_there_is(ho
     assert absence.state == PENDING
 
 
-def test_a_newest_candle_that_is_sent_broken_is_said_to_be_so(tmp_path: Path) -> None:
+def test_a_newest_candle_that_is_sent_broken_is_reported_as_such(tmp_path: Path) -> None:
     whole = SpoiledMarket(SandboxMarket(), broken=["2024-03-15T11:00"])
     home = Home(tmp_path, MovingMarket(whole=whole))
     with pytest.raises(
@@ -457,7 +457,7 @@ def test_a_newest_candle_that_is_sent_broken_is_said_to_be_so(tmp_path: Path) ->
         home.request("2024-03")
 
 
-def test_a_newest_candle_that_is_verified_absent_lets_the_pull_succeed(home: Home) -> None:
+def test_a_newest_candle_that_is_verified_absent_lets_the_fetch_succeed(home: Home) -> None:
     absent(home, ("2024-03-15T11:00", "2024-03-20T00:00"))
     for now in ("2024-03-15T12:10", "2024-03-15T12:40"):
         with pytest.raises(CandlesNotYetAvailable):
@@ -551,7 +551,7 @@ def test_holes_of_candles_that_straddle_months_are_verified_like_others(
     assert files_of(home.folder) == before
 
 
-def test_a_hole_that_opened_last_month_is_not_asked_for_with_this_month(tmp_path: Path) -> None:
+def test_a_hole_that_opened_last_month_is_not_requested_with_this_month(tmp_path: Path) -> None:
     """The week from 29 January on lies in February too, but no candle opens there."""
     home = Home(tmp_path, series=series("1w"), now=utc("2024-02-15T12:30"), reread=0)
     home.market.absent = [(utc("2024-01-29"), utc("2024-02-05"))]
@@ -563,7 +563,7 @@ def test_a_hole_that_opened_last_month_is_not_asked_for_with_this_month(tmp_path
     assert home.store.read_ledger(home.series).absences[0].state == VERIFIED_ABSENT
 
 
-def test_a_long_pull_tells_how_far_it_has_come(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_fetch_logs_how_far_it_has_come(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(0, 10_000, 6))
     stopped = partial(FetchProgress, stopwatch=lambda: next(seconds))
     monkeypatch.setattr("coin_assets.pipeline.fetch.FetchProgress", stopped)

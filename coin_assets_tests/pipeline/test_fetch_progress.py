@@ -1,4 +1,4 @@
-"""How far a long pull has come: a line at most every ten seconds, with rate and time left."""
+"""Progress of a long fetch: a line at most every ten seconds, with rate and time left."""
 
 import pytest
 
@@ -17,7 +17,7 @@ class Stopwatch:
 
 
 class Journey:
-    """A pull of ``total`` candles under a stopwatch that tests set."""
+    """A fetch of ``total`` candles under a stopwatch that tests set."""
 
     def __init__(self, total: int) -> None:
         self.stopwatch = Stopwatch()
@@ -25,20 +25,20 @@ class Journey:
         self._progress = FetchProgress("BTC/USDT 1h", total, self.lines.append, self.stopwatch)
 
     def advance(self, candles: int, after: float) -> list[str]:
-        """What is said when so many candles took so many seconds."""
+        """Lines logged when so many candles took so many seconds."""
         self.lines.clear()
         self.stopwatch.seconds += after
         self._progress.advance(candles, DAY)
         return list(self.lines)
 
 
-def test_a_line_tells_amount_place_rate_and_time_left() -> None:
+def test_a_line_has_amount_place_rate_and_time_left() -> None:
     assert Journey(70_000).advance(10_000, after=10) == [
         "BTC/USDT 1h: 10,000 of 70,000 candles, at 2024-01-11 00:00, 1,000 candles/s, 1 min left"
     ]
 
 
-def test_the_rate_is_that_of_the_whole_pull() -> None:
+def test_the_rate_is_that_of_the_whole_fetch() -> None:
     journey = Journey(70_000)
     journey.advance(10_000, after=10)
     (line,) = journey.advance(2000, after=20)
@@ -51,7 +51,7 @@ def test_lines_come_ten_seconds_apart_however_often_it_advances() -> None:
     assert spoken == [10, 20, 30]
 
 
-def test_a_short_pull_says_nothing() -> None:
+def test_a_short_fetch_logs_nothing() -> None:
     journey = Journey(2000)
     assert journey.advance(1000, after=9.9) == []
     assert journey.advance(1000, after=60) == []

@@ -1,10 +1,10 @@
-"""What holds for any pull: every timeframe, clock, page size and pattern of holes.
+"""What holds for any fetch: every timeframe, clock, page size and pattern of holes.
 
 - Each expected candle is stored or explained by the ledger, and never both. What is stored is
   aligned, closed, and as the market has it.
-- Pulling again at the same time changes no byte.
+- Fetching again at the same time changes no byte.
 - The order of the months, the size of the pages and a failure on the way leave no trace in the
-  bytes; neither does the number of pulls in those of the candles.
+  bytes; neither does the number of fetches in those of the candles.
 """
 
 from collections.abc import Iterator
@@ -19,15 +19,16 @@ import pandas as pd
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.candles.frame import VALUES, closed_by, validated
+from coin_assets.domain.candles.frame import VALUES, validated
 from coin_assets.domain.candles.gaps import find_gaps
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe, months_between, next_month
 from coin_assets.errors import CandlesNotYetAvailable, MarketUnavailable
-from coin_assets.market.base import Estimate, Page, Usage
+from coin_assets.market.base import Page
 from coin_assets.pipeline.fetch import fetch_candles
 from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.store.parquet import ParquetStore
+from coin_assets_tests.market.recorded import WholeMarket
 from coin_assets_tests.pipeline.paged import PagedMarket
 from coin_assets_tests.platform import files_of, utc
 
@@ -39,21 +40,15 @@ EDGES = [
 ]
 
 
-class MadeUpMarket:
-    """Candles told by their number, from ``listed`` on, without the opens in ``absent``."""
+class MadeUpMarket(WholeMarket):
+    """Candles with prices by their number, from ``listed`` on, without the opens in ``absent``."""
 
     def __init__(self, listed: datetime, absent: frozenset[datetime]) -> None:
         self._listed = listed
         self._absent = pd.DatetimeIndex(sorted(absent), tz="UTC")
 
-    def pages(
-        self, series: Series, start: datetime, end: datetime, now: datetime
-    ) -> Iterator[Page]:
-        stop = min(end, series.timeframe.floor(now))
-        if start < stop:
-            yield Page(self.candles(series.timeframe, start, stop), start, stop)
-
-    def candles(self, timeframe: Timeframe, start: datetime, end: datetime) -> pd.DataFrame:
+    def candles(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        timeframe = series.timeframe
         opens = timeframe.opens(max(start, self._listed), end)
         opens = opens[~opens.isin(self._absent)]
         price = 1000.0 + timeframe.ordinals(opens) % 97
@@ -61,33 +56,8 @@ class MadeUpMarket:
         frame = pd.DataFrame({"timestamp": opens, **prices, "volume": price})
         return validated(frame, timeframe, "made up")
 
-    def listed(
-        self,
-        series: Series,
-        now: datetime,
-        since: datetime | None = None,  # noqa: ARG002
-    ) -> datetime | None:
-        oldest = self.candles(
-            series.timeframe, self._listed, series.timeframe.shift(self._listed, 100)
-        )
-        found = closed_by(oldest, series.timeframe, now)
-        return None if found.empty else found["timestamp"].iloc[0].to_pydatetime()
-
-    def edge(self, series: Series) -> datetime | None:  # noqa: ARG002 (protocol)
-        """None: it serves everything."""
-        return None
-
-    def horizon(self, series: Series, now: datetime) -> datetime:  # noqa: ARG002
-        return now
-
-    def estimate(self, series: Series, start: datetime, end: datetime) -> Estimate:  # noqa: ARG002
-        return Estimate(1, 0.0)
-
-    def usage(self) -> Usage:
-        return Usage()
-
-    def close(self) -> None:
-        """Nothing to release."""
+    def oldest(self, series: Series) -> pd.DataFrame:
+        return self.candles(series, self._listed, series.timeframe.shift(self._listed, 100))
 
 
 class FailingMarket(PagedMarket):
@@ -109,7 +79,7 @@ class FailingMarket(PagedMarket):
 
 @dataclass(frozen=True)
 class Case:
-    """A market with holes, and pulls at ``now`` that keep the last ``history`` candles."""
+    """A market with holes, and fetches at ``now`` that keep the last ``history`` candles."""
 
     timeframe: Timeframe
     now: datetime
@@ -154,7 +124,7 @@ class Case:
     def request(
         self, home: Path, months: list[datetime], market: PagedMarket | None = None
     ) -> None:
-        """Pull these consecutive months; the newest candle may be a hole."""
+        """Fetch these consecutive months; the newest candle may be a hole."""
         window = months[0], next_month(months[-1])
         market = market or PagedMarket(self.market, self.page)
         request = FetchRequest(self.series, *window, self.kept_from, self.closed_by, self.reread)
@@ -191,7 +161,7 @@ def cases(draw: st.DrawFn) -> Case:
 def assert_stored_or_explained(case: Case, home: Path) -> None:
     store, timeframe = ParquetStore(home), case.timeframe
     stored = store.read_candles(case.series, *EVER)
-    true = case.market.candles(timeframe, case.kept_from, timeframe.floor(case.closed_by))
+    true = case.market.candles(case.series, case.kept_from, timeframe.floor(case.closed_by))
     pd.testing.assert_frame_equal(stored, true, check_exact=True)
     if not case.expected:
         return
@@ -219,7 +189,7 @@ def homes() -> Iterator[Iterator[Path]]:
 
 @settings(max_examples=50)
 @given(case=cases())
-def test_each_candle_is_stored_or_explained_and_pulling_again_changes_no_byte(case: Case) -> None:
+def test_each_candle_is_stored_or_explained_and_fetching_again_changes_no_byte(case: Case) -> None:
     with homes() as folders:
         home = next(folders)
         case.request(home, case.months)
@@ -251,7 +221,7 @@ def test_order_of_months_size_of_pages_and_failures_leave_no_trace(
 
 @settings(max_examples=25)
 @given(case=cases(), steps=st.lists(st.integers(1, 5 * 3600), min_size=1, max_size=4))
-def test_pulls_now_and_then_end_with_what_one_pull_has(case: Case, steps: list[int]) -> None:
+def test_fetches_now_and_then_end_with_what_one_fetch_has(case: Case, steps: list[int]) -> None:
     """The clock moves by up to five candles at a time; nothing is forgotten meanwhile."""
     unit = timedelta(seconds=case.timeframe.seconds) / 3600
     moments = [case]
@@ -270,8 +240,7 @@ def test_pulls_now_and_then_end_with_what_one_pull_has(case: Case, steps: list[i
 
 
 def test_the_market_of_these_tests_has_different_candles() -> None:
-    hourly = Timeframe("1h")
-    candles = MadeUpMarket(EVER[0], frozenset()).candles(
-        hourly, utc("2024-01-01"), utc("2024-01-03")
-    )
+    hourly = Series("BTC/USDT", Timeframe("1h"))
+    market = MadeUpMarket(EVER[0], frozenset())
+    candles = market.candles(hourly, utc("2024-01-01"), utc("2024-01-03"))
     assert len(candles) == len(candles[VALUES].drop_duplicates()) == 48

@@ -5,7 +5,7 @@
 - A champion goes on after newer trainings, until another one is appointed.
 - The challenger forecasts the champion's origins; nothing that is wrong with it changes a byte
   of the champion's.
-- Without its champion a key has no forecasts: nobody takes its place.
+- Without its champion a series has no forecasts: nobody takes its place.
 - Whatever happens in whatever order, what was forecast stays, and agrees with the record.
 """
 
@@ -85,7 +85,7 @@ def test_a_model_that_cannot_forecast_is_made_no_champion(tmp_path: Path) -> Non
         sandbox.predict()
     assert sandbox.registry.roles(sandbox.series).is_empty
     version = of_number(sandbox, 1).folder
-    version.rename(version.with_name(version.name + ".damaged"))  # as the message says
+    version.rename(version.with_name(version.name + ".damaged"))  # as the message advises
     sandbox.train()
     sandbox.predict()
     assert sandbox.holders() == ("2", None)
@@ -202,7 +202,7 @@ def altered_record(sandbox: SeriesSandbox) -> None:
 
 
 @pytest.mark.parametrize("harm", [no_artefact, no_version, altered_record])
-def test_without_its_champion_a_key_has_no_forecasts_at_all(
+def test_without_its_champion_a_series_has_no_forecasts_at_all(
     tmp_path: Path, harm: Callable[[SeriesSandbox], None]
 ) -> None:
     sandbox = sandbox_with_challenger(tmp_path)

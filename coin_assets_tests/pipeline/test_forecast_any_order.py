@@ -63,7 +63,7 @@ def act(sandbox: SeriesSandbox, action: str) -> None:
 
 
 def agrees_with_the_record(sandbox: SeriesSandbox) -> None:
-    """Champion and challenger of each origin are whoever the record names, told by a slow walk."""
+    """Champion and challenger of each origin are those of the record, found by a slow walk."""
     versions = sandbox.registry.versions(sandbox.series)
     cutoffs = {version.name: version.cutoff for version in versions}
     roles = sandbox.registry.roles(sandbox.series)

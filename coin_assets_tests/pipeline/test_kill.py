@@ -1,6 +1,6 @@
-"""A pull that is killed, at any moment and any number of times, leaves no trace.
+"""A fetch that is killed, at any moment and any number of times, leaves no trace.
 
-The next pull goes on where it was: the files end up byte for byte the same, ledger included, and
+The next fetch goes on where it was: the files end up byte for byte the same, ledger included, and
 at most one page is fetched twice for each kill.
 """
 
@@ -72,12 +72,12 @@ def started(url: str, home: Path) -> "subprocess.Popen[bytes]":
 
 
 def page_requests(exchange: FakeExchange) -> list[datetime]:
-    """First opens of the pages that were asked for; not what found the listing before."""
+    """First opens of the pages that were requested; not what found the listing before."""
     return [since for request in exchange.asked() if (since := since_of(request)) >= START]
 
 
 def since_of(request: Request) -> datetime:
-    """Some exchanges leave ``since`` itself out, so the client may ask from just before."""
+    """Some exchanges leave ``since`` itself out, so the client may request from just before."""
     since = EPOCH + timedelta(milliseconds=int(request.query["startTime"]))
     return HOURLY.timeframe.next(since - timedelta.resolution)
 
@@ -94,7 +94,7 @@ def seconds_a_page(backfill: "subprocess.Popen[bytes]", exchange: FakeExchange) 
 def killed_after(
     backfill: "subprocess.Popen[bytes]", exchange: FakeExchange, requests: int, seconds: float
 ) -> bool:
-    """Kill when so many more pages were asked for and some time passed; False if it was done."""
+    """Kill when so many more pages were requested and some time passed; False if it was done."""
     target = len(page_requests(exchange)) + requests
     while len(page_requests(exchange)) < target and backfill.poll() is None:
         time.sleep(0.001)
@@ -117,7 +117,7 @@ def test_kills_leave_no_trace_and_cost_at_most_a_page_each(tmp_path: Path, kills
             requests, seconds = chance.randint(1, 2), chance.uniform(0, 1.5 * pace)
             assert killed_after(backfill, exchange, requests, seconds)
         assert started(exchange.url, tmp_path / "killed").wait() == 0
-        asked = page_requests(exchange)
+        requested = page_requests(exchange)
 
     expected = files_of(tmp_path / "undisturbed")
     assert files_of(tmp_path / "killed") == expected
@@ -135,17 +135,17 @@ def test_kills_leave_no_trace_and_cost_at_most_a_page_each(tmp_path: Path, kills
     # Each restart reads the last few candles again: together less than a page.
     assert len(undisturbed) >= 80
     assert kills * REREAD < CANDLES_A_PAGE
-    assert len(asked) <= len(undisturbed) + kills + 1
+    assert len(requested) <= len(undisturbed) + kills + 1
     # What finds the listing brings candles too, with or without a kill.
     without = len(refetched(undisturbed, candles))
     assert without <= 1 + len(holes)
-    assert len(refetched(asked, candles)) <= without + kills
+    assert len(refetched(requested, candles)) <= without + kills
 
 
-def refetched(asked: list[datetime], candles: pd.DataFrame) -> list[datetime]:
+def refetched(requested: list[datetime], candles: pd.DataFrame) -> list[datetime]:
     """Pages that brought no candle that no page before had brought."""
     found, seen = [], set[datetime]()
-    for since in asked:
+    for since in requested:
         rest = candles["timestamp"][candles["timestamp"] >= since]
         page = set(rest.head(CANDLES_A_PAGE).dt.to_pydatetime())
         if page <= seen:
@@ -200,7 +200,7 @@ class DyingStore(ParquetStore):
 
 
 class CountingMarket(PagedMarket):
-    """Notes each page that was asked for."""
+    """Records each page that was requested."""
 
     def __init__(self, whole: Market, size: int) -> None:
         super().__init__(whole, size)
@@ -241,7 +241,7 @@ def test_death_before_or_after_any_write_costs_at_most_a_page(tmp_path: Path) ->
 
 
 def test_death_at_any_write_loses_no_change_and_no_late_candle(tmp_path: Path) -> None:
-    """The second pull finds a hole filled; whenever it dies, the third knows of the late candle."""
+    """The second fetch finds a hole filled; whenever it dies, the third records the late candle."""
     first, second, third = (utc(f"2024-03-10T{hour}:30") for hour in (12, 14, 16))
     for fatal in count():
         home = tmp_path / str(fatal)

@@ -228,7 +228,7 @@ def test_a_choice_that_counts_from_the_first_of_a_month_on_outlives_it(tmp_path:
     assert forecast_at(sandbox, utc("2024-08-01")) == "4"
 
 
-def test_a_challenger_that_knows_more_than_the_month_goes_on(sandbox: SeriesSandbox) -> None:
+def test_a_challenger_trained_on_more_than_the_month_goes_on(sandbox: SeriesSandbox) -> None:
     sandbox.train()
     monthly_version(sandbox, FEBRUARY)
     assert forecast_at(sandbox, FEBRUARY + 4 * HOUR) == "3"

@@ -21,20 +21,20 @@ pytestmark = requires_real_data
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT")
 START, END = utc("2017-08-01"), utc("2025-07-01")
-FIRST_PULL = utc("2025-07-02T09:00")
+FIRST_FETCH = utc("2025-07-02T09:00")
 HOURLY = series("1h").timeframe
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ParquetStore:
-    """The whole history of three symbols, pulled twice an hour apart."""
+    """The whole history of three symbols, fetched twice an hour apart."""
     store = ParquetStore(tmp_path_factory.mktemp("home"))
     market = ArchiveMarket(REAL_DATA / "candles")
-    for now in (FIRST_PULL, FIRST_PULL + timedelta(hours=1)):
+    for now in (FIRST_FETCH, FIRST_FETCH + timedelta(hours=1)):
         for symbol in SYMBOLS:
             request = FetchRequest(series("1h", symbol), START, END, START, now, reread=3)
             reports = fetch_candles(store, market, request, lambda: now)  # noqa: B023 (called at once)
-            state = PENDING if now == FIRST_PULL else VERIFIED_ABSENT
+            state = PENDING if now == FIRST_FETCH else VERIFIED_ABSENT
             assert {each.state for report in reports for each in report.missing} == {state}
     return store
 

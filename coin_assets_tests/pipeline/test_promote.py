@@ -37,7 +37,7 @@ def rolled_back(sandbox: SeriesSandbox) -> str:
     return roll_back(sandbox.store, sandbox.registry, sandbox.series, WHY, sandbox.now)
 
 
-def said(sandbox: SeriesSandbox) -> list[dict[str, Any]]:
+def changes(sandbox: SeriesSandbox) -> list[dict[str, Any]]:
     """The record on disk."""
     (record,) = sandbox.home.rglob("roles.json")
     found: list[dict[str, Any]] = json.loads(record.read_bytes())["changes"]
@@ -67,7 +67,7 @@ def test_the_challenger_is_champion_from_the_next_origin_on(
     sandbox.predict()
     assert sandbox.versions(CHAMPION)[first + HOUR] == "2"
     assert sandbox.versions(CHALLENGER) == {first: "2"}
-    change = said(sandbox)[2]
+    change = changes(sandbox)[2]
     assert (change["role"], change["version"], change["reason"]) == (CHAMPION, "2", WHY)
     assert (change["by"], change["recorded_at"]) == ("operator", first.isoformat())
 
@@ -102,7 +102,7 @@ def test_a_rollback_brings_back_what_would_have_been_forecast(
         each.predict()
     made, expected = (each.forecasts(CHAMPION) for each in (sandbox, without))
     pd.testing.assert_frame_equal(made, expected, check_exact=True)
-    by = [(each["role"], each["version"]) for each in said(sandbox)]
+    by = [(each["role"], each["version"]) for each in changes(sandbox)]
     assert by[2:] == [(CHAMPION, "2"), (CHALLENGER, None), (CHAMPION, "1")]
 
 
@@ -132,7 +132,7 @@ def test_a_rollback_undoes_the_first_appointment_where_nobody_is_challenged(
     sandbox.predict()
     assert sandbox.holders() == (None, None)
     promoted(sandbox, "1")
-    assert [each["version"] for each in said(sandbox)] == ["2", "1"]
+    assert [each["version"] for each in changes(sandbox)] == ["2", "1"]
     rolled_back(sandbox)
     assert sandbox.holders()[0] == "2"
 
@@ -148,7 +148,7 @@ def test_a_first_appointment_is_the_remedy_for_a_version_that_was_set_aside(
     folder = version_folder(sandbox, 2)
     folder.rename(folder.with_name(folder.name + ".damaged"))
     promoted(sandbox, "1")
-    assert [each["version"] for each in said(sandbox)] == ["1"]
+    assert [each["version"] for each in changes(sandbox)] == ["1"]
 
 
 def test_a_first_appointment_that_is_refused_leaves_no_record(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_rollback_to_a_version_that_is_gone_is_refused(sandbox: SeriesSandbox)
     assert sandbox.holders()[0] == "2"
 
 
-def test_a_version_that_knows_the_future_is_no_champion_before_it(sandbox: SeriesSandbox) -> None:
+def test_a_version_trained_on_the_future_is_no_champion_before_it(sandbox: SeriesSandbox) -> None:
     sandbox.pass_candles(5)
     ahead = sandbox.train()
     sandbox.now = ahead.cutoff - timedelta(hours=2)

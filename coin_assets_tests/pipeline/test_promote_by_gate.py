@@ -28,8 +28,8 @@ def test_the_gate_promotes_who_has_earned_it(tmp_path: Path) -> None:
         assert "stays challenger" in apply_verdict(market.store, market.registry, report, now)
         assert holders(market) == ("1", "2")
     now = enough() + 2 * DAY
-    told = apply_verdict(market.store, market.registry, market.evaluate(now), now)
-    assert f"version 2 is champion from {now + HOUR:%Y-%m-%d %H:%M}" in told
+    outcome = apply_verdict(market.store, market.registry, market.evaluate(now), now)
+    assert f"version 2 is champion from {now + HOUR:%Y-%m-%d %H:%M}" in outcome
     assert holders(market) == ("2", None)
     change = market.registry.roles(SERIES).last_change(CHAMPION)
     assert change is not None
@@ -40,8 +40,8 @@ def test_the_gate_promotes_who_has_earned_it(tmp_path: Path) -> None:
 def test_who_is_retired_leaves_its_place_to_the_newest_training(tmp_path: Path) -> None:
     market = KnownMarket(tmp_path, (TRUE, WIDE))
     now = whole_trial()
-    told = apply_verdict(market.store, market.registry, market.evaluate(now), now)
-    assert "is retired" in told
+    outcome = apply_verdict(market.store, market.registry, market.evaluate(now), now)
+    assert "is retired" in outcome
     assert holders(market) == ("1", "3")
     vacated, appointed = market.registry.roles(SERIES).changes[-2:]
     assert (vacated.version, vacated.by, vacated.since) == (None, "gate", now)
@@ -55,8 +55,8 @@ def test_without_a_challenger_there_is_nothing_to_do(tmp_path: Path) -> None:
     market = KnownMarket(tmp_path)
     market.registry.appoint(SERIES, CHALLENGER, None, FIRST, reason="", by="", recorded_at=FIRST)
     now = enough()
-    told = apply_verdict(market.store, market.registry, market.evaluate(now), now)
-    assert told == "BTC/USDT 1h: there is no challenger"
+    outcome = apply_verdict(market.store, market.registry, market.evaluate(now), now)
+    assert outcome == "BTC/USDT 1h: there is no challenger"
 
 
 @pytest.mark.parametrize("what", ["damaged", "gone"])
@@ -74,7 +74,7 @@ def test_a_damaged_challenger_is_not_promoted(tmp_path: Path, what: str) -> None
 
 
 def test_an_old_verdict_changes_no_past(tmp_path: Path) -> None:
-    """What was said of origins after it stands."""
+    """Forecasts of origins after it stay."""
     market = KnownMarket(tmp_path)
     reports = [market.evaluate(enough() + day * DAY) for day in range(3)]
     market.until(enough() + 3 * DAY)

@@ -68,7 +68,7 @@ def touched(sandbox: SeriesSandbox, *opens: datetime) -> list[TouchedForecasts]:
     )
 
 
-def redone(sandbox: SeriesSandbox, *opens: datetime) -> int:
+def recomputed(sandbox: SeriesSandbox, *opens: datetime) -> int:
     """Make again what sees the candles; returns how many forecasts changed."""
     return sum(
         recompute_forecasts(
@@ -87,7 +87,7 @@ def test_both_roles_end_as_if_the_change_had_always_been_there(tmp_path: Path) -
     opened = sandbox.now - 4 * HOUR
     changed(sandbox, opened)
     sandbox.until(sandbox.now)
-    assert redone(sandbox, opened) == 2 * 4  # origins after it, in both roles
+    assert recomputed(sandbox, opened) == 2 * 4  # origins after it, in both roles
     always = followed(tmp_path / "always", alter_from=opened)
     pd.testing.assert_frame_equal(numbers(sandbox), numbers(always), check_exact=True)
     assert set(sandbox.versions(CHAMPION).values()) == {"1"}
@@ -95,9 +95,9 @@ def test_both_roles_end_as_if_the_change_had_always_been_there(tmp_path: Path) -
     for role in ROLES:
         kinds = sandbox.forecasts(role).groupby("as_of")["kind"].first()
         assert set(kinds[kinds.index <= opened]) == {LIVE}
-        # Time has told what the newest one cannot know yet.
+        # These have matured; the newest one has not.
         assert kinds[kinds.index > opened].tolist() == [BACKTEST] * 3 + [LIVE]
-    assert redone(sandbox, opened) == 0
+    assert recomputed(sandbox, opened) == 0
 
 
 def test_what_comes_out_the_same_stays_live(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_what_comes_out_the_same_stays_live(tmp_path: Path) -> None:
     sandbox.until(sandbox.now)
     (found,) = touched(sandbox, opened)
     assert len(found.origins) == 4
-    assert redone(sandbox, opened) == 0
+    assert recomputed(sandbox, opened) == 0
     pd.testing.assert_frame_equal(sandbox.store.read_forecasts(sandbox.series, *ALWAYS), before)
 
 
@@ -135,7 +135,7 @@ def test_who_is_champion_now_rewrites_nothing_of_the_one_before(tmp_path: Path) 
     assert list(versions.values())[-2:] == ["1", "2"]
     changed(sandbox, opened)
     sandbox.until(sandbox.now)
-    assert redone(sandbox, opened) == 4 + 1 + 4
+    assert recomputed(sandbox, opened) == 4 + 1 + 4
     assert sandbox.versions(CHAMPION) == versions
     assert set(sandbox.versions(CHALLENGER).values()) == {"2"}
 
@@ -150,7 +150,7 @@ def test_a_forecast_stays_with_its_version_whatever_was_trained_since(tmp_path: 
     sandbox.train(sandbox.now - HOUR)  # may forecast all that the change touches
     changed(sandbox, opened)
     sandbox.until(sandbox.now)
-    assert redone(sandbox, opened) == 2
+    assert recomputed(sandbox, opened) == 2
     assert set(sandbox.versions(CHAMPION).values()) == {"1"}
 
 
@@ -167,7 +167,7 @@ def test_an_origin_that_came_late_gets_both_roles_of_its_time(tmp_path: Path) ->
     promote(sandbox.store, sandbox.registry, sandbox.series, None, "for a test", sandbox.now)
     sandbox.alter = lambda candles: candles
     sandbox.until(sandbox.now)
-    redone(sandbox, late - HOUR)
+    recomputed(sandbox, late - HOUR)
     assert (sandbox.versions(CHAMPION)[late], sandbox.versions(CHALLENGER)[late]) == ("1", "2")
     assert len(sandbox.versions(CHAMPION)) == ORIGINS + 2
 

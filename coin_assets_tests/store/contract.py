@@ -71,20 +71,20 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def key_of(timeframe: str, symbol: str = "BTC/USDT") -> Series:
+def series_of(timeframe: str, symbol: str = "BTC/USDT") -> Series:
     return Series(symbol, Timeframe.parse(timeframe))
 
 
-HOURLY = key_of("1h")
+HOURLY = series_of("1h")
 OCT, NOV, DEC, JAN = (utc(f"{month}-01") for month in ("2026-10", "2026-11", "2026-12", "2027-01"))
 HOUR = timedelta(hours=1)
 
 _symbols = itertools.count()
 
 
-def fresh_key(timeframe: str) -> Series:
+def fresh_series(timeframe: str) -> Series:
     """A key that no test has used before."""
-    return key_of(timeframe, f"N{next(_symbols)}/USDT")
+    return series_of(timeframe, f"N{next(_symbols)}/USDT")
 
 
 def candles_at(opens: list[datetime], price: float = 10.0) -> pd.DataFrame:
@@ -210,7 +210,7 @@ INVALID_FORECASTS: dict[str, Change] = {
 
 # --------------------------------------------------------------------------- random changes, oracle
 
-GRID_KEY = "8h"
+GRID_TIMEFRAME = "8h"
 GRID = [utc("2024-01-30") + timedelta(hours=8) * number for number in range(190)]  # to 2 April
 
 
@@ -329,7 +329,7 @@ class StoreContract:
     @SLOW_LAW
     @given(rows=price_rows())
     def test_candles_come_back_to_the_bit(self, store: Store, rows: list[Row]) -> None:
-        series = fresh_key("1h")
+        series = fresh_series("1h")
         frame = hours(NOV, len(rows))
         frame[VALUES] = np.array(rows, dtype="float64")
         store.write_candles(series, frame, NOV, DEC)
@@ -517,15 +517,15 @@ class StoreContract:
         for month, end in ((DEC, JAN), (OCT, NOV), (NOV, DEC)):
             store.merge_candles(HOURLY, empty_candles(), month, end)
         assert store.fetched_months(HOURLY) == [OCT, NOV, DEC]
-        assert store.fetched_months(key_of("4h")) == []
-        assert store.fetched_months(key_of("1h", "ETH/USDT")) == []
+        assert store.fetched_months(series_of("4h")) == []
+        assert store.fetched_months(series_of("1h", "ETH/USDT")) == []
 
     def test_newest_candles_answers_for_many_keys_at_once(self, store: Store) -> None:
         daily, ether, young, never = (
-            key_of("1d"),
-            key_of("1h", "ETH/USDT"),
-            key_of("1h", "NEW/USDT"),
-            key_of("1h", "OLD/USDT"),
+            series_of("1d"),
+            series_of("1h", "ETH/USDT"),
+            series_of("1h", "NEW/USDT"),
+            series_of("1h", "OLD/USDT"),
         )
         store.write_candles(HOURLY, hours(OCT, 3), OCT, DEC)
         store.write_candles(daily, candles_at([OCT, NOV]), OCT, DEC)
@@ -625,7 +625,7 @@ class StoreContract:
         ],
     )
     def test_any_symbol_can_be_stored(self, store: Store, symbol: str) -> None:
-        series, other = key_of("1h", symbol), key_of("1h", "OTHER/USDT")
+        series, other = series_of("1h", symbol), series_of("1h", "OTHER/USDT")
         store.write_candles(series, hours(NOV, 2), NOV, DEC)
         store.write_candles(other, hours(NOV, 3, price=20.0), NOV, DEC)
         store.add_forecasts(series, forecasts_at([NOV]))
@@ -639,7 +639,7 @@ class StoreContract:
         self, store: Store
     ) -> None:
         symbols = ["A/USDT", 'A/USDT" or "" == "', "A/USDT' and '' = '", r"A/USDT\n", "a/usdt"]
-        series_list = [key_of("1h", symbol) for symbol in symbols]
+        series_list = [series_of("1h", symbol) for symbol in symbols]
         for number, series in enumerate(series_list, 1):
             store.write_candles(series, hours(NOV, number, price=float(number)), NOV, DEC)
         assert store.newest_candles(series_list) == {
@@ -662,7 +662,7 @@ class StoreContract:
         assert store.delete_candles(HOURLY, start, end) == 5
 
     def test_writers_of_different_symbols_do_not_disturb_each_other(self, store: Store) -> None:
-        series_list = [fresh_key("1h") for _ in range(4)]
+        series_list = [fresh_series("1h") for _ in range(4)]
 
         def write(series: Series) -> None:
             for part in range(6):
@@ -689,14 +689,14 @@ class StoreContract:
         assert_same(everything(store, HOURLY), hours(NOV, 40))
 
     def test_spot_and_swap_of_one_pair_lie_side_by_side(self, store: Store) -> None:
-        spot, swap = key_of("1h", "BTC/USDT"), key_of("1h", "BTC/USDT:USDT")
+        spot, swap = series_of("1h", "BTC/USDT"), series_of("1h", "BTC/USDT:USDT")
         store.write_candles(spot, hours(NOV, 2), NOV, DEC)
         store.write_candles(swap, hours(NOV, 2, price=20.0), NOV, DEC)
         assert_same(everything(store, spot), hours(NOV, 2))
         assert_same(everything(store, swap), hours(NOV, 2, price=20.0))
 
     def test_minutes_and_months_lie_side_by_side(self, store: Store) -> None:
-        minute, month = key_of("1m"), key_of("1M")
+        minute, month = series_of("1m"), series_of("1M")
         minutes = candles_at([NOV + timedelta(minutes=number) for number in range(5)])
         months = candles_at([OCT, NOV], price=20.0)
         store.write_candles(minute, minutes, NOV, DEC)
@@ -715,7 +715,7 @@ class StoreContract:
     def test_any_changes_leave_what_the_naive_store_has(
         self, store: Store, changes: list[CandleChange], ranges: list[tuple[int, int]]
     ) -> None:
-        series, model = fresh_key(GRID_KEY), CandleModel()
+        series, model = fresh_series(GRID_TIMEFRAME), CandleModel()
         for change in changes:
             if change.kind == "delete_candles":
                 answer = store.delete_candles(series, *change.window)
@@ -811,7 +811,7 @@ class StoreContract:
         assert versions_by_origin(all_forecasts(store, HOURLY))[CHAMPION, NOV] == "2"
 
     def test_newest_forecasts_answers_for_many_keys_at_once(self, store: Store) -> None:
-        daily, ether, never = key_of("1d"), key_of("1h", "ETH/USDT"), key_of("4h")
+        daily, ether, never = series_of("1d"), series_of("1h", "ETH/USDT"), series_of("4h")
         store.add_forecasts(HOURLY, forecasts_at([NOV + HOUR, NOV - HOUR]))
         store.add_forecasts(daily, forecasts_at([OCT]))
         store.add_forecasts(ether, forecasts_at([NOV], role="challenger"))
@@ -920,7 +920,7 @@ class StoreContract:
         assert store.read_ledger(HOURLY) == Ledger(listed=OCT)
 
     def test_keys_have_ledgers_of_their_own(self, store: Store) -> None:
-        series_list = [HOURLY, key_of("1m"), key_of("1M"), key_of("1h", "BTC/USDT:USDT")]
+        series_list = [HOURLY, series_of("1m"), series_of("1M"), series_of("1h", "BTC/USDT:USDT")]
         for number, series in enumerate(series_list):
             store.update_ledger(series, partial(Ledger.listed_at, time=OCT + HOUR * number))
         found = [store.read_ledger(series).listed for series in series_list]
@@ -988,13 +988,13 @@ class StoreContract:
     def test_revisions_leave_candles_and_other_keys_alone(self, store: Store) -> None:
         store.write_candles(HOURLY, hours(NOV, 3), NOV, DEC)
         store.record_revisions(HOURLY, revisions_at([NOV], DEC))
-        store.record_revisions(key_of("1M"), revisions_at([NOV], DEC, 30.0))
+        store.record_revisions(series_of("1M"), revisions_at([NOV], DEC, 30.0))
         assert_same(everything(store, HOURLY), hours(NOV, 3))
         assert store.delete_candles(HOURLY, OCT, JAN) == 3
         assert_same(all_revisions(store, HOURLY), revisions_at([NOV], DEC))
         assert store.delete_revisions(HOURLY, OCT, JAN) == 1
-        assert_same(all_revisions(store, key_of("1M")), revisions_at([NOV], DEC, 30.0))
-        assert all_revisions(store, key_of("1m")).empty
+        assert_same(all_revisions(store, series_of("1M")), revisions_at([NOV], DEC, 30.0))
+        assert all_revisions(store, series_of("1m")).empty
 
     # -- forecasts against the naive store
 
@@ -1011,7 +1011,7 @@ class StoreContract:
     def test_any_forecast_changes_leave_what_the_naive_store_has(
         self, store: Store, changes: list[tuple[str, list[int]]]
     ) -> None:
-        series = fresh_key("1d")
+        series = fresh_series("1d")
         model: dict[tuple[str, datetime], str] = {}
         for number, (change, days) in enumerate(changes):
             origins = [NOV + timedelta(days=day) for day in days]

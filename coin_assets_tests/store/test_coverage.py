@@ -26,9 +26,9 @@ from coin_assets_tests.store.contract import (
     NOV,
     OCT,
     candles_at,
-    fresh_key,
+    fresh_series,
     hours,
-    key_of,
+    series_of,
 )
 
 SEEN = JAN + 9 * HOUR
@@ -85,8 +85,8 @@ def test_nothing_before_the_listing_is_unanswered(store: ParquetStore) -> None:
 
 
 def test_a_derived_key_has_no_listing_and_so_no_unanswered_candles(store: ParquetStore) -> None:
-    store.merge_candles(key_of("4h"), candles_at([at(0), at(8)]), NOV, DEC)
-    assert unanswered(store, key_of("4h"), NOV, DEC) == []
+    store.merge_candles(series_of("4h"), candles_at([at(0), at(8)]), NOV, DEC)
+    assert unanswered(store, series_of("4h"), NOV, DEC) == []
 
 
 def test_an_answer_for_a_candle_that_is_stored_hides_no_other_one(store: ParquetStore) -> None:
@@ -103,7 +103,7 @@ def test_an_answer_for_a_candle_that_is_stored_hides_no_other_one(store: Parquet
 def test_unanswered_is_what_looking_at_each_candle_finds(
     tmp_path: Path, kinds: list[str], span: tuple[int, int]
 ) -> None:
-    store, series = ParquetStore(tmp_path), fresh_key("1h")
+    store, series = ParquetStore(tmp_path), fresh_series("1h")
     store.update_ledger(series, lambda ledger: ledger.listed_at(at(1)))
     opens = [at(hour) for hour, kind in enumerate(kinds[:12]) if kind in ("stored", "both")]
     store.merge_candles(series, candles_at(opens), NOV, DEC)
@@ -172,7 +172,7 @@ def test_a_candle_after_the_newest_one_is_late(store: ParquetStore) -> None:
 
 def test_without_any_candle_nothing_is_reached(store: ParquetStore) -> None:
     with pytest.raises(CandlesNotYetAvailable, match="have not begun"):
-        require_newest(store, key_of("1h", "NEW/USDT"), at(0))
+        require_newest(store, series_of("1h", "NEW/USDT"), at(0))
 
 
 def test_verified_absences_right_after_the_newest_candle_count_as_reached(

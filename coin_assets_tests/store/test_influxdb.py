@@ -38,10 +38,10 @@ from coin_assets_tests.store.contract import (
     candles_at,
     everything,
     forecasts_at,
-    fresh_key,
+    fresh_series,
     hours,
-    key_of,
     revisions_at,
+    series_of,
 )
 from coin_assets_tests.store.influxdb_buckets import a_server, connection_to, new_bucket
 
@@ -137,7 +137,7 @@ def test_repeating_sends_no_line_and_deletes_nothing(
 def test_writes_go_out_in_chunks_compressed_and_whole(
     influx: InfluxServer, store: InfluxStore, count: int
 ) -> None:
-    series = key_of("1m")
+    series = series_of("1m")
     store.write_candles(series, minutes(count), NOV, DEC)
     chunks = lines_sent(influx)[1:-1]
     assert chunks == [5_000] * (count // 5_000) + [count % 5_000] * (count % 5_000 > 0)
@@ -156,7 +156,7 @@ def test_a_window_write_deletes_by_few_ranges(influx: InfluxServer, store: Influ
 
 
 def test_the_newest_of_many_keys_is_one_request(influx: InfluxServer, store: InfluxStore) -> None:
-    series_list = [fresh_key("1h") for _ in range(8)]
+    series_list = [fresh_series("1h") for _ in range(8)]
     for number, series in enumerate(series_list):
         store.write_candles(series, hours(NOV, number + 1), NOV, DEC)
         store.add_forecasts(series, forecasts_at([NOV + HOUR * number]))

@@ -38,7 +38,14 @@ from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.market.patchy import PatchyMarket
 from coin_assets_tests.pipeline.paged import PagedMarket
 from coin_assets_tests.platform import series, utc
-from coin_assets_tests.store.contract import DEC, NOV, assert_same, candles_at, everything, key_of
+from coin_assets_tests.store.contract import (
+    DEC,
+    NOV,
+    assert_same,
+    candles_at,
+    everything,
+    series_of,
+)
 from coin_assets_tests.store.influxdb_buckets import connection_to
 
 NOW = utc("2024-03-10T12:30")
@@ -252,7 +259,7 @@ def test_rows_that_never_come_to_sight_are_not_taken_for_stored(tmp_path: Path) 
 
 # ------------------------------------------------------------------------------------ killed writer
 
-MINUTELY = key_of("1m")
+MINUTELY = series_of("1m")
 ROWS = 12_000  # three requests
 
 

@@ -21,7 +21,7 @@ from coin_assets.errors import DataRefused, StoreRefused
 from coin_assets.store.influxdb.lines import LINES_A_REQUEST, requests_of, series_tags
 from coin_assets.store.influxdb.measurements import FORECAST, OHLCV, REVISION, Measurement
 from coin_assets_tests.influx import line_protocol
-from coin_assets_tests.store.contract import HOUR, NOV, forecasts_at, hours, key_of
+from coin_assets_tests.store.contract import HOUR, NOV, forecasts_at, hours, series_of
 
 SYMBOLS = ["BTC/USDT", "A B,C=D/E", "Q\"'/U", "Ä/USDT:USDT", r"B\S/U", "100%/%s"]
 BITS = st.floats(allow_nan=False, allow_infinity=False)
@@ -55,8 +55,8 @@ def test_any_candles_are_the_bytes_of_the_client_and_read_back_to_the_bit(
 ) -> None:
     frame = hours(NOV, len(rows))
     frame[VALUES] = np.array(rows, dtype="float64")
-    lines = lines_of(OHLCV, key_of("1h"), frame)
-    assert lines == by_the_client(OHLCV, key_of("1h"), frame)
+    lines = lines_of(OHLCV, series_of("1h"), frame)
+    assert lines == by_the_client(OHLCV, series_of("1h"), frame)
     points = line_protocol.parse("\n".join(lines), "s", 0)
     read = np.array([[point.fields[name] for name in VALUES] for point in points], dtype="float64")
     assert read.tobytes() == frame[VALUES].to_numpy().tobytes()
@@ -64,7 +64,7 @@ def test_any_candles_are_the_bytes_of_the_client_and_read_back_to_the_bit(
 
 @pytest.mark.parametrize("symbol", SYMBOLS)
 def test_any_name_is_the_bytes_of_the_client_and_reads_back(symbol: str) -> None:
-    series = key_of("1M", symbol)
+    series = series_of("1M", symbol)
     [line] = lines_of(OHLCV, series, hours(NOV, 1))
     assert [line] == by_the_client(OHLCV, series, hours(NOV, 1))
     [point] = line_protocol.parse(line, "s", 0)
@@ -73,22 +73,22 @@ def test_any_name_is_the_bytes_of_the_client_and_reads_back(symbol: str) -> None
 
 def test_forecasts_are_the_bytes_of_the_client() -> None:
     frame = forecasts_at([NOV, NOV + HOUR], price=1 / 3, version='1 "and" \\ more,=')
-    lines = lines_of(FORECAST, key_of("1h", SYMBOLS[1]), frame)
-    assert lines == by_the_client(FORECAST, key_of("1h", SYMBOLS[1]), frame)
+    lines = lines_of(FORECAST, series_of("1h", SYMBOLS[1]), frame)
+    assert lines == by_the_client(FORECAST, series_of("1h", SYMBOLS[1]), frame)
     assert lines[0].startswith(r"forecast,role=champion,step=01,symbol=A\ B\,C\=D/E,timeframe=1h ")
 
 
 @pytest.mark.parametrize("text", ["", '{"a": "b\\nc"}', "Ä \\ \" ' % %s = ,", "#datatype"])
 def test_texts_read_back(text: str) -> None:
     row = pd.DataFrame({"timestamp": [NOV], "records": [text]}).astype(REVISION.dtypes)
-    lines = lines_of(REVISION, key_of("1h"), row)
+    lines = lines_of(REVISION, series_of("1h"), row)
     [point] = line_protocol.parse("\n".join(lines), "s", 0)
     assert point.fields == {"records": text}
 
 
 @pytest.mark.parametrize("number", [0, 1, LINES_A_REQUEST, LINES_A_REQUEST + 1, 12_000])
 def test_a_request_holds_so_many_lines_at_most(number: int) -> None:
-    requests = list(requests_of(OHLCV, series_tags(key_of("1h")), hours(NOV, number)))
+    requests = list(requests_of(OHLCV, series_tags(series_of("1h")), hours(NOV, number)))
     sizes = [request.count("\n") + 1 for request in requests]
     assert sum(sizes) == number
     assert all(size == LINES_A_REQUEST for size in sizes[:-1])
@@ -121,15 +121,15 @@ TRAPS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 @pytest.mark.parametrize("trap", TRAPS)
 def test_what_would_be_stored_as_something_else_is_refused(trap: str) -> None:
     with pytest.raises(DataRefused, match="Nothing was stored"):
-        list(requests_of(OHLCV, series_tags(key_of("1h")), TRAPS[trap](hours(NOV, 3))))
+        list(requests_of(OHLCV, series_tags(series_of("1h")), TRAPS[trap](hours(NOV, 3))))
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "a\x00b", "a\\", "a\\,b", "a\\ b", "a\\=b"])
 def test_names_that_line_protocol_cannot_say_are_refused(name: str) -> None:
     with pytest.raises(StoreRefused, match="cannot be a name in InfluxDB"):
-        lines_of(OHLCV, key_of("1h", name), hours(NOV, 1))
+        lines_of(OHLCV, series_of("1h", name), hours(NOV, 1))
 
 
 def test_times_before_1970_are_negative_seconds() -> None:
     before = datetime(1969, 12, 31, 23, tzinfo=UTC)
-    assert lines_of(OHLCV, key_of("1h"), hours(before, 1))[0].endswith(" -3600")
+    assert lines_of(OHLCV, series_of("1h"), hours(before, 1))[0].endswith(" -3600")

@@ -58,7 +58,7 @@ from coin_assets_tests.store.contract import (
     everything,
     forecasts_at,
     hours,
-    key_of,
+    series_of,
 )
 
 # Children of a clean server process: forked in milliseconds, without threads of this one.
@@ -110,7 +110,7 @@ def fingerprint(path: Path) -> tuple[int, int, bytes]:
 
 def test_files_lie_where_hive_aware_tools_look(tmp_path: Path, store: ParquetStore) -> None:
     store.write_candles(HOURLY, hours(NOV, 2), NOV, DEC)
-    store.merge_candles(key_of("1M", "ETH/USDT:USDT"), candles_at([DEC]), DEC, JAN)
+    store.merge_candles(series_of("1M", "ETH/USDT:USDT"), candles_at([DEC]), DEC, JAN)
     store.add_forecasts(HOURLY, forecasts_at([NOV]))
     assert visible_files(tmp_path) == {
         "candles/symbol=BTC_USDT/timeframe=1h/month=2026-11/candles.parquet",
@@ -134,7 +134,7 @@ def test_the_whole_folder_is_one_table_while_writers_hold_locks_and_left_partial
 ) -> None:
     months = candles_at([OCT, NOV], price=20.0)
     store.write_candles(HOURLY, hours(NOV - HOUR, 3), OCT, DEC)
-    store.write_candles(key_of("1M"), months, OCT, JAN)  # December is empty
+    store.write_candles(series_of("1M"), months, OCT, JAN)  # December is empty
     store.add_forecasts(HOURLY, forecasts_at([NOV]))
     (tmp_path / NOVEMBER.parent / ".candles.parquet.1.partial").write_bytes(b"half a file")
     with FileLock(tmp_path / KEY_FOLDER / ".lock"):
@@ -612,7 +612,7 @@ def test_a_ledger_damaged_after_it_was_read_is_refused(tmp_path: Path, store: Pa
 
 
 def test_forecasts_and_candles_of_many_months_read_back_in_order(store: ParquetStore) -> None:
-    daily = key_of("1d")
+    daily = series_of("1d")
     opens = pd.date_range("2022-12-01", "2024-11-30", freq="D", tz="UTC", unit="us")
     times = [time.to_pydatetime() for time in opens]
     end = next_month(times[-1])

@@ -165,7 +165,7 @@ def _matches_source(
         return _result(spec, MATCHES_SOURCE, True, text, facts)
     comparison = compare_candles(stored, wanted)
     counts = {finding: comparison.count(finding) for finding in FINDINGS}
-    said = ", ".join(f"{count} {finding}" for finding, count in counts.items() if count)
+    text = ", ".join(f"{count} {finding}" for finding, count in counts.items() if count)
     metadata: dict[str, Any] = {"compared": comparison.compared, **counts}
     if comparison.count():
         rows = comparison.differences.head(_SHOWN).to_dict("records")
@@ -173,8 +173,8 @@ def _matches_source(
             _difference_text({str(name): value for name, value in row.items()}) for row in rows
         ]
         metadata["buckets"] = _listed(texts, comparison.count())
-        said += f" of {comparison.compared}; materialise the month again"
-    text = said or f"{comparison.compared} buckets as the source gives them"
+        text += f" of {comparison.compared}; materialise the month again"
+    text = text or f"{comparison.compared} buckets as the source gives them"
     return _result(spec, MATCHES_SOURCE, comparison.count() == 0, text, metadata)
 
 
@@ -183,8 +183,8 @@ def _difference_text(row: dict[str, Any]) -> str:
     if row["finding"] != DIFFERING:
         return text
     pairs = [(name, row[name + STORED], row[name + MARKET]) for name in VALUES]
-    told = [f"{name} {is_:.12g}, source {be:.12g}" for name, is_, be in pairs if is_ != be]
-    return f"{text}: {'; '.join(told)}"
+    values = [f"{name} {is_:.12g}, source {be:.12g}" for name, is_, be in pairs if is_ != be]
+    return f"{text}: {'; '.join(values)}"
 
 
 def _bucket_gaps(
@@ -203,11 +203,11 @@ def _bucket_gaps(
     }
     if open_gaps:
         metadata["open_gaps"] = _listed([_gap_text(gap) for gap in open_gaps])
-    said = "no bucket lacks a source candle"
+    text = "no bucket lacks a source candle"
     if buckets.partial or absent:
-        said = f"{buckets.partial} partial and {absent} missing buckets; of the source "
-        said += _said(counts)
-    return _result(spec, GAPS, not open_gaps, said, metadata)
+        text = f"{buckets.partial} partial and {absent} missing buckets; of the source "
+        text += _counts_text(counts)
+    return _result(spec, GAPS, not open_gaps, text, metadata)
 
 
 def _history_gaps(spec: SeriesAssets, store: Store, now: datetime) -> dg.AssetCheckResult:
@@ -224,7 +224,8 @@ def _history_gaps(spec: SeriesAssets, store: Store, now: datetime) -> dg.AssetCh
     }
     if open_gaps:
         metadata["open_gaps"] = _listed([_gap_text(gap) for gap in open_gaps])
-    return _result(spec, GAPS, not counts.pending and not counts.failed, _said(counts), metadata)
+    passed = not counts.pending and not counts.failed
+    return _result(spec, GAPS, passed, _counts_text(counts), metadata)
 
 
 def _suspicious_bars(
@@ -239,16 +240,16 @@ def _suspicious_bars(
         each for each in find_anomalies(merged(before, candles), timeframe) if each.end > start
     ]
     kinds = Counter(each.kind for each in found)
-    said = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    text = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     metadata: dict[str, Any] = {"suspicious": len(found), **kinds}
     if found:
         texts = [f"{each.start:%Y-%m-%d %H:%M} {each.kind}: {each.detail}" for each in found]
         metadata["bars"] = _listed(texts)
-    return _result(spec, SUSPICIOUS_BARS, not found, said or "none", metadata)
+    return _result(spec, SUSPICIOUS_BARS, not found, text or "none", metadata)
 
 
 def _unjudged(spec: SeriesAssets, name: str, why: str) -> dg.AssetCheckResult:
-    return _result(spec, name, False, f"cannot be told: {why}", {})
+    return _result(spec, name, False, f"cannot be checked: {why}", {})
 
 
 def _result(
@@ -265,7 +266,7 @@ def _result(
     )
 
 
-def _said(counts: GapCounts) -> str:
+def _counts_text(counts: GapCounts) -> str:
     words = {state.replace("_", " "): count for state, count in counts.document().items() if count}
     return ", ".join(f"{count} {state}" for state, count in words.items()) or "no candle is missing"
 

@@ -54,9 +54,9 @@ def evaluation_line(spec: SeriesAssets, report: EvaluationReport) -> str:
         return f"{spec.series}: no forecast has matured yet; each takes 24 candles"
     skill, coverage = champion["skill"], champion["coverage_80"]
     # The naive forecast loses nothing where the price has not moved at all.
-    said = "no skill to tell" if skill is None else f"skill {skill:+.3f} against naive"
+    skill_text = "skill undefined" if skill is None else f"skill {skill:+.3f} against naive"
     line = (
-        f"{spec.series}: {champion['origins']} matured forecasts, {said}, "
+        f"{spec.series}: {champion['origins']} matured forecasts, {skill_text}, "
         f"the 80% interval held {coverage:.1%}"
     )
     if report.verdict is not None:

@@ -80,13 +80,13 @@ def training_summary(results: Sequence[TrainingResult], seconds: float) -> dict[
         for result, state in zip(results, states, strict=True)
     ]
     head = [
-        "| key | version | state | rows | seconds | loss |",
+        "| series | version | state | rows | seconds | loss |",
         "|---|---|---|---|---|---|",
     ]
     return {
         "duration_seconds": seconds,
         **{state: float(states.count(state)) for state in STATES},
-        "keys": dg.MetadataValue.md("\n".join([*head, *rows])),
+        "series": dg.MetadataValue.md("\n".join([*head, *rows])),
     }
 
 

@@ -99,7 +99,7 @@ def _log_report(
             f"{spec.series}: no forecasts of the challenger: {report.challenger_error}"
         )
     if report.rollover_error is not None:
-        context.log.error(f"{spec.series}: the champion goes on: {report.rollover_error}")
+        context.log.error(f"{spec.series}: the champion stays: {report.rollover_error}")
 
 
 def sane_forecast(
@@ -108,11 +108,11 @@ def sane_forecast(
     """Check the forecast of one origin against the candles up to it; passes without one."""
     metadata: dict[str, Any] = {}
     problems: tuple[str, ...] = ()
-    said = "no forecast in the window: too few candles, or no model yet"
+    text = "no forecast in the window: too few candles, or no model yet"
     if not newest.empty:
         origin = newest["as_of"].iloc[0].to_pydatetime()
         problems = forecast_problems(newest, candles, spec.series.timeframe)
-        said = "; ".join(problems) or f"the forecast of {origin:%Y-%m-%d %H:%M} is sane"
+        text = "; ".join(problems) or f"the forecast of {origin:%Y-%m-%d %H:%M} is sane"
         metadata["as_of"] = dg.MetadataValue.timestamp(origin)
     if problems:
         metadata["problems"] = dg.MetadataValue.md("\n".join(f"- {each}" for each in problems))
@@ -121,7 +121,7 @@ def sane_forecast(
         asset_key=spec.asset_key(PREDICTIONS),
         check_name=SANE_FORECAST,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=said,
+        description=text,
         metadata=metadata,
     )
 

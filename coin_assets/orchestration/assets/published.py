@@ -159,10 +159,10 @@ def completeness(
 
     A series without a spec counts as complete.
     """
-    by_key = {spec.series: spec for spec in specs}
+    by_series = {spec.series: spec for spec in specs}
 
     def is_complete(series: Series) -> bool:
-        spec = by_key.get(series)
+        spec = by_series.get(series)
         if spec is None:
             return True
         extent = store.extent(spec.source)
@@ -220,7 +220,7 @@ def _window_candles(store: Store, spec: SeriesAssets, end: datetime) -> pd.DataF
 def _failed_series(
     context: dg.AssetExecutionContext, specs: tuple[SeriesAssets, ...]
 ) -> dict[Series, PublishFailure]:
-    """Keys whose steps failed earlier in this run, so that the manifest says so at once.
+    """Series with a step that failed earlier in this run, with the failure.
 
     A step that waits for its next try counts too: its own publishing clears it when it succeeds.
     """
@@ -235,8 +235,8 @@ def _failed_series(
         if chosen and spec.asset_key(PUBLISHED) not in chosen:
             continue  # this run was not about to renew it
         own = [spec.asset_key(layer) for layer in (CANDLES, PREDICTIONS, PUBLISHED)]
-        for series in (asset_key(spec.source, CANDLES), *own):
-            record = failed.get("__".join(series.path))
+        for asset in (asset_key(spec.source, CANDLES), *own):
+            record = failed.get("__".join(asset.path))
             if record is not None:
                 found[spec.series] = PublishFailure(record.time, record.message)
     return found

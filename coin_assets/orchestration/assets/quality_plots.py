@@ -52,10 +52,10 @@ def fan_plot(series: Series, forecast: Matured) -> dg.MetadataValue:
         axes.fill_between(closes, low, high, color=_BLUE, alpha=alpha, lw=0, label=label)
     axes.plot(closes, fan[:, MEDIAN], color=_BLUE, lw=1.5, label="median")
     came = np.append(last, forecast.actual[-1])
-    axes.plot(closes, came, color=_INK, lw=1.2, marker=".", ms=4, label="what came")
+    axes.plot(closes, came, color=_INK, lw=1.2, marker=".", ms=4, label="outcome")
     axes.axvline(origin, color=_INK, lw=0.8, ls=":")  # type: ignore[arg-type]  # dates will do
-    said = f"model {forecast.versions[-1]}, {'live' if forecast.live[-1] else 'backtest'}"
-    _label(axes, f"{series}: forecast from {origin:%Y-%m-%d %H:%M} UTC and outcome ({said})")
+    made_by = f"model {forecast.versions[-1]}, {'live' if forecast.live[-1] else 'backtest'}"
+    _label(axes, f"{series}: forecast from {origin:%Y-%m-%d %H:%M} UTC and outcome ({made_by})")
     axes.set_ylabel(drawable(series.symbol.partition("/")[2]), fontsize=8, parse_math=False)
     axes.legend(loc="upper left", fontsize=8, ncols=5, frameon=False)
     axes.margins(x=0.01, y=0.12)

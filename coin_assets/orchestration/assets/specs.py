@@ -39,6 +39,7 @@ class SeriesAssets(SeriesPolicy):
     months_so_far: dg.TimeWindowPartitionMapping
 
     def asset_key(self, layer: str) -> dg.AssetKey:
+        """Asset key of the series in ``layer``."""
         return asset_key(self.series, layer)
 
     @property
@@ -67,6 +68,7 @@ class SeriesAssets(SeriesPolicy):
         }
 
     def partitioned(self) -> dict[str, Any]:
+        """Keyword arguments of ``dg.asset`` for assets with monthly partitions."""
         return {
             "partitions_def": self.partitions,
             "backfill_policy": dg.BackfillPolicy.single_run(),
@@ -74,6 +76,7 @@ class SeriesAssets(SeriesPolicy):
 
 
 def asset_key(series: Series, layer: str) -> dg.AssetKey:
+    """Asset key of one layer of a series, for example ``BTC_USDT/ohlcv_1h``."""
     return dg.AssetKey([series.symbol_name, f"{_NAMES[layer]}_{series.timeframe}"])
 
 

@@ -171,8 +171,8 @@ def _agreement(spec: SeriesAssets, current: SeriesStatus) -> CheckVerdict:
     if facts.corrupt is not None:
         return CheckVerdict(CORRUPT, f"a published file is damaged: {facts.corrupt}")
     if current.damage is not None:
-        return CheckVerdict(CORRUPT, f"nobody can compare them: {current.damage}")
-    status, said, metadata = FRESH, list[str](), dict[str, Any]()
+        return CheckVerdict(CORRUPT, f"the store cannot be read: {current.damage}")
+    status, problems, metadata = FRESH, list[str](), dict[str, Any]()
     for kind, file, stored in (
         ("history", facts.history, current.candles),
         ("prediction", facts.prediction, current.forecast),
@@ -184,11 +184,13 @@ def _agreement(spec: SeriesAssets, current: SeriesStatus) -> CheckVerdict:
         times = f"the {kind} file ends {_time(published)}, the store {_time(stored)}"
         if published is not None and (stored is None or published > stored):
             status = CORRUPT
-            said.append(f"{times}: the file knows more than the store")
+            problems.append(f"{times}: the file is ahead of the store")
         elif stored is not None and (published is None or stored - published > spec.limits.soft):
             status = STALE if status == FRESH else status
-            said.append(f"{times}: publishing is behind")
-    return CheckVerdict(status, "; ".join(said) or "the files reach as far as the store", metadata)
+            problems.append(f"{times}: publishing is behind")
+    return CheckVerdict(
+        status, "; ".join(problems) or "the files reach as far as the store", metadata
+    )
 
 
 def _time(time: datetime | None) -> str:
@@ -200,8 +202,8 @@ def _model_age(
 ) -> CheckVerdict:
     if newest is None:
         return _without_forecast(spec, current, "no model has been trained")
-    said = f"version {newest.name} knows data up to"
-    verdict = age_verdict(said, newest.cutoff, spec.training_limits, now)
+    what = f"version {newest.name} has data up to"
+    verdict = age_verdict(what, newest.cutoff, spec.training_limits, now)
     return CheckVerdict(
         verdict.status, verdict.text, {"model_version": newest.name, **verdict.metadata}
     )
@@ -221,12 +223,12 @@ def _training_range(
     except (KeyError, TypeError, ValueError) as error:
         return CheckVerdict(
             CORRUPT,
-            f"metadata of version {newest.name} does not tell its training range "
+            f"metadata of version {newest.name} lacks a valid training range "
             f"({type(error).__name__}: {error})",
         )
     due = spec.series.timeframe.floor(newest.cutoff)
     needed = minimum_candles(spec.series.timeframe)
-    said = f"version {newest.name}: {rows} candles, {_time(start)} to {_time(end)}"
+    text = f"version {newest.name}: {rows} candles, {_time(start)} to {_time(end)}"
     metadata = {
         "model_version": newest.name,
         "rows": rows,
@@ -244,12 +246,12 @@ def _training_range(
         if broken
     ]
     if wrong:
-        return CheckVerdict(CORRUPT, f"{said}; {'; '.join(wrong)}", metadata)
-    if end < due:  # candles that the market does not have: true, but worth a look
+        return CheckVerdict(CORRUPT, f"{text}; {'; '.join(wrong)}", metadata)
+    if end < due:  # candles that the market does not have: true, but worth a warning
         return CheckVerdict(
-            STALE, f"{said}, although its cutoff is {_time(newest.cutoff)}", metadata
+            STALE, f"{text}, although its cutoff is {_time(newest.cutoff)}", metadata
         )
-    return CheckVerdict(FRESH, said, metadata)
+    return CheckVerdict(FRESH, text, metadata)
 
 
 def _utc(text: str) -> datetime:

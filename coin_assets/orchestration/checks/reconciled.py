@@ -23,7 +23,7 @@ def reconciled_check(spec: SeriesAssets) -> dg.AssetChecksDefinition:
         name=RECONCILED,
         description=(
             f"The newest stored {spec.series} candles equal those of the market: prices exactly, "
-            "volume to 1e-9. The job reconcile checks many keys, and further back."
+            "volume to 1e-9. The job reconcile checks many series, and further back."
         ),
     )
     def check(market: MarketResource, store: StoreResource, clock: Clock) -> dg.AssetCheckResult:

@@ -49,7 +49,7 @@ def changed_evaluations(
         last = recorded.get(evaluation.asset_check_key)
         if (
             last is None
-            or _said(evaluation) != _last_said(last)
+            or _outcome(evaluation) != _last_outcome(last)
             or now - last.at >= every
             or last.recorded_at <= materialised.get(evaluation.asset_key, _NEVER)
         ):
@@ -99,11 +99,11 @@ def _recorded(evaluation: dg.AssetCheckEvaluation, timestamp: float) -> Recorded
     )
 
 
-def _said(evaluation: dg.AssetCheckEvaluation) -> tuple[object, ...]:
+def _outcome(evaluation: dg.AssetCheckEvaluation) -> tuple[object, ...]:
     return evaluation.passed, evaluation.severity, _status(evaluation)
 
 
-def _last_said(last: Recorded) -> tuple[object, ...]:
+def _last_outcome(last: Recorded) -> tuple[object, ...]:
     return last.passed, last.severity, last.status
 
 

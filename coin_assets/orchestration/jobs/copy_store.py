@@ -50,7 +50,7 @@ def copy_store_job(
     """
 
     @dg.op(
-        name="copy_keys",
+        name="copy_series",
         pool=POOL,  # a backfill and a copy never run at the same time
         description=(
             "Make the target equal to the source, month by month: candles, forecasts, revisions, "
@@ -58,12 +58,12 @@ def copy_store_job(
             "resumed by the next one."
         ),
     )
-    def copy_keys(context: dg.OpExecutionContext, config: CopyConfig) -> None:
+    def copy_series(context: dg.OpExecutionContext, config: CopyConfig) -> None:
         with failures_named():
             chosen = chosen_specs("copy_store", specs, config.symbols, config.timeframes)
             source, target = _direction(config, openers, in_use)
             verb = "would copy" if config.dry_run else "copying"
-            context.log.info(f"{verb} {len(chosen)} keys from {source} to {target}")
+            context.log.info(f"{verb} {len(chosen)} series from {source} to {target}")
             with closing(openers[source]()) as ours, closing(openers[target]()) as theirs:
                 progress = _Progress(context)
                 copy = StoreCopy(ours, theirs, config.overwrite, config.dry_run, progress)
@@ -71,7 +71,7 @@ def copy_store_job(
 
     return one_op_job(
         "copy_store",
-        copy_keys,
+        copy_series,
         CopyConfig,
         (
             "Copy history between Parquet and InfluxDB, verified month by month. All settings are "
@@ -105,8 +105,8 @@ def _copy_all(context: dg.OpExecutionContext, copy: StoreCopy, specs: list[Serie
 
     parts = run_series(context, specs, run)
     metadata = _metadata(parts.results)
-    context.log.info(metadata["keys"].value)
-    parts.require_all_done("keys", "Copied rows stay; launch the job again to copy the rest.")
+    context.log.info(metadata["series"].value)
+    parts.require_all_done("series", "Copied rows stay; launch the job again to copy the rest.")
     context.add_output_metadata(metadata)
 
 
@@ -139,7 +139,7 @@ def _line(copied: SeriesCopied, dry_run: bool) -> str:
 
 def _metadata(done: list[SeriesCopied]) -> dict[str, Any]:
     names = [table.name for table in TABLES]
-    head = ["key", *names, "months changed", "added", "replaced", "surplus"]
+    head = ["series", *names, "months changed", "added", "replaced", "surplus"]
     rows = [
         [
             str(each.series),
@@ -153,5 +153,5 @@ def _metadata(done: list[SeriesCopied]) -> dict[str, Any]:
     return {
         **{name: sum(each.rows[name] for each in done) for name in names},
         "months_changed": sum(len(each.months) for each in done),
-        "keys": dg.MetadataValue.md("\n".join(lines)),
+        "series": dg.MetadataValue.md("\n".join(lines)),
     }

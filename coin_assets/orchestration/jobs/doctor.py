@@ -32,7 +32,7 @@ def doctor_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
             raise dg.Failure(
                 description=f"{len(wrong)} of {len(findings)} things failed: "
                 f"{', '.join(each.about for each in wrong)}. The log and the metadata of this run "
-                "say of each what to do.",
+                "state the remedy of each.",
                 metadata=metadata,
                 allow_retries=False,
             )

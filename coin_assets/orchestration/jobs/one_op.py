@@ -47,8 +47,8 @@ def require_all_done(
     """
     context.log.info(f"{total - len(failed)} of {total} {parts} done")
     if failed:
-        causes = "; ".join(f"{part}: {error}" for part, error in failed.items())
-        said = f"{len(failed)} of {total} {parts} failed: {causes} {remedy}".rstrip()
+        errors = "; ".join(f"{part}: {error}" for part, error in failed.items())
+        message = f"{len(failed)} of {total} {parts} failed: {errors} {remedy}".rstrip()
         if all(isinstance(error, ConfigurationError) for error in failed.values()):
-            raise ConfigurationError(said)  # only the config of the run is wrong
-        raise PartsFailed(said, tuple(failed))
+            raise ConfigurationError(message)  # only the config of the run is wrong
+        raise PartsFailed(message, tuple(failed))

@@ -64,7 +64,7 @@ def promote_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
                     outcome = apply_verdict(store, registry, report, now)
                 context.log.info(outcome)
 
-            run_series(context, chosen, run).require_all_done("keys")
+            run_series(context, chosen, run).require_all_done("series")
 
     return one_op_job(
         "promote_champion",
@@ -96,7 +96,7 @@ def rollback_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
                 context,
                 chosen,
                 lambda spec: context.log.info(roll_back(store, registry, spec.series, reason, now)),
-            ).require_all_done("keys")
+            ).require_all_done("series")
 
     return one_op_job(
         "rollback_champion",

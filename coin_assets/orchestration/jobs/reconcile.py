@@ -55,10 +55,10 @@ def reconcile_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
             parts = run_series(context, chosen, run)
             differing = sum(result.comparison.count() > 0 for result in found)
             context.log.info(
-                f"{len(found)} of {len(chosen)} keys compared, {differing} with differences, "
+                f"{len(found)} of {len(chosen)} series compared, {differing} with differences, "
                 f"{len(not_offered)} not offered, {len(parts.failed)} failed"
             )
-            parts.require_all_done("keys")
+            parts.require_all_done("series")
 
     return one_op_job(
         "reconcile",

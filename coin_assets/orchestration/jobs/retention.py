@@ -53,7 +53,7 @@ def retention_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
             "those in an evaluation."
         ),
     )
-    def retain(context: dg.OpExecutionContext, config: RetentionConfig) -> None:
+    def enforce(context: dg.OpExecutionContext, config: RetentionConfig) -> None:
         with failures_named():
             pipeline = pipeline_of(context)
             now = pipeline.clock.now()
@@ -65,11 +65,11 @@ def retention_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
 
             parts = run_series(context, specs, run)
             context.add_output_metadata(_metadata(parts.results))
-            parts.require_all_done("keys")
+            parts.require_all_done("series")
 
     return one_op_job(
         "enforce_retention",
-        retain,
+        enforce,
         RetentionConfig,
         (
             "Remove rows that are older than COIN_RETENTION keeps, and old model versions that "
@@ -123,7 +123,7 @@ def _line(done: _Done, dry_run: bool) -> str:
 def _metadata(done: list[_Done]) -> dict[str, Any]:
     rows = [each.rows for each in done if each.rows is not None]
     head = [
-        "| key | kept from | candles | forecasts | revisions | model versions |",
+        "| series | kept from | candles | forecasts | revisions | model versions |",
         "|---|---|---|---|---|---|",
     ]
     return {
@@ -131,7 +131,7 @@ def _metadata(done: list[_Done]) -> dict[str, Any]:
         "forecasts": sum(each.forecasts for each in rows),
         "revisions": sum(each.revisions for each in rows),
         "model_versions": sum(len(each.versions) for each in done),
-        "keys": dg.MetadataValue.md("\n".join([*head, *map(_row, done)])),
+        "series": dg.MetadataValue.md("\n".join([*head, *map(_row, done)])),
     }
 
 

@@ -141,13 +141,13 @@ def _require_all_trained(
 ) -> None:
     """Attach the summary to the op's output, or to its failure."""
     summary = training_summary(results, seconds)
-    context.log.info(summary["keys"].value)
+    context.log.info(summary["series"].value)
     failed = {str(each.request.series): each.error for each in results if each.error is not None}
     try:
         with _retried(context, retry_after):
-            require_all_done(context, "keys", len(results), failed)
+            require_all_done(context, "series", len(results), failed)
     except PartsFailed as error:
-        facts = {"error": error.code, "failed_keys": list(failed), **summary}
+        facts = {"error": error.code, "failed_series": list(failed), **summary}
         raise dg.Failure(str(error), facts, allow_retries=False) from error
     context.add_output_metadata(summary)
 
@@ -212,9 +212,8 @@ def _request(
     elif extent is not None:
         cutoff = spec.series.timeframe.close_of(extent.last)
     else:
-        cutoff = spec.series.timeframe.floor(
-            now
-        )  # the training says which months were never fetched
+        # The training fails and names the months that were never fetched.
+        cutoff = spec.series.timeframe.floor(now)
     if not spec.history_start < cutoff <= now:
         raise ConfigurationError(
             f"train_models config: cutoff {cutoff:%Y-%m-%d %H:%M} lies outside the candles of "
@@ -251,11 +250,11 @@ def _log_plan(
         except CoinAssetsError as error:
             context.log.warning(f"could not train {request.series}: {error}")
             continue
-        said = (
+        plan = (
             f"{request.series} on {len(candles)} candles closed by {request.cutoff:%Y-%m-%d %H:%M}"
         )
         reason = why_no_model(candles, request.series.timeframe)
         if reason is not None:
-            context.log.warning(f"would not train {said}: {reason}")
+            context.log.warning(f"would not train {plan}: {reason}")
         else:
-            context.log.info(f"would train {said}")
+            context.log.info(f"would train {plan}")

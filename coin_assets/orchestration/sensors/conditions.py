@@ -182,8 +182,8 @@ def _damaged(series: Series, damage: str, now: datetime) -> Condition:
         severity=Severity.CRITICAL,
         since=now,
         detail=damage,
-        remedy="Set the file right as the runbook says. Until then nothing of the key is renewed, "
-        "nor what is derived from it; all else goes on.",
+        remedy="Repair the file as the runbook describes. Until then this series and those derived "
+        "from it are not updated; all others are.",
         runbook=_STORAGE_PAGE,
     )
 
@@ -200,19 +200,19 @@ def _since(health: SeriesHealth, spec: SeriesAssets, now: datetime) -> datetime:
 def _detail(
     health: SeriesHealth, spec: SeriesAssets, failed: Failures | None, now: datetime
 ) -> str:
-    said = []
+    parts = []
     if health.as_of is not None:
         minutes = int((now - health.as_of).total_seconds() // 60)
         limit = spec.limits.soft if health.status == STALE else spec.limits.hard
-        said.append(
+        parts.append(
             f"data ends {health.as_of:%Y-%m-%d %H:%M} UTC, {minutes} min old (limit "
             f"{limit.total_seconds() / 60:g})"
         )
     if health.native != health.by_data and health.native == health.status:
-        said.append("by its data it is " + health.by_data + ", but nothing was materialised lately")
+        parts.append(f"by its data it is {health.by_data}, but nothing was materialised lately")
     if failed is not None:
-        said.append(f"{_times(failed)}, last: {failed.message}")
-    return "; ".join(said)
+        parts.append(f"{_times(failed)}, last: {failed.message}")
+    return "; ".join(parts)
 
 
 def _remedy(status: str, failed: Failures | None) -> str:

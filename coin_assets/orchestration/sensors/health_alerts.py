@@ -71,6 +71,7 @@ class AlertSettings:
 
     @property
     def book(self) -> AlertBook:
+        """Incidents, mutes and the outbox, in the alerts folder."""
         return AlertBook(self.folder / BOOK)
 
 
@@ -194,9 +195,9 @@ def _summary(
     healths: Sequence[SeriesHealth], wrong: Sequence[Condition], report: DeliveryReport
 ) -> str:
     counts = ", ".join(f"{count} {word}" for word, count in _counts(healths).items() if count)
-    said = [counts or "no keys"]
+    parts = [counts or "no series"]
     if wrong:
-        said.append("wrong: " + ", ".join(f"{each.subject} {each.kind}" for each in wrong[:10]))
+        parts.append("wrong: " + ", ".join(f"{each.subject} {each.kind}" for each in wrong[:10]))
     if report.pending:
-        said.append(f"{report.pending} messages undelivered")
-    return "; ".join(said)
+        parts.append(f"{report.pending} messages undelivered")
+    return "; ".join(parts)

@@ -44,8 +44,11 @@ def checks_of(assets: Iterable[dg.AssetsDefinition]) -> ChecksOfAsset:
 
 
 def run_requests(plan: Plan, checks: ChecksOfAsset) -> list[dg.RunRequest]:
-    """Run requests of a plan: one for each request, one for all evaluations, and one for each of
-    the `grouped` series to train or promote."""
+    """Run requests of a plan.
+
+    Each request of the plan is one run, all evaluations are one, and so is each group of `grouped`
+    series to train or to promote.
+    """
     return [
         *(_update(request, checks) for request in plan.requests),
         *(training_request(each, {PURPOSE_TAG: TRAINING}) for each in grouped(plan.training)),
@@ -102,8 +105,8 @@ def _update(request: Request, checks: ChecksOfAsset) -> dg.RunRequest:
 def described(plan: Plan) -> str:
     """The plan in one line for the log."""
     parts = [
-        f"{request.purpose} {request.month:%Y-%m}: {len(request.tasks)} steps of "
-        f"{len({task.series for task in request.tasks})} keys"
+        f"{request.purpose} {request.month:%Y-%m}: {len(request.tasks)} tasks of "
+        f"{len({task.series for task in request.tasks})} series"
         for request in plan.requests
     ]
     for what, series_list in {

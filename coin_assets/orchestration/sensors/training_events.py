@@ -52,14 +52,14 @@ def training_events_sensor(
         newest = store.client().newest_candles(spec.series for spec in specs)
         for series in (spec.series for spec in specs):
             try:
-                calm = _resting(registry.client(), series, newest.get(series), clock.now())
-                reason = None if calm else _reason(store.client(), registry, series, newest[series])
+                rest = _resting(registry.client(), series, newest.get(series), clock.now())
+                reason = None if rest else _reason(store.client(), registry, series, newest[series])
             except CoinAssetsError as error:
                 context.log.error(f"{series}: {error}")
                 quiet["not readable (see the log of the tick)"] += 1
             else:
                 if reason is None:
-                    quiet[calm or "without an event"] += 1
+                    quiet[rest or "without an event"] += 1
                 else:
                     triggered[series] = reason
         requests = [_request(group, triggered) for group in events.grouped(triggered)]
@@ -68,7 +68,7 @@ def training_events_sensor(
             context.log.info(f"{len(requests) - RUNS_A_TICK} more trainings wait for these.")
         if not requests:
             counts = ", ".join(f"{count} {what}" for what, count in quiet.items())
-            yield dg.SkipReason(f"Nothing to train anew among {len(specs)} keys: {counts}.")
+            yield dg.SkipReason(f"No training is due among {len(specs)} series: {counts}.")
 
     return training_events
 

@@ -19,7 +19,7 @@ from benchmarks.trailing_volatility import VolatilityScaledBaseline
 from coin_assets.domain.evaluation.scoring import pinball_loss, recent_loss
 from coin_assets.domain.forecasting.frame import QUANTILES, Floats, Forecaster
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets_tests.models.test_training import candles as gapless
+from coin_assets_tests.models.trainings import candles as gapless
 from coin_assets_tests.platform import series
 
 HOUR = Timeframe("1h")

@@ -19,7 +19,7 @@ from coin_assets.domain.evaluation.training_events import (
 from coin_assets.domain.forecasting.frame import Floats
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets_tests.models.test_training import candles as gapless
+from coin_assets_tests.models.trainings import candles as gapless
 from coin_assets_tests.platform import series
 from coin_assets_tests.realdata import real_candles, requires_real_data
 

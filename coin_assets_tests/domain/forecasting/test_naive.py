@@ -24,7 +24,7 @@ from coin_assets.domain.forecasting.naive import (
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import InsufficientData
 from coin_assets_tests.domain.evaluation.test_scoring import HOUR, candles
-from coin_assets_tests.models.test_training import candles as gapless
+from coin_assets_tests.models.trainings import candles as gapless
 from coin_assets_tests.platform import series, utc
 from coin_assets_tests.realdata import real_candles, requires_real_data
 

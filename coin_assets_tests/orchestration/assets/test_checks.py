@@ -1,4 +1,4 @@
-"""What is said of candles beyond the candles: checks at write time, gaps, outages, visibility.
+"""What is reported about candles: checks at write time, gaps, outages, visibility.
 
 - Each candle asset records its checks with its materialisation, for a month, a range, a backfill.
 - What is stored and cannot be right stops the steps after it, and is named.
@@ -183,7 +183,7 @@ def test_gaps_are_open_until_the_market_denied_them_twice(platform: Platform) ->
     assert (march["verified_absent"], "pending" in march) == (4, False)
 
 
-def test_months_that_were_never_asked_for_are_pending(platform: Platform) -> None:
+def test_months_that_were_never_requested_are_pending(platform: Platform) -> None:
     assert platform.materialise([HOUR], "2024-02-01").success
     result = platform.materialise([HOUR, PUBLISHED], "2024-04-01")
     gaps = checks(result)[f"{HOUR} gaps"]
@@ -197,7 +197,7 @@ def test_months_that_were_never_asked_for_are_pending(platform: Platform) -> Non
     }
 
 
-def test_what_the_market_did_not_answer_is_told_with_its_error(platform: Platform) -> None:
+def test_what_the_market_did_not_answer_is_reported_with_its_error(platform: Platform) -> None:
     assert platform.materialise([HOUR], "2024-04-01").success
     platform.market = given(FailingUntil("2024-04-01"))
     assert not platform.materialise([HOUR], "2024-02-01", "2024-03-01").success
@@ -215,7 +215,7 @@ def test_what_the_market_did_not_answer_is_told_with_its_error(platform: Platfor
     }
 
 
-def test_a_pull_that_fails_leaves_no_check_result(platform: Platform) -> None:
+def test_a_fetch_that_fails_leaves_no_check_result(platform: Platform) -> None:
     platform.market = given(FailingUntil("2030-01-01"))
     result = platform.materialise([HOUR], "2024-02-01")
     assert not result.success
@@ -301,7 +301,7 @@ def test_a_stored_candle_that_breaks_the_contract_stops_what_depends_on_it(
     assert contract.description is not None
     assert contract.description.startswith("[ohlc] BTC/USDT 1h candles in the store: ")
     assert "Remove the month's file and materialise it again." in contract.description
-    assert found[f"{HOUR} gaps"].description == "cannot be told: the contract is broken"
+    assert found[f"{HOUR} gaps"].description == "cannot be checked: the contract is broken"
     assert platform.materialisations(HOUR)[0] == "2024-04-01"
     history = "history_BTC_USDT_1h.json"
     assert files_of(platform.published)[history] == before[history]
@@ -322,8 +322,8 @@ def test_a_damaged_file_breaks_the_contract_of_its_month_alone(platform: Platfor
     assert not any(check.passed for check in march.values())
     assert str(file_of(platform, "1h", "2024-03")) in str(march["contract"].description)
     assert april["contract"].passed
-    assert str(april["gaps"].description).startswith("cannot be told: ")
-    assert str(april["suspicious_bars"].description).startswith("cannot be told: ")
+    assert str(april["gaps"].description).startswith("cannot be checked: ")
+    assert str(april["suspicious_bars"].description).startswith("cannot be checked: ")
     own = derived(platform, "2024-03-01", "2024-04-01")
     assert not any(check.passed for check in own.values())
     assert own["matches_source"].severity is dg.AssetCheckSeverity.ERROR
@@ -336,11 +336,11 @@ def test_a_source_that_cannot_be_read_proves_nothing(platform: Platform) -> None
     assert found["contract"].passed
     for name in ("matches_source", "gaps"):
         assert not found[name].passed
-        assert str(found[name].description).startswith("cannot be told: ")
+        assert str(found[name].description).startswith("cannot be checked: ")
 
 
 @pytest.mark.parametrize(
-    ("change", "said", "bucket"),
+    ("change", "text", "bucket"),
     [
         (lambda rows: rows.drop(index=4), "1 missing of 31", "- 2024-03-05 00:00 missing"),
         (
@@ -356,7 +356,7 @@ def test_a_source_that_cannot_be_read_proves_nothing(platform: Platform) -> None
     ],
 )
 def test_buckets_are_compared_with_what_the_source_gives_now(
-    platform: Platform, change: Change, said: str, bucket: str
+    platform: Platform, change: Change, text: str, bucket: str
 ) -> None:
     assert platform.materialise([HOUR, DAY], "2024-02-01", "2024-03-01").success
     assert derived(platform, "2024-02-01", "2024-04-01")["matches_source"].passed
@@ -364,7 +364,7 @@ def test_buckets_are_compared_with_what_the_source_gives_now(
     found = derived(platform, "2024-03-01", "2024-04-01")
     check = found["matches_source"]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
-    assert check.description == f"{said}; materialise the month again"
+    assert check.description == f"{text}; materialise the month again"
     shown = str(check.metadata["buckets"].value)
     assert shown.startswith(bucket)
     assert len(shown.splitlines()) <= 11
@@ -545,7 +545,7 @@ def test_what_two_symbols_miss_at_once_is_one_outage(tmp_path: Path) -> None:
     )
     platform.market = given(PatchyMarket([HOLE, ("2024-04-02", "2024-04-02T01:00")]))
     assert platform.update("2024-03-01", "2024-04-01").success
-    assert manifest(platform)["ops"]["outages"] == []  # so far the market was asked once
+    assert manifest(platform)["ops"]["outages"] == []  # one request so far
     platform.now = "2024-04-20T13:30"
     assert platform.update("2024-03-01", "2024-04-01").success
     assert manifest(platform)["ops"]["outages"] == [

@@ -49,7 +49,7 @@ def test_there_are_exactly_the_designed_assets(definitions: dg.Definitions) -> N
     assert set(specs_of(definitions)) == {*STEPS, dg.AssetKey(["manifest"])}
 
 
-def test_every_step_says_what_it_is(definitions: dg.Definitions) -> None:
+def test_every_step_has_a_description(definitions: dg.Definitions) -> None:
     specs = specs_of(definitions)
     for series, (symbol, timeframe, layer) in STEPS.items():
         spec = specs[series]

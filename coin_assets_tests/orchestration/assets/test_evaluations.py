@@ -1,7 +1,7 @@
-"""The evaluation assets: scores of what has matured, told in numbers and pictures.
+"""The evaluation assets: scores of matured forecasts, in numbers and pictures.
 
 - Over a backfill of models and forecasts an evaluation is the report of a backtest.
-- The challenger is scored and judged beside the champion, and every criterion is told.
+- The challenger is scored and judged beside the champion, and every criterion is reported.
 - A file that cannot be read is replaced, with a warning; nothing that goes wrong with an
   evaluation touches what is published.
 """
@@ -35,8 +35,8 @@ def evaluated(platform: Platform) -> dg.ExecuteInProcessResult:
     return platform.run("evaluate")
 
 
-def said(platform: Platform, result: dg.ExecuteInProcessResult, level: str) -> list[str]:
-    """What the step told the log."""
+def log_lines(platform: Platform, result: dg.ExecuteInProcessResult, level: str) -> list[str]:
+    """Log lines of the step, of one level."""
     wanted = {"info": 20, "warning": 30}[level]
     entries = platform.instance.all_logs(result.run_id)
     return [
@@ -70,7 +70,7 @@ def test_a_backfill_and_an_evaluation_are_a_backtest(tmp_path: Path) -> None:
     assert facts["drift"] == document["drift"]["state"]
     for name in PICTURES:
         assert facts[name].startswith("![BTC/USDT 1h")
-    (line,) = said(platform, result, "info")
+    (line,) = log_lines(platform, result, "info")
     assert line.startswith("BTC/USDT 1h: 720 matured forecasts, skill ")
 
 
@@ -104,12 +104,12 @@ def test_the_challenger_is_scored_and_judged_beside_the_champion(
     assert len(rows) == len(criteria["promotion"]["criteria"]) > 5
     assert [row for row in rows if "not passed" in row] == [rows[-2]]
     assert rows[-2].startswith("| lasting | not passed | Consecutive interim tests passed: 1 ")
-    (line,) = said(platform, result, "info")
+    (line,) = log_lines(platform, result, "info")
     assert line.endswith("; challenger 2: keep")
-    assert said(platform, result, "warning") == []
+    assert log_lines(platform, result, "warning") == []
 
 
-def test_drift_is_told_by_evaluation_and_manifest(tmp_path: Path) -> None:
+def test_drift_is_reported_by_evaluation_and_manifest(tmp_path: Path) -> None:
     platform = opened(tmp_path / "home", "2024-04-10T12:30")
     assert platform.materialise([CANDLES], MONTH, "2024-04-01").success
     walk = ["BTC_USDT/model_1h", PREDICTION]
@@ -139,8 +139,8 @@ def test_a_market_that_stands_still_is_evaluated(known: tuple[Platform, KnownMar
     market.store.write_candles(HOUR, halted, START, enough())
     result = evaluated(platform)
     assert result.success, failures(result)
-    (line,) = said(platform, result, "info")
-    assert "no skill to tell" in line
+    (line,) = log_lines(platform, result, "info")
+    assert "skill undefined" in line
 
 
 def test_an_evaluation_changes_nothing_but_itself(known: tuple[Platform, KnownMarket]) -> None:
@@ -170,16 +170,16 @@ def test_an_evaluation_that_cannot_be_read_is_replaced_with_a_warning(
     platform.now = f"{enough() + DAY:%Y-%m-%dT%H:%M}:30"
     result = evaluated(platform)
     assert result.success
-    (warning,) = said(platform, result, "warning")
+    (warning,) = log_lines(platform, result, "warning")
     assert str(file) in warning
     assert json.loads(file.read_bytes())["as_of"] > json.loads(whole)["as_of"]
 
 
-def test_before_anything_has_matured_it_says_so(tmp_path: Path) -> None:
+def test_before_anything_has_matured_it_reports_so(tmp_path: Path) -> None:
     platform = opened(contested(tmp_path / "home"))
     result = evaluated(platform)
     assert result.success
-    assert said(platform, result, "info") == [
+    assert log_lines(platform, result, "info") == [
         "BTC/USDT 1h: no forecast has matured yet; each takes 24 candles"
     ]
     facts = platform.metadata(EVALUATION)

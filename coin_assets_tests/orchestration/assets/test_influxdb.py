@@ -1,4 +1,4 @@
-"""The platform on InfluxDB: the same files as on Parquet, and faults that are told, not hidden."""
+"""The platform on InfluxDB: the same files as on Parquet, and every fault is reported."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""No forecast knows the future: champion's and challenger's, walked forward over months.
+"""No forecast uses the future: champion's and challenger's, walked forward over months.
 
 The same months are collected, trained on and forecast from markets that differ in what comes after
 one moment. Up to it every stored forecast is the same to the bit; after it they differ.

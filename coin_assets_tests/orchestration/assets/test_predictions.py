@@ -3,8 +3,8 @@
 - A forecast for an origin is the same to the bit whether or not later candles exist.
 - A forecast that exists is never changed, whatever model is trained later.
 - Origins without an eligible model have no forecast; that is an error only where one could exist.
-- The challenger's forecasts are stored beside the champion's and never published; what is wrong
-  with it is told and holds up nothing. What is wrong with the champion leaves the last good files.
+- The challenger's forecasts are stored beside the champion's and never published; its errors are
+  reported and hold up nothing. An error of the champion leaves the last good files.
 """
 
 import json
@@ -139,7 +139,7 @@ def test_a_later_model_forecasts_later_origins_in_the_shadow_and_rewrites_nothin
     assert set(champion["model_version"]) == {"1"}
     shadow = after[after["role"] == "challenger"]
     assert set(shadow["model_version"]) == {"2"}
-    # It knows nothing after 12:00, which has become an origin of the past.
+    # It has seen nothing after 12:00, which has become an origin of the past.
     kinds = shadow.groupby("as_of")["kind"].first()
     hours = pd.DatetimeIndex(kinds.index).hour
     assert dict(zip(hours, kinds, strict=True)) == {12: "backtest", 13: "live"}
@@ -245,13 +245,13 @@ def test_the_shadow_forecasts_the_same_origins_and_is_never_published(rivals: Pl
         "champion 1 13",
     ]
     newest = made[made["as_of"] == utc(f"{NEXT}:00")]
-    said = [step["quantiles"]["0.05"] for step in published(rivals)["forecast"]]
-    assert said == newest.loc[newest["role"] == "champion", "q05"].tolist()
-    assert said != newest.loc[newest["role"] == "challenger", "q05"].tolist()
+    served = [step["quantiles"]["0.05"] for step in published(rivals)["forecast"]]
+    assert served == newest.loc[newest["role"] == "champion", "q05"].tolist()
+    assert served != newest.loc[newest["role"] == "challenger", "q05"].tolist()
 
 
 @HARMS
-def test_what_is_wrong_with_the_challenger_is_told_and_holds_up_nothing(
+def test_what_is_wrong_with_the_challenger_is_reported_and_holds_up_nothing(
     rivals: Platform, harm: Callable[[ModelVersion], None]
 ) -> None:
     harm(version(rivals, 2))
@@ -275,7 +275,7 @@ def test_what_is_wrong_with_the_challenger_is_told_and_holds_up_nothing(
 
 
 @HARMS
-def test_what_is_wrong_with_the_champion_leaves_the_last_good_forecast_and_says_so(
+def test_what_is_wrong_with_the_champion_leaves_the_last_good_forecast_and_is_reported(
     rivals: Platform, harm: Callable[[ModelVersion], None]
 ) -> None:
     before, stored = published(rivals), everything(rivals)

@@ -1,4 +1,4 @@
-"""The main job: from candles to published files that tell the truth about their age."""
+"""The main job: from candles to published files with their true age."""
 
 import json
 import shutil
@@ -65,7 +65,7 @@ def updated(tmp_path_factory: pytest.TempPathFactory) -> Platform:
 
 @pytest.fixture
 def platform(updated: Platform, tmp_path: Path) -> Platform:
-    """A copy of ``updated`` with an instance of its own, which knows of no run yet."""
+    """A copy of ``updated`` with an instance of its own, which has no run yet."""
     return opened(Path(shutil.copytree(updated.settings.home, tmp_path / "home")))
 
 
@@ -93,7 +93,7 @@ def test_one_run_goes_from_candles_to_valid_published_files(updated: Platform) -
             )
 
 
-def test_the_manifest_tells_status_age_and_coverage(updated: Platform) -> None:
+def test_the_manifest_has_status_age_and_coverage(updated: Platform) -> None:
     public, ops = entries(updated), entries(updated, "ops")
     assert {name: each["status"] for name, each in public.items()} == {
         f"{symbol} {timeframe}": "insufficient_data" if timeframe in ("1w", "1M") else "fresh"

@@ -1,4 +1,4 @@
-"""Specs and standings for tests of the checks on the clock."""
+"""Specs and statuses for tests of the checks on the clock."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,8 +1,8 @@
 """Checks on the clock: data time, agreement of files and store, models.
 
-- Every key has six of them; only fresh data passes, and the words are those of the manifest.
-- Descriptions say since when and against which limit; metadata holds what the UI plots.
-- By hand they run in one step a key, all or some; updates never run them.
+- Every series has six of them; only fresh data passes, and the words are those of the manifest.
+- Descriptions name since when and against which limit; metadata holds what the UI plots.
+- By hand they run in one step a series, all or some; updates never run them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def said(
+def results(
     home: Path, status: SeriesStatus, now: datetime = NOW
 ) -> dict[str, dg.AssetCheckEvaluation]:
     """Check results as ``ohlcv_1h data_time``."""
@@ -91,8 +91,8 @@ def trained(home: Path, cutoff: datetime, **changed: Any) -> ModelVersion:
 # -------------------------------------------------------------------------------------- data time
 
 
-def test_what_is_fresh_passes_and_says_so(home: Path) -> None:
-    found = said(
+def test_what_is_fresh_passes_and_is_reported_so(home: Path) -> None:
+    found = results(
         home, replace(in_order(series("1h")), versions=(trained(home, utc("2026-11-22")),))
     )
     assert all(check.passed for check in found.values())
@@ -101,7 +101,7 @@ def test_what_is_fresh_passes_and_says_so(home: Path) -> None:
         FORECAST: "data of the forecast ends 2026-11-22 20:00, 25 min ago (limit 65 min)",
         FILES: "published data ends 2026-11-22 20:00, 25 min ago (limit 65 min)",
         AGREES: "the files reach as far as the store",
-        AGE: "version 3 knows data up to 2026-11-22 00:00, 20 h 25 min ago (limit 36 h)",
+        AGE: "version 3 has data up to 2026-11-22 00:00, 20 h 25 min ago (limit 36 h)",
         RANGE: "version 3: 5000 candles, 2026-01-01 00:00 to 2026-11-22 00:00",
     }
     assert facts(found[CANDLES]) == {
@@ -129,7 +129,7 @@ def test_what_is_fresh_passes_and_says_so(home: Path) -> None:
 def test_what_is_old_warns_and_then_fails(
     home: Path, later: timedelta, status: str, severity: dg.AssetCheckSeverity, text: str
 ) -> None:
-    found = said(home, in_order(series("1h")), NOW + later)
+    found = results(home, in_order(series("1h")), NOW + later)
     for name in (CANDLES, FORECAST, FILES):
         assert (found[name].passed, found[name].severity) == (False, severity)
         assert facts(found[name])["status"] == status
@@ -139,7 +139,7 @@ def test_what_is_old_warns_and_then_fails(
 
 def test_each_layer_is_judged_by_its_own_data(home: Path) -> None:
     status = published_at(in_order(series("1h")), -HOUR, -2 * HOUR)
-    found = said(home, replace(status, forecast=CLOSE - HOUR))
+    found = results(home, replace(status, forecast=CLOSE - HOUR))
     words = {name: facts(found[name])["status"] for name in (CANDLES, FORECAST, FILES)}
     assert words == {CANDLES: FRESH, FORECAST: STALE, FILES: HARD_STALE}
 
@@ -148,7 +148,7 @@ def test_what_does_not_exist_is_missing(home: Path) -> None:
     nothing = SeriesStatus(
         series("1h"), None, None, ManifestEntry(series("1h"), enough_candles=True)
     )
-    found = said(home, nothing)
+    found = results(home, nothing)
     for name in (CANDLES, FORECAST, FILES, AGE, RANGE):
         assert (found[name].passed, found[name].severity) == (False, ERROR)
         assert facts(found[name])["status"] == "missing"
@@ -161,7 +161,7 @@ def test_too_few_candles_are_a_warning(home: Path) -> None:
     young = SeriesStatus(
         series("1h"), CLOSE, None, ManifestEntry(series("1h"), enough_candles=False)
     )
-    found = said(home, young)
+    found = results(home, young)
     assert found[CANDLES].passed
     for name in (FORECAST, FILES, AGE, RANGE):
         assert (found[name].passed, found[name].severity) == (False, WARN)
@@ -169,8 +169,8 @@ def test_too_few_candles_are_a_warning(home: Path) -> None:
         assert "needs 240" in str(found[name].description)
 
 
-def test_a_close_ahead_of_the_clock_is_told(home: Path) -> None:
-    found = said(home, in_order(series("1h")), CLOSE - timedelta(minutes=5))
+def test_a_close_ahead_of_the_clock_is_reported(home: Path) -> None:
+    found = results(home, in_order(series("1h")), CLOSE - timedelta(minutes=5))
     assert "5 min ahead of the clock" in str(found[CANDLES].description)
 
 
@@ -195,28 +195,28 @@ def test_age_decides_alone(age: timedelta, soft: int, more: int) -> None:
 def test_a_damaged_file_is_an_error(home: Path) -> None:
     status = in_order(series("1h"))
     broken = replace(status.published, corrupt="history.json has another hash")
-    found = said(home, replace(status, published=broken))
+    found = results(home, replace(status, published=broken))
     for name in (FILES, AGREES):
         assert (found[name].passed, found[name].severity) == (False, ERROR)
         assert facts(found[name])["status"] == "corrupt"
         assert str(found[name].description).endswith("damaged: history.json has another hash")
 
 
-def test_files_that_know_more_than_the_store_are_an_error(home: Path) -> None:
-    check = said(home, published_at(in_order(series("1h")), HOUR, -HOUR))[AGREES]
+def test_files_ahead_of_the_store_are_an_error(home: Path) -> None:
+    check = results(home, published_at(in_order(series("1h")), HOUR, -HOUR))[AGREES]
     assert (check.passed, check.severity) == (False, ERROR)
     assert check.description == (
-        "the history file ends 2026-11-22 21:00, the store 2026-11-22 20:00: the file knows more "
-        "than the store"
+        "the history file ends 2026-11-22 21:00, the store 2026-11-22 20:00: the file is ahead of "
+        "the store"
     )
-    lost = said(home, replace(in_order(series("1h")), candles=None, forecast=None))[AGREES]
+    lost = results(home, replace(in_order(series("1h")), candles=None, forecast=None))[AGREES]
     assert lost.severity is ERROR
     assert "the prediction file ends 2026-11-22 20:00, the store nowhere" in str(lost.description)
 
 
 def test_files_may_be_behind_the_store_for_as_long_as_data_is_fresh(home: Path) -> None:
-    assert said(home, published_at(in_order(series("1h")), -HOUR, -HOUR))[AGREES].passed
-    check = said(home, published_at(in_order(series("1h")), -HOUR, -2 * HOUR))[AGREES]
+    assert results(home, published_at(in_order(series("1h")), -HOUR, -HOUR))[AGREES].passed
+    check = results(home, published_at(in_order(series("1h")), -HOUR, -2 * HOUR))[AGREES]
     assert (check.passed, check.severity) == (False, WARN)
     assert check.description == (
         "the prediction file ends 2026-11-22 18:00, the store 2026-11-22 20:00: publishing is "
@@ -230,7 +230,7 @@ def test_nothing_published_is_behind_a_store_that_has_something(home: Path) -> N
     unpublished = replace(
         in_order(series("1h")), published=ManifestEntry(series("1h"), enough_candles=True)
     )
-    check = said(home, unpublished)[AGREES]
+    check = results(home, unpublished)[AGREES]
     assert (check.passed, check.severity) == (False, WARN)
     assert "the history file ends nowhere" in str(check.description)
 
@@ -249,7 +249,7 @@ def test_models_may_be_as_old_as_their_retraining_allows(
     cutoff = current.versions[0].cutoff
     name = f"model_{timeframe} age"
     for hours, status in ((soft, FRESH), (soft + 1, STALE), (hard, STALE), (hard + 1, HARD_STALE)):
-        check = said(home, current, cutoff + timedelta(hours=hours))[name]
+        check = results(home, current, cutoff + timedelta(hours=hours))[name]
         assert facts(check)["status"] == status
         assert facts(check)["model_version"] == "3"
 
@@ -257,7 +257,7 @@ def test_models_may_be_as_old_as_their_retraining_allows(
 def test_the_newest_model_is_the_one_with_the_latest_cutoff(home: Path) -> None:
     status = in_order(series("1h"))
     old = replace(status.versions[0], number=4, cutoff=utc("2026-01-01"))
-    check = said(home, replace(status, versions=(*status.versions, old)))[AGE]
+    check = results(home, replace(status, versions=(*status.versions, old)))[AGE]
     assert (check.passed, facts(check)["model_version"]) == (True, "3")
 
 
@@ -280,15 +280,15 @@ def test_the_newest_model_is_the_one_with_the_latest_cutoff(home: Path) -> None:
             "corrupt",
             "its data end before they start",
         ),
-        ({"rows": None}, "corrupt", "does not tell its training range (TypeError"),
+        ({"rows": None}, "corrupt", "lacks a valid training range (TypeError"),
         ({"data_end": "2026-11-22T00:00:00"}, "corrupt", "has no time zone"),
     ],
 )
-def test_training_ranges_that_cannot_be_are_told(
+def test_training_ranges_that_cannot_be_are_reported(
     home: Path, changed: dict[str, Any], status: str, text: str
 ) -> None:
     version = trained(home, utc("2026-11-22"), **changed)
-    check = said(home, replace(in_order(series("1h")), versions=(version,)))[RANGE]
+    check = results(home, replace(in_order(series("1h")), versions=(version,)))[RANGE]
     assert not check.passed
     assert (check.severity is WARN) == (status == "stale")
     assert facts(check)["status"] == status
@@ -298,7 +298,7 @@ def test_training_ranges_that_cannot_be_are_told(
 def test_metadata_that_cannot_be_read_is_an_error(home: Path) -> None:
     version = trained(home, utc("2026-11-22"))
     (version.folder / "metadata.json").write_text("{")
-    check = said(home, replace(in_order(series("1h")), versions=(version,)))[RANGE]
+    check = results(home, replace(in_order(series("1h")), versions=(version,)))[RANGE]
     assert (check.passed, check.severity) == (False, ERROR)
     assert str(version.folder / "metadata.json") in str(check.description)
 
@@ -309,7 +309,7 @@ def test_metadata_that_cannot_be_read_is_an_error(home: Path) -> None:
 def gathered(
     store: Store, registry: ModelRegistry, publisher: Publisher, series_list: Sequence[Series]
 ) -> Mapping[Series, SeriesStatus]:
-    """Standings as the parts of a platform tell them."""
+    """Statuses from the parts of a platform."""
     published = {each["timeframe"]: each for each in publisher.manifest()["public"]["entries"]}
     found = {}
     for each in series_list:
@@ -346,7 +346,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
 
 
 def checked(platform: Platform, selection: dg.AssetSelection) -> dg.ExecuteInProcessResult:
-    """Run checks by hand, in a repository that has those of all keys."""
+    """Run checks by hand, in a repository that has those of all series."""
     given = platform.definitions
     definitions = dg.Definitions(
         assets=given.assets,
@@ -359,7 +359,7 @@ def checked(platform: Platform, selection: dg.AssetSelection) -> dg.ExecuteInPro
     return job.execute_in_process(instance=platform.instance, raise_on_error=False)
 
 
-def test_by_hand_all_checks_of_a_key_are_one_step(platform: Platform) -> None:
+def test_by_hand_all_checks_of_a_series_are_one_step(platform: Platform) -> None:
     result = checked(
         platform,
         dg.AssetSelection.checks(
@@ -399,6 +399,6 @@ def test_names_of_checks_and_ops_are_unique(tmp_path: Path) -> None:
     series_list = [
         series
         for spec, each in zip(specs, made, strict=True)
-        for series in [*each.check_keys, *reconciled_check(spec).check_keys]
+        for check in [*each.check_keys, *reconciled_check(spec).check_keys]
     ]
     assert len(set(series_list)) == len(series_list) == 7 * len(specs)

@@ -47,7 +47,7 @@ def result(status: str) -> dg.AssetCheckEvaluation:
     )
 
 
-def remembered(status: str, at: datetime) -> dict[dg.AssetCheckKey, Recorded]:
+def recorded_result(status: str, at: datetime) -> dict[dg.AssetCheckKey, Recorded]:
     return {dg.AssetCheckKey(ASSET, "data_time"): Recorded(*VERDICTS[status], status, at, at)}
 
 
@@ -58,7 +58,7 @@ def test_what_was_never_recorded_is() -> None:
 @pytest.mark.parametrize("before", VERDICTS)
 @pytest.mark.parametrize("after", VERDICTS)
 def test_changes_are_recorded_at_once_and_the_rest_later(before: str, after: str) -> None:
-    last = remembered(before, NOW)
+    last = recorded_result(before, NOW)
     soon, due = NOW + timedelta(seconds=30), NOW + EVERY
     assert bool(changed_evaluations([result(after)], last, {}, soon, EVERY)) == (before != after)
     assert changed_evaluations([result(after)], last, {}, due, EVERY) == [result(after)]
@@ -72,7 +72,7 @@ def test_the_log_holds_every_change_and_little_more(statuses: list[str]) -> None
     for minute, status in enumerate(statuses):
         now = NOW + timedelta(minutes=minute)
         if changed_evaluations([result(status)], recorded, {}, now, EVERY):
-            recorded, count = remembered(status, now), count + 1
+            recorded, count = recorded_result(status, now), count + 1
         (last,) = recorded.values()
         assert last.status == status
         assert now - last.at < EVERY
@@ -89,7 +89,7 @@ def record(instance: dg.DagsterInstance, events: Sequence[dg.AssetCheckEvaluatio
         instance.report_runless_asset_event(event)
 
 
-def test_an_instance_tells_what_was_recorded_last(tmp_path: Path) -> None:
+def test_an_instance_returns_what_was_recorded_last(tmp_path: Path) -> None:
     with dg.instance_for_test() as instance:
         early, late = (evaluations(tmp_path, NOW + timedelta(hours=hours)) for hours in (0, 3))
         series_list = [each.asset_check_key for each in early]

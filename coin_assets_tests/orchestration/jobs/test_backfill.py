@@ -1,7 +1,7 @@
 """``backfill``: a plan first, then all candles of each symbol, as if its months were materialised.
 
 - A dry run stores nothing, not even what it learns about the listing.
-- What is there is not asked for again; a job that was killed goes on where it was.
+- What is there is not requested again; a job that was killed goes on where it was.
 - One failing symbol leaves the others and is named.
 """
 
@@ -55,7 +55,7 @@ def test_the_plan_names_first_candle_months_and_requests(
     platform.market = given(PatchyMarket(listed="2024-02-10T03:00"))
     assert backfill(platform, dry_run=True).success
     lines = [" ".join(line.split()) for line in capsys.readouterr().err.splitlines()]
-    assert "key first candle months missing requests at least" in lines
+    assert "series first candle months missing requests at least" in lines
     assert "BTC/USDT 1h 2024-02-10 03:00 3 1,449 1 0 s" in lines
     assert "total 3 1,449 1 0 s" in lines
 
@@ -71,7 +71,7 @@ def test_a_dry_run_stores_nothing(platform: Platform) -> None:
     assert platform.materialisations(HOUR) == []
 
 
-def test_what_is_there_is_not_asked_for_again(platform: Platform) -> None:
+def test_what_is_there_is_not_requested_again(platform: Platform) -> None:
     market = PatchyMarket()
     platform.market = given(market)
     assert backfill(platform, end="2024-02").success

@@ -1,7 +1,7 @@
-"""``copy_store``: the chosen keys end up equal in both stores, whichever way they go.
+"""``copy_store``: the chosen series end up equal in both stores, whichever way they go.
 
-How a key is copied is tested with the step. The two stores are folders of the embedded kind here,
-and at the end a folder and a bucket.
+The copy of one series is tested with the step. Here the two stores are folders, and at the end a
+folder and a bucket.
 """
 
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ class Two:
 
 
 class Opener:
-    """Opens a store that tells when it is closed."""
+    """Opens a store that records when it is closed."""
 
     def __init__(self, home: Path, name: str, closed: list[str]) -> None:
         self.home, self.name, self.closed = home, name, closed
@@ -90,36 +90,36 @@ def metadata_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {name: value.value for name, value in output.metadata.items()}
 
 
-def test_all_keys_go_to_the_other_store_and_back(two: Two) -> None:
+def test_all_series_go_to_the_other_store_and_back(two: Two) -> None:
     ours = two.files("parquet")
     result = two.run()
     assert result.success
     assert two.files("influxdb") == ours
-    assert metadata_of(result) | {"keys": ""} == {
+    assert metadata_of(result) | {"series": ""} == {
         "candles": 2 * 1442,
         "forecasts": 2 * 24,
         "revisions": 0,
         "months_changed": 8,
-        "keys": "",
+        "series": "",
     }
     two.store("influxdb").merge_candles(HOURLY, hours(END, 5), END, utc("2024-04-01"))
     assert two.run(source="influxdb").success
     assert two.files("parquet") == two.files("influxdb") != ours
 
 
-def test_the_log_tells_each_month_with_its_rate(two: Two) -> None:
+def test_the_log_has_each_month_with_its_rate(two: Two) -> None:
     results = [two.run(symbols=[BTC]) for _ in range(2)]
-    said = [two.instance.all_logs(result.run_id) for result in results]
-    text = "\n".join(entry.user_message for entries in said for entry in entries)
-    assert "copying 2 keys from parquet to influxdb" in text
+    logs = [two.instance.all_logs(result.run_id) for result in results]
+    text = "\n".join(entry.user_message for entries in logs for entry in entries)
+    assert "copying 2 series from parquet to influxdb" in text
     assert "BTC/USDT 1h 2024-01: 744 candles (" in text
     assert "BTC/USDT 1d 2024-02: 1 candles, 24 forecasts (" in text
     assert "rows/s)" in text
     assert "BTC/USDT 1h: equal already (1440 candles, 0 forecasts, 0 revisions)" in text
-    assert "2 of 2 keys done" in text
+    assert "2 of 2 series done" in text
 
 
-def test_only_chosen_keys_are_copied(two: Two) -> None:
+def test_only_chosen_series_are_copied(two: Two) -> None:
     assert two.run(symbols=[ETH], timeframes=["1d"]).success
     assert {name.split("/")[1] for name in two.files("influxdb")} == {"symbol=ETH_USDT"}
     assert {name.split("/")[2] for name in two.files("influxdb")} == {"timeframe=1d"}
@@ -131,13 +131,13 @@ def test_a_dry_run_writes_nothing(two: Two) -> None:
     assert two.files("influxdb") == {}
 
 
-def test_one_key_that_is_refused_leaves_the_others(two: Two) -> None:
+def test_one_series_that_is_refused_leaves_the_others(two: Two) -> None:
     surplus = candles_at([utc("2024-02-20")])
     two.store("influxdb").merge_candles(DAILY, surplus, utc("2024-02-01"), END)
     result = two.run()
     (message,) = failures(result).values()
     assert (
-        "1 of 4 keys failed: BTC/USDT 1d: BTC/USDT 1d: the target has candles up to 2024-02-20"
+        "1 of 4 series failed: BTC/USDT 1d: BTC/USDT 1d: the target has candles up to 2024-02-20"
         in message
     )
     assert "launch the job again" in message
@@ -194,10 +194,10 @@ def test_history_moves_to_influxdb_and_back_unchanged(server: InfluxServer, tmp_
     second = platform_at(tmp_path / "second")
     assert second.run("copy_store", source="influxdb").success
     assert history(tmp_path / "second") == history(tmp_path / "first")
-    assert len(history(tmp_path / "first")) == 6  # candles of two keys, forecasts, a ledger
+    assert len(history(tmp_path / "first")) == 6  # candles of two series, forecasts, a ledger
     for run in (result, again):
-        told = "\n".join(str(entry) for entry in first.instance.all_logs(run.run_id))
-        assert server.token not in told
+        log = "\n".join(str(entry) for entry in first.instance.all_logs(run.run_id))
+        assert server.token not in log
 
 
 def test_a_bucket_of_another_market_is_refused(server: InfluxServer, tmp_path: Path) -> None:
@@ -219,11 +219,11 @@ def test_a_server_that_goes_away_is_gone_on_with_when_it_is_back(
     ours = ParquetStore(tmp_path / "home")
     ours.write_candles(HOURLY, hours(START, 4000), START, utc("2024-07-01"))
     ours.add_forecasts(HOURLY, forecasts_at([utc("2024-05-02")]))
-    told: list[str] = []
+    copied_months: list[str] = []
 
     def progress(month: MonthCopied) -> None:
-        told.append(month.label)
-        if len(told) == 2:
+        copied_months.append(month.label)
+        if len(copied_months) == 2:
             server.down()
 
     with closing(InfluxStore(connection, "sandbox", tmp_path / "locks")) as theirs:
@@ -231,13 +231,13 @@ def test_a_server_that_goes_away_is_gone_on_with_when_it_is_back(
             StoreCopy(ours, theirs, progress=progress).copy(HOURLY)
         server.up()
         done = StoreCopy(ours, theirs, progress=progress).copy(HOURLY)
-        assert told == [f"2024-{month:02d}" for month in range(1, 7)]
+        assert copied_months == [f"2024-{month:02d}" for month in range(1, 7)]
         assert done.rows == {"candles": 4000, "forecasts": 24, "revisions": 0}
         assert theirs.read_candles(HOURLY, START, END).equals(ours.read_candles(HOURLY, START, END))
 
 
 @pytest.mark.usefixtures("server")
-def test_what_the_other_store_needs_is_said_once(
+def test_what_the_other_store_needs_is_reported_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ["INFLUXDB_V2_URL", "INFLUXDB_V2_TOKEN", "INFLUXDB_V2_ORG", "COIN_INFLUXDB_BUCKET"]

@@ -1,4 +1,4 @@
-"""``doctor``: one look tells all that is wrong with the store, each with what to do about it."""
+"""``doctor``: reports each problem of the store with its remedy."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -35,8 +35,8 @@ def influx(monkeypatch: pytest.MonkeyPatch) -> Iterator[InfluxServer]:
 
 def lines(platform: Platform, result: dg.ExecuteInProcessResult) -> dict[str, str]:
     """What was logged of each thing, ``OK ...`` or ``FAILED ...``."""
-    told = [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
-    found = [line for line in told if line.startswith(("OK ", "FAILED "))]
+    lines = [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
+    found = [line for line in lines if line.startswith(("OK ", "FAILED "))]
     return {line.partition(" ")[2].partition(":")[0]: line for line in found}
 
 
@@ -114,7 +114,7 @@ PROBLEMS: dict[str, tuple[Callable[[InfluxServer], None], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_each_problem_is_told_with_a_remedy_and_hides_no_other(
+def test_each_problem_is_reported_with_a_remedy_and_hides_no_other(
     tmp_path: Path, influx: InfluxServer, problem: str
 ) -> None:
     spoil, expected = PROBLEMS[problem]
@@ -131,14 +131,14 @@ def test_each_problem_is_told_with_a_remedy_and_hides_no_other(
     assert data is not None
     assert list(data.metadata) == ALL
     named = ", ".join(about for about in ALL if about in expected)
-    told = f"{len(expected)} of {len(ALL)} things failed: {named}. "
-    assert (data.description or "").startswith(told)
+    summary = f"{len(expected)} of {len(ALL)} things failed: {named}. "
+    assert (data.description or "").startswith(summary)
     assert len(data.description or "") < 200
     assert influx.token not in str(result.all_events)
 
 
 @pytest.mark.usefixtures("influx")
-def test_a_wrong_organisation_is_told_as_such(
+def test_a_wrong_organisation_is_reported_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INFLUXDB_V2_ORG", "noorg")

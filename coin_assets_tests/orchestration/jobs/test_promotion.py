@@ -3,7 +3,7 @@
 - The gate promotes who has earned it and leaves the rest; an operator may overrule it, with a
   reason.
 - A rollback restores roles and artefacts, and the published forecast of an origin to the byte.
-- What makes no sense is refused before anything changes; one failing key leaves the others.
+- What makes no sense is refused before anything changes; one failing series leaves the others.
 """
 
 import json
@@ -71,7 +71,7 @@ def test_an_operator_promotes_the_challenger_and_it_makes_the_next_published_for
     assert prediction(platform)["model_version"] == platform.entry("1h")["champion"] == "1"
     assert platform.run("promote_champion", override=True, reason=WHY).success
     assert holders(platform) == ("2", None)
-    assert prediction(platform)["model_version"] == "1"  # what was said stays
+    assert prediction(platform)["model_version"] == "1"  # a published forecast stays
     proceed(platform, f"{NEXT}:30")
     assert prediction(platform)["model_version"] == platform.entry("1h")["champion"] == "2"
 
@@ -90,12 +90,12 @@ def test_a_rollback_restores_the_forecast_that_the_old_champion_would_have_made(
     proceed(before, f"{NEXT}:10")
     proceed(between, f"{NEXT}:20")
     proceed(platform, f"{NEXT}:30")
-    said = [prediction(each) for each in (before, between, platform)]
-    assert [each["model_version"] for each in said] == ["1", "2", "1"]
-    assert {each["as_of"] for each in said} == {f"{NEXT}:00:00Z"}
-    assert said[0].pop("updated_at") < said[2].pop("updated_at")
-    assert said[0] == said[2]
-    assert said[0]["forecast"] != said[1]["forecast"]
+    predictions = [prediction(each) for each in (before, between, platform)]
+    assert [each["model_version"] for each in predictions] == ["1", "2", "1"]
+    assert {each["as_of"] for each in predictions} == {f"{NEXT}:00:00Z"}
+    assert predictions[0].pop("updated_at") < predictions[2].pop("updated_at")
+    assert predictions[0] == predictions[2]
+    assert predictions[0]["forecast"] != predictions[1]["forecast"]
 
     history = [
         (change.version, change.by, change.reason)
@@ -128,7 +128,7 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(
     assert files_of(platform.settings.home) == before
 
 
-def test_a_version_is_chosen_for_one_key_only(tmp_path: Path) -> None:
+def test_a_version_is_chosen_for_one_series_only(tmp_path: Path) -> None:
     platform = Platform(tmp_path / "home", f"{SECOND}:30", symbols=f"{BTC},{ETH}")
     result = platform.run("promote_champion", override=True, reason=WHY, version=2)
     assert "version 2 is set for 6 series" in failures(result)["promote"]
@@ -139,12 +139,12 @@ def test_a_rollback_needs_no_less_than_a_reason(platform: Platform) -> None:
         platform.run("rollback_champion")
 
 
-def test_a_key_that_fails_leaves_the_others_and_is_named(platform: Platform) -> None:
+def test_a_series_that_fails_leaves_the_others_and_is_named(platform: Platform) -> None:
     home = platform.settings.home
     both = Platform(home, platform.now, symbols=f"{BTC},{ETH}", history_start=MONTH)
     result = both.run("promote_champion", override=True, reason=WHY, timeframes=["1h"])
     message = failures(result)["promote"]
-    assert "1 of 2 keys failed: ETH/USDT 1h: " in message
+    assert "1 of 2 series failed: ETH/USDT 1h: " in message
     assert "ETH/USDT 1h has no challenger" in message
     assert holders(platform) == ("2", None)
 

@@ -1,4 +1,4 @@
-"""``reconcile``: what is stored against what the market says itself, as check results.
+"""``reconcile``: stored candles against those of the market, as check results.
 
 - Differences are results, named bucket by bucket; only what could not be compared is a failure.
 - Candles derived from real hours show which native days were saved unfinished.
@@ -66,7 +66,7 @@ def results(platform: Platform, result: dg.ExecuteInProcessResult) -> dict[str, 
     return found
 
 
-def said(platform: Platform, result: dg.ExecuteInProcessResult) -> list[str]:
+def log_lines(platform: Platform, result: dg.ExecuteInProcessResult) -> list[str]:
     return [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
 
 
@@ -90,7 +90,7 @@ def test_on_the_sandbox_nothing_differs(platform: Platform) -> None:
         assert (facts["missing"], facts["extra"], facts["differing"]) == (0, 0, 0)
     # 90 days up to the newest closed candle; weeks of 90 days begin on a Monday.
     assert [found[name][1]["compared"] for name in ("1h", "1d", "1w")] == [90 * 24, 90, 13]
-    assert "3 of 3 keys compared, 0 with differences, 0 not offered, 0 failed" in said(
+    assert "3 of 3 series compared, 0 with differences, 0 not offered, 0 failed" in log_lines(
         platform, result
     )
 
@@ -155,8 +155,8 @@ def test_a_timeframe_that_the_market_does_not_offer_is_counted(platform: Platfor
     result = platform.run("reconcile")
     assert result.success
     assert set(results(platform, result)) == {"1h", "1d"}
-    assert "BTC/USDT 1w: not offered by the market (no weeks here)" in said(platform, result)
-    assert "2 of 3 keys compared, 0 with differences, 1 not offered, 0 failed" in said(
+    assert "BTC/USDT 1w: not offered by the market (no weeks here)" in log_lines(platform, result)
+    assert "2 of 3 series compared, 0 with differences, 1 not offered, 0 failed" in log_lines(
         platform, result
     )
 
@@ -165,7 +165,7 @@ def test_a_market_that_is_down_fails_the_job_after_the_others(platform: Platform
     platform.market = given(LimitedMarket("1h", MarketUnavailable("down")))
     result = platform.run("reconcile")
     message = failures(result)["reconcile_candles"]
-    assert "1 of 3 keys failed: BTC/USDT 1h: down" in message
+    assert "1 of 3 series failed: BTC/USDT 1h: down" in message
     assert set(results(platform, result)) == {"1d", "1w"}
 
 
@@ -181,7 +181,7 @@ def test_an_error_of_a_part_is_no_absence_and_the_rest_is_compared(platform: Pla
     assert (facts["compared"], facts["uncompared"]) == (89 * 24, 24)
     assert facts["error"] == "down"
     assert "24 not compared. A part could not be read: down" in event.description
-    assert "1 of 1 keys failed: BTC/USDT 1h: down" in failures(result)["reconcile_candles"]
+    assert "1 of 1 series failed: BTC/USDT 1h: down" in failures(result)["reconcile_candles"]
 
 
 def test_an_unread_part_alone_does_not_pass(platform: Platform) -> None:
@@ -237,7 +237,7 @@ def test_days_without_any_source_candle_are_explained(tmp_path: Path) -> None:
     platform.market = given(WithItsOwnDays())
     assert platform.materialise(CANDLES[:2], "2024-06-01", "2024-07-01").success
     (_, facts) = results(platform, platform.run("reconcile", depth="deep"))["1d"]
-    assert (facts["missing"], facts["explained"]) == (1, 0)  # asked once only
+    assert (facts["missing"], facts["explained"]) == (1, 0)  # requested once only
     platform.now = "2024-07-10T14:30"
     assert platform.materialise(CANDLES[:1], "2024-06-01").success
     (_, facts) = results(platform, platform.run("reconcile", depth="deep"))["1d"]
@@ -249,7 +249,7 @@ def test_nothing_stored_is_nothing_to_compare(tmp_path: Path) -> None:
     result = empty.run("reconcile")
     assert result.success
     assert results(empty, result) == {}
-    assert "0 of 3 keys compared, 0 with differences, 0 not offered, 0 failed" in said(
+    assert "0 of 3 series compared, 0 with differences, 0 not offered, 0 failed" in log_lines(
         empty, result
     )
 

@@ -95,8 +95,8 @@ def test_what_is_older_goes_and_the_rest_stays(platform: Platform) -> None:
     assert facts["candles"] == (KEPT - utc("2024-01-01")).days * 24 - 4
     assert facts["forecasts"] > 24 * 24
     assert facts["revisions"] == 1
-    assert "| BTC/USDT 1h | 2024-06-26 00:00 |" in facts["keys"]
-    assert "| BTC/USDT 4h | always | 0 | 0 | 0 |" in facts["keys"]
+    assert "| BTC/USDT 1h | 2024-06-26 00:00 |" in facts["series"]
+    assert "| BTC/USDT 4h | always | 0 | 0 | 0 |" in facts["series"]
 
 
 def revision(platform: Platform, opened: str) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def test_a_dry_run_counts_and_removes_nothing(platform: Platform) -> None:
     assert removed_by(enforce(platform))["candles"] == 0
 
 
-def test_an_old_month_is_materialised_empty_and_nobody_is_asked(
+def test_an_old_month_is_materialised_empty_without_a_request(
     platform: Platform, market: PatchyMarket
 ) -> None:
     enforce(platform)
@@ -140,7 +140,7 @@ def test_an_old_month_is_materialised_empty_and_nobody_is_asked(
     assert files_of(folder) == derived
 
 
-def test_the_month_that_is_cut_is_asked_for_from_there_on(
+def test_the_month_that_is_cut_is_requested_from_there_on(
     platform: Platform, market: PatchyMarket
 ) -> None:
     enforce(platform)
@@ -227,7 +227,7 @@ def test_derived_candles_that_are_too_old_are_not_made_again(platform: Platform)
     assert (facts["dagster/partition_row_count"], facts["missing"]) == (0, 0)
 
 
-def test_a_damaged_file_stops_its_own_key_only(tmp_path: Path) -> None:
+def test_a_damaged_file_stops_its_own_series_only(tmp_path: Path) -> None:
     platform = Platform(
         tmp_path,
         now="2024-03-10T00:30",
@@ -246,8 +246,8 @@ def test_a_damaged_file_stops_its_own_key_only(tmp_path: Path) -> None:
         "candles/symbol=BTC_USDT/timeframe=1h/month=2024-01/candles.parquet"
     )
     file.write_bytes(b"no parquet")
-    message = failures(enforce(platform))["retain"]
-    assert "1 of 4 keys failed: BTC/USDT 1h: " in message
+    message = failures(enforce(platform))["enforce"]
+    assert "1 of 4 series failed: BTC/USDT 1h: " in message
     assert str(file) in message
     assert platform.store.count_candles(series("1h", ETH), *ALWAYS) == 0
 
@@ -286,10 +286,10 @@ def test_old_model_versions_go_but_for_those_that_something_needs(platform: Plat
     daily = daily_versions(platform)
     assert daily[-1].cutoff < utc("2024-04-11T12:30")  # all of them are older than ninety days
     now = utc(platform.now)
-    told: dict[str, Any] = {"since": now, "reason": "", "by": "", "recorded_at": now}
-    registry.appoint(series("1h"), CHAMPION, daily[3], **told)
-    registry.appoint(series("1h"), CHALLENGER, daily[5], **told)
-    registry.appoint(series("1h"), CHALLENGER, daily[7], **told)
+    record: dict[str, Any] = {"since": now, "reason": "", "by": "", "recorded_at": now}
+    registry.appoint(series("1h"), CHAMPION, daily[3], **record)
+    registry.appoint(series("1h"), CHALLENGER, daily[5], **record)
+    registry.appoint(series("1h"), CHALLENGER, daily[7], **record)
     EvaluationBook(platform.settings.home).write(series("1h"), evaluated_with(daily[9].name))
     newest = platform.store.read_forecasts(series("1h"), utc("2024-07-10T12:00"), ALWAYS[1])
     platform.store.revise_forecasts(series("1h"), newest.assign(model_version=daily[11].name))
@@ -300,7 +300,7 @@ def test_old_model_versions_go_but_for_those_that_something_needs(platform: Plat
     assert registry.load(daily[11]).name == registry.load(daily[-1]).name
     facts = removed_by(result)
     assert facts["model_versions"] == len(daily) - 15
-    assert f"| {daily[0].name}, {daily[1].name}, " in facts["keys"]
+    assert f"| {daily[0].name}, {daily[1].name}, " in facts["series"]
     assert removed_by(enforce(platform))["model_versions"] == 0
 
 
@@ -322,11 +322,11 @@ def test_a_dry_run_names_the_versions_and_removes_none(platform: Platform) -> No
     would = enforce(platform, dry_run=True)
     assert files_of(platform.settings.home) == before
     assert removed_by(would)["model_versions"] == 50
-    assert removed_by(enforce(platform))["keys"] == removed_by(would)["keys"]
+    assert removed_by(enforce(platform))["series"] == removed_by(would)["series"]
 
 
 def test_the_months_can_be_forecast_again_without_what_was_removed(platform: Platform) -> None:
-    """A forecast that exists stays with its text; anchors make those that are missing."""
+    """A forecast that exists stays as it is; monthly versions make those that are missing."""
     daily_versions(platform)
     assert enforce(platform).success
     platform.store.delete_forecasts(series("4h"), utc("2024-05-01"), utc("2024-06-01"))
@@ -334,12 +334,12 @@ def test_the_months_can_be_forecast_again_without_what_was_removed(platform: Pla
     assert result.success, failures(result)
 
 
-def test_a_damaged_record_of_roles_stops_its_own_key_only(platform: Platform) -> None:
+def test_a_damaged_record_of_roles_stops_its_own_series_only(platform: Platform) -> None:
     daily = daily_versions(platform)
     (daily[0].folder.parent / "roles.json").write_bytes(b"")
     before = left(platform)
-    message = failures(enforce(platform))["retain"]
-    assert "1 of 2 keys failed: BTC/USDT 1h: " in message
+    message = failures(enforce(platform))["enforce"]
+    assert "1 of 2 series failed: BTC/USDT 1h: " in message
     assert str(daily[0].folder.parent / "roles.json") in message
     assert left(platform) == before
 

@@ -1,4 +1,4 @@
-"""``train_models``: trains what is asked for, reports it, and fails loudly key by key."""
+"""``train_models``: trains the chosen series, reports it, and fails loudly series by series."""
 
 import shutil
 import threading
@@ -65,7 +65,7 @@ def versions(platform: Platform, timeframe: str = "1h", symbol: str = BTC) -> li
     return ModelRegistry(platform.settings.home).versions(series(timeframe, symbol))
 
 
-def test_without_config_every_key_is_trained_on_all_closed_candles(platform: Platform) -> None:
+def test_without_config_every_series_is_trained_on_all_closed_candles(platform: Platform) -> None:
     assert platform.train().success
     for symbol, name in ((BTC, "BTC_USDT"), (ETH, "ETH_USDT")):
         (hour,) = versions(platform, "1h", symbol)
@@ -82,11 +82,11 @@ def test_it_trains_on_what_is_stored_however_old_that_is(platform: Platform) -> 
     assert [version.cutoff for version in versions(platform)] == [utc("2024-07-10T12:00")]
 
 
-def test_a_key_without_candles_fails_and_names_the_months(platform: Platform) -> None:
+def test_a_series_without_candles_fails_and_names_the_months(platform: Platform) -> None:
     for timeframe in ("1h", "1d"):
         platform.store.delete_candles(series(timeframe, ETH), utc("2024-01-01"), utc("2025-01-01"))
     result = platform.train()
-    assert "2 of 4 keys failed" in failures(result)["train"]
+    assert "2 of 4 series failed" in failures(result)["train"]
     assert "ETH/USDT 1h candles of 2024-02 to 2024-07" in failures(result)["train"]
     assert len(versions(platform, "1h", BTC)) == 1
 
@@ -98,7 +98,7 @@ def test_training_the_same_again_makes_no_second_version(platform: Platform) -> 
     assert platform.metadata("BTC_USDT/model_1h")["created"] is False
 
 
-def test_the_anchor_and_later_versions_stand_side_by_side(platform: Platform) -> None:
+def test_the_monthly_version_and_later_ones_stand_side_by_side(platform: Platform) -> None:
     assert platform.materialise(["BTC_USDT/model_1h"], "2024-07-01").success
     platform.train(symbols=[BTC], timeframes=["1h"])
     assert [version.cutoff for version in versions(platform)] == [
@@ -129,26 +129,27 @@ def test_cutoff_and_lookback_bound_the_candles(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lookback", "said"),
+    ("lookback", "message"),
     [("365d", "would train BTC/USDT 1h on "), ("5d", "would not train BTC/USDT 1h on 120 candles")],
 )
-def test_a_dry_run_trains_nothing_and_says_what_it_would(
-    platform: Platform, lookback: str, said: str
+def test_a_dry_run_trains_nothing_and_logs_what_it_would(
+    platform: Platform, lookback: str, message: str
 ) -> None:
     result = platform.train(dry_run=True, lookback=lookback)
     assert result.success
     assert not versions(platform)
     assert platform.materialisations("BTC_USDT/model_1h") == []
     assert any(
-        entry.user_message.startswith(said) for entry in platform.instance.all_logs(result.run_id)
+        entry.user_message.startswith(message)
+        for entry in platform.instance.all_logs(result.run_id)
     )
 
 
-def test_a_failing_key_leaves_the_others_and_is_named(platform: Platform) -> None:
+def test_a_failing_series_leaves_the_others_and_is_named(platform: Platform) -> None:
     platform.store.delete_candles(series("1d", ETH), utc("2024-03-01"), utc("2024-04-01"))
     result = platform.train()
     message = failures(result)["train"]
-    assert "1 of 4 keys failed" in message
+    assert "1 of 4 series failed" in message
     assert "ETH/USDT 1d" in message
     assert "2024-03" in message
     assert len(versions(platform, "1h", ETH)) == len(versions(platform, "1d", BTC)) == 1
@@ -181,7 +182,7 @@ def output_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {name: value.value for name, value in output.metadata.items()}
 
 
-def test_each_model_tells_duration_rows_and_loss_as_numbers_that_plot(platform: Platform) -> None:
+def test_each_model_reports_duration_rows_and_loss_as_numbers_that_plot(platform: Platform) -> None:
     platform.train()
     facts = platform.metadata("BTC_USDT/model_1h")
     assert {type(facts[name]) for name in ("duration_seconds", "training_rows", "loss")} == {float}
@@ -195,8 +196,8 @@ def test_a_training_ends_with_a_summary(platform: Platform) -> None:
     facts = output_of(platform.train())
     assert [facts[name] for name in ("created", "kept", "insufficient", "failed")] == [2, 2, 0, 0]
     assert facts["duration_seconds"] > 0
-    head, _, *rows = facts["keys"].splitlines()
-    assert head == "| key | version | state | rows | seconds | loss |"
+    head, _, *rows = facts["series"].splitlines()
+    assert head == "| series | version | state | rows | seconds | loss |"
     assert [row.split(" | ")[2] for row in rows] == ["kept", "kept", "created", "created"]
     assert rows[3].startswith("| ETH/USDT 1d | 1 | created | 160 | ")
 
@@ -207,7 +208,7 @@ def records(instance: dg.DagsterInstance, run_id: str) -> list[FailureRecord]:
     return found
 
 
-def test_a_failure_carries_the_summary_and_the_keys(platform: Platform) -> None:
+def test_a_failure_carries_the_summary_and_the_series(platform: Platform) -> None:
     """What alerts need: the newest finished run, whether it failed, and what failed."""
     young = series("1d", BTC)
     platform.store.delete_candles(young, utc("2024-02-01"), utc("2024-04-20"))
@@ -225,17 +226,17 @@ def test_a_failure_carries_the_summary_and_the_keys(platform: Platform) -> None:
     (entry,) = platform.instance.all_logs(run.run_id, dg.DagsterEventType.STEP_FAILURE)
     (record,) = records(platform.instance, run.run_id)
     assert (record.code, record.parts) == ("parts_failed", ("ETH/USDT 1d",))
-    assert "1 of 4 keys failed: ETH/USDT 1d: " in record.message
+    assert "1 of 4 series failed: ETH/USDT 1d: " in record.message
     event = entry.get_dagster_event()
     assert event.step_failure_data.user_failure_data is not None
     facts = {
         name: value.value
         for name, value in event.step_failure_data.user_failure_data.metadata.items()
     }
-    assert facts["failed_keys"] == ["ETH/USDT 1d"]
+    assert facts["failed_series"] == ["ETH/USDT 1d"]
     assert [facts[name] for name in ("created", "kept", "insufficient", "failed")] == [2, 0, 1, 1]
-    assert "| ETH/USDT 1d |  | failed | 0 | " in str(facts["keys"])
-    assert "| BTC/USDT 1d |  | insufficient | 81 | " in str(facts["keys"])
+    assert "| ETH/USDT 1d |  | failed | 0 | " in str(facts["series"])
+    assert "| BTC/USDT 1d |  | insufficient | 81 | " in str(facts["series"])
 
 
 # ----------------------------------------------------------------------------------------- retries
@@ -316,7 +317,7 @@ def between_tries(instance: dg.DagsterInstance, act: Callable[[], object]) -> It
 def test_a_scheduled_training_tries_again_until_the_candles_are_back(
     platform: Platform, clock: Path, lasting: dg.DagsterInstance
 ) -> None:
-    """Time goes on meanwhile, and what was trained at first is neither made nor told again."""
+    """Time goes on meanwhile, and what was trained at first is neither made nor reported again."""
     store, broken = platform.store, series("1d", ETH)
     kept = store.read_candles(broken, *ALWAYS)
     store.delete_candles(broken, utc("2024-03-01"), utc("2024-04-01"))
@@ -336,12 +337,12 @@ def test_a_scheduled_training_tries_again_until_the_candles_are_back(
     assert [version.cutoff for version in versions(platform)] == [utc("2024-07-10T12:00")]
     assert len(versions(platform, "1d", ETH)) == 1
     entries = lasting.all_logs(result.run_id, dg.DagsterEventType.ASSET_MATERIALIZATION)
-    told = [
+    reported = [
         entry.asset_materialization.asset_key.to_user_string()
         for entry in entries
         if entry.asset_materialization
     ]
-    assert sorted(told) == [
+    assert sorted(reported) == [
         f"{symbol}/model_{name}" for symbol in ("BTC_USDT", "ETH_USDT") for name in ("1d", "1h")
     ]
     facts = output_of(result)
@@ -369,7 +370,7 @@ def test_what_stays_broken_fails_after_two_more_tries_and_at_once_for_a_person(
     assert len(lasting.all_logs(result.run_id, dg.DagsterEventType.STEP_FAILURE)) == 1
     found = records(lasting, result.run_id)
     assert len(found) == expected
-    assert all(each.message.startswith("1 of 4 keys failed: ETH/USDT 1d: ") for each in found)
+    assert all(each.message.startswith("1 of 4 series failed: ETH/USDT 1d: ") for each in found)
     assert len(versions(platform)) == 1
 
 

@@ -39,7 +39,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def market() -> FailingMarket:
-    """The market of ``platform``; it answers until a test says otherwise."""
+    """The market of ``platform``; it answers until a test changes that."""
     return FailingMarket()
 
 

@@ -10,7 +10,7 @@ from coin_assets_tests.market.patchy import PatchyMarket
 
 
 class FailingMarket(PatchyMarket):
-    """The sandbox; whoever asks for one of the symbols ``down`` gets the error ``kind``."""
+    """The sandbox; a request for one of the symbols ``down`` raises the error ``kind``."""
 
     def __init__(
         self, down: Iterable[str] = (), kind: type[CoinAssetsError] = MarketUnavailable

@@ -2,9 +2,9 @@
 
 - An empty home is collected month by month, every candle once, until there is nothing to do.
 - At a boundary one run has exactly the steps that are due; at the edge of a month one run each.
-- What is in flight is not asked for again; backfills hold up nothing that is live.
-- A failing symbol leaves the others alone and is asked for again, ever more slowly, for ever.
-- A key without a model gets one, once.
+- What is in flight is not requested again; backfills hold up nothing that is live.
+- A failing symbol leaves the others alone and is requested again, ever more slowly, for ever.
+- A series without a model gets one, once.
 """
 
 import shutil
@@ -187,7 +187,7 @@ def test_a_request_carries_its_own_checks_and_goes_before_backfills(platform: Pl
     }
 
 
-def test_what_is_in_flight_is_not_asked_for_again(platform: Platform) -> None:
+def test_what_is_in_flight_is_not_requested_again(platform: Platform) -> None:
     platform.now = BOUNDARY
     (request,) = due(platform)
     assert tasks([request]) == {"2024-02-01": hours("BTC") | hours("ETH")}
@@ -253,14 +253,14 @@ def untrained(platform: Platform) -> Platform:
     return platform
 
 
-def test_a_key_without_a_model_gets_one_and_is_not_asked_for_twice(untrained: Platform) -> None:
-    anchors, training = due(untrained)
-    assert anchors.tags[PURPOSE] == "anchors"
-    assert tasks([anchors]) == {"2024-02-01": of("BTC", "model", "1h") | of("ETH", "model", "1h")}
+def test_a_series_without_a_model_gets_one_and_is_not_requested_twice(untrained: Platform) -> None:
+    monthly, training = due(untrained)
+    assert monthly.tags[PURPOSE] == "anchors"
+    assert tasks([monthly]) == {"2024-02-01": of("BTC", "model", "1h") | of("ETH", "model", "1h")}
     assert training.job_name == "train_models"
     assert training.run_config == {"symbols": [BTC, ETH], "timeframes": ["4h"]}
     assert int(training.tags["dagster/priority"]) < 0
-    untrained.begin(anchors)
+    untrained.begin(monthly)
     untrained.begin(training)
     assert due(untrained) == []
 
@@ -286,7 +286,7 @@ def test_a_training_that_failed_is_tried_again(untrained: Platform) -> None:
     assert "training" in [request.tags[PURPOSE] for request in due(untrained)]
 
 
-def test_a_key_that_waits_for_its_next_forecast_is_told(
+def test_a_series_that_waits_for_its_next_forecast_is_reported(
     untrained: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     untrained.settle("candles_due")
@@ -313,7 +313,7 @@ def test_with_models_everything_is_forecast_and_published(untrained: Platform) -
             assert untrained.entry(name, symbol)["prediction"]["as_of"] == "2024-02-29T12:00:00Z"
 
 
-def test_a_key_that_outlives_its_source_is_trained_and_published(tmp_path: Path) -> None:
+def test_a_series_that_outlives_its_source_is_trained_and_published(tmp_path: Path) -> None:
     platform = Platform(
         tmp_path / "home",
         "2024-02-10T12:00:10",

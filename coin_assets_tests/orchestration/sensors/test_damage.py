@@ -1,9 +1,9 @@
-"""Damage stays where it is, and is told: of one file to its key, of the store to everybody.
+"""Damage stays where it is and is reported: of one file for its series, of the store for all.
 
-- A damaged file of one key stops neither the other keys nor the alerts; it is told at once, and
-  when it is set aside the key is renewed by itself. Damage that only a reader can see is come upon
-  within a round of `publish_due`.
-- A store that does not answer is told, and nothing is taken for recovered meanwhile.
+- A damaged file of one series stops neither the other series nor the alerts. It is reported at
+  once, and when it is set aside the series is updated again. Damage that only a reader can see is
+  found within a round of `publish_due`.
+- A store that does not answer is reported, and no incident recovers meanwhile.
 - Settings that make no sense fail the run that was launched with them, and nothing else.
 """
 
@@ -36,7 +36,7 @@ def alerted(grown: Path, tmp_path: Path, receiver: Receiver) -> Platform:
     return made
 
 
-def told(receiver: Receiver) -> list[tuple[str, list[str]]]:
+def messages_of(receiver: Receiver) -> list[tuple[str, list[str]]]:
     """Kinds and subjects of the accepted messages."""
     return [(body["kind"], body["subjects"]) for body in receiver.accepted if body is not None]
 
@@ -54,14 +54,14 @@ def damage_a_page(file: Path) -> bytes:
 
 
 def assert_recovers(alerted: Platform, receiver: Receiver) -> None:
-    """A file is sound again: its key goes on by itself, and that is told."""
+    """A file is sound again: its series is updated again, and the recovery is reported."""
     alerted.now = AFTER_NEXT
     for _ in range(3):
         alerted.cycle()
     alerted.tick("health_alerts")
     entry = alerted.entry("1h", ETH)
     assert (entry["as_of"], entry["degraded"]) == ("2024-02-29T14:00:00Z", False)
-    assert told(receiver)[1:] == [("recovery", [f"{ETH} 1h"])]
+    assert messages_of(receiver)[1:] == [("recovery", [f"{ETH} 1h"])]
 
 
 EACH_FILE = pytest.mark.parametrize(
@@ -70,7 +70,7 @@ EACH_FILE = pytest.mark.parametrize(
 
 
 @EACH_FILE
-def test_a_damaged_file_holds_up_its_key_alone_and_is_told(
+def test_a_damaged_file_holds_up_its_series_alone_and_is_reported(
     alerted: Platform, receiver: Receiver, layer: str, month: str
 ) -> None:
     file = file_of(alerted, layer, month)
@@ -78,25 +78,25 @@ def test_a_damaged_file_holds_up_its_key_alone_and_is_told(
     file.write_bytes(b"junk")
     alerted.now = NEXT
     alerted.cycle()
-    said = alerted.tick("health_alerts").skip_message or ""
-    assert f"wrong: {ETH} 1h corrupt" in said
-    assert told(receiver) == [("alert", [f"{ETH} 1h"])]
+    text = alerted.tick("health_alerts").skip_message or ""
+    assert f"wrong: {ETH} 1h corrupt" in text
+    assert messages_of(receiver) == [("alert", [f"{ETH} 1h"])]
     assert str(file) in str(receiver.accepted)
     assert alerted.entry("1h")["as_of"] == "2024-02-29T13:00:00Z"
     entry = alerted.entry("1h", ETH)
     assert (entry["as_of"], entry["degraded"]) == ("2024-02-29T12:00:00Z", True)
     assert str(file) in entry["last_error"]
-    for _ in range(2):  # it is told once, however often it is looked at
+    for _ in range(2):  # one report, however many ticks
         alerted.tick("publish_due")
     assert alerted.entry("1h", ETH)["consecutive_failures"] == 1
     assert alerted.tick("late_candles").run_requests == []
-    assert "2 keys wait for the repair" in (alerted.tick("candles_due").skip_message or "")
+    assert "2 series wait for the repair" in (alerted.tick("candles_due").skip_message or "")
     file.write_bytes(sound)
     assert_recovers(alerted, receiver)
 
 
 @EACH_FILE
-def test_damage_behind_a_whole_footer_is_come_upon_and_told_as_well(
+def test_damage_behind_a_whole_footer_is_found_and_reported_as_well(
     alerted: Platform,
     receiver: Receiver,
     monkeypatch: pytest.MonkeyPatch,
@@ -106,13 +106,13 @@ def test_damage_behind_a_whole_footer_is_come_upon_and_told_as_well(
     monkeypatch.setattr(monthly, "_DAMAGED", FileCache(10, settled=0.0))
     file = file_of(alerted, layer, month)
     sound = damage_a_page(file)
-    for _ in range(4):  # a key a tick; nothing is due
+    for _ in range(4):  # a series a tick; nothing is due
         alerted.tick("publish_due")
     assert str(file) in alerted.entry("1h", ETH)["last_error"]
     assert not alerted.entry("1h")["degraded"]
-    said = alerted.tick("health_alerts").skip_message or ""
-    assert f"wrong: {ETH} 1h corrupt" in said
-    assert told(receiver) == [("alert", [f"{ETH} 1h"])]
+    text = alerted.tick("health_alerts").skip_message or ""
+    assert f"wrong: {ETH} 1h corrupt" in text
+    assert messages_of(receiver) == [("alert", [f"{ETH} 1h"])]
     alerted.now = NEXT
     alerted.cycle()
     assert alerted.entry("1h")["as_of"] == "2024-02-29T13:00:00Z"
@@ -131,7 +131,7 @@ def test_a_restart_takes_no_damage_for_mended(
     alerted.tick("health_alerts")
     restart(monkeypatch)
     alerted.tick("health_alerts")
-    assert told(receiver) == [("alert", [f"{ETH} 1h"])]
+    assert messages_of(receiver) == [("alert", [f"{ETH} 1h"])]
 
 
 def test_damage_is_found_again_without_the_published_folder(
@@ -158,7 +158,7 @@ def restart(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(monthly, cache, FileCache(1000, settled=0.0))
 
 
-def test_damage_that_a_tick_comes_upon_leaves_the_other_keys_as_they_are(
+def test_damage_that_a_tick_finds_leaves_the_other_series_as_they_are(
     alerted: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest candles are read to find what 4h lacks; the damage is new to this very tick."""
@@ -183,21 +183,21 @@ def test_a_damaged_file_that_is_set_aside_is_made_anew(alerted: Platform) -> Non
     assert (entry["as_of"], entry["degraded"]) == ("2024-02-29T13:00:00Z", False)
 
 
-def test_checks_tell_of_damage_rather_than_of_nothing(alerted: Platform) -> None:
+def test_checks_report_damage_rather_than_nothing(alerted: Platform) -> None:
     file = file_of(alerted, "candles", "2024-02")
     file.write_bytes(b"junk")
-    said = {
+    descriptions = {
         event.asset_key.path[1]: event.description or ""
         for event in alerted.tick("health_alerts").asset_events
         if isinstance(event, dg.AssetCheckEvaluation)
         and (event.check_name, event.asset_key.path[0]) == ("data_time", "ETH_USDT")
     }
-    assert str(file) in said["ohlcv_1h"]
-    assert str(file) in said["prediction_1h"]
-    assert str(file) not in said["ohlcv_4h"]
+    assert str(file) in descriptions["ohlcv_1h"]
+    assert str(file) in descriptions["prediction_1h"]
+    assert str(file) not in descriptions["ohlcv_4h"]
 
 
-def test_a_store_that_does_not_answer_is_told_and_nothing_is_taken_for_recovered(
+def test_a_store_that_does_not_answer_is_reported_and_no_incident_recovers(
     tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lessen_patience(monkeypatch)
@@ -214,20 +214,20 @@ def test_a_store_that_does_not_answer_is_told_and_nothing_is_taken_for_recovered
         platform.now = HARD_STALE
         platform.tick("publish_due")
         platform.tick("health_alerts")
-        assert told(receiver) == [("alert", [f"{BTC} 1h"])]
+        assert messages_of(receiver) == [("alert", [f"{BTC} 1h"])]
         server.down()
-        said = platform.tick("health_alerts").skip_message or ""
-        assert "store store outage" in said
-        assert f"{BTC} 1h hard_stale" in said
-        assert told(receiver)[1:] == [("alert", ["store"])]
+        text = platform.tick("health_alerts").skip_message or ""
+        assert "store store outage" in text
+        assert f"{BTC} 1h hard_stale" in text
+        assert messages_of(receiver)[1:] == [("alert", ["store"])]
         assert server.url in str(receiver.accepted)
         assert server.token not in str(receiver.accepted)
         server.up()
         platform.tick("health_alerts")
-        assert told(receiver)[2:] == [("recovery", ["store"])]
+        assert messages_of(receiver)[2:] == [("recovery", ["store"])]
 
 
-def test_a_bucket_of_another_market_is_told_as_well(
+def test_a_bucket_of_another_market_is_reported_as_well(
     tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with influx_in_use(monkeypatch):
@@ -243,34 +243,34 @@ def test_a_bucket_of_another_market_is_told_as_well(
             for market in ("sandbox", "archive")
         )
         first.tick("candles_due")
-        said = other.tick("health_alerts").skip_message or ""
-        assert "store store outage" in said
-        assert told(receiver) == [("alert", ["store"])]
+        text = other.tick("health_alerts").skip_message or ""
+        assert "store store outage" in text
+        assert messages_of(receiver) == [("alert", ["store"])]
         assert "is not the market of" in str(receiver.accepted)
 
 
 @pytest.mark.parametrize("config", [{"cutoff": "yesterday"}, {"symbols": ["NOPE/USDT"]}])
-def test_a_training_with_senseless_settings_makes_no_key_degraded(
+def test_a_training_with_senseless_settings_makes_no_series_degraded(
     alerted: Platform, receiver: Receiver, config: dict[str, object]
 ) -> None:
     assert not alerted.run("train_models", **config).success
     alerted.tick("publish_due")
     alerted.tick("health_alerts")
     assert not any(alerted.entry("1h", symbol)["degraded"] for symbol in (BTC, ETH))
-    assert told(receiver) == []
+    assert messages_of(receiver) == []
 
 
 @pytest.mark.parametrize("config", [{"version": 77}, {"timeframes": ["4h"]}])
 def test_a_promotion_of_who_is_not_there_is_no_alert(
     alerted: Platform, receiver: Receiver, config: dict[str, object]
 ) -> None:
-    """Whoever launched it was told; nothing that runs by itself is broken."""
+    """Whoever launched it sees the failure; nothing that runs by itself is broken."""
     assert not alerted.run("promote_champion", override=True, reason="typed", **config).success
     alerted.tick("health_alerts")
-    assert told(receiver) == []
+    assert messages_of(receiver) == []
 
 
-def test_an_old_month_that_fails_by_hand_makes_no_key_degraded(
+def test_an_old_month_that_fails_by_hand_makes_no_series_degraded(
     alerted: Platform, receiver: Receiver
 ) -> None:
     """Nothing tries it again, so nothing could mend it but the hand that launched it."""
@@ -284,4 +284,4 @@ def test_an_old_month_that_fails_by_hand_makes_no_key_degraded(
         alerted.tick("publish_due")
         alerted.tick("health_alerts")
         assert alerted.entry("1h", ETH)["degraded"] == degraded
-        assert told(receiver) == ([("alert", [f"{ETH} 1h"])] if degraded else [])
+        assert messages_of(receiver) == ([("alert", [f"{ETH} 1h"])] if degraded else [])

@@ -1,7 +1,7 @@
-"""An exchange's edge of history: found once, said once, and it holds up nothing.
+"""An exchange's edge of history: found once, reported once, and it holds up nothing.
 
 A real platform in an empty home with its real sensors and the real ccxt client against stand-ins:
-Gate refuses what is too many candles back, Kraken sends its newest 720 whatever is asked for. Both
+Gate refuses what is too many candles back, Kraken sends its newest 720 whatever is requested. Both
 edges move on with the clock. Every cycle has a new client, as every run has in production, so only
 the ledger can remember an edge.
 """
@@ -79,7 +79,7 @@ def rig(tmp_path: Path, exchange: StandIn) -> EdgeRig:
     return EdgeRig(tmp_path, exchange)
 
 
-def test_an_edge_is_found_once_and_said_once_and_holds_up_nothing(rig: EdgeRig) -> None:
+def test_an_edge_is_found_once_and_reported_once_and_holds_up_nothing(rig: EdgeRig) -> None:
     rig.rig.collect()
     edge, newest = rig.edge, utc("2025-11-10T12:00")
     assert len(rig.asked()) <= MOST_REQUESTS[rig.exchange.exchange_id]
@@ -87,7 +87,7 @@ def test_an_edge_is_found_once_and_said_once_and_holds_up_nothing(rig: EdgeRig) 
         entry = rig.entry()
         assert (entry["status"], entry["degraded"]) == ("fresh", False)
         assert entry["unavailable_before"] == entry["coverage_start"] == time_text(edge)
-        assert entry["gaps"] == NOTHING  # the edge is said once, not for each candle
+        assert entry["gaps"] == NOTHING  # the edge is reported once, not for each candle
         assert entry["missing_candles"] == 0
         assert_valid("manifest", rig.platform.manifest)
         assert rig.stored() == HOUR.count(edge, newest)
@@ -129,7 +129,7 @@ def test_what_an_edge_passes_while_the_platform_is_down_is_unavailable(rig: Edge
 
 
 @pytest.mark.parametrize("exchange", ["kraken"], indirect=True)
-def test_too_few_candles_within_an_edge_are_said_and_ask_for_nothing(rig: EdgeRig) -> None:
+def test_too_few_candles_within_an_edge_are_reported_and_request_nothing(rig: EdgeRig) -> None:
     requests = rig.rig.collect()
     for hours in (12, 24):
         for name, fewest in (("1d", 120), ("1w", 52)):

@@ -84,7 +84,7 @@ class Rig:
 
 
 def asked_for(requests: Iterable[dg.RunRequest]) -> set[str]:
-    """Assets that runs were requested for, and keys that were to be trained."""
+    """Assets that runs were requested for, and series that were to be trained."""
     found: set[str] = set()
     for request in requests:
         found |= {asset.to_user_string() for asset in request.asset_selection or ()}
@@ -167,7 +167,7 @@ def test_a_series_with_most_hours_missing_becomes_fresh_and_quiet(
     assert entry["gaps"]["failed"] == entry["gaps"]["pending"] == 0
     assert rig.platform.store.count_candles(series("1d", RARE), utc(START), utc(END)) == 51
     purposes = [sorted(each.tags[PURPOSE] for each in turn) for turn in later]
-    # An absent candle is asked for once more after an hour; each day has one evaluation.
+    # An absent candle is requested once more after an hour; each day has one evaluation.
     assert all(set(each) <= {"live", "gaps", "evaluation"} for each in purposes)
     assert all(len(each) == len(set(each)) for each in purposes)
     ledger = rig.platform.store.read_ledger(series("1h", RARE))

@@ -1,4 +1,4 @@
-"""The health of a key: the worse of its data's age and what Dagster's freshness daemon recorded."""
+"""The health of a series: the worse of its data's age and of Dagster's freshness state."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -50,13 +50,13 @@ def health(
     minutes: int = 0,
     status: SeriesStatus | None = None,
 ) -> SeriesHealth:
-    """Of a key whose published files end so many minutes ago."""
+    """Of a series whose published files end so many minutes ago."""
     statuses = {spec.series: status or in_order(spec.series)}
     (found,) = series_healths([spec], statuses, native, CLOSE + timedelta(minutes=minutes))
     return found
 
 
-def test_an_instance_tells_the_newest_state_of_each_asset(
+def test_an_instance_returns_the_newest_state_of_each_asset(
     instance: dg.DagsterInstance, spec: SeriesAssets
 ) -> None:
     assert native_states(instance, [spec]) == {}
@@ -69,7 +69,7 @@ def test_an_instance_tells_the_newest_state_of_each_asset(
 
 
 @pytest.mark.parametrize(("state", "word"), STATES.items())
-def test_what_is_recorded_is_told_in_the_words_of_the_manifest(
+def test_what_is_recorded_is_reported_in_the_words_of_the_manifest(
     instance: dg.DagsterInstance, spec: SeriesAssets, state: FreshnessState, word: str
 ) -> None:
     record(instance, spec, {CANDLES: state})
@@ -78,7 +78,7 @@ def test_what_is_recorded_is_told_in_the_words_of_the_manifest(
 
 
 @pytest.mark.parametrize(("layer", "state"), [*product(LAYERS, FreshnessState)])
-def test_one_asset_of_a_key_is_enough(
+def test_one_asset_of_a_series_is_enough(
     spec: SeriesAssets, layer: str, state: FreshnessState
 ) -> None:
     native = {spec.asset_key(each): PASS for each in LAYERS} | {spec.asset_key(layer): state}
@@ -86,12 +86,12 @@ def test_one_asset_of_a_key_is_enough(
     assert health(spec, native).status == STATES.get(state, "fresh")
 
 
-def test_of_the_assets_of_a_key_the_worst_counts(spec: SeriesAssets) -> None:
+def test_of_the_assets_of_a_series_the_worst_counts(spec: SeriesAssets) -> None:
     native = {spec.asset_key(CANDLES): WARN, spec.asset_key(PUBLISHED): FAIL}
     assert health(spec, native).native == "hard_stale"
 
 
-def test_other_keys_do_not_matter(instance: dg.DagsterInstance, spec: SeriesAssets) -> None:
+def test_other_series_do_not_matter(instance: dg.DagsterInstance, spec: SeriesAssets) -> None:
     (other,) = [spec_for(Path("elsewhere"), "1d")]
     record(instance, other, dict.fromkeys(LAYERS, FAIL))
     assert health(spec, native_states(instance, [spec, other])).status == "fresh"

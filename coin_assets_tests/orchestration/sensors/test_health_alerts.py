@@ -40,16 +40,16 @@ def messages(receiver: Receiver) -> list[tuple[str, set[str]]]:
 
 
 def ticked(platform: Platform, now: str) -> str:
-    """One cycle at ``now``; what the tick says of it."""
+    """One cycle at ``now``; the message of the tick."""
     platform.now = now
     return platform.tick("health_alerts").skip_message or ""
 
 
-def test_what_the_clock_says_is_recorded_without_runs_on_change_and_now_and_then(
+def test_clock_checks_are_recorded_without_runs_on_change_and_now_and_then(
     alerted: Platform,
 ) -> None:
     first = alerted.tick("health_alerts").asset_events
-    assert len(first) == 6 * 4  # checks a key
+    assert len(first) == 6 * 4  # checks a series
     assert alerted.tick("health_alerts").asset_events == []
     alerted.now = "2024-02-29T13:06"  # 1h becomes stale, 4h does not
     changed = {event.asset_key.path[1] for event in alerted.tick("health_alerts").asset_events}
@@ -99,7 +99,7 @@ def test_what_nobody_takes_is_delivered_later_once(alerted: Platform, receiver: 
     assert messages(receiver) == [("alert", BOTH)]
 
 
-def test_an_outage_of_the_market_is_told_as_one(alerted: Platform, receiver: Receiver) -> None:
+def test_an_outage_of_the_market_is_one_message(alerted: Platform, receiver: Receiver) -> None:
     market = FailingMarket({BTC, ETH})
     alerted.market = given(market)
     alerted.now = "2024-02-29T13:00:05"
@@ -133,7 +133,7 @@ def test_a_failed_job_stands_until_it_succeeds(
     assert messages(receiver)[1:] == [("recovery", {"job train_models"})]
 
 
-def test_a_full_disk_is_told(
+def test_a_full_disk_is_reported(
     alerted: Platform, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(DiskResource, "percent", lambda _self: 86.0)
@@ -153,8 +153,8 @@ def test_addresses_are_shown_nowhere(
     alerted: Platform, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.always.status = 403
-    said = ticked(alerted, HARD_STALE)
-    shown = [said, caplog.text, json.dumps(repr(alerted.definitions.resources))]
+    text = ticked(alerted, HARD_STALE)
+    shown = [text, caplog.text, json.dumps(repr(alerted.definitions.resources))]
     shown += [
         path.read_bytes().decode("latin1") for path in (alerted.settings.home / "alerts").iterdir()
     ]
@@ -174,15 +174,15 @@ class TestAcknowledge:
         ticked(alerted, "2024-02-29T16:32")
         assert messages(receiver)[1:] == [("recovery", BOTH)]
 
-    def test_muted_keys_are_told_when_the_time_is_over(
+    def test_muted_series_are_reported_when_the_time_is_over(
         self, alerted: Platform, receiver: Receiver
     ) -> None:
         assert alerted.run("acknowledge_alert", symbols=[BTC], mute=True, hours=4).success
         ticked(alerted, HARD_STALE)
         assert messages(receiver) == [("alert", {f"{ETH} 1h"})]
         ticked(alerted, "2024-02-29T16:31")
-        told = [subjects for kind, subjects in messages(receiver) if kind == "alert"]
-        assert told == [{f"{ETH} 1h"}, {f"{BTC} 1h"}]
+        alerts = [subjects for kind, subjects in messages(receiver) if kind == "alert"]
+        assert alerts == [{f"{ETH} 1h"}, {f"{BTC} 1h"}]
 
     def test_lifted_it_is_heard_again(self, alerted: Platform, receiver: Receiver) -> None:
         assert alerted.run("acknowledge_alert", symbols=[BTC, ETH], mute=True).success

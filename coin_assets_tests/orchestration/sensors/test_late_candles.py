@@ -22,7 +22,7 @@ def test_nothing_changed_nothing_launched(platform: Platform) -> None:
     assert (tick.run_requests, tick.skip_message) == ([], "no candle changed after the fact")
 
 
-def test_a_changed_candle_is_redone_once_for_its_symbol(changed: Platform) -> None:
+def test_a_changed_candle_is_recomputed_once_for_its_symbol(changed: Platform) -> None:
     (request,) = changed.tick("late_candles").run_requests or []
     assert (request.job_name, request.run_config) == ("redo_touched", {"symbols": [ETH]})
     assert request.run_key is None

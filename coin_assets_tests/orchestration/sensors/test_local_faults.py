@@ -85,12 +85,12 @@ def resting(rig: Rig, exchange: FakeExchange) -> Rig:
 
 
 def questions(exchange: FakeExchange) -> int:
-    """How often the broken candle was among the candles that were asked for."""
+    """How often the broken candle was among the candles that were requested."""
     since = [int(request.query["startTime"]) for request in exchange.asked()]
     return sum(each <= BROKEN.timestamp() * 1000 for each in since)
 
 
-def test_a_refusal_that_lasts_is_asked_again_by_live_runs_alone_every_six_hours(
+def test_a_refusal_that_lasts_is_requested_again_by_live_runs_alone_every_six_hours(
     resting: Rig, exchange: FakeExchange
 ) -> None:
     hours = [purposes(requests) for requests in resting.advance_hourly(12)]
@@ -108,7 +108,7 @@ def test_a_later_correct_answer_replaces_a_refusal_of_the_running_month(
 ) -> None:
     exchange.heal()
     assert resting.advance(1) == []
-    assert resting.platform.entry("1h")["gaps"]["refused"] == 1  # not asked again yet
+    assert resting.platform.entry("1h")["gaps"]["refused"] == 1  # not requested again yet
     assert resting.advance(5) == []
     entry = resting.platform.entry("1h")
     assert (entry["gaps"]["refused"], entry["missing_candles"]) == (0, 0)

@@ -1,6 +1,6 @@
-"""What is said of sensors, schedules and daemons, by the records of a real instance.
+"""Reports on sensors, schedules and daemons, from the records of a real instance.
 
-- Switched off, failing or silent is told; once it works again nothing is.
+- Switched off, failing or silent is reported; once it works again nothing is.
 - A tick under way hides no failure before it, and is none itself.
 - A daemon that the instance needs is missed when its heartbeat is old.
 """
@@ -120,7 +120,7 @@ def test_an_instance_in_memory_has_no_machinery() -> None:
 
 
 @pytest.mark.parametrize(("name", "subject"), [(SENSOR, "sensor"), (SCHEDULE, "schedule")])
-def test_switched_off_is_told_until_it_is_switched_on(
+def test_switched_off_is_reported_until_it_is_switched_on(
     machinery: Machinery, name: str, subject: str
 ) -> None:
     machinery.add(name)
@@ -139,7 +139,7 @@ def test_what_is_off_by_default_or_unknown_is_left_alone(machinery: Machinery) -
 
 
 @pytest.mark.parametrize(("name", "subject"), [(SENSOR, "sensor"), (SCHEDULE, "schedule")])
-def test_a_failing_tick_is_told_in_a_line_until_one_succeeds(
+def test_a_failing_tick_is_reported_in_a_line_until_one_succeeds(
     machinery: Machinery, name: str, subject: str
 ) -> None:
     machinery.add(name)
@@ -148,12 +148,12 @@ def test_a_failing_tick_is_told_in_a_line_until_one_succeeds(
     wanted = Trouble(f"{subject} {name}", NOW - 2 * MINUTE, "its last tick failed: the first line")
     assert machinery.troubles() == [wanted]
     machinery.tick(name, 1 * MINUTE, TickStatus.STARTED)
-    assert machinery.troubles() == [wanted]  # it tries again, and nobody knows what comes of it
+    assert machinery.troubles() == [wanted]  # it tries again; the outcome is open
     machinery.tick(name, 10 * SECOND)
     assert machinery.troubles() == []
 
 
-def test_a_failure_without_a_message_is_told(machinery: Machinery) -> None:
+def test_a_failure_without_a_message_is_reported(machinery: Machinery) -> None:
     machinery.add(SENSOR)
     machinery.tick(SENSOR, MINUTE, FAILURE)
     (trouble,) = machinery.troubles()
@@ -162,7 +162,7 @@ def test_a_failure_without_a_message_is_told(machinery: Machinery) -> None:
 
 @pytest.mark.parametrize("status", TickStatus)
 @pytest.mark.parametrize(("interval", "allowed"), [(30, 330), (600, 900), (None, 330)])
-def test_a_silent_sensor_is_told(
+def test_a_silent_sensor_is_reported(
     machinery: Machinery, interval: int | None, allowed: int, status: TickStatus
 ) -> None:
     """It may be silent for five minutes more than its interval, also if its last tick hangs."""

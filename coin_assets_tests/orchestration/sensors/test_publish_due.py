@@ -1,7 +1,7 @@
 """``publish_due`` on a Dagster instance: the published folder is true, whatever happened to it.
 
-- A file that is gone, damaged, old or other than the store is told at once and published again.
-- The manifest is made anew; it tells of age and failures though no run publishes anything.
+- A file that is gone, damaged, old or other than the store is reported at once and published again.
+- The manifest is made anew; it has age and failures though no run publishes anything.
 - A forecast that is not sane is never published; the next one heals it.
 - Filling in old months makes nothing look fresh; a manifest that nobody rewrites ages by itself.
 """
@@ -47,7 +47,7 @@ def status(platform: Platform) -> str:
 
 
 def files(platform: Platform) -> dict[str, Any]:
-    """The two files of the key without the time at which they were written."""
+    """The two files of the series without the time at which they were written."""
     found = {}
     for name in (HISTORY, PREDICTION):
         found[name] = json.loads((platform.published / name).read_bytes())
@@ -74,7 +74,7 @@ def altered(file: Path) -> None:
 
 @pytest.mark.parametrize("name", [HISTORY, PREDICTION])
 @pytest.mark.parametrize("damage", [deleted, cut_off, altered], ids=lambda each: each.__name__)
-def test_a_damaged_file_is_told_at_once_and_published_again(
+def test_a_damaged_file_is_reported_at_once_and_published_again(
     platform: Platform, damage: Callable[[Path], None], name: str
 ) -> None:
     before = files(platform)
@@ -114,21 +114,21 @@ def test_a_file_that_the_manifest_vouches_for_is_compared_with_the_store(
     rows[-1]["close" if name == HISTORY else "price"] *= 1.01
     file.write_text(json.dumps(document))
     vouched_for(platform, file)
-    asked: list[dg.RunRequest] = []
-    for tick in ("12:30:15", "12:30:30", "12:30:45", "12:31:00"):  # one key a tick is compared
+    requested: list[dg.RunRequest] = []
+    for tick in ("12:30:15", "12:30:30", "12:30:45", "12:31:00"):  # one series a tick is compared
         platform.now = f"2024-02-29T{tick}"
-        asked += platform.tick("publish_due").run_requests or []
-        if asked:
+        requested += platform.tick("publish_due").run_requests or []
+        if requested:
             break
     assert status(platform) == "corrupt"
-    assert [request.asset_selection for request in asked] == [[PUBLISHED]]
-    platform.launch(asked[0])
+    assert [request.asset_selection for request in requested] == [[PUBLISHED]]
+    platform.launch(requested[0])
     assert status(platform) == "fresh"
     assert files(platform) == before
 
 
 def vouched_for(platform: Platform, file: Path) -> None:
-    """The manifest says of the file what is true of it now."""
+    """The manifest describes the file as it is now."""
     manifest, content = platform.manifest, file.read_bytes()
     for entry in manifest["public"]["entries"]:
         for kind in ("history", "prediction"):
@@ -167,7 +167,7 @@ def test_a_lost_manifest_is_made_anew(platform: Platform, content: bytes | None)
     assert_valid("manifest", platform.manifest)
 
 
-def test_a_repair_that_is_running_is_not_asked_for_again(platform: Platform) -> None:
+def test_a_repair_that_is_running_is_not_requested_again(platform: Platform) -> None:
     (platform.published / HISTORY).unlink()
     (request,) = platform.tick("publish_due").run_requests or []
     platform.begin(request)
@@ -177,14 +177,14 @@ def test_a_repair_that_is_running_is_not_asked_for_again(platform: Platform) -> 
 # ---------- age and failures
 
 
-def test_the_manifest_tells_of_age_without_a_run(platform: Platform) -> None:
-    said = []
+def test_the_manifest_has_the_age_without_a_run(platform: Platform) -> None:
+    found = []
     for now in ("13:04:59", "13:05:01", "14:09:59", "14:10:01"):  # limits 65 and 130 minutes
         platform.now = f"2024-02-29T{now}"
         tick = platform.tick("publish_due")
         assert tick.run_requests == []
-        said.append((status(platform), len(tick.asset_events)))
-    assert said == [("fresh", 0), ("stale", 1), ("stale", 0), ("hard_stale", 1)]
+        found.append((status(platform), len(tick.asset_events)))
+    assert found == [("fresh", 0), ("stale", 1), ("stale", 0), ("hard_stale", 1)]
     assert "do not serve it" in platform.entry("1h")["warning"]
     assert platform.entry("4h")["status"] == "fresh"
     assert platform.instance.get_runs_count() == 0
@@ -198,14 +198,14 @@ def test_a_deleted_folder_comes_back_with_failures_and_all(
     for ahead in (0.0, 61.0):
         platform.ahead = ahead
         platform.cycle()
-        time.sleep(1)  # failures are told apart by the second
+        time.sleep(1)  # failures are distinguished by the second
     before = platform.entry("1h")
     assert (before["degraded"], before["consecutive_failures"]) == (True, 2)
     shutil.rmtree(platform.published)
     platform.settle("publish_due")
     platform.tick("publish_due")
     after = platform.entry("1h")
-    # The files say when they were written.
+    # The files contain the time at which they were written.
     assert {name for name in before if after[name] != before[name]} == {
         "history",
         "prediction",
@@ -215,7 +215,7 @@ def test_a_deleted_folder_comes_back_with_failures_and_all(
         assert after[kind]["as_of"] == before[kind]["as_of"]
 
 
-def test_a_run_in_which_nobody_could_publish_is_told(
+def test_a_run_in_which_nobody_could_publish_is_reported(
     platform: Platform, market: FailingMarket
 ) -> None:
     market.down = {BTC, ETH}
@@ -230,7 +230,7 @@ def test_a_run_in_which_nobody_could_publish_is_told(
     platform.tick("publish_due")  # the same failure counts once
     assert platform.entry("1h")["consecutive_failures"] == 1
     platform.ahead = 61.0
-    time.sleep(1)  # failures are told apart by the second
+    time.sleep(1)  # failures are distinguished by the second
     platform.cycle()
     assert platform.entry("1h")["consecutive_failures"] == 2
     market.down = set()
@@ -272,7 +272,7 @@ def test_files_that_are_gone_do_not_wait_for_a_run_that_is_about_to_fail_again(
     assert [request.asset_selection for request in repairs(platform)] == [[PUBLISHED]]
 
 
-# ---------- forecasts beyond belief
+# ---------- impossible forecasts
 
 
 def test_a_forecast_that_is_not_sane_is_blocked_in_the_run_and_healed_by_the_next(

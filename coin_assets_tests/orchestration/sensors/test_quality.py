@@ -1,7 +1,7 @@
-"""Scores once a day of data, and the champion that they ask for, without anybody's doing.
+"""Scores once a day of data, and the champion that they require, without anybody's doing.
 
 - An evaluation is due when candles have reached another day, once, and gives way to live work.
-- What cannot be read is due again; a key whose evaluation fails rests and holds up nothing, and
+- What cannot be read is due again; a series whose evaluation fails rests and holds up nothing, and
   the manifest calls nothing degraded for it.
 - A verdict to promote or retire is carried out once.
 - The manifest shows the scores from the next look at it on.
@@ -107,7 +107,7 @@ def test_what_runs_ran_or_failed_lately_is_left_alone(runs: Runs) -> None:
     assert planned(QualityFacts(), runs).is_empty
 
 
-def test_a_run_of_another_key_holds_up_none_of_this_one() -> None:
+def test_a_run_of_another_series_holds_up_none_of_this_one() -> None:
     other = Task(series("1d"), QUALITY), None
     assert planned(QualityFacts(), Runs(frozenset({other}))).evaluations == (SERIES,)
 
@@ -118,7 +118,7 @@ def test_a_decision_is_carried_out_unless_that_is_under_way() -> None:
     assert planned(decided, Runs(promoting=frozenset({SERIES}))).is_empty
 
 
-def test_one_run_has_so_many_keys_and_the_rest_come_with_the_next(
+def test_one_run_has_so_many_series_and_the_rest_come_with_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(quality, "MOST_KEYS", 3)
@@ -207,7 +207,7 @@ def next_day(another_day: Path, tmp_path: Path) -> Platform:
     return two_symbols(Path(shutil.copytree(another_day, tmp_path / "home")))
 
 
-def test_when_nothing_else_is_due_all_keys_are_evaluated_in_one_run_once(
+def test_when_nothing_else_is_due_all_series_are_evaluated_in_one_run_once(
     next_day: Platform,
 ) -> None:
     (request,) = requests(next_day)
@@ -238,7 +238,7 @@ def test_live_work_goes_before_scores(next_day: Platform) -> None:
     assert {each.job_name for each in requests(next_day)} == {"update"}
 
 
-def test_a_key_that_cannot_be_evaluated_rests_and_degrades_nothing(next_day: Platform) -> None:
+def test_a_series_that_cannot_be_evaluated_rests_and_degrades_nothing(next_day: Platform) -> None:
     record = next(next_day.settings.home.glob("models/symbol=ETH_USDT/timeframe=4h/*/.."))
     (record / "roles.json").write_text("{}")
     (request,) = requests(next_day)
@@ -299,7 +299,7 @@ def known_platform(home: Path, now: datetime, widths: tuple[float, float]) -> Pl
     ],
     ids=["promoted", "kept", "retired"],
 )
-def test_what_the_gate_says_is_done_without_anybody(
+def test_the_verdict_of_the_gate_is_applied_without_anybody(
     tmp_path: Path, now: datetime, widths: tuple[float, float], expected: tuple[str, str | None]
 ) -> None:
     platform = known_platform(tmp_path / "home", now, widths)

@@ -45,7 +45,7 @@ def save(folder: Path, series: Series, months_until: str = END, days_until: str 
 
 
 def damage(folder: Path, month: datetime, symbol: str = BTC) -> Path:
-    """Replace a monthly zip by other bytes than its checksum says."""
+    """Replace a monthly zip by other bytes than those of its checksum."""
     path = folder / monthly_file(series("1h", symbol), month).name
     path.write_bytes(b"damaged")
     return path

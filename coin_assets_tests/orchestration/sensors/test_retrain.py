@@ -50,7 +50,7 @@ def test_the_job_takes_what_is_requested(tmp_path: Path) -> None:
     assert dg.validate_run_config(job, request.run_config)
 
 
-def test_a_day_without_a_due_timeframe_says_so(tmp_path: Path) -> None:
+def test_a_day_without_a_due_timeframe_is_skipped_with_a_reason(tmp_path: Path) -> None:
     specs = series_specs(Settings(home=tmp_path))
     weekly = [spec for spec in specs if spec.series.timeframe.name == "1w"]
     data = requested(retrain_schedule(weekly, training_job(specs)), "2026-11-24")

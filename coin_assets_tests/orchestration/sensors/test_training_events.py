@@ -1,4 +1,4 @@
-"""``training_events``: trains the keys whose market was shaken, and no other key."""
+"""``training_events``: trains the series whose market was shaken, and no other."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from coin_assets.orchestration.jobs.training import training_job
 from coin_assets.orchestration.resources import RegistryResource, StoreResource
 from coin_assets.orchestration.sensors.training_events import REASONS_TAG, training_events_sensor
 from coin_assets.store.parquet import ParquetStore
-from coin_assets_tests.models.test_training import candles
+from coin_assets_tests.models.trainings import candles
 from coin_assets_tests.platform import BTC, ETH, StoppedClock, series, utc
 
 NOW = utc("2024-07-10T12:00")
@@ -31,7 +31,7 @@ LIMITS = "1h:65/130,2h:130/260,4h:250/500,6h:370/740,1d:1500/3000"
 
 
 class Market:
-    """A store, a registry, and the sensor over them; every key is calm and was trained in June."""
+    """Store, registry and sensor; no series has an event, and each was trained in June."""
 
     def __init__(
         self, home: Path, timeframes: str = "4h", symbols: tuple[str, ...] = SYMBOLS
@@ -81,7 +81,7 @@ class Market:
 
 
 def named(requests: Iterable[dg.RunRequest]) -> list[str]:
-    """Keys that the runs would train."""
+    """Series that the runs would train."""
     return sorted(
         f"{symbol} {timeframe}"
         for request in requests
@@ -97,10 +97,10 @@ def market(tmp_path: Path) -> Market:
 
 
 def test_a_calm_market_is_left_alone(market: Market) -> None:
-    assert market.tick() == ([], "Nothing to train anew among 6 keys: 6 without an event.")
+    assert market.tick() == ([], "No training is due among 6 series: 6 without an event.")
 
 
-def test_shaken_keys_are_trained_in_one_run_that_says_why(market: Market) -> None:
+def test_shaken_series_are_trained_in_one_run_with_its_reasons(market: Market) -> None:
     market.shake(series("1h"), series("1h", ETH))
     (request,), _ = market.tick()
     assert request.run_config == {"symbols": [BTC, ETH], "timeframes": ["1h"]}
@@ -112,7 +112,7 @@ def test_shaken_keys_are_trained_in_one_run_that_says_why(market: Market) -> Non
     assert dg.validate_run_config(market.job, request.run_config)
 
 
-def test_several_runs_name_exactly_the_shaken_keys(market: Market) -> None:
+def test_several_runs_name_exactly_the_shaken_series(market: Market) -> None:
     market.shake(series("1h"), series("4h", ETH))
     requests, _ = market.tick()
     assert named(requests) == [f"{BTC} 1h", f"{ETH} 4h"]
@@ -152,7 +152,7 @@ def test_a_drifting_champion_is_an_event_until_a_training_has_seen_it(
     assert market.tick()[0] == []
 
 
-def test_a_damaged_evaluation_leaves_the_other_keys(market: Market, tmp_path: Path) -> None:
+def test_a_damaged_evaluation_leaves_the_other_series(market: Market, tmp_path: Path) -> None:
     market.shake(series("1h"), series("1h", ETH))
     EvaluationBook(tmp_path).write(series("1h"), {})
     requests, _ = market.tick()
@@ -170,7 +170,7 @@ def test_a_wild_day_is_a_volatility_spike(market: Market) -> None:
     assert "volatility spike: " in request.tags[REASONS_TAG]
 
 
-def test_a_key_trained_in_the_last_six_hours_rests(market: Market) -> None:
+def test_a_series_trained_in_the_last_six_hours_rests(market: Market) -> None:
     market.shake(series("1h"))
     market.train(series("1h"), NOW - timedelta(hours=5))
     requests, skipped = market.tick()
@@ -181,7 +181,7 @@ def test_a_key_trained_in_the_last_six_hours_rests(market: Market) -> None:
     assert named(market.tick()[0]) == [f"{ETH} 1h"]
 
 
-def test_a_candle_that_was_trained_on_asks_for_nothing_more(tmp_path: Path) -> None:
+def test_a_candle_that_was_trained_on_requests_nothing_more(tmp_path: Path) -> None:
     """However long ago: a day's candle stays the newest for a day."""
     market = Market(tmp_path, "1d")
     market.shake(series("1d"))
@@ -192,7 +192,7 @@ def test_a_candle_that_was_trained_on_asks_for_nothing_more(tmp_path: Path) -> N
     assert "1 without a candle since the last training" in skipped
 
 
-def test_keys_without_candles_or_model_are_the_planners(tmp_path: Path) -> None:
+def test_series_without_candles_or_model_are_the_planners(tmp_path: Path) -> None:
     market = Market(tmp_path)
     market.shake(series("1h"))
     for version in market.registry.versions(series("1h")):
@@ -200,7 +200,7 @@ def test_keys_without_candles_or_model_are_the_planners(tmp_path: Path) -> None:
     market.store.delete_candles(series("1h", ETH), START, NOW)
     assert market.tick() == (
         [],
-        "Nothing to train anew among 6 keys: 2 without a model, 4 without an event.",
+        "No training is due among 6 series: 2 without a model, 4 without an event.",
     )
 
 
@@ -211,20 +211,20 @@ def test_nothing_is_requested_while_a_training_is_open(market: Market, name: str
     assert market.tick() == ([], "A run of train_models has not finished.")
 
 
-def test_a_training_that_failed_is_asked_for_again(market: Market) -> None:
+def test_a_training_that_failed_is_requested_again(market: Market) -> None:
     market.shake(series("1h"))
     market.run(dg.DagsterRunStatus.FAILURE)
     assert named(market.tick()[0]) == [f"{BTC} 1h"]
 
 
-def test_a_damaged_file_of_one_key_leaves_the_others(market: Market, tmp_path: Path) -> None:
+def test_a_damaged_file_of_one_series_leaves_the_others(market: Market, tmp_path: Path) -> None:
     market.shake(series("1h", ETH))
     month = tmp_path / "candles/symbol=BTC_USDT/timeframe=1h/month=2024-06/candles.parquet"
     month.write_bytes(b"no parquet")
     assert named(market.tick()[0]) == [f"{ETH} 1h"]
 
 
-def test_it_is_off_by_default_and_says_what_it_does(market: Market) -> None:
+def test_it_is_off_by_default_and_has_a_description(market: Market) -> None:
     assert market.sensor.default_status == dg.DefaultSensorStatus.STOPPED
     assert market.sensor.minimum_interval_seconds == 300
     assert market.sensor.job_name == "train_models"

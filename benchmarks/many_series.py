@@ -1,4 +1,4 @@
-"""A home of many keys in which nothing is due, made of the real home of one symbol.
+"""A home of many series in which nothing is due, made of the real home of one symbol.
 
 Everything is there that sensors look at: 28 months of candles, forecasts, models and ledgers,
 evaluations, published files with their manifest, and a Dagster instance with runs, check results
@@ -44,9 +44,9 @@ _FOLDERS = ("candles", "forecasts", "ledger", "models")
 _RUNS = 48
 
 
-def symbols_of(series_list: int) -> list[str]:
-    """Names for ``keys`` at all timeframes, each as long as the one they are copies of."""
-    names = islice(product(ascii_uppercase, repeat=len(_NAME)), series_list // TIMEFRAMES)
+def symbols_of(count: int) -> list[str]:
+    """Symbols of ``count`` series at all timeframes, each as long as the one they are copies of."""
+    names = islice(product(ascii_uppercase, repeat=len(_NAME)), count // TIMEFRAMES)
     return [f"{''.join(letters)}/USDT" for letters in names]
 
 
@@ -143,7 +143,7 @@ def _sha256(text: str) -> str:
 
 
 def record_history(instance: dg.DagsterInstance, specs: Sequence[SeriesAssets]) -> None:
-    """Runs of all keys, and a freshness state of every asset with a policy."""
+    """Runs of all series, and a freshness state of every asset with a policy."""
     layers = (CANDLES, PREDICTIONS, PUBLISHED)
     assets = [spec.asset_key(layer) for spec in specs for layer in layers]
     for _ in range(_RUNS):

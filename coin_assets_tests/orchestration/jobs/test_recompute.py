@@ -153,7 +153,7 @@ def test_a_changed_candle_reaches_exactly_what_it_touches(
     assert stored(platform) == always
     assert files_of(platform.settings.home / "models") == models
     assert open_revisions(platform).empty
-    assert platform.metadata("BTC_USDT/prediction_1h", "2024-06-01")["origins_redone"] == 48
+    assert platform.metadata("BTC_USDT/prediction_1h", "2024-06-01")["origins_recomputed"] == 48
     assert platform.metadata("BTC_USDT/ohlcv_1d", "2024-06-01")["rows_changed"] == 1
 
 
@@ -237,15 +237,15 @@ def test_killed_midway_it_is_done_by_the_next_run(
     assert open_revisions(platform).empty
 
 
-def test_a_dry_run_only_says_what_it_would_do(platform: Platform) -> None:
+def test_a_dry_run_only_logs_what_it_would_do(platform: Platform) -> None:
     before = repulled(platform, spike("2024-06-10T05:00"))
     files = files_of(platform.settings.home)
     result = platform.run("redo_touched", dry_run=True)
     assert (added(platform, before), files_of(platform.settings.home)) == ({}, files)
-    said = [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
+    lines = [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
     candle = "1 candles from 2024-06-10 05:00 to 2024-06-10 05:00"
     context = new_forecaster(series("1h")).context  # forecasts after them look back less far
-    assert f"would recompute BTC/USDT 1h: {candle}, {context} forecasts" in said
+    assert f"would recompute BTC/USDT 1h: {candle}, {context} forecasts" in lines
     assert len(open_revisions(platform)) == 1
 
 
@@ -258,7 +258,7 @@ def test_one_failing_symbol_leaves_the_others(platform: Platform) -> None:
     model = next(platform.settings.home.glob("models/symbol=ETH_USDT/**/model.json"))
     model.write_text("{}")
     result = platform.run("redo_touched")
-    message = failures(result)["redo"]
+    message = failures(result)["recompute"]
     assert "ETH/USDT 1h" in message
     assert "BTC/USDT" not in message
     assert "BTC_USDT/published_1w" in added(platform, before)
@@ -266,4 +266,4 @@ def test_one_failing_symbol_leaves_the_others(platform: Platform) -> None:
 
 
 def test_an_unknown_symbol_is_refused(platform: Platform) -> None:
-    assert "BTCUSDT" in failures(platform.run("redo_touched", symbols=["BTCUSDT"]))["redo"]
+    assert "BTCUSDT" in failures(platform.run("redo_touched", symbols=["BTCUSDT"]))["recompute"]

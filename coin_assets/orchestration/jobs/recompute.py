@@ -27,14 +27,14 @@ from coin_assets.pipeline.recompute import (
 from coin_assets.pipeline.recompute_forecasts import recompute_forecasts, touched_forecasts
 
 
-class RedoConfig(dg.Config):
+class RecomputeConfig(dg.Config):
     """Settings of ``redo_touched``; each is optional."""
 
     symbols: list[str] = Field(default=[], description="Symbols to recompute; empty is all.")
     dry_run: bool = Field(default=False, description="Only log; recompute nothing.")
 
 
-def redo_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
+def recompute_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
     """The job ``redo_touched``: one op, one fetched series after the other."""
 
     @dg.op(
@@ -42,7 +42,7 @@ def redo_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
         description="Recompute the derived candles, forecasts and files affected by revised "
         "candles, and report each on its asset.",
     )
-    def redo(context: dg.OpExecutionContext, config: RedoConfig) -> None:
+    def recompute(context: dg.OpExecutionContext, config: RecomputeConfig) -> None:
         with failures_named():
             run = _Recomputation(context, pipeline_of(context))
             chosen = chosen_specs("redo_touched", specs, config.symbols, [])
@@ -56,8 +56,8 @@ def redo_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
 
     return one_op_job(
         "redo_touched",
-        redo,
-        RedoConfig,
+        recompute,
+        RecomputeConfig,
         (
             "Recompute the outputs affected by late or revised candles, and nothing else: derived "
             "candles, forecasts, published files. Models stay. Optional settings: symbols, dry_run."
@@ -110,7 +110,7 @@ class _Recomputation:
                 "dagster/partition_row_count": report.rows,
                 "rows_changed": report.rows_changed,
                 "partial": report.partial,
-                "origin": "redone",
+                "origin": "recomputed",
             }
             self._report(spec, CANDLES, facts, partition_of(report.month))
 
@@ -125,7 +125,7 @@ class _Recomputation:
         for touched in touched_forecasts(store, self.pipeline.registry, series, opens, *window):
             changed = recompute_forecasts(store, self.pipeline.registry, series, touched, *window)
             found = touched.origins
-            facts = {"origins_redone": len(found), "forecasts_changed": changed}
+            facts = {"origins_recomputed": len(found), "forecasts_changed": changed}
             self._report(spec, PREDICTIONS, facts, partition_of(touched.month))
             origins, forecasts = origins + len(found), forecasts + changed
             shows_forecast |= newest is not None and found[-1] >= newest
