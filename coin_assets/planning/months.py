@@ -33,14 +33,17 @@ def month_before(timeframe: Timeframe, close: datetime) -> datetime:
 
 @lru_cache(maxsize=1024)
 def first_open_of(timeframe: Timeframe, first: datetime) -> datetime:
+    """As `Timeframe.ceil`."""
     return timeframe.ceil(first)
 
 
 @lru_cache(maxsize=1024)
 def close_of(timeframe: Timeframe, opened: datetime) -> datetime:
+    """As `Timeframe.close_of`."""
     return timeframe.close_of(opened)
 
 
 @lru_cache(maxsize=1024)
 def floor_of(timeframe: Timeframe, time: datetime) -> datetime:
+    """As `Timeframe.floor`."""
     return timeframe.floor(time)
