@@ -12,9 +12,9 @@ from coin_assets.planning.facts import PlanningFacts
 _MONTH = Timeframe("1M")
 
 
-def months_never_fetched(state: PlanningFacts, until: datetime) -> tuple[datetime, ...]:
+def months_never_fetched(facts: PlanningFacts, until: datetime) -> tuple[datetime, ...]:
     """Expected months up to ``until``, a month's start, that were never fetched; ascending."""
-    return _months_lacking(state.fetched, state.timeframe, state.first, until)
+    return _months_lacking(facts.fetched, facts.timeframe, facts.first, until)
 
 
 @lru_cache(maxsize=8192)

@@ -71,14 +71,14 @@ def candles_due_sensor(
             registry.evaluations(),
             publisher.client(),
         )
-        states, plan = _plan(context.instance, specs, clients, clock)
+        facts, plan = _plan(context.instance, specs, clients, clock)
         wait = _seconds_to_boundary(specs, clock)
         if plan.is_empty and wait <= INTERVAL_SECONDS:
             # The next tick would be late by up to an interval.
             time.sleep(wait)
-            states, plan = _plan(context.instance, specs, clients, clock)
+            facts, plan = _plan(context.instance, specs, clients, clock)
         if plan.is_empty:
-            return dg.SensorResult(skip_reason=_reason(specs, states, clock.settled()))
+            return dg.SensorResult(skip_reason=_reason(specs, facts, clock.settled()))
         context.log.info(described(plan))
         return dg.SensorResult(run_requests=run_requests(plan, checks))
 
@@ -92,14 +92,14 @@ def _plan(
     store, market, registry, evaluations, publisher = clients
     statuses = read_status(store, registry, publisher, [spec.series for spec in specs])
     sound = sound_specs(specs, statuses)
-    states = planning_facts(sound, store, market, statuses, clock.now(), clock.settled())
+    facts = planning_facts(sound, store, market, statuses, clock.now(), clock.settled())
     at = clock.machine_time()
     runs = runs_of(instance, specs, at, month_start(clock.now()))
-    plan = plan_updates(states, runs, at)
+    plan = plan_updates(facts, runs, at)
     if plan.is_empty:  # evaluations yield to live runs
-        facts = quality_facts(evaluations, registry, [spec.series for spec in sound])
-        plan = plan_quality(states, facts, runs, at)
-    return states, plan
+        quality = quality_facts(evaluations, registry, [spec.series for spec in sound])
+        plan = plan_quality(facts, quality, runs, at)
+    return facts, plan
 
 
 def _seconds_to_boundary(specs: Sequence[SeriesAssets], clock: Clock) -> float:
@@ -110,30 +110,30 @@ def _seconds_to_boundary(specs: Sequence[SeriesAssets], clock: Clock) -> float:
 
 
 def _reason(
-    specs: Sequence[SeriesAssets], states: Sequence[PlanningFacts], closed_by: datetime
+    specs: Sequence[SeriesAssets], facts: Sequence[PlanningFacts], closed_by: datetime
 ) -> str:
     """Why nothing is requested, for the list of ticks."""
-    reason = _reason_of(states, closed_by)
-    left_out = len(specs) - len(states)
+    reason = _reason_of(facts, closed_by)
+    left_out = len(specs) - len(facts)
     return (
         f"{reason}; {left_out} keys wait for the repair of a damaged file" if left_out else reason
     )
 
 
-def _reason_of(states: Sequence[PlanningFacts], closed_by: datetime) -> str:
+def _reason_of(facts: Sequence[PlanningFacts], closed_by: datetime) -> str:
     """As `_reason`, of the series without damaged files."""
     lacking = {
-        "candles": [state for state in states if (state.verified or state.first) <= state.last_due],
-        "a forecast": [state for state in states if state.lacks_forecast(state.candles)],
+        "candles": [each for each in facts if (each.verified or each.first) <= each.last_due],
+        "a forecast": [each for each in facts if each.lacks_forecast(each.candles)],
     }
     for what, late in lacking.items():
         if late:
-            shown = ", ".join(str(state.series) for state in late[:5])
+            shown = ", ".join(str(each.series) for each in late[:5])
             more = f" and {len(late) - 5} more" if len(late) > 5 else ""
             return (
                 f"{shown}{more} lack {what}; their runs are on their way, or wait for the next try"
             )
-    if not states:
+    if not facts:
         return "no key can be read"
-    following = min(state.timeframe.next(closed_by) for state in states)
+    following = min(each.timeframe.next(closed_by) for each in facts)
     return f"everything is there; the next candle closes at {following:%Y-%m-%d %H:%M} UTC"

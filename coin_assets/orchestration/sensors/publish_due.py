@@ -90,11 +90,11 @@ def publish_due_sensor(
         )
         if differing:
             statuses = read_status(store.client(), registry.client(), folder, series_list)
-        states = planning_facts(sound, store.client(), market.client(), statuses, now, closed_by)
-        plan = plan_repairs(states, runs, at)
+        facts = planning_facts(sound, store.client(), market.client(), statuses, now, closed_by)
+        plan = plan_repairs(facts, runs, at)
         events = _rewritten(document)
         if plan.is_empty:
-            return dg.SensorResult(skip_reason=_reason(states), asset_events=events)
+            return dg.SensorResult(skip_reason=_reason(facts), asset_events=events)
         context.log.info(described(plan))
         return dg.SensorResult(run_requests=run_requests(plan, checks), asset_events=events)
 
@@ -106,9 +106,9 @@ def _rewritten(document: Document | None) -> list[dg.AssetMaterialization]:
     return [] if document is None else [manifest_materialization(document, "an entry changed")]
 
 
-def _reason(states: Sequence[PlanningFacts]) -> str:
+def _reason(facts: Sequence[PlanningFacts]) -> str:
     """Why nothing is requested, for the list of ticks."""
-    waiting = ", ".join(str(state.series) for state in states if state.damage)
+    waiting = ", ".join(str(each.series) for each in facts if each.damage)
     if waiting:
         return f"{waiting}: damaged or gone; a run that publishes them is on its way, or failed"
     return "no published file is damaged, or behind the store without a run on its way"
