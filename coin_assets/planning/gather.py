@@ -5,7 +5,7 @@ Candles are read only for series that lag behind.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from coin_assets.domain.publishing.manifest_entries import PublishedFile
@@ -54,9 +54,9 @@ def planning_facts(
     for spec in sorted(specs, key=lambda spec: not spec.is_fetched):  # sources first
         with suppress(CorruptArtefact):
             if spec.is_fetched:
-                found[spec.series] = _source_state(gather, spec)
+                found[spec.series] = _source_facts(gather, spec)
             elif spec.source in found:
-                found[spec.series] = _derived_state(gather, spec, found[spec.source])
+                found[spec.series] = _derived_facts(gather, spec, found[spec.source])
     return [found[spec.series] for spec in specs if spec.series in found]
 
 
@@ -71,7 +71,7 @@ def sound_specs(
     ]
 
 
-def _source_state(gather: _Gatherer, spec: SeriesPolicy) -> PlanningFacts:
+def _source_facts(gather: _Gatherer, spec: SeriesPolicy) -> PlanningFacts:
     store, series, candles = gather.store, spec.series, gather.statuses[spec.series].candles
     first = spec.first_expected(gather.now)
     due = min(gather.closed_by, gather.market.horizon(series, gather.closed_by))
@@ -79,18 +79,15 @@ def _source_state(gather: _Gatherer, spec: SeriesPolicy) -> PlanningFacts:
     gaps = ledger.due(first, due, gather.now)
     if candles is not None:
         gaps += never_asked(store, series, first, candles)
-    return _state(
-        gather,
-        spec,
-        first,
-        due,
+    return replace(
+        _shared_facts(gather, spec, first, due),
         verified=candles and ledger.absent_until(candles),
         asked=candles and ledger.explained_until(candles),
         gap_months=tuple(sorted({month for gap in gaps for month in months_between(*gap)})),
     )
 
 
-def _derived_state(gather: _Gatherer, spec: SeriesPolicy, source: PlanningFacts) -> PlanningFacts:
+def _derived_facts(gather: _Gatherer, spec: SeriesPolicy, source: PlanningFacts) -> PlanningFacts:
     candles = gather.statuses[spec.series].candles
     first = max(spec.first_source_expected(gather.now), spec.first_expected(gather.now))
     lacking = None
@@ -106,21 +103,18 @@ def _derived_state(gather: _Gatherer, spec: SeriesPolicy, source: PlanningFacts)
     reached = candles
     if candles is not None and lacking is None and source.verified is not None:
         reached = max(candles, spec.series.timeframe.floor(source.verified))
-    return _state(gather, spec, first, source.due, verified=reached, asked=reached, lacking=lacking)
+    return replace(
+        _shared_facts(gather, spec, first, source.due),
+        verified=reached,
+        asked=reached,
+        lacking=lacking,
+    )
 
 
-def _state(
-    gather: _Gatherer,
-    spec: SeriesPolicy,
-    first: datetime,
-    due: datetime,
-    *,
-    verified: datetime | None,
-    asked: datetime | None,
-    lacking: tuple[datetime, datetime] | None = None,
-    gap_months: tuple[datetime, ...] = (),
+def _shared_facts(
+    gather: _Gatherer, spec: SeriesPolicy, first: datetime, due: datetime
 ) -> PlanningFacts:
-    """Facts that fetched and derived series share."""
+    """Facts that are computed alike for fetched and derived series."""
     store, series, status = gather.store, spec.series, gather.statuses[spec.series]
     candles, forecast, published = status.candles, status.forecast, status.published
     fetched = frozenset(store.fetched_months(series))
@@ -135,10 +129,7 @@ def _state(
         first=first,
         due=due,
         candles=candles,
-        verified=verified,
-        asked=asked,
         fetched=fetched,
-        lacking=lacking,
         forecast=forecast,
         next_origin=next_origin,
         first_cutoff=min((version.cutoff for version in status.versions), default=None),
@@ -148,7 +139,6 @@ def _state(
         prediction=_as_of(published.prediction),
         damage=published.corrupt or _loss(status),
         is_refused=_is_refused(store, status),
-        gap_months=gap_months,
     )
 
 
