@@ -28,7 +28,7 @@ from coin_assets.pipeline.completeness import history_of, known_outages
 from coin_assets.pipeline.context import Pipeline
 from coin_assets.publish.fitness import require_fit
 from coin_assets.publish.folder import MANIFEST
-from coin_assets.publish.publisher import PublishFailure
+from coin_assets.publish.publisher import ManifestInputs, PublishFailure
 from coin_assets.store.base import Store
 from coin_assets.store.forecasts import newest_forecast
 
@@ -91,10 +91,12 @@ def publish_series(
         facts,
         history,
         forecast,
-        failures,
-        now,
-        is_complete=completeness(store, (*all_specs, spec), now),
-        outages=known_outages(store, pipeline.publisher.series_list),
+        ManifestInputs(
+            now,
+            completeness(store, (*all_specs, spec), now),
+            failures,
+            known_outages(store, pipeline.publisher.series_list),
+        ),
         is_current=is_current,
     )
     context.log_event(

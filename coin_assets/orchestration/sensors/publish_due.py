@@ -33,7 +33,7 @@ from coin_assets.planning.gather import planning_facts, sound_specs
 from coin_assets.planning.planner import plan_repairs
 from coin_assets.planning.series_status import SeriesStatus, read_status
 from coin_assets.publish.folder import FileDifference
-from coin_assets.publish.publisher import Publisher, PublishFailure
+from coin_assets.publish.publisher import ManifestInputs, Publisher, PublishFailure
 from coin_assets.store.base import Store
 from coin_assets.store.forecasts import newest_forecast
 
@@ -81,10 +81,12 @@ def publish_due_sensor(
         is_complete = completeness(store.client(), specs, now)
         readable = [spec.series for spec in sound]
         document = folder.refresh(
-            _failures(runs, statuses, now),
-            now,
-            is_complete=lambda series: series in readable and is_complete(series),
-            outages=known_outages(store.client(), readable),
+            ManifestInputs(
+                now,
+                lambda series: series in readable and is_complete(series),
+                _failures(runs, statuses, now),
+                known_outages(store.client(), readable),
+            ),
             differing=differing,
             qualities={series: quality(registry.evaluations(), series) for series in series_list},
         )
