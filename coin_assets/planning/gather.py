@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from coin_assets.domain.publishing.manifest_entries import PublishedFile
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import SeriesPolicy
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
@@ -20,7 +19,7 @@ from coin_assets.planning.series_status import SeriesStatus
 from coin_assets.publish.fitness import unfitness
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import never_asked, unanswered
-from coin_assets.store.forecasts import newest_forecast
+from coin_assets.store.forecasts import forecast_at
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def _shared_facts(
 ) -> PlanningFacts:
     """Facts that are computed alike for fetched and derived series."""
     store, series, status = gather.store, spec.series, gather.statuses[spec.series]
-    candles, forecast, published = status.candles, status.forecast, status.published
+    candles, forecast = status.candles, status.forecast
     fetched = frozenset(store.fetched_months(series))
     next_origin = None
     if candles is not None and forecast is not None and forecast < candles:
@@ -132,37 +131,22 @@ def _shared_facts(
         fetched=fetched,
         forecast=forecast,
         next_origin=next_origin,
-        first_cutoff=min((version.cutoff for version in status.versions), default=None),
+        first_cutoff=min(status.cutoffs, default=None),
         trainable=is_trainable,
         monthly_version_missing=monthly_version_missing,
-        history=_as_of(published.history),
-        prediction=_as_of(published.prediction),
-        damage=published.corrupt or _loss(status),
+        history=status.published.history_as_of,
+        prediction=status.published.prediction_as_of,
+        damage=status.file_damage,
         is_refused=_is_refused(store, status),
     )
-
-
-def _as_of(file: PublishedFile | None) -> datetime | None:
-    return None if file is None else file.as_of
-
-
-def _loss(status: SeriesStatus) -> str | None:
-    """Which published file is gone; None if none is, or none was published."""
-    published = status.published
-    if not published.is_public:
-        return None
-    if published.history is None and status.candles is not None:
-        return "its history file is gone"
-    if published.prediction is None and status.forecast is not None:
-        return "its prediction file is gone"
-    return None
 
 
 def _is_refused(store: Store, status: SeriesStatus) -> bool:
     """Whether the newest forecast must not be published, and the manifest shows a failure."""
     if status.published.attempts.consecutive_failures == 0 or status.forecast is None:
         return False
-    return bool(unfitness(store, status.series, newest_forecast(store, status.series)))
+    forecast = forecast_at(store, status.series, status.forecast)
+    return bool(unfitness(store, status.series, forecast))
 
 
 def _models_wanted(
@@ -174,8 +158,7 @@ def _models_wanted(
 ) -> tuple[bool, bool]:
     """Whether a model can be trained now, and whether the monthly version is due and missing."""
     store, series, status = gather.store, spec.series, gather.statuses[spec.series]
-    candles, month = status.candles, month_start(due)
-    cutoffs = {version.cutoff for version in status.versions}
+    candles, cutoffs, month = status.candles, status.cutoffs, month_start(due)
     lacks_model = candles is not None and not any(cutoff <= candles for cutoff in cutoffs)
     if candles is None or (month in cutoffs and not lacks_model):
         return False, False

@@ -203,18 +203,11 @@ def _stored_facts(
         gap_reasons=reasons,
         unavailable_before=edge,
     )
-    return facts, _window_candles(store, spec, end)
+    return facts, history_candles(store, spec, end)
 
 
-def history_candles(store: Store, spec: SeriesAssets) -> pd.DataFrame:
-    """Candles of the history file."""
-    newest = store.newest_candles([spec.series]).get(spec.series)
-    if newest is None:
-        return empty_candles()
-    return _window_candles(store, spec, spec.series.timeframe.close_of(newest))
-
-
-def _window_candles(store: Store, spec: SeriesAssets, end: datetime) -> pd.DataFrame:
+def history_candles(store: Store, spec: SeriesAssets, end: datetime) -> pd.DataFrame:
+    """Candles of the history file, of which the newest closes at ``end``."""
     start = spec.history_start if spec.history_window is None else end - spec.history_window
     return store.read_candles(spec.series, start, end)
 
