@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from coin_assets.domain.backoff import backoff
 from coin_assets.domain.failures import UNEXPECTED, FailureRecord
 from coin_assets.domain.layers import Task
 from coin_assets.domain.series import Series
@@ -133,8 +134,7 @@ class Failures:
     @property
     def retry_at(self) -> datetime:
         """Time of the next attempt: exponential back-off that never gives up."""
-        delay: timedelta = FIRST_DELAY * 2 ** min(self.count - 1, 16)
-        return self.last + min(delay, LONGEST_DELAY)
+        return self.last + backoff(FIRST_DELAY, LONGEST_DELAY, self.count)
 
 
 @dataclass(frozen=True)
