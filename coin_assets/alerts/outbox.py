@@ -21,11 +21,11 @@ from coin_assets.alerts.incidents import Incident, Mute, MuteKind, Rules
 from coin_assets.alerts.messages import Message
 from coin_assets.alerts.tables import Pending
 from coin_assets.alerts.transport import LONGEST_RETRY_AFTER_SECONDS, DeliveryRefused
+from coin_assets.domain.backoff import backoff
 from coin_assets.errors import ConfigurationError
 
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=10)
 _LONGEST_WAIT = max(LONGEST_DELAY, timedelta(seconds=LONGEST_RETRY_AFTER_SECONDS))
-_MOST_DOUBLINGS = 10
 _BEGUN = "the process ended before the answer came"
 
 Clock = Callable[[], datetime]
@@ -217,4 +217,4 @@ def _is_due(head: Pending, now: datetime) -> bool:
 
 def _delay(head: Pending) -> timedelta:
     """Time to wait after one more failed try."""
-    return min(FIRST_DELAY * (1 << min(head.tries, _MOST_DOUBLINGS)), LONGEST_DELAY)
+    return backoff(FIRST_DELAY, LONGEST_DELAY, head.tries + 1)

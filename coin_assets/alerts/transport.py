@@ -4,17 +4,16 @@ The standard exceptions quote the address, so none of them gets out, not even as
 """
 
 import logging
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from threading import get_ident
 from typing import Any
 
 import requests
 import urllib3
 
+from coin_assets.domain.backoff import retry_after
 from coin_assets.errors import TemporaryError
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 5.0
@@ -72,30 +71,16 @@ def call(
             ) as response,
         ):
             status = response.status_code
-            retry_after = retry_after_seconds(response.headers, datetime.now(UTC))
+            wait = retry_after(response.headers, datetime.now(UTC), LONGEST_RETRY_AFTER_SECONDS)
     except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
-        reason, retry_after = _reason(error), None
+        reason, wait = _reason(error), None
     else:
         if 200 <= status < 300:
             return
         followed = ", a redirect, which is not followed" if 300 <= status < 400 else ""
         reason = f"HTTP {status}{followed}"
     # Raised here, outside of the handler, so that it has no context that contains the address.
-    raise DeliveryRefused(f"{shown} did not accept the call: {reason}. {remedy}", retry_after)
-
-
-def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds to wait by a ``Retry-After`` header (seconds or an HTTP date); None without one."""
-    text = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return min(float(text), LONGEST_RETRY_AFTER_SECONDS)
-    try:
-        until = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return min(max(0.0, (until - now).total_seconds()), LONGEST_RETRY_AFTER_SECONDS)
+    raise DeliveryRefused(f"{shown} did not accept the call: {reason}. {remedy}", wait)
 
 
 def _reason(error: Exception) -> str:

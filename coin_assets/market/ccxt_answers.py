@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from coin_assets.domain.backoff import retry_after
 from coin_assets.domain.candles.frame import COLUMNS, TIMESTAMP_DTYPE
 from coin_assets.domain.candles.refusals import Refusal
 from coin_assets.domain.candles.sifting import refusal_at, sifted
@@ -23,7 +24,7 @@ from coin_assets.errors import (
 )
 from coin_assets.market.ccxt_client import Client
 from coin_assets.market.ccxt_requests import Asked
-from coin_assets.market.retrying import Interrupted, asked_wait
+from coin_assets.market.retrying import Interrupted
 
 _REASON_LENGTH = 200
 _BLOCKED = (403, 451)
@@ -182,7 +183,7 @@ def failure_of(error: Exception, client: Client, series: Series, now: datetime) 
             headers = response.headers
         elif busy:  # reported in a reply with a status of success
             headers = client.ccxt.last_response_headers or {}
-        return Interrupted(reason, asked_wait(headers, now))
+        return Interrupted(reason, retry_after(headers, now))
     return RangeRefused(
         f"{exchange} refuses to deliver {series} candles ({reason}). Check the symbol and the "
         "exchange's rules."

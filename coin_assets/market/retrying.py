@@ -1,13 +1,12 @@
 """Retry policy for exchange requests: exponential back-off within a time budget."""
 
 import random
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
+from coin_assets.domain.backoff import backoff
 from coin_assets.errors import MarketUnavailable
 
 MOST_TRIES = 6
@@ -98,8 +97,8 @@ class Retrying:
                 f"{purpose} in {attempts} ({trouble}). Check the network and COIN_MARKET, or "
                 "run again later."
             ) from trouble.__cause__
-        backoff = min(_FIRST_DELAY * 2 ** (tries - 1), _LONGEST_DELAY) * (1 + self._chance()) / 2
-        seconds = min(max(backoff, trouble.asked_wait or 0.0), self._left)
+        pause = backoff(_FIRST_DELAY, _LONGEST_DELAY, tries) * (1 + self._chance()) / 2
+        seconds = min(max(pause, trouble.asked_wait or 0.0), self._left)
         self._spend(seconds)
         self._sleep(seconds)
 
@@ -113,22 +112,3 @@ class Retrying:
 
     def _spend(self, seconds: float) -> None:
         self._left = max(0.0, self._left - seconds)
-
-
-def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds of a ``Retry-After`` header, given as seconds or as an HTTP date; None without one.
-
-    Args:
-        headers: of the answer; the case of names does not matter.
-        now: UTC.
-    """
-    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
-    if text is None:
-        return None
-    if re.fullmatch(r"\d+(\.\d+)?", text.strip()):
-        return float(text)
-    try:
-        until = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (until.astimezone(UTC) - now).total_seconds())

@@ -5,10 +5,8 @@ monitor it would hold its slots in the queue and in the training pool, and its t
 in flight.
 """
 
-import os
-from pathlib import Path
-
 import dagster as dg
+import psutil
 
 _STARTED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
@@ -42,18 +40,9 @@ def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
 def _lives(process_id: int, run_started: float) -> bool:
     """Whether the process exists, and began before the run (ids are reused)."""
     try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
+        began: float = psutil.Process(process_id).create_time()
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        pass  # it exists, and belongs to another user
-    try:
-        ticks = int(Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[19])
-        booted = next(
-            int(line.split()[1])
-            for line in Path("/proc/stat").read_text().splitlines()
-            if line.startswith("btime ")
-        )
-    except FileNotFoundError:  # it ended just now, or this system has no /proc: believe the kernel
-        return not Path("/proc").is_dir() or Path(f"/proc/{process_id}").exists()
-    return booted + ticks / os.sysconf("SC_CLK_TCK") <= run_started + 1.0
+    except psutil.AccessDenied:
+        return True  # it exists, and belongs to another user
+    return began <= run_started + 1.0

@@ -39,7 +39,10 @@ def quality_facts(
 
 
 def plan_quality(
-    states: Sequence[PlanningFacts], facts: Mapping[Series, QualityFacts], runs: Runs, now: datetime
+    facts: Sequence[PlanningFacts],
+    quality: Mapping[Series, QualityFacts],
+    runs: Runs,
+    now: datetime,
 ) -> Plan:
     """Evaluations and promotions that are due, of at most `MOST_KEYS` series each.
 
@@ -47,17 +50,17 @@ def plan_quality(
     when the last evaluation decides it.
     """
     evaluations = [
-        state.series
-        for state in states
-        if state.candles is not None
-        and state.forecast is not None
-        and _is_due(facts[state.series].evaluated, state.candles)
-        and runs.is_free_in_background(Task(state.series, QUALITY), None, now)
+        each.series
+        for each in facts
+        if each.candles is not None
+        and each.forecast is not None
+        and _is_due(quality[each.series].evaluated, each.candles)
+        and runs.is_free_in_background(Task(each.series, QUALITY), None, now)
     ]
     promotions = [
-        state.series
-        for state in states
-        if facts[state.series].is_decided and state.series not in runs.promoting
+        each.series
+        for each in facts
+        if quality[each.series].is_decided and each.series not in runs.promoting
     ]
     return Plan(
         evaluations=() if EVALUATION in runs.busy else tuple(evaluations[:MOST_KEYS]),

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from coin_assets.domain.backoff import backoff
 from coin_assets.domain.failures import UNEXPECTED, FailureRecord
 from coin_assets.domain.layers import Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start
 
+# Tags of runs: contract. The runs of monthly versions have always been tagged "anchors".
 LIVE, HISTORY, GAPS, MONTHLY, REPAIR, TRAINING, EVALUATION, PROMOTION = (
     "live",
     "history",
@@ -72,10 +74,12 @@ class PlanningFacts:
 
     @property
     def is_fetched(self) -> bool:
+        """Whether its candles are fetched, not derived."""
         return self.source == self.series
 
     @property
     def timeframe(self) -> Timeframe:
+        """That of the series."""
         return self.series.timeframe
 
     @property
@@ -114,22 +118,23 @@ class Failures:
 
     @property
     def code(self) -> str:
+        """Error code of the last failure."""
         return UNEXPECTED if self.record is None else self.record.code
 
     @property
     def cause(self) -> str:
-        """By which alerts group it."""
+        """Cause of the last failure, by which alerts group it."""
         return "unexpected error" if self.record is None else self.record.cause
 
     @property
     def message(self) -> str:
+        """Text of the last failure for people; empty if unknown."""
         return "" if self.record is None else self.record.message
 
     @property
     def retry_at(self) -> datetime:
-        """Exponential back-off with a longest delay and without a last attempt."""
-        delay: timedelta = FIRST_DELAY * 2 ** min(self.count - 1, 16)
-        return self.last + min(delay, LONGEST_DELAY)
+        """Time of the next attempt: exponential back-off that never gives up."""
+        return self.last + backoff(FIRST_DELAY, LONGEST_DELAY, self.count)
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,7 @@ class Runs:
         return (task, month) not in self.rested and self.is_free(task, month, now)
 
     def is_backing_off(self, task: Task, now: datetime) -> bool:
+        """Whether the task failed and its next attempt is later than ``now``."""
         failures = self.failures.get(task)
         return failures is not None and now < failures.retry_at
 
@@ -198,4 +204,5 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
+        """Whether nothing is to be requested."""
         return not (self.requests or self.training or self.evaluations or self.promotions)

@@ -5,10 +5,9 @@ Candles are read only for series that lag behind.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from coin_assets.domain.publishing.manifest_entries import PublishedFile
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import SeriesPolicy
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
@@ -20,7 +19,7 @@ from coin_assets.planning.series_status import SeriesStatus
 from coin_assets.publish.fitness import unfitness
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import never_asked, unanswered
-from coin_assets.store.forecasts import newest_forecast
+from coin_assets.store.forecasts import forecast_at
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,9 @@ def planning_facts(
     for spec in sorted(specs, key=lambda spec: not spec.is_fetched):  # sources first
         with suppress(CorruptArtefact):
             if spec.is_fetched:
-                found[spec.series] = _source_state(gather, spec)
+                found[spec.series] = _source_facts(gather, spec)
             elif spec.source in found:
-                found[spec.series] = _derived_state(gather, spec, found[spec.source])
+                found[spec.series] = _derived_facts(gather, spec, found[spec.source])
     return [found[spec.series] for spec in specs if spec.series in found]
 
 
@@ -71,7 +70,7 @@ def sound_specs(
     ]
 
 
-def _source_state(gather: _Gatherer, spec: SeriesPolicy) -> PlanningFacts:
+def _source_facts(gather: _Gatherer, spec: SeriesPolicy) -> PlanningFacts:
     store, series, candles = gather.store, spec.series, gather.statuses[spec.series].candles
     first = spec.first_expected(gather.now)
     due = min(gather.closed_by, gather.market.horizon(series, gather.closed_by))
@@ -79,18 +78,15 @@ def _source_state(gather: _Gatherer, spec: SeriesPolicy) -> PlanningFacts:
     gaps = ledger.due(first, due, gather.now)
     if candles is not None:
         gaps += never_asked(store, series, first, candles)
-    return _state(
-        gather,
-        spec,
-        first,
-        due,
+    return replace(
+        _shared_facts(gather, spec, first, due),
         verified=candles and ledger.absent_until(candles),
         asked=candles and ledger.explained_until(candles),
         gap_months=tuple(sorted({month for gap in gaps for month in months_between(*gap)})),
     )
 
 
-def _derived_state(gather: _Gatherer, spec: SeriesPolicy, source: PlanningFacts) -> PlanningFacts:
+def _derived_facts(gather: _Gatherer, spec: SeriesPolicy, source: PlanningFacts) -> PlanningFacts:
     candles = gather.statuses[spec.series].candles
     first = max(spec.first_source_expected(gather.now), spec.first_expected(gather.now))
     lacking = None
@@ -106,23 +102,20 @@ def _derived_state(gather: _Gatherer, spec: SeriesPolicy, source: PlanningFacts)
     reached = candles
     if candles is not None and lacking is None and source.verified is not None:
         reached = max(candles, spec.series.timeframe.floor(source.verified))
-    return _state(gather, spec, first, source.due, verified=reached, asked=reached, lacking=lacking)
+    return replace(
+        _shared_facts(gather, spec, first, source.due),
+        verified=reached,
+        asked=reached,
+        lacking=lacking,
+    )
 
 
-def _state(
-    gather: _Gatherer,
-    spec: SeriesPolicy,
-    first: datetime,
-    due: datetime,
-    *,
-    verified: datetime | None,
-    asked: datetime | None,
-    lacking: tuple[datetime, datetime] | None = None,
-    gap_months: tuple[datetime, ...] = (),
+def _shared_facts(
+    gather: _Gatherer, spec: SeriesPolicy, first: datetime, due: datetime
 ) -> PlanningFacts:
-    """Facts that fetched and derived series share."""
+    """Facts that are computed alike for fetched and derived series."""
     store, series, status = gather.store, spec.series, gather.statuses[spec.series]
-    candles, forecast, published = status.candles, status.forecast, status.published
+    candles, forecast = status.candles, status.forecast
     fetched = frozenset(store.fetched_months(series))
     next_origin = None
     if candles is not None and forecast is not None and forecast < candles:
@@ -135,44 +128,25 @@ def _state(
         first=first,
         due=due,
         candles=candles,
-        verified=verified,
-        asked=asked,
         fetched=fetched,
-        lacking=lacking,
         forecast=forecast,
         next_origin=next_origin,
-        first_cutoff=min((version.cutoff for version in status.versions), default=None),
+        first_cutoff=min(status.cutoffs, default=None),
         trainable=is_trainable,
         monthly_version_missing=monthly_version_missing,
-        history=_as_of(published.history),
-        prediction=_as_of(published.prediction),
-        damage=published.corrupt or _loss(status),
+        history=status.published.history_as_of,
+        prediction=status.published.prediction_as_of,
+        damage=status.file_damage,
         is_refused=_is_refused(store, status),
-        gap_months=gap_months,
     )
-
-
-def _as_of(file: PublishedFile | None) -> datetime | None:
-    return None if file is None else file.as_of
-
-
-def _loss(status: SeriesStatus) -> str | None:
-    """Which published file is gone; None if none is, or none was published."""
-    published = status.published
-    if not published.is_public:
-        return None
-    if published.history is None and status.candles is not None:
-        return "its history file is gone"
-    if published.prediction is None and status.forecast is not None:
-        return "its prediction file is gone"
-    return None
 
 
 def _is_refused(store: Store, status: SeriesStatus) -> bool:
     """Whether the newest forecast must not be published, and the manifest shows a failure."""
     if status.published.attempts.consecutive_failures == 0 or status.forecast is None:
         return False
-    return bool(unfitness(store, status.series, newest_forecast(store, status.series)))
+    forecast = forecast_at(store, status.series, status.forecast)
+    return bool(unfitness(store, status.series, forecast))
 
 
 def _models_wanted(
@@ -184,8 +158,7 @@ def _models_wanted(
 ) -> tuple[bool, bool]:
     """Whether a model can be trained now, and whether the monthly version is due and missing."""
     store, series, status = gather.store, spec.series, gather.statuses[spec.series]
-    candles, month = status.candles, month_start(due)
-    cutoffs = {version.cutoff for version in status.versions}
+    candles, cutoffs, month = status.candles, status.cutoffs, month_start(due)
     lacks_model = candles is not None and not any(cutoff <= candles for cutoff in cutoffs)
     if candles is None or (month in cutoffs and not lacks_model):
         return False, False

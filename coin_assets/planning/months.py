@@ -12,9 +12,9 @@ from coin_assets.planning.facts import PlanningFacts
 _MONTH = Timeframe("1M")
 
 
-def months_never_fetched(state: PlanningFacts, until: datetime) -> tuple[datetime, ...]:
+def months_never_fetched(facts: PlanningFacts, until: datetime) -> tuple[datetime, ...]:
     """Expected months up to ``until``, a month's start, that were never fetched; ascending."""
-    return _months_lacking(state.fetched, state.timeframe, state.first, until)
+    return _months_lacking(facts.fetched, facts.timeframe, facts.first, until)
 
 
 @lru_cache(maxsize=8192)
@@ -33,14 +33,17 @@ def month_before(timeframe: Timeframe, close: datetime) -> datetime:
 
 @lru_cache(maxsize=1024)
 def first_open_of(timeframe: Timeframe, first: datetime) -> datetime:
+    """As `Timeframe.ceil`."""
     return timeframe.ceil(first)
 
 
 @lru_cache(maxsize=1024)
 def close_of(timeframe: Timeframe, opened: datetime) -> datetime:
+    """As `Timeframe.close_of`."""
     return timeframe.close_of(opened)
 
 
 @lru_cache(maxsize=1024)
 def floor_of(timeframe: Timeframe, time: datetime) -> datetime:
+    """As `Timeframe.floor`."""
     return timeframe.floor(time)

@@ -50,6 +50,39 @@ class SeriesStatus:
     versions: tuple[ModelVersion, ...] = ()
     damage: Damage | None = None
 
+    @property
+    def data_times(self) -> tuple[tuple[str, datetime | None, datetime | None], ...]:
+        """Kind of each published file, its data time, and the one that the store has for it."""
+        published = self.published
+        return (
+            ("history", published.history_as_of, self.candles),
+            ("prediction", published.prediction_as_of, self.forecast),
+        )
+
+    @property
+    def file_damage(self) -> str | None:
+        """Why a published file must be rewritten: it is damaged, or gone although stored."""
+        if self.published.corrupt or not self.published.is_public:
+            return self.published.corrupt
+        return next(
+            (
+                f"its {kind} file is gone"
+                for kind, published, stored in self.data_times
+                if published is None and stored is not None
+            ),
+            None,
+        )
+
+    @property
+    def cutoffs(self) -> frozenset[datetime]:
+        """Cutoffs of the model versions."""
+        return frozenset(version.cutoff for version in self.versions)
+
+    @property
+    def newest_version(self) -> ModelVersion | None:
+        """The version with the latest cutoff."""
+        return max(self.versions, key=lambda version: version.cutoff, default=None)
+
 
 def read_status(
     store: Store,

@@ -1,7 +1,7 @@
 """Writer of the published folder: history and prediction files, then the manifest."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -44,6 +44,23 @@ class PublishFailure:
     in_a_row: int = 0
 
 
+@dataclass(frozen=True)
+class ManifestInputs:
+    """What a manifest needs beyond the entries of its series.
+
+    Attributes:
+        is_complete: whether the history of a series was collected; called only for series that
+            are not public yet.
+        failures: series whose renewal failed meanwhile, for their entries.
+        outages: of the source timeframes.
+    """
+
+    now: datetime
+    is_complete: Callable[[Series], bool]
+    failures: Mapping[Series, PublishFailure] = field(default_factory=dict)
+    outages: Mapping[Timeframe, Sequence[Outage]] = field(default_factory=dict)
+
+
 class Publisher:
     """The published folder. Under one lock, the files of a series and its entry change together.
 
@@ -65,11 +82,8 @@ class Publisher:
         facts: ManifestEntry,
         history: pd.DataFrame,
         forecast: pd.DataFrame,
-        failures: Mapping[Series, PublishFailure],
-        now: datetime,
+        inputs: ManifestInputs,
         *,
-        is_complete: Callable[[Series], bool],
-        outages: Mapping[Timeframe, Sequence[Outage]],
         is_current: bool = True,
     ) -> tuple[ManifestEntry, Document]:
         """Write the files of one series and the manifest.
@@ -80,31 +94,28 @@ class Publisher:
             facts: its entry; files, champion, visibility and attempts are filled in here.
             history: candles of the history file; no rows, no file.
             forecast: rows of the newest origin; no rows, no file.
-            failures: series whose renewal failed meanwhile, for their entries.
-            is_complete: whether the history of a series was collected; called only for series that
-                are not public yet.
-            outages: of the source timeframes.
             is_current: whether the files hold the newest candles and forecast; a repair from older
                 ones does not count as a success.
 
         Returns:
             The written entry, and the manifest.
         """
-        series = facts.series
+        series, now = facts.series, inputs.now
         with locked(self._folder):
             remove_partials(self._folder)
-            known = self._reader.known_facts(is_complete)
+            known = self._reader.known_facts(inputs.is_complete)
+            before = known[series]
+            is_public = before.is_public or inputs.is_complete(series)
             known[series] = replace(
                 facts,
                 history=self._write("history", series, history, now),
                 prediction=self._write("prediction", series, forecast, now),
                 champion=None if forecast.empty else str(forecast["model_version"].iloc[0]),
-                visibility=PUBLIC if known[series].is_public or is_complete(series) else HIDDEN,
-                attempts=known[series].attempts.succeeded(now)
-                if is_current
-                else known[series].attempts,
+                visibility=PUBLIC if is_public else HIDDEN,
+                attempts=before.attempts.succeeded(now) if is_current else before.attempts,
             )
-            manifest = self._rewritten(known, failures, now, outages)
+            manifest = self._document(known, inputs)
+            write_atomically(self._folder / MANIFEST, json_bytes(manifest, indent=1))
         return known[series], manifest
 
     def inspect(self) -> dict[Series, ManifestEntry]:
@@ -117,23 +128,19 @@ class Publisher:
 
     def refresh(
         self,
-        failures: Mapping[Series, PublishFailure],
-        now: datetime,
+        inputs: ManifestInputs,
         *,
-        is_complete: Callable[[Series], bool],
-        outages: Mapping[Timeframe, Sequence[Outage]],
         differing: Mapping[Series, FileDifference] | None = None,
         qualities: Mapping[Series, Document | None] | None = None,
     ) -> Document | None:
         """Rewrite the manifest if an entry differs; return it then, else None.
 
         Args:
-            failures, is_complete, outages: as in `publish`.
             differing: series with a file that differs from the store.
             qualities: scores that replace those in the manifest.
         """
         with locked(self._folder):
-            known = self._reader.inspected(is_complete)
+            known = self._reader.inspected(inputs.is_complete)
             for series, difference in (differing or {}).items():
                 if difference.still_stands():  # it was not published again meanwhile
                     known[series] = replace(known[series], corrupt=difference.reason)
@@ -143,7 +150,7 @@ class Publisher:
                 before = self._reader.manifest()
             except (FileNotFoundError, ValueError):
                 before = {}
-            after = self._document(known, failures, now, outages)
+            after = self._document(known, inputs)
             if {**before, "generated_at": None} == {**after, "generated_at": None}:
                 return None
             write_atomically(self._folder / MANIFEST, json_bytes(after, indent=1))
@@ -161,31 +168,14 @@ class Publisher:
         """As `PublishedFolder.difference`."""
         return self._reader.difference(kind, series, rows)
 
-    def _rewritten(
-        self,
-        known: Mapping[Series, ManifestEntry],
-        failures: Mapping[Series, PublishFailure],
-        now: datetime,
-        outages: Mapping[Timeframe, Sequence[Outage]],
-    ) -> Document:
-        manifest = self._document(known, failures, now, outages)
-        write_atomically(self._folder / MANIFEST, json_bytes(manifest, indent=1))
-        return manifest
-
-    def _document(
-        self,
-        known: Mapping[Series, ManifestEntry],
-        failures: Mapping[Series, PublishFailure],
-        now: datetime,
-        outages: Mapping[Timeframe, Sequence[Outage]],
-    ) -> Document:
+    def _document(self, known: Mapping[Series, ManifestEntry], inputs: ManifestInputs) -> Document:
         facts = []
         for series, fact in known.items():
-            if failure := failures.get(series):
+            if failure := inputs.failures.get(series):
                 attempts = fact.attempts.failed(failure.time, failure.error, failure.in_a_row)
                 fact = replace(fact, attempts=attempts)
             facts.append(fact)
-        return manifest_document(facts, self._limits, now, outages)
+        return manifest_document(facts, self._limits, inputs.now, inputs.outages)
 
     def _write(
         self, kind: str, series: Series, rows: pd.DataFrame, now: datetime

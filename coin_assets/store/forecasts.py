@@ -1,4 +1,6 @@
-"""Selections of stored forecasts: newest origin, one role."""
+"""Selections of stored forecasts: one origin, the newest one, one role."""
+
+from datetime import datetime
 
 import pandas as pd
 
@@ -11,8 +13,11 @@ from coin_assets.store.base import Store
 def newest_forecast(store: Store, series: Series) -> pd.DataFrame:
     """Champion rows of the newest origin, ordered by step; empty if there is none."""
     origin = store.newest_forecasts([series]).get(series)
-    if origin is None:
-        return pd.DataFrame()
+    return pd.DataFrame() if origin is None else forecast_at(store, series, origin)
+
+
+def forecast_at(store: Store, series: Series, origin: datetime) -> pd.DataFrame:
+    """Champion rows of one origin, ordered by step; empty if there is none."""
     return of_role(store.read_forecasts(series, origin, just_after(origin)), CHAMPION)
 
 

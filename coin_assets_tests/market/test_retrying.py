@@ -23,7 +23,6 @@ from coin_assets.market.retrying import (
     MOST_TRIES,
     Interrupted,
     Retrying,
-    asked_wait,
 )
 from coin_assets_tests.market.exchange import FakeExchange
 from coin_assets_tests.market.faults import (
@@ -157,27 +156,6 @@ def test_a_wait_beyond_the_budget_is_not_begun_and_nothing_is_asked_until_it_is_
     assert (banned.tries, other.tries, clock.slept) == (1, 0, [])
     clock.pass_by(600)
     assert patience.call(other, "it failed") == "answer"
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("30", 30.0),
-        ("1.5", 1.5),
-        ("-5", None),
-        ("Sun, 22 Nov 2026 20:41:30 GMT", 90.0),
-        ("Sun, 22 Nov 2026 20:39:30 GMT", 0.0),
-        ("soon", None),
-        ("nan", None),
-        ("", None),
-    ],
-)
-@pytest.mark.parametrize("name", ["Retry-After", "retry-after"])
-def test_retry_after_is_read_as_seconds_or_date(
-    name: str, text: str, seconds: float | None
-) -> None:
-    assert asked_wait({"Date": "x", name: text}, NOW) == seconds
-    assert asked_wait({}, NOW) is None
 
 
 # ------------------------------------------------------------------------------- with the exchange

@@ -163,11 +163,11 @@ def test_a_key_with_candles_enough_and_no_model_gets_one_first() -> None:
 def test_no_training_twice_and_none_while_it_backs_off() -> None:
     made = World([A], {"1h": None}, utc("2024-03-01"), utc("2024-03-02"), utc("2024-05-01"))
     made.tick()
-    states = made.states()
-    assert plan_updates(states, NO_RUNS, made.now).training == (series("1h"),)
-    assert not plan_updates(states, Runs(training=frozenset({series("1h")})), made.now).training
+    facts = made.facts()
+    assert plan_updates(facts, NO_RUNS, made.now).training == (series("1h"),)
+    assert not plan_updates(facts, Runs(training=frozenset({series("1h")})), made.now).training
     failed = {Task(series("1h"), MODELS): Failures(1, made.now)}
-    assert not plan_updates(states, Runs(failures=failed), made.now).training
+    assert not plan_updates(facts, Runs(failures=failed), made.now).training
 
 
 def test_an_empty_store_is_collected_month_by_month() -> None:
@@ -285,7 +285,7 @@ def test_a_plan_is_bounded_and_the_newest_month_comes_first() -> None:
         each.newest = cut - 1
     made.touch()
     at(made, "2024-03-06T11:00:05")
-    plan = plan_updates(made.states(), NO_RUNS, made.now)
+    plan = plan_updates(made.facts(), NO_RUNS, made.now)
     assert len(plan.requests) == MOST_REQUESTS
     assert plan.requests[0].month == utc("2024-03-01")
     later = [request.month for request in plan.requests[1:]]
@@ -304,7 +304,7 @@ def test_history_is_filled_in_one_month_at_a_time() -> None:
     plan = made.tick()
     assert shown(plan) == {(HISTORY, "2023-11"): {"1h candles", "4h candles"}}
     busy = Runs(busy=frozenset({HISTORY}))
-    assert plan_updates(made.states(), busy, made.now).is_empty
+    assert plan_updates(made.facts(), busy, made.now).is_empty
     for _ in range(8):
         made.tick()
     months = [each.month for _, each in made.log if each.purpose == HISTORY]
@@ -316,10 +316,10 @@ def test_history_is_filled_in_one_month_at_a_time() -> None:
 def test_what_the_background_did_lately_rests_and_holds_up_nothing_live() -> None:
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
     month, task = utc("2024-03-01"), Task(series("1h"), CANDLES)
-    state = replace(made.states()[0], gap_months=(month,))
+    facts = replace(made.facts()[0], gap_months=(month,))
     rested = Runs(rested=frozenset({(task, month)}))
-    assert shown(plan_updates([state], rested, made.now)) == {(LIVE, "2024-03"): FAST}
-    quiet = replace(state, due=utc("2024-03-06T10:00:05"))
+    assert shown(plan_updates([facts], rested, made.now)) == {(LIVE, "2024-03"): FAST}
+    quiet = replace(facts, due=utc("2024-03-06T10:00:05"))
     assert shown(plan_updates([quiet], NO_RUNS, made.now)) == {(GAPS, "2024-03"): {"1h candles"}}
     assert plan_updates([quiet], rested, made.now).is_empty
 
@@ -327,19 +327,19 @@ def test_what_the_background_did_lately_rests_and_holds_up_nothing_live() -> Non
 def test_gaps_of_a_month_that_is_pulled_anyway_are_not_asked_for_twice() -> None:
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
     months = (utc("2024-01-01"), utc("2024-03-01"))
-    state = replace(made.states()[0], gap_months=months)
-    assert shown(plan_updates([state], NO_RUNS, made.now)) == {
+    facts = replace(made.facts()[0], gap_months=months)
+    assert shown(plan_updates([facts], NO_RUNS, made.now)) == {
         (LIVE, "2024-03"): FAST,
         (GAPS, "2024-01"): {"1h candles"},
     }
-    state = replace(state, gap_months=months[1:])
-    assert shown(plan_updates([state], NO_RUNS, made.now)) == {(LIVE, "2024-03"): FAST}
+    facts = replace(facts, gap_months=months[1:])
+    assert shown(plan_updates([facts], NO_RUNS, made.now)) == {(LIVE, "2024-03"): FAST}
 
 
 def test_a_new_candle_is_worth_a_try_of_what_failed_before() -> None:
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
     runs = Runs(failures={Task(series("1h"), PREDICTIONS): Failures(9, made.now)})
-    plan = plan_updates(made.states(), runs, made.now)
+    plan = plan_updates(made.facts(), runs, made.now)
     assert shown(plan) == {(LIVE, "2024-03"): FAST}
 
 
@@ -347,7 +347,7 @@ def test_without_a_new_candle_what_failed_waits_and_what_follows_waits_with_it()
     made = at(world("2024-03-06T10:00:05"), "2024-03-06T11:00:05")
     made.faults.broken = {Task(series("1h"), PREDICTIONS)}
     made.tick()
-    assert plan_updates(made.states(), made.facts_of_runs(), made.now).is_empty
+    assert plan_updates(made.facts(), made.facts_of_runs(), made.now).is_empty
 
 
 def test_the_anchors_of_a_month_are_made_together_once_it_has_begun() -> None:
@@ -362,12 +362,12 @@ def test_the_anchors_of_a_month_are_made_together_once_it_has_begun() -> None:
 # --- retention and registries that begin anew
 
 
-def stale_state(**facts: Any) -> PlanningFacts:
+def stale_facts(**changes: Any) -> PlanningFacts:
     """A fetched key whose store ends long before what is kept of it."""
-    state = world("2024-03-06T10:00:05").states()[0]
+    facts = world("2024-03-06T10:00:05").facts()[0]
     old = utc("2023-11-05T10:00")
     return replace(
-        state,
+        facts,
         first=utc("2024-02-21"),
         candles=old,
         verified=old,
@@ -375,30 +375,30 @@ def stale_state(**facts: Any) -> PlanningFacts:
         forecast=old,
         history=old,
         prediction=old,
-        **facts,
+        **changes,
     )
 
 
 def test_candles_older_than_what_is_kept_do_not_stall_the_newest() -> None:
     now = utc("2024-03-06T10:00:05")
-    plan = plan_updates([stale_state(fetched=frozenset())], NO_RUNS, now)
+    plan = plan_updates([stale_facts(fetched=frozenset())], NO_RUNS, now)
     assert {each.month for each in plan.requests if each.purpose == LIVE} == {utc("2024-02-01")}
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "changes",
     [
         {"first_cutoff": utc("2024-01-31T23:00")},
         {"first": utc("2024-02-21"), "first_cutoff": utc("2023-10-02")},
     ],
 )
-def test_forecasts_that_no_run_can_make_are_not_asked_for(facts: dict[str, Any]) -> None:
+def test_forecasts_that_no_run_can_make_are_not_asked_for(changes: dict[str, Any]) -> None:
     """None before the first model or what is kept: the newest one is what is needed."""
-    state = world("2024-03-06T10:00:05").states()[0]
-    state = replace(
-        state, forecast=utc("2024-01-10T10:00"), next_origin=utc("2024-01-10T11:00"), **facts
+    facts = world("2024-03-06T10:00:05").facts()[0]
+    facts = replace(
+        facts, forecast=utc("2024-01-10T10:00"), next_origin=utc("2024-01-10T11:00"), **changes
     )
-    plan = plan_updates([state], NO_RUNS, utc("2024-03-06T10:00:05"))
+    plan = plan_updates([facts], NO_RUNS, utc("2024-03-06T10:00:05"))
     assert shown(plan)[LIVE, "2024-03"] == {"1h predictions", "1h published"}
     assert {each.month for each in plan.requests if each.purpose == LIVE} == {utc("2024-03-01")}
 
@@ -408,7 +408,7 @@ def test_forecasts_that_no_run_can_make_are_not_asked_for(facts: dict[str, Any])
 
 def repairs(made: World, runs: Runs = NO_RUNS) -> dict[tuple[str, str], set[str]]:
     made.touch()
-    return shown(plan_repairs(made.states(), runs, made.now))
+    return shown(plan_repairs(made.facts(), runs, made.now))
 
 
 @pytest.mark.parametrize("fault", ["history", "prediction", "damage"])

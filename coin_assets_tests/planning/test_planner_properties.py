@@ -207,11 +207,11 @@ def test_the_order_of_the_keys_does_not_matter_and_the_same_facts_give_the_same_
     case: Case,
 ) -> None:
     made = case.lived()
-    states, runs = made.states(), made.facts_of_runs()
-    mixed = list(states)
+    facts, runs = made.facts(), made.facts_of_runs()
+    mixed = list(facts)
     made.random.shuffle(mixed)
     for plan in (plan_updates, plan_repairs):
-        one, again, other = (plan(facts, runs, made.now) for facts in (states, list(states), mixed))
+        one, again, other = (plan(given, runs, made.now) for given in (facts, list(facts), mixed))
         assert one == again
         assert [(each.purpose, each.month, set(each.tasks)) for each in one.requests] == [
             (each.purpose, each.month, set(each.tasks)) for each in other.requests
@@ -225,8 +225,8 @@ def test_what_is_in_flight_or_backing_off_or_up_to_date_is_never_asked_for(
     case: Case, data: st.DataObject
 ) -> None:
     made = case.lived()
-    states, now = made.states(), made.now
-    free = plan_updates(states, Runs(), now)
+    facts, now = made.facts(), made.now
+    free = plan_updates(facts, Runs(), now)
     asked = [(task, each.month) for each in free.requests for task in each.tasks]
     pairs = [(task, None if task.layer == PUBLISHED else month) for task, month in asked]
     flying = frozenset(data.draw(st.sets(st.sampled_from(pairs)))) if pairs else frozenset()
@@ -238,7 +238,7 @@ def test_what_is_in_flight_or_backing_off_or_up_to_date_is_never_asked_for(
         failures={task: Failures(3, now) for task in failing},
         training=frozenset(task.series for task in failing),
     )
-    for plan in (plan_updates(states, runs, now), plan_repairs(states, runs, now)):
+    for plan in (plan_updates(facts, runs, now), plan_repairs(facts, runs, now)):
         assert_bounded(plan)
         for request in plan.requests:
             begun = set()
@@ -254,7 +254,7 @@ def test_what_is_in_flight_or_backing_off_or_up_to_date_is_never_asked_for(
         if request.purpose == "live"
         for task in request.tasks
         if made.is_up_to_date(task.series)
-        and (state := made.state(made.series[task.series])).verified is not None
-        and state.verified > state.last_due
-        and made.is_up_to_date(state.source)
+        and (known := made.facts_of(made.series[task.series])).verified is not None
+        and known.verified > known.last_due
+        and made.is_up_to_date(known.source)
     }

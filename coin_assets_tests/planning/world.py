@@ -193,18 +193,18 @@ class World:
         self.rested: dict[tuple[Task, datetime | None], datetime] = {}
         self.log: list[tuple[datetime, Request]] = []
         self.trainings = 0
-        self._states: dict[Series, tuple[object, PlanningFacts]] = {}
+        self._facts: dict[Series, tuple[object, PlanningFacts]] = {}
         self._changed: dict[Series, int] = dict.fromkeys(self.series, 0)
 
     # --- what the planner is told
 
-    def states(self) -> list[PlanningFacts]:
+    def facts(self) -> list[PlanningFacts]:
         found = []
         for series, each in self.series.items():
             mark = self._mark(each)
-            known = self._states.get(series)
+            known = self._facts.get(series)
             if known is None or known[0] != mark:
-                known = self._states[series] = mark, self.state(each)
+                known = self._facts[series] = mark, self.facts_of(each)
             found.append(known[1])
         return found
 
@@ -216,7 +216,7 @@ class World:
         changes = self._changed[each.series], self._changed[source.series]
         return (*changes, calendar.closed_by(self.now), month, timed)
 
-    def state(self, each: SimulatedSeries) -> PlanningFacts:
+    def facts_of(self, each: SimulatedSeries) -> PlanningFacts:
         calendar, lacking = each.calendar, None if each.is_fetched else each.lacking()
         following = each.stored.find(1, each.newest_forecast + 1)
         known = each.newest >= 0
@@ -289,10 +289,10 @@ class World:
     def tick(self) -> Plan:
         """Both sensors once. Runs start now; those that take no time are over at once."""
         self.finish_runs()
-        states = self.states()
-        updates = plan_updates(states, self.facts_of_runs(), self.now)
+        facts = self.facts()
+        updates = plan_updates(facts, self.facts_of_runs(), self.now)
         self.launch(updates)
-        repairs = plan_repairs(states, self.facts_of_runs(), self.now)
+        repairs = plan_repairs(facts, self.facts_of_runs(), self.now)
         self.launch(repairs)
         self.finish_runs()
         return Plan((*updates.requests, *repairs.requests), updates.training)

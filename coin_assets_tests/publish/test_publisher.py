@@ -33,7 +33,7 @@ from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest_entries import HIDDEN, ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.publish.publisher import Publisher, PublishFailure
+from coin_assets.publish.publisher import ManifestInputs, Publisher, PublishFailure
 from coin_assets_tests.pipeline.known_market import KnownMarket, enough
 from coin_assets_tests.schemas import assert_valid
 
@@ -113,10 +113,7 @@ def offer(
         known,
         history,
         prediction,
-        failures or {},
-        now,
-        is_complete=lambda series: series in complete,
-        outages={},
+        ManifestInputs(now, lambda series: series in complete, failures or {}),
     )[0]
 
 
@@ -344,9 +341,7 @@ def test_completeness_of_a_public_series_is_not_read(publisher: Publisher) -> No
         return True
 
     for _ in range(3):
-        publisher.publish(
-            facts(BTC), candles(BTC), forecast(), {}, NOW, is_complete=is_complete, outages={}
-        )
+        publisher.publish(facts(BTC), candles(BTC), forecast(), ManifestInputs(NOW, is_complete))
     assert requested == [BTC]
 
 
@@ -365,10 +360,7 @@ def test_the_manifest_shows_the_outages_it_is_given(publisher: Publisher) -> Non
         facts(BTC),
         candles(BTC),
         forecast(),
-        {},
-        NOW,
-        is_complete=lambda _series: True,
-        outages={HOUR: [outage]},
+        ManifestInputs(NOW, lambda _series: True, outages={HOUR: [outage]}),
     )
     shown = publisher.manifest()["ops"]["outages"]
     assert_valid("manifest", publisher.manifest())
@@ -388,9 +380,7 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Document:
 
 
 def refresh(publisher: Publisher, qualities: dict[Series, Document | None]) -> Document | None:
-    return publisher.refresh(
-        {}, NOW, is_complete=lambda _series: False, outages={}, qualities=qualities
-    )
+    return publisher.refresh(ManifestInputs(NOW, lambda _series: False), qualities=qualities)
 
 
 def qualities(publisher: Publisher) -> dict[Series, Document | None]:

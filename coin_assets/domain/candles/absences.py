@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from coin_assets.domain.backoff import backoff
 from coin_assets.domain.candles.refusals import Refusal
 
 VERIFIED_ABSENT, UNAVAILABLE, REFUSED, PENDING, FAILED = STATES = (
@@ -22,7 +23,6 @@ EXPLAINED_AFTER_TRIES = 6
 _FIRST_DELAY = timedelta(minutes=1)
 # Back-off after temporary failures, and after permanent ones, which rarely change.
 _LONGEST_DELAY, _LONGEST_PERMANENT_DELAY = timedelta(minutes=15), timedelta(hours=6)
-_MOST_DOUBLINGS = 16
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,8 @@ class Absence:
             return None
         if self.error is None:
             return self.last_try + VERIFY_AFTER
-        delay: timedelta = _FIRST_DELAY * 2 ** min(self.tries, _MOST_DOUBLINGS)
         longest = _LONGEST_PERMANENT_DELAY if self.is_permanent else _LONGEST_DELAY
-        return self.last_try + min(delay, longest)
+        return self.last_try + backoff(_FIRST_DELAY, longest, self.tries + 1)
 
     @property
     def recheck_at(self) -> datetime | None:

@@ -127,10 +127,20 @@ class ManifestEntry:
     attempts: Attempts = Attempts()
 
     @property
+    def history_as_of(self) -> datetime | None:
+        """Data time of the history file."""
+        return None if self.history is None else self.history.as_of
+
+    @property
+    def prediction_as_of(self) -> datetime | None:
+        """Data time of the prediction file."""
+        return None if self.prediction is None else self.prediction.as_of
+
+    @property
     def as_of(self) -> datetime | None:
         """Data time of the series: that of its older file."""
-        times = [file.as_of for file in (self.history, self.prediction) if file is not None]
-        return min(times, default=None)
+        times = (self.history_as_of, self.prediction_as_of)
+        return min((time for time in times if time is not None), default=None)
 
     @property
     def is_public(self) -> bool:

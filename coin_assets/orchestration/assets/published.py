@@ -28,7 +28,7 @@ from coin_assets.pipeline.completeness import history_of, known_outages
 from coin_assets.pipeline.context import Pipeline
 from coin_assets.publish.fitness import require_fit
 from coin_assets.publish.folder import MANIFEST
-from coin_assets.publish.publisher import PublishFailure
+from coin_assets.publish.publisher import ManifestInputs, PublishFailure
 from coin_assets.store.base import Store
 from coin_assets.store.forecasts import newest_forecast
 
@@ -91,10 +91,12 @@ def publish_series(
         facts,
         history,
         forecast,
-        failures,
-        now,
-        is_complete=completeness(store, (*all_specs, spec), now),
-        outages=known_outages(store, pipeline.publisher.series_list),
+        ManifestInputs(
+            now,
+            completeness(store, (*all_specs, spec), now),
+            failures,
+            known_outages(store, pipeline.publisher.series_list),
+        ),
         is_current=is_current,
     )
     context.log_event(
@@ -201,18 +203,11 @@ def _stored_facts(
         gap_reasons=reasons,
         unavailable_before=edge,
     )
-    return facts, _window_candles(store, spec, end)
+    return facts, history_candles(store, spec, end)
 
 
-def history_candles(store: Store, spec: SeriesAssets) -> pd.DataFrame:
-    """Candles of the history file."""
-    newest = store.newest_candles([spec.series]).get(spec.series)
-    if newest is None:
-        return empty_candles()
-    return _window_candles(store, spec, spec.series.timeframe.close_of(newest))
-
-
-def _window_candles(store: Store, spec: SeriesAssets, end: datetime) -> pd.DataFrame:
+def history_candles(store: Store, spec: SeriesAssets, end: datetime) -> pd.DataFrame:
+    """Candles of the history file, of which the newest closes at ``end``."""
     start = spec.history_start if spec.history_window is None else end - spec.history_window
     return store.read_candles(spec.series, start, end)
 

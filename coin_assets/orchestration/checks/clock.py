@@ -22,7 +22,7 @@ from coin_assets.domain.publishing.manifest import (
 )
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
-from coin_assets.models.registry import ModelRegistry, ModelVersion
+from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
 from coin_assets.orchestration.checks.verdicts import CheckVerdict, age_verdict
 from coin_assets.orchestration.resources import (
@@ -71,14 +71,13 @@ def clock_evaluations(
     spec: SeriesAssets, current: SeriesStatus, now: datetime
 ) -> list[dg.AssetCheckEvaluation]:
     """Results of one series at ``now``, one for each of `clock_check_specs`."""
-    newest = max(current.versions, key=lambda version: version.cutoff, default=None)
     verdicts = {
         (CANDLES, DATA_TIME): _candles_time(spec, current, now),
         (PREDICTIONS, DATA_TIME): _forecast_time(spec, current, now),
         (PUBLISHED, DATA_TIME): _published_time(spec, current, now),
         (PUBLISHED, AGREES_WITH_STORE): _agreement(spec, current),
-        (MODELS, AGE): _model_age(spec, current, newest, now),
-        (MODELS, TRAINING_RANGE): _training_range(spec, current, newest),
+        (MODELS, AGE): _model_age(spec, current, now),
+        (MODELS, TRAINING_RANGE): _training_range(spec, current),
     }
     return [
         verdict.evaluation(
@@ -173,11 +172,7 @@ def _agreement(spec: SeriesAssets, current: SeriesStatus) -> CheckVerdict:
     if current.damage is not None:
         return CheckVerdict(CORRUPT, f"the store cannot be read: {current.damage}")
     status, problems, metadata = FRESH, list[str](), dict[str, Any]()
-    for kind, file, stored in (
-        ("history", facts.history, current.candles),
-        ("prediction", facts.prediction, current.forecast),
-    ):
-        published = None if file is None else file.as_of
+    for kind, published, stored in current.data_times:
         for name, time in ((f"{kind}_published", published), (f"{kind}_stored", stored)):
             if time is not None:
                 metadata[name] = dg.MetadataValue.timestamp(time)
@@ -197,9 +192,8 @@ def _time(time: datetime | None) -> str:
     return "nowhere" if time is None else f"{time:%Y-%m-%d %H:%M}"
 
 
-def _model_age(
-    spec: SeriesAssets, current: SeriesStatus, newest: ModelVersion | None, now: datetime
-) -> CheckVerdict:
+def _model_age(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> CheckVerdict:
+    newest = current.newest_version
     if newest is None:
         return _without_forecast(spec, current, "no model has been trained")
     what = f"version {newest.name} has data up to"
@@ -209,9 +203,8 @@ def _model_age(
     )
 
 
-def _training_range(
-    spec: SeriesAssets, current: SeriesStatus, newest: ModelVersion | None
-) -> CheckVerdict:
+def _training_range(spec: SeriesAssets, current: SeriesStatus) -> CheckVerdict:
+    newest = current.newest_version
     if newest is None:
         return _without_forecast(spec, current, "no model has been trained")
     try:

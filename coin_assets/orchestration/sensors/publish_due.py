@@ -33,9 +33,9 @@ from coin_assets.planning.gather import planning_facts, sound_specs
 from coin_assets.planning.planner import plan_repairs
 from coin_assets.planning.series_status import SeriesStatus, read_status
 from coin_assets.publish.folder import FileDifference
-from coin_assets.publish.publisher import Publisher, PublishFailure
+from coin_assets.publish.publisher import ManifestInputs, Publisher, PublishFailure
 from coin_assets.store.base import Store
-from coin_assets.store.forecasts import newest_forecast
+from coin_assets.store.forecasts import forecast_at
 
 INTERVAL_SECONDS = 15
 
@@ -69,28 +69,28 @@ def publish_due_sensor(
         series_list = [spec.series for spec in specs]
         at = clock.machine_time()
         runs = runs_of(context.instance, specs, at, month_start(now))
-        folder = publisher.client()
+        stored, folder = store.client(), publisher.client()
         # Each tick reads one series in full and compares its files with the store byte by byte.
         looked_at = specs[next(turns) % len(specs)]
-        statuses = read_status(
-            store.client(), registry.client(), folder, series_list, read_through=[looked_at.series]
-        )
+        statuses = read_status(stored, registry.client(), folder, series_list, [looked_at.series])
         sound = sound_specs(specs, statuses)
         current = statuses[looked_at.series] if looked_at in sound else None
-        differing = _differing(store.client(), folder, looked_at, current)
-        is_complete = completeness(store.client(), specs, now)
+        differing = _differing(stored, folder, looked_at, current)
+        is_complete = completeness(stored, specs, now)
         readable = [spec.series for spec in sound]
         document = folder.refresh(
-            _failures(runs, statuses, now),
-            now,
-            is_complete=lambda series: series in readable and is_complete(series),
-            outages=known_outages(store.client(), readable),
+            ManifestInputs(
+                now,
+                lambda series: series in readable and is_complete(series),
+                _failures(runs, statuses, now),
+                known_outages(stored, readable),
+            ),
             differing=differing,
             qualities={series: quality(registry.evaluations(), series) for series in series_list},
         )
         if differing:
-            statuses = read_status(store.client(), registry.client(), folder, series_list)
-        facts = planning_facts(sound, store.client(), market.client(), statuses, now, closed_by)
+            statuses = read_status(stored, registry.client(), folder, series_list)
+        facts = planning_facts(sound, stored, market.client(), statuses, now, closed_by)
         plan = plan_repairs(facts, runs, at)
         events = _rewritten(document)
         if plan.is_empty:
@@ -124,15 +124,17 @@ def _differing(
     """
     if status is None:
         return {}
-    series, files = spec.series, status.published
-    if files.history is not None and files.history.as_of == status.candles:
-        found = publisher.difference("history", series, history_candles(store, spec))
+    for kind, published, stored in status.data_times:
+        if stored is None or published != stored:
+            continue
+        rows = (
+            history_candles(store, spec, stored)
+            if kind == "history"
+            else forecast_at(store, spec.series, stored)
+        )
+        found = publisher.difference(kind, spec.series, rows)
         if found is not None:
-            return {series: found}
-    if files.prediction is not None and files.prediction.as_of == status.forecast:
-        found = publisher.difference("prediction", series, newest_forecast(store, series))
-        if found is not None:
-            return {series: found}
+            return {spec.series: found}
     return {}
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
+from coin_assets.domain.backoff import backoff
 from coin_assets.errors import StoreUnavailable
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.connection import Connection
@@ -109,9 +110,9 @@ class Bucket:
         Raises:
             StoreUnavailable: it stays false for ``patience_seconds``.
         """
-        backoff = _Backoff(self.connection.patience_seconds)
+        pauses = _Pauses(self.connection.patience_seconds)
         while not is_there():
-            if not backoff.wait():
+            if not pauses.wait():
                 raise self._missing(what)
 
     def close(self) -> None:
@@ -145,7 +146,7 @@ class Bucket:
         )
 
     def _repeated(self, doing: str, attempt: Callable[[], T]) -> T:
-        backoff = _Backoff(self.connection.patience_seconds)
+        pauses = _Pauses(self.connection.patience_seconds)
         while True:
             try:
                 return attempt()
@@ -154,22 +155,22 @@ class Bucket:
                 if failure is None:
                     raise
             # Not from the caught error, which may quote the request.
-            if not (failure.is_temporary and backoff.wait(failure.wait)):
+            if not (failure.is_temporary and pauses.wait(failure.wait)):
                 raise failure.error(self.connection, doing)
 
 
-class _Backoff:
+class _Pauses:
     """Exponential pauses between attempts, within a total time."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
-        self._pause = _FIRST_PAUSE
+        self._made = 0
 
     def wait(self, least: float = 0.0) -> bool:
         """Pause for at least ``least`` seconds; False if no time is left for another attempt."""
-        pause = max(self._pause, least)
+        self._made += 1
+        pause = max(backoff(_FIRST_PAUSE, _LONGEST_PAUSE, self._made), least)
         if time.monotonic() + pause > self._until:
             return False
         time.sleep(pause)
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         return True

@@ -3,10 +3,12 @@
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from urllib3.exceptions import HTTPError
 
+from coin_assets.domain.backoff import retry_after
 from coin_assets.errors import CoinAssetsError, StoreRefused, StoreUnavailable
 from coin_assets.store.influxdb.answers import QueryFailed
 from coin_assets.store.influxdb.connection import Connection
@@ -69,8 +71,8 @@ def failure_of(error: Exception) -> ServerFailure | None:
     from influxdb_client.rest import ApiException  # imported already if an attempt was made
 
     if isinstance(error, ApiException):
-        asked = error.headers.get("Retry-After") if error.headers else None
-        return ServerFailure(error.status or 0, _words(error), _seconds(asked))
+        asked = retry_after(error.headers or {}, datetime.now(UTC))
+        return ServerFailure(error.status or 0, _words(error), asked or 0.0)
     if isinstance(error, QueryFailed):
         return ServerFailure(200, str(error))
     if isinstance(error, HTTPError | OSError):
@@ -85,8 +87,3 @@ def _words(error: Any) -> str:
         return str(json.loads(body)["message"])
     except (KeyError, TypeError, ValueError):
         return (body or error.reason or "no reason given").strip()[:300]
-
-
-def _seconds(retry_after: str | None) -> float:
-    """Seconds of a ``Retry-After`` header; 0 for the form with a date."""
-    return float(retry_after) if retry_after and retry_after.isdecimal() else 0.0

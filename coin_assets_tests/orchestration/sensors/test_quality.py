@@ -50,7 +50,7 @@ PURPOSE = "coin_assets/purpose"
 # -------------------------------------------------------------------------------------- what is due
 
 
-def state(
+def planning_facts_of(
     each: Series, candles: datetime | None = NOW, forecast: datetime | None = NOW
 ) -> PlanningFacts:
     return PlanningFacts(
@@ -65,7 +65,7 @@ def series_list(count: int) -> list[Series]:
 def planned(
     facts: QualityFacts, runs: Runs = NO_RUNS, now: datetime = NOW, **known: datetime | None
 ) -> Plan:
-    return plan_quality([state(SERIES, **known)], {SERIES: facts}, runs, now)
+    return plan_quality([planning_facts_of(SERIES, **known)], {SERIES: facts}, runs, now)
 
 
 @pytest.mark.parametrize(
@@ -122,13 +122,13 @@ def test_one_run_has_so_many_series_and_the_rest_come_with_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(quality, "MOST_KEYS", 3)
-    states = [state(each) for each in series_list(8)]
-    facts = {each.series: QualityFacts(is_decided=True) for each in states}
+    facts = [planning_facts_of(each) for each in series_list(8)]
+    evaluated = {each.series: QualityFacts(is_decided=True) for each in facts}
     sizes = []
-    while not (plan := plan_quality(states, facts, NO_RUNS, NOW)).is_empty:
+    while not (plan := plan_quality(facts, evaluated, NO_RUNS, NOW)).is_empty:
         sizes.append((len(plan.evaluations), len(plan.promotions)))
-        facts |= {each: replace(facts[each], evaluated=NOW) for each in plan.evaluations}
-        facts |= {each: replace(facts[each], is_decided=False) for each in plan.promotions}
+        evaluated |= {each: replace(evaluated[each], evaluated=NOW) for each in plan.evaluations}
+        evaluated |= {each: replace(evaluated[each], is_decided=False) for each in plan.promotions}
     assert sizes == [(3, 3), (3, 3), (2, 2)]
 
 
