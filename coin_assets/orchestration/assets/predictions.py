@@ -10,7 +10,7 @@ from coin_assets.domain.candles.frame import empty_candles
 from coin_assets.domain.forecasting.frame import FORECAST_SCHEMA
 from coin_assets.domain.forecasting.sanity import RECENT_CANDLES, forecast_problems
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS
-from coin_assets.orchestration.assets.plots import forecast_plot
+from coin_assets.orchestration.assets.fan_chart import forecast_plot
 from coin_assets.orchestration.assets.specs import SeriesAssets, column_schema, failures_named
 from coin_assets.orchestration.partitions import partition_of, selected_window
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
@@ -163,7 +163,7 @@ def _newest_metadata(
         "median": float(last["price"]),
         "interval_80_width": float(last["q90"] / last["q10"] - 1),
     }
-    # Plotting takes longer than forecasting, so minutes are plotted at full hours only.
+    # Dagster's event log keeps every plot, so minutes are plotted at full hours only.
     if origin.minute == 0:
         metadata["forecast"] = forecast_plot(spec.series, candles, report.newest)
     return metadata

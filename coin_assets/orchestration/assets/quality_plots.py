@@ -1,6 +1,7 @@
 """Plots of matured forecasts, for the metadata of evaluations."""
 
 import base64
+import io
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -19,13 +20,14 @@ from coin_assets.domain.forecasting.frame import (
     Floats,
 )
 from coin_assets.domain.series import Series
-from coin_assets.orchestration.assets.plots import drawable, small_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _HISTORY = 48
+_PNG_COLOURS = 32
+_BOX = "\N{WHITE SQUARE}"
 _BANDS = ((0.05, 0.95, "90%", 0.18), (0.1, 0.9, "80%", 0.25), (0.25, 0.75, "50%", 0.35))
 _BLUE, _ORANGE, _INK, _GREY = "#1f6feb", "#bc4c00", "#24292f", "#8c959f"
 _COLOURS = {CHAMPION: _BLUE, CHALLENGER: _ORANGE}
@@ -56,7 +58,7 @@ def fan_plot(series: Series, forecast: Matured) -> dg.MetadataValue:
     axes.axvline(origin, color=_INK, lw=0.8, ls=":")  # type: ignore[arg-type]  # dates will do
     made_by = f"model {forecast.versions[-1]}, {'live' if forecast.live[-1] else 'backtest'}"
     _label(axes, f"{series}: forecast from {origin:%Y-%m-%d %H:%M} UTC and outcome ({made_by})")
-    axes.set_ylabel(drawable(series.symbol.partition("/")[2]), fontsize=8, parse_math=False)
+    axes.set_ylabel(_drawable(series.symbol.partition("/")[2]), fontsize=8, parse_math=False)
     axes.legend(loc="upper left", fontsize=8, ncols=5, frameon=False)
     axes.margins(x=0.01, y=0.12)
     return _picture(figure, f"{series} latest outcome")
@@ -129,11 +131,35 @@ def _rolling_ratio(judged: Judged, window: int) -> Floats:
 
 
 def _label(axes: "Axes", title: str) -> None:
-    axes.set_title(drawable(title), fontsize=10, parse_math=False)
+    axes.set_title(_drawable(title), fontsize=10, parse_math=False)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)
 
 
 def _picture(figure: "Figure", name: str) -> dg.MetadataValue:
-    encoded = base64.b64encode(small_png(figure)).decode()
+    encoded = base64.b64encode(_small_png(figure)).decode()
     return dg.MetadataValue.md(f"![{name}](data:image/png;base64,{encoded})")
+
+
+def _drawable(text: str) -> str:
+    """``text`` with a box for each character that the font lacks, such as 币.
+
+    Matplotlib draws the same box, but warns in the log of every run. Titles with symbols are not
+    parsed for formulas either: ``$PAC/$X`` would be one.
+    """
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties()))
+    return "".join(each if font.get_char_index(ord(each)) else _BOX for each in text)
+
+
+def _small_png(figure: "Figure") -> bytes:
+    """PNG of the figure in few colours; Dagster's event log keeps every plot for ever."""
+    from PIL import Image
+
+    pixels, file = io.BytesIO(), io.BytesIO()
+    figure.savefig(pixels, format="rgba")
+    width, height = (round(inches * figure.dpi) for inches in figure.get_size_inches())
+    picture = Image.frombytes("RGBA", (width, height), pixels.getvalue())
+    picture.convert("RGB").quantize(_PNG_COLOURS).save(file, format="png", optimize=True)
+    return file.getvalue()
