@@ -41,7 +41,7 @@ class FileCache(Generic[T]):
     Args:
         most: capacity. The newest value is evicted first, so a loop over more files than that still
             hits the cache for most of them.
-        settled: seconds; tests set another value.
+        settled: seconds; 0 for values that this process wrote itself.
     """
 
     def __init__(self, most: int, settled: float = SETTLED_SECONDS) -> None:
@@ -87,3 +87,44 @@ class FileCache(Generic[T]):
             if path not in self._known and len(self._known) >= self._most:
                 self._known.popitem()
             self._known[path] = identities, value
+
+
+class LargeFileCache(FileCache[T]):
+    """A file cache of large values, bounded by their size; the value unused for longest goes first.
+
+    Args:
+        most: capacity, in the unit of ``size_of``. A larger value is not cached.
+        size_of: size of a value.
+        settled: as in `FileCache`.
+    """
+
+    def __init__(
+        self, most: int, size_of: Callable[[T], int], settled: float = SETTLED_SECONDS
+    ) -> None:
+        super().__init__(most, settled)
+        self._size_of = size_of
+        self._size = 0
+
+    def get(self, path: str, identities: tuple[Identity, ...]) -> T | None:
+        """As `FileCache.get`."""
+        value = super().get(path, identities)
+        if value is not None:
+            with self._lock:  # a dict is ordered: the last is the one used last
+                known = self._known.pop(path, None)
+                if known is not None:
+                    self._known[path] = known
+        return value
+
+    def put(self, path: str, identities: tuple[Identity, ...], value: T) -> None:
+        """As `FileCache.put`."""
+        size = self._size_of(value)
+        if size > self._most or not are_settled(identities, self._settled):
+            return
+        with self._lock:
+            if (replaced := self._known.pop(path, None)) is not None:
+                self._size -= self._size_of(replaced[1])
+            while self._known and self._size + size > self._most:
+                oldest = next(iter(self._known))
+                self._size -= self._size_of(self._known.pop(oldest)[1])
+            self._known[path] = identities, value
+            self._size += size

@@ -73,6 +73,14 @@ class Store(Protocol):
         """
         ...
 
+    def read_back_candles(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        """As `read_candles`, of what is stored now.
+
+        `read_candles` may return what this process read or wrote, as long as nothing shows that it
+        changed.
+        """
+        ...
+
     def write_candles(
         self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:

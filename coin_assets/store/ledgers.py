@@ -15,14 +15,16 @@ from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
-from coin_assets.files.cache import FileCache
+from coin_assets.files.cache import FileCache, identity_of
 
 _TIMES = ("start", "end", "first_answer", "last_answer", "last_try")
 # Left out at these defaults: most absences have them, and earlier releases did not write them.
 _OPTIONAL = {"is_permanent": False, "rule": None, "value": None, "is_unavailable": False}
 _FIELDS = [field.name for field in fields(Absence)]
 # Shared by all objects of this process.
-_LEDGERS: FileCache[Ledger] = FileCache(10_000)
+_READ: FileCache[Ledger] = FileCache(10_000)
+# What this process wrote lately; for reads only, as in `coin_assets.store.month_files`.
+_WRITTEN: FileCache[Ledger] = FileCache(10_000, settled=0.0)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,14 @@ class LedgerFiles:
         """
         path = self._path(series)
         try:
-            return _LEDGERS.of(path, _read)
+            written = _WRITTEN.get(path, (identity_of(Path(path).stat()),))
+        except FileNotFoundError:
+            return Ledger()
+        return self._read(path, series) if written is None else written
+
+    def _read(self, path: str, series: Series) -> Ledger:
+        try:
+            return _READ.of(path, _read)
         except FileNotFoundError:
             return Ledger()
         except (KeyError, TypeError, ValueError) as error:
@@ -52,11 +61,12 @@ class LedgerFiles:
         """Replace the ledger by ``change(ledger)``; an equal one is not written."""
         path = Path(self._path(series))
         with locked(path.parent):
-            known = self.read(series)
+            known = self._read(str(path), series)
             wanted = change(known)
             if wanted != known:
                 remove_partials(path.parent)
                 write_atomically(path, (json.dumps(document_of(wanted), indent=1) + "\n").encode())
+                _WRITTEN.put(str(path), (identity_of(path.stat()),), wanted)
         return wanted
 
     def _path(self, series: Series) -> str:

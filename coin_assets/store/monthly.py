@@ -14,29 +14,20 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_label, months_between, next_month
-from coin_assets.errors import CorruptArtefact
-from coin_assets.files.atomic import locked, remove_partials, write_atomically
-from coin_assets.files.cache import FileCache, Identity, are_settled, identity_of
-from coin_assets.store import damage_markers
+from coin_assets.files.atomic import locked
+from coin_assets.files.cache import FileCache, are_settled, identity_of
 from coin_assets.store.base import Extent
-from coin_assets.store.damage_markers import DamageMarker
-from coin_assets.store.tabular import Combine, TableKind, changes
+from coin_assets.store.changes import changes
+from coin_assets.store.month_files import MonthFiles, note_marker
+from coin_assets.store.tabular import Combine, TableKind
 
 # Longer ranges are read by listing the folder instead of opening each month.
 _MONTHS_TO_LIST = 24
-# Errors of pyarrow on a damaged file; text and times of a damaged footer raise the last two.
-_DAMAGES = (pa.ArrowException, OSError, ValueError, OverflowError)
 _PREFIX = "month="
-# File caches of footers and folders. A footer takes 0.5 kB: 120,000 are 2,500 series of four years;
-# beyond that some are read again each time.
-_EXTENTS: FileCache[Extent | None] = FileCache(120_000)
 _MONTHS: FileCache[tuple[datetime, ...]] = FileCache(10_000)
-# Damage behind a footer that is whole: found by reading, or by the marker of an earlier reader.
-_DAMAGED: FileCache[DamageMarker] = FileCache(10_000)
 
 
 @dataclass(frozen=True)
@@ -51,12 +42,15 @@ class MonthlyTable:
     kind: TableKind
     schema: pa.Schema
 
-    def read(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+    def read(
+        self, series: Series, start: datetime, end: datetime, *, anew: bool = False
+    ) -> pd.DataFrame:
         """Rows whose time lies in ``[start, end)``, sorted by identity."""
         touched = months_between(start, end)
         if len(touched) > _MONTHS_TO_LIST:
             touched = sorted(set(touched) & set(self.months(series)))
-        parts = [part for month in touched if (part := self._read_month(series, month)) is not None]
+        found = [self._read_month(series, month, anew=anew) for month in touched]
+        parts = [part for part in found if part is not None]
         frame = self._frame(pa.concat_tables(parts) if parts else self.schema.empty_table())
         inside = (frame[self.kind.time] >= start) & (frame[self.kind.time] < end)
         frame = frame[inside]
@@ -92,14 +86,13 @@ class MonthlyTable:
                 path = self._path(series, month)
                 if not path.exists():
                     continue
-                stored = self._frame(self._load(path))
+                stored = self._frame(self._files.read_to_write(path))
                 keep = stored[(stored[self.kind.time] < start) | (stored[self.kind.time] >= end)]
                 removed += len(stored) - len(keep)
                 if keep.empty:
-                    path.unlink()
-                    damage_markers.unmark(path)
+                    self._files.remove(path)
                 elif len(keep) < len(stored):
-                    self._store(path, keep)
+                    self._files.write(path, keep)
         return removed
 
     def months(self, series: Series) -> list[datetime]:
@@ -116,7 +109,7 @@ class MonthlyTable:
             if month not in known:
                 continue
             if start <= month and next_month(month) <= end:
-                extent = self._extent(self._file(self._where(series), month))
+                extent = self._files.extent(self._file(self._where(series), month))
                 count += 0 if extent is None else extent.rows
             else:
                 count += len(self.read(series, max(month, start), min(next_month(month), end)))
@@ -138,7 +131,7 @@ class MonthlyTable:
         for series in series_list:
             folder = self._where(series)
             for month in reversed(_listed(folder)):
-                extent = self._extent(self._file(folder, month))
+                extent = self._files.extent(self._file(folder, month))
                 if extent is not None:
                     found[series] = extent.last
                     break
@@ -147,7 +140,7 @@ class MonthlyTable:
     def extent(self, series: Series) -> Extent | None:
         """First time, last time and row count of a series, from file footers alone."""
         folder = self._where(series)
-        found = [self._extent(self._file(folder, month)) for month in _listed(folder)]
+        found = [self._files.extent(self._file(folder, month)) for month in _listed(folder)]
         extents = [extent for extent in found if extent is not None]
         if not extents:
             return None
@@ -159,76 +152,23 @@ class MonthlyTable:
     ) -> tuple[int, int]:
         path = self._path(series, month)
         known = path.exists()
-        stored = self._frame(self._load(path) if known else self.schema.empty_table())
+        table = self._files.read_to_write(path) if known else self.schema.empty_table()
+        stored = self._frame(table)
         wanted = self.kind.result(combine, stored, rows)
         changed = changes(self.kind, stored, wanted).rows
         if changed or (not known and self.kind.records_empty):
-            self._store(path, wanted)
+            self._files.write(path, wanted)
         return len(wanted), changed
 
-    def _store(self, path: Path, frame: pd.DataFrame) -> None:
-        # One thread: starting more takes longer than a month of candles.
-        table = pa.Table.from_pandas(frame, self.schema, preserve_index=False, nthreads=1)
-        sink = pa.BufferOutputStream()
-        pq.write_table(
-            table.replace_schema_metadata(None),
-            sink,
-            compression="zstd",
-            use_dictionary=_repeating(self.schema),  # on prices it costs time and saves no space
-            write_page_checksum=True,
-        )
-        remove_partials(path.parent)
-        write_atomically(path, sink.getvalue().to_pybytes())
-        damage_markers.unmark(path)
-
-    def _read_month(self, series: Series, month: datetime) -> pa.Table | None:
+    def _read_month(self, series: Series, month: datetime, *, anew: bool) -> pa.Table | None:
         try:
-            return self._load(self._path(series, month))
+            return self._files.read(self._path(series, month), anew=anew)
         except FileNotFoundError:  # deleted by another process since it was listed
             return None
 
-    def _load(self, path: Path) -> pa.Table:
-        identity = identity_of(path.stat())
-        try:
-            table = pq.ParquetFile(path, page_checksum_verification=True).read(use_threads=False)
-        except FileNotFoundError:
-            raise
-        except _DAMAGES as error:
-            raise _unreadable(path, error, identity) from error
-        self._require_schema(path, table.schema)
-        return table
-
-    def _extent(self, path: str) -> Extent | None:
-        """Extent from a file footer; None if there are no rows or no file."""
-        try:
-            if len(_DAMAGED):
-                marker = _DAMAGED.get(path, (identity_of(Path(path).stat()),))
-                if marker is not None:
-                    raise marker.error()
-            return _EXTENTS.of(path, self._read_extent)
-        except FileNotFoundError:
-            return None
-        except _DAMAGES as error:
-            raise _unreadable(Path(path), error) from error
-
-    def _read_extent(self, path: str) -> Extent | None:
-        footer = pq.read_metadata(path)
-        self._require_schema(Path(path), footer.schema.to_arrow_schema())
-        if footer.num_rows == 0:
-            return None
-        column = self.schema.get_field_index(self.kind.time)
-        groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
-        times = [group.column(column).statistics for group in groups]
-        if any(time is None for time in times):  # not "None in": pyarrow crashes on ==
-            raise ValueError("its footer lacks the extreme times")
-        return Extent(min(t.min for t in times), max(t.max for t in times), footer.num_rows)
-
-    def _require_schema(self, path: Path, schema: pa.Schema) -> None:
-        if schema != self.schema:
-            raise CorruptArtefact(
-                f"{path} has columns {schema.names} of other types than {self.schema.names}. "
-                "Remove the file and materialise its month again."
-            )
+    @property
+    def _files(self) -> MonthFiles:
+        return MonthFiles(self.schema, self.kind.time)
 
     def _frame(self, table: pa.Table) -> pd.DataFrame:
         frame: pd.DataFrame = table.to_pandas(use_threads=False)
@@ -260,9 +200,7 @@ def _list(folder: str) -> tuple[datetime, ...]:
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries)
     for name in names:
-        marker = damage_markers.current(Path(folder, name))
-        if marker is not None:
-            _DAMAGED.put(marker.path, (marker.identity,), marker)
+        note_marker(Path(folder, name))
     return tuple(_month(name.removeprefix(_PREFIX)) for name in names if name.startswith(_PREFIX))
 
 
@@ -274,23 +212,3 @@ def _month(label: str) -> datetime:
 @lru_cache(maxsize=10_000)
 def _label(month: datetime) -> str:
     return month_label(month)
-
-
-def _repeating(schema: pa.Schema) -> list[str]:
-    return [field.name for field in schema if pa.types.is_string(field.type)]
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether the error is of the machine, not of the file: too many open files, no memory."""
-    has_number = isinstance(error, OSError) and error.errno is not None
-    return has_number or isinstance(error, pa.ArrowMemoryError)
-
-
-def _unreadable(path: Path, error: Exception, read: Identity | None = None) -> CorruptArtefact:
-    """The error of a damaged file, which is marked unless the machine was at fault."""
-    message = f"{path} cannot be read ({error}). Remove the file and materialise its month again."
-    if _may_pass(error):
-        return CorruptArtefact(message)
-    marker = damage_markers.mark(path, read, message)
-    _DAMAGED.put(str(path), (marker.identity,), marker)
-    return marker.error()

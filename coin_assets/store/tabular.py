@@ -7,9 +7,8 @@ rules of merging are defined here only, so all backends apply the same.
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
-import numpy as np
 import pandas as pd
 
 from coin_assets.domain.candles.frame import merged, validated
@@ -59,8 +58,14 @@ REVISIONS = TableKind("revisions", "timestamp", ("timestamp", "seen_at"), record
 class Table(Protocol):
     """Rows of one kind by series and time; safe for many processes."""
 
-    def read(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
-        """Rows of ``[start, end)``, sorted by identity."""
+    def read(
+        self, series: Series, start: datetime, end: datetime, *, anew: bool = False
+    ) -> pd.DataFrame:
+        """Rows of ``[start, end)``, sorted by identity.
+
+        Args:
+            anew: read what is stored, not what this process has in memory.
+        """
         ...
 
     def update(
@@ -126,6 +131,10 @@ class TabularStore:
         """See `Store.read_candles`."""
         return self._candles.read(series, start, end)
 
+    def read_back_candles(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        """See `Store.read_back_candles`."""
+        return self._candles.read(series, start, end, anew=True)
+
     def write_candles(
         self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
@@ -163,7 +172,7 @@ class TabularStore:
         """See `Store.read_through`."""
         for table in self._tables:
             for month in table.months(series):
-                table.read(series, month, next_month(month))
+                table.read(series, month, next_month(month), anew=True)
         self.require_readable(series)
 
     def newest_candles(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
@@ -229,46 +238,6 @@ class TabularStore:
         rows = validated_forecasts(forecasts, series.timeframe)
         months = sorted({month_start(origin) for origin in rows["as_of"].dt.to_pydatetime()})
         return Written(*self._forecasts.update(series, rows, months, combine))
-
-
-class Changes(NamedTuple):
-    """Difference of two frames.
-
-    Attributes:
-        put: rows added, or with other values.
-        gone: rows removed.
-    """
-
-    put: pd.DataFrame
-    gone: pd.DataFrame
-
-    @property
-    def rows(self) -> int:
-        """Number of differing rows."""
-        return len(self.put) + len(self.gone)
-
-
-def changes(kind: TableKind, stored: pd.DataFrame, wanted: pd.DataFrame) -> Changes:
-    """Changes that turn ``stored`` into ``wanted``, ordered frames with the same columns."""
-    if len(stored) <= len(wanted) and stored.equals(wanted.head(len(stored))):
-        return Changes(wanted.iloc[len(stored) :], stored.iloc[:0])  # only rows added at the end
-    places = _index(kind, stored).get_indexer(_index(kind, wanted))
-    known = places >= 0
-    old, new = stored.take(places[known]), wanted[known]
-    differs = ~known
-    for name in wanted.columns.difference(list(kind.identity)):
-        before, now = old[name].reset_index(drop=True), new[name].reset_index(drop=True)
-        other = (before != now) & ~(before.isna() & now.isna())
-        differs[known] |= other.to_numpy(dtype=bool)
-    gone = np.ones(len(stored), dtype=bool)
-    gone[places[known]] = False
-    return Changes(wanted[differs], stored[gone])
-
-
-def _index(kind: TableKind, rows: pd.DataFrame) -> "pd.Index[Any]":
-    if len(kind.identity) == 1:
-        return pd.DatetimeIndex(rows[kind.time])
-    return pd.MultiIndex.from_frame(rows[list(kind.identity)])
 
 
 def _checked(series: Series, candles: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:

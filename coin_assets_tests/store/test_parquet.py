@@ -40,7 +40,7 @@ from coin_assets.domain.timeframes import next_month
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files import atomic
 from coin_assets.files.cache import FileCache
-from coin_assets.store import ledgers, monthly
+from coin_assets.store import ledgers, month_files, monthly
 from coin_assets.store.base import Store
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.store.contract import (
@@ -453,10 +453,26 @@ def test_two_processes_that_merge_into_one_month_lose_nothing(tmp_path: Path) ->
     assert_same(everything(ParquetStore(tmp_path), HOURLY), hours(NOV, 60))
 
 
+@pytest.fixture
+def another_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Forgets what this process has read."""
+
+    def forget() -> None:
+        for name in ("_DAMAGED", "_EXTENTS", "_READ", "_WRITTEN"):
+            monkeypatch.setattr(month_files, name, FileCache(10, settled=0.0))
+        monkeypatch.setattr(monthly, "_MONTHS", FileCache(10, settled=0.0))
+
+    forget()
+    return forget
+
+
 def test_a_month_deleted_while_it_is_read_reads_as_empty(
-    store: ParquetStore, monkeypatch: pytest.MonkeyPatch
+    store: ParquetStore,
+    another_process: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store.write_candles(HOURLY, hours(NOV - HOUR, 2), OCT, DEC)
+    another_process()
     opened = pq.ParquetFile
 
     def deleted_first(path: Path, **options: Any) -> pa.Table:
@@ -481,9 +497,8 @@ def footers_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return read_metadata(path)
 
     monkeypatch.setattr(pq, "read_metadata", counted)
-    for name in ("_EXTENTS", "_MONTHS"):
-        monkeypatch.setattr(monthly, name, FileCache(1000, settled=0.02))
-    monkeypatch.setattr(ledgers, "_LEDGERS", FileCache(1000, settled=0.02))
+    for module, name in ((month_files, "_EXTENTS"), (monthly, "_MONTHS"), (ledgers, "_READ")):
+        monkeypatch.setattr(module, name, FileCache(1000, settled=0.02))
     return read
 
 
@@ -564,7 +579,7 @@ def flipped_page(content: bytes) -> bytes:
 def test_a_bad_page_that_was_come_upon_is_damage_until_the_file_is_another(
     tmp_path: Path, store: ParquetStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monthly, "_DAMAGED", FileCache(10, settled=0.0))
+    monkeypatch.setattr(month_files, "_DAMAGED", FileCache(10, settled=0.0))
     store.write_candles(HOURLY, hours(NOV, 100), NOV, DEC)
     path = tmp_path / NOVEMBER
     sound = path.read_bytes()
@@ -582,7 +597,7 @@ def test_a_bad_page_that_was_come_upon_is_damage_until_the_file_is_another(
 def test_what_the_machine_could_not_read_for_a_moment_is_no_damage_afterwards(
     store: ParquetStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monthly, "_DAMAGED", FileCache(10, settled=0.0))
+    monkeypatch.setattr(month_files, "_DAMAGED", FileCache(10, settled=0.0))
     store.write_candles(HOURLY, hours(NOV, 100), NOV, DEC)
 
     def too_many(*_: Any, **__: Any) -> None:
@@ -622,18 +637,6 @@ def test_forecasts_and_candles_of_many_months_read_back_in_order(store: ParquetS
     store.add_forecasts(daily, forecasts_at(times[::40]))
     stored = all_forecasts(store, daily)
     assert stored["as_of"].drop_duplicates().tolist() == opens[::40].tolist()
-
-
-@pytest.fixture
-def another_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Forgets what this process has read."""
-
-    def forget() -> None:
-        for name in ("_DAMAGED", "_EXTENTS", "_MONTHS"):
-            monkeypatch.setattr(monthly, name, FileCache(10, settled=0.0))
-
-    forget()
-    return forget
 
 
 def test_another_process_finds_the_damage_by_its_marker(

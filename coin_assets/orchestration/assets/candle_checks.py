@@ -109,7 +109,7 @@ def derived_results(
 
 
 def _read_back(spec: SeriesAssets, store: Store, start: datetime, end: datetime) -> pd.DataFrame:
-    stored = store.read_candles(spec.series, start, end)
+    stored = store.read_back_candles(spec.series, start, end)
     return validated(stored, spec.series.timeframe, f"{spec.series} candles in the store")
 
 

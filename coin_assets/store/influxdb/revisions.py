@@ -10,9 +10,9 @@ from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
 from coin_assets.domain.candles.revisions import empty_revisions
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
+from coin_assets.store.changes import Changes
 from coin_assets.store.influxdb.measurements import REVISION
 from coin_assets.store.influxdb.tables import MeasurementTable
-from coin_assets.store.tabular import Changes
 
 _KINDS = {name: str(kind) for name, kind in empty_revisions().dtypes.items()}
 

@@ -18,13 +18,14 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import as_micros, months_between, next_month
 from coin_assets.files.atomic import locked
 from coin_assets.store.base import Extent
+from coin_assets.store.changes import Changes, changes
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
 from coin_assets.store.influxdb.installation import ClaimedBucket
 from coin_assets.store.influxdb.lines import requests_of, series_tags
 from coin_assets.store.influxdb.markers import MonthMarkers
 from coin_assets.store.influxdb.measurements import Measurement
-from coin_assets.store.tabular import Changes, Combine, TableKind, changes
+from coin_assets.store.tabular import Combine, TableKind
 
 _MONTHS_AT_ONCE = 12
 _SECOND = timedelta(seconds=1)
@@ -45,7 +46,14 @@ class MeasurementTable:
     locks: Path
     markers: MonthMarkers | None = None
 
-    def read(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+    def read(
+        self,
+        series: Series,
+        start: datetime,
+        end: datetime,
+        *,
+        anew: bool = False,  # noqa: ARG002 (the server is asked each time)
+    ) -> pd.DataFrame:
         """See `Table.read`."""
         return self.kind.ordered(self._from_points(self._points(series, start, end)))
 
