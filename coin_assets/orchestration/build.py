@@ -15,7 +15,7 @@ from coin_assets.orchestration.assets.candles import derived_candles, fetched_ca
 from coin_assets.orchestration.assets.evaluations import evaluations
 from coin_assets.orchestration.assets.models import trained_models
 from coin_assets.orchestration.assets.predictions import predictions
-from coin_assets.orchestration.assets.published import manifest, published_files
+from coin_assets.orchestration.assets.published import published_files
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.checks.clock import clock_checks
 from coin_assets.orchestration.checks.reconciled import reconciled_check
@@ -30,6 +30,7 @@ from coin_assets.orchestration.jobs.reconcile import reconcile_job
 from coin_assets.orchestration.jobs.retention import retention_job, retention_schedule
 from coin_assets.orchestration.jobs.training import training_job
 from coin_assets.orchestration.jobs.update import update_job
+from coin_assets.orchestration.manifest import manifest
 from coin_assets.orchestration.partitions import (
     beta_features_accepted,
     monthly_partitions,

@@ -21,7 +21,9 @@ from coin_assets.market.base import Market
 from coin_assets.market.factory import open_market
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
+from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.pipeline.context import Pipeline
+from coin_assets.publish.batch import PublishingBatch
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
 from coin_assets.store.influxdb.connection import Connection
@@ -163,6 +165,26 @@ class PublisherResource(dg.ConfigurableResource):
     folder: str
     symbols: list[str]
     limits_minutes: dict[str, list[float]]  # timeframe name -> [soft, hard]
+    _batch: PublishingBatch | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Begin a run."""
+        self._batch = None
+
+    def batch(self) -> PublishingBatch:
+        """The publications of this run."""
+        if self._batch is None:
+            self._batch = PublishingBatch(self.client())
+        return self._batch
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Write what the run did not, because a series that it was to publish failed."""
+        if self._batch is None:
+            return
+        manifest = self._batch.close()
+        if manifest is not None and context.instance is not None:
+            event = manifest_materialization(manifest, "rewritten at the end of a run")
+            context.instance.report_runless_asset_event(event)
 
     def client(self) -> Publisher:
         """Publisher of all symbols at each timeframe of ``limits_minutes``."""

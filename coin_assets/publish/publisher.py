@@ -16,7 +16,6 @@ from coin_assets.domain.publishing.manifest_entries import (
     HIDDEN,
     PUBLIC,
     ManifestEntry,
-    PublishedFile,
 )
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
@@ -61,6 +60,74 @@ class ManifestInputs:
     outages: Mapping[Timeframe, Sequence[Outage]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Publication:
+    """New files of one series, and its manifest entry.
+
+    Attributes:
+        entry: with files and champion; visibility and attempts are filled in when it is written.
+        files: content by name; None for a file to remove.
+        candles: of the history file.
+        now: when it was made.
+        is_current: whether the files hold the newest candles and forecast; a repair from older
+            ones does not count as a success.
+    """
+
+    entry: ManifestEntry
+    files: Mapping[str, bytes | None]
+    candles: int
+    now: datetime
+    is_current: bool = True
+
+    def entry_after(
+        self, before: ManifestEntry, is_complete: Callable[[Series], bool]
+    ) -> ManifestEntry:
+        """The entry to write in the place of ``before``."""
+        is_public = before.is_public or is_complete(self.entry.series)
+        attempts = before.attempts
+        return replace(
+            self.entry,
+            visibility=PUBLIC if is_public else HIDDEN,
+            attempts=attempts.succeeded(self.now) if self.is_current else attempts,
+        )
+
+
+def publication_of(
+    entry: ManifestEntry,
+    history: pd.DataFrame,
+    forecast: pd.DataFrame,
+    now: datetime,
+    *,
+    is_current: bool = True,
+) -> Publication:
+    """The publication of a series.
+
+    Args:
+        entry: without files.
+        history: candles of the history file; no rows, no file.
+        forecast: rows of the newest origin; no rows, no file.
+        is_current: as in `Publication`.
+    """
+    series, files = entry.series, dict[str, bytes | None]()
+    for kind, rows, build in (
+        ("history", history, history_document),
+        ("prediction", forecast, prediction_document),
+    ):
+        name = file_name(kind, series)
+        files[name] = None
+        if len(rows):
+            document = build(series, rows, now)
+            content = files[name] = json_bytes(document)
+            file = published_file(name, content, document)
+            entry = (
+                replace(entry, history=file)
+                if kind == "history"
+                else replace(entry, prediction=file)
+            )
+    champion = None if forecast.empty else str(forecast["model_version"].iloc[0])
+    return Publication(replace(entry, champion=champion), files, len(history), now, is_current)
+
+
 class Publisher:
     """The published folder. Under one lock, the files of a series and its entry change together.
 
@@ -77,46 +144,26 @@ class Publisher:
         self._limits = limits
         self._reader = PublishedFolder(folder, series_list)
 
-    def publish(
-        self,
-        facts: ManifestEntry,
-        history: pd.DataFrame,
-        forecast: pd.DataFrame,
-        inputs: ManifestInputs,
-        *,
-        is_current: bool = True,
-    ) -> tuple[ManifestEntry, Document]:
-        """Write the files of one series and the manifest.
+    def publish(self, publication: Publication, inputs: ManifestInputs) -> Document:
+        """Write the files of one series and the manifest; returns the manifest."""
+        return self.publish_all([publication], inputs)
+
+    def publish_all(self, publications: Sequence[Publication], inputs: ManifestInputs) -> Document:
+        """Write the files of several series, then the manifest, which is returned.
 
         A series becomes public when its history is complete, and stays public.
-
-        Args:
-            facts: its entry; files, champion, visibility and attempts are filled in here.
-            history: candles of the history file; no rows, no file.
-            forecast: rows of the newest origin; no rows, no file.
-            is_current: whether the files hold the newest candles and forecast; a repair from older
-                ones does not count as a success.
-
-        Returns:
-            The written entry, and the manifest.
         """
-        series, now = facts.series, inputs.now
         with locked(self._folder):
             remove_partials(self._folder)
             known = self._reader.known_facts(inputs.is_complete)
-            before = known[series]
-            is_public = before.is_public or inputs.is_complete(series)
-            known[series] = replace(
-                facts,
-                history=self._write("history", series, history, now),
-                prediction=self._write("prediction", series, forecast, now),
-                champion=None if forecast.empty else str(forecast["model_version"].iloc[0]),
-                visibility=PUBLIC if is_public else HIDDEN,
-                attempts=before.attempts.succeeded(now) if is_current else before.attempts,
-            )
+            for publication in publications:
+                series = publication.entry.series
+                known[series] = publication.entry_after(known[series], inputs.is_complete)
+                for name, content in publication.files.items():
+                    self._write(name, content)
             manifest = self._document(known, inputs)
             write_atomically(self._folder / MANIFEST, json_bytes(manifest, indent=1))
-        return known[series], manifest
+        return manifest
 
     def inspect(self) -> dict[Series, ManifestEntry]:
         """Entries of the manifest, checked against the files.
@@ -177,15 +224,8 @@ class Publisher:
             facts.append(fact)
         return manifest_document(facts, self._limits, inputs.now, inputs.outages)
 
-    def _write(
-        self, kind: str, series: Series, rows: pd.DataFrame, now: datetime
-    ) -> PublishedFile | None:
-        path = self._folder / file_name(kind, series)
-        if rows.empty:
-            path.unlink(missing_ok=True)
-            return None
-        build = history_document if kind == "history" else prediction_document
-        document = build(series, rows, now)
-        content = json_bytes(document)
-        write_atomically(path, content)
-        return published_file(path.name, content, document)
+    def _write(self, name: str, content: bytes | None) -> None:
+        if content is None:
+            (self._folder / name).unlink(missing_ok=True)
+        else:
+            write_atomically(self._folder / name, content)

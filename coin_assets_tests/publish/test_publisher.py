@@ -33,7 +33,7 @@ from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest_entries import HIDDEN, ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.publish.publisher import ManifestInputs, Publisher, PublishFailure
+from coin_assets.publish.publisher import ManifestInputs, Publisher, PublishFailure, publication_of
 from coin_assets_tests.pipeline.known_market import KnownMarket, enough
 from coin_assets_tests.schemas import assert_valid
 
@@ -109,12 +109,11 @@ def offer(
     complete: Collection[Series] = ALL,
 ) -> ManifestEntry:
     """Publish what is given, while the histories of ``complete`` are."""
-    return publisher.publish(
-        known,
-        history,
-        prediction,
+    publisher.publish(
+        publication_of(known, history, prediction, now),
         ManifestInputs(now, lambda series: series in complete, failures or {}),
-    )[0]
+    )
+    return publisher.inspect()[known.series]
 
 
 @pytest.fixture
@@ -341,7 +340,8 @@ def test_completeness_of_a_public_series_is_not_read(publisher: Publisher) -> No
         return True
 
     for _ in range(3):
-        publisher.publish(facts(BTC), candles(BTC), forecast(), ManifestInputs(NOW, is_complete))
+        publication = publication_of(facts(BTC), candles(BTC), forecast(), NOW)
+        publisher.publish(publication, ManifestInputs(NOW, is_complete))
     assert requested == [BTC]
 
 
@@ -357,9 +357,7 @@ def test_a_lost_manifest_shows_no_hidden_series(tmp_path: Path, publisher: Publi
 def test_the_manifest_shows_the_outages_it_is_given(publisher: Publisher) -> None:
     outage = Outage(AS_OF, AS_OF + timedelta(hours=3), 3, ("BTC/USDT", "ETH/USDT"))
     publisher.publish(
-        facts(BTC),
-        candles(BTC),
-        forecast(),
+        publication_of(facts(BTC), candles(BTC), forecast(), NOW),
         ManifestInputs(NOW, lambda _series: True, outages={HOUR: [outage]}),
     )
     shown = publisher.manifest()["ops"]["outages"]

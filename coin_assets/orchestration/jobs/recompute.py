@@ -9,14 +9,16 @@ import pandas as pd
 from pydantic import Field
 
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
-from coin_assets.orchestration.assets.published import publish_series
+from coin_assets.orchestration.assets.published import publication_metadata
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
 from coin_assets.orchestration.jobs.one_op import one_op_job
 from coin_assets.orchestration.jobs.parts import run_parts
 from coin_assets.orchestration.jobs.selection import chosen_specs
+from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.orchestration.partitions import partition_of
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
 from coin_assets.pipeline.context import Pipeline
+from coin_assets.pipeline.publish import manifest_inputs, prepare_publication
 from coin_assets.pipeline.recompute import (
     PendingRevisions,
     mark_recomputed,
@@ -133,8 +135,12 @@ class _Recomputation:
             f"{series}: {len(opens)} candles affected, {forecasts} of {origins} forecasts changed"
         )
         if shows_forecast or self._shows_candles(spec, opens):
-            metadata = publish_series(self.context, self.pipeline, spec, {}, now)
-            self._report(spec, PUBLISHED, metadata, None)
+            publication = prepare_publication(self.pipeline, spec, now)
+            manifest = self.pipeline.publisher.publish(
+                publication, manifest_inputs(self.pipeline, [spec], {})
+            )
+            self.context.log_event(manifest_materialization(manifest, f"rewritten for {series}"))
+            self._report(spec, PUBLISHED, publication_metadata(publication, now), None)
 
     def _shows_candles(self, spec: SeriesAssets, opens: pd.DatetimeIndex) -> bool:
         """Whether the history file has one of the candles that open at ``opens``."""

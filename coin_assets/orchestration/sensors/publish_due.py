@@ -11,13 +11,8 @@ from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import MODELS, QUALITY
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
-from coin_assets.orchestration.assets.published import (
-    completeness,
-    history_candles,
-    manifest_materialization,
-    quality,
-)
 from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.orchestration.resources import (
     Clock,
     MarketResource,
@@ -28,6 +23,7 @@ from coin_assets.orchestration.resources import (
 from coin_assets.orchestration.sensors.requests import ChecksOfAsset, described, run_requests
 from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets.pipeline.completeness import known_outages
+from coin_assets.pipeline.publish import completeness, history_candles, quality
 from coin_assets.planning.facts import Failures, PlanningFacts, Runs
 from coin_assets.planning.gather import planning_facts, sound_specs
 from coin_assets.planning.planner import plan_repairs

@@ -1,0 +1,38 @@
+"""The asset of the manifest, and the event of a rewritten one."""
+
+import dagster as dg
+
+from coin_assets.domain.json_format import Document
+from coin_assets.domain.layers import PUBLISHED
+from coin_assets.orchestration.assets.specs import OWNERS, SeriesAssets
+from coin_assets.publish.folder import MANIFEST
+
+MANIFEST_KEY = dg.AssetKey([MANIFEST.removesuffix(".json")])
+
+
+def manifest(specs: tuple[SeriesAssets, ...]) -> dg.AssetSpec:
+    """The asset of the manifest; each published asset rewrites it and reports the event."""
+    return dg.AssetSpec(
+        MANIFEST_KEY,
+        deps=[spec.asset_key(PUBLISHED) for spec in specs],
+        description=(
+            "manifest.json: which files may be served, their age, and the state of the pipeline. "
+            "Every materialization of a published asset rewrites it."
+        ),
+        owners=OWNERS,
+        kinds={"json"},
+        group_name="manifest",
+        tags={"layer": PUBLISHED},
+    )
+
+
+def manifest_materialization(
+    document: Document, description: str, failures: int = 0
+) -> dg.AssetMaterialization:
+    """The materialization of a rewritten manifest; the UI plots its counts by status.
+
+    Args:
+        failures: number of series that failed in the run that rewrote it.
+    """
+    metadata = {**document["ops"]["summary"], "failures": failures}
+    return dg.AssetMaterialization(MANIFEST_KEY, description=description, metadata=metadata)

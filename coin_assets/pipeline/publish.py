@@ -1,0 +1,135 @@
+"""Prepares the publication of a series from the store, and what the manifest needs besides."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import pandas as pd
+
+from coin_assets.domain.candles.frame import empty_candles
+from coin_assets.domain.evaluation.report import quality_of
+from coin_assets.domain.json_format import Document
+from coin_assets.domain.publishing.manifest_entries import GapReason, ManifestEntry
+from coin_assets.domain.series import Series
+from coin_assets.domain.series_policy import SeriesPolicy
+from coin_assets.errors import CorruptArtefact
+from coin_assets.models.evaluations import EvaluationBook
+from coin_assets.models.training import why_none
+from coin_assets.pipeline.completeness import history_of, known_outages
+from coin_assets.pipeline.context import Pipeline
+from coin_assets.publish.fitness import require_fit
+from coin_assets.publish.publisher import (
+    ManifestInputs,
+    Publication,
+    PublishFailure,
+    publication_of,
+)
+from coin_assets.store.base import Store
+from coin_assets.store.forecasts import newest_forecast
+
+
+def prepare_publication(pipeline: Pipeline, policy: SeriesPolicy, now: datetime) -> Publication:
+    """Files and manifest entry of a series, from the newest stored candles and forecast.
+
+    Raises:
+        ForecastRefused: the forecast would mislead its readers.
+        CorruptArtefact: stored candles or forecasts are damaged.
+    """
+    store, series = pipeline.store, policy.series
+    entry, history = _stored_facts(store, policy, now)
+    entry = replace(entry, quality=quality(pipeline.evaluations, series))
+    forecast = newest_forecast(store, series)
+    if not forecast.empty:  # a model exists, even if the price hardly moved since
+        entry = replace(entry, enough_candles=True, insufficient=None)
+    require_fit(store, series, forecast)
+    is_current = forecast.empty or entry.coverage_end == forecast["as_of"].iloc[0]
+    return publication_of(entry, history, forecast, now, is_current=is_current)
+
+
+def manifest_inputs(
+    pipeline: Pipeline,
+    policies: Sequence[SeriesPolicy],
+    failures: Mapping[Series, PublishFailure],
+) -> ManifestInputs:
+    """Inputs of a manifest that is written now.
+
+    Args:
+        policies: of all series; needed to rebuild a lost manifest.
+        failures: series whose tasks failed earlier in this run.
+    """
+    store, now = pipeline.store, pipeline.clock.now()
+    return ManifestInputs(
+        now,
+        completeness(store, policies, now),
+        failures,
+        known_outages(store, pipeline.publisher.series_list),
+    )
+
+
+def quality(evaluations: EvaluationBook, series: Series) -> Document | None:
+    """Scores of past forecasts, for the manifest; None if the evaluation is missing or corrupt."""
+    try:
+        document = evaluations.read(series)
+    except CorruptArtefact:
+        return None  # the evaluation is due again
+    return None if document is None else quality_of(document)
+
+
+def completeness(
+    store: Store, policies: Sequence[SeriesPolicy], now: datetime
+) -> Callable[[Series], bool]:
+    """Function that returns whether the source history of a series is complete.
+
+    A series without a policy counts as complete.
+    """
+    by_series = {policy.series: policy for policy in policies}
+
+    def is_complete(series: Series) -> bool:
+        policy = by_series.get(series)
+        if policy is None:
+            return True
+        extent = store.extent(policy.source)
+        return history_of(
+            store, policy.source, extent, policy.first_source_expected(now)
+        ).is_complete
+
+    return is_complete
+
+
+def _stored_facts(
+    store: Store, policy: SeriesPolicy, now: datetime
+) -> tuple[ManifestEntry, pd.DataFrame]:
+    """Manifest entry of a series from the store, and the candles of its history file."""
+    extent = store.extent(policy.series)
+    gaps, edge = None, None
+    reasons: tuple[GapReason, ...] = ()
+    if policy.is_fetched:
+        known = history_of(store, policy.series, extent, policy.first_expected(now))
+        gaps, edge = known.counts(until=known.reached), known.unavailable_before
+        reasons = known.reasons(until=known.reached)
+    if extent is None:
+        nothing = ManifestEntry(
+            policy.series, gaps=gaps, gap_reasons=reasons, unavailable_before=edge
+        )
+        return nothing, empty_candles()
+    timeframe = policy.series.timeframe
+    end = timeframe.close_of(extent.last)
+    reason = why_none(store, policy.series, policy.first_usable(now, extent.first), end)
+    facts = ManifestEntry(
+        policy.series,
+        enough_candles=reason is None,
+        insufficient=reason,
+        coverage_start=extent.first,
+        coverage_end=end,
+        missing_candles=timeframe.count(extent.first, end) - extent.rows,
+        gaps=gaps,
+        gap_reasons=reasons,
+        unavailable_before=edge,
+    )
+    return facts, history_candles(store, policy, end)
+
+
+def history_candles(store: Store, policy: SeriesPolicy, end: datetime) -> pd.DataFrame:
+    """Candles of the history file, of which the newest closes at ``end``."""
+    start = policy.history_start if policy.history_window is None else end - policy.history_window
+    return store.read_candles(policy.series, start, end)
