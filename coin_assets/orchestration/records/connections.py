@@ -7,12 +7,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakSet
 
 import sqlalchemy as db
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
-from sqlalchemy.engine import Connection, Engine
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from sqlalchemy.engine import URL, Connection, Engine
 
-_FileId = tuple[int, int, int]
+_FileId = tuple[int, int]
 
 
 class _OfThread(threading.local):
@@ -31,7 +32,8 @@ class SqliteConnections:
     (https://www.sqlite.org/pragma.html#pragma_synchronous).
 
     A thread that opens a transaction inside another of the same file joins it. A file that was
-    replaced or removed is opened anew, and a forked process opens its own connections.
+    replaced or removed is opened anew. Connections are closed before a fork, because SQLite keeps
+    the locks of a process by file (https://www.sqlite.org/howtocorrupt.html, section 2.6).
 
     Args:
         prepare: called with a path before its first use; creates the database where it is missing.
@@ -44,6 +46,11 @@ class SqliteConnections:
         self._lock = threading.Lock()
         self._engines: OrderedDict[Path, tuple[_FileId, Engine]] = OrderedDict()
         self._own = _OfThread()
+        _ALL.add(self)
+
+    def open(self, path: Path) -> None:
+        """Create the database at ``path`` if it is missing, and open it."""
+        self._engine(path)
 
     @contextmanager
     def transaction(self, path: Path) -> Iterator[Connection]:
@@ -70,6 +77,11 @@ class SqliteConnections:
             engines = [self._engines.pop(each)[1] for each in paths if each in self._engines]
         for engine in engines:
             engine.dispose()
+
+    def start_in_child(self) -> None:
+        """Begin anew in a forked process, which has none of the parent's threads."""
+        self._lock = threading.Lock()
+        self._own = _OfThread()
 
     def _engine(self, path: Path) -> Engine:
         with self._lock:
@@ -100,13 +112,18 @@ def _file_id(path: Path) -> _FileId:
     try:
         found = path.stat()
     except FileNotFoundError:
-        return (0, 0, os.getpid())
-    return (found.st_dev, found.st_ino, os.getpid())
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
+
+
+def url_of(path: Path) -> URL:
+    """SQLAlchemy's address of a file, whatever characters its path has."""
+    return URL.create("sqlite", database=str(path))
 
 
 def _engine(path: Path) -> Engine:
     engine = db.create_engine(
-        create_db_conn_string(str(path.parent), path.stem),
+        url_of(path),
         poolclass=db.pool.QueuePool,
         pool_size=2,
         max_overflow=-1,  # a thread of the web server waits for the database, not for a connection
@@ -118,6 +135,22 @@ def _engine(path: Path) -> Engine:
         connection.execute("PRAGMA synchronous=NORMAL")  # type: ignore[attr-defined]
 
     return engine
+
+
+_ALL: WeakSet[SqliteConnections] = WeakSet()
+
+
+def _close_all() -> None:
+    for each in list(_ALL):
+        each.close()
+
+
+def _start_in_child() -> None:
+    for each in list(_ALL):
+        each.start_in_child()
+
+
+os.register_at_fork(before=_close_all, after_in_child=_start_in_child)
 
 
 def is_stamped(path: Path) -> bool:

@@ -1,34 +1,28 @@
 """Dagster's SQLite event log with open connections and batched writes."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as db
-from dagster import DagsterEventType, EventLogEntry
+from dagster import EventLogEntry
 from dagster._core.event_api import EventHandlerFn
-from dagster._core.events import (
-    ASSET_CHECK_EVENTS,
-    ASSET_EVENTS,
-    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
-)
 from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     INDEX_SHARD_NAME,
     SqliteEventLogStorage,
 )
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from sqlalchemy.engine import Connection
 
-from coin_assets.orchestration.records.connections import SqliteConnections, is_stamped
-
-# Events that Dagster also keeps in the index, for questions across runs.
-_INDEXED = ASSET_EVENTS | ASSET_CHECK_EVENTS | set(EVENT_TYPE_TO_PIPELINE_RUN_STATUS)
+from coin_assets.orchestration.records.connections import SqliteConnections, is_stamped, url_of
+from coin_assets.orchestration.records.index import BatchedIndex, insert_events, is_indexed
 
 
-class BatchedSqliteEventLog(SqliteEventLogStorage):
+class BatchedSqliteEventLog(SqliteEventLogStorage, BatchedIndex):
     """`SqliteEventLogStorage` on the same files, with two transactions a batch instead of an event.
 
     Reads and tables are those of the parent class. What differs:
@@ -52,11 +46,18 @@ class BatchedSqliteEventLog(SqliteEventLogStorage):
     def _prepare(self, path: Path) -> None:
         """Create the database at ``path`` unless it is one."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not is_stamped(path):
-            engine = db.create_engine(
-                self.conn_string_for_shard(path.stem), poolclass=db.pool.NullPool
-            )
-            self._initdb(engine, for_index_shard=path.stem == INDEX_SHARD_NAME)
+        if is_stamped(path):
+            return
+        engine = db.create_engine(
+            url_of(path),
+            poolclass=db.pool.NullPool,
+            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
+        )
+        is_index = path == Path(self.path_for_shard(INDEX_SHARD_NAME))
+        self._initdb(engine, for_index_shard=is_index)
+        if is_index:
+            self.reindex_events()
+            self.reindex_assets()
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event, as a batch of one."""
@@ -66,63 +67,47 @@ class BatchedSqliteEventLog(SqliteEventLogStorage):
         """Store ``events`` of one run or of several, in their order.
 
         All of them are stored, or none: an exception leaves no event behind, so that Dagster may
-        store them one by one afterwards. Only a kill between the two commits leaves events in the
+        store them one by one afterwards. Only a kill between the commits leaves events in the
         database of a run that the index lacks, as it does in the parent class.
         """
-        for run_id in dict.fromkeys(event.run_id for event in events):
-            self._store_of_run(run_id, [event for event in events if event.run_id == run_id])
-
-    def _store_of_run(self, run_id: str, events: Sequence[EventLogEntry]) -> None:
         rows = [self._event_to_row(event) for event in events]
+        of_runs: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            of_runs.setdefault(row["run_id"], []).append(row)
+        for run_id in of_runs:
+            # Creating a database takes long, so not while the index is locked.
+            self._connections.open(Path(self.path_for_shard(run_id)))
         indexed = [
-            (event, row)
-            for event, row in zip(events, rows, strict=True)
-            if event.is_dagster_event and event.dagster_event_type in _INDEXED
+            (event, row) for event, row in zip(events, rows, strict=True) if is_indexed(event)
         ]
-        if not indexed:
-            with self.run_connection(run_id) as connection:
-                connection.execute(SqlEventLogStorageTable.insert(), rows)
-            return
-        stored: list[int] = []
-        try:
-            # Nested, so that what fails in the index rolls back the database of the run.
-            with self.index_connection() as index:
-                self._store_in_index(index, indexed)
+        with ExitStack() as stack:
+            stored = stack.enter_context(self._removed_on_failure())
+            # What fails in the index rolls back the databases of the runs.
+            if indexed:
+                index = stack.enter_context(self.index_connection())
+                ids = insert_events(index, [row for _, row in indexed])
+                self._store_in_index(index, [event for event, _ in indexed], ids)
+            for run_id, of_run in of_runs.items():
                 with self.run_connection(run_id) as connection:
-                    stored = _insert(connection, rows)
+                    ids = insert_events(connection, of_run)
+                stored[run_id] = (ids[0], ids[-1])
+
+    @contextmanager
+    def _removed_on_failure(self) -> Iterator[dict[str, tuple[int, int]]]:
+        """First and last id of what is committed by run; an exception removes it again."""
+        stored: dict[str, tuple[int, int]] = {}
+        try:
+            yield stored
         except BaseException:
-            self._remove(run_id, stored)
+            self._remove(stored)
             raise
 
-    def _store_in_index(
-        self, index: Connection, indexed: Sequence[tuple[EventLogEntry, dict[str, Any]]]
-    ) -> None:
-        ids = _insert(index, [row for _, row in indexed])
-        newest: dict[tuple[str | None, DagsterEventType | None], tuple[EventLogEntry, int]] = {}
-        of_assets = []
-        for (event, row), event_id in zip(indexed, ids, strict=True):
-            kind = event.dagster_event_type
-            if kind in ASSET_EVENTS:
-                of_assets.append((event, event_id))
-                newest.pop((row["asset_key"], kind), None)  # keep the order of the last ones
-                newest[row["asset_key"], kind] = (event, event_id)
-            elif kind in ASSET_CHECK_EVENTS:
-                self.store_asset_check_event(event, event_id)
-        if of_assets:
-            self._store_asset_event_tags(index, *zip(*of_assets, strict=True))
-        # The row of an asset has its last event of each type.
-        for event, event_id in newest.values():
-            self._store_asset_event(index, event, event_id)
-
-    def _remove(self, run_id: str, stored: Sequence[int]) -> None:
-        """Remove what was committed for a run before the index failed to commit."""
-        if stored:
+    def _remove(self, stored: Mapping[str, tuple[int, int]]) -> None:
+        events = SqlEventLogStorageTable
+        for run_id, (first, last) in stored.items():
             with self.run_connection(run_id) as connection:
-                connection.execute(
-                    SqlEventLogStorageTable.delete().where(
-                        SqlEventLogStorageTable.c.id.between(min(stored), max(stored))
-                    )
-                )
+                # One transaction stored them, so that no other event has an id between.
+                connection.execute(events.delete().where(events.c.id.between(first, last)))
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has a table. Tables are never removed, so a found one is kept."""
@@ -170,14 +155,7 @@ class BatchedSqliteEventLog(SqliteEventLogStorage):
 
     def dispose(self) -> None:
         """Stop the polling threads and close the connections."""
-        if "_watcher" in self.__dict__:
-            self._watcher.close()
+        watcher = self.__dict__.pop("_watcher", None)
+        if watcher is not None:
+            watcher.close()
         self._connections.close()
-
-
-def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
-    """Insert ``rows``; their ids in the same order."""
-    statement = SqlEventLogStorageTable.insert().returning(
-        SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
-    )
-    return list(connection.execute(statement, list(rows)).scalars())
