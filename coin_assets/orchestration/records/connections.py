@@ -1,5 +1,6 @@
 """Open connections to SQLite databases, kept between uses."""
 
+import atexit
 import os
 import sqlite3
 import threading
@@ -150,6 +151,7 @@ def _start_in_child() -> None:
         each.start_in_child()
 
 
+atexit.register(_close_all)  # Dagster does not dispose of all its storages
 os.register_at_fork(before=_close_all, after_in_child=_start_in_child)
 
 

@@ -20,7 +20,7 @@ _OF_ROWS = {
     DagsterEventType.ASSET_OBSERVATION,
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
 }
-_Last = dict[DagsterEventType, tuple[EventLogEntry, int]]
+Last = dict[DagsterEventType, tuple[EventLogEntry, int]]
 
 
 def is_indexed(event: EventLogEntry) -> bool:
@@ -57,14 +57,14 @@ class BatchedIndex(SqlEventLogStorage):
             if event.dagster_event_type in ASSET_CHECK_EVENTS:
                 self.store_asset_check_event(event, event_id)
 
-    def _in_order(self, last: dict[str, _Last]) -> list[_Last]:
+    def _in_order(self, last: dict[str, Last]) -> list[Last]:
         """Assets in the order of their first events."""
         return list(last.values())
 
 
-def _last_events(events: Sequence[tuple[EventLogEntry, int]]) -> dict[str, _Last]:
+def _last_events(events: Sequence[tuple[EventLogEntry, int]]) -> dict[str, Last]:
     """The last event of each type of each asset: all that its row keeps of a batch."""
-    last: dict[str, _Last] = {}
+    last: dict[str, Last] = {}
     for event, event_id in events:
         kind, key = event.dagster_event_type, event.get_dagster_event().asset_key
         if kind in _OF_ROWS and key is not None:

@@ -17,6 +17,7 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
+from coin_assets_tests.orchestration.records.generated import Sequencer, Step
 from coin_assets_tests.webui import ROOT
 
 # They hold the time at which a row was made or an asset was wiped.
@@ -66,6 +67,19 @@ def report(instance: dg.DagsterInstance, events: Sequence[dg.EventLogEntry], bat
     for number, event in enumerate(events, start=1):
         metadata = DagsterEventBatchMetadata(batch, number == len(events))
         instance.handle_new_event(event, batch_metadata=metadata if len(events) > 1 else None)
+
+
+def apply(instances: Sequence[dg.DagsterInstance], steps: Sequence[Step]) -> None:
+    """Report the same events to all ``instances``, and remove the same."""
+    sequencer = Sequencer()
+    for number, step in enumerate(steps):
+        events = sequencer.events(step.events)
+        for instance in instances:
+            report(instance, events, batch=str(number))
+            if step.wiped is not None:
+                event_log(instance).wipe_asset(step.wiped)
+            if step.deleted is not None:
+                event_log(instance).delete_events(step.deleted)
 
 
 def tables(instance: dg.DagsterInstance, runs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:

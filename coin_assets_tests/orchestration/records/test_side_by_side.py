@@ -20,11 +20,10 @@ from coin_assets_tests.orchestration.records.generated import (
     RUNS,
     STEPS,
     Kind,
-    Sequencer,
     Spec,
     Step,
 )
-from coin_assets_tests.orchestration.records.homes import both, event_log, report, tables
+from coin_assets_tests.orchestration.records.homes import apply, both, event_log, tables
 from coin_assets_tests.orchestration.records.reads import answers
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*instead of get_event_records")
@@ -40,7 +39,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for instance in instances:
             for run_id in RUNS:
                 instance.add_run(dg.DagsterRun("job", run_id=run_id))
-        _apply(instances, [Step((_spec(Kind.ENGINE_EVENT, run),)) for run in ALL_RUNS])
+        apply(instances, [Step((_spec(Kind.ENGINE_EVENT, run),)) for run in ALL_RUNS])
         for instance in instances:
             instance.dispose()
         yield folder
@@ -48,18 +47,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def _spec(kind: Kind | None, run: str, asset: int = 0) -> Spec:
     return Spec(kind, run, ASSETS[asset], None, "contract", passed=True, late=True)
-
-
-def _apply(instances: Sequence[dg.DagsterInstance], steps: Sequence[Step]) -> None:
-    sequencer = Sequencer()
-    for number, step in enumerate(steps):
-        events = sequencer.events(step.events)
-        for instance in instances:
-            report(instance, events, batch=str(number))
-            if step.wiped is not None:
-                event_log(instance).wipe_asset(step.wiped)
-            if step.deleted is not None:
-                event_log(instance).delete_events(step.deleted)
 
 
 # Two new assets in one batch, whose rows are numbered by their first event.
@@ -79,7 +66,7 @@ def test_all_rows_and_answers_are_those_of_dagsters_storage(
             shutil.copytree(template / home, Path(folder) / home)
         with both(Path(folder)) as (usual, own):
             assert isinstance(event_log(own), BatchedSqliteEventLog)
-            _apply((usual, own), steps)
+            apply((usual, own), steps)
             for run in ALL_RUNS:
                 assert tables(own, [run]) == tables(usual, [run])
             assert answers(own) == answers(usual)
@@ -94,7 +81,7 @@ def test_either_storage_goes_on_in_a_home_of_the_other(template: Path, tmp_path:
         Step((_spec(Kind.ASSET_CHECK_EVALUATION, NO_RUN),)),
     ]
     with both(tmp_path) as instances:
-        _apply(instances, steps)
+        apply(instances, steps)
         before = tables(instances[0], ALL_RUNS)
         assert before == tables(instances[1], ALL_RUNS)
     (tmp_path / "usual").rename(tmp_path / "swap")
@@ -102,6 +89,6 @@ def test_either_storage_goes_on_in_a_home_of_the_other(template: Path, tmp_path:
     (tmp_path / "swap").rename(tmp_path / "own")
     with both(tmp_path) as instances:
         assert tables(instances[0], ALL_RUNS) == tables(instances[1], ALL_RUNS) == before
-        _apply(instances, steps)
+        apply(instances, steps)
         assert tables(instances[0], ALL_RUNS) == tables(instances[1], ALL_RUNS)
         assert answers(instances[0]) == answers(instances[1])
