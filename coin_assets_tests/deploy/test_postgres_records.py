@@ -1,6 +1,6 @@
 """The storage of deploy/dagster.yaml keeps what Dagster's PostgreSQL storage keeps.
 
-Both take the same generated events, on a real server. Connections stay open and survive a restart of the server, a
+Both take the same generated events. Connections stay open and survive a restart of the server, a
 batch is stored whole or not at all, and the password is in no text.
 """
 
@@ -100,7 +100,7 @@ def count(postgres: Postgres, table: str) -> int:
 
 @given(STEPS)
 # Without shrinking, which takes many minutes here.
-@settings(max_examples=10, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=4, derandomize=True, phases=[Phase.explicit, Phase.generate])
 def test_all_answers_are_those_of_dagsters_storage(both: Instances, steps: Sequence[Step]) -> None:
     for instance in both:
         empty(instance)
