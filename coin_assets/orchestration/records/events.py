@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as db
 from dagster import EventLogEntry
 from dagster._core.event_api import EventHandlerFn
-from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     INDEX_SHARD_NAME,
@@ -20,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from coin_assets.orchestration.records.connections import SqliteConnections, is_stamped, url_of
 from coin_assets.orchestration.records.index import BatchedIndex, insert_events, is_indexed
+from coin_assets.orchestration.records.watch import RunWatcher
 
 
 class BatchedSqliteEventLog(SqliteEventLogStorage, BatchedIndex):
@@ -29,7 +29,7 @@ class BatchedSqliteEventLog(SqliteEventLogStorage, BatchedIndex):
 
     - Connections stay open (`SqliteConnections`).
     - `store_event_batch` writes one transaction to the database of the run and one to the index.
-    - The web UI polls for new events: the write-ahead log takes them, so that the database file,
+    - Live logs poll for new events: the write-ahead log takes them, so that the database file,
       which the parent class watches, does not change.
     """
 
@@ -142,16 +142,18 @@ class BatchedSqliteEventLog(SqliteEventLogStorage, BatchedIndex):
         super().wipe()
 
     @cached_property
-    def _watcher(self) -> SqlPollingEventWatcher:
-        return SqlPollingEventWatcher(self)
+    def _watcher(self) -> RunWatcher:
+        return RunWatcher(
+            lambda run_id, cursor, limit: self.get_records_for_run(run_id, cursor, limit=limit)
+        )
 
     def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
         """Call ``callback`` with each event of the run after ``cursor``, from a polling thread."""
-        self._watcher.watch_run(run_id, cursor, callback)
+        self._watcher.watch(run_id, cursor, callback)
 
     def end_watch(self, run_id: str, handler: EventHandlerFn) -> None:
         """Stop calling ``handler``."""
-        self._watcher.unwatch_run(run_id, handler)
+        self._watcher.end(run_id, handler)
 
     def dispose(self) -> None:
         """Stop the polling threads and close the connections."""

@@ -54,6 +54,22 @@ def test_events_of_another_process_arrive_in_order_and_once(
     assert seen == [f"event {number}" for number in range(BATCH + 1, 5 * BATCH + 1)]
 
 
+def test_a_quiet_run_and_a_reader_that_fails_delay_no_event(
+    instance: dg.DagsterInstance,
+) -> None:
+    seen: list[str] = []
+
+    def fails_once(event: dg.EventLogEntry, _: str) -> None:
+        seen.append(str(event.message))
+        if len(seen) == 1:
+            raise ValueError("refused by a test")
+
+    instance.watch_event_logs(_RUN, None, fails_once)
+    time.sleep(4)
+    report(instance, writer.batch(_RUN, 0), "late")
+    wait_until(lambda: len(seen) == BATCH, seconds=3)
+
+
 def test_it_ends_with_the_watch_and_with_the_storage(instance: dg.DagsterInstance) -> None:
     seen: list[str] = []
     lost: list[str] = []
