@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,16 +113,21 @@ def test_a_removed_run_has_no_files(instance: dg.DagsterInstance, tmp_path: Path
 def test_a_forked_process_has_connections_of_its_own(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    """Parent and child write the same databases; closing one's loses nothing of the other's."""
+    """The parent closes its connections, and so removes its logs, while the child goes on."""
+    waiting, closed = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             report(instance, writer.batch(_RUN, 1), "child")
-            os._exit(0 if events(instance) >= 2 * BATCH else 1)
+            os.read(waiting, 1)
+            report(instance, writer.batch(_RUN, 2), "child, alone")
+            os._exit(0)
         finally:
-            os._exit(2)
-    report(instance, writer.batch(_RUN, 2), "parent")
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            os._exit(1)
+    report(instance, writer.batch(_RUN, 3), "parent")
+    time.sleep(1)
     instance.dispose()
+    os.write(closed, b"!")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     with open_home(tmp_path / "home") as again:
-        assert (events(again), materialisations(again)) == (3 * BATCH, 6)
+        assert (events(again), materialisations(again)) == (4 * BATCH, 8)
