@@ -37,6 +37,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from dagster._core.storage.runs.schema import RunsTable
 from dagster._core.utils import make_new_run_id
+from dagster_shared.record import copy
 
 from coin_assets.orchestration.sensors.runs import job_failures
 
@@ -90,27 +91,50 @@ def record_run(
 ) -> str:
     """Record a run that ended at a time, or still runs, and a line in its log; returns its id."""
     run = dg.DagsterRun(job, run_id=make_new_run_id())
-    instance.add_run(run)
-    if isinstance(instance.event_log_storage, SqliteEventLogStorage):
-        path = Path(instance.event_log_storage.path_for_shard(run.run_id))
-        path.write_bytes(_empty_database())  # Dagster takes long to create one
+    _add(instance, run)
     if status is not dg.DagsterRunStatus.QUEUED:
         _report(instance, run.run_id, ended, DagsterEvent(Kind.RUN_START.value, job))
     for event in events:
         _report(instance, run.run_id, ended, _event(event, job))
     if status in _STATUSES:
         _report(instance, run.run_id, ended, DagsterEvent(_STATUSES[status].value, job))
-    times = {name: ended.replace(tzinfo=None) for name in ("create_timestamp", "update_timestamp")}
-    with instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
-        connection.execute(
-            db.update(RunsTable).where(RunsTable.c.run_id == run.run_id).values(**times)
-        )
+    _set_times(instance, run.run_id, ended)
     log = instance.compute_log_manager.get_captured_local_path(  # type: ignore[attr-defined]
         [run.run_id, "compute_logs", "step"], "err"
     )
     Path(log).parent.mkdir(parents=True)
     Path(log).write_text("a line\n" * 100)
     return run.run_id
+
+
+def _add(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    instance.add_run(run)
+    if isinstance(instance.event_log_storage, SqliteEventLogStorage):
+        path = Path(instance.event_log_storage.path_for_shard(run.run_id))
+        path.write_bytes(_empty_database())  # Dagster takes long to create one
+
+
+def _set_times(instance: dg.DagsterInstance, run_id: str, ended: datetime) -> None:
+    times = {name: ended.replace(tzinfo=None) for name in ("create_timestamp", "update_timestamp")}
+    with instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
+        connection.execute(db.update(RunsTable).where(RunsTable.c.run_id == run_id).values(**times))
+
+
+def record_copy(
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    entries: Sequence[dg.EventLogEntry],
+    run_id: str,
+    ended: datetime,
+    last: float,
+) -> None:
+    """Record a run again, under another id, so that its time ``last`` becomes ``ended``."""
+    shift = ended.timestamp() - last
+    _add(instance, copy(run, run_id=run_id))
+    instance.event_log_storage.store_event_batch(
+        [entry._replace(run_id=run_id, timestamp=entry.timestamp + shift) for entry in entries]
+    )
+    _set_times(instance, run_id, ended)
 
 
 @cache
