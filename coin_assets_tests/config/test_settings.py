@@ -398,7 +398,7 @@ REFUSED: list[tuple[str, str, str]] = [
     (
         "COIN_RECORDS_RETENTION",
         "23h",
-        "'23h' is shorter than sensors look back .* write 1d or more",
+        "'23h' is shorter than .* write 1d or more",
     ),
     ("COIN_HISTORY_WINDOW", "1h:1y", "'1y' is not a duration"),
     ("COIN_FRESHNESS", "1h:65", "'65' is not made of 2 whole numbers .* as in 65/130"),
