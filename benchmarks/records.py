@@ -22,7 +22,7 @@ from coin_assets_tests.platform import Platform, utc
 
 _START, _FIRST_HOUR = "2026-09-01", "2026-11-19T00:01"
 _HOURS, _QUICK_HOURS = 24, 2
-_DAYS, _QUICK_DAYS = 60, 34
+_DAYS, _QUICK_DAYS = 45, 34
 _RETENTION = timedelta(days=30)
 _SYMBOLS = "BTC/USDT,ETH/USDT,XRP/USDT,SOL/USDT,DOGE/USDT"
 _MIB = 1 << 20
@@ -44,7 +44,7 @@ def measure(bench: Bench) -> list[Figure]:
 
     One day is real: every hour the sensors launch what is due, in process, on the sandbox market.
     Its events are then written again and again into an empty instance, with times of the past and
-    run ids of their own, as if the platform had run for 60 days. `prune_records` removes what is
+    run ids of their own, as if the platform had run for 45 days. `prune_records` removes what is
     older than the default 30 days; all that the web UI, the manifest and alerts say is compared
     before and after. Trainings and the ticks of sensors are not in it; Dagster prunes ticks itself.
     """

@@ -25,7 +25,7 @@ import yaml  # type: ignore[import-untyped]
 from coin_assets.domain.layers import CANDLES, Task
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.orchestration.build import series_specs
-from coin_assets.orchestration.records.sizes import LOGS, record_sizes
+from coin_assets.orchestration.records.sizes import record_sizes
 from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets_tests.deploy.postgres import Postgres, requires_postgres, running
 from coin_assets_tests.influx.server import InfluxServer
@@ -123,8 +123,7 @@ def test_old_records_are_removed_and_statuses_stay(platform: Platform, postgres:
     unknown = "run_id <> '' and run_id not in (select run_id from runs)"
     for table in ("event_logs", "asset_check_executions", "run_tags"):
         assert postgres.count(table) > postgres.count(table, unknown) == 0
-    kinds = record_sizes(platform.instance, datetime.now(UTC))
-    assert [kind.name for kind in kinds if kind.size] == ["runs", "events", "ticks", LOGS]
+    assert min(each.size for each in record_sizes(platform.instance, datetime.now(UTC))) > 0
 
 
 # ------------------------------------------------------------------- as the containers start it
