@@ -74,10 +74,8 @@ def _platform(folder: str) -> Iterator[Platform]:
 def _real_day(platform: Platform, hours: int) -> _Day:
     """The records of one day of a platform that has its history."""
     say("collecting history, then one day hour by hour")
-    with (
-        Path(os.devnull).open("w") as nowhere,
-        redirect_stderr(nowhere),
-    ):  # Dagster prints each event
+    # Dagster prints each event.
+    with open(os.devnull, "w") as null, redirect_stderr(null):  # noqa: PTH123
         return _recorded(platform, hours)
 
 
