@@ -145,6 +145,16 @@ def retention(value: object) -> dict[Timeframe, timedelta]:
     return spans
 
 
+def records_retention(value: object) -> timedelta:
+    """A `duration` of one day or more: sensors look back on the runs of the last hours."""
+    span = duration(value.strip() if isinstance(value, str) else value)
+    if span < timedelta(days=1):
+        raise ConfigurationError(
+            f"'{value}' is shorter than sensors look back on runs; write 1d or more."
+        )
+    return span
+
+
 def freshness(value: object) -> dict[Timeframe, FreshnessLimits]:
     """``1h:65/130``: soft and hard limit, in minutes, for each timeframe named."""
     return _by_timeframe(value, _freshness_limits, "1h:65/130")

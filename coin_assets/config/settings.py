@@ -131,6 +131,10 @@ class Settings(BaseSettings):
         "how long a timeframe is kept and expected (units `m h d w`; `1m` at most 30d); "
         "replaces the default; a timeframe left out is kept whole",
     )
+    records_retention: Annotated[timedelta, _by(notation.records_retention)] = _setting(
+        "30d",
+        "how long Dagster's records of finished runs are kept (units `m h d w`; at least `1d`)",
+    )
     history_window: Annotated[dict[Timeframe, timedelta], _by(notation.durations)] = _setting(
         "1m:1d,5m:3d,15m:7d,1h:90d,4h:365d",
         "lookback of history files; replaces the default; a timeframe left out is shown whole",

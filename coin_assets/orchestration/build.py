@@ -25,6 +25,7 @@ from coin_assets.orchestration.jobs.copy_store import Openers, copy_store_job
 from coin_assets.orchestration.jobs.doctor import doctor_job
 from coin_assets.orchestration.jobs.evaluate import evaluate_job
 from coin_assets.orchestration.jobs.promotion import promote_job, rollback_job
+from coin_assets.orchestration.jobs.prune_records import prune_job, prune_schedule
 from coin_assets.orchestration.jobs.recompute import recompute_job
 from coin_assets.orchestration.jobs.reconcile import reconcile_job
 from coin_assets.orchestration.jobs.retention import retention_job, retention_schedule
@@ -95,15 +96,20 @@ def build_definitions(
     alerts = alert_settings(settings)
     update, training = update_job(steps, checks), training_job(specs)
     recompute, retention = recompute_job(specs), retention_job(specs)
+    prune = prune_job(settings.records_retention)
     evaluate, promote = evaluate_job(scored), promote_job(specs)
-    schedules: list[Any] = [retrain_schedule(specs, training), retention_schedule(retention)]
+    schedules: list[Any] = [
+        retrain_schedule(specs, training),
+        retention_schedule(retention),
+        prune_schedule(prune),
+    ]
     sensors: list[Any] = [
         candles_due_sensor(specs, checks_of(steps), [update, training, evaluate, promote]),
         publish_due_sensor(specs, checks_of(steps), update),
         late_candles_sensor(specs, recompute),
         training_events_sensor(specs, training),
     ]
-    launched: list[Any] = [update, training, evaluate, promote, recompute, retention]
+    launched: list[Any] = [update, training, evaluate, promote, recompute, retention, prune]
     watched = [each.name for each in (*sensors, *schedules)]
     definitions = dg.Definitions(
         assets=[*steps, *scored, manifest(specs)],

@@ -77,6 +77,7 @@ def test_defaults_are_those_of_the_contract(folder: Path) -> None:
     assert settings.history_start == datetime(2017, 8, 1, tzinfo=UTC)
     assert (settings.settle_seconds, settings.reread_candles) == (2, 3)
     assert settings.retention == {Timeframe("1m"): timedelta(days=14)}
+    assert settings.records_retention == timedelta(days=30)
     assert settings.history_window == {
         Timeframe("1m"): timedelta(days=1),
         Timeframe("5m"): timedelta(days=3),
@@ -121,6 +122,8 @@ PARSED: list[tuple[str, str, Any]] = [
     ("reread_candles", " 7 ", 7),
     ("retention", "1m:30d", {Timeframe("1m"): timedelta(days=30)}),
     ("retention", "", {}),
+    ("records_retention", " 24h ", timedelta(days=1)),
+    ("records_retention", "8w", timedelta(weeks=8)),
     (
         "history_window",
         "1m:90m, 1h:36h, 1d:52w",
@@ -390,6 +393,13 @@ REFUSED: list[tuple[str, str, str]] = [
     ("COIN_RETENTION", "1m:-3d", "'-3d' is not a duration"),
     ("COIN_RETENTION", "1h:999999w", "'999999w' is not a duration"),
     ("COIN_RETENTION", "1m:31d", "'1m' for 31 days is more .* write 1m:30d or less"),
+    ("COIN_RECORDS_RETENTION", "", "'' is not a duration; .* as in 14d"),
+    ("COIN_RECORDS_RETENTION", "1h:30d", "'1h:30d' is not a duration"),
+    (
+        "COIN_RECORDS_RETENTION",
+        "23h",
+        "'23h' is shorter than .* write 1d or more",
+    ),
     ("COIN_HISTORY_WINDOW", "1h:1y", "'1y' is not a duration"),
     ("COIN_FRESHNESS", "1h:65", "'65' is not made of 2 whole numbers .* as in 65/130"),
     ("COIN_FRESHNESS", "1h:130/65", "'130/65' is not a pair of limits; .* as in 65/130"),
@@ -705,7 +715,7 @@ def test_ccxt_is_imported_for_ccxt_markets_only() -> None:
 def test_table_has_one_row_a_variable_with_its_default() -> None:
     rows = [line.split(" | ") for line in settings_table().splitlines()[2:]]
     defaults = {row[0].strip("| `"): row[1].strip("`") for row in rows}
-    assert len(rows) == len(Settings.model_fields) == 24
+    assert len(rows) == len(Settings.model_fields) == 25
     assert list(defaults) == [variable_of(field) for field in Settings.model_fields]
     assert defaults["COIN_HOME"] == "./var"
     assert defaults["COIN_PUBLISH_DIR"] == "$COIN_HOME/published"

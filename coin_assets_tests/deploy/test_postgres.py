@@ -25,9 +25,11 @@ import yaml  # type: ignore[import-untyped]
 from coin_assets.domain.layers import CANDLES, Task
 from coin_assets.errors import SymbolUnavailable
 from coin_assets.orchestration.build import series_specs
+from coin_assets.orchestration.records.sizes import record_sizes
 from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets_tests.deploy.postgres import Postgres, requires_postgres, running
 from coin_assets_tests.influx.server import InfluxServer
+from coin_assets_tests.orchestration.pruning.whole import assert_pruned
 from coin_assets_tests.orchestration.sensors.failing import FailingMarket
 from coin_assets_tests.platform import BTC, ETH, Platform, files_of, given, series, utc
 from coin_assets_tests.webui import ROOT, WebUi, environment, free_port
@@ -116,18 +118,12 @@ def test_the_update_job_and_the_sensors_work_on_it(platform: Platform, postgres:
     }
 
 
-def test_old_runs_are_removed_as_the_guide_says(
-    platform: Platform, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert platform.materialise(["BTC_USDT/ohlcv_1h"], "2024-01-01").success
-    guide = (ROOT / "docs" / "operations" / "postgres.md").read_text()
-    (script,) = re.findall("<<'END'\n(.*?)\nEND", guide, re.DOTALL)
-    assert "days=90" in script
-    monkeypatch.setenv("DAGSTER_HOME", str(DEPLOY))
-    for days, left in ((90, 1), (-1, 0)):
-        exec(script.replace("days=90", f"days={days}"), {})  # noqa: S102 (from this repository)
-        assert postgres.count("runs") == left
-        assert (postgres.count("event_logs", "run_id <> ''") > 0) == bool(left)
+def test_old_records_are_removed_and_statuses_stay(platform: Platform, postgres: Postgres) -> None:
+    assert_pruned(platform)
+    unknown = "run_id <> '' and run_id not in (select run_id from runs)"
+    for table in ("event_logs", "asset_check_executions", "run_tags"):
+        assert postgres.count(table) > postgres.count(table, unknown) == 0
+    assert min(each.size for each in record_sizes(platform.instance, datetime.now(UTC))) > 0
 
 
 # ------------------------------------------------------------------- as the containers start it

@@ -1,10 +1,12 @@
-"""The job ``doctor``: examines everything the store depends on."""
+"""The job ``doctor``: examines everything the store depends on, and measures Dagster's records."""
 
 import dagster as dg
 
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
 from coin_assets.orchestration.jobs.one_op import BACKGROUND
+from coin_assets.orchestration.records.sizes import record_sizes
 from coin_assets.orchestration.resources import Clock, StoreResource
+from coin_assets.store.base import Finding
 
 
 def doctor_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
@@ -17,7 +19,12 @@ def doctor_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
     def examine(context: dg.OpExecutionContext, store: StoreResource, clock: Clock) -> None:
         with failures_named():
             since = min(spec.history_start for spec in specs)
-            findings = store.client().examine(since, clock.machine_time())
+            now = clock.machine_time()
+            findings = store.client().examine(since, now)
+            findings += [
+                Finding(f"records ({kind.name})", str(kind))
+                for kind in record_sizes(context.instance, now)
+            ]
         wrong = [each for each in findings if not each.is_fine]
         for each in findings:
             state = "OK" if each.is_fine else "FAILED"
@@ -41,7 +48,7 @@ def doctor_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
     @dg.job(
         name="doctor",
         description="Examine everything the store depends on: server, token, bucket, retention, "
-        "clocks, tags. Takes no settings.",
+        "clocks, tags. Report the sizes of Dagster's records. Takes no settings.",
         tags=BACKGROUND,
     )
     def doctor() -> None:

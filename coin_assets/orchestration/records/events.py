@@ -133,8 +133,9 @@ class BatchedSqliteEventLog(SqliteEventLogStorage, BatchedIndex):
         """Remove the database of a run, whose events are no longer needed."""
         path = Path(self.path_for_shard(run_id))
         self._connections.close(path)
-        for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
-            name.unlink(missing_ok=True)
+        # The write-ahead log goes first: a database of the same name must never find it.
+        for end in ("-wal", "-shm", ""):
+            Path(f"{path}{end}").unlink(missing_ok=True)
 
     def wipe(self) -> None:
         """Remove all events."""

@@ -52,6 +52,7 @@ WATCHED_JOBS = (
     "redo_touched",
     "reconcile",
     "enforce_retention",
+    "prune_records",
 )
 
 

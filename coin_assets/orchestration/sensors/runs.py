@@ -49,6 +49,8 @@ _LAYERS = (CANDLES, MODELS, PREDICTIONS, *_UNPARTITIONED)
 # Long enough to hold the failures after which the delay is the longest.
 _LOOKBACK = timedelta(hours=2)
 _MOST_RUNS = 200
+# Finished runs of a job that its alert looks at.
+NEWEST_OF_A_JOB = 12
 _IN_FLIGHT = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -110,7 +112,9 @@ def runs_of(
 def job_failures(instance: dg.DagsterInstance, job: str) -> Failures | None:
     """Consecutive failures of a job's newest finished runs; None if the last one succeeded."""
     finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-    records = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=finished), limit=12)
+    records = instance.get_run_records(
+        dg.RunsFilter(job_name=job, statuses=finished), limit=NEWEST_OF_A_JOB
+    )
     row = [
         each
         for each in takewhile(
