@@ -86,6 +86,7 @@ def publish_series(
     if not forecast.empty:  # a model exists, even if the price hardly moved since
         facts = replace(facts, enough_candles=True, insufficient=None)
     require_fit(store, spec.series, forecast)
+    series_list = pipeline.publisher.series_list
     is_current = forecast.empty or facts.coverage_end == forecast["as_of"].iloc[0]
     facts, document = pipeline.publisher.publish(
         facts,
@@ -94,7 +95,7 @@ def publish_series(
         failures,
         now,
         is_complete=completeness(store, (*all_specs, spec), now),
-        outages=known_outages(store, pipeline.publisher.series_list),
+        outages=known_outages(store.snapshot(series_list), series_list),
         is_current=is_current,
     )
     context.log_event(

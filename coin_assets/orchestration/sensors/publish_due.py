@@ -70,27 +70,28 @@ def publish_due_sensor(
         at = clock.machine_time()
         runs = runs_of(context.instance, specs, at, month_start(now))
         folder = publisher.client()
+        stored = store.client().snapshot(series_list)
         # Each tick reads one series in full and compares its files with the store byte by byte.
         looked_at = specs[next(turns) % len(specs)]
         statuses = read_status(
-            store.client(), registry.client(), folder, series_list, read_through=[looked_at.series]
+            stored, registry.client(), folder, series_list, read_through=[looked_at.series]
         )
         sound = sound_specs(specs, statuses)
         current = statuses[looked_at.series] if looked_at in sound else None
-        differing = _differing(store.client(), folder, looked_at, current)
-        is_complete = completeness(store.client(), specs, now)
+        differing = _differing(stored, folder, looked_at, current)
+        is_complete = completeness(stored, specs, now)
         readable = [spec.series for spec in sound]
         document = folder.refresh(
             _failures(runs, statuses, now),
             now,
             is_complete=lambda series: series in readable and is_complete(series),
-            outages=known_outages(store.client(), readable),
+            outages=known_outages(stored, readable),
             differing=differing,
             qualities={series: quality(registry.evaluations(), series) for series in series_list},
         )
         if differing:
-            statuses = read_status(store.client(), registry.client(), folder, series_list)
-        states = planning_facts(sound, store.client(), market.client(), statuses, now, closed_by)
+            statuses = read_status(stored, registry.client(), folder, series_list)
+        states = planning_facts(sound, stored, market.client(), statuses, now, closed_by)
         plan = plan_repairs(states, runs, at)
         events = _rewritten(document)
         if plan.is_empty:

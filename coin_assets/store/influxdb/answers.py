@@ -91,8 +91,9 @@ def blocks(body: bytes) -> Iterator[Block]:
 
 
 def arrow_table(alike: Sequence[Block], types: Mapping[str, pa.DataType]) -> pa.Table:
-    """Columns ``types`` of blocks with the same columns, by Arrow: exact floats, a quarter of the
-    time of pandas.
+    """Columns ``types`` of blocks with the same columns.
+
+    Arrow reads floats to the bit in a quarter of the time of pandas.
 
     Raises:
         KeyError, ValueError: a column or value is missing or has another type.

@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from coin_assets.errors import CorruptArtefact
 from coin_assets.store.influxdb.answers import ARROW_TYPES, Block, arrow_table, blocks, foreign
 from coin_assets.store.influxdb.measurements import Measurement
 
@@ -21,22 +20,22 @@ _FIELD, _VALUE, _TIME = "_field", "_value", "_time"
 
 
 def rows_of(
-    body: bytes, measurement: Measurement, constant: Mapping[str, str] | None = None
+    body: bytes, measurement: Measurement, tags: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
     """Rows of the points of an answer, in no particular order.
 
-    Points are equal in all tags or differ in time, so a tag of somebody else makes another row.
+    A point is identified by its time and all its tags, those of other programs included.
 
     Args:
         body: answer to `flux.values`.
-        measurement: whose points; each must have all fields.
-        constant: types of tags to keep as columns beside those of the measurement.
+        measurement: owner of the points; each point must have all fields.
+        tags: types of tags to keep as columns beside those of the measurement.
 
     Raises:
         QueryFailed: the answer holds an error.
         CorruptArtefact: a point lacks a field or has a field of another type.
     """
-    columns = (dict(constant) if constant else {}) | measurement.dtypes
+    columns = {**(tags or {}), **measurement.dtypes}
     found = sorted(blocks(body), key=lambda block: block.names)
     parts = [
         _joined(list(alike), measurement, columns)

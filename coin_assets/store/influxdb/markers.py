@@ -38,9 +38,11 @@ class MonthMarkers:
         tags = {"table": self.measurement.name}
         script = flux.times(self.bucket.name, MONTH, tags, flux.BEGIN, flux.END)
         columns = {"_time": MONTH.dtypes[MONTH.time]} | dict.fromkeys(SERIES_TAGS, "str")
-        rows = self.bucket.query(script, lambda body: frame_of(body, columns)).sort_values("_time")
-        groups = rows.groupby(list(SERIES_TAGS))["_time"]
-        return {name: [time.to_pydatetime() for time in times] for name, times in groups}
+        rows = self.bucket.query(script, lambda body: frame_of(body, columns))
+        found: dict[tuple[str, str], list[datetime]] = {}
+        for month, symbol, timeframe in rows.sort_values("_time").itertuples(index=False):
+            found.setdefault((symbol, timeframe), []).append(month.to_pydatetime())
+        return found
 
     def add(self, series: Series, months: list[datetime]) -> None:
         """Mark consecutive months; months that are already marked cost no write."""

@@ -90,9 +90,11 @@ class MeasurementTable:
 
     def months(self, series: Series) -> list[datetime]:
         """See `Table.months`."""
-        if self.markers is None:
-            raise NotImplementedError(f"{self.kind.name} do not record their months")
-        return self.markers.of(series)
+        return self._required_markers().of(series)
+
+    def all_months(self) -> dict[tuple[str, str], list[datetime]]:
+        """As `months`, of all series, by symbol and timeframe; one request."""
+        return self._required_markers().of_all()
 
     def count(self, series: Series, start: datetime, end: datetime) -> int:
         """See `Table.count`."""
@@ -195,6 +197,11 @@ class MeasurementTable:
             self.count(series, month, max(month, start))
             or self.count(series, min(next_month(month), end), next_month(month))
         )
+
+    def _required_markers(self) -> MonthMarkers:
+        if self.markers is None:
+            raise NotImplementedError(f"{self.kind.name} do not record their months")
+        return self.markers
 
     def _points(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
         if start >= end:
