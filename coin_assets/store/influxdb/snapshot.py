@@ -103,7 +103,7 @@ class SnapshotTable:
 
     @cached_property
     def _extents(self) -> dict[Series, Extent] | None:
-        return unless_corrupt(lambda: self.stored.extents(self.series_list))
+        return unless_corrupt(lambda: self.stored.extents(self.series_list, self._newest))
 
     @cached_property
     def _counts(self) -> dict[tuple[datetime | None, datetime | None], dict[Series, int]]:

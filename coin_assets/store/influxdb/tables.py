@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import as_micros, months_between, next_month
+from coin_assets.domain.timeframes import as_micros, just_after, months_between, next_month
 from coin_assets.files.atomic import locked
 from coin_assets.store.base import Extent
 from coin_assets.store.influxdb import flux
@@ -130,14 +130,20 @@ class MeasurementTable:
         """See `Table.extent`."""
         return self.extents([series]).get(series)
 
-    def extents(self, series_list: Iterable[Series]) -> dict[Series, Extent]:
-        """Extent of each series that has rows; three requests for all."""
+    def extents(
+        self, series_list: Iterable[Series], last: Mapping[Series, datetime] | None = None
+    ) -> dict[Series, Extent]:
+        """Extent of each series that has rows; at most three requests for all.
+
+        Args:
+            last: newest times of ``series_list``, if they are known; later rows do not count.
+        """
         wanted = list(series_list)
-        last = self.newest(wanted)
+        last = self.newest(wanted) if last is None else last
         if not last:
             return {}
         first = self._ends(wanted, "first", min)
-        counts = self.counts(dict.fromkeys(last, (flux.BEGIN, flux.END)))
+        counts = self.counts({each: (flux.BEGIN, just_after(time)) for each, time in last.items()})
         return {
             series: Extent(first[series], time, counts[series])
             for series, time in last.items()
