@@ -1,9 +1,9 @@
 """Benchmark ``influxdb``: the InfluxDB store beside the ways that influxdb-client offers itself."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -23,16 +23,14 @@ from benchmarks.harness import (
     temporary_home,
     timed,
 )
-from benchmarks.influx_servers import measured_server, repeater_of
-from benchmarks.influx_tick import measure_tick, sandbox_candles
+from benchmarks.influx_servers import measured_server, metered, repeater_of
+from benchmarks.influx_tick import measure_tick, opened, sandbox_candles, traffic_figures
 from coin_assets.domain.candles.frame import COLUMNS, VALUES
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import Timeframe
-from coin_assets.store.influxdb import flux
+from coin_assets.domain.timeframes import Timeframe, next_month
 from coin_assets.store.influxdb.connection import Connection
 from coin_assets.store.influxdb.lines import LINES_A_REQUEST, requests_of, series_tags
 from coin_assets.store.influxdb.measurements import OHLCV
-from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets_tests.store.influxdb_buckets import new_bucket
 
 # How many times as fast as the client's own way, at least.
@@ -73,30 +71,32 @@ def measure(bench: Bench) -> list[Figure]:
     *Line building*: `requests_of` (checks included) against ``DataframeSerializer``, which
     ``write_api.write(record=frame)`` uses, given a frame that has the time as its index and the
     tags as columns already; each as far as the text of its requests, which must be equal byte for
-    byte. *Reading*: `InfluxStore.read_candles` against ``query_api.query_data_frame`` with the same
-    Flux (same range, same pivot, only the columns of a candle) and the same client settings (gzip);
-    each from the question to its frame, whose values must be equal to the bit. *Reading, answers
-    repeated* is the same calls to a process that only repeats the bytes that the server sent: what
-    the client side takes, with a loopback in between; the bar is about this. The ratio on the
-    server itself depends on how long it computes an answer, which both wait for alike.
+    byte. *Reading*: `InfluxStore.read_candles`, which joins the fields here, against
+    ``query_api.query_data_frame`` of the same range with a pivot, only the columns of a candle, and
+    gzip, which the client offers; each from the question to its frame, whose values must be equal
+    to the bit. *Reading, answers repeated* is the same calls to a process that only repeats the
+    bytes that the server sent: what the client side takes, with a loopback in between; the bar is
+    about this. The ratio on the server itself depends on how long it computes an answer.
     *Writing*: `InfluxStore.write_candles` into an empty bucket, which looks up what is stored and
     reads back all it wrote, against ``write_api.write(record=frame)`` in requests of as many rows,
-    which does neither.
+    which does neither. *Requests and bytes* are counted by a relay; they hold on any server, while
+    times of the stand-in say nothing about an InfluxDB.
     """
     sample = _sample(bench.pick(100_000, 5_000))
     figures = _line_building(sample, bench.pick(15, 3))
     with measured_server() as (server, name), temporary_home() as home:
         figures += _writing(server, name, sample, home.folder, bench.pick(3, 1))
         with new_bucket(server) as bucket:
-            with _opened(bucket, home.folder) as store:
+            with opened(bucket, home.folder) as store:
                 store.write_candles(sample.series, sample.candles, sample.start, sample.end)
             with repeater_of(bucket) as repeater:
                 figures += _reading(
                     repeater, "answers repeated", sample, home.folder, bench.pick(9, 2), READING_BAR
                 )
             figures += _reading(bucket, name, sample, home.folder, bench.pick(7, 2))
-        with new_bucket(server) as bucket, _opened(bucket, home.folder) as store:
-            figures += measure_tick(store, name, bench)
+            figures += _traffic(bucket, sample, home.folder)
+        with new_bucket(server) as bucket:
+            figures += measure_tick(bucket, name, home.folder, bench)
     return figures
 
 
@@ -127,7 +127,7 @@ def _writing(
         say(f"writing to {name}, {turn + 1} of {turns}")
         with new_bucket(server) as bucket:
             theirs.append(len(sample) / timed(_write_by_client, bucket, sample)[0])
-        with new_bucket(server) as bucket, _opened(bucket, folder) as store:
+        with new_bucket(server) as bucket, opened(bucket, folder) as store:
             window = sample.start, sample.end
             ours.append(
                 len(sample) / timed(store.write_candles, sample.series, sample.candles, *window)[0]
@@ -171,9 +171,9 @@ def _reading(
 ) -> list[Figure]:
     say(f"reading, {name}")
     window = sample.start, sample.end
-    script = flux.rows(server.bucket, OHLCV, series_tags(sample.series), *window)
+    script = _pivoted(server.bucket, sample.series, *window)
     with (
-        _opened(server, folder) as store,
+        opened(server, folder) as store,
         InfluxDBClient(server.url, server.token, org=server.org, enable_gzip=True) as client,
     ):
 
@@ -189,6 +189,38 @@ def _reading(
                 raise BenchmarkFailed(f"{name}: what was read is not what was written")
         how = f"{len(sample):,} candles to a frame; the values are equal to the bit"
         return _compared(f"reading, {name}", ours, theirs, len(sample), turns, how, bar)
+
+
+def _traffic(server: Connection, sample: Sample, folder: Path) -> list[Figure]:
+    """Requests and bytes of reading a month and everything."""
+    figures: list[Figure] = []
+    with metered(server) as (relay, traffic), opened(relay, folder) as store:
+        store.newest_candles([sample.series])  # asks for the market once
+        reads = {"one month": next_month(sample.start), "the whole history": sample.end}
+        for what, end in reads.items():
+            read = partial(store.read_candles, sample.series, sample.start, end)
+            script = _pivoted(server.bucket, sample.series, sample.start, end)
+            with InfluxDBClient(relay.url, relay.token, org=relay.org, enable_gzip=True) as client:
+                theirs = traffic.of(partial(client.query_api().query_data_frame, script))
+            found = {"ours": traffic.of(read), "influxdb-client": theirs}
+            how = f"{len(read()):,} candles"
+            figures += traffic_figures(f"reading {what}", found, how)
+    return figures
+
+
+def _pivoted(bucket: str, series: Series, start: datetime, end: datetime) -> str:
+    """Flux for candles as rows, which the server puts together."""
+    fields = " or ".join(f'r._field == "{name}"' for name in VALUES)
+    columns = ", ".join(f'"{name}"' for name in ("_time", *VALUES))
+    return (
+        f'from(bucket: "{bucket}")'
+        f" |> range(start: {start:%Y-%m-%dT%H:%M:%SZ}, stop: {end:%Y-%m-%dT%H:%M:%SZ})"
+        f' |> filter(fn: (r) => r._measurement == "{OHLCV.name}"'
+        f' and r.symbol == "{series.symbol}" and r.timeframe == "{series.timeframe.name}"'
+        f" and ({fields}))"
+        ' |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
+        f" |> keep(columns: [{columns}])"
+    )
 
 
 def _compared(
@@ -213,15 +245,6 @@ def _compared(
         Figure.median(f"{name}, ours", [rows / each for _, each in taken], "rows/s", how),
         ratio,
     ]
-
-
-@contextmanager
-def _opened(bucket: Connection, folder: Path) -> Iterator[InfluxStore]:
-    store = InfluxStore(bucket, "sandbox", folder / "locks")
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def _sample(rows: int) -> Sample:

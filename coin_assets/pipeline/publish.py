@@ -57,12 +57,12 @@ def manifest_inputs(
         policies: of all series; needed to rebuild a lost manifest.
         failures: series whose tasks failed earlier in this run.
     """
-    store, now = pipeline.store, pipeline.clock.now()
+    store, now, series_list = pipeline.store, pipeline.clock.now(), pipeline.publisher.series_list
     return ManifestInputs(
         now,
         completeness(store, policies, now),
         failures,
-        known_outages(store, pipeline.publisher.series_list),
+        known_outages(store.snapshot(series_list), series_list),
     )
 
 

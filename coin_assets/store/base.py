@@ -217,6 +217,14 @@ class Store(Protocol):
         """Remove the revisions of candles that open in ``[start, end)``; return their number."""
         ...
 
+    def snapshot(self, series_list: Iterable[Series]) -> "Store":
+        """View for one tick, in which questions about several series share requests.
+
+        It may answer with what was stored at an earlier question of the tick, and never writes.
+        Parquet: the store itself, because its questions cost no request.
+        """
+        ...
+
     def examine(self, since: datetime, now: datetime) -> list[Finding]:
         """Check everything that the store needs to work; changes no row.
 

@@ -1,6 +1,7 @@
 """The embedded store: Parquet files and ledgers below one folder."""
 
 import shutil
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -10,8 +11,9 @@ import pyarrow as pa
 from coin_assets.domain.candles.frame import VALUES
 from coin_assets.domain.candles.revisions import REVISION_SCHEMA
 from coin_assets.domain.forecasting.frame import PRICE_COLUMNS
+from coin_assets.domain.series import Series
 from coin_assets.store import tabular
-from coin_assets.store.base import Finding
+from coin_assets.store.base import Finding, Store
 from coin_assets.store.ledgers import LedgerFiles
 from coin_assets.store.monthly import MonthlyTable
 
@@ -49,6 +51,10 @@ class ParquetStore(tabular.TabularStore):
             revisions=MonthlyTable(home / "revisions", tabular.REVISIONS, REVISIONS),
             ledgers=LedgerFiles(home / "ledger"),
         )
+
+    def snapshot(self, series_list: Iterable[Series]) -> Store:  # noqa: ARG002
+        """See `Store.snapshot`."""
+        return self
 
     def examine(self, since: datetime, now: datetime) -> list[Finding]:  # noqa: ARG002
         """Whether the home is writable, and its free space."""

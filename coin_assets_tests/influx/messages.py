@@ -20,6 +20,7 @@ class Request:
         text: Flux of a query, the document of a delete; empty for a write.
         lines: of a write.
         status: what it was answered with; 0 if with nothing.
+        wants_gzip: whether the answer may be compressed.
     """
 
     method: str
@@ -30,6 +31,7 @@ class Request:
     lines: int = 0
     status: int = 0
     gzipped: bool = False
+    wants_gzip: bool = False
     content_type: str = ""
 
 

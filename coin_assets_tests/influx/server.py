@@ -140,6 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
             dict(parse_qsl(address.query)),
             len(body),
             gzipped=self.headers.get("Content-Encoding", "") in ("gzip", "x-gzip"),
+            wants_gzip="gzip" in self.headers.get("Accept-Encoding", ""),
             content_type=self.headers.get("Content-Type", ""),
         )
         with self.influx.lock:

@@ -147,6 +147,13 @@ def test_writes_go_out_in_chunks_compressed_and_whole(
     assert_same(everything(store, series), minutes(count))
 
 
+def test_only_writes_are_compressed(influx: InfluxServer, store: InfluxStore) -> None:
+    store.write_candles(HOURLY, hours(NOV, 10), NOV, DEC)
+    store.delete_candles(HOURLY, NOV, DEC)
+    assert {request.path for request in influx.requests if request.gzipped} == {WRITE}
+    assert not [request for request in influx.requests if request.wants_gzip]
+
+
 def test_a_window_write_deletes_by_few_ranges(influx: InfluxServer, store: InfluxStore) -> None:
     store.write_candles(HOURLY, hours(NOV, 100), NOV, DEC)
     kept = hours(NOV, 100).drop(index=[*range(10, 20), 30, 31, 99])

@@ -89,8 +89,10 @@ def _plan(
     instance: dg.DagsterInstance, specs: Sequence[SeriesAssets], clients: _Clients, clock: Clock
 ) -> tuple[list[PlanningFacts], Plan]:
     """Planning facts, and the plan made of them."""
-    store, market, registry, evaluations, publisher = clients
-    statuses = read_status(store, registry, publisher, [spec.series for spec in specs])
+    stored, market, registry, evaluations, publisher = clients
+    series_list = [spec.series for spec in specs]
+    store = stored.snapshot(series_list)
+    statuses = read_status(store, registry, publisher, series_list)
     sound = sound_specs(specs, statuses)
     facts = planning_facts(sound, store, market, statuses, clock.now(), clock.settled())
     at = clock.machine_time()

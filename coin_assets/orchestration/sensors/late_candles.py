@@ -38,14 +38,16 @@ def late_candles_sensor(specs: Sequence[SeriesAssets], job: Any) -> dg.SensorDef
         if failures is not None and clock.machine_time() < failures.retry_at:
             again = f"{failures.retry_at:%H:%M:%S} UTC"
             return dg.SensorResult(skip_reason=f"redo_touched failed; next try at {again}")
-        damaged = unreadable(store.client(), [spec.series for spec in sources])
+        series_list = [spec.series for spec in sources]
+        stored = store.client().snapshot(series_list)
+        damaged = unreadable(stored, series_list)
         found = {
             spec.series.symbol: len(pending.opens)
             for spec in (each for each in sources if each.series not in damaged)
             if len(
                 (
                     pending := pending_revisions(
-                        store.client(),
+                        stored,
                         spec.series,
                         spec.first_expected(clock.now()),
                         clock.settled(),

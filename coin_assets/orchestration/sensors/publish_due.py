@@ -65,7 +65,8 @@ def publish_due_sensor(
         series_list = [spec.series for spec in specs]
         at = clock.machine_time()
         runs = runs_of(context.instance, specs, at, month_start(now))
-        stored, folder = store.client(), publisher.client()
+        folder = publisher.client()
+        stored = store.client().snapshot(series_list)
         # Each tick reads one series in full and compares its files with the store byte by byte.
         looked_at = specs[next(turns) % len(specs)]
         statuses = read_status(stored, registry.client(), folder, series_list, [looked_at.series])

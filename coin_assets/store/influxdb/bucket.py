@@ -30,7 +30,7 @@ class Bucket:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._client: InfluxDBClient | None = None
+        self._clients: dict[bool, InfluxDBClient] = {}
         self._lock = Lock()
 
     def write(self, lines: str) -> None:
@@ -48,7 +48,7 @@ class Bucket:
         where = self.connection
 
         def attempt() -> None:
-            writer = self.connected().write_api(SYNCHRONOUS)
+            writer = self.connected(compressed=True).write_api(SYNCHRONOUS)
             writer.write(where.bucket, where.org, lines, write_precision=WritePrecision.S)  # type: ignore[arg-type]
 
         self._repeated("store points", attempt)
@@ -118,25 +118,30 @@ class Bucket:
     def close(self) -> None:
         """Release connections; the next request opens new ones."""
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
+            clients, self._clients = self._clients, {}
+        for client in clients.values():
             client.close()
 
-    def connected(self) -> "InfluxDBClient":
-        """Client of the client library, created at the first call."""
+    def connected(self, *, compressed: bool = False) -> "InfluxDBClient":
+        """Client of the client library, created at the first call.
+
+        Args:
+            compressed: whether bodies are compressed in both directions. For answers to queries it
+                takes the server three times as long as the query.
+        """
         from influxdb_client.client.influxdb_client import InfluxDBClient  # see above
 
         with self._lock:
-            if self._client is None:
+            if compressed not in self._clients:
                 where = self.connection
-                self._client = InfluxDBClient(
+                self._clients[compressed] = InfluxDBClient(
                     where.url,
                     where.token,
                     org=where.org,
                     timeout=int(where.answer_seconds * 1000),
-                    enable_gzip=True,
+                    enable_gzip=compressed,
                 )
-            return self._client
+            return self._clients[compressed]
 
     def _missing(self, what: str) -> StoreUnavailable:
         return StoreUnavailable(

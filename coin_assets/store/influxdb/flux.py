@@ -3,7 +3,7 @@
 Names are escaped here. Times are whole seconds, like all stored times.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from coin_assets.store.influxdb.lines import tag_value
@@ -13,15 +13,17 @@ _SECOND, _NANOSECOND = timedelta(seconds=1), "000000001"
 BEGIN, END = datetime(1678, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
 
 
-def rows(
+def values(
     bucket: str, measurement: Measurement, tags: Mapping[str, str], start: datetime, end: datetime
 ) -> str:
-    """All columns of the points of ``[start, end)``."""
-    columns = ["_time", *(name for name in measurement.dtypes if name != measurement.time)]
+    """Values of the points of ``[start, end)``, a table for each field of each series.
+
+    What is the same in every row is dropped; other tags stay, so no two series are mixed.
+    """
+    constant = ["_start", "_stop", "_measurement", *tags]
     return (
         f"{_points(bucket, measurement, tags, start, end)}"
-        ' |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
-        f" |> keep(columns: [{', '.join(map(_text, columns))}])"
+        f" |> drop(columns: [{', '.join(map(_text, constant))}])"
     )
 
 
@@ -45,13 +47,21 @@ def times(
     )
 
 
-def count(
-    bucket: str, measurement: Measurement, tags: Mapping[str, str], start: datetime, end: datetime
+def counts(
+    bucket: str,
+    measurement: Measurement,
+    ranges: Mapping[tuple[datetime, datetime], Sequence[Mapping[str, str]]],
 ) -> str:
-    """Number of the points of each series, in ``_value``."""
-    return (
-        f"{_points(bucket, measurement, tags, start, end, measurement.fields[:1])} |> count()"
-        ' |> keep(columns: ["_value"])'
+    """Number of points in ``_value``, a row or more for each series of a range.
+
+    Args:
+        ranges: half-open ranges, each with the tags of its series; no tags for all series.
+    """
+    return "\n".join(
+        f"{_points(bucket, measurement, each, *range_, measurement.fields[:1])} |> count()"
+        ' |> keep(columns: ["symbol", "timeframe", "_value"])'
+        f' |> yield(name: "{number}")'
+        for number, (range_, each) in enumerate(ranges.items())
     )
 
 
@@ -79,21 +89,30 @@ def delete_bounds(start: datetime, end: datetime) -> tuple[str, str]:
 def _points(
     bucket: str,
     measurement: Measurement,
-    tags: Mapping[str, str],
+    tags: Mapping[str, str] | Sequence[Mapping[str, str]],
     start: datetime,
     end: datetime,
     fields: tuple[str, ...] = (),
 ) -> str:
-    wanted = [
-        f"r._measurement == {_text(measurement.name)}",
-        *(f"r.{name} == {_text(value)}" for name, value in tags.items()),
-    ]
-    either = " or ".join(f"r._field == {_text(name)}" for name in fields or measurement.fields)
+    """Points with ``tags``, or with any of several."""
+    some = [tags] if isinstance(tags, Mapping) else tags
+    wanted = [f"r._measurement == {_text(measurement.name)}"]
+    if any(some):
+        wanted.append(_either(" and ".join(_equal(*tag) for tag in each.items()) for each in some))
+    wanted.append(_either(_equal("_field", name) for name in fields or measurement.fields))
     return (
         f"from(bucket: {_text(bucket)})"
         f" |> range(start: {_instant(start)}, stop: {_instant(end)})"
-        f" |> filter(fn: (r) => {' and '.join(wanted)} and ({either}))"
+        f" |> filter(fn: (r) => {' and '.join(wanted)})"
     )
+
+
+def _equal(name: str, value: str) -> str:
+    return f"r.{name} == {_text(value)}"
+
+
+def _either(conditions: Iterable[str]) -> str:
+    return f"({' or '.join(conditions)})"
 
 
 def _text(name: str) -> str:

@@ -11,8 +11,8 @@ import pandas as pd
 from coin_assets.errors import ConfigurationError
 from coin_assets.files.atomic import locked
 from coin_assets.store.influxdb import flux
-from coin_assets.store.influxdb.answers import frame_of
 from coin_assets.store.influxdb.bucket import Bucket
+from coin_assets.store.influxdb.fields import rows_of
 from coin_assets.store.influxdb.lines import requests_of
 from coin_assets.store.influxdb.measurements import INSTALLATION, UNDATED, Measurement
 
@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 def market_of(bucket: Bucket) -> str | None:
     """Market that claimed a bucket; None without one."""
-    script = flux.rows(
+    script = flux.values(
         bucket.connection.bucket, INSTALLATION, {}, UNDATED, UNDATED + timedelta(seconds=1)
     )
-    rows = bucket.query(script, lambda body: frame_of(body, INSTALLATION.dtypes, INSTALLATION.time))
+    rows = bucket.query(script, lambda body: rows_of(body, INSTALLATION))
     return str(rows["market"].iloc[0]) if len(rows) else None
 
 

@@ -13,9 +13,9 @@ from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked
 from coin_assets.store.influxdb import flux
-from coin_assets.store.influxdb.answers import frame_of
+from coin_assets.store.influxdb.fields import rows_of
 from coin_assets.store.influxdb.installation import ClaimedBucket
-from coin_assets.store.influxdb.lines import requests_of, series_tags
+from coin_assets.store.influxdb.lines import SERIES_TAGS, requests_of, series_tags
 from coin_assets.store.influxdb.measurements import LEDGER, UNDATED
 from coin_assets.store.influxdb.tables import lock_folder
 from coin_assets.store.ledgers import document_of, ledger_of
@@ -34,20 +34,19 @@ class LedgerPoints:
         Raises:
             CorruptArtefact: the point is not what was written.
         """
-        script = flux.rows(
-            self.bucket.name, LEDGER, series_tags(series), UNDATED, UNDATED + timedelta(seconds=1)
-        )
-        rows = self.bucket.query(script, lambda body: frame_of(body, LEDGER.dtypes, LEDGER.time))
-        if rows.empty:
-            return Ledger()
-        try:
-            return ledger_of(json.loads(rows["document"].iloc[0]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptArtefact(
-                f"The point of {series} in measurement {LEDGER.name!r} is no gap ledger ({error}). "
-                "Delete it: the ledger is made anew when the months of "
-                f"{series.symbol_name}/ohlcv_{series.timeframe} are materialised again."
-            ) from error
+        rows = self._rows(series_tags(series), {})
+        return Ledger() if rows.empty else parsed(series, rows["document"].iloc[0])
+
+    def documents(self) -> dict[tuple[str, str], str]:
+        """JSON of all ledgers, by symbol and timeframe; one request."""
+        rows = self._rows({}, dict.fromkeys(SERIES_TAGS, "str"))
+        names = rows[list(SERIES_TAGS)].itertuples(index=False, name=None)
+        return dict(zip(names, rows["document"], strict=True))
+
+    def _rows(self, tags: dict[str, str], columns: dict[str, str]) -> pd.DataFrame:
+        end = UNDATED + timedelta(seconds=1)
+        script = flux.values(self.bucket.name, LEDGER, tags, UNDATED, end)
+        return self.bucket.query(script, lambda body: rows_of(body, LEDGER, columns))
 
     def update(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
         """Replace the ledger by ``change(ledger)``; an equal one is not sent."""
@@ -61,3 +60,19 @@ class LedgerPoints:
                     self.bucket.write(lines)
                 self.bucket.confirm(lambda: self.read(series) == wanted, f"the ledger of {series}")
         return wanted
+
+
+def parsed(series: Series, document: str) -> Ledger:
+    """Ledger of a JSON text.
+
+    Raises:
+        CorruptArtefact: the text is not what was written.
+    """
+    try:
+        return ledger_of(json.loads(document))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptArtefact(
+            f"The point of {series} in measurement {LEDGER.name!r} is no gap ledger ({error}). "
+            "Delete it: the ledger is made anew when the months of "
+            f"{series.symbol_name}/ohlcv_{series.timeframe} are materialised again."
+        ) from error

@@ -17,6 +17,7 @@ from coin_assets.errors import DataRefused, StoreRefused
 from coin_assets.store.influxdb.measurements import Measurement
 
 LINES_A_REQUEST = 5_000
+SERIES_TAGS = ("symbol", "timeframe")
 
 _SPECIAL = re.compile(r"([,= ])")
 # Line protocol has no form of a backslash before one of its special characters, or at the end.
@@ -25,7 +26,12 @@ _INVALID = re.compile(r"[\x00-\x1f\x7f]|\\(?=[,= ]|$)")
 
 def series_tags(series: Series) -> dict[str, str]:
     """Tags of a series, the same in every measurement."""
-    return {"symbol": series.symbol, "timeframe": series.timeframe.name}
+    return dict(zip(SERIES_TAGS, series_name(series), strict=True))
+
+
+def series_name(series: Series) -> tuple[str, str]:
+    """Values of `SERIES_TAGS`."""
+    return series.symbol, series.timeframe.name
 
 
 def requests_of(

@@ -1,6 +1,7 @@
 """Revision records: one point a candle, that holds all its revisions as a JSON list."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,9 +21,9 @@ _KINDS = {name: str(kind) for name, kind in empty_revisions().dtypes.items()}
 class RevisionTable(MeasurementTable):
     """`Table` whose rows are packed into one point for each candle."""
 
-    def count(self, series: Series, start: datetime, end: datetime) -> int:
-        """See `Table.count`."""
-        return len(self.read(series, start, end))
+    def counts(self, ranges: Mapping[Series, tuple[datetime, datetime]]) -> dict[Series, int]:
+        """Number of revisions of each series in its half-open range."""
+        return {series: len(self.read(series, *range_)) for series, range_ in ranges.items()}
 
     def _from_points(self, points: pd.DataFrame) -> pd.DataFrame:
         rows = [

@@ -1,11 +1,12 @@
 """The store on InfluxDB 2, in one bucket."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 from coin_assets.domain.series import Series
 from coin_assets.store import tabular
-from coin_assets.store.base import Finding
+from coin_assets.store.base import Finding, Store
 from coin_assets.store.influxdb.bucket import Bucket
 from coin_assets.store.influxdb.connection import Connection
 from coin_assets.store.influxdb.examination import examine
@@ -14,6 +15,7 @@ from coin_assets.store.influxdb.ledgers import LedgerPoints
 from coin_assets.store.influxdb.markers import MonthMarkers
 from coin_assets.store.influxdb.measurements import FORECAST, OHLCV, REVISION
 from coin_assets.store.influxdb.revisions import RevisionTable
+from coin_assets.store.influxdb.snapshot import Snapshot
 from coin_assets.store.influxdb.tables import MeasurementTable
 
 
@@ -31,14 +33,22 @@ class InfluxStore(tabular.TabularStore):
     def __init__(self, connection: Connection, market: str, locks: Path) -> None:
         self._connection, self._market = connection, market
         self._bucket = bucket = ClaimedBucket(Bucket(connection), market, locks)
-        super().__init__(
-            candles=MeasurementTable(
-                bucket, tabular.CANDLES, OHLCV, locks, MonthMarkers(bucket, OHLCV)
-            ),
-            forecasts=MeasurementTable(bucket, tabular.FORECASTS, FORECAST, locks),
-            revisions=RevisionTable(bucket, tabular.REVISIONS, REVISION, locks),
-            ledgers=LedgerPoints(bucket, locks),
+        candles = MeasurementTable(
+            bucket, tabular.CANDLES, OHLCV, locks, MonthMarkers(bucket, OHLCV)
         )
+        forecasts = MeasurementTable(bucket, tabular.FORECASTS, FORECAST, locks)
+        revisions = RevisionTable(bucket, tabular.REVISIONS, REVISION, locks)
+        ledgers = LedgerPoints(bucket, locks)
+        super().__init__(candles, forecasts, revisions, ledgers)
+
+        def snapshot(series_list: Iterable[Series]) -> Snapshot:
+            return Snapshot(self, (candles, forecasts, revisions), ledgers, series_list)
+
+        self._snapshot = snapshot
+
+    def snapshot(self, series_list: Iterable[Series]) -> Store:
+        """See `Store.snapshot`."""
+        return self._snapshot(series_list)
 
     def examine(self, since: datetime, now: datetime) -> list[Finding]:
         """Findings about server, token and bucket."""

@@ -5,7 +5,8 @@ after the other; then it deletes rows, reads all changes back, and finally marks
 fetched. After a kill at any point, the same update completes the rest.
 """
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -15,20 +16,22 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import as_micros, months_between, next_month
+from coin_assets.domain.timeframes import as_micros, just_after, months_between, next_month
 from coin_assets.files.atomic import locked
 from coin_assets.store.base import Extent
 from coin_assets.store.changes import Changes, changes
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
+from coin_assets.store.influxdb.fields import rows_of
 from coin_assets.store.influxdb.installation import ClaimedBucket
-from coin_assets.store.influxdb.lines import requests_of, series_tags
+from coin_assets.store.influxdb.lines import SERIES_TAGS, requests_of, series_name, series_tags
 from coin_assets.store.influxdb.markers import MonthMarkers
 from coin_assets.store.influxdb.measurements import Measurement
 from coin_assets.store.tabular import Combine, TableKind
 
 _MONTHS_AT_ONCE = 12
 _SECOND = timedelta(seconds=1)
+_NAMED = dict.fromkeys(SERIES_TAGS, "str")
 
 
 @dataclass(frozen=True)
@@ -95,17 +98,32 @@ class MeasurementTable:
 
     def months(self, series: Series) -> list[datetime]:
         """See `Table.months`."""
-        if self.markers is None:
-            raise NotImplementedError(f"{self.kind.name} do not record their months")
-        return self.markers.of(series)
+        return self._required_markers().of(series)
+
+    def all_months(self) -> dict[tuple[str, str], list[datetime]]:
+        """As `months`, of all series, by symbol and timeframe; one request."""
+        return self._required_markers().of_all()
 
     def count(self, series: Series, start: datetime, end: datetime) -> int:
         """See `Table.count`."""
         if start >= end:
             return 0
-        script = flux.count(self.bucket.name, self.measurement, series_tags(series), start, end)
-        counts = self.bucket.query(script, lambda body: frame_of(body, {"_value": "int64"}))
-        return int(counts["_value"].sum())
+        return self.counts({series: (start, end)})[series]
+
+    def counts(self, ranges: Mapping[Series, tuple[datetime, datetime]]) -> dict[Series, int]:
+        """Number of rows of each series in its half-open range; one request for all."""
+        wanted: dict[tuple[datetime, datetime], list[dict[str, str]]] = {}
+        for series, (start, end) in ranges.items():
+            if start < end:
+                wanted.setdefault((start, end), []).append(series_tags(series))
+        if not wanted:
+            return dict.fromkeys(ranges, 0)
+        script = flux.counts(self.bucket.name, self.measurement, wanted)
+        rows = self.bucket.query(script, lambda body: frame_of(body, _NAMED | {"_value": "int64"}))
+        found: Counter[tuple[str, str]] = Counter()
+        for symbol, timeframe, count in rows.itertuples(index=False):
+            found[symbol, timeframe] += count
+        return {series: found[series_name(series)] for series in ranges}
 
     def state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
         """Number of rows in ``[start, end)``, and the newest time of the series."""
@@ -113,29 +131,32 @@ class MeasurementTable:
 
     def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
         """See `Table.newest`."""
-        wanted = {(series.symbol, series.timeframe.name): series for series in series_list}
-        if not wanted:
-            return {}
-        one = series_tags(next(iter(wanted.values()))) if len(wanted) == 1 else {}
-        rows = self._times(one | dict(self.measurement.one_of), "last")
-        found: dict[Series, datetime] = {}
-        for time, *name in rows[["_time", "symbol", "timeframe"]].itertuples(index=False):
-            series = wanted.get((name[0], name[1]))
-            if series is not None:
-                found[series] = max(time.to_pydatetime(), found.get(series, flux.BEGIN))
-        return found
+        wanted = list(series_list)
+        return self._ends(wanted, "last", max) if wanted else {}
 
     def extent(self, series: Series) -> Extent | None:
         """See `Table.extent`."""
-        last = self._times(series_tags(series), "last")
-        if last.empty:
-            return None
-        first = self._times(series_tags(series), "first")
-        return Extent(
-            first["_time"].min().to_pydatetime(),
-            last["_time"].max().to_pydatetime(),
-            self.count(series, flux.BEGIN, flux.END),
-        )
+        return self.extents([series]).get(series)
+
+    def extents(
+        self, series_list: Iterable[Series], last: Mapping[Series, datetime] | None = None
+    ) -> dict[Series, Extent]:
+        """Extent of each series that has rows; at most three requests for all.
+
+        Args:
+            last: newest times of ``series_list``, if they are known; later rows do not count.
+        """
+        wanted = list(series_list)
+        last = self.newest(wanted) if last is None else last
+        if not last:
+            return {}
+        first = self._ends(wanted, "first", min)
+        counts = self.counts({each: (flux.BEGIN, just_after(time)) for each, time in last.items()})
+        return {
+            series: Extent(first[series], time, counts[series])
+            for series, time in last.items()
+            if series in first
+        }
 
     # Overridden where rows and points differ.
 
@@ -191,21 +212,34 @@ class MeasurementTable:
             or self.count(series, min(next_month(month), end), next_month(month))
         )
 
-    def _points(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
-        columns, time = self.measurement.dtypes, self.measurement.time
-        if start >= end:
-            return frame_of(b"", columns, time)
-        script = flux.rows(self.bucket.name, self.measurement, series_tags(series), start, end)
-        return self.bucket.query(script, lambda body: frame_of(body, columns, time))
+    def _required_markers(self) -> MonthMarkers:
+        if self.markers is None:
+            raise NotImplementedError(f"{self.kind.name} do not record their months")
+        return self.markers
 
-    def _times(self, tags: dict[str, str], pick: str) -> pd.DataFrame:
+    def _points(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+        if start >= end:
+            return rows_of(b"", self.measurement)
+        script = flux.values(self.bucket.name, self.measurement, series_tags(series), start, end)
+        return self.bucket.query(script, lambda body: rows_of(body, self.measurement))
+
+    def _ends(
+        self, series_list: list[Series], pick: str, choose: Callable[[datetime, datetime], datetime]
+    ) -> dict[Series, datetime]:
+        """First or last time of each series that has rows; one request for all."""
+        wanted = {series_name(series): series for series in series_list}
+        one = series_tags(series_list[0]) if len(wanted) == 1 else {}
+        tags = one | dict(self.measurement.one_of)
         script = flux.times(self.bucket.name, self.measurement, tags, flux.BEGIN, flux.END, pick)
-        columns = {
-            "_time": self.measurement.dtypes[self.measurement.time],
-            "symbol": "str",
-            "timeframe": "str",
-        }
-        return self.bucket.query(script, lambda body: frame_of(body, columns))
+        columns = {"_time": self.measurement.dtypes[self.measurement.time]} | _NAMED
+        rows = self.bucket.query(script, lambda body: frame_of(body, columns))
+        found: dict[Series, datetime] = {}
+        for time, *name in rows.itertuples(index=False):
+            series = wanted.get((name[0], name[1]))
+            if series is not None:
+                own = time.to_pydatetime()
+                found[series] = choose(own, found.get(series, own))
+        return found
 
 
 def lock_folder(locks: Path, measurement: Measurement, series: Series) -> Path:
