@@ -46,7 +46,7 @@ class CcxtMarket:
     ) -> None:
         self._exchange_id = exchange_id
         self._clock = clock
-        pace = Pace()
+        pace = Pace(clock=clock)
         self._retrying = Retrying(sleep, chance, clock, pace=pace)
         self._meter = Meter()
         self._client = Client(exchange_id, configure, self._meter, pace, sleep)

@@ -7,12 +7,16 @@ threads). ccxt takes both numbers from the documentation of the exchange.
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Event, Lock
 
 
 class Halted(BaseException):
     """Ends a fetch whose run is over; nothing handles it as an error of the market."""
+
+
+class Banned(Exception):
+    """A request is not sent: the exchange has banned this machine meanwhile."""
 
 
 class Halt:
@@ -44,10 +48,15 @@ class Pace:
 
     Args:
         stopwatch: monotonic time in seconds.
+        clock: time of ``banned_until``.
     """
 
-    def __init__(self, stopwatch: Callable[[], float] = time.monotonic) -> None:
-        self._stopwatch = stopwatch
+    def __init__(
+        self,
+        stopwatch: Callable[[], float] = time.monotonic,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._stopwatch, self._clock = stopwatch, clock
         self._lock = Lock()
         self._last = self._held_until = float("-inf")
         self.banned_until: datetime | None = None
@@ -57,12 +66,17 @@ class Pace:
 
         Others wait meanwhile, so turns are never closer together than their intervals. If ``sleep``
         raises, the turn is not taken.
+
+        Raises:
+            Banned: ``banned_until`` is not over.
         """
         with self._lock:
             now = self._stopwatch()
             while now < (due := max(self._last + interval, self._held_until)):
                 sleep(due - now)
                 now = max(due, self._stopwatch())
+            if self.banned_until is not None and self._clock() < self.banned_until:
+                raise Banned
             self._last = now
 
     def hold(self, seconds: float) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from coin_assets.domain.backoff import backoff
 from coin_assets.errors import MarketUnavailable
-from coin_assets.market.pace import Pace
+from coin_assets.market.pace import Banned, Pace
 
 MOST_TRIES = 6
 BUDGET_SECONDS = 180.0
@@ -84,6 +84,8 @@ class Retrying:
             began = self._clock()
             try:
                 answer = ask()
+            except Banned:
+                tries -= 1  # another thread learned it; nothing was sent
             except Interrupted as trouble:
                 self._spend((self._clock() - began).total_seconds())
                 self._wait(tries, trouble, purpose)

@@ -34,7 +34,8 @@ def begin_fetches(
 
     A run over several months is a backfill, whose steps fetch themselves.
     """
-    if next_month(window[0]) < window[1]:
+    store = context.resources.store
+    if next_month(window[0]) < window[1] or store.fetches_ahead() is not None:
         return
     pipeline = pipeline_of(context)
     clock, disk = context.resources.clock, context.resources.disk
@@ -45,15 +46,13 @@ def begin_fetches(
         lambda start: _has_room(disk, start, clock.now()),
     )
     # A step of a process of its own has a plan of one step, and fetches itself.
-    planned = context.get_step_execution_context().execution_plan.step_keys_to_execute
-    chosen = [
-        spec
+    planned = set(context.get_step_execution_context().execution_plan.step_keys_to_execute)
+    requests = [
+        request_of(spec, window, clock)
         for spec in specs
-        if spec.is_fetched and spec.asset_key(CANDLES).to_python_identifier() in set(planned)
+        if spec.is_fetched and spec.asset_key(CANDLES).to_python_identifier() in planned
     ]
-    context.resources.store.fetches_ahead(
-        lambda: FetchesAhead(fetching, [request_of(spec, window, clock) for spec in chosen])
-    )
+    store.fetches_ahead(lambda: FetchesAhead(fetching, requests))
 
 
 def fetch(context: dg.AssetExecutionContext, request: FetchRequest) -> Fetched:
