@@ -8,7 +8,7 @@ A fetch whose task never runs leaves candles that are valid and complete up to a
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from queue import SimpleQueue
 
@@ -25,6 +25,7 @@ from coin_assets.store.base import Store
 THREADS = 8
 
 Log = Callable[[str], None]
+Lines = SimpleQueue[str | logging.LogRecord | None]
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class _Fetch:
 
     request: FetchRequest
     future: Future[Fetched | None]
-    lines: "SimpleQueue[str | logging.LogRecord | None]" = field(default_factory=SimpleQueue)
+    lines: Lines
 
 
 class FetchesAhead:
@@ -158,12 +159,10 @@ class FetchesAhead:
         return [twin for twin in twins if twin is not None]
 
     def _submitted(self, request: FetchRequest, pool: ThreadPoolExecutor) -> _Fetch:
-        lines: SimpleQueue[str | logging.LogRecord | None] = SimpleQueue()
+        lines: Lines = SimpleQueue()
         return _Fetch(request, pool.submit(self._fetched, request, lines), lines)
 
-    def _fetched(
-        self, request: FetchRequest, lines: "SimpleQueue[str | logging.LogRecord | None]"
-    ) -> Fetched | None:
+    def _fetched(self, request: FetchRequest, lines: Lines) -> Fetched | None:
         market = self._free.get()
         try:
             with collected(lines.put):
