@@ -1,8 +1,12 @@
-"""One hourly update of fifty symbols from a fake exchange, in a process of its own."""
+"""Hourly updates of fifty symbols from a fake exchange, in a process of their own.
+
+One update fetches at the same time, as runs do; the other one symbol after the other.
+"""
 
 import time
 from pathlib import Path
 from typing import TypedDict
+from unittest.mock import patch
 
 import dagster as dg
 
@@ -19,7 +23,7 @@ from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from coin_assets_tests.platform import StoppedClock, given, utc
 
 _FIRST, _LAST = "2025-05-01", "2025-06-01"
-_BEFORE, _AFTER = "2025-06-30T22:00:03", "2025-06-30T23:00:03"
+_BEFORE, _IN_TURN, _AFTER = (f"2025-06-30T{hour}:00:03" for hour in (21, 22, 23))
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 # Binance: a klines request weighs 2, the list of symbols 20; 6000 are allowed a minute.
 _KLINES_WEIGHT, _LIST_WEIGHT, _WEIGHT_A_MINUTE = 2, 20, 6000
@@ -29,13 +33,14 @@ class Measured(TypedDict):
     """What the measuring process returns."""
 
     seconds: float
+    seconds_in_turn: float
     steps: int
     requests: int
     request_seconds: float
 
 
 def measure_symbols(folder: Path, count: int, delay_seconds: float) -> list[Figure]:
-    """Figures of one hourly update of ``count`` symbols."""
+    """Figures of hourly updates of ``count`` symbols."""
     say(f"hourly update of {count} symbols")
     symbols = [f"C{number:02d}/USDT" for number in range(count)]
     now = utc(_AFTER)
@@ -55,13 +60,24 @@ def measure_symbols(folder: Path, count: int, delay_seconds: float) -> list[Figu
     return [
         Figure(f"hourly update of {count} symbols", found["seconds"], "s", how),
         Figure(
+            "the same, fetched one symbol after the other",
+            found["seconds_in_turn"],
+            "s",
+            "the update of the hour before, without threads",
+        ),
+        Figure(
             f"requests for {count} symbols",
             found["requests"],
             "requests",
             "by the real ccxt client with its rate limiter, the list of symbols included; each "
             f"answer {1000 * delay_seconds:.0f} ms late",
         ),
-        Figure("time in these requests", found["request_seconds"], "s", "inside `Exchange.fetch`"),
+        Figure(
+            "time in these requests",
+            found["request_seconds"],
+            "s",
+            "inside `Exchange.fetch`, one after the other",
+        ),
         Figure(
             "share of the exchange's limit",
             100 * weight / minutes / _WEIGHT_A_MINUTE,
@@ -72,7 +88,7 @@ def measure_symbols(folder: Path, count: int, delay_seconds: float) -> list[Figu
 
 
 def run_update(url: str) -> Measured:
-    """Fill the home of this process up to an hour, then measure the next one."""
+    """Fill the home of this process up to an hour, then measure the next two."""
     import ccxt
 
     settings = Settings()
@@ -88,10 +104,15 @@ def run_update(url: str) -> Measured:
         _run(instance, settings, url, _BEFORE, forecasts)
         layers = (CANDLES, PREDICTIONS, PUBLISHED)
         due = [asset_key(series, layer) for series in series_list for layer in layers]
-        with requests.around(ccxt.Exchange, "fetch"):
-            seconds = _run(instance, settings, url, _AFTER, due)
+        with (
+            patch("coin_assets.orchestration.assets.candles.begin_fetches"),
+            requests.around(ccxt.Exchange, "fetch"),  # a stopwatch is for one thread
+        ):
+            in_turn = _run(instance, settings, url, _IN_TURN, due)
+        seconds = _run(instance, settings, url, _AFTER, due)
     return {
         "seconds": seconds,
+        "seconds_in_turn": in_turn,
         "steps": len(due),
         "requests": requests.calls,
         "request_seconds": requests.seconds,

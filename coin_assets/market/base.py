@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
 from coin_assets.domain.candles.refusals import Refusal
 from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError
+from coin_assets.market.pace import Halt
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,9 @@ class Usage:
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(self.requests + other.requests, self.retries + other.retries)
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        return Usage(self.requests - other.requests, self.retries - other.retries)
 
 
 class Meter:
@@ -156,4 +160,23 @@ class Market(Protocol):
 
     def close(self) -> None:
         """Release connections; the market opens new ones when used again."""
+        ...
+
+
+@runtime_checkable
+class TwinMarket(Protocol):
+    """A `Market` whose answers take time, so that several threads are worth having.
+
+    A market serves one thread. Markets that only compute or read local files have no twins.
+    """
+
+    def twin(self, halt: Halt) -> Market | None:
+        """The same market for another thread; None if a part of it has no twin.
+
+        It has its own connections, retries and usage. The pace of requests, lists and what was
+        learned of the exchange are shared.
+
+        Args:
+            halt: ends the twin: then its next request or pause raises `Halted`.
+        """
         ...

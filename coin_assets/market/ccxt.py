@@ -7,6 +7,7 @@ answer covers.
 import random
 import time
 from collections.abc import Callable, Iterator
+from copy import copy
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from coin_assets.market.ccxt_answers import Answer, candles_of, failure_of
 from coin_assets.market.ccxt_client import Client
 from coin_assets.market.ccxt_requests import read_request
 from coin_assets.market.ccxt_walk import Habits, Walk
+from coin_assets.market.pace import Halt, Pace
 from coin_assets.market.retrying import Retrying
 
 _MOST_CANDLES = 1000
@@ -44,10 +46,19 @@ class CcxtMarket:
     ) -> None:
         self._exchange_id = exchange_id
         self._clock = clock
-        self._retrying = Retrying(sleep, chance, clock)
+        pace = Pace(clock=clock)
+        self._retrying = Retrying(sleep, chance, clock, pace=pace)
         self._meter = Meter()
-        self._client = Client(exchange_id, configure, self._meter)
-        self._habits = Habits()
+        self._client = Client(exchange_id, configure, self._meter, pace, sleep)
+        self._habits = Habits()  # what a thread learns, and another one misses, costs requests only
+
+    def twin(self, halt: Halt) -> "CcxtMarket":
+        """See `TwinMarket.twin`."""
+        made = copy(self)
+        made._meter = Meter()
+        made._retrying = self._retrying.twin(halt.sleep)
+        made._client = self._client.twin(made._meter, halt)
+        return made
 
     def pages(
         self, series: Series, start: datetime, end: datetime, now: datetime

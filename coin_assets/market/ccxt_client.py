@@ -4,11 +4,16 @@ Options are the exchange's own. Only the list of market types is shortened, in t
 exchange, to the types of the requested symbols.
 """
 
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
+from threading import Lock
 from typing import Any
 
 from coin_assets.market.base import Meter
+from coin_assets.market.pace import Halt, Pace
 
 TIMEOUT_MS = 20_000
 # Words that exchanges use for the types of markets, by what a symbol is.
@@ -22,18 +27,51 @@ _TYPES = {
 _KNOWN = {word for words in _TYPES.values() for word in words}
 
 
+@dataclass
+class _Listing:
+    """List of an exchange's markets, requested once for the clients of all threads.
+
+    Attributes:
+        client: the ccxt client that holds it; None before the first request.
+        kinds: kinds of symbols in it.
+    """
+
+    client: Any = None
+    kinds: frozenset[str] = frozenset()
+    lock: Lock = field(default_factory=Lock)
+
+
 class Client:
-    """One ccxt client, created at first use.
+    """One ccxt client, created at first use, for one thread.
+
+    ccxt keeps the last answer and the time of the last request in the client, so threads have one
+    each. These share the list of markets and the pace of requests.
 
     Attributes:
         answered: whether the last request was sent and returned or failed.
         sent: address and body of the last request.
+
+    Args:
+        configure: called once with the new ccxt client.
+        meter: counts requests.
+        pace: of the exchange.
+        sleep: waits a number of seconds for the pace.
     """
 
-    def __init__(self, exchange_id: str, configure: Callable[[Any], None], meter: Meter) -> None:
+    def __init__(
+        self,
+        exchange_id: str,
+        configure: Callable[[Any], None],
+        meter: Meter,
+        pace: Pace | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._exchange_id, self._configure, self._meter = exchange_id, configure, meter
+        self._pace, self._sleep = pace or Pace(), sleep
+        self._halt: Halt | None = None  # of a twin
+        self._listing = _Listing()
         self._ccxt: Any = None
-        self._kinds: set[str] = set()
+        self._kinds: frozenset[str] = frozenset()
         self._own_types: Any = None
         self.answered = False
         self.sent: tuple[str, Any] = ("", None)
@@ -45,27 +83,44 @@ class Client:
             made = new_client(self._exchange_id)
             made.fetch = self._recorded(made.fetch)
             made.parse_ohlcvs = unfiltered(made)
+            made.throttle = partial(self._throttle, made)
             self._configure(made)
-            self._ccxt, self._kinds = made, set()
+            self._ccxt, self._kinds = made, frozenset()
             listing = made.options.get("fetchMarkets")
             self._own_types = listing.get("types") if isinstance(listing, dict) else None
         return self._ccxt
 
+    def twin(self, meter: Meter, halt: Halt) -> "Client":
+        """A client of the same exchange for another thread, until ``halt``."""
+        made = Client(self._exchange_id, self._configure, meter, self._pace, halt.sleep)
+        made._listing, made._halt = self._listing, halt
+        return made
+
     def load_markets(self, symbol: str) -> dict[str, Any]:
         """Markets of the exchange, including those of the type of ``symbol``."""
         client, kind = self.ccxt, kind_of(symbol)
-        if kind not in self._kinds:
-            shortened = shortened_types(self._own_types, {*self._kinds, kind})
-            if shortened is not None:
-                client.options["fetchMarkets"] = {
-                    **client.options["fetchMarkets"],
-                    "types": shortened,
-                }
-            found: dict[str, Any] = client.load_markets(reload=bool(self._kinds))
-            if found:
-                self._kinds.add(kind)
-            return found
+        if kind in self._kinds:
+            return dict(client.markets)
+        with self._listing.lock:
+            if kind not in self._listing.kinds:
+                return self._request_markets(kind)
+            client.set_markets_from_exchange(self._listing.client)
+            self._kinds = self._listing.kinds
         return dict(client.markets)
+
+    def _request_markets(self, kind: str) -> dict[str, Any]:
+        client, kinds = self.ccxt, self._listing.kinds | {kind}
+        shortened = shortened_types(self._own_types, kinds)
+        if shortened is not None:
+            client.options["fetchMarkets"] = {
+                **client.options["fetchMarkets"],
+                "types": shortened,
+            }
+        found: dict[str, Any] = client.load_markets(reload=bool(self._kinds))
+        if found:
+            self._kinds = self._listing.kinds = kinds
+            self._listing.client = client
+        return found
 
     def documented_limit(self, symbol: str) -> int | None:
         """Documented maximum of candles in an answer; None without documentation."""
@@ -97,11 +152,20 @@ class Client:
         if self._ccxt is not None:
             self._ccxt.session.close()
             self._ccxt = None
+            if self._halt is None:
+                self._listing = _Listing()  # twins keep the one that they have
+
+    def _throttle(self, client: Any, cost: float | None = None) -> None:
+        """Replacement of ``Exchange.throttle``, for the clients of all threads together."""
+        milliseconds = client.rateLimit * (1 if cost is None else cost)
+        self._pace.turn(milliseconds / 1000, self._sleep)
 
     def _recorded(self, fetch: Callable[..., Any]) -> Callable[..., Any]:
         """Sender of one HTTP request for ccxt, with counting and a record of it."""
 
         def recorded(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            if self._halt is not None:
+                self._halt.check()
             self._meter.count(requests=1)
             self.answered, self.sent = False, (url, body)
             try:

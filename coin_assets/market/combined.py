@@ -8,6 +8,7 @@ exchange must agree where they overlap, and each month of the archive is compare
 import logging
 from collections.abc import Iterator
 from contextlib import closing
+from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -19,18 +20,20 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_label, month_start, months_between, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable, TemporaryError
 from coin_assets.market import samples
-from coin_assets.market.base import Estimate, Market, Page, Usage
+from coin_assets.market.base import Estimate, Market, Page, TwinMarket, Usage
 from coin_assets.market.downloads import THREADS, ArchiveFiles, made_ahead
 from coin_assets.market.filling import ONE_REQUEST, Span, filled_pages
 from coin_assets.market.first_candle import files_before, first_candle
+from coin_assets.market.log_lines import market_logger
 from coin_assets.market.overlap_check import require_agreement
+from coin_assets.market.pace import Halt
 from coin_assets.market.past import Past
 from coin_assets.market.samples import Samples
 from coin_assets.market.served import PartUnread, Served, joined
 from coin_assets.market.vision import has_name
 from coin_assets.market.vision_files import Files, available_files, is_monthly
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = market_logger(__name__)
 _OVERLAP = 24
 _LAG = timedelta(days=2)  # of the archive's days behind the clock
 _REQUESTS_A_FILE, _SECONDS_A_REQUEST = 3, 0.05
@@ -46,6 +49,16 @@ class CombinedMarket:
         self._firsts: dict[
             Series, datetime
         ] = {}  # first opens in the archive; about 400 requests each
+
+    def twin(self, halt: Halt) -> "CombinedMarket | None":
+        """See `TwinMarket.twin`."""
+        exchange = self._exchange.twin(halt) if isinstance(self._exchange, TwinMarket) else None
+        if exchange is None:
+            return None
+        made = copy(self)
+        made._archive, made._exchange = self._archive.twin(halt), exchange
+        made._served = Served(exchange)
+        return made
 
     def pages(
         self, series: Series, start: datetime, end: datetime, now: datetime

@@ -10,13 +10,17 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
+from contextvars import copy_context
+from copy import copy
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Protocol, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from coin_assets.errors import ConfigurationError, InvalidCandles, PermanentError
 from coin_assets.market.base import Meter, Usage
+from coin_assets.market.pace import Halt
 from coin_assets.market.transfers import Presence, UrlSource
 
 THREADS = 4
@@ -54,14 +58,19 @@ class ArchiveFiles:
     ) -> None:
         self.local = not base.startswith(("http://", "https://"))
         self.base, user = (base, None) if self.local else _without_user(base)
-        self._source: _Source
-        if self.local:
-            self._source = _Folder(Path(base))
-        elif downloads_folder is None:
+        self._user, self._folder = user, downloads_folder
+        if not self.local and downloads_folder is None:
             raise ConfigurationError(f"Downloads from {base} need a folder to go through.")
-        else:
-            self._source = UrlSource(self.base, user, downloads_folder, sleep)
+        self._source = self._opened(sleep)
+        self._threads_of = self
         self._pool: ThreadPoolExecutor | None = None
+        self._lock = Lock()
+
+    def twin(self, halt: Halt) -> "ArchiveFiles":
+        """The same files for another thread: own connections and usage, shared threads."""
+        made = copy(self)
+        made._source = made._opened(halt.sleep)
+        return made
 
     def existing(self, names: Iterable[str], others: Iterable[str] = ()) -> set[str]:
         """Names that the archive has.
@@ -144,10 +153,15 @@ class ArchiveFiles:
 
     def close(self) -> None:
         """Release threads and connections; the files may be used again afterwards."""
-        if self._pool is not None:
+        if self._threads_of is self and self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
         self._source.close()
+
+    def _opened(self, sleep: Callable[[float], None]) -> _Source:
+        if self._folder is None or self.local:
+            return _Folder(Path(self.base))
+        return UrlSource(self.base, self._user, self._folder, sleep)
 
     def _outcome(self, name: str) -> bytes | InvalidCandles | None:
         try:
@@ -156,9 +170,11 @@ class ArchiveFiles:
             return refusal
 
     def _threads(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="archive")
-        return self._pool
+        owner = self._threads_of
+        with owner._lock:
+            if owner._pool is None:
+                owner._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="archive")
+            return owner._pool
 
     def _expected(self, checksum: bytes, name: str) -> str:
         match = _CHECKSUM.fullmatch(checksum.decode("ascii", "replace"))
@@ -239,7 +255,8 @@ def made_ahead(items: Generator[T]) -> Generator[T]:
     """``items``, each produced in a thread while the caller uses the previous one."""
     end = object()
     with closing(items), ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
-        coming = thread.submit(next, items, end)
+        log_lines = copy_context()  # these belong to the caller, whichever thread they come from
+        coming = thread.submit(log_lines.run, lambda: next(items, end))
         while (item := coming.result()) is not end:
-            coming = thread.submit(next, items, end)
+            coming = thread.submit(log_lines.run, lambda: next(items, end))
             yield cast("T", item)

@@ -3,7 +3,6 @@
 A refused file is skipped with a warning; its candles come from daily files or the exchange.
 """
 
-import logging
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from datetime import datetime
@@ -15,10 +14,11 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, next_month
 from coin_assets.errors import InvalidCandles
 from coin_assets.market.downloads import ArchiveFiles
+from coin_assets.market.log_lines import market_logger
 from coin_assets.market.vision import KlineFile, read_klines
 from coin_assets.market.vision_files import Files, days_within, is_monthly, lacking_days
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = market_logger(__name__)
 
 
 class Past:

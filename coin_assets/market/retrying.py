@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from coin_assets.domain.backoff import backoff
 from coin_assets.errors import MarketUnavailable
+from coin_assets.market.pace import Banned, Pace
 
 MOST_TRIES = 6
 BUDGET_SECONDS = 180.0
@@ -33,7 +34,9 @@ class Retrying:
 
     An outage costs one budget, however many calls it affects: with the budget spent, each call is
     tried once. While a ``Retry-After`` longer than the budget lasts, no call is made at all,
-    because exchanges extend the ban of clients that continue.
+    because exchanges extend the ban of clients that continue. Threads have a budget each and share
+    ``pace``, so an outage costs all of them the time of one budget, and a ``Retry-After`` holds for
+    all.
 
     Attributes:
         retries: number of attempts after the first of each call.
@@ -43,6 +46,7 @@ class Retrying:
         chance: returns a number in [0, 1), the jitter of the back-off.
         clock: measures the time of failed calls and of ``Retry-After``.
         budget: seconds of failed calls and pauses.
+        pace: of the exchange.
     """
 
     def __init__(
@@ -51,11 +55,16 @@ class Retrying:
         chance: Callable[[], float] = random.random,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         budget: float = BUDGET_SECONDS,
+        pace: Pace | None = None,
     ) -> None:
         self._sleep, self._chance, self._clock = sleep, chance, clock
         self._budget = self._left = budget
-        self._not_before: datetime | None = None
+        self._pace = pace or Pace()
         self.retries = 0
+
+    def twin(self, sleep: Callable[[float], None]) -> "Retrying":
+        """The same policy for another thread, with a budget of its own."""
+        return Retrying(sleep, self._chance, self._clock, self._budget, self._pace)
 
     def call(self, ask: Callable[[], Answer], purpose: str) -> Answer:
         """Result of ``ask``, retried after `Interrupted`.
@@ -67,19 +76,21 @@ class Retrying:
         Raises:
             MarketUnavailable: no attempt succeeded within `MOST_TRIES` and the budget.
         """
-        self._require_permission(purpose, None)
         tries = 0
         while True:
+            self._require_permission(purpose, None)
             tries += 1
             self.retries += tries > 1
             began = self._clock()
             try:
                 answer = ask()
+            except Banned:
+                tries -= 1  # another thread learned it; nothing was sent
             except Interrupted as trouble:
                 self._spend((self._clock() - began).total_seconds())
                 self._wait(tries, trouble, purpose)
             else:
-                self._left, self._not_before = self._budget, None
+                self._left = self._budget
                 return answer
 
     def _wait(self, tries: int, trouble: Interrupted, purpose: str) -> None:
@@ -89,7 +100,7 @@ class Retrying:
             MarketUnavailable: no attempt is left.
         """
         if trouble.asked_wait is not None and trouble.asked_wait > self._left:
-            self._not_before = self._clock() + timedelta(seconds=trouble.asked_wait)
+            self._pace.banned_until = self._clock() + timedelta(seconds=trouble.asked_wait)
             self._require_permission(purpose, trouble)
         if tries >= MOST_TRIES or self._left <= 0:
             attempts = "1 attempt" if tries == 1 else f"{tries} attempts"
@@ -99,14 +110,17 @@ class Retrying:
             ) from trouble.__cause__
         pause = backoff(_FIRST_DELAY, _LONGEST_DELAY, tries) * (1 + self._chance()) / 2
         seconds = min(max(pause, trouble.asked_wait or 0.0), self._left)
+        if trouble.asked_wait is not None:
+            self._pace.hold(trouble.asked_wait)
         self._spend(seconds)
         self._sleep(seconds)
 
     def _require_permission(self, purpose: str, trouble: Interrupted | None) -> None:
-        if self._not_before is not None and self._clock() < self._not_before:
+        until = self._pace.banned_until
+        if until is not None and self._clock() < until:
             reason = f" ({trouble})" if trouble else ""
             raise MarketUnavailable(
-                f"{purpose}: it allows no request until {self._not_before:%Y-%m-%d %H:%M:%S} UTC"
+                f"{purpose}: it allows no request until {until:%Y-%m-%d %H:%M:%S} UTC"
                 f"{reason}. No request was sent since; run again after that."
             ) from (trouble.__cause__ if trouble else None)
 

@@ -7,7 +7,6 @@ and no other month does. Daily zips whose rows are part of the monthly zip's tex
 which takes a third of the time or less.
 """
 
-import logging
 from collections.abc import Callable, Generator
 from datetime import datetime
 from pathlib import Path
@@ -21,10 +20,11 @@ from coin_assets.errors import InvalidCandles
 from coin_assets.market.base import Page
 from coin_assets.market.comparing import compared
 from coin_assets.market.downloads import ArchiveFiles
+from coin_assets.market.log_lines import market_logger
 from coin_assets.market.vision import KlineFile, daily_files, kline_rows, monthly_file, read_klines
 from coin_assets.market.vision_files import days_within, lacking_days
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = market_logger(__name__)
 
 EndOf = Callable[[list[Path], Callable[[], pd.DataFrame], datetime], datetime | None]
 

@@ -173,7 +173,7 @@ def series_specs(settings: Settings) -> tuple[SeriesAssets, ...]:
 def series_assets(spec: SeriesAssets, specs: tuple[SeriesAssets, ...]) -> list[dg.AssetsDefinition]:
     """The assets of one series, from candles to published files."""
     return [
-        fetched_candles(spec) if spec.is_fetched else derived_candles(spec),
+        fetched_candles(spec, specs) if spec.is_fetched else derived_candles(spec),
         trained_models(spec),
         predictions(spec),
         published_files(spec, specs),

@@ -23,6 +23,7 @@ from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.pipeline.context import Pipeline
+from coin_assets.pipeline.fetch_ahead import FetchesAhead
 from coin_assets.publish.batch import PublishingBatch
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
@@ -115,6 +116,7 @@ class StoreResource(dg.ConfigurableResource):
     token: str = ""
     patience_seconds: float = 30.0
     _store: Store | None = PrivateAttr(default=None)
+    _ahead: FetchesAhead | None = PrivateAttr(default=None)
 
     def client(self) -> Store:
         """The store, opened on first use; it stays open until the run ends."""
@@ -139,8 +141,19 @@ class StoreResource(dg.ConfigurableResource):
             patience_seconds=self.patience_seconds,
         )
 
+    def fetches_ahead(self, begin: Callable[[], FetchesAhead] | None = None) -> FetchesAhead | None:
+        """Fetches that threads of this run write into the store; None before ``begin``.
+
+        They are here because they end before the store is closed. ``begin`` is called once a run.
+        """
+        if self._ahead is None and begin is not None:
+            self._ahead = begin()
+        return self._ahead
+
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
-        """Close the store, if it was opened."""
+        """End the fetches of threads, and close the store, if it was opened."""
+        if self._ahead is not None:
+            self._ahead.close()
         if self._store is not None:
             self._store.close()
 

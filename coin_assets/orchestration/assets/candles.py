@@ -15,6 +15,7 @@ from coin_assets.orchestration.assets.candle_checks import (
     derived_results,
     fetched_results,
 )
+from coin_assets.orchestration.assets.fetches import begin_fetches, fetch, request_of
 from coin_assets.orchestration.assets.specs import (
     RETRIES,
     SeriesAssets,
@@ -25,16 +26,18 @@ from coin_assets.orchestration.assets.specs import (
 from coin_assets.orchestration.partitions import UNTIL_NEXT_MONTH, partition_of, selected_window
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
 from coin_assets.pipeline.derive import Derivation, derive_candles
-from coin_assets.pipeline.fetch import fetch_candles
-from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.pipeline.month_report import MonthReport, describe
 
 _SHOWN_GAPS = 10
 SCHEMA = column_schema(CANDLE_SCHEMA)
 
 
-def fetched_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
-    """Candles of a source timeframe, fetched from the market."""
+def fetched_candles(spec: SeriesAssets, specs: Sequence[SeriesAssets]) -> dg.AssetsDefinition:
+    """Candles of a source timeframe, fetched from the market.
+
+    Args:
+        specs: all series; those of one run are fetched at the same time.
+    """
 
     @dg.asset(
         **_common(spec),
@@ -46,29 +49,16 @@ def fetched_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
     def ohlcv(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         start, end = selected_window(context)
         with failures_named():
-            pipeline = pipeline_of(context)
-            store, market, clock = pipeline.store, pipeline.market, pipeline.clock
-            request = FetchRequest(
-                spec.series,
-                start,
-                end,
-                spec.first_expected(clock.now()),
-                clock.closed_by(),
-                spec.reread_candles,
-            )
+            begin_fetches(context, specs, (start, end))
+            store, clock = context.resources.store.client(), context.resources.clock
+            request = request_of(spec, (start, end), clock)
             percent = context.resources.disk.checked(start, clock.now(), context.log.warning)
             context.add_asset_metadata({"disk_percent": percent})
-            before = market.usage()
-            reports = fetch_candles(store, market, request, clock.now, context.log.info)
-            used = market.usage()
-            context.add_asset_metadata(
-                {
-                    "requests": used.requests - before.requests,
-                    "retries": used.retries - before.retries,
-                }
-            )
+            found = fetch(context, request)
+            usage = found.usage
+            context.add_asset_metadata({"requests": usage.requests, "retries": usage.retries})
             checks = fetched_results(spec, store, start, end, clock.now())
-        return _result(context, spec, reports, "fetched", clock.now(), checks)
+        return _result(context, spec, found.reports, "fetched", clock.now(), checks)
 
     return ohlcv
 
