@@ -6,6 +6,7 @@ in flight.
 """
 
 import os
+import signal
 from pathlib import Path
 
 import dagster as dg
@@ -18,8 +19,8 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     ended = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_STARTED)):
         run = record.dagster_run
-        process_id = _process_of(instance, run.run_id)
-        if process_id is None or _lives(process_id, record.start_time or 0.0):
+        process_id = process_of(instance, run.run_id)
+        if process_id is None or is_alive(process_id, record.start_time or 0.0):
             continue
         now = instance.get_run_by_id(run.run_id)  # it may have ended meanwhile
         if now is not None and now.status in _STARTED:
@@ -30,7 +31,7 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     return ended
 
 
-def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
+def process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
     """Id of the process that executes a run, from the executor's event."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
         recorded = entry.get_dagster_event().engine_event_data.metadata.get("pid")
@@ -39,7 +40,18 @@ def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
     return None
 
 
-def _lives(process_id: int, run_started: float) -> bool:
+def interrupt(process_id: int, run_started: float) -> bool:
+    """Ask the process of a run to cancel it; False if the process is gone."""
+    if not is_alive(process_id, run_started):
+        return False
+    try:
+        os.kill(process_id, signal.SIGTERM)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def is_alive(process_id: int, run_started: float) -> bool:
     """Whether the process exists, and began before the run (ids are reused)."""
     try:
         os.kill(process_id, 0)
@@ -48,7 +60,7 @@ def _lives(process_id: int, run_started: float) -> bool:
     except PermissionError:
         pass  # it exists, and belongs to another user
     try:
-        ticks = int(Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[19])
+        status = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
         booted = next(
             int(line.split()[1])
             for line in Path("/proc/stat").read_text().splitlines()
@@ -56,4 +68,6 @@ def _lives(process_id: int, run_started: float) -> bool:
         )
     except FileNotFoundError:  # it ended just now, or this system has no /proc: believe the kernel
         return not Path("/proc").is_dir() or Path(f"/proc/{process_id}").exists()
-    return booted + ticks / os.sysconf("SC_CLK_TCK") <= run_started + 1.0
+    if status[0] == "Z":  # it ended, and its parent does not care
+        return False
+    return booted + int(status[19]) / os.sysconf("SC_CLK_TCK") <= run_started + 1.0
