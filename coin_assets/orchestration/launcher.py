@@ -26,6 +26,7 @@ from dagster._core.storage.dagster_run import DagsterRun
 from dagster._serdes import ConfigurableClass, serialize_value
 from dagster._serdes.config_class import ConfigurableClassData
 
+from coin_assets.orchestration import run_server
 from coin_assets.orchestration.dead_runs import interrupt, is_alive, process_of
 from coin_assets.orchestration.run_server import GO, READY, STALE, Order
 
@@ -40,7 +41,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
         self._inst_data = inst_data
         self._lock = threading.Lock()
         self._server: RunServer | None = None
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:
@@ -71,7 +72,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
         origin = run.job_code_origin
         if origin is None or origin.repository_origin.executable_path != sys.executable:
             where = origin and origin.repository_origin.executable_path
-            raise DagsterLaunchFailedError(
+            raise _failure(
                 f"WarmRunLauncher executes code of {sys.executable}, but the code location of this "
                 f"run is loaded by {where}. Remove run_launcher from dagster.yaml."
             )
@@ -80,7 +81,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
             if not self._running().launch(order):  # it died unnoticed, or its code is old
                 self._stop()
                 if not self._running().launch(order):
-                    raise DagsterLaunchFailedError("Two run servers in a row could not take it.")
+                    raise _failure("Two run servers in a row could not take it.")
 
     def terminate(self, run_id: str) -> bool:
         """Interrupt the process of a run; False if there is none."""
@@ -139,8 +140,7 @@ class RunServer:
         self._control, control = socket.socketpair()
         with control:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "coin_assets.orchestration.run_server"]
-                + [str(control.fileno())],
+                [sys.executable, "-m", run_server.__name__, str(control.fileno())],
                 pass_fds=[control.fileno()],
                 stdin=subprocess.DEVNULL,
             )
@@ -151,7 +151,7 @@ class RunServer:
         if said != READY:
             self.kill()
             cause = json.loads(said) if said else f"It ended with code {self._process.wait()}."
-            raise DagsterLaunchFailedError(f"The run server could not start. {cause}")
+            raise _failure(f"The run server could not start. {cause}")
 
     @property
     def process_id(self) -> int:
@@ -178,11 +178,11 @@ class RunServer:
                     return False
                 if not said.strip().isdigit():
                     cause = said.decode().strip() or "it ended at once"
-                    raise DagsterLaunchFailedError(f"No process for the run: {cause}.")
+                    raise _failure(f"No process for the run: {cause}.")
                 ours.sendall(GO)
             except OSError as error:  # TimeoutError is one
                 self.kill()
-                raise DagsterLaunchFailedError(f"The run server failed: {error!r}.") from error
+                raise _failure(f"The run server failed: {error!r}.") from error
         return True
 
     def _has_ended(self) -> bool:
@@ -202,6 +202,10 @@ class RunServer:
         self._control.close()
         self._process.kill()
         self._process.wait()
+
+
+def _failure(cause: str) -> DagsterLaunchFailedError:
+    return DagsterLaunchFailedError(cause)  # type: ignore[no-untyped-call]
 
 
 def _line(connection: socket.socket, seconds: float) -> bytes:

@@ -101,9 +101,7 @@ def _stamp(file: str) -> tuple[int, int] | None:
 class _Server:
     """Forks processes and notices how they end."""
 
-    def __init__(
-        self, control: socket.socket, stamps: dict[str, tuple[int, int] | None]
-    ) -> None:
+    def __init__(self, control: socket.socket, stamps: dict[str, tuple[int, int] | None]) -> None:
         self._control: socket.socket | None = control
         self._stamps = stamps
         self._selector = selectors.DefaultSelector()
@@ -226,7 +224,7 @@ def _started(order: Order, connection: socket.socket) -> int:
             connection.sendall(b"%d\n" % os.getpid())
             if connection.recv(len(GO)) != GO:
                 return 0
-        np.random.seed()  # noqa: NPY002 (scikit-learn's default; else all runs had one sequence)
+        np.random.seed()
         return _execute(order)
 
 

@@ -3,6 +3,7 @@
 `LAUNCHED_FOLDER` names the folder through which the tests and the runs speak.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -49,22 +50,23 @@ def failing() -> None:
 
 
 def about_this_process() -> dict[str, Any]:
-    handles = {}
+    handles = []
     for handle in Path("/proc/self/fd").iterdir():
-        if handle.exists() or handle.is_symlink():
-            handles[handle.name] = os.readlink(handle) if handle.is_symlink() else ""
+        with contextlib.suppress(FileNotFoundError):  # the one that lists this folder
+            handles.append(str(handle.readlink()))
     return {
         "pid": os.getpid(),
         "parent": os.getppid(),
         "group": os.getpgrp(),
+        "code": getattr(sys.modules.get("sitecustomize"), "word", None),
         "symbols": SYMBOLS,
         "environment": dict(os.environ),
         "directory": str(Path.cwd()),
         "handles": handles,
         "threads": [each.name for each in threading.enumerate()],
-        "blocked": [each.name for each in signal.pthread_sigmask(signal.SIG_BLOCK, ())],
+        "blocked": [int(each) for each in signal.pthread_sigmask(signal.SIG_BLOCK, ())],
         "child_signal": signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL,
-        "random": float(np.random.random()),  # noqa: NPY002
+        "random": float(np.random.random()),
         "sklearn": "sklearn" in sys.modules,
     }
 
