@@ -30,13 +30,23 @@ if TYPE_CHECKING:
 
 READY, STALE, GO = b"ready\n", b"stale\n", b"go\n"
 
-# Everything that a live run imports: dagster with what executes runs, the modules of the assets,
-# pandas and pyarrow through them, scikit-learn through the forecaster, matplotlib for plots.
+# What a live run imports: what executes runs, Dagster's storage with SQLAlchemy, the modules of the
+# assets with pandas and pyarrow, scikit-learn through the forecaster, matplotlib for plots.
 PRELOADED = (
     "dagster._cli.api",
+    "dagster._core.execution.plan.active",
+    "dagster._core.executor.in_process",
+    "dagster._core.instance.factory",
+    "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.root",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._core.workspace.autodiscovery",
     "coin_assets.orchestration.build",
     "coin_assets.models.forecasters",
     "coin_assets.domain.forecasting.har",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "upath.implementations.local",  # of the io manager
 )
 # Read by the jemalloc of pyarrow as it is loaded: it would start a thread.
 _MALLOC, _NO_THREADS = "JE_ARROW_MALLOC_CONF", "background_thread:false"
