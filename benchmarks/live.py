@@ -50,7 +50,7 @@ _PARTS: dict[str, tuple[Callable[[Boundary], float], str]] = {
     ),
     "start": (
         lambda each: each.start,
-        "until the first step began: a new interpreter, imports, definitions, resources",
+        "until the first step began: a forked process, definitions, resources",
     ),
     "steps": (lambda each: each.steps, "until the last file was written"),
 }

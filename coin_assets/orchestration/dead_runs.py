@@ -5,6 +5,9 @@ monitor it would hold its slots in the queue and in the training pool, and its t
 in flight.
 """
 
+import os
+import signal
+
 import dagster as dg
 import psutil
 
@@ -16,8 +19,8 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     ended = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_STARTED)):
         run = record.dagster_run
-        process_id = _process_of(instance, run.run_id)
-        if process_id is None or _lives(process_id, record.start_time or 0.0):
+        process_id = process_of(instance, run.run_id)
+        if process_id is None or is_alive(process_id, record.start_time or 0.0):
             continue
         now = instance.get_run_by_id(run.run_id)  # it may have ended meanwhile
         if now is not None and now.status in _STARTED:
@@ -28,7 +31,7 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     return ended
 
 
-def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
+def process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
     """Id of the process that executes a run, from the executor's event."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
         recorded = entry.get_dagster_event().engine_event_data.metadata.get("pid")
@@ -37,10 +40,24 @@ def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
     return None
 
 
-def _lives(process_id: int, run_started: float) -> bool:
+def interrupt(process_id: int, run_started: float) -> bool:
+    """Ask the process of a run to cancel it; False if the process is gone."""
+    if not is_alive(process_id, run_started):
+        return False
+    try:
+        os.kill(process_id, signal.SIGTERM)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def is_alive(process_id: int, run_started: float) -> bool:
     """Whether the process exists, and began before the run (ids are reused)."""
     try:
-        began: float = psutil.Process(process_id).create_time()
+        process = psutil.Process(process_id)
+        began: float = process.create_time()
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False  # it ended, and its parent does not care
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:

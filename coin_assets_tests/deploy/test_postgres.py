@@ -45,12 +45,15 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-def test_all_sections_but_the_storage_are_those_of_the_default_instance() -> None:
+def test_all_sections_but_storage_and_launcher_are_those_of_the_default_instance() -> None:
     ours, default = (
         yaml.safe_load((folder / "dagster.yaml").read_text()) for folder in (DEPLOY, ROOT)
     )
     classes = [each.pop("storage")["custom"]["class"] for each in (ours, default)]
     assert classes == ["PostgresRecords", "SqliteRecords"]
+    # The daemon of the containers cannot fork a process of the code's container.
+    assert "run_launcher" not in ours
+    assert default.pop("run_launcher")["class"] == "WarmRunLauncher"
     assert ours == default
 
 

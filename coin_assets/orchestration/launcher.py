@@ -1,0 +1,217 @@
+"""Run launcher that starts runs in processes forked from one that has imported everything.
+
+Dagster's default launcher starts a new interpreter for each run, which imports for two seconds
+before it does anything. `run_server` forks in a few hundredths of a second. The daemon owns the
+server, starts it with the first run, and starts it again when it has died or when a source file
+that it imported has changed. Web server and command line only cancel runs, by their process ids.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any, Self
+
+from dagster._config.config_schema import UserConfigSchema
+from dagster._core.errors import DagsterLaunchFailedError
+from dagster._core.launcher.base import (
+    CheckRunHealthResult,
+    LaunchRunContext,
+    RunLauncher,
+    WorkerStatus,
+)
+from dagster._core.storage.dagster_run import DagsterRun
+from dagster._serdes import ConfigurableClass, serialize_value
+from dagster._serdes.config_class import ConfigurableClassData
+
+from coin_assets.orchestration import run_server
+from coin_assets.orchestration.dead_runs import interrupt, is_alive, process_of
+from coin_assets.orchestration.run_server import GO, READY, STALE, Order
+
+# A machine that swaps may take long; Dagster gives up a run that has not started after 120 s.
+_PRELOAD_SECONDS, _FORK_SECONDS = 60.0, 30.0
+
+
+class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
+    """Starts runs of this machine's code location in forked processes."""
+
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        self._inst_data = inst_data
+        self._lock = threading.Lock()
+        self._server: RunServer | None = None
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    @property
+    def inst_data(self) -> ConfigurableClassData | None:
+        """The entry of ``dagster.yaml``."""
+        return self._inst_data
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """No options."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls,
+        inst_data: ConfigurableClassData,
+        config_value: Mapping[str, Any],  # noqa: ARG003
+    ) -> Self:
+        """The launcher of an entry of ``dagster.yaml``."""
+        return cls(inst_data)
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Start a process that executes the run.
+
+        Raises:
+            DagsterLaunchFailedError: there is no such process; the run will not execute.
+        """
+        run = context.dagster_run
+        origin = run.job_code_origin
+        if origin is None or origin.repository_origin.executable_path != sys.executable:
+            where = origin and origin.repository_origin.executable_path
+            raise _failure(
+                f"WarmRunLauncher executes code of {sys.executable}, but the code location of this "
+                f"run is loaded by {where}. Remove run_launcher from dagster.yaml."
+            )
+        order = Order(run.run_id, serialize_value(self._instance.get_ref()))
+        with self._lock:
+            if not self._running().launch(order):  # it died unnoticed, or its code is old
+                self._stop()
+                if not self._running().launch(order):
+                    raise _failure("Two run servers in a row could not take it.")
+
+    def terminate(self, run_id: str) -> bool:
+        """Interrupt the process of a run; False if there is none."""
+        if not self.has_instance:
+            return False
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        self._instance.report_run_canceling(run)
+        process_id = process_of(self._instance, run_id)
+        if process_id is None:
+            # Its process, if it has one, will see the status before it executes anything.
+            return True
+        return interrupt(process_id, self._start_of(run_id))
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Yes: by process id."""
+        return True
+
+    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        """Whether the process of a started run exists."""
+        process_id = process_of(self._instance, run.run_id)
+        if process_id is None or is_alive(process_id, self._start_of(run.run_id)):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, f"process {process_id} is gone")
+
+    def dispose(self) -> None:
+        """Let the server end when its runs have ended."""
+        with self._lock:
+            self._stop()
+
+    def _start_of(self, run_id: str) -> float:
+        record = self._instance.get_run_record_by_id(run_id)
+        return (record.start_time if record else None) or float("inf")
+
+    def _running(self) -> "RunServer":
+        if self._server is None:
+            self._server = RunServer()
+        return self._server
+
+    def _stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+
+class RunServer:
+    """The server's process, from the launcher's side.
+
+    Raises:
+        DagsterLaunchFailedError: it could not import what runs need.
+    """
+
+    def __init__(self) -> None:
+        self._control, control = socket.socketpair()
+        with control:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", run_server.__name__, str(control.fileno())],
+                pass_fds=[control.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        try:
+            said = _line(self._control, _PRELOAD_SECONDS)
+        except TimeoutError:
+            said = json.dumps(f"It was not ready after {_PRELOAD_SECONDS:.0f} s.").encode()
+        if said != READY:
+            self.kill()
+            cause = json.loads(said) if said else f"It ended with code {self._process.wait()}."
+            raise _failure(f"The run server could not start. {cause}")
+
+    @property
+    def process_id(self) -> int:
+        """Id of the process."""
+        return self._process.pid
+
+    def launch(self, order: Order) -> bool:
+        """Start the process of a run; False if this server cannot, and another may.
+
+        Raises:
+            DagsterLaunchFailedError: the machine has no process for it.
+        """
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                message = json.dumps(vars(order)).encode() + b"\n"
+                try:
+                    socket.send_fds(self._control, [message], [theirs.fileno()])
+                except OSError:
+                    return False
+            try:
+                said = _line(ours, _FORK_SECONDS)
+                if said == STALE or (not said and self._has_ended()):
+                    return False
+                if not said.strip().isdigit():
+                    cause = said.decode().strip() or "it ended at once"
+                    raise _failure(f"No process for the run: {cause}.")
+                ours.sendall(GO)
+            except OSError as error:  # TimeoutError is one
+                self.kill()
+                raise _failure(f"The run server failed: {error!r}.") from error
+        return True
+
+    def _has_ended(self) -> bool:
+        try:
+            self._process.wait(1)  # its connections close a little before it ends
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Take no more runs. The process ends with its last run, and is then reaped."""
+        self._control.close()
+        threading.Thread(target=self._process.wait, daemon=True).start()
+
+    def kill(self) -> None:
+        """End the process at once; runs go on."""
+        self._control.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def _failure(cause: str) -> DagsterLaunchFailedError:
+    return DagsterLaunchFailedError(cause)  # type: ignore[no-untyped-call]
+
+
+def _line(connection: socket.socket, seconds: float) -> bytes:
+    """What comes until a line or the connection ends."""
+    connection.settimeout(seconds)
+    said = b""
+    while not said.endswith(b"\n") and (data := connection.recv(65536)):
+        said += data
+    return said

@@ -1,0 +1,280 @@
+"""A process that has imported what runs need, and forks a process for each run.
+
+`coin_assets.orchestration.launcher` starts it. Definitions are not preloaded: each run builds
+them from the settings that hold then. Nothing here opens a file, a database or a network
+connection before the fork, and the server has one thread, so that forking is safe.
+
+Protocol: each message on the control socket is a line of JSON (`Order`) and one end of a
+connection. The run's process writes its id to this connection, waits for `GO`, and starts. If the
+connection closes before that, it ends without touching the run. So a launch that was not
+confirmed never executes.
+"""
+
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+READY, STALE, GO = b"ready\n", b"stale\n", b"go\n"
+
+# What a live run imports: what executes runs, Dagster's storage with SQLAlchemy, the modules of the
+# assets with pandas and pyarrow, scikit-learn through the forecaster, matplotlib for plots.
+PRELOADED = (
+    "dagster._cli.api",
+    "dagster._core.execution.plan.active",
+    "dagster._core.executor.in_process",
+    "dagster._core.instance.factory",
+    "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.root",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._core.workspace.autodiscovery",
+    "coin_assets.orchestration.build",
+    "coin_assets.models.forecasters",
+    "coin_assets.domain.forecasting.har",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "upath.implementations.local",  # of the io manager
+)
+# Read by the jemalloc of pyarrow as it is loaded: it would start a thread.
+_MALLOC, _NO_THREADS = "JE_ARROW_MALLOC_CONF", "background_thread:false"
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Order:
+    """The run to execute, and the serialised reference to its Dagster instance."""
+
+    run_id: str
+    instance: str
+
+
+def main(control: socket.socket) -> int:
+    """Serve until the launcher is gone and all runs have ended; also the end of a run's process."""
+    for each in _INTERRUPTS:  # Ctrl-C reaches the whole process group; runs report their end here
+        signal.signal(each, signal.SIG_IGN)
+    try:
+        preload()
+    except BaseException:
+        control.sendall(json.dumps(traceback.format_exc()).encode() + b"\n")
+        raise
+    server = _Server(control, file_stamps())
+    control.sendall(READY)
+    work = server.serve()
+    return work() if work else 0
+
+
+def preload() -> None:
+    """Import the modules, and leave one thread."""
+    given = os.environ.get(_MALLOC)
+    os.environ[_MALLOC] = _NO_THREADS
+    for name in PRELOADED:
+        importlib.import_module(name)
+    del os.environ[_MALLOC]
+    if given is not None:
+        os.environ[_MALLOC] = given
+    # BLAS ends its threads at a fork and starts them again when it computes.
+    process_id = os.fork()
+    if not process_id:
+        os._exit(0)
+    os.waitpid(process_id, 0)
+    gc.collect()
+    gc.freeze()  # collections of a run would copy the pages that it shares with this process
+
+
+def file_stamps() -> dict[str, tuple[int, int] | None]:
+    """Modification time and size of the file of each imported module."""
+    files = {getattr(module, "__file__", None) for module in tuple(sys.modules.values())}
+    return {file: _stamp(file) for file in files if file}
+
+
+def _stamp(file: str) -> tuple[int, int] | None:
+    try:
+        status = Path(file).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+class _Server:
+    """Forks processes and notices how they end."""
+
+    def __init__(self, control: socket.socket, stamps: dict[str, tuple[int, int] | None]) -> None:
+        self._control: socket.socket | None = control
+        self._stamps = stamps
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(control, selectors.EVENT_READ)
+        self._ended, self._wake = socket.socketpair()
+        for each in (self._ended, self._wake):
+            each.setblocking(False)
+        self._selector.register(self._ended, selectors.EVENT_READ)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler nothing wakes
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        self._runs: dict[int, Order] = {}
+        self._reporters: set[int] = set()
+
+    def serve(self) -> Callable[[], int] | None:
+        """Serve to the end; in a forked process, what this process has to do."""
+        while self._control is not None or self._runs or self._reporters:
+            ready = {key.fileobj for key, _ in self._selector.select()}
+            if self._ended in ready:
+                self._ended.recv(4096)
+                if work := self._reap():
+                    return work
+            if self._control in ready and (work := self._accept()):
+                return work
+        return None
+
+    def _accept(self) -> Callable[[], int] | None:
+        assert self._control is not None  # noqa: S101 (for the type checker)
+        line, connection = _receive(self._control)
+        if line is None or connection is None:  # the launcher is gone
+            self._selector.unregister(self._control)
+            self._control.close()
+            self._control = None
+            return None
+        with connection:
+            if any(_stamp(file) != stamp for file, stamp in self._stamps.items()):
+                connection.sendall(STALE)
+                return None
+            order = Order(**json.loads(line))
+            try:
+                process_id = self._fork()
+            except OSError as error:  # no memory, or too many processes
+                connection.sendall(f"{error}\n".encode())
+                return None
+            if process_id:
+                self._runs[process_id] = order
+                return None
+            own = connection.dup()
+        return partial(_started, order, own)
+
+    def _reap(self) -> Callable[[], int] | None:
+        """Reap ended processes; a run that did not end well is examined by a new process."""
+        while True:
+            try:
+                process_id, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return None
+            if not process_id:
+                return None
+            self._reporters.discard(process_id)
+            order = self._runs.pop(process_id, None)
+            if order is not None and status:
+                try:
+                    reporter = self._fork()
+                except OSError:
+                    continue  # Dagster's run monitor will find that the process is gone
+                if not reporter:
+                    exit_code = os.waitstatus_to_exitcode(status)
+                    return partial(_report_end, order, exit_code)
+                self._reporters.add(reporter)
+
+    def _fork(self) -> int:
+        """Fork; in the child, close what is the server's and handle signals as a new process.
+
+        Interrupts are blocked until `_interruptible`: none is lost, none ends the process early.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+        try:
+            process_id = os.fork()
+        except OSError:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
+            raise
+        if process_id:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
+            return process_id
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._selector.close()
+        for each in (self._control, self._ended, self._wake):
+            if each is not None:
+                each.close()
+        return 0
+
+
+def _receive(control: socket.socket) -> tuple[bytes | None, socket.socket | None]:
+    """The next message; nothing at the end."""
+    line, connection = b"", None
+    while not line.endswith(b"\n"):
+        data, handles, _, _ = socket.recv_fds(control, 65536, 1)
+        if not data:
+            return None, None
+        line += data
+        for handle in handles:
+            connection = socket.socket(fileno=handle)
+    return line, connection
+
+
+# ------------------------------------------------------------------------- in processes of runs
+
+
+def _started(order: Order, connection: socket.socket) -> int:
+    """Execute the run when the launcher has confirmed; 0 if it then has ended."""
+    import numpy as np
+    from dagster._utils.interrupts import capture_interrupts
+
+    with capture_interrupts():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
+        with connection:
+            connection.sendall(b"%d\n" % os.getpid())
+            if connection.recv(len(GO)) != GO:
+                return 0
+        np.random.seed()
+        return _execute(order)
+
+
+def _execute(order: Order) -> int:
+    """What ``dagster api execute_run`` does."""
+    from dagster._cli.api import _execute_run_command_body
+
+    with _instance(order) as instance:
+        _execute_run_command_body(
+            order.run_id, instance, lambda _: None, set_exit_code_on_failure=False
+        )
+        run = instance.get_run_by_id(order.run_id)
+        return 0 if run is None or run.is_finished else 1
+
+
+def _report_end(order: Order, exit_code: int) -> int:
+    """Mark the run as ended if it is not: its process is gone."""
+    from dagster import DagsterRunStatus
+    from dagster._utils import get_run_crash_explanation
+
+    with _instance(order) as instance:
+        run = instance.get_run_by_id(order.run_id)
+        if run is None or run.is_finished:
+            return 0
+        if run.status is DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(run)
+            return 0
+        prefix = f"Run execution process for {run.run_id}"
+        instance.report_engine_event(get_run_crash_explanation(prefix, exit_code), run)
+        instance.report_run_failed(run)
+        return 0
+
+
+def _instance(order: Order) -> "DagsterInstance":
+    from dagster import DagsterInstance
+    from dagster._core.instance.ref import InstanceRef
+    from dagster._serdes import deserialize_value
+
+    return DagsterInstance.from_ref(deserialize_value(order.instance, InstanceRef))
+
+
+if __name__ == "__main__":
+    sys.exit(main(socket.socket(fileno=int(sys.argv[1]))))
