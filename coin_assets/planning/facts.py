@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from coin_assets.domain.backoff import backoff
+from coin_assets.domain.backoff import backoff, failures_to_longest, look_back
 from coin_assets.domain.failures import UNEXPECTED, FailureRecord
 from coin_assets.domain.layers import Task
 from coin_assets.domain.series import Series
@@ -24,6 +24,18 @@ LIVE, HISTORY, GAPS, MONTHLY, REPAIR, TRAINING, EVALUATION, PROMOTION = (
 # Tasks by the month of their run.
 Wanted = dict[datetime, list[Task]]
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=15)
+# Allowance for a tick, the queue and a run that fails.
+_ATTEMPT = timedelta(minutes=2)
+
+
+def failures_look_back() -> timedelta:
+    """Time over which failures are counted: enough to reach `LONGEST_DELAY` and to stay there."""
+    return look_back(FIRST_DELAY, LONGEST_DELAY, _ATTEMPT)
+
+
+def most_counted_failures() -> int:
+    """Number of failures in a row after which more do not change the delay."""
+    return failures_to_longest(FIRST_DELAY, LONGEST_DELAY)
 
 
 @dataclass(frozen=True)
