@@ -200,13 +200,19 @@ def _refuse_disorder(
     champion_since: datetime | None,
     now: datetime,
 ) -> None:
-    times = [*paired.origins[-1:], *earlier_passes, *filter(None, [champion_since])]
-    for time in (now, *times):
+    times: list[tuple[str, datetime]] = [
+        ("the interim test", now),
+        *(("the newest origin", origin) for origin in paired.origins[-1:]),
+        *(("an earlier pass", each) for each in earlier_passes),
+        *(("the start of the champion's tenure", each) for each in [champion_since] if each),
+    ]
+    for name, time in times:
         if time.tzinfo is None:
-            raise DataRefused(f"{time} has no time zone. Use UTC.")
+            raise DataRefused(f"The time of {name}, {time}, has no time zone. Use UTC.")
         if time > now:
             raise DataRefused(
-                f"{time} lies after {now}, the time of the test. Test at a later time."
+                f"The time of {name}, {time}, lies after {now}, that of the interim test. "
+                "This is a defect: report it."
             )
     tests = [*earlier_passes, now]
     if tests != sorted(set(tests)):
