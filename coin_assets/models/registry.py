@@ -31,6 +31,7 @@ from coin_assets.models.forecasters import restored_forecaster
 from coin_assets.models.role_files import read_roles, update_roles
 from coin_assets.models.version_folders import (
     REMEDY,
+    REPLACE,
     clear,
     complete,
     discard,
@@ -172,7 +173,7 @@ class ModelRegistry:
         except _UNUSABLE as error:
             raise CorruptArtefact(
                 f"{path} is intact, but this release cannot load it ({error!r}); another release "
-                "may have written it. Train again, or install that release."
+                f"may have written it. Install that release. {REPLACE}"
             ) from error
 
     def remove(self, version: ModelVersion) -> None:
