@@ -11,9 +11,9 @@ from enum import StrEnum
 
 from coin_assets.alerts.conditions import Condition, worst_by_subject
 from coin_assets.alerts.messages import Message, MessageKind, compose
+from coin_assets.domain.backoff import backoff
 
 LONGEST_INTERVAL = timedelta(hours=1)
-_MOST_DOUBLINGS = 16
 
 Group = tuple[MessageKind, tuple[str, str]]
 
@@ -42,8 +42,8 @@ class Rules:
 
         It doubles each time, up to an hour, or to `first_interval` if that is longer.
         """
-        doubled = self.first_interval * (1 << min(repeats, _MOST_DOUBLINGS))
-        return min(doubled, max(LONGEST_INTERVAL, self.first_interval))
+        longest = max(LONGEST_INTERVAL, self.first_interval)
+        return backoff(self.first_interval, longest, repeats + 1)
 
     @property
     def escalation(self) -> timedelta:
@@ -104,14 +104,18 @@ def advance(
     now: datetime,
     rules: Rules,
 ) -> tuple[dict[str, Incident], list[Message]]:
-    """The incidents after this cycle, by subject, and the messages to send.
+    """Incidents after one cycle of ``health_alerts``, by subject, and the messages to send.
 
     Each subject is in one message at most. A muted subject is in none, not even at its recovery; if
-    it is still open when the mute ends, it is alerted then.
+    it is still open when the mute ends, it is alerted then. An acknowledged incident has no repeats
+    and no escalation; alert, worsening and recovery are still sent.
 
     Args:
-        incidents: result of the last cycle.
+        incidents: of the last cycle, by subject.
         conditions: of this cycle; the worst of a subject counts.
+        mutes: mutes and acknowledgements; those that ended at ``now`` have no effect.
+        now: time of this cycle, UTC.
+        rules: intervals of repeats and escalation.
     """
     held = [mute for mute in mutes if mute.until > now]
     muted = {mute.subject for mute in held if mute.kind == MuteKind.MUTE}

@@ -101,6 +101,10 @@ def first_of_month(value: object) -> datetime:
             raise ConfigurationError(
                 f"{given!r} is not in the calendar ({error}); write a day as in 2017-08-01."
             ) from error
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise ConfigurationError(
+            f"'{value}' needs the time zone UTC; or write a day, as in {day:%Y-%m}-01."
+        )
     start = datetime(day.year, day.month, 1, tzinfo=UTC)
     if day.day != 1 or (isinstance(value, datetime) and value != start):
         raise ConfigurationError(
@@ -264,7 +268,8 @@ def duration(value: object) -> timedelta:
     if isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,4}[mhdw]", value):
         return timedelta(**{_UNITS[value[-1]]: int(value[:-1])})
     raise ConfigurationError(
-        f"{value!r} is not a duration; write 1 to 99999 and a unit (m h d w), as in 14d."
+        f"{value!r} is not a duration; write 1 to 99999 and a unit (minutes m, hours h, days d, "
+        "weeks w), as in 14d."
     )
 
 

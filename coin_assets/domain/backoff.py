@@ -21,6 +21,24 @@ def backoff(first: Wait, longest: Wait, failures: int) -> Wait:
     return min(first * (1 << min(failures - 1, _MOST_DOUBLINGS)), longest)
 
 
+def failures_to_longest(first: Wait, longest: Wait) -> int:
+    """Number of failures in a row after which `backoff` is the longest wait."""
+    counts = range(1, _MOST_DOUBLINGS + 1)
+    return next((n for n in counts if backoff(first, longest, n) == longest), counts.stop)
+
+
+def look_back(first: timedelta, longest: timedelta, attempt: timedelta) -> timedelta:
+    """Time before an attempt that holds the failures after which the wait is the longest.
+
+    Failures that are counted over a shorter time never add up to the longest wait.
+
+    Args:
+        first, longest: as in `backoff`.
+        attempt: longest usual time from the end of a wait to the end of the attempt.
+    """
+    return failures_to_longest(first, longest) * (longest + attempt)
+
+
 def retry_after(
     headers: Mapping[str, str], now: datetime, longest: float = _LONGEST_SECONDS
 ) -> float | None:

@@ -12,6 +12,8 @@ from typing import Any
 from coin_assets.errors import CorruptArtefact
 
 _DIGEST = "sha256"
+# Of an error that the machine caused, for example too many open files.
+MACHINE_REMEDY = "Check permissions, disk and memory first; the file may be intact."
 
 
 def json_bytes(document: dict[str, Any]) -> bytes:
@@ -34,7 +36,7 @@ def read_checksummed(path: Path, schema_version: int, remedy: str) -> dict[str, 
     Args:
         path: the file.
         schema_version: required value of its ``schema_version``.
-        remedy: last sentence of the error message.
+        remedy: last sentence of the error message, if the content is at fault.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -45,7 +47,7 @@ def read_checksummed(path: Path, schema_version: int, remedy: str) -> dict[str, 
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise CorruptArtefact(f"{path} cannot be read ({error}). {remedy}") from error
+        raise CorruptArtefact(f"{path} cannot be read ({error}). {MACHINE_REMEDY}") from error
     document = parsed(path, content, remedy)
     digest = document.pop(_DIGEST, None)
     found = document.get("schema_version")

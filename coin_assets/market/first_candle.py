@@ -16,7 +16,10 @@ _MONTHS_AT_ONCE = 36
 
 
 def files_before(series: Series, opened: datetime) -> list[KlineFile]:
-    """Files just before ``opened``; an archive with older candles has one of them."""
+    """Possible files that end at ``opened`` or shortly before.
+
+    An archive that has none of them has no older candles.
+    """
     months = [monthly_file(series, _MONTH.shift(opened, -back)) for back in (1, 2)]
     day = month_start(opened - _DAY)
     days = [file for file in daily_files(series, day) if opened - _DAY < file.end <= opened]

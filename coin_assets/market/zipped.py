@@ -36,7 +36,7 @@ class ZippedCandles:
         self._files = files
 
     def pages(self, series: Series, start: datetime, stop: datetime) -> Generator[Page]:
-        """One page for each month.
+        """Closed candles that open in ``[start, stop)``, as one page for each month.
 
         Raises:
             InvalidCandles: a required file is refused, or monthly and daily files differ.

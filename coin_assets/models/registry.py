@@ -20,6 +20,7 @@ from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, DataRefused
 from coin_assets.files.atomic import locked, write_atomically
 from coin_assets.files.checksummed_json import (
+    MACHINE_REMEDY,
     json_bytes,
     parsed,
     read_checksummed,
@@ -30,6 +31,7 @@ from coin_assets.models.forecasters import restored_forecaster
 from coin_assets.models.role_files import read_roles, update_roles
 from coin_assets.models.version_folders import (
     REMEDY,
+    REPLACE,
     clear,
     complete,
     discard,
@@ -156,8 +158,10 @@ class ModelRegistry:
         path, metadata = version.folder / "model.json", version.metadata()
         try:
             content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise CorruptArtefact(f"{path} is missing. {REMEDY}") from error
         except OSError as error:
-            raise CorruptArtefact(f"{path} cannot be read ({error}). {REMEDY}") from error
+            raise CorruptArtefact(f"{path} cannot be read ({error}). {MACHINE_REMEDY}") from error
         if hashlib.sha256(content).hexdigest() != metadata.get("artefact_sha256"):
             raise CorruptArtefact(f"{path} differs from its checksum in metadata.json. {REMEDY}")
         artefact = parsed(path, content, REMEDY)
@@ -167,7 +171,10 @@ class ModelRegistry:
         try:
             return restored_forecaster(artefact["forecaster"], artefact["state"])
         except _UNUSABLE as error:
-            raise CorruptArtefact(f"{path} cannot be used ({error}). {REMEDY}") from error
+            raise CorruptArtefact(
+                f"{path} is intact, but this release cannot load it ({error!r}); another release "
+                f"may have written it. Install that release. {REPLACE}"
+            ) from error
 
     def remove(self, version: ModelVersion) -> None:
         """Remove a version.

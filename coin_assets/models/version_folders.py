@@ -15,11 +15,13 @@ from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import sync_folder
 from coin_assets.files.cache import FileCache
 
-REMEDY = (
-    "Restore the version's folder from a backup. Or, if roles.json beside it names the version "
-    "as champion, launch promote_champion with override and another version; if it does not, set "
-    "the folder aside by adding .damaged to its name, and materialise the model's month again."
+# How to do without a version that cannot be used.
+REPLACE = (
+    "Or, if roles.json beside it names the version as champion, launch promote_champion with "
+    "override and another version; if it does not, set the folder aside by adding .damaged to its "
+    "name, and materialise the model's month again."
 )
+REMEDY = f"Restore the version's folder from a backup. {REPLACE}"
 _STAMP = "%Y%m%dT%H%M%SZ"
 _VERSION = re.compile(r"\d{4,}_\d{8}T\d{6}Z")
 _PARTIAL, _REMOVED = ".partial", ".removed"

@@ -234,11 +234,15 @@ class DiskResource(dg.ConfigurableResource):
         """
         percent = self.percent()
         used = f"the disk of {self.home} is {percent:.1f}% full"
-        remedy = f"Free space below {self.home}, shorten COIN_RETENTION, or use a larger disk."
+        remedy = (
+            f"Free space below {self.home}, use a larger disk, or shorten COIN_RETENTION, which "
+            "takes effect at the daily retention; to apply it now, launch enforce_retention."
+        )
         if percent >= self.block and start < month_start(month_start(now) - timedelta(days=1)):
             raise DiskFull(
                 f"{used}, at or above the {self.block}% of COIN_DISK_LIMITS at which no history "
-                f"is fetched any more; candles from {start:%Y-%m} on were not requested. {remedy}"
+                f"is fetched any more; candles from {start:%Y-%m} on were not requested. Live "
+                f"candles go on. {remedy}"
             )
         if percent >= self.critical:
             warn(f"{used} (critical: {self.critical}%, no history from {self.block}% on). {remedy}")

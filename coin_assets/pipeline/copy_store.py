@@ -17,7 +17,7 @@ from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import describe_months
 from coin_assets.errors import CopyDiffers, TargetHasMore
-from coin_assets.pipeline.copy_tables import CANDLES, TABLES, CopiedTable, CopyWindow, windows_of
+from coin_assets.pipeline.copy_tables import CANDLES, TABLES, CopiedTable, CopyWindow, copy_windows
 from coin_assets.store.base import Store
 from coin_assets.store.fingerprint import TableDifference, difference, fingerprint
 
@@ -85,7 +85,7 @@ class StoreCopy:
         done = SeriesCopied(series)
         if not (self.overwrite or self.dry_run):
             self._require_no_newer(series)
-        windows = windows_of(self.source, self.target, series)
+        windows = copy_windows(self.source, self.target, series)
         for window in windows:
             changes = {table.name: self._copy_part(done, table, window) for table in TABLES}
             month = MonthCopied(series, window.label, {k: v for k, v in changes.items() if v.rows})

@@ -45,8 +45,8 @@ class CopiedTable:
     equalise: Callable[[Store, Series, CopyWindow, pd.DataFrame, bool], None]
 
 
-def windows_of(source: Store, target: Store, series: Series) -> list[CopyWindow]:
-    """Months in which a store may have rows of ``series``, and the time before and after."""
+def copy_windows(source: Store, target: Store, series: Series) -> list[CopyWindow]:
+    """Ranges that a copy compares one by one: months with rows, and the time before and after."""
     fetched, known = source.fetched_months(series), target.fetched_months(series)
     times = fetched + known
     for store in (source, target):

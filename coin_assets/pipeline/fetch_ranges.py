@@ -68,7 +68,7 @@ def missing_ranges(
 def lacking(
     store: Store, request: FetchRequest, expected: Range, now: datetime
 ) -> tuple[list[Range], list[Range]]:
-    """Missing candles that the market never answered for, and absences due for a retry."""
+    """Unanswered ranges, and those due for a retry; see `coin_assets.domain.candles.gap_ledger`."""
     series, ledger = request.series, store.read_ledger(request.series)
     stored = store.read_candles(series, *expected)["timestamp"]
     gaps = find_gaps(stored, series.timeframe, *expected)

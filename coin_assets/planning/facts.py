@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from coin_assets.domain.backoff import backoff
+from coin_assets.domain.backoff import backoff, failures_to_longest, look_back
 from coin_assets.domain.failures import UNEXPECTED, FailureRecord
 from coin_assets.domain.layers import Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start
 
-# Tags of runs: contract. The runs of monthly versions have always been tagged "anchors".
+# Tags of runs: contract; ``LIVE`` here is a purpose, in `forecasting.frame` a kind of forecast. The
+# runs of monthly versions have always been tagged "anchors".
 LIVE, HISTORY, GAPS, MONTHLY, REPAIR, TRAINING, EVALUATION, PROMOTION = (
     "live",
     "history",
@@ -24,6 +25,18 @@ LIVE, HISTORY, GAPS, MONTHLY, REPAIR, TRAINING, EVALUATION, PROMOTION = (
 # Tasks by the month of their run.
 Wanted = dict[datetime, list[Task]]
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=15)
+# Allowance for a tick, the queue and a run that fails.
+_ATTEMPT = timedelta(minutes=2)
+
+
+def failures_look_back() -> timedelta:
+    """Time over which failures are counted: enough to reach `LONGEST_DELAY` and to stay there."""
+    return look_back(FIRST_DELAY, LONGEST_DELAY, _ATTEMPT)
+
+
+def most_counted_failures() -> int:
+    """Number of failures in a row after which more do not change the delay."""
+    return failures_to_longest(FIRST_DELAY, LONGEST_DELAY)
 
 
 @dataclass(frozen=True)
@@ -36,10 +49,10 @@ class PlanningFacts:
         due: candles that close up to here are expected: now, or the end of a finished market.
         candles: close of the newest stored candle.
         verified: end of the verified absences that follow ``candles``, else ``candles``.
-        asked: as ``verified``, of absences that at least one request to the market covered.
+        asked: close up to which every candle after ``candles`` was requested at least once.
         fetched: months that were ever written.
-        lacking: of a derived series, opens of the first and the last bucket after ``candles`` and
-            not before ``first`` that the stored candles of the source allow to derive.
+        lacking: of a derived series, opens of the first and last bucket that can be derived now,
+            after ``candles`` and not before ``first``; None if none can.
         forecast: newest origin with a champion forecast.
         next_origin: close of the first stored candle after ``forecast``.
         first_cutoff: cutoff of the oldest model version.

@@ -89,18 +89,18 @@ def read_status(
     registry: ModelRegistry,
     publisher: Publisher,
     series_list: Sequence[Series],
-    read_through: Sequence[Series] = (),
+    read_whole: Sequence[Series] = (),
 ) -> dict[Series, SeriesStatus]:
     """The status of each of ``series_list``; the manifest must list them.
 
     Damaged files of one series leave the status of the others as it is.
 
     Args:
-        read_through: series whose stored rows are read in full, which finds damage that file
+        read_whole: series whose stored rows are read in full, which finds damage that file
             footers do not show.
     """
     known = read_status_without_store(registry, publisher, series_list)
-    damaged = unreadable(store, series_list, read_through)
+    damaged = unreadable(store, series_list, read_whole)
     sound = [series for series in series_list if series not in damaged]
     candles, forecasts = store.newest_candles(sound), store.newest_forecasts(sound)
     return {
@@ -128,17 +128,17 @@ def read_status_without_store(
 
 
 def unreadable(
-    store: Store, series_list: Iterable[Series], read_through: Sequence[Series] = ()
+    store: Store, series_list: Iterable[Series], read_whole: Sequence[Series] = ()
 ) -> dict[Series, Damage]:
     """Series with a damaged file in the store.
 
     Args:
-        read_through: as in `read_status`.
+        read_whole: as in `read_status`.
     """
     found = {}
     for series in series_list:
         try:
-            (store.read_through if series in read_through else store.require_readable)(series)
+            (store.read_through if series in read_whole else store.require_readable)(series)
         except CorruptArtefact as error:
             found[series] = Damage(str(error), error.found_at)
     return found

@@ -74,7 +74,7 @@ class Store(Protocol):
         ...
 
     def read_back_candles(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
-        """As `read_candles`, of what is stored now.
+        """Read the stored candles anew, past this process's memory; to verify a write.
 
         `read_candles` may return what this process read or wrote, as long as nothing shows that it
         changed.
@@ -118,6 +118,7 @@ class Store(Protocol):
         """Check the stored data of a series for damage, without reading all of it.
 
         A file that any read of this process found damaged counts as damaged until it is replaced.
+        A store whose server checks its own files does nothing.
 
         Raises:
             CorruptArtefact: something is damaged; the message names it and the remedy.

@@ -34,7 +34,7 @@ def require_covered(store: Store, series: Series, start: datetime, end: datetime
 def unanswered(
     store: Store, series: Series, start: datetime, end: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """Ranges in ``[start, end)`` that are neither stored nor explained by the ledger.
+    """Unanswered ranges in ``[start, end)``: neither stored nor explained by the ledger.
 
     Only fetched series have a ledger; derived series are written by whole ranges.
     """
@@ -52,7 +52,7 @@ def unanswered(
 def never_asked(
     store: Store, series: Series, start: datetime, end: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """Ranges in ``[start, end)`` of a fetched series that were never requested.
+    """Unknown ranges in ``[start, end)`` of a fetched series: never requested.
 
     A month may be fetched in part, and a later one after it.
     """

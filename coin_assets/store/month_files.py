@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import remove_partials, write_atomically
 from coin_assets.files.cache import FileCache, Identity, LargeFileCache, identity_of
+from coin_assets.files.checksummed_json import MACHINE_REMEDY
 from coin_assets.store import damage_markers
 from coin_assets.store.base import Extent
 from coin_assets.store.damage_markers import DamageMarker
@@ -158,9 +159,9 @@ def _may_pass(error: Exception) -> bool:
 
 def _unreadable(path: Path, error: Exception, read: Identity | None = None) -> CorruptArtefact:
     """The error of a damaged file, which is marked unless the machine was at fault."""
-    message = f"{path} cannot be read ({error}). Remove the file and materialise its month again."
     if _may_pass(error):
-        return CorruptArtefact(message)
+        return CorruptArtefact(f"{path} cannot be read ({error}). {MACHINE_REMEDY}")
+    message = f"{path} cannot be read ({error}). Remove the file and materialise its month again."
     marker = damage_markers.mark(path, read, message)
     _DAMAGED.put(str(path), (marker.identity,), marker)
     return marker.error()

@@ -1,40 +1,36 @@
 """The embedded store: Parquet files and ledgers below one folder."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import pyarrow as pa
 
-from coin_assets.domain.candles.frame import VALUES
+from coin_assets.domain.candles.frame import CANDLE_SCHEMA
 from coin_assets.domain.candles.revisions import REVISION_SCHEMA
-from coin_assets.domain.forecasting.frame import PRICE_COLUMNS
+from coin_assets.domain.forecasting.frame import FORECAST_SCHEMA
 from coin_assets.domain.series import Series
 from coin_assets.store import tabular
 from coin_assets.store.base import Finding, Store
 from coin_assets.store.ledgers import LedgerFiles
 from coin_assets.store.monthly import MonthlyTable
 
-_TIME = pa.timestamp("us", tz="UTC")
-CANDLES = pa.schema([("timestamp", _TIME), *((name, pa.float64()) for name in VALUES)])
-FORECASTS = pa.schema(
-    [
-        ("as_of", _TIME),
-        ("role", pa.string()),
-        ("step", pa.int64()),
-        *((name, pa.float64()) for name in PRICE_COLUMNS),
-        ("model_version", pa.string()),
-        ("kind", pa.string()),
-    ]
-)
-REVISIONS = pa.schema(
-    [
-        (name, _TIME if kind.startswith("timestamp") else pa.float64())
-        for name, (kind, _) in REVISION_SCHEMA.items()
-    ]
-)
+_ARROW_TYPES = {
+    "timestamp[us, UTC]": pa.timestamp("us", tz="UTC"),
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+}
+
+
+def _arrow(columns: Mapping[str, tuple[str, str]]) -> pa.Schema:
+    """The Arrow schema of a documented one: column -> (type, meaning)."""
+    return pa.schema([(name, _ARROW_TYPES[kind]) for name, (kind, _) in columns.items()])
+
+
+CANDLES, FORECASTS, REVISIONS = map(_arrow, (CANDLE_SCHEMA, FORECAST_SCHEMA, REVISION_SCHEMA))
 
 
 class ParquetStore(tabular.TabularStore):

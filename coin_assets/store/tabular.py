@@ -81,7 +81,10 @@ class Table(Protocol):
         ...
 
     def delete(self, series: Series, start: datetime, end: datetime) -> int:
-        """Remove the rows of ``[start, end)``, unrecord emptied months; return the row count."""
+        """Remove the rows of ``[start, end)`` and return their number.
+
+        Months left without rows no longer count as written.
+        """
         ...
 
     def months(self, series: Series) -> list[datetime]:

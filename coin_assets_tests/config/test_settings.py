@@ -277,7 +277,11 @@ def test_file_may_use_lists_numbers_and_dates(folder: Path) -> None:
         ("COIN_MARKET = 5", "COIN_MARKET: 5 is not text; write it in quotes"),
         ("COIN_SYMBOLS = ['A/X', 5]", "COIN_SYMBOLS: 5 is not text"),
         ("[COIN_RETENTION]\n1m = '1d'", "COIN_RETENTION: .* is a table; write text"),
-        ("COIN_HISTORY_START = 2022-03-01T00:00:00", "COIN_HISTORY_START: .* start of a month"),
+        (
+            "COIN_HISTORY_START = 2022-03-01T00:00:00",
+            "COIN_HISTORY_START: .* needs the time zone UTC; or write a day, as in 2022-03-01",
+        ),
+        ("COIN_HISTORY_START = 2022-03-01T05:00:00Z", "COIN_HISTORY_START: .* start of a month"),
     ],
 )
 def test_file_with_mistakes_stops_the_load(folder: Path, content: str, message: str) -> None:
@@ -388,7 +392,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("COIN_RETENTION", "1m", "'1m' is not TIMEFRAME:VALUE; write it as in 1m:14d"),
     ("COIN_RETENTION", "7m:1d", "Unknown timeframe '7m'"),
     ("COIN_RETENTION", "1m:1d,1m:2d", "'1m' is given 2 times"),
-    ("COIN_RETENTION", "1m:0d", r"'0d' is not a duration; .* \(m h d w\), as in 14d"),
+    ("COIN_RETENTION", "1m:0d", r"'0d' is not a duration; .* \(minutes m, .* weeks w\), as in 14d"),
     ("COIN_RETENTION", "1m:14", "'14' is not a duration"),
     ("COIN_RETENTION", "1m:-3d", "'-3d' is not a duration"),
     ("COIN_RETENTION", "1h:999999w", "'999999w' is not a duration"),

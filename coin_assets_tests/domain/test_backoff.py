@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from coin_assets.domain.backoff import backoff, retry_after
+from coin_assets.domain.backoff import backoff, failures_to_longest, look_back, retry_after
 
 NOW = datetime(2026, 11, 22, 20, 40, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=90)
@@ -17,6 +19,37 @@ def test_the_wait_doubles_with_each_failure_up_to_the_longest() -> None:
     assert backoff(first, longest, 1) == first
     assert backoff(first, longest, 8) == timedelta(seconds=640)
     assert backoff(first, longest, 10**9) == longest
+
+
+def test_the_longest_wait_is_reached_after_the_failures_to_it_and_not_before() -> None:
+    first, longest = timedelta(seconds=5), timedelta(minutes=15)
+    assert failures_to_longest(first, longest) == 9
+    assert backoff(first, longest, 8) < backoff(first, longest, 9) == longest
+    assert failures_to_longest(longest, longest) == 1
+    assert failures_to_longest(timedelta(microseconds=1), timedelta(days=10_000)) == 31
+
+
+@given(
+    first=st.timedeltas(timedelta(seconds=1), timedelta(hours=1)),
+    times=st.floats(1, 10_000),
+    attempts=st.lists(st.floats(0, 1), min_size=40, max_size=40),
+)
+def test_the_look_back_holds_all_failures_after_which_the_wait_is_the_longest(
+    first: timedelta, times: float, attempts: list[float]
+) -> None:
+    """A task that fails for ever, tried again when the failures in the look-back allow it."""
+    longest, attempt = first * times, timedelta(minutes=2)
+    span, failures, now = look_back(first, longest, attempt), [NOW], NOW
+    for number, share in enumerate(attempts, 2):
+        counted = sum(each >= now - span for each in failures)
+        now = failures[-1] + backoff(first, longest, counted)
+        assert now - failures[-1] == backoff(first, longest, number - 1)
+        # When the wait is over, the same failures count.
+        assert backoff(first, longest, sum(each >= now - span for each in failures)) == (
+            now - failures[-1]
+        )
+        now += attempt * share
+        failures.append(now)
 
 
 @pytest.mark.parametrize(

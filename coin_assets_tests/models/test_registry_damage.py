@@ -1,5 +1,6 @@
 """Damaged versions in the model registry."""
 
+import errno
 import hashlib
 import json
 from collections.abc import Callable
@@ -86,6 +87,24 @@ def test_a_damaged_version_is_refused_naming_the_file_and_the_remedy(
         registry.load(version)
     assert str(version.folder) in str(refusal.value)
     assert "adding .damaged to its name" in str(refusal.value)
+
+
+@pytest.mark.parametrize("file", ["model.json", "metadata.json"])
+def test_a_fault_of_the_machine_is_no_reason_to_replace_the_version(
+    registry: ModelRegistry, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = registry.add(BTC, model(), NOV, facts())
+    read = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path.name == file:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(CorruptArtefact, match="the file may be intact") as refusal:
+        registry.load(version)
+    assert "damaged" not in str(refusal.value)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -242,7 +242,7 @@ def test_a_bucket_belongs_to_one_market(influx: InfluxServer, tmp_path: Path) ->
         if market == "sandbox":
             assert other.fetched_months(HOURLY) == []
             continue
-        with pytest.raises(ConfigurationError, match="holds candles of 'sandbox'") as refusal:
+        with pytest.raises(ConfigurationError, match="is claimed by 'sandbox'") as refusal:
             other.write_candles(HOURLY, hours(NOV, 1), NOV, DEC)
         assert "COIN_MARKET=sandbox" in str(refusal.value)
     assert lines_sent(influx) == [1]

@@ -70,7 +70,10 @@ class Absence:
 
     @property
     def is_settled(self) -> bool:
-        """Whether two answers an hour or more apart agree, or no answer can come any more."""
+        """Whether no run is requested for it any more.
+
+        True if two answers an hour or more apart lack it, or the market no longer serves it.
+        """
         if self.is_unavailable:
             return True
         first, last = self.first_answer, self.last_answer

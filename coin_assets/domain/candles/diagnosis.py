@@ -14,7 +14,7 @@ from coin_assets.domain.candles.time_diagnosis import (
     diagnose_duplicates,
     diagnose_order,
     diagnose_unaligned,
-    time_text,
+    minute_text,
 )
 from coin_assets.domain.timeframes import Timeframe, as_micros
 from coin_assets.errors import shortened
@@ -76,7 +76,7 @@ def _unfinished(both: pd.DataFrame, values: Array, known: Array, differs: Mask) 
     inside = (values[rows, 1] <= known[rows, 1]) & (values[rows, 2] >= known[rows, 2])
     if not (inside & (values[rows, 4] < known[rows, 4])).all():
         return None
-    at = ", ".join(time_text(both["timestamp"].iloc[row]) for row in rows)
+    at = ", ".join(minute_text(both["timestamp"].iloc[row]) for row in rows)
     return f"an unfinished candle was saved ({at}) and never refreshed; read it again"
 
 
@@ -202,7 +202,7 @@ def _not_positive(frame: pd.DataFrame) -> str | None:
     if not len(rows):
         return None
     stamps = frame["timestamp"]
-    where = f"from {time_text(stamps.iloc[rows[0]])} to {time_text(stamps.iloc[rows[-1]])}"
+    where = f"from {minute_text(stamps.iloc[rows[0]])} to {minute_text(stamps.iloc[rows[-1]])}"
     if rows[0] == 0 and len(rows) == rows[-1] + 1 < len(frame):
         return f"{len(rows)} zero rows {where}, before the listing; leave them out"
     return f"{len(rows)} zero rows {where}, filled in where nothing was traded; leave them out"

@@ -5,6 +5,15 @@ Between a series' first candle and now every candle has exactly one state: store
 history); refused (the market sends it, but it breaks the candle contract); pending (requested once,
 or not yet); failed (the last request failed). The store holds the stored candles, the ledger the
 answers about all others.
+
+Words for missing candles, here and in `store.coverage` and `pipeline.fetch_ranges`:
+
+- unknown: never requested (`Ledger.unknown`, `coverage.never_asked`).
+- unanswered: unknown, or not explained so far (`Ledger.unanswered`, `coverage.unanswered`).
+- explained: processing continues without them (`Absence.is_explained`); not unanswered.
+- due: requested before, and to be requested again now (`Ledger.due`).
+- lacking: the unanswered and the due ones of a request (`fetch_ranges.lacking`).
+- settled: no run is requested for them any more (`Absence.is_settled`).
 """
 
 from bisect import bisect_left, bisect_right
@@ -139,7 +148,7 @@ class Ledger:
         return replace(self, absences=self._slice(time, self.absences[-1].end))
 
     def explained(self, gaps: Iterable[Gap], timeframe: Timeframe) -> list[Missing]:
-        """States of ``gaps``, ascending, split where states differ."""
+        """States of ``gaps``, explained or not, ascending; split where states differ."""
         return _united(
             _missing(start, end, absence, timeframe)
             for gap in gaps
@@ -151,7 +160,7 @@ class Ledger:
         return [_missing(each.start, each.end, each, timeframe) for each in self.absences]
 
     def unanswered(self, gaps: Iterable[Gap]) -> list[Range]:
-        """Parts of ``gaps`` without an explanation; see `Absence.is_explained`."""
+        """Unanswered parts of ``gaps``: not explained, see `Absence.is_explained`."""
         return [
             (start, end)
             for gap in gaps
@@ -160,7 +169,7 @@ class Ledger:
         ]
 
     def unknown(self, gaps: Iterable[Gap]) -> list[Range]:
-        """Parts of ``gaps`` that were never requested."""
+        """Unknown parts of ``gaps``: never requested."""
         return [
             (start, end)
             for gap in gaps

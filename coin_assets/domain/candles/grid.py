@@ -38,8 +38,8 @@ class CandleGrid:
         """Ordinal of place 0."""
         return int(self.ordinals[0])
 
-    def spread(self, values: npt.ArrayLike) -> Floats:
-        """Values on the grid.
+    def on_grid(self, values: npt.ArrayLike) -> Floats:
+        """Values at the places of their candles; NaN at missing ones.
 
         Args:
             values: (n,) numbers, one for each existing candle.

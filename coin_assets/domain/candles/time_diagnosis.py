@@ -36,7 +36,7 @@ def diagnose_order(frame: pd.DataFrame) -> str | None:
             f"the rows stand newest first, with {int((~back).sum())} rows out of that order; "
             "check what stands there, then sort by open time"
         )
-    at = time_text(stamps.iloc[int(np.flatnonzero(back)[0]) + 1])
+    at = minute_text(stamps.iloc[int(np.flatnonzero(back)[0]) + 1])
     again = int(stamps.duplicated().sum())
     if again:
         return (
@@ -49,7 +49,7 @@ def diagnose_order(frame: pd.DataFrame) -> str | None:
 def diagnose_duplicates(frame: pd.DataFrame) -> str | None:
     """Likely cause of repeated open times; at least one must repeat."""
     twice = frame[frame["timestamp"].duplicated(keep=False)]
-    at = time_text(twice["timestamp"].iloc[0])
+    at = minute_text(twice["timestamp"].iloc[0])
     if twice.duplicated().sum() == twice["timestamp"].duplicated().sum():
         return f"the same rows were appended twice, first at {at}; drop the copies"
     return (
@@ -79,7 +79,7 @@ def diagnose_unaligned(stamps: "pd.Series[pd.Timestamp]", timeframe: Timeframe) 
     if len(shifts) and len(shifts) < len(stamps) / 10:
         first = int(shifts[0])
         return (
-            f"open times drift: from {time_text(stamps.iloc[first])}, after a break of "
+            f"open times drift: from {minute_text(stamps.iloc[first])}, after a break of "
             f"{_break(stamps, first)}, they lie {timedelta(microseconds=int(past[first]))} past "
             f"the boundary, and shift at {len(shifts)} rows; such bars are made from other "
             "times, so download them again"
@@ -120,7 +120,7 @@ def spacing(stamps: "pd.Series[pd.Timestamp]") -> Timeframe | None:
     return None
 
 
-def time_text(stamp: pd.Timestamp) -> str:
+def minute_text(stamp: pd.Timestamp) -> str:
     """Format a time for messages: ``2024-03-01 00:00``, or ``NaT``."""
     return "NaT" if pd.isna(stamp) else f"{stamp:%Y-%m-%d %H:%M}"
 

@@ -16,6 +16,10 @@ import pandas as pd
 
 from coin_assets.domain.evaluation.diebold_mariano import chance_of_difference
 from coin_assets.domain.evaluation.promotion_criteria import (
+    FEWEST_LIVE_BLOCKS,
+    FEWEST_SAMPLE_BLOCKS,
+    SHORTEST_LIVE_SAMPLE,
+    SHORTEST_SAMPLE,
     Criterion,
     agrees_live,
     beats_champion,
@@ -31,13 +35,6 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import DataRefused
 
 PROMOTE, KEEP, RETIRE = DECISIONS = ("promote", "keep", "retire")
-
-# Forecasts that start within `STEPS` candles of each other share outcomes. One block of `STEPS`
-# origins counts as one independent forecast.
-FEWEST_BLOCKS, SHORTEST = 5, timedelta(days=14)
-# Part of the evidence must be live, because an error in the walk-forward procedure shows only in
-# live forecasts.
-FEWEST_LIVE_BLOCKS, SHORTEST_LIVE = 3, timedelta(days=7)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -169,14 +166,14 @@ def judge(
     _refuse_disorder(paired, earlier_passes, champion_since, now)
     parts = (paired, paired.at(paired.live), paired.at(~paired.live))
     whole, live, backtest = (_tally(each) for each in parts)
-    enough = _sample("sample", paired, "", FEWEST_BLOCKS, SHORTEST)
+    enough = _sample("sample", paired, "", FEWEST_SAMPLE_BLOCKS, SHORTEST_SAMPLE)
     p_value = naive_p_value = None
     if enough.passed:
         p_value = chance_of_difference(paired.challenger - paired.champion)
         naive_p_value = chance_of_difference(paired.challenger - paired.naive)
     evidence = (
         enough,
-        _sample("live", parts[1], "live ", FEWEST_LIVE_BLOCKS, SHORTEST_LIVE),
+        _sample("live", parts[1], "live ", FEWEST_LIVE_BLOCKS, SHORTEST_LIVE_SAMPLE),
         recent(paired.origins[-1].to_pydatetime() if len(paired) else None, timeframe, now),
         beats_naive(whole.to_naive, naive_p_value),
         beats_champion(whole.to_champion, p_value),
@@ -203,13 +200,19 @@ def _refuse_disorder(
     champion_since: datetime | None,
     now: datetime,
 ) -> None:
-    times = [*paired.origins[-1:], *earlier_passes, *filter(None, [champion_since])]
-    for time in (now, *times):
+    times: list[tuple[str, datetime]] = [
+        ("the interim test", now),
+        *(("the newest origin", origin) for origin in paired.origins[-1:]),
+        *(("an earlier pass", each) for each in earlier_passes),
+        *(("the start of the champion's tenure", each) for each in [champion_since] if each),
+    ]
+    for name, time in times:
         if time.tzinfo is None:
-            raise DataRefused(f"{time} has no time zone. Use UTC.")
+            raise DataRefused(f"The time of {name}, {time}, has no time zone. Use UTC.")
         if time > now:
             raise DataRefused(
-                f"{time} lies after {now}, the time of the test. Test at a later time."
+                f"The time of {name}, {time}, lies after {now}, that of the interim test. "
+                "This is a defect: report it."
             )
     tests = [*earlier_passes, now]
     if tests != sorted(set(tests)):

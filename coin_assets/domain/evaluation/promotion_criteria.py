@@ -1,4 +1,4 @@
-"""Criteria of the promotion gate, besides the size of the sample.
+"""Criteria of the promotion gate, and all of its limits.
 
 The limits were chosen by simulation. A challenger that is exactly as good as the champion is
 promoted in about one trial period of a hundred, with an interim test every day.
@@ -12,15 +12,23 @@ from typing import Any
 from coin_assets.domain.forecasting.frame import STEPS
 from coin_assets.domain.timeframes import Timeframe
 
-LEVEL = 0.0075  # of one interim test against the champion
+# Forecasts that start within `STEPS` candles of each other share outcomes. One block of `STEPS`
+# origins counts as one independent forecast.
+FEWEST_SAMPLE_BLOCKS, SHORTEST_SAMPLE = 5, timedelta(days=14)
+# Part of the evidence must be live, because an error in the walk-forward procedure shows only in
+# live forecasts.
+FEWEST_LIVE_BLOCKS, SHORTEST_LIVE_SAMPLE = 3, timedelta(days=7)
+CHAMPION_LEVEL = 0.0075  # of one interim test against the champion
 LARGEST_RATIO = 0.995  # to the champion's loss; a smaller gain does not justify a change
 NAIVE_LEVEL = 0.05  # of one interim test against the naive forecast
 COVERAGE, COVERAGE_OFF = 0.8, 0.04
-LATEST_STEPS = 2 * STEPS  # largest age of the newest origin, in candles
+# Largest age of the newest matured origin: the longer one of a time and a number of candles.
+LARGEST_AGE, LARGEST_AGE_IN_CANDLES = timedelta(days=2), 2 * STEPS
 INTERIM_TESTS = 3
-INTERIM_TESTS_SPAN = timedelta(days=2)
-INTERIM_TESTS_APART = timedelta(days=4)  # after a longer break the count restarts
-COOL_DOWN = timedelta(days=7)
+INTERIM_TESTS_SPAN, INTERIM_TESTS_SPAN_IN_CANDLES = timedelta(days=2), 2
+# After a longer break the count restarts.
+INTERIM_TESTS_APART, INTERIM_TESTS_APART_IN_CANDLES = timedelta(days=4), 4
+COOL_DOWN, COOL_DOWN_IN_CANDLES = timedelta(days=7), STEPS
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ def beats_champion(ratio: float | None, p_value: float | None) -> Criterion:
 
     Arguments as in `beats_naive`, against the champion.
     """
-    return _better("champion", "the champion's", ratio, LARGEST_RATIO, p_value, LEVEL)
+    return _better("champion", "the champion's", ratio, LARGEST_RATIO, p_value, CHAMPION_LEVEL)
 
 
 def agrees_live(ratio: float | None) -> Criterion:
@@ -102,7 +110,7 @@ def recent(newest: datetime | None, timeframe: Timeframe, now: datetime) -> Crit
     """
     if newest is None:
         return Criterion("recent", False, "No forecast has matured for both.")
-    oldest = max(candles(LATEST_STEPS, timeframe), timedelta(days=2))
+    oldest = max(LARGEST_AGE, candles(LARGEST_AGE_IN_CANDLES, timeframe))
     return Criterion(
         "recent",
         now - newest <= oldest,
@@ -124,11 +132,13 @@ def lasts(
     """
     row = [now] if passed else []
     for time in reversed(earlier_passes if passed else []):
-        if row[-1] - time > max(INTERIM_TESTS_APART, candles(4, timeframe)):
+        if row[-1] - time > max(
+            INTERIM_TESTS_APART, candles(INTERIM_TESTS_APART_IN_CANDLES, timeframe)
+        ):
             break
         row.append(time)
     span = row[0] - row[-1] if row else timedelta(0)
-    needed = max(INTERIM_TESTS_SPAN, candles(2, timeframe))
+    needed = max(INTERIM_TESTS_SPAN, candles(INTERIM_TESTS_SPAN_IN_CANDLES, timeframe))
     return Criterion(
         "lasting",
         len(row) >= INTERIM_TESTS and span >= needed,
@@ -147,7 +157,7 @@ def has_cooled(champion_since: datetime | None, timeframe: Timeframe, now: datet
     """
     if champion_since is None:
         return Criterion("cool_down", False, "No champion is on record, so none can be replaced.")
-    needed = max(COOL_DOWN, candles(STEPS, timeframe))
+    needed = max(COOL_DOWN, candles(COOL_DOWN_IN_CANDLES, timeframe))
     return Criterion(
         "cool_down",
         now - champion_since >= needed,

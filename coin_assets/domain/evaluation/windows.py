@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from coin_assets.domain.evaluation.promotion import FEWEST_BLOCKS, SHORTEST
+from coin_assets.domain.evaluation.promotion_criteria import FEWEST_SAMPLE_BLOCKS, SHORTEST_SAMPLE
 from coin_assets.domain.forecasting.frame import STEPS
 from coin_assets.domain.forecasting.naive import NAIVE_WINDOW
 from coin_assets.domain.timeframe_rules import rules_of
@@ -52,9 +52,9 @@ def has_trial(timeframe: Timeframe) -> bool:
     Windows of minutes are too short, those of weeks and months have too few origins. There the
     newest version forecasts until an operator appoints a champion.
     """
-    enough = FEWEST_BLOCKS * STEPS
+    enough = FEWEST_SAMPLE_BLOCKS * STEPS
     origins = _origins(timeframe)
-    return origins >= enough and origins * timeframe.seconds > SHORTEST.total_seconds()
+    return origins >= enough and origins * timeframe.seconds > SHORTEST_SAMPLE.total_seconds()
 
 
 def _origins(timeframe: Timeframe) -> int:

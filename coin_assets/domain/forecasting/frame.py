@@ -33,13 +33,10 @@ FORECAST_SCHEMA = {
     "model_version": ("string", "version of the model that made it"),
     "kind": ("string", "live, or backtest when made after the first forecast candle closed"),
 }
-_TYPES = {
-    "as_of": TIMESTAMP_DTYPE,
-    "step": "int64",
-    **dict.fromkeys(PRICE_COLUMNS, "float64"),
-    **dict.fromkeys(("role", "model_version", "kind"), "str"),
-}
+_DTYPES = {"timestamp[us, UTC]": TIMESTAMP_DTYPE, "string": "str"}  # others are as documented
+_TYPES = {name: _DTYPES.get(kind, kind) for name, (kind, _) in FORECAST_SCHEMA.items()}
 CHAMPION, CHALLENGER = ROLES = ("champion", "challenger")
+# Kinds of forecasts; `planning.facts.LIVE` is the purpose of a run.
 LIVE, BACKTEST = KINDS = ("live", "backtest")
 
 Floats = npt.NDArray[np.float64]
@@ -93,15 +90,15 @@ class Forecaster(Protocol):
         ...
 
     def state(self) -> dict[str, Any]:
-        """Parameters and fitted values as JSON values; `from_state` restores them."""
+        """Parameters of the fitted forecaster as JSON values; `from_state` restores them."""
         ...
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        """The fitted estimator that gave ``state``; its forecasts are the same to the bit.
+        """The fitted forecaster whose parameters are ``state``; it forecasts the same to the bit.
 
         Raises:
-            ValueError, KeyError, TypeError: ``state`` is not a state of this estimator.
+            ValueError, KeyError, TypeError: these are not parameters of this forecaster.
         """
         ...
 
@@ -143,7 +140,10 @@ def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFra
     """
     missing = [name for name in FORECAST_SCHEMA if name not in frame.columns]
     if missing:
-        raise DataRefused(f"Forecast columns {missing} are missing; need {list(FORECAST_SCHEMA)}.")
+        raise DataRefused(
+            f"Forecast columns {missing} are missing; need {list(FORECAST_SCHEMA)}. Nothing was "
+            "stored. Make the frame with forecast_frame."
+        )
     rows = frame[list(FORECAST_SCHEMA)].reset_index(drop=True)
     if rows.empty:
         return rows
@@ -152,7 +152,8 @@ def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFra
         rows = rows.astype({name: kind for name, kind in _TYPES.items() if known[name] != kind})
     except (TypeError, ValueError) as error:
         raise DataRefused(
-            f"Forecast columns have wrong types: {error}. Nothing was stored."
+            f"Forecast columns have wrong types: {error}. Nothing was stored. Make the frame with "
+            "forecast_frame."
         ) from error
     quantiles = rows[QUANTILE_COLUMNS].to_numpy()
     for rule, broken in {

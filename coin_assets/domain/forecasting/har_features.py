@@ -60,7 +60,7 @@ class Grid:
             range_share: see `candle_variance`.
         """
         grid = CandleGrid.of(candles, timeframe)
-        columns = {name: grid.spread(candles[name]) for name in VALUES}
+        columns = {name: grid.on_grid(candles[name]) for name in VALUES}
         close = columns["close"]
         variance = candle_variance(
             columns["open"], columns["high"], columns["low"], close, range_share

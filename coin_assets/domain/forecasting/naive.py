@@ -59,8 +59,8 @@ def naive_quantiles(
         return scaled
     ordinals = timeframe.ordinals(candles["timestamp"])
     close = np.ascontiguousarray(candles["close"], dtype=np.float64)
-    on_grid = CandleGrid(timeframe, ordinals)
-    grid, places = on_grid.spread(np.log(close)), on_grid.places_of(origins)
+    candle_grid = CandleGrid(timeframe, ordinals)
+    grid, places = candle_grid.on_grid(np.log(close)), candle_grid.places_of(origins)
     for step in range(1, STEPS + 1):
         # Padding gives the windows of the first candles their full length.
         returns = np.full(window + len(grid) - step, np.nan)

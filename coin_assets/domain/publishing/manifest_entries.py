@@ -11,7 +11,12 @@ PUBLIC, HIDDEN = VISIBILITIES = ("public", "hidden_backfilling")
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file in the published folder; ``as_of`` is the close of the newest candle in it."""
+    """A file in the published folder.
+
+    Attributes:
+        size: in bytes.
+        as_of: close of the newest candle that it was made from.
+    """
 
     name: str
     sha256: str

@@ -13,12 +13,12 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedResult:
     """The last recorded result of a check.
 
     Attributes:
         status: its status word, if it has one.
-        at: evaluation time, by the clock of the platform.
+        at: time of the evaluation, by the clock of the platform.
         recorded_at: machine time at which Dagster recorded it.
     """
 
@@ -31,7 +31,7 @@ class Recorded:
 
 def changed_evaluations(
     evaluations: Iterable[dg.AssetCheckEvaluation],
-    recorded: Mapping[dg.AssetCheckKey, Recorded],
+    recorded: Mapping[dg.AssetCheckKey, RecordedResult],
     materialised: Mapping[dg.AssetKey, datetime],
     now: datetime,
     every: timedelta,
@@ -59,7 +59,7 @@ def changed_evaluations(
 
 def recorded_checks(
     instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]
-) -> dict[dg.AssetCheckKey, Recorded]:
+) -> dict[dg.AssetCheckKey, RecordedResult]:
     """The last recorded result of each of ``keys`` that has one, in one query."""
     wanted = list(keys)
     found = {}
@@ -87,10 +87,10 @@ def last_materialised(
     return found
 
 
-def _recorded(evaluation: dg.AssetCheckEvaluation, timestamp: float) -> Recorded:
+def _recorded(evaluation: dg.AssetCheckEvaluation, timestamp: float) -> RecordedResult:
     at = evaluation.metadata.get(CHECKED_AT)
     seconds = at.value if isinstance(at, dg.TimestampMetadataValue) else timestamp
-    return Recorded(
+    return RecordedResult(
         evaluation.passed,
         evaluation.severity,
         _status(evaluation),
@@ -103,7 +103,7 @@ def _outcome(evaluation: dg.AssetCheckEvaluation) -> tuple[object, ...]:
     return evaluation.passed, evaluation.severity, _status(evaluation)
 
 
-def _last_outcome(last: Recorded) -> tuple[object, ...]:
+def _last_outcome(last: RecordedResult) -> tuple[object, ...]:
     return last.passed, last.severity, last.status
 
 

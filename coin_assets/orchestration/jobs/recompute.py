@@ -9,6 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
+from coin_assets.orchestration.assets.candles import month_metadata
 from coin_assets.orchestration.assets.published import publication_metadata
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
 from coin_assets.orchestration.jobs.one_op import one_op_job
@@ -107,13 +108,9 @@ class _Recomputation:
     ) -> None:
         """Derive the candles that open at ``opens`` again."""
         store = self.pipeline.store
+        now = self.pipeline.clock.now()
         for report in recompute_candles(store, pending, spec.series, opens, first):
-            facts = {
-                "dagster/partition_row_count": report.rows,
-                "rows_changed": report.rows_changed,
-                "partial": report.partial,
-                "origin": "recomputed",
-            }
+            facts = {**month_metadata(spec, report, now), "origin": "recomputed"}
             self._report(spec, CANDLES, facts, partition_of(report.month))
 
     def _forecasts_and_files(self, spec: SeriesAssets, opens: pd.DatetimeIndex) -> None:

@@ -5,7 +5,7 @@ them once.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -32,6 +32,8 @@ from coin_assets.planning.facts import (
     TRAINING,
     Failures,
     Runs,
+    failures_look_back,
+    most_counted_failures,
 )
 
 PURPOSE_TAG = "coin_assets/purpose"
@@ -46,11 +48,9 @@ _BACKFILL_TAG = "dagster/backfill"
 _BACKGROUND = (HISTORY, GAPS, MONTHLY, EVALUATION)
 _UNPARTITIONED = (PUBLISHED, QUALITY)
 _LAYERS = (CANDLES, MODELS, PREDICTIONS, *_UNPARTITIONED)
-# Long enough to hold the failures after which the delay is the longest.
-_LOOKBACK = timedelta(hours=2)
 _MOST_RUNS = 200
-# Finished runs of a job that its alert looks at.
-NEWEST_OF_A_JOB = 12
+# Finished runs of a job that its alert looks at: failures in a row.
+NEWEST_OF_A_JOB = max(12, most_counted_failures())
 _IN_FLIGHT = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -154,9 +154,14 @@ def _failures(
     now: datetime,
     month: datetime,
 ) -> dict[Task, Failures]:
-    """Consecutive failures of each task that failed within `_LOOKBACK` and not succeeded since."""
+    """Consecutive failures of each task that failed lately and has not succeeded since.
+
+    Failures older than `failures_look_back` do not count.
+    """
     records = instance.get_run_records(
-        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - _LOOKBACK),
+        dg.RunsFilter(
+            statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - failures_look_back()
+        ),
         limit=_MOST_RUNS,
     )
     found: dict[Task, list[_Failure]] = {}

@@ -109,6 +109,6 @@ def require_market(recorded: str, market: str, where: str) -> None:
     """
     if recorded != market:
         raise ConfigurationError(
-            f"COIN_MARKET: {market!r} is not the market of {where}, which holds candles of "
+            f"COIN_MARKET: {market!r} is not the market of {where}, which is claimed by "
             f"{recorded!r}; set COIN_MARKET={recorded}, or choose another COIN_INFLUXDB_BUCKET."
         )

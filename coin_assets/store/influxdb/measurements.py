@@ -21,9 +21,10 @@ class Measurement:
 
     Attributes:
         time: column of the time, which InfluxDB calls ``_time``.
-        words, numbers: columns that are tags beside symbol and timeframe; numbers have two digits.
-        floats, texts: columns that are fields.
-        one_of: tags that select one row of each time.
+        words: text columns that are tags, beside symbol and timeframe.
+        numbers: whole-number columns that are tags; written with two digits.
+        floats, texts: number and text columns that are fields.
+        one_of: tag -> value that selects one point of each time; empty if there is one only.
         of_series: whether it has the tags ``symbol`` and ``timeframe``.
     """
 

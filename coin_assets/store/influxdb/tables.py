@@ -126,7 +126,7 @@ class MeasurementTable:
         return {series: found[series_name(series)] for series in ranges}
 
     def state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
-        """Number of rows in ``[start, end)``, and the newest time of the series."""
+        """See `Table.state`: number of rows, and the newest time of the series."""
         return self.bucket.name, self.count(series, start, end), self.newest([series]).get(series)
 
     def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:

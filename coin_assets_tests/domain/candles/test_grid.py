@@ -34,7 +34,7 @@ def test_values_lie_as_many_places_apart_as_candles_of_time(name: str, at: list[
     timeframe = Timeframe(name)
     candles = candles_at(at, timeframe)
     grid = CandleGrid.of(candles, timeframe)
-    closes = grid.spread(candles["close"])
+    closes = grid.on_grid(candles["close"])
 
     expected = [float(place + 1) if place in at else math.nan for place in range(at[0], at[-1] + 1)]
     np.testing.assert_array_equal(closes, expected)
@@ -50,7 +50,7 @@ def test_a_return_needs_its_candle_and_the_one_before(at: list[int]) -> None:
     timeframe = Timeframe("1h")
     candles = candles_at(at, timeframe)
     grid = CandleGrid.of(candles, timeframe)
-    returns = candle_returns(grid.spread(candles["close"]))
+    returns = candle_returns(grid.on_grid(candles["close"]))
 
     for place, value in enumerate(returns.tolist(), at[0]):
         if place in at and place - 1 in at:

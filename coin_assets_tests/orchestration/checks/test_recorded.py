@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from coin_assets.orchestration.checks.clock import clock_evaluations
 from coin_assets.orchestration.checks.recorded import (
-    Recorded,
+    RecordedResult,
     changed_evaluations,
     last_materialised,
     recorded_checks,
@@ -47,8 +47,8 @@ def result(status: str) -> dg.AssetCheckEvaluation:
     )
 
 
-def recorded_result(status: str, at: datetime) -> dict[dg.AssetCheckKey, Recorded]:
-    return {dg.AssetCheckKey(ASSET, "data_time"): Recorded(*VERDICTS[status], status, at, at)}
+def recorded_result(status: str, at: datetime) -> dict[dg.AssetCheckKey, RecordedResult]:
+    return {dg.AssetCheckKey(ASSET, "data_time"): RecordedResult(*VERDICTS[status], status, at, at)}
 
 
 def test_what_was_never_recorded_is() -> None:
@@ -67,7 +67,7 @@ def test_changes_are_recorded_at_once_and_the_rest_later(before: str, after: str
 @given(st.lists(st.sampled_from(sorted(VERDICTS)), min_size=1, max_size=300))
 def test_the_log_holds_every_change_and_little_more(statuses: list[str]) -> None:
     """A tick a minute: what was recorded last is always what is so."""
-    recorded: dict[dg.AssetCheckKey, Recorded] = {}
+    recorded: dict[dg.AssetCheckKey, RecordedResult] = {}
     count = 0
     for minute, status in enumerate(statuses):
         now = NOW + timedelta(minutes=minute)

@@ -154,7 +154,8 @@ def test_a_changed_candle_reaches_exactly_what_it_touches(
     assert files_of(platform.settings.home / "models") == models
     assert open_revisions(platform).empty
     assert platform.metadata("BTC_USDT/prediction_1h", "2024-06-01")["origins_recomputed"] == 48
-    assert platform.metadata("BTC_USDT/ohlcv_1d", "2024-06-01")["rows_changed"] == 1
+    candles = platform.metadata("BTC_USDT/ohlcv_1d", "2024-06-01")
+    assert (candles["rows_changed"], candles["missing"], candles["origin"]) == (1, 0, "recomputed")
 
 
 def test_nothing_pending_changes_and_materialises_nothing(platform: Platform) -> None:
