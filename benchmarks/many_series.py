@@ -10,17 +10,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import islice, product
 from pathlib import Path
 from string import ascii_uppercase
-from unittest.mock import patch
 
 import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
-from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
-from sqlalchemy import Connection, Engine, StaticPool, create_engine
 
 from benchmarks.harness import BenchmarkFailed
 from coin_assets.config.settings import Settings
@@ -164,35 +160,3 @@ def record_history(instance: dg.DagsterInstance, specs: Sequence[SeriesAssets]) 
                 state_change_timestamp=0.0,
             )
         )
-
-
-@contextmanager
-def recorded_quickly(instance: dg.DagsterInstance) -> Iterator[None]:
-    """Let the instance record asset events in milliseconds each, not in tens of them.
-
-    Dagster opens its SQLite files anew for every statement and makes each of them durable, which
-    takes minutes for thousands of events. Here files stay open, and nothing is waited for.
-    """
-    storage = instance.event_log_storage
-    if not isinstance(storage, SqliteEventLogStorage):
-        raise BenchmarkFailed(f"Events are kept by {type(storage).__name__}, not in SQLite.")
-    usual, engines = storage._connect, dict[str, Engine]()
-
-    @contextmanager
-    def connected(shard: str) -> Iterator[Connection]:
-        if shard not in engines:
-            with usual(shard):
-                """Makes the file."""
-            address = storage.conn_string_for_shard(shard)
-            engines[shard] = create_engine(address, poolclass=StaticPool)
-            with engines[shard].connect() as connection:
-                connection.exec_driver_sql("PRAGMA synchronous = OFF")
-        with engines[shard].begin() as connection:
-            yield connection
-
-    try:
-        with patch.object(storage, "_connect", connected):
-            yield
-    finally:
-        for engine in engines.values():
-            engine.dispose()

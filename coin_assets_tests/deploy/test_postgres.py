@@ -47,8 +47,8 @@ def test_all_sections_but_the_storage_are_those_of_the_default_instance() -> Non
     ours, default = (
         yaml.safe_load((folder / "dagster.yaml").read_text()) for folder in (DEPLOY, ROOT)
     )
-    assert list(ours.pop("storage")) == ["postgres"]
-    assert list(default.pop("storage")) == ["sqlite"]
+    classes = [each.pop("storage")["custom"]["class"] for each in (ours, default)]
+    assert classes == ["PostgresRecords", "SqliteRecords"]
     assert ours == default
 
 

@@ -1,0 +1,94 @@
+"""The project's storage keeps what Dagster's SQLite storage keeps.
+
+Both take the same generated events through real instances, which batch them and fall back to
+single ones. Then all their rows and answers are equal, storage ids included.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from hypothesis import Phase, example, given, settings
+
+from coin_assets.orchestration.records.events import BatchedSqliteEventLog
+from coin_assets_tests.orchestration.records.generated import (
+    ASSETS,
+    NO_RUN,
+    RUNS,
+    STEPS,
+    Kind,
+    Spec,
+    Step,
+)
+from coin_assets_tests.orchestration.records.homes import apply, both, event_log, tables
+from coin_assets_tests.orchestration.records.reads import answers
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*instead of get_event_records")
+ALL_RUNS = (*RUNS, NO_RUN)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of two homes with their databases and runs; making it takes a second."""
+    folder = tmp_path_factory.mktemp("homes")
+    with pytest.MonkeyPatch.context() as patch, both(folder) as instances:
+        patch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")
+        for instance in instances:
+            for run_id in RUNS:
+                instance.add_run(dg.DagsterRun("job", run_id=run_id))
+        apply(instances, [Step((_spec(Kind.ENGINE_EVENT, run),)) for run in ALL_RUNS])
+        for instance in instances:
+            instance.dispose()
+        yield folder
+
+
+def _spec(kind: Kind | None, run: str, asset: int = 0) -> Spec:
+    return Spec(kind, run, ASSETS[asset], None, "contract", passed=True, late=True)
+
+
+# Two new assets in one batch, whose rows are numbered by their first event.
+_TURNS = (0, 1, 0)
+
+
+@example([Step(tuple(_spec(Kind.ASSET_MATERIALIZATION, RUNS[0], asset) for asset in _TURNS))])
+@example([Step(tuple(_spec(Kind.ASSET_OBSERVATION, RUNS[turn]) for turn in _TURNS))])
+@given(STEPS)
+# Without shrinking, which takes many minutes here.
+@settings(max_examples=25, derandomize=True, phases=[Phase.explicit, Phase.generate])
+def test_all_rows_and_answers_are_those_of_dagsters_storage(
+    template: Path, steps: Sequence[Step]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for home in ("usual", "own"):
+            shutil.copytree(template / home, Path(folder) / home)
+        with both(Path(folder)) as (usual, own):
+            assert isinstance(event_log(own), BatchedSqliteEventLog)
+            apply((usual, own), steps)
+            for run in ALL_RUNS:
+                assert tables(own, [run]) == tables(usual, [run])
+            assert answers(own) == answers(usual)
+
+
+def test_either_storage_goes_on_in_a_home_of_the_other(template: Path, tmp_path: Path) -> None:
+    """A home needs no migration, in either direction, runless events included."""
+    for home in ("usual", "own"):
+        shutil.copytree(template / home, tmp_path / home)
+    steps = [
+        Step((_spec(Kind.ASSET_MATERIALIZATION, RUNS[0]), _spec(Kind.ASSET_OBSERVATION, RUNS[1]))),
+        Step((_spec(Kind.ASSET_CHECK_EVALUATION, NO_RUN),)),
+    ]
+    with both(tmp_path) as instances:
+        apply(instances, steps)
+        before = tables(instances[0], ALL_RUNS)
+        assert before == tables(instances[1], ALL_RUNS)
+    (tmp_path / "usual").rename(tmp_path / "swap")
+    (tmp_path / "own").rename(tmp_path / "usual")
+    (tmp_path / "swap").rename(tmp_path / "own")
+    with both(tmp_path) as instances:
+        assert tables(instances[0], ALL_RUNS) == tables(instances[1], ALL_RUNS) == before
+        apply(instances, steps)
+        assert tables(instances[0], ALL_RUNS) == tables(instances[1], ALL_RUNS)
+        assert answers(instances[0]) == answers(instances[1])
