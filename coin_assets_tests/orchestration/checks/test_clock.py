@@ -396,9 +396,9 @@ def test_names_of_checks_and_ops_are_unique(tmp_path: Path) -> None:
     specs = series_specs(platform.settings)
     made = [clock_checks(spec, gathered) for spec in specs]
     assert len({each.node_def.name for each in made}) == len(specs)
-    series_list = [
-        series
+    keys = [
+        check
         for spec, each in zip(specs, made, strict=True)
         for check in [*each.check_keys, *reconciled_check(spec).check_keys]
     ]
-    assert len(set(series_list)) == len(series_list) == 7 * len(specs)
+    assert len(set(keys)) == len(keys) == 7 * len(specs)
