@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from pathlib import Path
+from types import CodeType
+from typing import Any, cast
 
 import dagster as dg
 
@@ -61,6 +63,7 @@ from coin_assets.store.home import open_home
 
 # A code location that runs longer without a reload shows an incomplete lineage.
 MONTHS_UNTIL_RELOAD = 24
+_CODE_REFERENCES = "dagster/code_references"
 
 
 def build_definitions(
@@ -174,9 +177,25 @@ def series_assets(spec: SeriesAssets, specs: tuple[SeriesAssets, ...]) -> list[d
 
 
 def with_sources(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """``assets`` with file and line of their functions, which the web UI shows."""
-    found = dg.with_source_code_references(assets)
-    return [asset for asset in found if isinstance(asset, dg.AssetsDefinition)]
+    """``assets`` with file and line of their functions, which the web UI shows.
+
+    As `dg.with_source_code_references`, which parses the source file anew for each asset: a quarter
+    of the time in which a location with many series loads.
+    """
+    return [asset.map_asset_specs(partial(_with_source, asset)) for asset in assets]
+
+
+def _with_source(asset: dg.AssetsDefinition, spec: dg.AssetSpec) -> dg.AssetSpec:
+    code = cast(Any, asset.op.compute_fn).decorated_fn.__code__
+    return spec.merge_attributes(metadata={_CODE_REFERENCES: _reference(code)})
+
+
+@cache
+def _reference(code: CodeType) -> dg.CodeReferencesMetadataValue:
+    place = dg.LocalFileCodeReference(
+        file_path=str(Path(code.co_filename).absolute()), line_number=code.co_firstlineno
+    )
+    return dg.CodeReferencesMetadataValue(code_references=[place])
 
 
 def alert_settings(settings: Settings) -> AlertSettings:
