@@ -86,16 +86,14 @@ def publish_due_sensor(
             part_list.append(part)
         document = None
         if len(known) == len(specs):  # else the manifest waits for the ticks that read the others
-            readable = {spec.series for spec in sound_specs(specs, known)}
-            is_complete = completeness(stored, specs, now)
+            readable = [spec.series for spec in sound_specs(specs, known)]
+            shown, is_complete = frozenset(readable), completeness(stored, specs, now)
             document = folder.refresh(
                 ManifestInputs(
                     now,
-                    lambda series: series in readable and is_complete(series),
+                    lambda series: series in shown and is_complete(series),
                     _failures(runs, known, now),
-                    known_outages(
-                        stored, [each.series for each in specs if each.series in readable]
-                    ),
+                    known_outages(stored, readable),
                 ),
                 differing=differing,
                 qualities={series: quality(registry.evaluations(), series) for series in known},

@@ -40,6 +40,7 @@ def tasks_of_run(run: dg.DagsterRun, tasks: TaskOfAsset) -> set[tuple[Task, date
 
 
 def months_of(run: dg.DagsterRun) -> list[datetime]:
+    """Months of a run's partition or range; none without one."""
     first = run.tags.get(_PARTITION_TAG) or run.tags.get(RANGE_START_TAG)
     last = run.tags.get(_PARTITION_TAG) or run.tags.get(RANGE_END_TAG)
     if not first or not last:
