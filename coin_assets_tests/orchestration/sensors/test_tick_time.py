@@ -3,7 +3,7 @@
 Each reading of the clock takes ten seconds here, so that a tick has time for two parts at most.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def platform(tmp_path: Path) -> Platform:
     return Platform(tmp_path / "home", NOW, symbols=",".join(SYMBOLS), derived_timeframes="4h")
 
 
-def symbols_of(requests: list[dg.RunRequest] | None) -> set[str]:
+def symbols_of(requests: Sequence[dg.RunRequest] | None) -> set[str]:
     keys = [key for each in requests or [] for key in each.asset_selection or []]
     return {key.path[0].replace("_", "/") for key in keys}
 
