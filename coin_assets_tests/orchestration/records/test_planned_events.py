@@ -106,7 +106,7 @@ def test_a_run_that_is_being_recorded_is_in_flight_and_lives(
 @pytest.mark.parametrize("file", ["dagster.yaml", "deploy/dagster.yaml"])
 def test_the_monitor_waits_until_five_runs_of_many_symbols_have_loaded(file: str) -> None:
     config: dict[str, Any] = yaml.safe_load((ROOT / file).read_text())
-    load_seconds, cores, busy = 25, 2, 5
+    load_seconds, cores, busy = 15, 2, 5
     at_once = config["concurrency"]["runs"]["max_concurrent_runs"]
     needed = load_seconds * at_once / cores * busy
     assert config["run_monitoring"]["start_timeout_seconds"] >= needed
