@@ -61,8 +61,8 @@ def candles_due_sensor(
             "Compares the candles, models and forecasts that should exist by now with those that "
             "do, every few seconds, and requests runs of one month each for the difference, "
             "through to the published files. Failed tasks are retried with exponential back-off, "
-            "at least every 15 minutes. When nothing is due it requests the daily evaluation of matured "
-            "forecasts, and promotions that the last evaluation decided."
+            "at least every 15 minutes. When nothing is due it requests the daily evaluation of "
+            "matured forecasts, and promotions that the last evaluation decided."
         ),
     )
     def candles_due(
