@@ -1,6 +1,7 @@
 """Benchmark ``sensors``: what a look at everything costs when nothing is due."""
 
 import resource
+import time
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
@@ -36,7 +37,7 @@ from coin_assets.orchestration.sensors.publish_due import publish_due_sensor
 from coin_assets_tests.platform import StoppedClock
 
 _COUNTS, _QUICK_COUNTS = (25, 250, 2500), (25,)
-_NAMES = ("candles_due", "publish_due", "late_candles", "health_alerts")
+NAMES = ("candles_due", "publish_due", "late_candles", "health_alerts")
 _LATER_TICKS = 5
 _TIMED_RESULTS = 100
 _MIB = 1 << 10  # of the kilobytes that the system counts
@@ -54,6 +55,7 @@ class Ticks(TypedDict):
     """What a measuring process returns."""
 
     seconds: list[float]
+    cpu_seconds: list[float]
     peak_kib: int
 
 
@@ -85,7 +87,7 @@ def measure(bench: Bench) -> list[Figure]:
 
 def _figures(home: Home, count: int, prepared: Prepared) -> list[Figure]:
     figures, peak = [], 0
-    for name in _NAMES:
+    for name in NAMES:
         found = in_fresh_process(home, measure_ticks, name=name, later=_LATER_TICKS)
         first, *later = found["seconds"]
         peak = max(peak, found["peak_kib"])
@@ -143,9 +145,10 @@ def measure_ticks(name: str, later: int) -> Ticks:
         BenchmarkFailed: something was due.
     """
     specs = series_specs(Settings())
-    seconds = []
+    seconds, cpu_seconds = [], []
     with dg.DagsterInstance.get() as instance:
         for _ in range(1 + later):
+            began = time.process_time()
             spent, data = timed(_tick, instance, name, specs)
             if data.run_requests or data.asset_events:
                 raise BenchmarkFailed(
@@ -153,8 +156,9 @@ def measure_ticks(name: str, later: int) -> Ticks:
                     f"{len(data.asset_events)} events."
                 )
             seconds.append(spent)
+            cpu_seconds.append(time.process_time() - began)
     peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": seconds, "peak_kib": peak}
+    return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_kib": peak}
 
 
 def _tick(
@@ -177,7 +181,7 @@ def _sensor(name: str, specs: tuple[SeriesAssets, ...], settings: Settings) -> d
         return publish_due_sensor(specs, {}, _job("update"))
     if name == "late_candles":
         return late_candles_sensor(specs, _job("redo_touched"))
-    return health_alerts_sensor(specs, alert_settings(settings), _NAMES)
+    return health_alerts_sensor(specs, alert_settings(settings), NAMES)
 
 
 def _job(name: str) -> dg.JobDefinition:

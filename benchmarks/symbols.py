@@ -34,6 +34,9 @@ class Measured(TypedDict):
 
     seconds: float
     seconds_in_turn: float
+    cpu_seconds: float
+    records_bytes: int
+    home_bytes: int
     steps: int
     requests: int
     request_seconds: float
@@ -42,18 +45,7 @@ class Measured(TypedDict):
 def measure_symbols(folder: Path, count: int, delay_seconds: float) -> list[Figure]:
     """Figures of hourly updates of ``count`` symbols."""
     say(f"hourly update of {count} symbols")
-    symbols = [f"C{number:02d}/USDT" for number in range(count)]
-    now = utc(_AFTER)
-    with (
-        running_exchange(folder, now, symbols, delay_seconds) as url,
-        temporary_home(
-            COIN_MARKET="ccxt:binance",
-            COIN_SYMBOLS=",".join(symbols),
-            COIN_DERIVED_TIMEFRAMES="",
-            COIN_HISTORY_START=_FIRST,
-        ) as home,
-    ):
-        found = in_fresh_process(home, run_update, url=url)
+    found = measure_hour(folder, count, delay_seconds)
     weight = _KLINES_WEIGHT * (found["requests"] - 1) + _LIST_WEIGHT
     minutes = max(found["seconds"], 60) / 60
     how = f"{count} symbols of 1h, candles to published files, {found['steps']} steps in one run"
@@ -87,6 +79,22 @@ def measure_symbols(folder: Path, count: int, delay_seconds: float) -> list[Figu
     ]
 
 
+def measure_hour(folder: Path, count: int, delay_seconds: float) -> Measured:
+    """One hourly update of ``count`` symbols from an exchange whose answers are late."""
+    symbols = [f"C{number:02d}/USDT" for number in range(count)]
+    now = utc(_AFTER)
+    with (
+        running_exchange(folder, now, symbols, delay_seconds) as url,
+        temporary_home(
+            COIN_MARKET="ccxt:binance",
+            COIN_SYMBOLS=",".join(symbols),
+            COIN_DERIVED_TIMEFRAMES="",
+            COIN_HISTORY_START=_FIRST,
+        ) as home,
+    ):
+        return in_fresh_process(home, run_update, url=url)
+
+
 def run_update(url: str) -> Measured:
     """Fill the home of this process up to an hour, then measure the next two."""
     import ccxt
@@ -104,19 +112,34 @@ def run_update(url: str) -> Measured:
         _run(instance, settings, url, _BEFORE, forecasts)
         layers = (CANDLES, PREDICTIONS, PUBLISHED)
         due = [asset_key(series, layer) for series in series_list for layer in layers]
+        records, home = _sizes(settings)
         with (
             patch("coin_assets.orchestration.assets.candles.begin_fetches"),
             requests.around(ccxt.Exchange, "fetch"),  # a stopwatch is for one thread
         ):
             in_turn = _run(instance, settings, url, _IN_TURN, due)
+        records_after, home_after = _sizes(settings)
+        began = time.process_time()
         seconds = _run(instance, settings, url, _AFTER, due)
+        cpu_seconds = time.process_time() - began
     return {
         "seconds": seconds,
         "seconds_in_turn": in_turn,
+        "cpu_seconds": cpu_seconds,
+        "records_bytes": records_after - records,
+        "home_bytes": home_after - home,
         "steps": len(due),
         "requests": requests.calls,
         "request_seconds": requests.seconds,
     }
+
+
+def _sizes(settings: Settings) -> tuple[int, int]:
+    """Bytes of Dagster's records, and of all other files of the home."""
+    records = settings.home / "dagster"
+    sizes = {path: path.stat().st_size for path in settings.home.rglob("*") if path.is_file()}
+    of_records = sum(size for path, size in sizes.items() if path.is_relative_to(records))
+    return of_records, sum(sizes.values()) - of_records
 
 
 def _run(

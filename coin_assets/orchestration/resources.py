@@ -5,6 +5,7 @@ Tests override resources, never the clients inside them.
 """
 
 import shutil
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,6 +50,10 @@ class Clock(dg.ConfigurableResource):
     def machine_time(self) -> datetime:
         """The time of Dagster's records; it differs from `now` in tests only."""
         return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, for time limits."""
+        return time.monotonic()
 
     def settled(self) -> datetime:
         """Candles that close up to this time are final: now, less the settle delay."""

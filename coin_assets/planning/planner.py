@@ -1,8 +1,9 @@
 """The planner: requests runs for what should exist and does not.
 
 It is level-triggered, a pure function of facts: after a missed tick, a failed run or a restart the
-next plan requests what is still missing. Everything due in one month goes into one run. A task that
-needs candles of another month waits for a plan in which they are stored.
+next plan requests what is still missing. Everything due in one month goes into one run, or into
+several if there are many symbols. A task that needs candles of another month waits for a plan in
+which they are stored.
 """
 
 from collections import defaultdict
@@ -27,6 +28,7 @@ from coin_assets.planning.facts import (
     Wanted,
 )
 from coin_assets.planning.months import close_of, first_open_of, floor_of, months_never_fetched
+from coin_assets.planning.splitting import split
 
 MOST_REQUESTS = 6
 
@@ -35,14 +37,18 @@ def plan_updates(facts: Sequence[PlanningFacts], runs: Runs, now: datetime) -> P
     """Runs for all tasks that are due and not in flight, live work first.
 
     At most `MOST_REQUESTS` runs, the newest month's before those that catch up; the next plan
-    requests the others.
+    requests the others. Of background work one run a purpose, so that live runs find a free slot.
     """
     live = _live(facts, runs, now)
     months = sorted(live)
-    requests = [Request(month, tuple(live[month]), LIVE) for month in (*months[-1:], *months[:-1])]
+    requests = [
+        part
+        for month in (*months[-1:], *months[:-1])
+        for part in split(Request(month, tuple(live[month]), LIVE))
+    ]
     for purpose, find in ((HISTORY, history), (GAPS, gaps), (MONTHLY, monthly_versions)):
         if purpose not in runs.busy:
-            requests += _earliest(purpose, find(facts, runs, now), requests)
+            requests += _earliest(purpose, find(facts, runs, now), requests)[:1]
     training = tuple(
         each.series
         for each in facts
@@ -54,7 +60,7 @@ def plan_updates(facts: Sequence[PlanningFacts], runs: Runs, now: datetime) -> P
 
 
 def plan_repairs(facts: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Plan:
-    """One run that rewrites published files that are gone, damaged or behind the store.
+    """Runs that rewrite published files that are gone, damaged or behind the store.
 
     Files that `plan_updates` publishes anyway are left to it. Files behind the store wait while
     runs renew the series or its source; damaged files do not wait for runs that fail before they
@@ -77,7 +83,9 @@ def plan_repairs(facts: Sequence[PlanningFacts], runs: Runs, now: datetime) -> P
             is_free = not waits and task not in planned and runs.is_free(task, None, now)
         if is_free:
             tasks.append(task)
-    return Plan((Request(month_start(now), tuple(tasks), REPAIR),)) if tasks else Plan()
+    if not tasks:
+        return Plan()
+    return Plan(tuple(split(Request(month_start(now), tuple(tasks), REPAIR))[:MOST_REQUESTS]))
 
 
 def _is_failing(facts: PlanningFacts, runs: Runs) -> bool:
@@ -231,7 +239,7 @@ def _is_behind_store(facts: PlanningFacts) -> bool:
 
 
 def _earliest(purpose: str, wanted: Wanted, requests: Iterable[Request]) -> list[Request]:
-    """The earliest month of ``wanted`` as one run, without tasks of ``requests``.
+    """Runs of the earliest month of ``wanted``, without tasks of ``requests``.
 
     One month at a time leaves room for live runs.
     """
@@ -239,5 +247,5 @@ def _earliest(purpose: str, wanted: Wanted, requests: Iterable[Request]) -> list
     for month in sorted(wanted):
         tasks = tuple(task for task in wanted[month] if (task, month) not in taken)
         if tasks:
-            return [Request(month, tasks, purpose)]
+            return split(Request(month, tasks, purpose))
     return []

@@ -3,7 +3,7 @@
 Sensors read it at every tick, from file footers and names, without reading candles.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -99,26 +99,47 @@ def read_status(
         read_whole: series whose stored rows are read in full, which finds damage that file
             footers do not show.
     """
-    known = read_status_without_store(registry, publisher, series_list)
-    damaged = unreadable(store, series_list, read_whole)
-    sound = [series for series in series_list if series not in damaged]
-    candles, forecasts = store.newest_candles(sound), store.newest_forecasts(sound)
-    return {
-        series: replace(
-            status,
-            candles=series.timeframe.close_of(candles[series]) if series in candles else None,
-            forecast=forecasts.get(series),
-            damage=damaged.get(series),
-        )
-        for series, status in known.items()
-    }
+    return StatusReader(store, registry, publisher).read(series_list, read_whole)
 
 
 def read_status_without_store(
     registry: ModelRegistry, publisher: Publisher, series_list: Sequence[Series]
 ) -> dict[Series, SeriesStatus]:
     """The published files and models of each series, for when the store does not answer."""
-    published = publisher.inspect()
+    return _of_files(publisher.inspect(), registry, series_list)
+
+
+class StatusReader:
+    """Reads the status of series part by part, and the published folder once for all parts."""
+
+    def __init__(self, store: Store, registry: ModelRegistry, publisher: Publisher) -> None:
+        self._store, self._registry = store, registry
+        self._published = publisher.inspect()
+
+    def read(
+        self, series_list: Sequence[Series], read_through: Sequence[Series] = ()
+    ) -> dict[Series, SeriesStatus]:
+        """As `read_status`."""
+        store = self._store
+        damaged = unreadable(store, series_list, read_through)
+        sound = [series for series in series_list if series not in damaged]
+        candles, forecasts = store.newest_candles(sound), store.newest_forecasts(sound)
+        return {
+            series: replace(
+                status,
+                candles=series.timeframe.close_of(candles[series]) if series in candles else None,
+                forecast=forecasts.get(series),
+                damage=damaged.get(series),
+            )
+            for series, status in _of_files(self._published, self._registry, series_list).items()
+        }
+
+
+def _of_files(
+    published: Mapping[Series, ManifestEntry],
+    registry: ModelRegistry,
+    series_list: Sequence[Series],
+) -> dict[Series, SeriesStatus]:
     return {
         series: SeriesStatus(
             series, None, None, published[series], tuple(registry.versions(series))

@@ -55,25 +55,15 @@ def check_specs(spec: SeriesAssets) -> list[dg.AssetCheckSpec]:
 
 def _descriptions(spec: SeriesAssets) -> dict[str, str]:
     """Description of each check: what a pass means."""
-    contract = {
-        CONTRACT: "The stored candles of the written months are readable and obey the candle "
-        "contract: aligned, in order, finite, low <= open, close <= high."
-    }
-    bars = {SUSPICIOUS_BARS: "No bar of the written months looks like an error of the exchange."}
+    contract = {CONTRACT: "The written months are readable and obey the candle contract."}
+    bars = {SUSPICIOUS_BARS: "No written bar looks like an error of the exchange."}
     if spec.is_fetched:
-        gaps = {
-            GAPS: "No candle of the whole history is pending or failed: each is stored, or the "
-            "market answered twice that it has none."
-        }
+        gaps = {GAPS: "No candle of the whole history is pending or failed."}
         return contract | gaps | bars
     source = {
-        MATCHES_SOURCE: f"Each stored bucket of the written months equals the one derived from "
-        f"the stored {spec.source.timeframe} candles, and none is missing or surplus."
+        MATCHES_SOURCE: f"Each written bucket equals the one derived from {spec.source.timeframe}."
     }
-    gaps = {
-        GAPS: f"The market does not have the {spec.source.timeframe} candles that the buckets of "
-        "the written months lack: it answered so twice."
-    }
+    gaps = {GAPS: f"The market has no {spec.source.timeframe} candles that written buckets lack."}
     return contract | source | gaps | bars
 
 

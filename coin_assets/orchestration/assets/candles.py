@@ -41,7 +41,7 @@ def fetched_candles(spec: SeriesAssets, specs: Sequence[SeriesAssets]) -> dg.Ass
 
     @dg.asset(
         **_common(spec),
-        description=f"Closed {spec.series} candles, fetched from the market month by month.",
+        description=f"Closed {spec.series} candles, fetched from the market.",
         retry_policy=RETRIES,
         check_specs=check_specs(spec),
         required_resource_keys={*PIPELINE, "disk"},
@@ -73,10 +73,7 @@ def derived_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
     @dg.asset(
         **_common(spec),
         deps=[source],
-        description=(
-            f"Closed {spec.series} candles, derived from {spec.source.timeframe} candles. Buckets "
-            "with missing source candles are kept, as exchanges keep them, and counted as partial."
-        ),
+        description=f"Closed {spec.series} candles, derived from {spec.source.timeframe}.",
         code_version="1",
         check_specs=check_specs(spec),
         required_resource_keys=PIPELINE,
@@ -101,9 +98,8 @@ def derived_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
 
 def _common(spec: SeriesAssets) -> dict[str, Any]:
     """Arguments of ``dg.asset`` that fetched and derived candles share."""
-    schema = {"dagster/column_schema": SCHEMA}
     return {
-        **spec.common(CANDLES, {"pandas", "parquet"}, **schema),
+        **spec.common(CANDLES, {"pandas", "parquet"}, SCHEMA),
         **spec.partitioned(),
         "freshness_policy": spec.freshness,
     }

@@ -22,16 +22,9 @@ def evaluations(spec: SeriesAssets) -> dg.AssetsDefinition:
     @dg.asset(
         **spec.common(QUALITY, {"scikitlearn", "json"}),
         required_resource_keys=PIPELINE,
-        deps=[
-            dg.AssetDep(spec.asset_key(layer), partition_mapping=dg.AllPartitionMapping())
-            for layer in (CANDLES, PREDICTIONS)
-        ],
-        description=(
-            f"Scores of the matured forecasts of {spec.series} in the evaluation window: champion, "
-            "challenger and naive forecast. It also has the drift of the champion and the verdict "
-            "on the challenger. Materialise it after a backfill of models and predictions for a "
-            "backtest report."
-        ),
+        # Without partitions, so it depends on all months.
+        deps=[spec.asset_key(layer) for layer in (CANDLES, PREDICTIONS)],
+        description=f"Scores of matured {spec.series} forecasts, drift, verdict on the challenger.",
     )
     def evaluation(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with failures_named():

@@ -22,11 +22,7 @@ def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
         **spec.common(MODELS, {"scikitlearn", "json"}),
         **spec.partitioned(),
         deps=[dg.AssetDep(spec.asset_key(CANDLES), partition_mapping=spec.months_so_far)],
-        description=(
-            f"Forecast models of {spec.series} whose training cutoff lies in the month. "
-            "Materialising a month trains its monthly version (cutoff: the month's first instant) "
-            "if it does not exist; an existing version is never replaced."
-        ),
+        description=f"Models of {spec.series} whose cutoff lies in the month; never replaced.",
         freshness_policy=spec.training_freshness,
         pool=TRAINING_POOL,
     )

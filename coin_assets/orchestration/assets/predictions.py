@@ -32,17 +32,13 @@ def predictions(spec: SeriesAssets) -> dg.AssetsDefinition:
     """Forecasts at every origin, each by a model trained only on candles before it."""
 
     @dg.asset(
-        **spec.common(PREDICTIONS, {"scikitlearn", "parquet"}, **{"dagster/column_schema": SCHEMA}),
+        **spec.common(PREDICTIONS, {"scikitlearn", "parquet"}, SCHEMA),
         **spec.partitioned(),
         deps=[
             dg.AssetDep(spec.asset_key(layer), partition_mapping=spec.months_so_far)
             for layer in (CANDLES, MODELS)
         ],
-        description=(
-            f"24-step quantile forecasts of {spec.series} at every candle close (origin) of the "
-            "month, by the champion and, unpublished, the challenger. Missing origins are "
-            "filled; stored forecasts never change."
-        ),
+        description=f"24-step forecasts of {spec.series} at each candle close; never changed.",
         freshness_policy=spec.freshness,
         check_specs=[_check_spec(spec)],
         required_resource_keys=PIPELINE,
@@ -130,10 +126,7 @@ def _check_spec(spec: SeriesAssets) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         SANE_FORECAST,
         asset=spec.asset_key(PREDICTIONS),
-        description=(
-            "The newest forecast of the window is complete, finite, in order, made at the newest "
-            "candle, and of the scale that recent candles suggest."
-        ),
+        description="The newest forecast is complete, finite, in order and of a likely scale.",
         blocking=True,
     )
 

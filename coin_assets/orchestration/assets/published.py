@@ -20,16 +20,9 @@ def published_files(spec: SeriesAssets, all_specs: tuple[SeriesAssets, ...]) -> 
 
     @dg.asset(
         **spec.common(PUBLISHED, {"json"}),
-        deps=[
-            # Publishing reads the newest rows of the store, whichever month was materialized.
-            dg.AssetDep(spec.asset_key(layer), partition_mapping=dg.AllPartitionMapping())
-            for layer in (CANDLES, PREDICTIONS)
-        ],
-        description=(
-            f"history_{spec.series.symbol_name}_{spec.series.timeframe}.json and "
-            f"prediction_{spec.series.symbol_name}_{spec.series.timeframe}.json, from the newest "
-            "stored candles and forecast."
-        ),
+        # Publishing reads the newest rows of the store, whichever month was materialized.
+        deps=[spec.asset_key(layer) for layer in (CANDLES, PREDICTIONS)],
+        description=f"History and prediction files of {spec.series}, from the newest stored rows.",
         freshness_policy=spec.freshness,
         required_resource_keys=PIPELINE,
     )

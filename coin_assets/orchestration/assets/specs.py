@@ -20,6 +20,7 @@ _NAMES = {
     QUALITY: "evaluation",
 }
 TRAINING_POOL = "training"
+_SCHEMA = "dagster/column_schema"
 
 # Passing faults are tried again at once; what lasts longer is left to the next run.
 RETRIES = dg.RetryPolicy(
@@ -56,15 +57,23 @@ class SeriesAssets(SeriesPolicy):
             fail_window=self.training_limits.hard, warn_window=self.training_limits.soft
         )
 
-    def common(self, layer: str, kinds: set[str], **metadata: Any) -> dict[str, Any]:
-        """Keyword arguments that every asset of ``layer`` passes to ``dg.asset``."""
+    def common(
+        self, layer: str, kinds: set[str], schema: dg.TableSchema | None = None
+    ) -> dict[str, Any]:
+        """Keyword arguments that every asset of ``layer`` passes to ``dg.asset``.
+
+        Args:
+            schema: columns of the rows. All series of a layer have the same ones, and they take
+                5 KB of the repository snapshot, so only assets of fetched series show them.
+        """
+        shown = {} if schema is None or not self.is_fetched else {_SCHEMA: schema}
         return {
             "key": self.asset_key(layer),
             "group_name": self.series.symbol_name,
             "tags": {"timeframe": self.series.timeframe.name, "layer": layer},
             "kinds": kinds,
             "owners": OWNERS,
-            "metadata": {"symbol": self.series.symbol, **metadata},
+            "metadata": {"symbol": self.series.symbol, **shown},
         }
 
     def partitioned(self) -> dict[str, Any]:

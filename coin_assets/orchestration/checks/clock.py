@@ -46,16 +46,12 @@ Gather = Callable[
 ]
 # Layer and check -> what a passed one means.
 _CHECKS = {
-    (CANDLES, DATA_TIME): "The newest stored candle closed within the limit of COIN_FRESHNESS.",
-    (PREDICTIONS, DATA_TIME): "The newest forecast was made from data within the limit of "
-    "COIN_FRESHNESS.",
-    (PUBLISHED, DATA_TIME): "The published files were made from data within the limit of "
-    "COIN_FRESHNESS.",
-    (PUBLISHED, AGREES_WITH_STORE): "The published files are undamaged and reach as far as the "
-    "store.",
-    (MODELS, AGE): "The newest model was trained on data up to a recent time.",
-    (MODELS, TRAINING_RANGE): "The newest model was trained on candles enough, and on none after "
-    "its cutoff.",
+    (CANDLES, DATA_TIME): "The newest candle is within COIN_FRESHNESS.",
+    (PREDICTIONS, DATA_TIME): "The newest forecast's data is within COIN_FRESHNESS.",
+    (PUBLISHED, DATA_TIME): "The files' data is within COIN_FRESHNESS.",
+    (PUBLISHED, AGREES_WITH_STORE): "The files are undamaged and reach as far as the store.",
+    (MODELS, AGE): "The newest model was trained up to a recent time.",
+    (MODELS, TRAINING_RANGE): "The newest model had candles enough, and none after its cutoff.",
 }
 
 
@@ -101,7 +97,7 @@ def clock_checks(spec: SeriesAssets, gather: Gather) -> dg.AssetChecksDefinition
         name=f"{spec.series.symbol_name}__clock_{spec.series.timeframe}",
         specs=clock_check_specs(spec),
         can_subset=True,
-        description=f"Age and agreement of candles, models, forecasts and files of {spec.series}.",
+        description=f"Age and agreement of all data of {spec.series}.",
     )
     def check(
         context: dg.AssetCheckExecutionContext,

@@ -21,10 +21,7 @@ def reconciled_check(spec: SeriesAssets) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=spec.asset_key(CANDLES),
         name=RECONCILED,
-        description=(
-            f"The newest stored {spec.series} candles equal those of the market: prices exactly, "
-            "volume to 1e-9. The job reconcile checks many series, and further back."
-        ),
+        description="The newest stored candles equal those of the market. See the job reconcile.",
     )
     def check(market: MarketResource, store: StoreResource, clock: Clock) -> dg.AssetCheckResult:
         with failures_named():

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,11 +22,18 @@ from coin_assets.orchestration.resources import (
 )
 from coin_assets.orchestration.sensors.requests import ChecksOfAsset, described, run_requests
 from coin_assets.orchestration.sensors.runs import runs_of
+from coin_assets.orchestration.sensors.tick_time import (
+    Part,
+    Rotation,
+    TickTime,
+    left_over,
+    parts_of,
+)
 from coin_assets.planning.evaluations import plan_quality, quality_facts
 from coin_assets.planning.facts import Plan, PlanningFacts
 from coin_assets.planning.gather import planning_facts, sound_specs
 from coin_assets.planning.planner import plan_updates
-from coin_assets.planning.series_status import read_status
+from coin_assets.planning.series_status import StatusReader
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
 
@@ -42,6 +50,7 @@ def candles_due_sensor(
     Args:
         jobs: the jobs ``update``, ``train_models``, ``evaluate`` and ``promote_champion``.
     """
+    parts = Rotation(parts_of(specs))
 
     @dg.sensor(
         name="candles_due",
@@ -50,10 +59,10 @@ def candles_due_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Compares the candles, models and forecasts that should exist by now with those that "
-            "do, every few seconds, and requests one run a month for the difference, through to "
-            "the published files. Failed tasks are retried with exponential back-off, at least "
-            "every 15 minutes. When nothing is due it requests the daily evaluation of matured "
-            "forecasts, and promotions that the last evaluation decided."
+            "do, every few seconds, and requests runs of one month each for the difference, "
+            "through to the published files. Failed tasks are retried with exponential back-off, "
+            "at least every 15 minutes. When nothing is due it requests the daily evaluation of "
+            "matured forecasts, and promotions that the last evaluation decided."
         ),
     )
     def candles_due(
@@ -71,37 +80,55 @@ def candles_due_sensor(
             registry.evaluations(),
             publisher.client(),
         )
-        facts, plan = _plan(context.instance, specs, clients, clock)
+        time_left = TickTime(clock.monotonic)
+        look, plan = _plan(context.instance, parts, clients, clock, time_left)
         wait = _seconds_to_boundary(specs, clock)
-        if plan.is_empty and wait <= INTERVAL_SECONDS:
+        if plan.is_empty and wait <= INTERVAL_SECONDS < time_left.left():
             # The next tick would be late by up to an interval.
             time.sleep(wait)
-            facts, plan = _plan(context.instance, specs, clients, clock)
+            look, plan = _plan(context.instance, parts, clients, clock, time_left)
+        unseen = left_over(look.series, len(specs))
         if plan.is_empty:
-            return dg.SensorResult(skip_reason=_reason(specs, facts, clock.settled()))
-        context.log.info(described(plan))
+            return dg.SensorResult(skip_reason=_reason(look, clock.settled()) + unseen)
+        context.log.info(described(plan) + unseen)
         return dg.SensorResult(run_requests=run_requests(plan, checks))
 
     return candles_due
 
 
+@dataclass
+class _Look:
+    """What one tick has seen: planning facts, and of how many series."""
+
+    facts: list[PlanningFacts] = field(default_factory=list)
+    series: int = 0
+
+
 def _plan(
-    instance: dg.DagsterInstance, specs: Sequence[SeriesAssets], clients: _Clients, clock: Clock
-) -> tuple[list[PlanningFacts], Plan]:
-    """Planning facts, and the plan made of them."""
+    instance: dg.DagsterInstance,
+    parts: Rotation[Part],
+    clients: _Clients,
+    clock: Clock,
+    time_left: TickTime,
+) -> tuple[_Look, Plan]:
+    """Planning facts of the series that there is time for, and the plan made of them."""
     stored, market, registry, evaluations, publisher = clients
-    series_list = [spec.series for spec in specs]
-    store = stored.snapshot(series_list)
-    statuses = read_status(store, registry, publisher, series_list)
-    sound = sound_specs(specs, statuses)
-    facts = planning_facts(sound, store, market, statuses, clock.now(), clock.settled())
-    at = clock.machine_time()
-    runs = runs_of(instance, specs, at, month_start(clock.now()))
-    plan = plan_updates(facts, runs, at)
+    at, now = clock.machine_time(), clock.now()
+    # Runs are read first: a task whose run ends meanwhile counts as in flight, not as missing.
+    specs = [spec for part in parts.items for spec in part]
+    store = stored.snapshot([spec.series for spec in specs])
+    runs = runs_of(instance, specs, at, month_start(now), time_left)
+    reader, look = StatusReader(store, registry, publisher), _Look()
+    for part in parts.take(time_left):
+        statuses = reader.read([spec.series for spec in part])
+        sound = sound_specs(part, statuses)
+        look.facts += planning_facts(sound, store, market, statuses, now, clock.settled())
+        look.series += len(part)
+    plan = plan_updates(look.facts, runs, at)
     if plan.is_empty:  # evaluations yield to live runs
-        qualities = quality_facts(evaluations, registry, [spec.series for spec in sound])
-        plan = plan_quality(facts, qualities, runs, at)
-    return facts, plan
+        qualities = quality_facts(evaluations, registry, [each.series for each in look.facts])
+        plan = plan_quality(look.facts, qualities, runs, at)
+    return look, plan
 
 
 def _seconds_to_boundary(specs: Sequence[SeriesAssets], clock: Clock) -> float:
@@ -111,12 +138,10 @@ def _seconds_to_boundary(specs: Sequence[SeriesAssets], clock: Clock) -> float:
     return (following - settled).total_seconds()
 
 
-def _reason(
-    specs: Sequence[SeriesAssets], facts: Sequence[PlanningFacts], closed_by: datetime
-) -> str:
+def _reason(look: _Look, closed_by: datetime) -> str:
     """Why nothing is requested, for the list of ticks."""
-    reason = _reason_of(facts, closed_by)
-    left_out = len(specs) - len(facts)
+    reason = _reason_of(look.facts, closed_by)
+    left_out = look.series - len(look.facts)
     return (
         f"{reason}; {left_out} series wait for the repair of a damaged file" if left_out else reason
     )

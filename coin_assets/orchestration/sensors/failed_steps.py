@@ -30,6 +30,11 @@ def killed_run(task: str, ended: datetime, series: Series | None = None) -> Fail
     return FailureRecord(series, task, RUN_KILLED, "the run was killed", message, ended)
 
 
+def is_read(run_id: str) -> bool:
+    """Whether `failed_steps` knows the run without reading its events."""
+    return run_id in _CACHE
+
+
 def failed_steps(instance: dg.DagsterInstance, run_id: str) -> dict[str, FailureRecord]:
     """The last record of each step that failed for good in a finished run."""
     if run_id not in _CACHE:

@@ -38,12 +38,19 @@ from coin_assets.orchestration.sensors import conditions
 from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
 from coin_assets.orchestration.sensors.machinery import troubles
 from coin_assets.orchestration.sensors.runs import job_failures, runs_of
-from coin_assets.planning.series_status import SeriesStatus, read_status, read_status_without_store
+from coin_assets.orchestration.sensors.tick_time import Rotation, TickTime, left_over, parts_of
+from coin_assets.planning.series_status import (
+    SeriesStatus,
+    StatusReader,
+    read_status_without_store,
+)
 
 FOLDER, BOOK = "alerts", "alerts.sqlite"
 # A tick may take 60 s in all.
-_DELIVERY_SECONDS = 25.0
+_DELIVERY_SECONDS = 20.0
 _RECORD_EVERY = timedelta(hours=6)
+# The daemon records the results of a tick one by one; the next tick returns the others.
+_MOST_RESULTS = 1000
 WATCHED_JOBS = (
     "train_models",
     "evaluate",
@@ -84,6 +91,8 @@ def health_alerts_sensor(
     Args:
         watched: names of the sensors and schedules that should run.
     """
+    parts = Rotation(parts_of(specs))
+    known: dict[Series, SeriesStatus] = {}  # as of the last tick that had time for the series
 
     @dg.sensor(
         name="health_alerts",
@@ -106,16 +115,21 @@ def health_alerts_sensor(
         now, at, instance = clock.now(), clock.machine_time(), context.instance
         for run_id in end_dead_runs(instance):  # its tasks would count as in flight for hours
             context.log.warning(f"run {run_id} was marked as failed: its process is gone")
-        series_list = [spec.series for spec in specs]
+        time_left, looked_at = TickTime(clock.monotonic), list[SeriesAssets]()
         refusal: CoinAssetsError | None = None
         try:
-            statuses = read_status(
-                store.client(), registry.client(), publisher.client(), series_list
-            )
+            reader = StatusReader(store.client(), registry.client(), publisher.client())
+            for part in parts.take(time_left):
+                known.update(reader.read([spec.series for spec in part]))
+                looked_at += part
+            statuses = known
         except CoinAssetsError as error:
             # Alerts matter most now; the published files still show the health.
             refusal = error
+            series_list = [spec.series for spec in specs]
             statuses = read_status_without_store(registry.client(), publisher.client(), series_list)
+        if len(statuses) < len(specs):  # a condition that was not looked at would count as over
+            return dg.SensorResult(skip_reason=f"starting{left_over(len(known), len(specs))}")
         healths = series_healths(specs, statuses, native_states(instance, specs), now)
         failures = runs_of(instance, specs, at, month_start(now)).failures
         jobs = {job: found for job in WATCHED_JOBS if (found := job_failures(instance, job))}
@@ -130,9 +144,13 @@ def health_alerts_sensor(
             *conditions.machinery_conditions(troubles(instance, watched, at)),
         ]
         report = _tell(context.log, settings, wrong, now, clock)
-        events = [] if refusal else _clock_results(instance, specs, statuses, now)
+        events = [] if refusal else _clock_results(instance, looked_at, statuses, now)
         _beat(context.log, settings, healths, report, now)
-        return dg.SensorResult(skip_reason=_summary(healths, wrong, report), asset_events=events)
+        unseen = "" if refusal else left_over(len(looked_at), len(specs))
+        return dg.SensorResult(
+            skip_reason=_summary(healths, wrong, report) + unseen,
+            asset_events=events[:_MOST_RESULTS],
+        )
 
     return health_alerts
 

@@ -9,8 +9,16 @@ from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.resources import Clock, StoreResource
 from coin_assets.orchestration.sensors.requests import PRIORITY_TAG
 from coin_assets.orchestration.sensors.runs import is_running, job_failures
+from coin_assets.orchestration.sensors.tick_time import (
+    Part,
+    Rotation,
+    TickTime,
+    left_over,
+    parts_of,
+)
 from coin_assets.pipeline.recompute import pending_revisions
 from coin_assets.planning.series_status import unreadable
+from coin_assets.store.base import Store
 
 INTERVAL_SECONDS = 30
 
@@ -18,6 +26,7 @@ INTERVAL_SECONDS = 30
 def late_candles_sensor(specs: Sequence[SeriesAssets], job: Any) -> dg.SensorDefinition:
     """``late_candles``, which launches ``job`` (``redo_touched``)."""
     sources = [spec for spec in specs if spec.is_fetched]
+    parts = Rotation(parts_of(sources))
 
     @dg.sensor(
         name="late_candles",
@@ -38,29 +47,33 @@ def late_candles_sensor(specs: Sequence[SeriesAssets], job: Any) -> dg.SensorDef
         if failures is not None and clock.machine_time() < failures.retry_at:
             again = f"{failures.retry_at:%H:%M:%S} UTC"
             return dg.SensorResult(skip_reason=f"redo_touched failed; next try at {again}")
-        series_list = [spec.series for spec in sources]
-        stored = store.client().snapshot(series_list)
-        damaged = unreadable(stored, series_list)
-        found = {
-            spec.series.symbol: len(pending.opens)
-            for spec in (each for each in sources if each.series not in damaged)
-            if len(
-                (
-                    pending := pending_revisions(
-                        stored,
-                        spec.series,
-                        spec.first_expected(clock.now()),
-                        clock.settled(),
-                    )
-                ).opens
-            )
-        }
+        time_left, looked_at = TickTime(clock.monotonic), 0
+        stored = store.client().snapshot([spec.series for spec in sources])
+        found: dict[str, int] = {}
+        for part in parts.take(time_left):
+            looked_at += len(part)
+            found |= _changed(stored, part, clock)
+        unseen = left_over(looked_at, len(sources))
         if not found:
-            return dg.SensorResult(skip_reason="no candle changed after the fact")
-        context.log.info(", ".join(f"{symbol}: {count}" for symbol, count in found.items()))
+            return dg.SensorResult(skip_reason="no candle changed after the fact" + unseen)
+        changed = ", ".join(f"{symbol}: {count}" for symbol, count in found.items())
+        context.log.info(changed + unseen)
         request = dg.RunRequest(
             job_name=job.name, run_config={"symbols": list(found)}, tags={PRIORITY_TAG: "5"}
         )
         return dg.SensorResult(run_requests=[request])
 
     return late_candles
+
+
+def _changed(store: Store, specs: Part, clock: Clock) -> dict[str, int]:
+    """Symbols with candles that changed after the fact, and how many."""
+    damaged = unreadable(store, [spec.series for spec in specs])
+    found = {}
+    for spec in specs:
+        if spec.series not in damaged:
+            first = spec.first_expected(clock.now())
+            changed = pending_revisions(store, spec.series, first, clock.settled()).opens
+            if len(changed):
+                found[spec.series.symbol] = len(changed)
+    return found

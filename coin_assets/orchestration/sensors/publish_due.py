@@ -11,6 +11,7 @@ from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import MODELS, QUALITY
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
+from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.orchestration.resources import (
@@ -22,12 +23,19 @@ from coin_assets.orchestration.resources import (
 )
 from coin_assets.orchestration.sensors.requests import ChecksOfAsset, described, run_requests
 from coin_assets.orchestration.sensors.runs import runs_of
+from coin_assets.orchestration.sensors.tick_time import (
+    Part,
+    Rotation,
+    TickTime,
+    left_over,
+    parts_of,
+)
 from coin_assets.pipeline.completeness import known_outages
 from coin_assets.pipeline.publish import completeness, history_candles, quality
 from coin_assets.planning.facts import Failures, PlanningFacts, Runs
 from coin_assets.planning.gather import planning_facts, sound_specs
 from coin_assets.planning.planner import plan_repairs
-from coin_assets.planning.series_status import SeriesStatus, read_status
+from coin_assets.planning.series_status import SeriesStatus, StatusReader, read_status
 from coin_assets.publish.folder import FileDifference
 from coin_assets.publish.publisher import ManifestInputs, Publisher, PublishFailure
 from coin_assets.store.base import Store
@@ -40,7 +48,8 @@ def publish_due_sensor(
     specs: tuple[SeriesAssets, ...], checks: ChecksOfAsset, job: Any
 ) -> dg.SensorDefinition:
     """``publish_due``, which launches ``job`` (``update``) with published assets alone."""
-    turns = count()
+    turns, parts = count(), Rotation(parts_of(specs))
+    known: dict[Series, SeriesStatus] = {}  # as of the last tick that had time for the series
 
     @dg.sensor(
         name="publish_due",
@@ -61,38 +70,43 @@ def publish_due_sensor(
         publisher: PublisherResource,
         clock: Clock,
     ) -> dg.SensorResult:
-        now, closed_by = clock.now(), clock.settled()
-        series_list = [spec.series for spec in specs]
-        at = clock.machine_time()
-        runs = runs_of(context.instance, specs, at, month_start(now))
+        now, time_left, at = clock.now(), TickTime(clock.monotonic), clock.machine_time()
+        runs = runs_of(context.instance, specs, at, month_start(now), time_left)
+        stored = store.client().snapshot([spec.series for spec in specs])
         folder = publisher.client()
-        stored = store.client().snapshot(series_list)
         # Each tick reads one series in full and compares its files with the store byte by byte.
-        looked_at = specs[next(turns) % len(specs)]
-        statuses = read_status(stored, registry.client(), folder, series_list, [looked_at.series])
-        sound = sound_specs(specs, statuses)
-        current = statuses[looked_at.series] if looked_at in sound else None
-        differing = _differing(stored, folder, looked_at, current)
-        is_complete = completeness(stored, specs, now)
-        readable = [spec.series for spec in sound]
-        document = folder.refresh(
-            ManifestInputs(
-                now,
-                lambda series: series in readable and is_complete(series),
-                _failures(runs, statuses, now),
-                known_outages(stored, readable),
-            ),
-            differing=differing,
-            qualities={series: quality(registry.evaluations(), series) for series in series_list},
-        )
+        compared = specs[next(turns) % len(specs)]
+        differing = _differing(stored, folder, compared, registry.client())
+        reader, part_list = StatusReader(stored, registry.client(), folder), list[Part]()
+        for part in parts.take(time_left):
+            known.update(reader.read([spec.series for spec in part]))
+            part_list.append(part)
+        document = None
+        if len(known) == len(specs):  # else the manifest waits for the ticks that read the others
+            readable = [spec.series for spec in sound_specs(specs, known)]
+            shown, is_complete = frozenset(readable), completeness(stored, specs, now)
+            document = folder.refresh(
+                ManifestInputs(
+                    now,
+                    lambda series: series in shown and is_complete(series),
+                    _failures(runs, known, now),
+                    known_outages(stored, readable),
+                ),
+                differing=differing,
+                qualities={series: quality(registry.evaluations(), series) for series in known},
+            )
         if differing:
-            statuses = read_status(stored, registry.client(), folder, series_list)
-        facts = planning_facts(sound, stored, market.client(), statuses, now, closed_by)
+            reader = StatusReader(stored, registry.client(), folder)
+            known.update(reader.read(list(differing)))
+        looked_at = [spec for part in part_list for spec in part]
+        facts = planning_facts(
+            sound_specs(looked_at, known), stored, market.client(), known, now, clock.settled()
+        )
         plan = plan_repairs(facts, runs, at)
-        events = _rewritten(document)
+        unseen, events = left_over(len(looked_at), len(specs)), _rewritten(document)
         if plan.is_empty:
-            return dg.SensorResult(skip_reason=_reason(facts), asset_events=events)
-        context.log.info(described(plan))
+            return dg.SensorResult(skip_reason=_reason(facts) + unseen, asset_events=events)
+        context.log.info(described(plan) + unseen)
         return dg.SensorResult(run_requests=run_requests(plan, checks), asset_events=events)
 
     return publish_due
@@ -112,16 +126,17 @@ def _reason(facts: Sequence[PlanningFacts]) -> str:
 
 
 def _differing(
-    store: Store, publisher: Publisher, spec: SeriesAssets, status: SeriesStatus | None
+    store: Store, publisher: Publisher, spec: SeriesAssets, registry: ModelRegistry
 ) -> Mapping[Series, FileDifference]:
     """The first file of a series that differs from the store at the same data time.
 
-    Args:
-        status: None if the stored files of the series cannot be read.
+    The stored rows of the series are read in full: from then on the store reports their damage.
     """
-    if status is None:
+    with_source = list(dict.fromkeys((spec.series, spec.source)))
+    statuses = read_status(store, registry, publisher, with_source, [spec.series])
+    if not sound_specs([spec], statuses):
         return {}
-    for kind, published, stored in status.data_times:
+    for kind, published, stored in statuses[spec.series].data_times:
         if stored is None or published != stored:
             continue
         rows = (

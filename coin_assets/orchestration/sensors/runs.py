@@ -7,21 +7,31 @@ them once.
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import dagster as dg
 
 from coin_assets.domain.failures import FailureRecord
-from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Task
+from coin_assets.domain.layers import MODELS, Task
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.orchestration.assets.specs import SeriesAssets, asset_key
-from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from coin_assets.orchestration.sensors.failed_steps import (
     failed_steps,
     is_misconfigured,
+    is_read,
     killed_run,
 )
+from coin_assets.orchestration.sensors.run_tasks import (
+    UPDATE_JOB as UPDATE_JOB,
+)
+from coin_assets.orchestration.sensors.run_tasks import (
+    TaskOfAsset,
+    configured_series,
+    months_of,
+    tasks_of_assets,
+    tasks_of_run,
+)
+from coin_assets.orchestration.sensors.tick_time import TickTime
 from coin_assets.planning.facts import (
     EVALUATION,
     GAPS,
@@ -37,17 +47,13 @@ from coin_assets.planning.facts import (
 )
 
 PURPOSE_TAG = "coin_assets/purpose"
-UPDATE_JOB, TRAIN_JOB, EVALUATE_JOB, PROMOTE_JOB = (
-    "update",
+TRAIN_JOB, EVALUATE_JOB, PROMOTE_JOB = (
     "train_models",
     "evaluate",
     "promote_champion",
 )
-_PARTITION_TAG = "dagster/partition"
 _BACKFILL_TAG = "dagster/backfill"
 _BACKGROUND = (HISTORY, GAPS, MONTHLY, EVALUATION)
-_UNPARTITIONED = (PUBLISHED, QUALITY)
-_LAYERS = (CANDLES, MODELS, PREDICTIONS, *_UNPARTITIONED)
 _MOST_RUNS = 200
 # Finished runs of a job that its alert looks at: failures in a row.
 NEWEST_OF_A_JOB = max(12, most_counted_failures())
@@ -59,22 +65,21 @@ _IN_FLIGHT = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
-TaskOfAsset = dict[dg.AssetKey, Task]
-
-
-def tasks_of_assets(specs: Iterable[SeriesAssets]) -> TaskOfAsset:
-    """The task of each asset of ``specs``."""
-    return {spec.asset_key(layer): Task(spec.series, layer) for spec in specs for layer in _LAYERS}
-
 
 def runs_of(
-    instance: dg.DagsterInstance, specs: Sequence[SeriesAssets], now: datetime, month: datetime
+    instance: dg.DagsterInstance,
+    specs: Sequence[SeriesAssets],
+    now: datetime,
+    month: datetime,
+    time_left: TickTime | None = None,
 ) -> Runs:
     """Runs and failures that a plan at ``now`` depends on.
 
     Args:
         now: machine time, as in Dagster's records.
         month: start of the running month.
+        time_left: failed runs that could not be read within it count as in flight, so that their
+            tasks wait for a tick that has read them.
     """
     tasks = tasks_of_assets(specs)
     in_flight: set[tuple[Task, datetime | None]] = set()
@@ -84,21 +89,25 @@ def runs_of(
     for run in instance.get_runs(dg.RunsFilter(statuses=_IN_FLIGHT)):
         busy |= {run.tags[PURPOSE_TAG]} if PURPOSE_TAG in run.tags else set()
         if run.job_name == TRAIN_JOB:
-            training |= _configured_series(run, specs)
+            training |= configured_series(run, specs)
         elif run.job_name == PROMOTE_JOB:
-            promoting |= _configured_series(run, specs)
+            promoting |= configured_series(run, specs)
         elif _BACKFILL_TAG not in run.tags:  # live work never waits for a backfill
-            in_flight |= _tasks_of_run(run, tasks)
+            in_flight |= tasks_of_run(run, tasks)
     # Background tasks rest after each run.
     rested: set[tuple[Task, datetime | None]] = set()
     for run in _recent_background(instance, now):
         if run.job_name == PROMOTE_JOB:
-            promoting |= _configured_series(run, specs)
+            promoting |= configured_series(run, specs)
         elif run.job_name != TRAIN_JOB:
-            rested |= _tasks_of_run(run, tasks)
+            rested |= tasks_of_run(run, tasks)
         elif run.is_success:
-            training |= _configured_series(run, specs)
-    failures = _failures(instance, specs, tasks, now, month)
+            training |= configured_series(run, specs)
+    failed = _failed_runs(instance, now, month)
+    unread = _read_within(instance, failed, time_left)
+    for record in unread:
+        in_flight |= tasks_of_run(record.dagster_run, tasks)
+    failures = _failures(instance, specs, tasks, [each for each in failed if each not in unread])
     return Runs(
         frozenset(in_flight),
         frozenset(training),
@@ -147,16 +156,12 @@ def _recent_background(instance: dg.DagsterInstance, now: datetime) -> list[dg.D
     return list(found)
 
 
-def _failures(
-    instance: dg.DagsterInstance,
-    specs: Sequence[SeriesAssets],
-    tasks: TaskOfAsset,
-    now: datetime,
-    month: datetime,
-) -> dict[Task, Failures]:
-    """Consecutive failures of each task that failed lately and has not succeeded since.
+def _failed_runs(
+    instance: dg.DagsterInstance, now: datetime, month: datetime
+) -> list[dg.RunRecord]:
+    """Runs that failed within `failures_look_back`, but for those of old months.
 
-    Failures older than `failures_look_back` do not count.
+    A bad old month must not delay the running one.
     """
     records = instance.get_run_records(
         dg.RunsFilter(
@@ -164,11 +169,40 @@ def _failures(
         ),
         limit=_MOST_RUNS,
     )
+    return [
+        record
+        for record in records
+        if record.dagster_run.tags.get(PURPOSE_TAG) not in _BACKGROUND
+        and not _is_about_the_past(record.dagster_run, month)
+    ]
+
+
+def _read_within(
+    instance: dg.DagsterInstance, records: Iterable[dg.RunRecord], time_left: TickTime | None
+) -> list[dg.RunRecord]:
+    """Read the failed steps of these runs; return the runs that there was no time for."""
+    if time_left is None:
+        return []
+    unread = []
+    for record in records:
+        run_id = record.dagster_run.run_id
+        if is_read(run_id) or not time_left.is_over():
+            failed_steps(instance, run_id)
+        else:
+            unread.append(record)
+    return unread
+
+
+def _failures(
+    instance: dg.DagsterInstance,
+    specs: Sequence[SeriesAssets],
+    tasks: TaskOfAsset,
+    records: Iterable[dg.RunRecord],
+) -> dict[Task, Failures]:
+    """Consecutive failures of each task that failed in these runs and not succeeded since."""
     found: dict[Task, list[_Failure]] = {}
     for record in records:
         run = record.dagster_run
-        if run.tags.get(PURPOSE_TAG) in _BACKGROUND or _is_about_the_past(run, month):
-            continue  # a bad old month must not delay the running one
         ended = record.end_time or record.update_timestamp.timestamp()
         if run.job_name == TRAIN_JOB:
             # One step trains many series; its record lists those that failed.
@@ -191,7 +225,7 @@ def _failures(
 
 def _is_about_the_past(run: dg.DagsterRun, month: datetime) -> bool:
     """Whether a person launched the run for earlier months only; the planner does not retry it."""
-    months = _months_of(run)
+    months = months_of(run)
     return PURPOSE_TAG not in run.tags and bool(months) and months[-1] < month
 
 
@@ -242,43 +276,6 @@ def _failed_trainings(
     parts = {part for record in records for part in record.parts}
     return {
         Task(series, MODELS): records[0]
-        for series in _configured_series(run, specs)
+        for series in configured_series(run, specs)
         if not parts or str(series) in parts
-    }
-
-
-def _tasks_of_run(run: dg.DagsterRun, tasks: TaskOfAsset) -> set[tuple[Task, datetime | None]]:
-    """Tasks of a run of assets, each with every month of the run."""
-    months = _months_of(run)
-    selected = tasks.keys() & run.asset_selection if run.asset_selection else tasks.keys()
-    if not run.asset_selection and run.job_name != UPDATE_JOB:
-        return set()
-    found: set[tuple[Task, datetime | None]] = set()
-    for asset in selected:
-        task = tasks[asset]
-        is_whole = task.layer in _UNPARTITIONED
-        found |= {(task, None)} if is_whole else {(task, m) for m in months}
-    return found
-
-
-def _months_of(run: dg.DagsterRun) -> list[datetime]:
-    first = run.tags.get(_PARTITION_TAG) or run.tags.get(RANGE_START_TAG)
-    last = run.tags.get(_PARTITION_TAG) or run.tags.get(RANGE_END_TAG)
-    if not first or not last:
-        return []
-    start, end = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (first, last))
-    return months_between(start, next_month(end))
-
-
-def _configured_series(run: dg.DagsterRun, specs: Iterable[SeriesAssets]) -> set[Series]:
-    """Series that the config of a one-op job selects."""
-    config: Any = run.run_config
-    if "ops" in config:
-        config = next(iter(config["ops"].values()))["config"]
-    symbols, timeframes = config.get("symbols") or (), config.get("timeframes") or ()
-    return {
-        spec.series
-        for spec in specs
-        if (not symbols or spec.series.symbol in symbols)
-        and (not timeframes or spec.series.timeframe.name in timeframes)
     }

@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 
 from coin_assets.files.cache import FileCache
-from coin_assets.store import monthly
+from coin_assets.store import month_files, monthly
 from coin_assets_tests.alerts.receiver import Receiver
 from coin_assets_tests.impatience import lessen_patience
 from coin_assets_tests.influx.in_use import influx_in_use
@@ -103,7 +103,7 @@ def test_damage_behind_a_whole_footer_is_found_and_reported_as_well(
     layer: str,
     month: str,
 ) -> None:
-    monkeypatch.setattr(monthly, "_DAMAGED", FileCache(10, settled=0.0))
+    monkeypatch.setattr(month_files, "_DAMAGED", FileCache(10, settled=0.0))
     file = file_of(alerted, layer, month)
     sound = damage_a_page(file)
     for _ in range(4):  # a series a tick; nothing is due
@@ -154,15 +154,19 @@ def test_damage_is_found_again_without_the_published_folder(
 
 def restart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what only this process has read."""
-    for cache in ("_DAMAGED", "_EXTENTS", "_MONTHS"):
-        monkeypatch.setattr(monthly, cache, FileCache(1000, settled=0.0))
+    for module, cache in (
+        (month_files, "_DAMAGED"),
+        (month_files, "_EXTENTS"),
+        (monthly, "_MONTHS"),
+    ):
+        monkeypatch.setattr(module, cache, FileCache(1000, settled=0.0))
 
 
 def test_damage_that_a_tick_finds_leaves_the_other_series_as_they_are(
     alerted: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest candles are read to find what 4h lacks; the damage is new to this very tick."""
-    monkeypatch.setattr(monthly, "_DAMAGED", FileCache(10, settled=0.0))
+    monkeypatch.setattr(month_files, "_DAMAGED", FileCache(10, settled=0.0))
     alerted.now = "2024-02-29T16:00:05"
     assert alerted.materialise(["BTC_USDT/ohlcv_1h", "ETH_USDT/ohlcv_1h"], "2024-02-01").success
     damage_a_page(file_of(alerted, "candles", "2024-02"))
