@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 from dagster._config.config_schema import UserConfigSchema
@@ -70,8 +71,8 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
         """
         run = context.dagster_run
         origin = run.job_code_origin
-        if origin is None or origin.repository_origin.executable_path != sys.executable:
-            where = origin and origin.repository_origin.executable_path
+        where = origin and origin.repository_origin.executable_path
+        if where is None or _folder_of(where) != _folder_of(sys.executable):
             raise _failure(
                 f"WarmRunLauncher executes code of {sys.executable}, but the code location of this "
                 f"run is loaded by {where}. Remove run_launcher from dagster.yaml."
@@ -202,6 +203,11 @@ class RunServer:
         self._control.close()
         self._process.kill()
         self._process.wait()
+
+
+def _folder_of(interpreter: str) -> Path:
+    """Folder of an interpreter, which tells environments apart; names and links do not."""
+    return Path(interpreter).parent.resolve()
 
 
 def _failure(cause: str) -> DagsterLaunchFailedError:

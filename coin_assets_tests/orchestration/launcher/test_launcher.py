@@ -120,6 +120,19 @@ def test_a_server_that_cannot_start_fails_the_launch(daemon: Daemon) -> None:
     assert daemon.end(daemon.launch()) == "SUCCESS"
 
 
+def test_an_environment_may_have_several_paths(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    daemon.go()
+    linked = tmp_path / "linked"
+    linked.symlink_to(Path(sys.executable).parent)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", str(linked / "python3"))  # as the web server has it
+        run_id = daemon.create()
+    daemon.instance.launch_run(run_id, None)  # type: ignore[arg-type]
+    assert daemon.end(run_id) == "SUCCESS"
+
+
 def test_code_of_another_interpreter_is_refused(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
