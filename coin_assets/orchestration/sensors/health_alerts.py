@@ -118,7 +118,8 @@ def health_alerts_sensor(
         time_left, looked_at = TickTime(clock.monotonic), list[SeriesAssets]()
         refusal: CoinAssetsError | None = None
         try:
-            reader = StatusReader(store.client(), registry.client(), publisher.client())
+            stored = store.client().snapshot([spec.series for spec in specs])
+            reader = StatusReader(stored, registry.client(), publisher.client())
             for part in parts.take(time_left):
                 known.update(reader.read([spec.series for spec in part]))
                 looked_at += part

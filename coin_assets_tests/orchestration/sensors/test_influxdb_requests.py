@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from coin_assets.orchestration.sensors import tick_time
 from coin_assets_tests.influx.in_use import influx_in_use
 from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.platform import Platform
@@ -39,9 +40,11 @@ def requests_of_ticks(influx: InfluxServer, home: Path, symbols: str) -> dict[st
     return found
 
 
+@pytest.mark.parametrize("part", [1, 10])
 def test_requests_of_a_tick_do_not_grow_with_the_series(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
+    monkeypatch.setattr(tick_time, "_PART_SYMBOLS", part)
     with influx_in_use(monkeypatch) as influx:
         few = requests_of_ticks(influx, tmp_path / "few", FEW)
         many = requests_of_ticks(influx, tmp_path / "many", MANY)
