@@ -14,6 +14,8 @@ import sqlalchemy as db
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from sqlalchemy.engine import URL, Connection, Engine
 
+from coin_assets.files.atomic import locked
+
 _FileId = tuple[int, int]
 
 
@@ -171,3 +173,14 @@ def is_stamped(path: Path) -> bool:
         )
     finally:
         connection.close()
+
+
+def create_once(path: Path, create: Callable[[], object]) -> None:
+    """Create the database at ``path`` unless it is there, in one process at a time.
+
+    Dagster's storages fail if two processes create the same tables at once.
+    """
+    if not is_stamped(path):
+        with locked(path.parent):
+            if not is_stamped(path):
+                create()

@@ -17,7 +17,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from sqlalchemy.engine import Connection
 
-from coin_assets.orchestration.records.connections import SqliteConnections, is_stamped, url_of
+from coin_assets.orchestration.records.connections import SqliteConnections, create_once, url_of
 from coin_assets.orchestration.records.index import BatchedIndex, insert_events, is_indexed
 from coin_assets.orchestration.records.watch import RunWatcher
 
@@ -45,9 +45,9 @@ class BatchedSqliteEventLog(SqliteEventLogStorage, BatchedIndex):
 
     def _prepare(self, path: Path) -> None:
         """Create the database at ``path`` unless it is one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if is_stamped(path):
-            return
+        create_once(path, lambda: self._create(path))
+
+    def _create(self, path: Path) -> None:
         engine = db.create_engine(
             url_of(path),
             poolclass=db.pool.NullPool,

@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from sqlalchemy.engine import Connection
 
 from coin_assets.orchestration.records.batches import enable_batches
-from coin_assets.orchestration.records.connections import SqliteConnections, is_stamped
+from coin_assets.orchestration.records.connections import SqliteConnections, create_once
 from coin_assets.orchestration.records.events import BatchedSqliteEventLog
 
 
@@ -50,11 +50,9 @@ class _KeptOpen:
 
     @classmethod
     def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
-        if is_stamped(Path(base_dir) / f"{cls._file}.db"):
-            made: Self = cls(create_db_conn_string(base_dir, cls._file), inst_data)  # type: ignore[call-arg]
-        else:
-            made = super().from_local(base_dir, inst_data)  # type: ignore[misc]
-        return made
+        create = super().from_local  # type: ignore[misc]
+        create_once(Path(base_dir) / f"{cls._file}.db", lambda: create(base_dir))
+        return cls(create_db_conn_string(base_dir, cls._file), inst_data)  # type: ignore[call-arg]
 
     @cached_property
     def _connections(self) -> SqliteConnections:

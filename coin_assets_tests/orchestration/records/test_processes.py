@@ -105,7 +105,7 @@ def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     victim.communicate()
     for process in processes:
         _, errors = process.communicate(timeout=200)
-        assert (process.returncode, errors) == (0, "")
+        assert (process.returncode, errors) == (0, ""), errors
     assert_sound(tmp_path)
     for number in range(4):
         wanted = set(range(number * 1_000, number * 1_000 + count))
