@@ -1,7 +1,7 @@
 """Stopwatches put around calls inside a process that is being measured."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import wraps
 from typing import Any
@@ -51,12 +51,13 @@ class Stopwatch:
 class EventLogMeter:
     """What an instance's event log costs the process that writes it.
 
-    Every event of a run passes ``EventLogStorage.store_event`` (``store_event_batch`` of the base
-    class calls it, too). Counted is the time inside: the insert into the run's own database and,
-    for asset events, those into the index database, each a commit. Reading is not counted.
+    Every event of a run passes ``EventLogStorage.store_event`` or ``store_event_batch``. Counted is
+    the time inside: the inserts into the run's own database and into the index, with their commits.
+    Reading is not counted.
 
     Attributes:
-        watch: time and number of all events.
+        watch: time of all calls.
+        events: stored in them.
         partition_events: materialisations of a partition among them.
         planned_events: announcements of an asset's materialisation, when the run is created.
     """
@@ -64,29 +65,47 @@ class EventLogMeter:
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._storage = instance.event_log_storage
         self.watch = Stopwatch()
-        self.partition_events = 0
-        self.planned_events = 0
+        self.events = self.partition_events = self.planned_events = 0
+        self._depth = 0
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Measure what is stored within."""
-        store_event = self._storage.store_event
+        store_event, store_batch = self._storage.store_event, self._storage.store_event_batch
 
-        def counted(entry: dg.EventLogEntry) -> None:
-            store_event(entry)
-            self._count(entry)
+        def one(entry: dg.EventLogEntry) -> None:
+            with self._counted([entry]):
+                store_event(entry)
+
+        def many(entries: Sequence[dg.EventLogEntry]) -> None:
+            with self._counted(entries):
+                store_batch(entries)
 
         with (
-            patch.object(self._storage, "store_event", counted),
-            self.watch.around(self._storage, "store_event"),
+            patch.object(self._storage, "store_event", one),
+            patch.object(self._storage, "store_event_batch", many),
+            self.watch.around(self._storage, "store_event", "store_event_batch"),
         ):
             yield
 
-    def _count(self, entry: dg.EventLogEntry) -> None:
-        if not entry.is_dagster_event:
-            return
-        event = entry.get_dagster_event()
-        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
-            self.planned_events += 1
-        elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION and event.partition:
-            self.partition_events += 1
+    @contextmanager
+    def _counted(self, entries: Sequence[dg.EventLogEntry]) -> Iterator[None]:
+        """Count events once: either method may call the other."""
+        if self._depth == 0:
+            self._count(entries)
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def _count(self, entries: Sequence[dg.EventLogEntry]) -> None:
+        self.events += len(entries)
+        for entry in entries:
+            if not entry.is_dagster_event:
+                continue
+            event = entry.get_dagster_event()
+            if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
+                self.planned_events += 1
+            elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION and event.partition:
+                self.partition_events += 1

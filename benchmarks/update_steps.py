@@ -84,7 +84,8 @@ def measure_steps(home: Home, times: int) -> list[Figure]:
         _figure(
             "event log",
             [one["event_log"] for one in found],
-            f"inside `EventLogStorage.store_event`, {last['events']} events; part of all layers",
+            f"inside `store_event` and `store_event_batch`, {last['events']} events; part of all "
+            "layers",
         ),
         _figure(
             "store reads",
@@ -147,7 +148,7 @@ def run_update() -> Measured:
         "plots": plots.seconds,
         "plot_calls": plots.calls,
         "event_log": log.watch.seconds,
-        "events": log.watch.calls,
+        "events": log.events,
         "store_reads": reads.seconds,
         "store_writes": writes.seconds,
     }
