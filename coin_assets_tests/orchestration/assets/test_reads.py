@@ -1,0 +1,58 @@
+"""What a task reads: its month once before it writes and once after, its ledger once."""
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from coin_assets.domain.candles.gap_ledger import Ledger
+from coin_assets.files.cache import FileCache, LargeFileCache
+from coin_assets.store import ledgers, month_files
+from coin_assets_tests.platform import Platform
+
+HOUR, DAY = "BTC_USDT/ohlcv_1h", "BTC_USDT/ohlcv_1d"
+_SETTLED = 0.05
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Reads of files by timeframe and month, or of ledgers; files are settled after a moment."""
+    counts: Counter[str] = Counter()
+    open_file, read_ledger = pq.ParquetFile, ledgers._read
+
+    def counted(path: Path, **options: Any) -> pq.ParquetFile:
+        counts[f"{path.parts[-3].removeprefix('timeframe=')} {path.parts[-2][6:]}"] += 1
+        return open_file(path, **options)
+
+    def counted_ledger(path: str) -> Ledger:
+        counts[f"{Path(path).parent.name.removeprefix('timeframe=')} ledger"] += 1
+        return read_ledger(path)
+
+    monkeypatch.setattr(pq, "ParquetFile", counted)
+    monkeypatch.setattr(ledgers, "_read", counted_ledger)
+    for module in (month_files, ledgers):
+        cache: FileCache[Any] = FileCache(1000, settled=_SETTLED)
+        if module is month_files:
+            cache = LargeFileCache[pa.Table](2**26, lambda table: int(table.nbytes), _SETTLED)
+        monkeypatch.setattr(module, "_READ", cache)
+    return counts
+
+
+def test_tasks_of_an_update_read_candles_twice_and_the_ledger_once(
+    tmp_path: Path, read: Counter[str]
+) -> None:
+    platform = Platform(tmp_path / "home", now="2024-07-10T23:30", derived_timeframes="1d")
+    assert platform.materialise([HOUR, DAY], "2024-01-01", "2024-07-01").success
+    platform.now = "2024-07-11T00:30"
+    time.sleep(2 * _SETTLED)
+    read.clear()
+    assert platform.materialise([HOUR, DAY], "2024-07-01").success
+    assert platform.metadata(HOUR, "2024-07-01")["rows_changed"] == 1
+    assert platform.metadata(DAY, "2024-07-01")["rows_changed"] == 1
+    assert read["1h 2024-07"] == read["1d 2024-07"] == 2
+    assert read["1h ledger"] <= 1
+    assert max(read.values()) == 2, read
