@@ -53,6 +53,7 @@ def points(server: dict[str, str]) -> str:
         return str(client.query_api().query_raw(question).data.decode())
 
 
+@pytest.mark.slow  # orchestration/assets/test_influxdb.py compares the same files of a job
 def test_the_demo_on_influxdb_publishes_what_it_does_on_parquet(
     tmp_path: Path, archive: Path
 ) -> None:

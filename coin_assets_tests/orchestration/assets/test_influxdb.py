@@ -67,7 +67,9 @@ SPOILS: dict[str, tuple[Callable[[InfluxServer], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("spoil", SPOILS)
+@pytest.mark.parametrize(
+    "spoil", ["gone", pytest.param("writes fail", marks=pytest.mark.slow), "token revoked"]
+)
 @pytest.mark.usefixtures("impatient")
 def test_assets_fail_loudly_and_the_next_run_repairs(
     tmp_path: Path, influx: InfluxServer, spoil: str

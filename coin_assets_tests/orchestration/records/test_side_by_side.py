@@ -57,7 +57,7 @@ _TURNS = (0, 1, 0)
 @example([Step(tuple(_spec(Kind.ASSET_OBSERVATION, RUNS[turn]) for turn in _TURNS))])
 @given(STEPS)
 # Without shrinking, which takes many minutes here.
-@settings(max_examples=25, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=8, derandomize=True, phases=[Phase.explicit, Phase.generate])
 def test_all_rows_and_answers_are_those_of_dagsters_storage(
     template: Path, steps: Sequence[Step]
 ) -> None:

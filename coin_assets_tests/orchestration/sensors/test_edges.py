@@ -28,7 +28,7 @@ MOST_REQUESTS = {"gate": 25, "kraken": 8}
 NOTHING = {"verified_absent": 0, "unavailable": 0, "refused": 0, "pending": 0, "failed": 0}
 
 
-@pytest.fixture(params=PATHS)
+@pytest.fixture(params=[pytest.param("gate", marks=pytest.mark.slow), "kraken"])
 def exchange(request: pytest.FixtureRequest) -> Iterator[StandIn]:
     # Gate's own edge of 10,000 candles would be 14 months, which only take longer.
     edge = 1500 if request.param == "gate" else None
