@@ -3,7 +3,6 @@
 Parsers raise `ConfigurationError`; rules yield the problems of a parsed value.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -186,14 +185,14 @@ def server_of_influxdb(url: str, given: Given) -> Iterator[str]:
         )
 
 
-def influxdb_environment(token: str) -> Iterator[str]:
-    """Problems of the environment with `COIN_STORE=influxdb`."""
-    if os.environ.get(INFLUXDB_TOKEN, "").strip() != token:
+def influxdb_environment(token: str, environment: Mapping[str, str]) -> Iterator[str]:
+    """Problems of the environment variables with `COIN_STORE=influxdb`."""
+    if environment.get(INFLUXDB_TOKEN, "").strip() != token:
         yield (
             f"{INFLUXDB_TOKEN}: the value (hidden) is not the one of the environment, from which "
             "runs take it; set the environment variable."
         )
-    for name in sorted(os.environ):
+    for name in sorted(environment):
         if name.startswith(_ADDED_TAGS):
             yield (
                 f"{name}: a tag on every point would make other series of all candles; unset the "

@@ -194,7 +194,8 @@ class Settings(BaseSettings):
         except ConfigurationError as error:
             problems.append(str(error))
         if not problems and self.store == "influxdb":
-            problems += rules.influxdb_environment(self.influxdb_v2_token.get_secret_value())
+            token = self.influxdb_v2_token.get_secret_value()
+            problems += rules.influxdb_environment(token, os.environ)
         # Raised outside of `except`, because the caught error contains all values, also secrets.
         if problems:
             raise ConfigurationError("\n".join(problems))

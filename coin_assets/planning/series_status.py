@@ -117,11 +117,11 @@ class StatusReader:
         self._published = publisher.inspect()
 
     def read(
-        self, series_list: Sequence[Series], read_through: Sequence[Series] = ()
+        self, series_list: Sequence[Series], read_whole: Sequence[Series] = ()
     ) -> dict[Series, SeriesStatus]:
         """As `read_status`."""
         store = self._store
-        damaged = unreadable(store, series_list, read_through)
+        damaged = unreadable(store, series_list, read_whole)
         sound = [series for series in series_list if series not in damaged]
         candles, forecasts = store.newest_candles(sound), store.newest_forecasts(sound)
         return {

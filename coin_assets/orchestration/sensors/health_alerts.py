@@ -36,9 +36,10 @@ from coin_assets.orchestration.resources import (
 )
 from coin_assets.orchestration.sensors import conditions
 from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
+from coin_assets.orchestration.sensors.known_statuses import KnownStatuses
 from coin_assets.orchestration.sensors.machinery import troubles
 from coin_assets.orchestration.sensors.runs import job_failures, runs_of
-from coin_assets.orchestration.sensors.tick_time import Rotation, TickTime, left_over, parts_of
+from coin_assets.orchestration.sensors.tick_time import TickTime, left_over
 from coin_assets.planning.series_status import (
     SeriesStatus,
     StatusReader,
@@ -91,8 +92,7 @@ def health_alerts_sensor(
     Args:
         watched: names of the sensors and schedules that should run.
     """
-    parts = Rotation(parts_of(specs))
-    known: dict[Series, SeriesStatus] = {}  # as of the last tick that had time for the series
+    known, series_list = KnownStatuses(specs), [spec.series for spec in specs]
 
     @dg.sensor(
         name="health_alerts",
@@ -118,33 +118,23 @@ def health_alerts_sensor(
         time_left, looked_at = TickTime(clock.monotonic), list[SeriesAssets]()
         refusal: CoinAssetsError | None = None
         try:
-            stored = store.client().snapshot([spec.series for spec in specs])
+            stored = store.client().snapshot(series_list)
             reader = StatusReader(stored, registry.client(), publisher.client())
-            for part in parts.take(time_left):
-                known.update(reader.read([spec.series for spec in part]))
-                looked_at += part
-            statuses = known
+            looked_at, statuses = known.renew(reader, time_left), known.by_series
         except CoinAssetsError as error:
             # Alerts matter most now; the published files still show the health.
             refusal = error
-            series_list = [spec.series for spec in specs]
             statuses = read_status_without_store(registry.client(), publisher.client(), series_list)
         if len(statuses) < len(specs):  # a condition that was not looked at would count as over
-            return dg.SensorResult(skip_reason=f"starting{left_over(len(known), len(specs))}")
+            return dg.SensorResult(skip_reason=f"starting{left_over(len(statuses), len(specs))}")
         healths = series_healths(specs, statuses, native_states(instance, specs), now)
-        failures = runs_of(instance, specs, at, month_start(now)).failures
-        jobs = {job: found for job in WATCHED_JOBS if (found := job_failures(instance, job))}
         wrong = [
             *(conditions.store_conditions(refusal, now) if refusal else ()),
-            *conditions.series_conditions(
-                healths, {spec.series: spec for spec in specs}, failures, now
-            ),
-            *conditions.market_conditions(settings.market, specs, failures),
-            *conditions.job_conditions(jobs),
+            *_of_series(instance, settings, specs, healths, clock),
             *conditions.disk_conditions(disk.percent(), settings.disk, now),
             *conditions.machinery_conditions(troubles(instance, watched, at)),
         ]
-        report = _tell(context.log, settings, wrong, now, clock)
+        report = _deliver(context.log, settings, wrong, now, clock)
         events = [] if refusal else _clock_results(instance, looked_at, statuses, now)
         _beat(context.log, settings, healths, report, now)
         unseen = "" if refusal else left_over(len(looked_at), len(specs))
@@ -156,7 +146,26 @@ def health_alerts_sensor(
     return health_alerts
 
 
-def _tell(
+def _of_series(
+    instance: dg.DagsterInstance,
+    settings: AlertSettings,
+    specs: Sequence[SeriesAssets],
+    healths: Sequence[SeriesHealth],
+    clock: Clock,
+) -> list[Condition]:
+    """Conditions of series, of the market, and of the jobs that work on them."""
+    now = clock.now()
+    failures = runs_of(instance, specs, clock.machine_time(), month_start(now)).failures
+    jobs = {job: found for job in WATCHED_JOBS if (found := job_failures(instance, job))}
+    by_series = {spec.series: spec for spec in specs}
+    return [
+        *conditions.series_conditions(healths, by_series, failures, now),
+        *conditions.market_conditions(settings.market, specs, failures),
+        *conditions.job_conditions(jobs),
+    ]
+
+
+def _deliver(
     log: logging.Logger,
     settings: AlertSettings,
     wrong: Iterable[Condition],

@@ -11,7 +11,6 @@ from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import MODELS, QUALITY
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
-from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.orchestration.resources import (
@@ -21,21 +20,16 @@ from coin_assets.orchestration.resources import (
     RegistryResource,
     StoreResource,
 )
+from coin_assets.orchestration.sensors.known_statuses import KnownStatuses
 from coin_assets.orchestration.sensors.requests import ChecksOfAsset, described, run_requests
 from coin_assets.orchestration.sensors.runs import runs_of
-from coin_assets.orchestration.sensors.tick_time import (
-    Part,
-    Rotation,
-    TickTime,
-    left_over,
-    parts_of,
-)
+from coin_assets.orchestration.sensors.tick_time import TickTime, left_over
 from coin_assets.pipeline.completeness import known_outages
 from coin_assets.pipeline.publish import completeness, history_candles, quality
 from coin_assets.planning.facts import Failures, PlanningFacts, Runs
 from coin_assets.planning.gather import planning_facts, sound_specs
 from coin_assets.planning.planner import plan_repairs
-from coin_assets.planning.series_status import SeriesStatus, StatusReader, read_status
+from coin_assets.planning.series_status import SeriesStatus, StatusReader
 from coin_assets.publish.folder import FileDifference
 from coin_assets.publish.publisher import ManifestInputs, Publisher, PublishFailure
 from coin_assets.store.base import Store
@@ -48,8 +42,8 @@ def publish_due_sensor(
     specs: tuple[SeriesAssets, ...], checks: ChecksOfAsset, job: Any
 ) -> dg.SensorDefinition:
     """``publish_due``, which launches ``job`` (``update``) with published assets alone."""
-    turns, parts = count(), Rotation(parts_of(specs))
-    known: dict[Series, SeriesStatus] = {}  # as of the last tick that had time for the series
+    turns, known = count(), KnownStatuses(specs)
+    series_list = [spec.series for spec in specs]
 
     @dg.sensor(
         name="publish_due",
@@ -72,35 +66,27 @@ def publish_due_sensor(
     ) -> dg.SensorResult:
         now, time_left, at = clock.now(), TickTime(clock.monotonic), clock.machine_time()
         runs = runs_of(context.instance, specs, at, month_start(now), time_left)
-        stored = store.client().snapshot([spec.series for spec in specs])
+        stored = store.client().snapshot(series_list)
         folder = publisher.client()
+        reader = StatusReader(stored, registry.client(), folder)
         # Each tick reads one series in full and compares its files with the store byte by byte.
-        compared = specs[next(turns) % len(specs)]
-        differing = _differing(stored, folder, compared, registry.client())
-        reader, part_list = StatusReader(stored, registry.client(), folder), list[Part]()
-        for part in parts.take(time_left):
-            known.update(reader.read([spec.series for spec in part]))
-            part_list.append(part)
+        differing = _differing(stored, folder, specs[next(turns) % len(specs)], reader)
+        looked_at = known.renew(reader, time_left)
         document = None
-        if len(known) == len(specs):  # else the manifest waits for the ticks that read the others
-            readable = [spec.series for spec in sound_specs(specs, known)]
-            shown, is_complete = frozenset(readable), completeness(stored, specs, now)
+        if known.are_complete:  # else the manifest waits for the ticks that read the others
             document = folder.refresh(
-                ManifestInputs(
-                    now,
-                    lambda series: series in shown and is_complete(series),
-                    _failures(runs, known, now),
-                    known_outages(stored, readable),
-                ),
+                _manifest_inputs(stored, specs, known.by_series, runs, now),
                 differing=differing,
-                qualities={series: quality(registry.evaluations(), series) for series in known},
+                qualities={
+                    spec.series: quality(registry.evaluations(), spec.series) for spec in specs
+                },
             )
         if differing:
-            reader = StatusReader(stored, registry.client(), folder)
-            known.update(reader.read(list(differing)))
-        looked_at = [spec for part in part_list for spec in part]
+            renewed = StatusReader(stored, registry.client(), folder)
+            known.by_series |= renewed.read(list(differing))
+        sound = sound_specs(looked_at, known.by_series)
         facts = planning_facts(
-            sound_specs(looked_at, known), stored, market.client(), known, now, clock.settled()
+            sound, stored, market.client(), known.by_series, now, clock.settled()
         )
         plan = plan_repairs(facts, runs, at)
         unseen, events = left_over(len(looked_at), len(specs)), _rewritten(document)
@@ -110,6 +96,24 @@ def publish_due_sensor(
         return dg.SensorResult(run_requests=run_requests(plan, checks), asset_events=events)
 
     return publish_due
+
+
+def _manifest_inputs(
+    store: Store,
+    specs: Sequence[SeriesAssets],
+    statuses: Mapping[Series, SeriesStatus],
+    runs: Runs,
+    now: datetime,
+) -> ManifestInputs:
+    """What the manifest needs; a series with damage in the store does not become public."""
+    readable = [spec.series for spec in sound_specs(specs, statuses)]
+    shown, is_complete = frozenset(readable), completeness(store, specs, now)
+    return ManifestInputs(
+        now,
+        lambda series: series in shown and is_complete(series),
+        _failures(runs, statuses, now),
+        known_outages(store, readable),
+    )
 
 
 def _rewritten(document: Document | None) -> list[dg.AssetMaterialization]:
@@ -126,14 +130,14 @@ def _reason(facts: Sequence[PlanningFacts]) -> str:
 
 
 def _differing(
-    store: Store, publisher: Publisher, spec: SeriesAssets, registry: ModelRegistry
+    store: Store, publisher: Publisher, spec: SeriesAssets, reader: StatusReader
 ) -> Mapping[Series, FileDifference]:
     """The first file of a series that differs from the store at the same data time.
 
     The stored rows of the series are read in full: from then on the store reports their damage.
     """
     with_source = list(dict.fromkeys((spec.series, spec.source)))
-    statuses = read_status(store, registry, publisher, with_source, [spec.series])
+    statuses = reader.read(with_source, [spec.series])
     if not sound_specs([spec], statuses):
         return {}
     for kind, published, stored in statuses[spec.series].data_times:
