@@ -31,7 +31,7 @@ from coin_assets.orchestration import run_server
 from coin_assets.orchestration.dead_runs import interrupt, is_alive, process_of
 from coin_assets.orchestration.run_server import GO, READY, STALE, Order
 
-# A machine that swaps may take long; Dagster gives up a run that has not started after 120 s.
+# A machine that swaps may take long; both are well below start_timeout_seconds of dagster.yaml.
 _PRELOAD_SECONDS, _FORK_SECONDS = 60.0, 30.0
 
 
@@ -146,12 +146,12 @@ class RunServer:
                 stdin=subprocess.DEVNULL,
             )
         try:
-            said = _line(self._control, _PRELOAD_SECONDS)
+            reply = _line(self._control, _PRELOAD_SECONDS)
         except TimeoutError:
-            said = json.dumps(f"It was not ready after {_PRELOAD_SECONDS:.0f} s.").encode()
-        if said != READY:
+            reply = json.dumps(f"It was not ready after {_PRELOAD_SECONDS:.0f} s.").encode()
+        if reply != READY:
             self.kill()
-            cause = json.loads(said) if said else f"It ended with code {self._process.wait()}."
+            cause = json.loads(reply) if reply else f"It ended with code {self._process.wait()}."
             raise _failure(f"The run server could not start. {cause}")
 
     @property
@@ -174,11 +174,11 @@ class RunServer:
                 except OSError:
                     return False
             try:
-                said = _line(ours, _FORK_SECONDS)
-                if said == STALE or (not said and self._has_ended()):
+                reply = _line(ours, _FORK_SECONDS)
+                if reply == STALE or (not reply and self._has_ended()):
                     return False
-                if not said.strip().isdigit():
-                    cause = said.decode().strip() or "it ended at once"
+                if not reply.strip().isdigit():
+                    cause = reply.decode().strip() or "it ended at once"
                     raise _failure(f"No process for the run: {cause}.")
                 ours.sendall(GO)
             except OSError as error:  # TimeoutError is one
@@ -217,7 +217,7 @@ def _failure(cause: str) -> DagsterLaunchFailedError:
 def _line(connection: socket.socket, seconds: float) -> bytes:
     """What comes until a line or the connection ends."""
     connection.settimeout(seconds)
-    said = b""
-    while not said.endswith(b"\n") and (data := connection.recv(65536)):
-        said += data
-    return said
+    reply = b""
+    while not reply.endswith(b"\n") and (data := connection.recv(65536)):
+        reply += data
+    return reply

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 READY, STALE, GO = b"ready\n", b"stale\n", b"go\n"
 
-# What a live run imports: what executes runs, Dagster's storage with SQLAlchemy, the modules of the
-# assets with pandas and pyarrow, scikit-learn through the forecaster, matplotlib for plots.
+# What a live run imports: what executes runs, the storage of dagster.yaml with SQLAlchemy, the
+# modules of the assets with pandas, pyarrow and Pillow, scikit-learn through the forecaster.
 PRELOADED = (
     "dagster._cli.api",
     "dagster._core.execution.plan.active",
@@ -39,13 +39,11 @@ PRELOADED = (
     "dagster._core.instance.factory",
     "dagster._core.storage.local_compute_log_manager",
     "dagster._core.storage.root",
-    "dagster._core.storage.sqlite_storage",
     "dagster._core.workspace.autodiscovery",
     "coin_assets.orchestration.build",
+    "coin_assets.orchestration.records.storage",
     "coin_assets.models.forecasters",
     "coin_assets.domain.forecasting.har",
-    "matplotlib.backends.backend_agg",
-    "matplotlib.figure",
     "upath.implementations.local",  # of the io manager
 )
 # Read by the jemalloc of pyarrow as it is loaded: it would start a thread.

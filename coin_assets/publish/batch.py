@@ -1,5 +1,6 @@
 """Publications of one run, written together."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -9,6 +10,7 @@ from coin_assets.domain.series import Series
 from coin_assets.publish.publisher import ManifestInputs, Publication, Publisher
 
 _EVERY_SECONDS = 1.0
+_LOG = logging.getLogger(__name__)
 
 
 class PublishingBatch:
@@ -47,7 +49,7 @@ class PublishingBatch:
         self,
         publication: Publication,
         inputs: Callable[[], ManifestInputs],
-        expected: Collection[Series] = (),
+        expected: Collection[Series],
     ) -> Document | None:
         """Write a publication now or soon.
 
@@ -94,7 +96,8 @@ class PublishingBatch:
         with self._lock:
             try:
                 self._write()
-            except Exception:  # noqa: BLE001 (the next call tries again, and raises)
+            except Exception:  # noqa: BLE001 (of a timer: the next call tries again, and raises)
+                _LOG.exception("Published files were not written; the next task tries again.")
                 self._is_overdue = True
 
     def _write(self) -> None:

@@ -154,7 +154,7 @@ def _drawable(text: str) -> str:
 
 
 def _small_png(figure: "Figure") -> bytes:
-    """PNG of the figure in few colours; Dagster's event log keeps every plot for ever."""
+    """PNG of the figure in few colours; Dagster's event log keeps every plot."""
     from PIL import Image
 
     pixels, file = io.BytesIO(), io.BytesIO()
