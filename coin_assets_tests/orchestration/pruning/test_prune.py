@@ -252,7 +252,20 @@ PAST = st.builds(
 def test_statuses_are_as_before_for_any_history(
     tmp_path_factory: pytest.TempPathFactory, empty: Path, pasts: list[Past]
 ) -> None:
-    folder = tmp_path_factory.mktemp("history")
+    assert_statuses_stay(tmp_path_factory.mktemp("history"), empty, pasts)
+
+
+@pytest.mark.slow
+@given(pasts=st.lists(PAST, min_size=4, max_size=40))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+def test_statuses_are_as_before_for_many_histories(
+    tmp_path_factory: pytest.TempPathFactory, empty: Path, pasts: list[Past]
+) -> None:
+    assert_statuses_stay(tmp_path_factory.mktemp("history"), empty, pasts)
+
+
+def assert_statuses_stay(folder: Path, empty: Path, pasts: list[Past]) -> None:
+    """Pruning removes whole old runs only, changes no status, and is done at once."""
     with instance_in(folder, empty) as instance:
         ordered = sorted(pasts, key=lambda past: -past.age)
         recorded = {past.record(instance): past for past in ordered}

@@ -61,6 +61,20 @@ _TURNS = (0, 1, 0)
 def test_all_rows_and_answers_are_those_of_dagsters_storage(
     template: Path, steps: Sequence[Step]
 ) -> None:
+    assert_same(template, steps)
+
+
+@pytest.mark.slow
+@given(STEPS)
+@settings(max_examples=100, phases=[Phase.explicit, Phase.generate])
+def test_many_sequences_leave_the_rows_of_dagsters_storage(
+    template: Path, steps: Sequence[Step]
+) -> None:
+    assert_same(template, steps)
+
+
+def assert_same(template: Path, steps: Sequence[Step]) -> None:
+    """Both storages have the same rows and give the same answers after ``steps``."""
     with tempfile.TemporaryDirectory() as folder:
         for home in ("usual", "own"):
             shutil.copytree(template / home, Path(folder) / home)

@@ -40,7 +40,7 @@ def requests_of_ticks(influx: InfluxServer, home: Path, symbols: str) -> dict[st
     return found
 
 
-@pytest.mark.parametrize("part", [1])
+@pytest.mark.parametrize("part", [1, pytest.param(10, marks=pytest.mark.slow)])
 def test_requests_of_a_tick_do_not_grow_with_the_series(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
