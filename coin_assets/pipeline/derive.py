@@ -5,10 +5,10 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.candles.frame import between, empty_candles
+from coin_assets.domain.candles.frame import by_month, empty_candles
 from coin_assets.domain.candles.resampling import derive
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import months_between, next_month
+from coin_assets.domain.timeframes import months_between
 from coin_assets.pipeline.month_report import MonthReport, month_report, newest_due
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import require_covered, require_newest
@@ -58,21 +58,22 @@ def derive_candles(store: Store, derivation: Derivation) -> list[MonthReport]:
         )
         derived, lacking = buckets.candles, buckets.missing
     expected = _expected(store, series, derived, first, closed_by)
-    reports = []
-    for month in months_between(derivation.start, derivation.end):
-        until = next_month(month)
-        candles = between(derived, month, until)
-        window = min(max(month, first), until), until
-        if first < until:
-            changed = store.write_candles(series, candles, *window).rows_changed
-        else:  # fetched: stored candles stay, and no more can be derived
-            changed = store.merge_candles(series, empty_candles(), month, until).rows_changed
-        inside = derived["timestamp"].isin(candles["timestamp"]).to_numpy()
-        partial = int((lacking[inside] > 0).sum())
-        stored = store.read_candles(series, month, until)
-        report = month_report(series, month, stored, expected, None)
-        reports.append(replace(report, rows_changed=changed, partial=partial))
-    return reports
+    start, end = derivation.start, derivation.end
+    begin = min(max(start, first), end)
+    changed = store.write_candles(series, derived, begin, end).changed_by_month
+    if start < begin:  # fetched: stored candles stay, and no more can be derived
+        store.merge_candles(series, empty_candles(), start, begin)
+    stored = store.read_candles(series, start, end)
+    months = months_between(start, end)
+    partial = {month: len(rows) for month, rows in by_month(derived[lacking > 0], months)}
+    return [
+        replace(
+            month_report(series, month, candles, expected, None),
+            rows_changed=changed.get(month, 0),
+            partial=partial[month],
+        )
+        for month, candles in by_month(stored, months)
+    ]
 
 
 def _first_whole_bucket(derivation: Derivation) -> datetime:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from coin_assets.domain.candles.absences import REFUSED
-from coin_assets.domain.candles.frame import between, empty_candles
+from coin_assets.domain.candles.frame import by_month, empty_candles
 from coin_assets.domain.candles.gap_ledger import Range
 from coin_assets.domain.candles.gaps import find_gaps
 from coin_assets.domain.timeframes import months_between, next_month
@@ -98,12 +98,13 @@ def stored_reports(
     """
     series, ledger = request.series, store.read_ledger(request.series)
     stored = store.read_candles(series, request.start, request.end)
-    reports = []
-    for month in months_between(request.start, request.end):
-        candles = between(stored, month, next_month(month))
-        report = month_report(series, month, candles, expected, ledger)
-        reports.append(replace(report, rows_changed=changed.get(month, 0)))
-    return reports
+    return [
+        replace(
+            month_report(series, month, candles, expected, ledger),
+            rows_changed=changed.get(month, 0),
+        )
+        for month, candles in by_month(stored, months_between(request.start, request.end))
+    ]
 
 
 def _listing(fetcher: PageFetcher, request: FetchRequest) -> tuple[datetime | None, datetime]:

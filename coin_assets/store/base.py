@@ -1,7 +1,7 @@
 """The store protocol: candles, forecasts, gap ledgers and revisions in any backend."""
 
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -18,10 +18,12 @@ class Written:
     Attributes:
         rows: rows that the affected months hold now.
         rows_changed: rows added, replaced or removed.
+        changed_by_month: the same by month, without months in which nothing changed.
     """
 
     rows: int
     rows_changed: int
+    changed_by_month: Mapping[datetime, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ class Changes(NamedTuple):
 
 def changes(kind: TableKind, stored: pd.DataFrame, wanted: pd.DataFrame) -> Changes:
     """Changes that turn ``stored`` into ``wanted``, ordered frames with the same columns."""
+    if stored.empty:
+        return Changes(wanted, stored)
     if len(stored) <= len(wanted) and stored.equals(wanted.head(len(stored))):
         return Changes(wanted.iloc[len(stored) :], stored.iloc[:0])  # only rows added at the end
     places = _index(kind, stored).get_indexer(_index(kind, wanted))

@@ -15,11 +15,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from coin_assets.domain.candles.frame import by_month
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_label, months_between, next_month
 from coin_assets.files.atomic import locked
 from coin_assets.files.cache import FileCache, are_settled, identity_of
-from coin_assets.store.base import Extent
+from coin_assets.store.base import Extent, Written
 from coin_assets.store.changes import changes
 from coin_assets.store.month_files import MonthFiles, note_marker
 from coin_assets.store.tabular import Combine, TableKind
@@ -61,22 +62,16 @@ class MonthlyTable:
 
     def update(
         self, series: Series, rows: pd.DataFrame, months: list[datetime], combine: Combine
-    ) -> tuple[int, int]:
-        """Replace each month by ``combine(stored rows, rows of that month)``, under one lock.
-
-        Returns:
-            Rows that the months hold afterwards, and rows that differ from before.
-        """
-        held = changed = 0
+    ) -> Written:
+        """Replace each month by ``combine(stored rows, rows of that month)``, under one lock."""
+        held, changed = 0, dict[datetime, int]()
         with locked(self._folder(series)):
-            for month in months:
-                inside = rows
-                if len(months) > 1:
-                    times = rows[self.kind.time]
-                    inside = rows[(times >= month) & (times < next_month(month))]
+            for month, inside in by_month(rows, months, self.kind.time):
                 month_held, month_changed = self._update_month(series, month, inside, combine)
-                held, changed = held + month_held, changed + month_changed
-        return held, changed
+                held += month_held
+                if month_changed:
+                    changed[month] = month_changed
+        return Written(held, sum(changed.values()), changed)
 
     def delete(self, series: Series, start: datetime, end: datetime) -> int:
         """Remove the rows of ``[start, end)``, and the files of months left without rows."""
@@ -150,6 +145,7 @@ class MonthlyTable:
     def _update_month(
         self, series: Series, month: datetime, rows: pd.DataFrame, combine: Combine
     ) -> tuple[int, int]:
+        """Rows that the month holds afterwards, and rows that differ from before."""
         path = self._path(series, month)
         known = path.exists()
         table = self._files.read_to_write(path) if known else self.schema.empty_table()

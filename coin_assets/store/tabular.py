@@ -70,13 +70,10 @@ class Table(Protocol):
 
     def update(
         self, series: Series, rows: pd.DataFrame, months: list[datetime], combine: Combine
-    ) -> tuple[int, int]:
+    ) -> Written:
         """Replace the rows of ``months``, ascending, by ``combine(stored rows, rows)``.
 
         A series has one writer at a time.
-
-        Returns:
-            Rows that the months hold afterwards, and rows that differ from before.
         """
         ...
 
@@ -148,14 +145,14 @@ class TabularStore:
             outside = (stored["timestamp"] < start) | (stored["timestamp"] >= end)
             return pd.concat([stored[outside], new], ignore_index=True)
 
-        return Written(*self._candles.update(series, rows, months_between(start, end), replace))
+        return self._candles.update(series, rows, months_between(start, end), replace)
 
     def merge_candles(
         self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
         """See `Store.merge_candles`."""
         rows = _checked(series, candles, start, end)
-        return Written(*self._candles.update(series, rows, months_between(start, end), merged))
+        return self._candles.update(series, rows, months_between(start, end), merged)
 
     def extent(self, series: Series) -> Extent | None:
         """See `Store.extent`."""
@@ -231,7 +228,7 @@ class TabularStore:
     def record_revisions(self, series: Series, revisions: pd.DataFrame) -> Written:
         """See `Store.record_revisions`."""
         months = sorted({month_start(opened) for opened in revisions["timestamp"]})
-        return Written(*self._revisions.update(series, revisions, months, _newer_record))
+        return self._revisions.update(series, revisions, months, _newer_record)
 
     def delete_revisions(self, series: Series, start: datetime, end: datetime) -> int:
         """See `Store.delete_revisions`."""
@@ -240,7 +237,7 @@ class TabularStore:
     def _put_forecasts(self, series: Series, forecasts: pd.DataFrame, combine: Combine) -> Written:
         rows = validated_forecasts(forecasts, series.timeframe)
         months = sorted({month_start(origin) for origin in rows["as_of"].dt.to_pydatetime()})
-        return Written(*self._forecasts.update(series, rows, months, combine))
+        return self._forecasts.update(series, rows, months, combine)
 
 
 def _checked(series: Series, candles: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The candle frame: schema, contract, validation and merging."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from numbers import Real
@@ -12,7 +13,7 @@ import pandas as pd
 
 from coin_assets.domain.candles.diagnosis import diagnose
 from coin_assets.domain.candles.time_diagnosis import diagnose_implausible
-from coin_assets.domain.timeframes import Timeframe, as_micros
+from coin_assets.domain.timeframes import Timeframe, as_micros, next_month
 from coin_assets.errors import InvalidCandles
 
 TIMESTAMP_DTYPE = "datetime64[us, UTC]"
@@ -207,6 +208,21 @@ def between(candles: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFra
     """Candles that open in ``[start, end)``, indexed from 0."""
     stamps = candles["timestamp"]
     return candles[(stamps >= start) & (stamps < end)].reset_index(drop=True)
+
+
+def by_month(
+    rows: pd.DataFrame, months: Sequence[datetime], time: str = "timestamp"
+) -> Iterator[tuple[datetime, pd.DataFrame]]:
+    """Each of ``months`` with the rows whose ``time`` lies in it; their index is kept."""
+    times = rows[time]
+    is_ordered = times.is_monotonic_increasing
+    for month in months:
+        start, end = month, next_month(month)
+        if is_ordered:
+            first, last = times.searchsorted(pd.DatetimeIndex([start, end]))
+            yield month, rows.iloc[first:last]
+        else:
+            yield month, rows[(times >= start) & (times < end)]
 
 
 def closed_by(candles: pd.DataFrame, timeframe: Timeframe, time: datetime) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import just_after
 from coin_assets.errors import CorruptArtefact
-from coin_assets.store.base import Extent, Finding, Store
+from coin_assets.store.base import Extent, Finding, Store, Written
 from coin_assets.store.influxdb.ledgers import LedgerPoints, parsed
 from coin_assets.store.influxdb.lines import series_name
 from coin_assets.store.influxdb.tables import MeasurementTable
@@ -49,7 +49,7 @@ class SnapshotTable:
         rows: pd.DataFrame,  # noqa: ARG002
         months: list[datetime],  # noqa: ARG002
         combine: Combine,  # noqa: ARG002
-    ) -> tuple[int, int]:
+    ) -> Written:
         """Refuse."""
         raise SnapshotIsReadOnly
 

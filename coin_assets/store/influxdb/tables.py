@@ -16,9 +16,15 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import as_micros, just_after, months_between, next_month
+from coin_assets.domain.timeframes import (
+    as_micros,
+    just_after,
+    month_start,
+    months_between,
+    next_month,
+)
 from coin_assets.files.atomic import locked
-from coin_assets.store.base import Extent
+from coin_assets.store.base import Extent, Written
 from coin_assets.store.changes import Changes, changes
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
@@ -62,9 +68,9 @@ class MeasurementTable:
 
     def update(
         self, series: Series, rows: pd.DataFrame, months: list[datetime], combine: Combine
-    ) -> tuple[int, int]:
+    ) -> Written:
         """See `Table.update`."""
-        held = changed = 0
+        held, changed = 0, Counter[datetime]()
         with locked(lock_folder(self.locks, self.measurement, series)):
             for first, last in _spans(months):
                 start, end = first, next_month(last)
@@ -77,8 +83,10 @@ class MeasurementTable:
                     self._apply(series, wanted, difference)
                 if self.markers is not None:
                     self.markers.add(series, months_between(start, end))
-                held, changed = held + len(wanted), changed + difference.rows
-        return held, changed
+                held += len(wanted)
+                for differing in difference:
+                    changed.update(map(month_start, differing[self.kind.time].dt.to_pydatetime()))
+        return Written(held, changed.total(), changed)
 
     def delete(self, series: Series, start: datetime, end: datetime) -> int:
         """See `Table.delete`."""
