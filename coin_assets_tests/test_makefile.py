@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,40 @@ def test_settings_come_back_as_they_were_given(plain: Path, tmp_path: Path) -> N
     assert evaluated(printed, *given) == list(given.values())
     assert "hush" not in printed
     assert "export COIN_SETTLE_SECONDS" not in printed
+
+
+def of_env(checkout: Path, *names: str, **variables: str) -> list[str]:
+    return evaluated(make(checkout, "env", **variables).stdout, *names)
+
+
+def test_the_sandbox_begins_thirty_months_ago_unless_settings_say_otherwise(
+    tmp_path: Path,
+) -> None:
+    checkout = checkout_at(tmp_path / "main")
+    now = datetime.now(UTC)
+    months = now.year * 12 + now.month - 30
+    start = f"{months // 12}-{months % 12 + 1:02}-01"
+    assert of_env(checkout, "COIN_HISTORY_START") == [start]
+    given = {"COIN_HISTORY_START": "2025-01-01"}
+    assert of_env(checkout, "COIN_HISTORY_START", **given) == ["2025-01-01"]
+    assert of_env(checkout, "COIN_HISTORY_START", COIN_MARKET="ccxt:binance") == [""]
+    for line in ('COIN_MARKET = "ccxt:binance"', 'COIN_HISTORY_START = "2020-01-01"'):
+        (checkout / "coin_assets.toml").write_text(f"{line}\n")
+        assert of_env(checkout, "COIN_HISTORY_START") == [""]
+
+
+def test_the_home_of_the_demo_is_used_until_there_is_another_one(tmp_path: Path) -> None:
+    checkout = checkout_at(tmp_path / "main")
+    assert of_env(checkout, "COIN_HOME") == [f"{checkout}/var"]
+    demo = checkout / "var" / "demo"
+    demo.mkdir(parents=True)
+    (demo / "market.json").write_text('{"market": "sandbox"}')
+    assert of_env(checkout, "COIN_HOME") == [str(demo)]
+    assert started(checkout, "up")[1] == str(demo)
+    assert of_env(checkout, "COIN_HOME", COIN_MARKET="ccxt:binance") == [f"{checkout}/var"]
+    assert of_env(checkout, "COIN_HOME", COIN_HOME="./mine") == [f"{checkout}/mine"]
+    (checkout / "var" / "market.json").write_text('{"market": "sandbox"}')
+    assert of_env(checkout, "COIN_HOME") == [f"{checkout}/var"]
 
 
 def test_an_interpreter_may_have_an_odd_path(tmp_path: Path) -> None:

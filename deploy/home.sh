@@ -3,6 +3,9 @@
 # that COIN_HOME names, DEFAULT if it is unset; or print that environment for a shell to eval.
 #
 # Run it in the checkout. It completes paths because make cannot: make splits them at blanks.
+#
+# Without other settings, the sandbox begins 30 months ago instead of in 2017, and the home of
+# `make demo` is used if it exists and DEFAULT does not: so `make up` shows forecasts at once.
 set -eu
 default=$1
 shift
@@ -30,6 +33,22 @@ print_environment() {
     done
     printf 'export PATH=%s:"$PATH"\n' "$(quoted "$PWD/.venv/bin")"
 }
+
+# in_file NAME: whether the settings file sets NAME.
+in_file() {
+    [ -f coin_assets.toml ] && grep -q "^[[:space:]]*$1[[:space:]]*=" coin_assets.toml
+}
+
+if [ "${COIN_MARKET-sandbox}" = sandbox ] && ! in_file COIN_MARKET; then
+    if [ "$default" = ./var ] && [ ! -e ./var/market.json ] && [ -e ./var/demo/market.json ]; then
+        default=./var/demo
+    fi
+    if [ -z "${COIN_HISTORY_START+set}" ] && ! in_file COIN_HISTORY_START; then
+        months=$(($(date -u +'%Y * 12 + 1%m - 101') - 29))
+        COIN_HISTORY_START=$(printf '%04d-%02d-01' $((months / 12)) $((months % 12 + 1)))
+        export COIN_HISTORY_START
+    fi
+fi
 
 home=${COIN_HOME-$default}
 newline='
