@@ -12,6 +12,7 @@ from coin_assets.domain.json_format import Document
 from coin_assets.domain.publishing.manifest_entries import GapReason, ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import SeriesPolicy
+from coin_assets.domain.timeframes import just_after, months_between
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.training import why_none
@@ -78,9 +79,10 @@ def quality(evaluations: EvaluationBook, series: Series) -> Document | None:
 def completeness(
     store: Store, policies: Sequence[SeriesPolicy], now: datetime
 ) -> Callable[[Series], bool]:
-    """Function that returns whether the source history of a series is complete.
+    """Function that returns whether the history of a series and of its source is complete.
 
-    A series without a policy counts as complete.
+    A derived history is complete when every month was derived. A series without a policy counts as
+    complete.
     """
     by_series = {policy.series: policy for policy in policies}
 
@@ -88,12 +90,22 @@ def completeness(
         policy = by_series.get(series)
         if policy is None:
             return True
-        extent = store.extent(policy.source)
-        return history_of(
-            store, policy.source, extent, policy.first_source_expected(now)
-        ).is_complete
+        extent, first = store.extent(policy.source), policy.first_source_expected(now)
+        if not history_of(store, policy.source, extent, first).is_complete:
+            return False
+        return policy.is_fetched or _is_derived_whole(store, policy, now)
 
     return is_complete
+
+
+def _is_derived_whole(store: Store, policy: SeriesPolicy, now: datetime) -> bool:
+    """Whether every month of a derived series up to its newest candle was derived."""
+    newest = store.newest_candles([policy.series]).get(policy.series)
+    if newest is None:
+        return False
+    first = max(policy.first_source_expected(now), policy.first_expected(now))
+    expected = months_between(policy.series.timeframe.ceil(first), just_after(newest))
+    return set(expected) <= set(store.fetched_months(policy.series))
 
 
 def _stored_facts(

@@ -1,6 +1,7 @@
 """The sensor ``publish_due``: repairs published files and keeps the manifest true."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -72,10 +73,10 @@ def publish_due_sensor(
         # Each tick reads one series in full and compares its files with the store byte by byte.
         differing = _differing(stored, folder, specs[next(turns) % len(specs)], reader)
         looked_at = known.renew(reader, time_left)
-        document = None
+        document, inputs = None, _manifest_inputs(stored, specs, known.by_series, runs, now)
         if known.are_complete:  # else the manifest waits for the ticks that read the others
             document = folder.refresh(
-                _manifest_inputs(stored, specs, known.by_series, runs, now),
+                inputs,
                 differing=differing,
                 qualities={
                     spec.series: quality(registry.evaluations(), spec.series) for spec in specs
@@ -88,6 +89,7 @@ def publish_due_sensor(
         facts = planning_facts(
             sound, stored, market.client(), known.by_series, now, clock.settled()
         )
+        facts = _with_collected(facts, known.by_series, inputs.is_complete)
         plan = plan_repairs(facts, runs, at)
         unseen, events = left_over(len(looked_at), len(specs)), _rewritten(document)
         if plan.is_empty:
@@ -116,6 +118,22 @@ def _manifest_inputs(
     )
 
 
+def _with_collected(
+    facts: Sequence[PlanningFacts],
+    statuses: Mapping[Series, SeriesStatus],
+    is_complete: Callable[[Series], bool],
+) -> list[PlanningFacts]:
+    """``facts``, with a reason to publish series again whose history is complete since then."""
+    return [
+        replace(each, damage="its history is complete now")
+        if not statuses[each.series].published.is_public
+        and each.history is not None
+        and is_complete(each.series)
+        else each
+        for each in facts
+    ]
+
+
 def _rewritten(document: Document | None) -> list[dg.AssetMaterialization]:
     """The event of a rewritten manifest; none if it stayed as it was."""
     return [] if document is None else [manifest_materialization(document, "an entry changed")]
@@ -125,7 +143,7 @@ def _reason(facts: Sequence[PlanningFacts]) -> str:
     """Why nothing is requested, for the list of ticks."""
     waiting = ", ".join(str(each.series) for each in facts if each.damage)
     if waiting:
-        return f"{waiting}: damaged or gone; a run that publishes them is on its way, or failed"
+        return f"{waiting}: to be written; a run that publishes them is on its way, or failed"
     return "no published file is damaged, or behind the store without a run on its way"
 
 
