@@ -184,11 +184,12 @@ class Platform:
         if selected is not None:
             job = job.get_subset(asset_selection=selected, asset_check_selection=checks)
         where = {"dagster/partition": request.partition_key} if request.partition_key else {}
+        tags = {**request.tags, **where}
         run = self.instance.create_run_for_job(
             job,
-            create_execution_plan(job, run_config=request.run_config, tags=where),
+            create_execution_plan(job, run_config=request.run_config, tags=tags),
             run_config=request.run_config,
-            tags={**request.tags, **where},
+            tags=tags,
             asset_selection=selected,
         )
         if selected is not None:

@@ -5,38 +5,61 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from coin_assets.domain.layers import CANDLES, MODELS, Task
-from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import month_start, months_between, next_month
-from coin_assets.planning.facts import PlanningFacts, Runs, Wanted
+from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
+from coin_assets.planning.facts import HISTORY, PlanningFacts, Request, Runs, Wanted
 from coin_assets.planning.months import month_before, months_never_fetched
+from coin_assets.planning.splitting import split
+
+_MONTH = Timeframe("1M")
+
+
+# Candles of one series that a run of history fetches: 33 months of 1h.
+_MOST_CANDLES = 24_000
 
 
 def history(facts: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:
-    """Candle tasks of months before the newest one that were never fetched or derived."""
-    lacking = []
-    for each in facts:
-        if each.candles is None:
-            continue  # live runs fetch its first months
-        months = months_never_fetched(each, month_before(each.timeframe, each.candles))
-        if months:
-            lacking.append((each, months))
-    if not lacking:
-        return {}
-    fetched = {each.series: each.fetched for each in facts if each.is_fetched}
+    """Candle tasks of months before the newest one that were never fetched or derived.
+
+    A month is derived in another run than it is fetched: a fetch fails if one month of its range
+    does, and Dagster would not derive the others.
+    """
+    sources = {each.series: each for each in facts if each.is_fetched}
     wanted: Wanted = defaultdict(list)
-    requested: set[tuple[Series, datetime]] = set()
-    for each, months in sorted(lacking, key=lambda item: not item[0].is_fetched):
-        for month in months:
-            task = Task(each.series, CANDLES)
-            if not runs.is_free_in_background(task, month, now):
-                continue
-            known = fetched[each.source]
-            if (each.source, month) in requested:
-                known = known | {month}
-            if each.is_fetched or known.issuperset(_months_of_source(each, month)):
+    for each in facts:
+        source, task = sources[each.source], Task(each.series, CANDLES)
+        for month in _months_lacking(each, source):
+            is_ready = each.is_fetched or source.fetched.issuperset(_months_of_source(each, month))
+            if is_ready and runs.is_free_in_background(task, month, now):
                 wanted[month].append(task)
-                requested.add((each.series, month))
     return wanted
+
+
+def newest_months(wanted: Wanted) -> list[Request]:
+    """Runs of the newest months of ``wanted`` that have the same tasks, back to a hole.
+
+    A run is bounded by `_MOST_CANDLES`: its steps are long, but a killed one goes on where it was.
+    """
+    if not wanted:
+        return []
+    first = last = max(wanted)
+    tasks = wanted[last]
+    finest = min(task.series.timeframe.seconds for task in tasks)
+    for _ in range(_MOST_CANDLES * finest // _MONTH.seconds - 1):
+        before = _MONTH.shift(first, -1)
+        if wanted.get(before) != tasks:
+            break
+        first = before
+    return split(Request(first, tuple(tasks), HISTORY, last))
+
+
+def _months_lacking(facts: PlanningFacts, source: PlanningFacts) -> tuple[datetime, ...]:
+    """Months of a series, before its newest one, that were never fetched or derived."""
+    if facts.candles is not None:
+        return months_never_fetched(facts, month_before(facts.timeframe, facts.candles))
+    # Without candles of the running month, months before it may have some.
+    running = month_start(facts.due)
+    is_begun = source.candles is not None or running in facts.fetched
+    return months_never_fetched(facts, _MONTH.shift(running, -1)) if is_begun else ()
 
 
 def _months_of_source(facts: PlanningFacts, month: datetime) -> list[datetime]:

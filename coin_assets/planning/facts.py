@@ -8,7 +8,7 @@ from coin_assets.domain.backoff import backoff, failures_to_longest, look_back
 from coin_assets.domain.failures import UNEXPECTED, FailureRecord
 from coin_assets.domain.layers import Task
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import Timeframe, month_start
+from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
 
 # Tags of runs: contract; ``LIVE`` here is a purpose, in `forecasting.frame` a kind of forecast. The
 # runs of monthly versions have always been tagged "anchors".
@@ -61,8 +61,8 @@ class PlanningFacts:
         history, prediction: ``as_of`` of the published files.
         damage: why a published file must be rewritten whatever its ``as_of``; also if it is gone.
         is_refused: the newest forecast is unfit for publication, and an attempt has failed.
-        gap_months: of a fetched series, months with candles to request again, or never requested
-            although later ones were.
+        gap_months: of a fetched series, months with candles to request again, and fetched months
+            with candles that were never requested although later ones were.
     """
 
     series: Series
@@ -189,15 +189,34 @@ class Runs:
 
 @dataclass(frozen=True)
 class Request:
-    """One run: ``tasks`` of the month that starts at ``month``."""
+    """One run: ``tasks`` of consecutive months.
+
+    Attributes:
+        month: start of the first month.
+        until: start of the last month; by default the first one.
+    """
 
     month: datetime
     tasks: tuple[Task, ...]
     purpose: str
+    until: datetime | None = None
 
     def __post_init__(self) -> None:
-        if self.month != month_start(self.month) or not self.tasks:
-            raise ValueError(f"a run has a month and tasks, not {self.month} {self.tasks}")
+        is_range = self.month == month_start(self.month) <= self.last == month_start(self.last)
+        if not is_range or not self.tasks:
+            raise ValueError(
+                f"a run has months and tasks, not {self.month} to {self.last} {self.tasks}"
+            )
+
+    @property
+    def last(self) -> datetime:
+        """Start of the last month."""
+        return self.until or self.month
+
+    @property
+    def months(self) -> list[datetime]:
+        """Starts of all months, ascending."""
+        return months_between(self.month, next_month(self.last))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Candles are read only for series that lag behind.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -75,14 +75,15 @@ def _source_facts(gather: _Gatherer, spec: SeriesPolicy) -> PlanningFacts:
     first = spec.first_expected(gather.now)
     due = min(gather.closed_by, gather.market.horizon(series, gather.closed_by))
     ledger = store.read_ledger(series)
-    gaps = ledger.due(first, due, gather.now)
-    if candles is not None:
-        gaps += never_asked(store, series, first, candles)
+    shared = _shared_facts(gather, spec, first, due)
+    months = _months_of(ledger.due(first, due, gather.now))
+    if candles is not None:  # months that were never fetched are history
+        months |= _months_of(never_asked(store, series, first, candles)) & shared.fetched
     return replace(
-        _shared_facts(gather, spec, first, due),
+        shared,
         verified=candles and ledger.absent_until(candles),
         asked=candles and ledger.explained_until(candles),
-        gap_months=tuple(sorted({month for gap in gaps for month in months_between(*gap)})),
+        gap_months=tuple(sorted(months)),
     )
 
 
@@ -108,6 +109,10 @@ def _derived_facts(gather: _Gatherer, spec: SeriesPolicy, source: PlanningFacts)
         asked=reached,
         lacking=lacking,
     )
+
+
+def _months_of(ranges: Iterable[tuple[datetime, datetime]]) -> set[datetime]:
+    return {month for each in ranges for month in months_between(*each)}
 
 
 def _shared_facts(

@@ -4,6 +4,10 @@ It is level-triggered, a pure function of facts: after a missed tick, a failed r
 next plan requests what is still missing. Everything due in one month goes into one run, or into
 several if there are many symbols. A task that needs candles of another month waits for a plan in
 which they are stored.
+
+An empty store gets its newest month first, so that recent candles are published at once. History
+follows from the newest to the oldest month, many months a run. Models wait for the whole history:
+a version trained on a part of it would differ from the one that is trained later.
 """
 
 from collections import defaultdict
@@ -14,7 +18,13 @@ from datetime import datetime
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY, Task
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, months_between, next_month
-from coin_assets.planning.background import gaps, history, monthly_versions, needs_training
+from coin_assets.planning.background import (
+    gaps,
+    history,
+    monthly_versions,
+    needs_training,
+    newest_months,
+)
 from coin_assets.planning.facts import (
     GAPS,
     HISTORY,
@@ -27,7 +37,7 @@ from coin_assets.planning.facts import (
     Runs,
     Wanted,
 )
-from coin_assets.planning.months import close_of, first_open_of, floor_of, months_never_fetched
+from coin_assets.planning.months import close_of, first_open_of, floor_of
 from coin_assets.planning.splitting import split
 
 MOST_REQUESTS = 6
@@ -46,9 +56,11 @@ def plan_updates(facts: Sequence[PlanningFacts], runs: Runs, now: datetime) -> P
         for month in (*months[-1:], *months[:-1])
         for part in split(Request(month, tuple(live[month]), LIVE))
     ]
-    for purpose, find in ((HISTORY, history), (GAPS, gaps), (MONTHLY, monthly_versions)):
+    if HISTORY not in runs.busy:
+        requests += newest_months(_without(requests, history(facts, runs, now)))[:1]
+    for purpose, find in ((GAPS, gaps), (MONTHLY, monthly_versions)):
         if purpose not in runs.busy:
-            requests += _earliest(purpose, find(facts, runs, now), requests)[:1]
+            requests += _earliest(purpose, _without(requests, find(facts, runs, now)))[:1]
     training = tuple(
         each.series
         for each in facts
@@ -142,8 +154,7 @@ def _month_to_fetch(facts: PlanningFacts) -> datetime | None:
     if last < facts.first_open:
         return None
     if facts.candles is None:
-        unknown = months_never_fetched(facts, month_start(last))
-        return unknown[0] if unknown else month_start(last)
+        return month_start(last)  # older months are history
     # Months before the first expected candle may still be stored; nothing is added to them.
     return month_start(min(max(facts.asked or facts.candles, facts.first_open), last))
 
@@ -182,7 +193,9 @@ def _derivation(
     if reach is None:
         return None
     if facts.lacking is not None:
-        first = facts.lacking[0]
+        first, last = facts.lacking
+        if facts.candles is None:  # older months are history
+            first = max(first, first_open_of(timeframe, month_start(last)))
     elif fetch is not None:
         # All buckets before are derived; buckets without any source candle do not exist.
         opened = first_open_of(timeframe, facts.first)
@@ -238,14 +251,20 @@ def _is_behind_store(facts: PlanningFacts) -> bool:
     )
 
 
-def _earliest(purpose: str, wanted: Wanted, requests: Iterable[Request]) -> list[Request]:
-    """Runs of the earliest month of ``wanted``, without tasks of ``requests``.
-
-    One month at a time leaves room for live runs.
-    """
-    taken = {(task, each.month) for each in requests for task in each.tasks} if wanted else set()
+def _earliest(purpose: str, wanted: Wanted) -> list[Request]:
+    """Runs of the earliest month of ``wanted``; one month at a time leaves room for live runs."""
     for month in sorted(wanted):
-        tasks = tuple(task for task in wanted[month] if (task, month) not in taken)
-        if tasks:
-            return split(Request(month, tasks, purpose))
+        return split(Request(month, tuple(wanted[month]), purpose))
     return []
+
+
+def _without(requests: Iterable[Request], wanted: Wanted) -> Wanted:
+    """``wanted`` without the tasks of ``requests``."""
+    if not wanted:
+        return wanted
+    taken = {(task, month) for each in requests for task in each.tasks for month in each.months}
+    left = {
+        month: [task for task in tasks if (task, month) not in taken]
+        for month, tasks in wanted.items()
+    }
+    return {month: tasks for month, tasks in left.items() if tasks}

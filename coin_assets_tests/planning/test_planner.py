@@ -170,18 +170,42 @@ def test_no_training_twice_and_none_while_it_backs_off() -> None:
     assert not plan_updates(facts, Runs(failures=failed), made.now).training
 
 
-def test_an_empty_store_is_collected_month_by_month() -> None:
+def test_an_empty_store_gets_its_newest_month_first_and_then_ranges_of_history() -> None:
     made = World([A], HOURLY, utc("2023-10-01"), utc("2024-03-06T10:00:05"), utc("2024-06-01"))
-    made.converge(40, wait=SECOND)
-    months = [
-        request.month
-        for _, request in made.log
-        if Task(series("1h"), CANDLES) in request.tasks and request.purpose == LIVE
-    ]
-    assert months == [utc(f"{each}-01") for each in ("2023-10", "2023-11", "2023-12")] + [
-        utc(f"2024-{number:02}-01") for number in (1, 2, 3)
+    assert shown(made.tick()) == {(LIVE, "2024-03"): {"1h candles", "1h published"}}
+    assert made.series[series("1h")].history == utc("2024-03-06T10:00")
+    plan = made.tick()
+    assert shown(plan)[LIVE, "2024-03"] >= {"4h candles", "1d candles"}
+    made.converge(10, wait=SECOND)
+    past = [each for _, each in made.log if each.purpose == HISTORY]
+    assert [(f"{each.month:%Y-%m}", len(each.months), len(each.tasks)) for each in past] == [
+        ("2023-10", 5, 1),
+        ("2024-02", 1, 2),  # live runs have derived the last week and the last month
+        ("2023-10", 4, 4),
     ]
     assert all(made.is_up_to_date(each) for each in made.series)
+
+
+def test_models_wait_for_the_whole_history() -> None:
+    made = World([A], HOURLY, utc("2016-01-01"), utc("2024-03-06T10:00:05"), utc("2024-06-01"))
+    while {utc("2016-01-01")} - made.series[series("1h")].fetched:
+        assert not any(each.cutoffs for each in made.series.values())
+        made.tick()
+        made.now += SECOND * 5
+    past = [each for _, each in made.log if each.purpose == HISTORY]
+    fetches = [each for each in past if Task(series("1h"), CANDLES) in each.tasks]
+    assert [len(each.months) for each in fetches] == [33, 33, 32]
+    assert [f"{each.last:%Y-%m}" for each in fetches] == ["2024-02", "2021-05", "2018-08"]
+    assert len(past) <= 8
+    made.converge(10, wait=SECOND)
+    assert all(each.cutoffs and made.is_up_to_date(name) for name, each in made.series.items())
+
+
+def test_history_of_minutes_is_one_month_a_run() -> None:
+    made = World([A], {"1m": None}, utc("2024-01-01"), utc("2024-03-02"), utc("2024-03-04"))
+    made.converge(10, wait=SECOND)
+    past = [each.months for _, each in made.log if each.purpose == HISTORY]
+    assert past == [[utc("2024-02-01")], [utc("2024-01-01")]]
 
 
 def test_a_young_symbol_needs_no_derivation_of_the_time_before_it() -> None:
@@ -292,8 +316,9 @@ def test_a_plan_is_bounded_and_the_newest_month_comes_first() -> None:
     assert later == sorted(later)
 
 
-def test_history_is_filled_in_one_month_at_a_time() -> None:
+def test_history_is_filled_in_from_the_newest_month_on() -> None:
     made = world("2024-03-06T10:00:05", sources=HOURLY)
+    made.now += timedelta(minutes=20)  # background tasks rest after a run
     for name in ("1h", "4h", "1w"):
         made.series[series(name)].fetched -= {
             utc("2023-11-01"),
@@ -302,15 +327,31 @@ def test_history_is_filled_in_one_month_at_a_time() -> None:
         }
     made.touch()
     plan = made.tick()
-    assert shown(plan) == {(HISTORY, "2023-11"): {"1h candles", "4h candles"}}
+    assert shown(plan) == {(HISTORY, "2023-11"): {"1h candles"}}
+    assert plan.requests[0].last == utc("2024-01-01")
+    assert shown(plan_updates(made.facts(), NO_RUNS, made.now)) == {
+        (HISTORY, "2023-11"): {"4h candles", "1w candles"}
+    }
     busy = Runs(busy=frozenset({HISTORY}))
     assert plan_updates(made.facts(), busy, made.now).is_empty
-    for _ in range(8):
-        made.tick()
-    months = [each.month for _, each in made.log if each.purpose == HISTORY]
-    assert months[0] == utc("2023-11-01")
+    made.tick()
     assert {utc("2023-11-01"), utc("2024-01-01")} <= made.series[series("1w")].fetched
     assert made.tick().is_empty
+
+
+def test_a_run_of_history_ends_where_other_series_lack_months() -> None:
+    made = world("2024-03-06T10:00:05", symbols=(A, B))
+    made.now += timedelta(minutes=20)  # background tasks rest after a run
+    made.series[series("1h", A)].fetched -= {utc("2023-12-01"), utc("2024-01-01")}
+    made.series[series("1h", B)].fetched -= {utc("2023-11-01"), utc("2023-12-01")}
+    made.touch()
+    for _ in range(3):
+        made.tick()
+    past = [
+        ([f"{month:%m}" for month in each.months], {task.series.symbol for task in each.tasks})
+        for _, each in made.log
+    ]
+    assert past == [(["01"], {A}), (["12"], {A, B}), (["11"], {B})]
 
 
 def test_what_the_background_did_lately_rests_and_holds_up_nothing_live() -> None:

@@ -244,8 +244,9 @@ class World:
 
     def _gap_months(self, each: SimulatedSeries) -> tuple[datetime, ...]:
         due = [n for n in each.pending if each.answers[n][1] + HOUR <= self.now]
-        due += each.never_asked(each.first, each.newest + 1)
         months = {each.calendar.month_of[number] for number in due}
+        unknown = each.never_asked(each.first, each.newest + 1)
+        months |= {each.calendar.month_of[number] for number in unknown} & each.fetched
         months |= {month for month, failed in each.failed.items() if failed.retry_at <= self.now}
         return tuple(sorted(months))
 
@@ -271,10 +272,11 @@ class World:
 
     def facts_of_runs(self) -> Runs:
         in_flight = {
-            (task, None if task.layer == PUBLISHED else run.request.month)
+            (task, None if task.layer == PUBLISHED else month)
             for run in self.runs
             if run.request
             for task in run.request.tasks
+            for month in run.request.months
         }
         return Runs(
             in_flight=frozenset(in_flight),
@@ -326,7 +328,8 @@ class World:
                 self._work(run)
             if run.request and run.purpose in ("history", "gaps", "anchors"):
                 for task in run.request.tasks:
-                    self.rested[task, run.request.month] = self.now + REST
+                    for month in run.request.months:
+                        self.rested[task, month] = self.now + REST
         if self.rested and ended:
             self.rested = {each: till for each, till in self.rested.items() if till > self.now}
 
@@ -352,7 +355,7 @@ class World:
             above = [(task.series, above) for above in range(layer)]
             if not killed and not skipped.isdisjoint([*above, (each.source.series, 0)]):
                 continue
-            if not killed and self._attempt(each, task, run.request.month):
+            if not killed and self._attempt(each, task, run.request.months):
                 self.failures.pop(task, None)
                 continue
             skipped.add((task.series, layer))
@@ -363,13 +366,16 @@ class World:
     def _order(self, task: Task) -> tuple[int, bool]:
         return _LAYERS.index(task.layer), not self.series[task.series].is_fetched
 
-    def _attempt(self, each: SimulatedSeries, task: Task, month: datetime) -> bool:
+    def _attempt(self, each: SimulatedSeries, task: Task, months: Sequence[datetime]) -> bool:
         if task in self.faults.broken:
             return False
         fault = self.faults.rate > 0 and self.random.random() < self.faults.rate
         if fault and self.random.random() < 0.5:
             return False
-        return self.do(each, task.layer, month) and not fault
+        if each.is_fetched and task.layer == CANDLES:  # an error in one month leaves the others
+            done = [self.do(each, CANDLES, month) for month in months]
+            return all(done) and not fault
+        return all(self.do(each, task.layer, month) for month in months) and not fault
 
     def do(self, each: SimulatedSeries, layer: str, month: datetime) -> bool:
         """One step; whether it succeeds."""

@@ -8,8 +8,9 @@ import dagster as dg
 from coin_assets.domain.evaluation.training_events import Triggered, grouped
 from coin_assets.domain.layers import PUBLISHED, QUALITY
 from coin_assets.domain.series import Series
+from coin_assets.domain.timeframes import describe_months
 from coin_assets.orchestration.assets.specs import asset_key
-from coin_assets.orchestration.partitions import partition_of
+from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
 from coin_assets.orchestration.sensors.runs import (
     EVALUATE_JOB,
     PROMOTE_JOB,
@@ -88,16 +89,18 @@ def _config(series_list: Triggered) -> dict[str, list[str]]:
 def _update(request: Request, checks: ChecksOfAsset) -> dg.RunRequest:
     chosen = [asset_key(task.series, task.layer) for task in request.tasks]
     is_live = request.purpose in (LIVE, REPAIR)
-    has_month = any(task.layer != PUBLISHED for task in request.tasks)
+    first, last = partition_of(request.month), partition_of(request.last)
+    # Published files have no partitions, and Dagster refuses one for them alone.
+    has_month = first == last and any(task.layer != PUBLISHED for task in request.tasks)
     return dg.RunRequest(
         job_name=UPDATE_JOB,
-        # Published files have no partitions, and Dagster refuses one for them alone.
-        partition_key=partition_of(request.month) if has_month else None,
+        partition_key=first if has_month else None,
         asset_selection=chosen,
         asset_check_keys=[check for asset in chosen for check in checks.get(asset, ())],
         tags={
             PURPOSE_TAG: request.purpose,
             PRIORITY_TAG: _LIVE_PRIORITY if is_live else _BACKGROUND_PRIORITY,
+            **({} if first == last else {RANGE_START_TAG: first, RANGE_END_TAG: last}),
         },
     )
 
@@ -105,7 +108,7 @@ def _update(request: Request, checks: ChecksOfAsset) -> dg.RunRequest:
 def described(plan: Plan) -> str:
     """The plan in one line for the log."""
     parts = [
-        f"{request.purpose} {request.month:%Y-%m}: {len(request.tasks)} tasks of "
+        f"{request.purpose} {describe_months(request.months)}: {len(request.tasks)} tasks of "
         f"{len({task.series for task in request.tasks})} series"
         for request in plan.requests
     ]

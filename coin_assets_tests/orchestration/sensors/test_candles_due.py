@@ -1,6 +1,6 @@
 """``candles_due`` on a Dagster instance: what is due is requested once, in one run a month.
 
-- An empty home is collected month by month, every candle once, until there is nothing to do.
+- An empty home gets its newest month, then its history in one run, until there is nothing to do.
 - At a boundary one run has exactly the steps that are due; at the edge of a month one run each.
 - What is in flight is not requested again; backfills hold up nothing that is live.
 - A failing symbol leaves the others alone and is requested again, ever more slowly, for ever.
@@ -15,6 +15,7 @@ import dagster as dg
 import pytest
 from dagster_shared.record import copy as replaced
 
+from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.errors import DataRefused, SymbolUnavailable
 from coin_assets_tests.orchestration.sensors.failing import FailingMarket
 from coin_assets_tests.platform import BTC, ETH, Platform, series, utc
@@ -34,6 +35,15 @@ def tasks(requests: Iterable[dg.RunRequest]) -> dict[str, set[str]]:
             asset.to_user_string() for asset in request.asset_selection or ()
         }
     return found
+
+
+def months(request: dg.RunRequest) -> list[str]:
+    """Partitions of a run."""
+    first = request.partition_key or request.tags.get("dagster/asset_partition_range_start")
+    last = request.partition_key or request.tags.get("dagster/asset_partition_range_end")
+    if first is None or last is None:
+        return []
+    return [f"{month:%Y-%m-%d}" for month in months_between(utc(first), next_month(utc(last)))]
 
 
 def due(platform: Platform) -> list[dg.RunRequest]:
@@ -59,23 +69,35 @@ def hours(symbol: str) -> set[str]:
 # ------------------------------------------------------------------------------- from empty to full
 
 
-def test_an_empty_home_is_collected_month_by_month_until_it_rests(tmp_path: Path) -> None:
-    platform = Platform(tmp_path / "home", "2024-02-29T12:30", derived_timeframes="4h")
-    requested = platform.settle("candles_due")
+def test_an_empty_home_gets_its_newest_month_and_then_its_history_until_it_rests(
+    tmp_path: Path,
+) -> None:
+    platform = Platform(
+        tmp_path / "home",
+        "2024-02-29T12:30",
+        history_start="2023-11-01",
+        derived_timeframes="4h",
+    )
+    first = due(platform)
+    assert tasks(first) == {"2024-02-01": of("BTC", "ohlcv published", "1h")}
+    platform.launch(first[0])
+    assert platform.entry("1h")["coverage_end"] == "2024-02-29T12:00:00Z"
+    requested = [*first, *platform.settle("candles_due")]
     candles = [
-        (asset.to_user_string(), request.partition_key or "")
+        (asset.to_user_string(), month)
         for request in requested
         for asset in request.asset_selection or ()
+        for month in months(request)
         if "ohlcv" in asset.to_user_string()
     ]
     assert sorted(candles) == [
         (f"BTC_USDT/ohlcv_{name}", month)
         for name in ("1h", "4h")
-        for month in ("2024-01-01", "2024-02-01")
+        for month in ("2023-11-01", "2023-12-01", "2024-01-01", "2024-02-01")
     ]
-    fetched = [month for asset, month in candles if asset.endswith("1h")]
-    assert fetched == sorted(fetched)
-    assert platform.store.count_candles(series("1h"), *ALWAYS) == 59 * 24 + 12
+    assert [request.tags[PURPOSE] for request in requested].count("history") == 2
+    assert set(platform.materialisations("BTC_USDT/ohlcv_4h")) == {month for _, month in candles}
+    assert platform.store.count_candles(series("1h"), *ALWAYS) == (30 + 31 + 31 + 28) * 24 + 12
     for name, close in (("1h", "12:00"), ("4h", "12:00")):
         entry = platform.entry(name)
         assert (entry["status"], entry["as_of"]) == ("fresh", f"2024-02-29T{close}:00Z")
