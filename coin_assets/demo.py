@@ -27,7 +27,7 @@ from coin_assets.domain.publishing.manifest_entries import HIDDEN
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start, next_month
 from coin_assets.errors import CoinAssetsError
-from coin_assets.market.base import Market
+from coin_assets.market.base import Market, RemoteMarket
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.build import build_definitions, configured_resources, series_specs
 from coin_assets.orchestration.dead_runs import end_dead_runs
@@ -41,7 +41,7 @@ SANDBOX_MONTHS = 30
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; returns the exit code: 0, 1 if a step failed, 2 if settings are wrong."""
+    """Run the demo; returns the exit code: 0, 1 if a step failed, 2 if it cannot begin."""
     parser = argparse.ArgumentParser(
         prog="make demo",
         description="Collect candles, train, forecast and publish once; settings come from the "
@@ -76,17 +76,20 @@ class Demo:
         self._settings = settings
         self._specs = series_specs(settings)
         definitions = build_definitions(settings)  # checks the home first
+        resources = configured_resources(settings)
+        market = resources.market.client()
+        if isinstance(market, RemoteMarket):
+            market.probe(self._specs[0].source)  # an outage ends the demo here
         self._update = definitions.resolve_job_def("update")
         train = definitions.resolve_job_def("train_models")
         # Without its config mapping, which does not accept the config of the console logger.
         self._train = train.graph.to_job(train.name, resource_defs=train.resource_defs)
         self._instance = dg.DagsterInstance.get()
         end_dead_runs(self._instance)  # of an earlier demo that was killed
-        resources = configured_resources(settings)
         self._store: Store = resources.store.client()
         self._registry = resources.registry.client()
         self._publisher = resources.publisher.client()
-        self._limits = _limits(self._specs, resources.market.client(), resources.clock.closed_by())
+        self._limits = _limits(self._specs, market, resources.clock.closed_by())
 
     def run(self) -> bool:
         """Materialise everything that is missing; False if any step failed."""

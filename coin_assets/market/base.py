@@ -13,6 +13,8 @@ from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError
 from coin_assets.market.pace import Halt
 
+PROBE_SECONDS = 10.0
+
 
 @dataclass(frozen=True)
 class Page:
@@ -160,6 +162,23 @@ class Market(Protocol):
 
     def close(self) -> None:
         """Release connections; the market opens new ones when used again."""
+        ...
+
+
+@runtime_checkable
+class RemoteMarket(Protocol):
+    """A `Market` on the network, which may be out of reach."""
+
+    def probe(self, series: Series) -> None:
+        """Make one request, without retries and within `PROBE_SECONDS`.
+
+        Args:
+            series: its type of market is asked for; whether the market has it does not matter.
+
+        Raises:
+            MarketUnavailable: no proper answer came.
+            PermanentError: the market refuses this machine.
+        """
         ...
 
 

@@ -19,6 +19,7 @@ from coin_assets.errors import SymbolUnavailable
 from coin_assets.market.base import Estimate, Meter, Page, Usage
 from coin_assets.market.ccxt_answers import Answer, candles_of, failure_of
 from coin_assets.market.ccxt_client import Client
+from coin_assets.market.ccxt_probe import probe
 from coin_assets.market.ccxt_requests import read_request
 from coin_assets.market.ccxt_walk import Habits, Walk
 from coin_assets.market.pace import Halt, Pace
@@ -103,6 +104,14 @@ class CcxtMarket:
     def horizon(self, series: Series, now: datetime) -> datetime:  # noqa: ARG002 (protocol)
         """``now``: a live exchange is expected to have every closed candle."""
         return now
+
+    def probe(self, series: Series) -> None:
+        """See `RemoteMarket.probe`."""
+        client = self._client.twin(self._meter, Halt())
+        try:
+            probe(client, series, self._clock())
+        finally:
+            client.close()
 
     def usage(self) -> Usage:
         """HTTP requests, including those for the list of markets."""

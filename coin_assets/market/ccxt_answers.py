@@ -24,6 +24,7 @@ from coin_assets.errors import (
 )
 from coin_assets.market.ccxt_client import Client
 from coin_assets.market.ccxt_requests import Asked
+from coin_assets.market.ccxt_unanswered import why_unanswered
 from coin_assets.market.retrying import Interrupted
 
 _REASON_LENGTH = 200
@@ -150,9 +151,10 @@ def failure_of(error: Exception, client: Client, series: Series, now: datetime) 
     import ccxt
 
     exchange, reason = client.ccxt.id, f"{type(error).__name__}: {error}"[:_REASON_LENGTH]
+    unanswered = why_unanswered(error, client.ccxt) if client.answered else None
     if not isinstance(error, ccxt.BaseError):
         if client.answered:
-            return Interrupted(f"its answer cannot be understood, {reason}")
+            return Interrupted(unanswered or f"its answer cannot be understood, {reason}")
         return MarketDefect(
             f"ccxt {ccxt.__version__} failed before it requested {series} candles from {exchange} "
             f"({reason}). This is an error in ccxt or in the symbol, not of the network. Check "
@@ -183,7 +185,7 @@ def failure_of(error: Exception, client: Client, series: Series, now: datetime) 
             headers = response.headers
         elif busy:  # reported in a reply with a status of success
             headers = client.ccxt.last_response_headers or {}
-        return Interrupted(reason, retry_after(headers, now))
+        return Interrupted(unanswered or reason, retry_after(headers, now))
     return RangeRefused(
         f"{exchange} refuses to deliver {series} candles ({reason}). Check the symbol and the "
         "exchange's rules."

@@ -20,7 +20,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_label, month_start, months_between, next_month
 from coin_assets.errors import InvalidCandles, SymbolUnavailable, TemporaryError
 from coin_assets.market import samples
-from coin_assets.market.base import Estimate, Market, Page, TwinMarket, Usage
+from coin_assets.market.base import Estimate, Market, Page, RemoteMarket, TwinMarket, Usage
 from coin_assets.market.downloads import THREADS, ArchiveFiles, made_ahead
 from coin_assets.market.filling import ONE_REQUEST, Span, filled_pages
 from coin_assets.market.first_candle import files_before, first_candle
@@ -97,6 +97,11 @@ class CombinedMarket:
     def edge(self, series: Series) -> datetime | None:
         """The exchange's edge, for symbols that no archive can have."""
         return None if has_name(series.symbol) else self._exchange.edge(series)
+
+    def probe(self, series: Series) -> None:
+        """See `RemoteMarket.probe`; the archive is not requested."""
+        if isinstance(self._exchange, RemoteMarket):
+            self._exchange.probe(series)
 
     def horizon(self, series: Series, now: datetime) -> datetime:
         """The exchange's horizon."""

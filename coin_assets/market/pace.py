@@ -45,6 +45,7 @@ class Pace:
 
     Attributes:
         banned_until: end of a ``Retry-After`` that is too long to wait for; None without one.
+        is_silent: a call was given up, and none has succeeded since.
 
     Args:
         stopwatch: monotonic time in seconds.
@@ -60,6 +61,7 @@ class Pace:
         self._lock = Lock()
         self._last = self._held_until = float("-inf")
         self.banned_until: datetime | None = None
+        self.is_silent = False
 
     def turn(self, interval: float, sleep: Callable[[float], None] = time.sleep) -> None:
         """Wait until ``interval`` seconds after the turn before, and until no hold lasts.

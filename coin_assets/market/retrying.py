@@ -12,6 +12,7 @@ from coin_assets.market.pace import Banned, Pace
 
 MOST_TRIES = 6
 BUDGET_SECONDS = 180.0
+REMEDY = "Check the network and COIN_MARKET, or run again later."
 _FIRST_DELAY, _LONGEST_DELAY = 2.0, 64.0
 
 Answer = TypeVar("Answer")
@@ -32,11 +33,11 @@ class Interrupted(Exception):
 class Retrying:
     """Calls with retries that share one budget of time; a success restores it.
 
-    An outage costs one budget, however many calls it affects: with the budget spent, each call is
-    tried once. While a ``Retry-After`` longer than the budget lasts, no call is made at all,
-    because exchanges extend the ban of clients that continue. Threads have a budget each and share
-    ``pace``, so an outage costs all of them the time of one budget, and a ``Retry-After`` holds for
-    all.
+    An outage costs the retries of one call, however many calls it affects: after a call was given
+    up, each one is tried once until one succeeds. With the budget spent, calls are tried once as
+    well. While a ``Retry-After`` longer than the budget lasts, no call is made at all, because
+    exchanges extend the ban of clients that continue. Threads have a budget each and share
+    ``pace``, so what one of them learns of an outage or a ``Retry-After`` holds for all.
 
     Attributes:
         retries: number of attempts after the first of each call.
@@ -90,7 +91,7 @@ class Retrying:
                 self._spend((self._clock() - began).total_seconds())
                 self._wait(tries, trouble, purpose)
             else:
-                self._left = self._budget
+                self._left, self._pace.is_silent = self._budget, False
                 return answer
 
     def _wait(self, tries: int, trouble: Interrupted, purpose: str) -> None:
@@ -102,11 +103,12 @@ class Retrying:
         if trouble.asked_wait is not None and trouble.asked_wait > self._left:
             self._pace.banned_until = self._clock() + timedelta(seconds=trouble.asked_wait)
             self._require_permission(purpose, trouble)
-        if tries >= MOST_TRIES or self._left <= 0:
+        known_outage = self._pace.is_silent and trouble.asked_wait is None
+        if tries >= MOST_TRIES or self._left <= 0 or known_outage:
+            self._pace.is_silent = True
             attempts = "1 attempt" if tries == 1 else f"{tries} attempts"
             raise MarketUnavailable(
-                f"{purpose} in {attempts} ({trouble}). Check the network and COIN_MARKET, or "
-                "run again later."
+                f"{purpose} in {attempts} ({trouble}). {REMEDY}"
             ) from trouble.__cause__
         pause = backoff(_FIRST_DELAY, _LONGEST_DELAY, tries) * (1 + self._chance()) / 2
         seconds = min(max(pause, trouble.asked_wait or 0.0), self._left)

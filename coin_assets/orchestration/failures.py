@@ -32,16 +32,20 @@ def failures_named() -> Iterator[None]:
     """Record how the task of the running step fails, and let Dagster repeat temporary faults only.
 
     Raises:
-        dagster.Failure: a lasting error of the platform; other errors pass as they are.
+        dagster.Failure: a lasting error of the platform, or an error of the step's last attempt,
+            which Dagster would call "Exceeded max_retries"; other errors pass as they are.
     """
     try:
         yield
     except Exception as error:
         record = _report(error)
-        if isinstance(error, TemporaryError) or not isinstance(error, CoinAssetsError):
+        is_platforms = isinstance(error, CoinAssetsError)
+        may_pass = isinstance(error, TemporaryError) or not is_platforms
+        if may_pass and not _is_last_attempt(error):
             raise
+        text = str(error) if is_platforms else f"{type(error).__name__}: {error}"
         metadata = {} if record is None else {RECORD: dg.MetadataValue.json(record.document())}
-        raise dg.Failure(str(error), metadata, allow_retries=False) from error
+        raise dg.Failure(text, metadata, allow_retries=False) from error
 
 
 def record_in(entry: dg.EventLogEntry) -> FailureRecord | None:
@@ -76,6 +80,16 @@ def unrecorded(entry: dg.EventLogEntry) -> FailureRecord:
         message = data.user_failure_data.description
     time = datetime.fromtimestamp(int(entry.timestamp), UTC)
     return FailureRecord(None, entry.step_key or "", UNEXPECTED, "unexpected error", message, time)
+
+
+def _is_last_attempt(error: Exception) -> bool:
+    """Whether the running step has a retry policy and ``error`` ends its last attempt."""
+    current = current_execution_context.get()
+    if current is None or isinstance(error, (dg.DagsterError, dg.Failure, dg.RetryRequested)):
+        return False
+    step = current.op_execution_context.get_step_execution_context()
+    policy = step.op_retry_policy
+    return policy is not None and step.previous_attempt_count >= policy.max_retries
 
 
 def _report(error: Exception) -> FailureRecord | None:

@@ -33,7 +33,10 @@ class RunProgress:
         if step is None:
             if entry.is_dagster_event and entry.get_dagster_event().is_run_failure:
                 failure = entry.get_dagster_event().job_failure_data
-                print(f"Run failed: {failure.error or 'see the steps above'}", flush=True)
+                # The error of a failed step is in its line already; this one has a stack trace.
+                at_a_step = failure.first_step_failure_event is not None or failure.error is None
+                reason = "see the steps above" if at_a_step else failure.error
+                print(f"Run failed: {reason}", flush=True)
             return
         if not entry.is_dagster_event:
             if int(entry.level) >= logging.INFO:

@@ -4,6 +4,7 @@
 - ``Retry-After`` is kept to, as seconds and as a date. If it asks for more than the budget has
   left, the client gives up at once, says until when, and does not ask before that.
 - All calls share one budget of lost time. A success fills it up; once spent, a call is tried once.
+- After a call was given up, each call of every thread is tried once, until one succeeds.
 - Anything but `Interrupted` passes through at once.
 """
 
@@ -108,14 +109,25 @@ def test_other_errors_pass_through_at_once(clock: Clock) -> None:
     assert clock.slept == []
 
 
-def test_an_outage_costs_one_budget_for_all_calls(clock: Clock) -> None:
+def test_an_outage_costs_the_retries_of_one_call_in_all_threads(clock: Clock) -> None:
     patience, asked = retrying(clock), [Asked(clock, 99) for _ in range(30)]
-    for ask in asked:
+    for number, ask in enumerate(asked):
+        thread = patience.twin(clock.sleep) if number % 2 else patience
         with pytest.raises(MarketUnavailable):
-            patience.call(ask, "it failed")
-    assert sum(clock.slept) == BUDGET_SECONDS
-    assert asked[0].tries == MOST_TRIES
-    assert [ask.tries for ask in asked[-20:]] == [1] * 20
+            thread.call(ask, "it failed")
+    assert clock.slept == [1.0, 2.0, 4.0, 8.0, 16.0]
+    assert [ask.tries for ask in asked] == [MOST_TRIES] + [1] * 29
+    assert patience.call(Asked(clock, 0), "it failed") == "answer"
+    assert patience.twin(clock.sleep).call(Asked(clock, 5), "it failed") == "answer"
+
+
+def test_an_asked_wait_is_kept_to_in_an_outage(clock: Clock) -> None:
+    patience = retrying(clock)
+    with pytest.raises(MarketUnavailable):
+        patience.call(Asked(clock, 99), "it failed")
+    clock.slept.clear()
+    assert patience.call(Asked(clock, 1, wait=60.0), "it failed") == "answer"
+    assert clock.slept == [60.0]
 
 
 def test_time_lost_in_hanging_calls_counts(clock: Clock) -> None:
@@ -229,14 +241,14 @@ def test_usage_is_what_the_exchange_saw(exchange: FakeExchange, market: CcxtMark
     assert market.usage() == Usage(len(exchange.requests), 3 + MOST_TRIES)
 
 
-def test_an_outage_of_the_exchange_costs_one_budget_for_all_keys(
+def test_an_outage_of_the_exchange_costs_the_retries_of_one_call(
     exchange: FakeExchange, market: CcxtMarket, clock: Clock
 ) -> None:
     exchange.spoil_always(http_status(503))
     for number in range(30):
         with pytest.raises(MarketUnavailable, match=f"C{number}/USDT"):
             read(market, f"C{number}/USDT")
-    assert sum(clock.slept) == BUDGET_SECONDS
-    assert len(exchange.asked()) < 30 + 6 * MOST_TRIES
+    assert sum(clock.slept) == 31.0
+    assert len(exchange.asked()) == 29 + MOST_TRIES
     exchange.heal()
     assert [read(market, f"C{number}/USDT") for number in range(30)] == [8] * 30

@@ -1,5 +1,7 @@
 """What a failed task leaves in Dagster's event log, for each way in which Dagster ends a step."""
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
@@ -25,7 +27,9 @@ def connection_error() -> None:
         raise MarketUnavailable("the exchange does not answer") from error
 
 
-def result_of(error: Exception | None, retries: int) -> tuple[dg.ExecuteInProcessResult, object]:
+def result_of(
+    error: Exception | None, retries: int, instance: dg.DagsterInstance | None = None
+) -> tuple[dg.ExecuteInProcessResult, object]:
     @dg.asset(
         key=["BTC_USDT", "ohlcv_1h"],
         tags={"timeframe": "1h", "layer": CANDLES},
@@ -39,7 +43,7 @@ def result_of(error: Exception | None, retries: int) -> tuple[dg.ExecuteInProces
             else:
                 raise error
 
-    instance = dg.DagsterInstance.ephemeral()
+    instance = instance or dg.DagsterInstance.ephemeral()
     return dg.materialize([candles], instance=instance, raise_on_error=False), instance
 
 
@@ -106,3 +110,32 @@ def test_a_step_that_fails_outside_of_the_boundary_is_unexpected_and_shows_the_e
     record = unrecorded(entry)
     assert (record.code, record.series, record.task) == (UNEXPECTED, None, "defect")
     assert "a defect" in record.message
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (None, "the exchange does not answer"),
+        (KeyError("a defect"), "KeyError: 'a defect'"),
+        (SymbolUnavailable("BTC/USDT is not listed"), "BTC/USDT is not listed"),
+    ],
+)
+def test_step_and_run_fail_with_the_cause_and_not_with_the_number_of_attempts(
+    tmp_path: Path, error: Exception | None, sentence: str, retries: int
+) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        result, _ = result_of(error, retries, instance)
+        entries = instance.all_logs(result.run_id)
+    step, run = (
+        next(each for each in entries if each.dagster_event_type is kind).get_dagster_event()
+        for kind in (dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE)
+    )
+    data, of_run = step.step_failure_data, run.job_failure_data
+    assert data.user_failure_data is not None
+    assert data.user_failure_data.description == sentence
+    for shown in (data.error, of_run.error):
+        assert shown is not None
+        assert shown.message == f"dagster._core.definitions.events.Failure: {sentence}\n"
+        assert shown.cause is not None  # the stack trace of the error
+    assert not [each for each in entries if "max_retries" in each.message]

@@ -54,7 +54,7 @@ def series_conditions(
         if health.status not in (FRESH, INSUFFICIENT_DATA) and health.is_public and not is_awaited:
             found.append(_unhealthy(health, spec, failed_or_none, now))
         elif spec.series in newest and newest[spec.series].count >= _FAILING_FROM:
-            found.append(_failing(spec.series, newest[spec.series]))
+            found.append(_failing(health, newest[spec.series]))
     return found
 
 
@@ -223,15 +223,17 @@ def _remedy(status: str, failed: Failures | None) -> str:
     return "Read the failed run in the UI. It is tried again by itself, every 15 min at least."
 
 
-def _failing(series: Series, failed: Failures) -> Condition:
+def _failing(health: SeriesHealth, failed: Failures) -> Condition:
+    is_served = health.is_public and health.as_of is not None
+    served = "what was published before is still served" if is_served else "nothing is published"
     return Condition(
-        subject=str(series),
+        subject=str(health.series),
         kind="failing",
         cause=failed.cause,
         severity=Severity.WARNING,
         since=failed.last,
-        detail=f"{_times(failed)}, last at {failed.last:%H:%M} UTC: {failed.message}; what was "
-        "published before is still served",
+        # Grouped messages show the beginning only.
+        detail=f"{_times(failed)}, {served}; last at {failed.last:%H:%M} UTC: {failed.message}",
         remedy="Read the failed run in the UI. It is tried again by itself, every 15 min at least.",
         runbook=_RECOVERY_PAGE,
     )
