@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from functools import cache
 
 from benchmarks.harness import Bench, Figure, Home, execute, say, temporary_home
-from coin_assets.demo import SANDBOX_MONTHS
 from coin_assets.domain.timeframes import Timeframe
 
+_MONTHS = 30  # as deploy/home.sh
 _COMMAND = (sys.executable, "-m", "coin_assets.demo")
 
 
@@ -31,8 +31,7 @@ def measure(bench: Bench) -> list[Figure]:
 def prepared(bench: Bench) -> tuple[Home, float]:
     """A home in which the demo ran once, shared by all groups, and the seconds it took."""
     say("first run of the demo on an empty home")
-    # What the demo chooses by itself, written down for others who work in the home afterwards.
-    start = Timeframe("1M").shift(datetime.now(UTC), 1 - SANDBOX_MONTHS)
+    start = Timeframe("1M").shift(datetime.now(UTC), 1 - _MONTHS)
     settings = {"COIN_HISTORY_START": f"{start:%Y-%m-%d}"}
     if bench.quick:
         settings["COIN_SYMBOLS"] = "BTC/USDT"

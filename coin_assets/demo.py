@@ -37,8 +37,6 @@ from coin_assets.orchestration.progress import RunProgress, print_anything, text
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import unanswered
 
-SANDBOX_MONTHS = 30
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit code: 0, 1 if a step failed, 2 if it cannot begin."""
@@ -50,23 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.parse_args(arguments)
     print_anything()
     try:
-        demo = Demo(demo_settings())
+        demo = Demo(Settings())
         succeeded = demo.run()
     except CoinAssetsError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
     print(demo.summary())
     return 0 if succeeded else 1
-
-
-def demo_settings() -> Settings:
-    """The settings of the environment; the sandbox has 30 months of history by default."""
-    settings = Settings()
-    if settings.market_kind != "sandbox" or "history_start" in settings.model_fields_set:
-        return settings
-    now = datetime.now(UTC)
-    months = now.year * 12 + now.month - SANDBOX_MONTHS
-    return Settings(history_start=f"{months // 12:04d}-{months % 12 + 1:02d}-01")
 
 
 class Demo:

@@ -5,7 +5,6 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from coin_assets.demo import demo_settings
 from coin_assets.orchestration.partitions import partition_of
 from coin_assets_tests.browser import page
 from coin_assets_tests.webui import ROOT, WebUi, environment, run, up
@@ -25,10 +24,7 @@ def main() -> None:
     """Write assets, partitions, forecast, freshness, checks, automation and alerts (png)."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        start = f"{demo_settings().history_start:%Y-%m-%d}"
-        env = environment(
-            Path(folder) / "home", COIN_HISTORY_START=start, COIN_ALERT_CYCLE_SECONDS="10"
-        )
+        env = environment(Path(folder) / "home", COIN_ALERT_CYCLE_SECONDS="10")
         done = run("make -s demo", env, timeout=600)
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
