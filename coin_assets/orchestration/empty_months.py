@@ -77,7 +77,6 @@ def report_unmade_months(
 def _event(asset: dg.AssetKey, month: datetime, content: MonthContent) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
         asset,
-        description=content.reason,
         partition=partition_of(month),
         metadata={ROWS: content.rows, REASON: dg.MetadataValue.text(content.reason)},
     )
@@ -93,7 +92,6 @@ def _report(context: Context, events: Sequence[dg.AssetMaterialization]) -> None
                 job_name=context.run.job_name,
                 step_key=step,
                 event_specific_data=StepMaterializationData(event),
-                message=event.description,
             ),
             run_id=context.run.run_id,
             batch_metadata=DagsterEventBatchMetadata(batch, is_end=number == len(events)),
