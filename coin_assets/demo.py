@@ -34,6 +34,7 @@ from coin_assets.orchestration.dead_runs import end_dead_runs
 from coin_assets.orchestration.jobs.update import only
 from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
 from coin_assets.orchestration.progress import RunProgress, print_anything, text_table
+from coin_assets.orchestration.run_here import run_here
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import unanswered
 
@@ -238,20 +239,14 @@ class Demo:
         job: dg.JobDefinition,
         steps: int,
         what: str,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] = MappingProxyType({}),
         config: Mapping[str, Any] = MappingProxyType({}),
     ) -> bool:
         run_id = str(uuid.uuid4())
         print(f"\nRun {run_id[:8]}: {what}", flush=True)
         self._instance.add_event_listener(run_id, RunProgress(steps))
-        result = job.execute_in_process(
-            instance=self._instance,
-            run_id=run_id,
-            tags=tags,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **config},
-            raise_on_error=False,
-        )
-        return result.success
+        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **config}
+        return run_here(self._instance, job, run_id, tags, quiet)
 
 
 def _limits(

@@ -20,6 +20,7 @@ from coin_assets.market.base import Market
 from coin_assets.orchestration.assets import candles
 from coin_assets.orchestration.assets.specs import RETRIES
 from coin_assets.orchestration.build import build_definitions, configured_resources
+from coin_assets.orchestration.empty_months import REASON
 from coin_assets.orchestration.jobs.update import only
 from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from coin_assets.orchestration.resources import Clock, DiskResource, MarketResource
@@ -247,11 +248,15 @@ class Platform:
         return {name: value.value for name, value in found.metadata.items()}
 
     def materialisations(self, asset: str) -> list[str | None]:
-        """Partitions of all materialisations, newest first."""
+        """Partitions of all materialisations, newest first, but for months without rows."""
         records = self.instance.fetch_materializations(
             dg.AssetKey(asset.split("/")), limit=1000
         ).records
-        return [record.partition_key for record in records]
+        return [
+            record.partition_key
+            for record in records
+            if record.asset_materialization and REASON not in record.asset_materialization.metadata
+        ]
 
     def _run(
         self, first: str, last: str | None, selection: list[dg.AssetKey] | None

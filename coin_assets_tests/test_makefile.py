@@ -89,7 +89,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return checkout_at(tmp_path_factory.mktemp("plain") / "main")
 
 
-VARIABLES = ("COIN_HOME", "COIN_DAGSTER_HOME", "DAGSTER_HOME", "PATH")
+VARIABLES = ("COIN_HOME", "COIN_DAGSTER_HOME", "DAGSTER_HOME", "VIRTUAL_ENV", "PATH")
 
 
 @pytest.mark.parametrize("odd", ODD)
@@ -100,6 +100,7 @@ def test_an_odd_home_is_the_one_that_is_used(plain: Path, tmp_path: Path, odd: s
         str(home),
         f"{home}/dagster",
         str(plain),
+        f"{plain}/.venv",
         f"{plain}/.venv/bin:/p",
     ]
     assert [path.name for path in tmp_path.iterdir()] == [odd]
@@ -118,6 +119,7 @@ def test_a_checkout_in_an_odd_folder_works_like_any_other(tmp_path: Path, odd: s
         default,
         f"{default}/dagster",
         str(checkout),
+        f"{checkout}/.venv",
         f"{checkout}/.venv/bin:/p",
     ]
     demo = f"{default}/demo"

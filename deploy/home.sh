@@ -31,6 +31,7 @@ print_environment() {
         eval "given=\${$name+set} value=\${$name-}"
         [ -z "$given" ] || printf 'export %s=%s\n' "$name" "$(quoted "$value")"
     done
+    printf 'export VIRTUAL_ENV=%s\n' "$(quoted "$PWD/.venv")"
     printf 'export PATH=%s:"$PATH"\n' "$(quoted "$PWD/.venv/bin")"
 }
 

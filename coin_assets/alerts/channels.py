@@ -82,11 +82,16 @@ def slack_body(message: Message) -> Document:
 
 
 def json_body(message: Message) -> Document:
-    """All fields; ``id`` is the same at each attempt."""
+    """All fields; ``id`` is the same at each attempt.
+
+    ``severity`` is ``info`` once the condition is over, so that a recovery wakes nobody up;
+    ``condition_severity`` is that of the condition.
+    """
     return {
         "id": message.id,
         "kind": message.kind.value,
-        "severity": message.severity.word,
+        "severity": message.level,
+        "condition_severity": message.severity.word,
         "subjects": list(message.subjects),
         "title": message.title,
         "text": message.text,

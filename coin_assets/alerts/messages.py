@@ -18,6 +18,7 @@ from coin_assets.domain.durations import duration_text
 
 # Together with the title these keep a message below 2000 characters, the smallest limit.
 _MOST_DETAIL, _MOST_LINE, _MOST_CAUSE, _MOST_REMEDY = 500, 100, 160, 240
+INFO = "info"
 _NAMED_SYMBOLS = 5  # for each timeframe, if there are too many subjects to list
 
 
@@ -46,6 +47,7 @@ class Message:
 
     Attributes:
         id: unique per event, the same for every channel and every attempt to deliver it.
+        severity: of the worst condition, also when it is over.
         since: when the first of the subjects became wrong.
     """
 
@@ -58,6 +60,11 @@ class Message:
     since: datetime
     created_at: datetime
     runbook: str
+
+    @property
+    def level(self) -> str:
+        """Urgency for receivers: that of the condition, or ``info`` once it is over."""
+        return INFO if self.kind == MessageKind.RECOVERY else self.severity.word
 
     @property
     def headline(self) -> str:

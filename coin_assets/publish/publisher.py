@@ -144,6 +144,11 @@ class Publisher:
         self._limits = limits
         self._reader = PublishedFolder(folder, series_list)
 
+    @property
+    def folder(self) -> Path:
+        """The published folder."""
+        return self._folder
+
     def publish(self, publication: Publication, inputs: ManifestInputs) -> Document:
         """Write the files of one series and the manifest; returns the manifest."""
         return self.publish_all([publication], inputs)

@@ -18,6 +18,7 @@ from coin_assets.alerts.channels import (
     discord_body,
     slack_body,
 )
+from coin_assets.alerts.messages import MessageKind
 from coin_assets.alerts.transport import DeliveryRefused
 from coin_assets.config.addresses import WEBHOOK_KINDS, Webhook
 from coin_assets_tests.alerts.cycles import BTC, ETH, message
@@ -58,6 +59,7 @@ def test_json_gets_every_field_and_an_idempotency_key(receiver: Receiver) -> Non
         "id": sent.id,
         "kind": "alert",
         "severity": "critical",
+        "condition_severity": "critical",
         "subjects": [BTC, ETH],
         "title": sent.title,
         "text": sent.text,
@@ -65,6 +67,16 @@ def test_json_gets_every_field_and_an_idempotency_key(receiver: Receiver) -> Non
         "created_at": "2026-11-22T22:05:00Z",
         "runbook": "docs/operations/stale.md",
     }
+
+
+def test_a_recovery_is_for_information_in_every_channel(receiver: Receiver) -> None:
+    over = replace(message(), kind=MessageKind.RECOVERY)
+    channel(receiver).deliver(over)
+    (request,) = receiver.received
+    assert (request.body["severity"], request.body["condition_severity"]) == ("info", "critical")
+    for text in (discord_body(over)["content"], slack_body(over)["text"]):
+        assert text.startswith("[OK] ")
+        assert "critical" not in text.lower()
 
 
 def test_chats_neither_call_people_nor_overflow() -> None:

@@ -76,7 +76,7 @@ def fetched_results(
     except (CorruptArtefact, InvalidCandles) as error:
         return _broken(spec, error)
     return [
-        _contract(spec, candles),
+        _contract(spec, candles, (start, end)),
         _history_gaps(spec, store, now),
         _suspicious_bars(spec, store, candles, start),
     ]
@@ -95,7 +95,8 @@ def derived_results(
         compared = _source_results(spec, store, derivation, candles)
     except CorruptArtefact as error:
         compared = [_unjudged(spec, name, str(error)) for name in (MATCHES_SOURCE, GAPS)]
-    return [_contract(spec, candles), *compared, _suspicious_bars(spec, store, candles, start)]
+    contract = _contract(spec, candles, (start, derivation.end))
+    return [contract, *compared, _suspicious_bars(spec, store, candles, start)]
 
 
 def _read_back(spec: SeriesAssets, store: Store, start: datetime, end: datetime) -> pd.DataFrame:
@@ -118,8 +119,13 @@ def _broken(
     ]
 
 
-def _contract(spec: SeriesAssets, candles: pd.DataFrame) -> dg.AssetCheckResult:
-    return _result(spec, CONTRACT, True, f"{len(candles)} candles", {"candles": len(candles)})
+def _contract(
+    spec: SeriesAssets, candles: pd.DataFrame, window: tuple[datetime, datetime]
+) -> dg.AssetCheckResult:
+    # As text: the UI plots numbers over time, and those of different windows do not compare.
+    text = f"{len(candles)} in [{window[0]:%Y-%m-%d}, {window[1]:%Y-%m-%d})"
+    facts = {"candles": dg.MetadataValue.text(text)}
+    return _result(spec, CONTRACT, True, f"{len(candles)} candles", facts)
 
 
 def _source_results(

@@ -23,10 +23,18 @@ from coin_assets.orchestration.assets.specs import (
     column_schema,
     failures_named,
 )
+from coin_assets.orchestration.empty_months import (
+    candles_of,
+    months_before,
+    report_unmade_months,
+)
+from coin_assets.orchestration.metadata import rounded
 from coin_assets.orchestration.partitions import UNTIL_NEXT_MONTH, partition_of, selected_window
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
+from coin_assets.pipeline.context import RunClock
 from coin_assets.pipeline.derive import Derivation, derive_candles
 from coin_assets.pipeline.month_report import MonthReport, describe
+from coin_assets.store.base import Store
 
 _SHOWN_GAPS = 10
 SCHEMA = column_schema(CANDLE_SCHEMA)
@@ -53,11 +61,12 @@ def fetched_candles(spec: SeriesAssets, specs: Sequence[SeriesAssets]) -> dg.Ass
             store, clock = context.resources.store.client(), context.resources.clock
             request = request_of(spec, (start, end), clock)
             percent = context.resources.disk.checked(start, clock.now(), context.log.warning)
-            context.add_asset_metadata({"disk_percent": percent})
+            context.add_asset_metadata({"disk_percent": rounded(percent)})
             found = fetch(context, request)
             usage = found.usage
             context.add_asset_metadata({"requests": usage.requests, "retries": usage.retries})
             checks = fetched_results(spec, store, start, end, clock.now())
+            _report_months_without_candles(context, spec, store, clock)
         return _result(context, spec, found.reports, "fetched", clock.now(), checks)
 
     return ohlcv
@@ -91,9 +100,27 @@ def derived_candles(spec: SeriesAssets) -> dg.AssetsDefinition:
             )
             reports = derive_candles(pipeline.store, derivation)
             checks = derived_results(spec, pipeline.store, derivation)
+            _report_months_without_candles(context, spec, pipeline.store, clock)
         return _result(context, spec, reports, "derived", clock.now(), checks)
 
     return ohlcv
+
+
+def _report_months_without_candles(
+    context: dg.AssetExecutionContext, spec: SeriesAssets, store: Store, clock: RunClock
+) -> None:
+    """Report months beyond retention, and the running one if none of its candles has closed."""
+    start, end = selected_window(context)
+    now, timeframe = clock.now(), spec.series.timeframe
+    running = month_start(now)
+    is_due = timeframe.close_of(timeframe.ceil(running)) <= clock.closed_by()
+    before = min(start, spec.first_source_expected(now))
+    report_unmade_months(
+        context,
+        spec.asset_key(CANDLES),
+        [*months_before(spec, before), *([] if is_due or running < end else [running])],
+        lambda months: candles_of(store, spec.series, months, now),
+    )
 
 
 def _common(spec: SeriesAssets) -> dict[str, Any]:
@@ -157,5 +184,5 @@ def month_metadata(
         metadata["last_candle"] = dg.MetadataValue.timestamp(report.last)
         if report.month == month_start(now):
             close = spec.series.timeframe.close_of(report.last)
-            metadata["lag_seconds"] = (now - close).total_seconds()
+            metadata["lag_seconds"] = rounded((now - close).total_seconds())
     return metadata

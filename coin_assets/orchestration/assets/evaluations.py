@@ -9,6 +9,7 @@ from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, QUALITY
 from coin_assets.orchestration.assets.quality_plots import fan_plot, loss_plot, reliability_plot
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
+from coin_assets.orchestration.metadata import rounded
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
 from coin_assets.pipeline.evaluate import EvaluationReport, evaluate_series
 
@@ -93,5 +94,5 @@ def _scores(role: str, scores: Document) -> dict[str, Any]:
     return {
         f"{role}_origins": scores["origins"],
         f"{role}_versions": ", ".join(sorted(scores["versions"])),
-        **{f"{role}_{name}": float(value) for name, value in known.items()},
+        **{f"{role}_{name}": rounded(value) for name, value in known.items()},
     }

@@ -1,14 +1,23 @@
 """The assets ``model_<timeframe>``: model versions whose cutoff lies in the month."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
 from coin_assets.domain.layers import CANDLES, MODELS
 from coin_assets.domain.timeframes import months_between
+from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, TrainingResult, train
 from coin_assets.orchestration.assets.specs import TRAINING_POOL, SeriesAssets, failures_named
+from coin_assets.orchestration.empty_months import (
+    Context,
+    models_of,
+    months_before,
+    report_unmade_months,
+)
+from coin_assets.orchestration.metadata import rounded
 from coin_assets.orchestration.partitions import partition_of, selected_window
 from coin_assets.orchestration.resources import Clock, RegistryResource, StoreResource
 
@@ -42,9 +51,22 @@ def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
                 context.log.info(training_line(result))
                 facts = training_metadata(result)
                 context.add_asset_metadata(facts, partition_key=partition_of(month))
+            report_months_without_model(context, spec, registry.client(), start)
         return dg.MaterializeResult()
 
     return model
+
+
+def report_months_without_model(
+    context: Context, spec: SeriesAssets, registry: ModelRegistry, time: datetime
+) -> None:
+    """Report the months before ``time`` for which no model was made."""
+    report_unmade_months(
+        context,
+        spec.asset_key(MODELS),
+        months_before(spec, time),
+        lambda months: models_of(registry.versions(spec.series), months),
+    )
 
 
 def training_line(result: TrainingResult) -> str:
@@ -80,7 +102,7 @@ def training_summary(results: Sequence[TrainingResult], seconds: float) -> dict[
         "|---|---|---|---|---|---|",
     ]
     return {
-        "duration_seconds": seconds,
+        "duration_seconds": rounded(seconds),
         **{state: float(states.count(state)) for state in STATES},
         "series": dg.MetadataValue.md("\n".join([*head, *rows])),
     }
@@ -91,12 +113,12 @@ def training_metadata(result: TrainingResult) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "cutoff": dg.MetadataValue.timestamp(result.request.cutoff),
         "training_rows": float(result.rows),
-        "duration_seconds": result.seconds,
+        "duration_seconds": rounded(result.seconds),
         "created": result.created,
     }
     for name in ("loss", "skill"):
         if (score := getattr(result, name)) is not None:
-            facts[name] = score
+            facts[name] = rounded(score)
     if result.version is None:
         return facts | {"insufficient_data": result.insufficient or ""}
     stored = result.version.metadata()

@@ -10,8 +10,15 @@ from coin_assets.domain.candles.frame import empty_candles
 from coin_assets.domain.forecasting.frame import FORECAST_SCHEMA
 from coin_assets.domain.forecasting.sanity import RECENT_CANDLES, forecast_problems
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS
+from coin_assets.domain.timeframes import month_start
 from coin_assets.orchestration.assets.fan_chart import forecast_plot
 from coin_assets.orchestration.assets.specs import SeriesAssets, column_schema, failures_named
+from coin_assets.orchestration.empty_months import (
+    forecasts_of,
+    months_before,
+    report_unmade_months,
+)
+from coin_assets.orchestration.metadata import rounded
 from coin_assets.orchestration.partitions import partition_of, selected_window
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
 from coin_assets.pipeline.context import Pipeline
@@ -51,6 +58,7 @@ def predictions(spec: SeriesAssets) -> dg.AssetsDefinition:
             report = predict_window(pipeline.store, pipeline.registry, request)
             candles = _candles_before(pipeline.store, spec, report)
         _log_report(context, spec, report)
+        _report_months_without_forecast(context, spec, window, begun=not report.newest.empty)
         # Only the newest month of a range shows the newest origin.
         if not report.newest.empty:
             context.add_asset_metadata(
@@ -80,6 +88,29 @@ def _request(
     first = spec.first_usable(pipeline.clock.now(), None if extent is None else extent.first)
     horizon = pipeline.market.horizon(spec.source, closed_by)
     return ForecastRequest(spec.series, *window, VisibleCandles(first, closed_by), horizon)
+
+
+def _report_months_without_forecast(
+    context: dg.AssetExecutionContext,
+    spec: SeriesAssets,
+    window: tuple[datetime, datetime],
+    *,
+    begun: bool,
+) -> None:
+    """Report the months before ``window`` without a forecast, and the running one if none is due.
+
+    Args:
+        begun: whether the window has a forecast.
+    """
+    pipeline, (start, end) = pipeline_of(context), window
+    running = month_start(pipeline.clock.now())
+    is_due = spec.series.timeframe.ceil(running) <= pipeline.clock.closed_by()
+    report_unmade_months(
+        context,
+        spec.asset_key(PREDICTIONS),
+        [*months_before(spec, start), *([] if is_due or running < end else [running])],
+        lambda months: forecasts_of(pipeline.store, spec.series, months, start if begun else None),
+    )
 
 
 def _log_report(
@@ -153,8 +184,8 @@ def _newest_metadata(
         "as_of": dg.MetadataValue.timestamp(origin),
         "model_version": str(last["model_version"]),
         "kind": str(last["kind"]),
-        "median": float(last["price"]),
-        "interval_80_width": float(last["q90"] / last["q10"] - 1),
+        "median": rounded(last["price"]),
+        "interval_80_width": rounded(last["q90"] / last["q10"] - 1),
     }
     # Dagster's event log keeps every plot, so minutes are plotted at full hours only.
     if origin.minute == 0:

@@ -1,6 +1,7 @@
 """The assets ``published_<timeframe>``: history and prediction files, and the manifest."""
 
 from datetime import datetime
+from pathlib import Path
 
 import dagster as dg
 
@@ -10,8 +11,10 @@ from coin_assets.domain.series import Series
 from coin_assets.orchestration.assets.specs import SeriesAssets, asset_key, failures_named
 from coin_assets.orchestration.failures import RECORD_EVENTS, records_of, unrecorded
 from coin_assets.orchestration.manifest import manifest_materialization
+from coin_assets.orchestration.metadata import rounded
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
 from coin_assets.pipeline.publish import manifest_inputs, prepare_publication
+from coin_assets.publish.folder import MANIFEST
 from coin_assets.publish.publisher import Publication, PublishFailure
 
 
@@ -40,23 +43,27 @@ def published_files(spec: SeriesAssets, all_specs: tuple[SeriesAssets, ...]) -> 
             context.log_event(manifest_materialization(rewritten, "rewritten by a run"))
         as_of = publication.entry.as_of
         context.log.info(f"{spec.series} published as of {time_text(as_of) if as_of else 'never'}")
-        return dg.MaterializeResult(metadata=publication_metadata(publication, now))
+        folder = pipeline.publisher.folder
+        return dg.MaterializeResult(metadata=publication_metadata(publication, folder, now))
 
     return published
 
 
 def publication_metadata(
-    publication: Publication, now: datetime
+    publication: Publication, folder: Path, now: datetime
 ) -> dict[str, dg.MetadataValue | int | float]:
-    """Metadata of the published files of a series."""
+    """Metadata of the published files of a series in ``folder``."""
     entry, metadata = publication.entry, dict[str, dg.MetadataValue | int | float]()
     metadata["candles"] = publication.candles
-    for file in (entry.history, entry.prediction):
+    for kind, file in (("history", entry.history), ("prediction", entry.prediction)):
         if file is not None:
+            metadata[kind] = dg.MetadataValue.path(folder / file.name)
             metadata[file.name] = dg.MetadataValue.text(f"{file.size} bytes, {file.sha256}")
+    metadata["manifest"] = dg.MetadataValue.path(folder / MANIFEST)
     if entry.as_of is not None:
         metadata["as_of"] = dg.MetadataValue.timestamp(entry.as_of)
-        metadata["boundary_to_published_seconds"] = (now - entry.as_of).total_seconds()
+        seconds = (now - entry.as_of).total_seconds()
+        metadata["boundary_to_published_seconds"] = rounded(seconds)
     return metadata
 
 

@@ -14,6 +14,7 @@ from coin_assets.domain.publishing.manifest import (
     INSUFFICIENT_DATA,
     STALE,
 )
+from coin_assets.orchestration.metadata import rounded
 
 STATUS, CHECKED_AT = "status", "checked_at"
 _MINUTE = timedelta(minutes=1)
@@ -67,5 +68,5 @@ def age_verdict(what: str, as_of: datetime, limits: FreshnessLimits, now: dateti
         if age >= timedelta(0)
         else f"{duration_text(-age)} ahead of the clock"
     )
-    facts = {"as_of": dg.MetadataValue.timestamp(as_of), "age_minutes": age / _MINUTE}
+    facts = {"as_of": dg.MetadataValue.timestamp(as_of), "age_minutes": rounded(age / _MINUTE)}
     return CheckVerdict(status, f"{what} {as_of:%Y-%m-%d %H:%M}, {when} ({limit})", facts)

@@ -1,6 +1,7 @@
 """The job ``redo_touched``: recomputes the outputs affected by late or revised candles."""
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ import dagster as dg
 import pandas as pd
 from pydantic import Field
 
+from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
 from coin_assets.orchestration.assets.candles import month_metadata
 from coin_assets.orchestration.assets.published import publication_metadata
@@ -49,13 +51,17 @@ def recompute_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
         with failures_named():
             run = _Recomputation(context, pipeline_of(context))
             chosen = chosen_specs("redo_touched", specs, config.symbols, [])
-            run_parts(
+            parts = run_parts(
                 context,
                 [spec.series for spec in chosen if spec.is_fetched],
                 lambda source: run.source(
                     [spec for spec in chosen if spec.source == source], dry_run=config.dry_run
                 ),
-            ).require_all_done("sources", "Their revisions stay open: launch redo_touched again.")
+            )
+            run.report_manifest()
+            parts.require_all_done(
+                "sources", "Their revisions stay open: launch redo_touched again."
+            )
 
     return one_op_job(
         "redo_touched",
@@ -70,10 +76,22 @@ def recompute_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
 
 @dataclass(frozen=True)
 class _Recomputation:
-    """One run of the job."""
+    """One run of the job.
+
+    Attributes:
+        manifests: the last rewritten manifest, if there is one.
+    """
 
     context: dg.OpExecutionContext
     pipeline: Pipeline
+    manifests: deque[Document] = field(default_factory=lambda: deque(maxlen=1))
+
+    def report_manifest(self) -> None:
+        """Report the manifest once, however many series rewrote it."""
+        for document in self.manifests:
+            self.context.log_event(
+                manifest_materialization(document, "rewritten after revised candles")
+            )
 
     def source(self, specs: list[SeriesAssets], *, dry_run: bool) -> None:
         """Recompute all timeframes of one fetched series, then mark its revisions as done."""
@@ -133,11 +151,11 @@ class _Recomputation:
         )
         if shows_forecast or self._shows_candles(spec, opens):
             publication = prepare_publication(self.pipeline, spec, now)
-            manifest = self.pipeline.publisher.publish(
-                publication, manifest_inputs(self.pipeline, [spec], {})
-            )
-            self.context.log_event(manifest_materialization(manifest, f"rewritten for {series}"))
-            self._report(spec, PUBLISHED, publication_metadata(publication, now), None)
+            publisher = self.pipeline.publisher
+            inputs = manifest_inputs(self.pipeline, [spec], {})
+            self.manifests.append(publisher.publish(publication, inputs))
+            published = publication_metadata(publication, publisher.folder, now)
+            self._report(spec, PUBLISHED, published, None)
 
     def _shows_candles(self, spec: SeriesAssets, opens: pd.DatetimeIndex) -> bool:
         """Whether the history file has one of the candles that open at ``opens``."""

@@ -14,6 +14,7 @@ from coin_assets.config import notation
 from coin_assets.domain.forecasting.trainable import why_no_model
 from coin_assets.domain.layers import MODELS
 from coin_assets.errors import CoinAssetsError, ConfigurationError, PartsFailed
+from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import (
     TrainingRequest,
     TrainingResult,
@@ -21,6 +22,7 @@ from coin_assets.models.training import (
     training_candles,
 )
 from coin_assets.orchestration.assets.models import (
+    report_months_without_model,
     training_line,
     training_metadata,
     training_summary,
@@ -80,6 +82,7 @@ def training_job(
     ) -> None:
         with failures_named(), _retried(context, retry_after):
             chosen = chosen_specs("train_models", specs, config.symbols, config.timeframes)
+            by_series = {spec.series: spec for spec in chosen}
             now, earlier = clock.now(), _reported_before(context)
             requests = [
                 _same_again(
@@ -99,7 +102,9 @@ def training_job(
                 registry.client(),
                 requests,
                 now,
-                lambda result: _report(context, result, earlier),
+                lambda result: _report(
+                    context, by_series[result.request.series], result, earlier, registry.client()
+                ),
             )
             whole = [_of_the_run(result, earlier) for result in results]
             _require_all_trained(context, whole, perf_counter() - begun, retry_after)
@@ -160,7 +165,9 @@ def _reported_before(context: dg.OpExecutionContext) -> dict[dg.AssetKey, dg.Ass
         context.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
     )
     found = [entry.asset_materialization for entry in entries]
-    return {each.asset_key: each for each in found if each is not None}
+    # Months without a model have no cutoff.
+    trained = [each for each in found if each is not None and "cutoff" in each.metadata]
+    return {each.asset_key: each for each in trained}
 
 
 def _same_again(
@@ -186,13 +193,16 @@ def _of_the_run(
 
 def _report(
     context: dg.OpExecutionContext,
+    spec: SeriesAssets,
     result: TrainingResult,
     earlier: dict[dg.AssetKey, dg.AssetMaterialization],
+    registry: ModelRegistry,
 ) -> None:
     """Log one line, and once a run the materialization of the model asset."""
     context.log.info(training_line(result))
-    asset = asset_key(result.request.series, MODELS)
+    asset = spec.asset_key(MODELS)
     if result.error is None and asset not in earlier:
+        report_months_without_model(context, spec, registry, result.request.cutoff)
         context.log_event(
             dg.AssetMaterialization(
                 asset,

@@ -14,6 +14,7 @@ import pytest
 
 from coin_assets.domain.forecasting.frame import QUANTILE_COLUMNS
 from coin_assets.models.evaluations import EvaluationBook
+from coin_assets.orchestration.metadata import rounded
 from coin_assets_tests.contested import (
     CANDLES,
     EVALUATION,
@@ -65,7 +66,7 @@ def test_a_backfill_and_an_evaluation_are_a_backtest(tmp_path: Path) -> None:
     assert -1 < champion["skill"] < 1
     assert 0.6 < champion["coverage_80"] < champion["coverage_90"] <= 1
     facts = platform.metadata(EVALUATION)
-    assert facts["champion_skill"] == champion["skill"]
+    assert facts["champion_skill"] == rounded(champion["skill"])
     assert facts["champion_versions"] == "1, 2"
     assert facts["drift"] == document["drift"]["state"]
     for name in PICTURES:

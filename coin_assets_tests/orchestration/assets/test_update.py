@@ -120,6 +120,17 @@ def test_the_manifest_has_status_age_and_coverage(updated: Platform) -> None:
     assert len(updated.materialisations("manifest")) == 1  # once a run, which published ten series
 
 
+def test_published_assets_name_their_files(updated: Platform) -> None:
+    facts = updated.metadata("BTC_USDT/published_1h")
+    names = {kind: facts[kind] for kind in ("history", "prediction", "manifest")}
+    assert names == {
+        "history": str(updated.published / "history_BTC_USDT_1h.json"),
+        "prediction": str(updated.published / "prediction_BTC_USDT_1h.json"),
+        "manifest": str(updated.published / "manifest.json"),
+    }
+    assert all(Path(name).is_file() for name in names.values())
+
+
 def test_history_files_show_their_window(updated: Platform) -> None:
     hours = document(updated, "history_BTC_USDT_1h.json")["data"]
     assert len(hours) == 90 * 24  # COIN_HISTORY_WINDOW

@@ -141,6 +141,7 @@ def test_a_changed_candle_reaches_exactly_what_it_touches(
     models = files_of(platform.settings.home / "models")
     assert len(open_revisions(platform)) == 1
     assert platform.run("redo_touched").success
+    assert len(platform.materialisations("manifest")) == 1  # of three published series
     assert added(platform, before) == {
         "BTC_USDT/prediction_1h": ["2024-06-01", "2024-07-01"],
         "BTC_USDT/published_1h": ["None"],
