@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,29 @@ class StoppedClock(Clock):
         return super().machine_time() + timedelta(seconds=self.ahead)
 
 
+@dataclass
+class Times:
+    """What a `SetClock` shows: the platform's time, and seconds ahead of the machine's."""
+
+    now: str
+    ahead: float = 0.0
+
+
+class SetClock(Clock):
+    """A clock that stands still until a test sets it, without definitions being built anew."""
+
+    name: str
+
+    def now(self) -> datetime:
+        return utc(_TIMES[self.name].now)
+
+    def machine_time(self) -> datetime:
+        return super().machine_time() + timedelta(seconds=_TIMES[self.name].ahead)
+
+
+_TIMES: dict[str, Times] = {}
+
+
 class GivenMarket(MarketResource):
     """A market resource over a market made by the test.
 
@@ -66,11 +90,11 @@ class GivenMarket(MarketResource):
 _GIVEN: dict[str, Market] = {}
 
 
-def given(market: Market) -> GivenMarket:
-    """A resource that serves exactly this market object."""
-    name = f"given-{len(_GIVEN)}"
-    _GIVEN[name] = market
-    return GivenMarket(argument=name)
+def given(market: Market, instead_of: GivenMarket | None = None) -> GivenMarket:
+    """A resource that serves exactly this market object (from now on)."""
+    resource = instead_of or GivenMarket(argument=f"given-{len(_GIVEN)}")
+    _GIVEN[resource.argument] = market
+    return resource
 
 
 class Platform:
@@ -86,26 +110,41 @@ class Platform:
         defaults = {"symbols": BTC, "history_start": "2024-01-01", "derived_timeframes": "1d,1w"}
         self.settings = Settings(home=home, **(defaults | settings))
         self.instance = dg.DagsterInstance.ephemeral()
-        self.now = now
-        self.ahead = 0.0
+        self._times = Times(now)
+        self._clock = f"clock-{len(_TIMES)}"
+        _TIMES[self._clock] = self._times
         self.market: GivenMarket | None = None
         self.disk: DiskResource | None = None
         self.retries = RETRIES.max_retries
         self._built: tuple[object, dg.Definitions] | None = None
 
     @property
+    def now(self) -> str:
+        return self._times.now
+
+    @now.setter
+    def now(self, now: str) -> None:
+        self._times.now = now
+
+    @property
+    def ahead(self) -> float:
+        return self._times.ahead
+
+    @ahead.setter
+    def ahead(self, seconds: float) -> None:
+        self._times.ahead = seconds
+
+    @property
     def overrides(self) -> dict[str, Any]:
         """The resources of the test."""
-        clock = StoppedClock(
-            settle_seconds=self.settings.settle_seconds, at=self.now, ahead=self.ahead
-        )
+        clock = SetClock(settle_seconds=self.settings.settle_seconds, name=self._clock)
         given = {"market": self.market, "disk": self.disk}
         return {"clock": clock} | {name: each for name, each in given.items() if each is not None}
 
     @property
     def definitions(self) -> dg.Definitions:
-        """Built once; anew when the clock or another part of the test was changed."""
-        parts = (self.settings, self.now, self.ahead, self.market, self.disk, self.retries)
+        """Built once; anew when a part of the test but the time was changed."""
+        parts = (self.settings, self.market, self.disk, self.retries)
         if self._built is None or self._built[0] != parts:
             policy = dg.RetryPolicy(max_retries=self.retries)
             with patch.object(candles, "RETRIES", policy):

@@ -54,7 +54,7 @@ class Rig:
     def cycle(self) -> list[dg.RunRequest]:
         """As `Platform.cycle`."""
         if self._connect is not None:
-            self.platform.market = given(self._connect())
+            self.platform.market = given(self._connect(), self.platform.market)
         return self.platform.cycle()
 
     def collect(self, most: int = 40) -> list[dg.RunRequest]:
