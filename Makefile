@@ -25,8 +25,8 @@ help: ## Show this help
 demo: $(RUNTIME) ## Run the main job once (offline, sandbox market) and print what it made
 	@$(IN_DEMO_HOME) $(BIN)/python -m coin_assets.demo
 
-up: $(RUNTIME) ## Start web UI and daemon on localhost, port 3000 or PORT=
-	@$(IN_HOME) $(BIN)/python -m coin_assets.up --port $(PORT)
+up: $(RUNTIME) ## Start web UI and daemon on localhost, port 3000 or PORT=; VERBOSE=1 logs all
+	@$(IN_HOME) $(BIN)/python -m coin_assets.up --port $(PORT) $(if $(VERBOSE),--verbose)
 
 env: ## Print what direct dagster commands need, for a shell to eval
 	@$(IN_HOME) print
