@@ -97,10 +97,9 @@ def gone(processes: list[psutil.Process]) -> bool:
     return not [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]
 
 
-@contextmanager
-def up(folder: Path, *words: str, **variables: str) -> Iterator[Up]:
-    port, log = free_port(), folder / "up.log"
-    env = environment(
+def environment_of(folder: Path) -> dict[str, str]:
+    """Settings of one series, with the home in ``folder``."""
+    return environment(
         folder / "home",
         DAGSTER_HOME=str(ROOT),
         COIN_DAGSTER_HOME=str(folder / "home" / "dagster"),
@@ -108,8 +107,14 @@ def up(folder: Path, *words: str, **variables: str) -> Iterator[Up]:
         COIN_DERIVED_TIMEFRAMES="",
         COIN_HISTORY_START=f"{month_start(datetime.now(UTC)):%Y-%m-%d}",
         PYTHONPATH=str(ROOT),
-        **variables,
     )
+
+
+@contextmanager
+def up(folder: Path, *words: str) -> Iterator[Up]:
+    """``make up`` over the home in ``folder``, until the end of the block."""
+    port, log = free_port(), folder / "up.log"
+    env = environment_of(folder)
     command = [sys.executable, "-m", "coin_assets.up", "--port", str(port), *words]
     process = started([*IN_BACKGROUND, *command], env, log)
     made = Up(process, port, log)
