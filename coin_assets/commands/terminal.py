@@ -1,6 +1,7 @@
 """Shared by the commands: errors in one line, and JSON for programs."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 
@@ -17,6 +18,9 @@ def finished(name: str, command: Callable[[], int]) -> int:
     except CoinAssetsError as error:
         print(f"make {name}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # as in make status | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def print_json(document: Document) -> None:

@@ -108,11 +108,15 @@ class Part:
         if self._process is not None:
             self._process.returncode = code  # it is reaped already
         self._process = None
+        how = f"was killed ({_signal_name(-code)})" if code < 0 else f"ended (code {code})"
+        return self.failed(how, now)
+
+    def failed(self, how: str, now: float) -> str:
+        """Note that it does not run; says how, and when it starts again."""
         sound = now - self._started >= SOUND_SECONDS
         self._failures = 1 if sound else self._failures + 1
         wait = backoff(FIRST_WAIT, LONGEST_WAIT, self._failures)
         self.due = now + wait
-        how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended (code {code})"
         return f"the {self.name} {how}; it starts again in {wait:.0f} s"
 
     def is_ready(self) -> bool:
@@ -138,3 +142,10 @@ class Part:
         """End its process at once."""
         if self._process is not None:
             os.kill(self._process.pid, signal.SIGKILL)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"

@@ -75,7 +75,10 @@ class Supervisor:
         for part in self._parts:
             is_held = not part.is_code_location and (self._waiting or self._sweep is not None)
             if part.process_id is None and part.due <= now and not is_held:
-                part.start(now, self._log_end)
+                try:
+                    part.start(now, self._log_end)
+                except OSError as error:  # no memory, or too many processes
+                    _say(part.failed(f"could not start ({error.strerror})", now))
 
     def _turn(self, seconds: float) -> None:
         """Pass on what was written, and note what has ended."""
@@ -101,7 +104,13 @@ class Supervisor:
                 continue
             _say(text)
             if part is self._daemon and self._sweep is None:  # runs may have been killed with it
-                self._sweep = processes.start(self._plan.sweep, self._log_end)
+                self._start_sweep()
+
+    def _start_sweep(self) -> None:
+        try:
+            self._sweep = processes.start(self._plan.sweep, self._log_end)
+        except OSError:
+            return  # the sensor health_alerts does the same
 
     def _check_code(self) -> None:
         """End a code server whose code is gone, because it would answer nothing any more."""

@@ -1,5 +1,6 @@
 """The supervisor with small programs in place of Dagster's servers."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from coin_assets.supervision.parts import CodeLocation, Plan
+from coin_assets.supervision import processes
+from coin_assets.supervision.parts import SOUND_SECONDS, CodeLocation, Part, Plan
 from coin_assets_tests.webui import ROOT
 
 WAIT_SECONDS = 60
@@ -175,6 +177,23 @@ def test_a_server_that_ends_at_once_is_started_ever_later(start: Callable[..., R
         f"make up: the web server ended (code 3); it starts again in {seconds} s"
         for seconds in (1, 2, 4)
     ]
+
+
+def test_a_machine_without_processes_delays_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(processes, "start", refused)
+    part = Part("daemon", ("true",))
+    with pytest.raises(OSError, match="unavailable"):
+        part.start(1000.0, 1)
+    assert part.process_id is None
+    assert part.failed("could not start", 1000.0) == (
+        "the daemon could not start; it starts again in 1 s"
+    )
+    assert part.due == 1001.0
+    lived = 1000.0 + SOUND_SECONDS
+    assert part.failed("ended", lived).endswith("in 1 s")  # it was sound for a while
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
