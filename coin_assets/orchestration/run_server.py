@@ -72,7 +72,8 @@ def main(control: socket.socket) -> int:
         control.sendall(json.dumps(traceback.format_exc()).encode() + b"\n")
         raise
     server = _Server(control, file_stamps())
-    control.sendall(READY)
+    with suppress(OSError):  # the launcher is gone, which `serve` notices
+        control.sendall(READY)
     work = server.serve()
     return work() if work else 0
 
@@ -260,13 +261,12 @@ def _execute(order: Order) -> int:
 
 def _log(run: "DagsterRun", what: str) -> None:
     """Write a line about a run, in the format of Dagster's own."""
-    first = run.tags.get("dagster/asset_partition_range_start", "")
-    last = run.tags.get("dagster/asset_partition_range_end", "")
-    months = run.tags.get("dagster/partition") or (f"{first}...{last}" if first else "")
+    ends = (run.tags.get(f"dagster/asset_partition_range_{end}", "") for end in ("start", "end"))
+    months = run.tags.get("dagster/partition") or "...".join(filter(None, ends))
     name = " ".join(filter(None, (run.job_name, months, run.run_id[:8])))
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S %z")
     with suppress(OSError):  # nobody reads it any more
-        sys.stderr.write(f"{stamp} - coin_assets.runs - INFO - {name}: {what}\n")
+        now = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        sys.stderr.write(f"{now} - coin_assets.runs - INFO - {name}: {what}\n")
 
 
 def _report_end(order: Order, exit_code: int) -> int:
