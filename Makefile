@@ -16,7 +16,7 @@ IN_HOME := sh deploy/home.sh ./var
 IN_DEMO_HOME := sh deploy/home.sh ./var/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up env compose-secrets compose-config test test-influxdb test-live test-live-short \
+.PHONY: help demo up status alerts ack launch env compose-secrets compose-config test test-influxdb test-live test-live-short \
 	test-slow lint format bench screenshots lock clean
 
 help: ## Show this help
@@ -25,8 +25,30 @@ help: ## Show this help
 demo: $(RUNTIME) ## Run the main job once (offline, sandbox market) and print what it made
 	@$(IN_DEMO_HOME) $(BIN)/python -m coin_assets.demo
 
-up: $(RUNTIME) ## Start web UI and daemon on localhost, port 3000 or PORT=
-	@$(IN_HOME) $(BIN)/python -m coin_assets.up --port $(PORT)
+up: $(RUNTIME) ## Start web UI and daemon on localhost, port 3000 or PORT=; VERBOSE=1 logs all
+	@$(IN_HOME) $(BIN)/python -m coin_assets.up --port $(PORT) $(if $(VERBOSE),--verbose)
+
+status: $(RUNTIME) ## Show what readers get of each series now (JSON=1)
+	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.status $(if $(JSON),--json)
+
+alerts: $(RUNTIME) ## Show open alerts (JSON=1)
+	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.alerts $(if $(JSON),--json)
+
+# As they were typed: make would read the $ in them.
+ack launch: override export SUBJECT := $(value SUBJECT)
+ack launch: override export HOURS := $(value HOURS)
+ack launch: override export NOTE := $(value NOTE)
+ack launch: override export JOB := $(value JOB)
+ack launch: override export CONFIG := $(value CONFIG)
+ack launch: override export PARTITION := $(value PARTITION)
+
+ack: $(RUNTIME) ## Acknowledge alerts: SUBJECT= HOURS= NOTE= MUTE=1 LIFT=1, all optional
+	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.ack --subject="$$SUBJECT" --hours="$$HOURS" \
+		--note="$$NOTE" $(if $(MUTE),--mute) $(if $(LIFT),--lift)
+
+launch: $(RUNTIME) ## Launch a job in the running make up: JOB= CONFIG='{...}' PARTITION= WAIT=1
+	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.launch --job="$$JOB" --config="$$CONFIG" \
+		--partition="$$PARTITION" $(if $(WAIT),--wait)
 
 env: ## Print what direct dagster commands need, for a shell to eval
 	@$(IN_HOME) print

@@ -1,4 +1,4 @@
-"""``make up``: checks settings, home and port, then becomes ``dagster dev``.
+"""``make up``: checks settings, home and port, then becomes the supervisor of Dagster's servers.
 
 In ``deploy/compose.yaml``, where web UI and daemon are other containers, it becomes the code
 location server. Two daemons on one home would launch every run twice, so the process holds a lock
@@ -6,77 +6,122 @@ on the home; the kernel releases it when the process ends.
 """
 
 import argparse
-import fcntl
+import json
 import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
+from dagster._core.workspace.load_target import WorkspaceFileTarget
 
+from coin_assets import supervision
 from coin_assets.config.settings import Settings
 from coin_assets.errors import CoinAssetsError, ConfigurationError
+from coin_assets.orchestration import dead_runs
 from coin_assets.orchestration.build import build_definitions
-from coin_assets.orchestration.dead_runs import end_dead_runs
 from coin_assets.orchestration.progress import print_anything
+from coin_assets.supervision.home_lock import hold, note_address
+from coin_assets.supervision.parts import CodeLocation, Plan
 
 HOST = "127.0.0.1"
+WORKSPACE = "workspace.yaml"
+_CODE_SECONDS = 180  # to load the definitions; as dagster dev allows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start web UI and daemon; returns 2 if the settings, the home or the port cannot be used."""
-    parser = argparse.ArgumentParser(
-        prog="make up", description="Web UI and daemon on localhost; settings: docs/settings.md."
-    )
-    parser.add_argument("--port", type=int, default=3000, help="port of the web UI (make: PORT=)")
-    parser.add_argument("--host", default=HOST, help="address to listen on")
-    parser.add_argument(
-        "--code-server", action="store_true", help="only the code location, for gRPC clients"
-    )
-    wanted = parser.parse_args(arguments)
+    wanted = _parser().parse_args(arguments)
     host, port = wanted.host, wanted.port
     print_anything()
     try:
         settings = Settings()
         build_definitions(settings)
-        _hold(settings.home)
+        lock = hold(settings.home)
         _require_free(host, port)
     except CoinAssetsError as error:
         print(f"make up: {error}", file=sys.stderr)
         return 2
-    ended = end_dead_runs(dg.DagsterInstance.get())
-    if ended:
-        print(f"make up: marked {len(ended)} runs of killed processes as failed")
+    dead_runs.end_and_report(dg.DagsterInstance.get())
     served = "code location" if wanted.code_server else "web UI"
     print(
         f"make up: {len(settings.symbols)} symbols x {len(settings.timeframes)} timeframes from "
         f"{settings.market}, home {settings.home}, {served} http://{host}:{port}",
         flush=True,
     )
-    command = ["dev", "--workspace", "workspace.yaml"]
     if wanted.code_server:
-        command = ["code-server", "start", "--module-name", "coin_assets.definitions"]
-    command += ["--host", host, "--port", str(port)]
+        command = ["dagster", "code-server", "start", "--module-name", "coin_assets.definitions"]
+        command += ["--host", host, "--port", str(port)]
+    else:
+        note_address(lock, f"http://{host}:{port}")
+        command = [supervision.__name__, _plan(host, port, verbose=wanted.verbose).write()]
+        os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # as dagster dev sets it
     # Background processes of a shell ignore SIGINT, and the servers would inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Not the dagster script: the interpreter path in its first line may be too long.
-    dagster = [sys.executable, "-m", "dagster", *command]
-    return os.execv(sys.executable, dagster)  # noqa: S606 (a fixed command line)
+    return os.execv(sys.executable, [sys.executable, "-m", *command])  # noqa: S606 (fixed words)
 
 
-def _hold(home: Path) -> None:
-    """Lock ``home``; the program that this process becomes keeps the lock."""
-    file = os.open(home / ".up.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ConfigurationError(
-            f"COIN_HOME: {str(home)!r} is being served by another make up; stop that one, or "
-            "choose another COIN_HOME."
-        ) from error
-    os.set_inheritable(file, True)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="make up",
+        description="Web UI and daemon on localhost; settings: docs/settings.md. A server that "
+        "ends is started again. Ctrl-C stops all, runs too; a second one kills them.",
+    )
+    parser.add_argument("--port", type=int, default=3000, help="port of the web UI (make: PORT=)")
+    parser.add_argument("--host", default=HOST, help="address to listen on")
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="show the whole log, not only warnings, errors, alerts and runs (make: VERBOSE=1)",
+    )
+    parser.add_argument(
+        "--code-server", action="store_true", help="only the code location, for gRPC clients"
+    )
+    return parser
+
+
+def _plan(host: str, port: int, *, verbose: bool) -> Plan:
+    """What ``dagster dev`` starts, for `supervision`.
+
+    ``dagster dev`` warns that it is superseded, and ends as a whole when one server does.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="coin_up_"))
+    python, level = (sys.executable, "-m"), "info" if verbose else "warning"
+    locations, served = [], []
+    for number, origin in enumerate(WorkspaceFileTarget([WORKSPACE]).create_origins()):
+        if not isinstance(origin, ManagedGrpcPythonEnvCodeLocationOrigin):
+            raise TypeError(f"{WORKSPACE}: {origin.location_name} is no Python code location")
+        target, path = origin.loadable_target_origin, str(folder / f"{number}.sock")
+        command = (
+            *(*python, "dagster", "code-server", "start", "--socket", path),
+            *("--location-name", origin.location_name, "--log-level", "warning"),
+            *("--startup-timeout", str(_CODE_SECONDS), "--inject-env-vars-from-instance"),
+            *target.get_cli_args(),
+        )
+        locations.append(CodeLocation(origin.location_name, command, path))
+        known = {"location_name": origin.location_name, "socket": path}
+        served.append({"grpc_server": known | {"additional_metadata": target.as_dict}})
+    workspace = folder / WORKSPACE
+    workspace.write_text(json.dumps({"load_from": served}))
+    return Plan(
+        locations=tuple(locations),
+        web=(
+            *(*python, "dagster_webserver", "--host", host, "--port", str(port)),
+            *("--dagster-log-level", level, "--workspace", str(workspace)),
+        ),
+        daemon=(
+            *(*python, "dagster._daemon", "run", "--log-level", level),
+            *("--workspace", str(workspace)),
+        ),
+        sweep=(*python, dead_runs.__name__),
+        folder=str(folder),
+        verbose=verbose,
+    )
 
 
 def _require_free(host: str, port: int) -> None:

@@ -76,6 +76,32 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise self._corrupt(str(error)) from error
 
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection | None]:
+        """A consistent view that changes nothing; None if the file does not exist yet.
+
+        Raises:
+            AlertsNotStored: the file cannot be read now.
+            CorruptArtefact: the file is damaged, or of another version.
+        """
+        if not self.path.exists():
+            yield None
+            return
+        try:
+            address = f"{self.path.absolute().as_uri()}?mode=ro"
+            with closing(
+                sqlite3.connect(address, timeout=_BUSY_SECONDS, isolation_level=None, uri=True)
+            ) as connection:
+                self._require_version(connection)
+                connection.execute("BEGIN")
+                yield connection
+        except (sqlite3.OperationalError, OSError) as error:
+            raise AlertsNotStored(
+                f"{self.path} cannot be read ({error}). Check the disk and the file's owner."
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise self._corrupt(str(error)) from error
+
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
         # What was accepted must stay accepted, even if the power fails.

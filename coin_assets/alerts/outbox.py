@@ -47,6 +47,21 @@ class DeliveryReport:
     failed: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Overview:
+    """Result of `AlertBook.overview`.
+
+    Attributes:
+        incidents: by subject.
+        mutes: mutes and acknowledgements that hold.
+        pending: number of messages that a channel has not accepted yet.
+    """
+
+    incidents: dict[str, Incident]
+    mutes: tuple[Mute, ...]
+    pending: int
+
+
 class AlertBook:
     """Incidents, mutes, and the outbox, in one file.
 
@@ -149,6 +164,16 @@ class AlertBook:
         """Open incidents by subject."""
         with self._database.transaction() as connection:
             return tables.read_incidents(connection)
+
+    def overview(self, now: datetime) -> Overview:
+        """All that is open at ``now``. Writes nothing, and creates no file."""
+        with self._database.reading() as connection:
+            if connection is None:
+                return Overview({}, (), 0)
+            incidents, mutes = tables.read_incidents(connection), tables.read_mutes(connection)
+            pending = {each.number for each in tables.read_pending(connection)}
+        holding = engine.still_holding(mutes, incidents, now)
+        return Overview(incidents, tuple(holding), len(pending))
 
     def pending(self) -> list[Pending]:
         """Undelivered messages, oldest first; also of removed channels."""

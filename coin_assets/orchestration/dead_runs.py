@@ -7,6 +7,7 @@ in flight.
 
 import os
 import signal
+import sys
 
 import dagster as dg
 import psutil
@@ -30,6 +31,13 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             )
             ended.append(run.run_id)
     return ended
+
+
+def end_and_report(instance: dg.DagsterInstance) -> None:
+    """`end_dead_runs`, and a line for a terminal if there were any."""
+    if ended := end_dead_runs(instance):
+        sys.stdout.write(f"make up: marked {len(ended)} runs of killed processes as failed\n")
+        sys.stdout.flush()
 
 
 def process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
@@ -65,3 +73,9 @@ def is_alive(process_id: int, run_started: float) -> bool:
         return True  # it exists, and belongs to another user
     # A clock that is set forward moves the start of every process with it.
     return began <= run_started + _CLOCK_STEP_SECONDS
+
+
+if __name__ == "__main__":
+    with dg.DagsterInstance.get() as records:
+        end_and_report(records)
+    sys.exit()

@@ -18,8 +18,10 @@ import selectors
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +29,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
+    from dagster._core.storage.dagster_run import DagsterRun
 
 READY, STALE, GO = b"ready\n", b"stale\n", b"go\n"
 
@@ -69,7 +72,8 @@ def main(control: socket.socket) -> int:
         control.sendall(json.dumps(traceback.format_exc()).encode() + b"\n")
         raise
     server = _Server(control, file_stamps())
-    control.sendall(READY)
+    with suppress(OSError):  # the launcher is gone, which `serve` notices
+        control.sendall(READY)
     work = server.serve()
     return work() if work else 0
 
@@ -243,11 +247,26 @@ def _execute(order: Order) -> int:
     from dagster._cli.api import _execute_run_command_body
 
     with _instance(order) as instance:
+        run, began = instance.get_run_by_id(order.run_id), time.monotonic()
+        if run is not None:
+            _log(run, "started")
         _execute_run_command_body(
             order.run_id, instance, lambda _: None, set_exit_code_on_failure=False
         )
         run = instance.get_run_by_id(order.run_id)
+        if run is not None:
+            _log(run, f"{run.status.value.lower()} after {time.monotonic() - began:.0f} s")
         return 0 if run is None or run.is_finished else 1
+
+
+def _log(run: "DagsterRun", what: str) -> None:
+    """Write a line about a run, in the format of Dagster's own."""
+    ends = (run.tags.get(f"dagster/asset_partition_range_{end}", "") for end in ("start", "end"))
+    months = run.tags.get("dagster/partition") or "...".join(filter(None, ends))
+    name = " ".join(filter(None, (run.job_name, months, run.run_id[:8])))
+    with suppress(OSError):  # nobody reads it any more
+        now = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        sys.stderr.write(f"{now} - coin_assets.runs - INFO - {name}: {what}\n")
 
 
 def _report_end(order: Order, exit_code: int) -> int:
@@ -262,6 +281,7 @@ def _report_end(order: Order, exit_code: int) -> int:
         if run.status is DagsterRunStatus.CANCELING:
             instance.report_run_canceled(run)
             return 0
+        _log(run, "its process was killed")
         prefix = f"Run execution process for {run.run_id}"
         instance.report_engine_event(get_run_crash_explanation(prefix, exit_code), run)
         instance.report_run_failed(run)

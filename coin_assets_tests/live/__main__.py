@@ -120,7 +120,7 @@ def tell(rig: Rig, report: Path | None, failed: bool) -> None:
             f"median {median:.1f} s, longest {totals[-1]:.1f} s of {len(totals)} calm ones"
         )
     if failed:
-        lines += ["", f"Log of dagster dev ({rig.installation.log})", rig.installation.log_tail()]
+        lines += ["", f"Log of make up ({rig.installation.log})", rig.installation.log_tail()]
     print("\n".join(lines), flush=True)  # noqa: T201
     if report is not None:
         rig.timeline.write(report, boundaries=as_documents(found), passed=not failed)

@@ -1,7 +1,7 @@
-"""A real installation in a temporary home: web server, daemon and code server of ``dagster dev``.
+"""A real installation in a temporary home: web server, daemon and code server of ``make up``.
 
-It is started as ``make up`` starts it (`coin_assets.up` becomes ``dagster dev``), in a process
-group of its own and in a folder whose workspace names the code location of the live test.
+It is started as ``make up`` starts it (`coin_assets.up`), in a process group of its own and in a
+folder whose workspace names the code location of the live test.
 """
 
 import json
@@ -24,7 +24,7 @@ from coin_assets_tests.live.waiting import until
 from coin_assets_tests.webui import ROOT, WebUi
 
 _FOREIGN = ("COIN_", "DAGSTER_", "INFLUXDB_", "LIVE_")
-_START_SECONDS, _STOP_SECONDS, _END_SECONDS = 180, 30, 120
+_START_SECONDS, _STOP_SECONDS = 180, 30
 _WORKSPACE = """load_from:
   - python_module:
       module_name: coin_assets_tests.live.definitions
@@ -97,7 +97,7 @@ class Installation:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        until("dagster dev is up", self._is_ready, _START_SECONDS)
+        until("make up is up", self._is_ready, _START_SECONDS)
 
     def stop(self) -> None:
         """End every process, in order if that is possible."""
@@ -118,18 +118,20 @@ class Installation:
         self._kill(process, self._family(process.pid))
 
     def kill_daemon(self) -> None:
-        """SIGKILL to the daemon alone; ``dagster dev`` notices and ends by itself."""
-        process = self._running()
-        family = self._family(process.pid)
-        daemons = [pid for pid in family if b"dagster._daemon" in _read(pid, "cmdline")]
-        assert daemons, f"no daemon among the processes {family}"
-        for pid in daemons:
+        """SIGKILL to the daemon alone; ``make up`` notices and starts another one."""
+        killed = self._daemons()
+        assert killed, f"no daemon among the processes {self._family(self._running().pid)}"
+        for pid in killed:
             os.kill(pid, signal.SIGKILL)
-        try:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_END_SECONDS)
-        finally:
-            self._kill(process, family)
+        until(
+            "make up has started another daemon",
+            lambda: bool(set(self._daemons()) - set(killed)),
+            _START_SECONDS,
+        )
+
+    def _daemons(self) -> list[int]:
+        family = self._family(self._running().pid)
+        return [pid for pid in family if b"dagster._daemon" in _read(pid, "cmdline")]
 
     def reload(self) -> None:
         """Reload the code location, as the button in the web UI does."""
@@ -215,7 +217,7 @@ class Installation:
 
     def _is_ready(self) -> bool:
         process = self._running()
-        assert process.poll() is None, f"dagster dev ended:\n{self.log_tail()}"
+        assert process.poll() is None, f"make up ended:\n{self.log_tail()}"
         try:
             answer = self.ui.query(_READY)
         except (OSError, json.JSONDecodeError):

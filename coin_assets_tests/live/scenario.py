@@ -75,7 +75,7 @@ def play(rig: Rig, plan: Plan) -> None:
 def first_publication(rig: Rig) -> None:
     with rig.step("an empty home collects candles, trains and publishes by itself"):
         rig.installation.start()
-        rig.timeline.note("up", "dagster dev answers, every daemon is healthy")
+        rig.timeline.note("up", "make up answers, every daemon is healthy")
         rig.until(
             "every key in the manifest, fresh",
             lambda: all(rig.observer.status(series) == "fresh" for series in SERIES_LIST),
@@ -203,7 +203,7 @@ def killed_in_an_incident(rig: Rig) -> None:
         rig.installation.kill_everything()
         rig.timeline.note("kill", "daemon, web server, code server and runs are killed")
         rig.installation.start()
-        rig.timeline.note("up", "dagster dev answers again")
+        rig.timeline.note("up", "make up answers again")
         rig.await_cycles(3, BOUNDARY_SECONDS)
         new = [each for each in rig.messages() if each.id not in told]
         for each in new:
@@ -277,13 +277,11 @@ def one_symbol_fails_while_nobody_takes_messages(rig: Rig) -> None:
 
 
 def daemon_is_killed_in_a_run(rig: Rig) -> None:
-    with rig.step("SIGKILL to the daemon alone while a run is in flight; then a new start"):
+    with rig.step("SIGKILL to the daemon alone while a run is in flight; it starts again"):
         rig.until("a run in flight", rig.run_is_in_flight, BOUNDARY_SECONDS)
         rig.timeline.note(DISTURBED, "the daemon is killed")
         rig.installation.kill_daemon()
-        rig.timeline.note("kill", "the daemon is killed, dagster dev has ended")
-        rig.installation.start()
-        rig.timeline.note("up", "dagster dev answers again")
+        rig.timeline.note("up", "make up has started another daemon")
         rig.await_next_boundary(MINUTES, HEALING_SECONDS)
         rig.await_status("fresh", SERIES_LIST, HEALING_SECONDS)
         rig.timeline.note(CALM, "everything is caught up")

@@ -1,7 +1,7 @@
 """The job ``acknowledge_alert``: acknowledges or mutes alerts for some hours."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 from pydantic import Field
@@ -46,24 +46,7 @@ def acknowledge_job(specs: tuple[SeriesAssets, ...], book: AlertBook) -> dg.JobD
         context: dg.OpExecutionContext, config: AcknowledgeConfig, clock: Clock
     ) -> None:
         with failures_named():
-            if not 0 < config.hours <= _LONGEST_HOURS:
-                raise ConfigurationError(
-                    f"acknowledge_alert config: hours {config.hours:g} lies outside 0 to "
-                    f"{_LONGEST_HOURS:g}. Choose a duration in this range."
-                )
-            subjects = _subjects(specs, config, book)
-            if not subjects:
-                context.log.info("no incident is open and no subject is named; nothing changed")
-                return
-            named = ", ".join(subjects)
-            if config.lift:
-                book.unmute(subjects)
-                context.log.info(f"alerts are sent again for {named}")
-                return
-            until = clock.now() + timedelta(hours=config.hours)
-            kind = MuteKind.MUTE if config.mute else MuteKind.ACKNOWLEDGE
-            book.mute(subjects, until, kind, config.note)
-            context.log.info(f"{kind} until {until:%Y-%m-%d %H:%M} UTC: {named}")
+            context.log.info(acknowledged(specs, book, config, clock.now()))
 
     return one_op_job(
         "acknowledge_alert",
@@ -74,6 +57,39 @@ def acknowledge_job(specs: tuple[SeriesAssets, ...], book: AlertBook) -> dg.JobD
             "subjects, hours, mute, lift, note; without any, all open incidents are acknowledged."
         ),
     )
+
+
+def acknowledged(
+    specs: tuple[SeriesAssets, ...],
+    book: AlertBook,
+    config: AcknowledgeConfig,
+    now: datetime,
+    by: str = "",
+) -> str:
+    """Acknowledge, mute or lift as ``config`` says; returns what was done, in one line.
+
+    Args:
+        by: who does it, for other operators.
+
+    Raises:
+        ConfigurationError: the duration is too long, or there is no such incident.
+    """
+    if not 0 < config.hours <= _LONGEST_HOURS:
+        raise ConfigurationError(
+            f"acknowledge_alert config: hours {config.hours:g} lies outside 0 to "
+            f"{_LONGEST_HOURS:g}. Choose a duration in this range."
+        )
+    subjects = _subjects(specs, config, book)
+    if not subjects:
+        return "no incident is open and no subject is named; nothing changed"
+    named = ", ".join(subjects)
+    if config.lift:
+        book.unmute(subjects)
+        return f"alerts are sent again for {named}"
+    until = now + timedelta(hours=config.hours)
+    kind = MuteKind.MUTE if config.mute else MuteKind.ACKNOWLEDGE
+    book.mute(subjects, until, kind, config.note, by)
+    return f"{kind} until {until:%Y-%m-%d %H:%M} UTC: {named}"
 
 
 def _subjects(

@@ -1,0 +1,1 @@
+"""What ``make up`` becomes: a small process that starts Dagster's servers and watches them."""

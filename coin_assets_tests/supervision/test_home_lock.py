@@ -1,0 +1,30 @@
+"""The lock of a home, and what other processes read from it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from coin_assets.errors import ConfigurationError
+from coin_assets.supervision.home_lock import address_of, hold, note_address
+
+
+def test_a_home_that_nobody_serves_has_no_address(tmp_path: Path) -> None:
+    assert address_of(tmp_path) is None
+    os.close(hold(tmp_path))
+    assert address_of(tmp_path) is None
+
+
+def test_the_address_is_known_while_the_lock_is_held(tmp_path: Path) -> None:
+    handle = hold(tmp_path)
+    assert address_of(tmp_path) == ""
+    note_address(handle, "http://127.0.0.1:3001")
+    assert address_of(tmp_path) == "http://127.0.0.1:3001"
+    with pytest.raises(ConfigurationError, match="another make up"):
+        hold(tmp_path)
+    assert address_of(tmp_path) == "http://127.0.0.1:3001"
+    os.close(handle)
+    assert address_of(tmp_path) is None
+    again = hold(tmp_path)
+    assert address_of(tmp_path) == ""  # not that of the one before
+    os.close(again)
