@@ -23,6 +23,7 @@ from benchmarks import (
     records,
     scale,
     sensors,
+    start,
     store,
     update,
 )
@@ -39,6 +40,7 @@ GROUPS: dict[str, Callable[[Bench], list[Figure]]] = {
     "influxdb": influxdb.measure,
     "ingest": ingest.measure,
     "demo": demo.measure,
+    "start": start.measure,
     "backfill": backfill.measure,
     "update": update.measure,
     "live": live.measure,

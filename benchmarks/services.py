@@ -1,4 +1,4 @@
-"""``dagster dev`` on a temporary home: web server, daemon and code server, spoken to by GraphQL."""
+"""``make up`` on a temporary home: web server, daemon and code server, spoken to by GraphQL."""
 
 import json
 import os
@@ -122,27 +122,33 @@ class Services:
 
 @contextmanager
 def running_services(home: Home) -> Iterator[Services]:
-    """Start ``dagster dev`` on loopback, yield when it takes runs, and end every process of it.
+    """Start ``make up`` on loopback, yield when it takes runs, and end every process of it.
 
     Raises:
         BenchmarkFailed: it did not become ready; the end of its output is in the message.
     """
-    port = _free_port()
     log = home.folder / "services.log"
-    command = (sys.executable, "-m", "dagster", "dev", "--workspace", str(ROOT / "workspace.yaml"))
+    with make_up(home, log) as (process, port):
+        services = Services(port)
+        _await_ready(services, process, log)
+        yield services
+
+
+@contextmanager
+def make_up(home: Home, log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    """``make up`` without the installation, and its port; ends every process of it."""
+    port = _free_port()
     with log.open("w") as output:
         process = subprocess.Popen(
-            (*command, "--host", _LOCALHOST, "--port", str(port)),
+            (sys.executable, "-m", "coin_assets.up", "--host", _LOCALHOST, "--port", str(port)),
             env=home.environment,
-            cwd=home.folder,
+            cwd=ROOT,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # so that all its processes make one group
         )
     try:
-        services = Services(port)
-        _await_ready(services, process, log)
-        yield services
+        yield process, port
     finally:
         _end_group(process)
 
@@ -152,7 +158,7 @@ def _await_ready(services: Services, process: "subprocess.Popen[bytes]", log: Pa
     while not services.is_ready():
         if process.poll() is not None or time.monotonic() > deadline:
             tail = "\n".join(log.read_text().splitlines()[-20:])
-            raise BenchmarkFailed(f"dagster dev did not become ready:\n{tail}")
+            raise BenchmarkFailed(f"make up did not become ready:\n{tail}")
         time.sleep(_POLL_SECONDS)
 
 

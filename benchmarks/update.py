@@ -77,7 +77,7 @@ def measure(bench: Bench) -> list[Figure]:
 
     Before each update the newest 1h candle of every symbol and the forecast made at its close are
     deleted, so that each update has one hour to catch up. `In process` is the run alone, without
-    services. The others are runs of ``dagster dev`` (web server, daemon, code server; sensors and
+    services. The others are runs of ``make up`` (web server, daemon, code server; sensors and
     schedules stopped; loopback only), launched like the UI does by GraphQL, or by the command
     ``dagster job launch``. The fast path is what a live update needs: ``ohlcv_*``,
     ``prediction_*`` and ``published_*``, no ``model_*``. A quick run takes one symbol.
@@ -85,7 +85,7 @@ def measure(bench: Bench) -> list[Figure]:
     home, _ = demo.prepared(bench)
     figures = measure_steps(home, bench.pick(3, 1))
     with home.entered(), dg.DagsterInstance.get() as instance:
-        say("starting dagster dev")
+        say("starting make up")
         began = time.perf_counter()
         with running_services(home) as services:
             ready = time.perf_counter() - began
@@ -108,8 +108,7 @@ def measure(bench: Bench) -> list[Figure]:
         ),
         Figure(
             *("services ready", ready, "s"),
-            "`dagster dev` started until the code location is loaded and the queue daemon is "
-            "healthy",
+            "`make up` started until the code location is loaded and the queue daemon is healthy",
         ),
     ]
 
