@@ -152,6 +152,7 @@ def test_the_log_is_short_and_an_interrupt_ends_everything(tmp_path: Path) -> No
     assert free_again(made.port)
 
 
+@pytest.mark.slow  # `supervision` shows it with stand-ins of the servers
 def test_all_lines_are_shown_on_request_and_a_second_interrupt_kills(tmp_path: Path) -> None:
     with up(tmp_path, "--verbose") as made:
         made.until(lambda: "SensorDaemon - " in plain(made.log))
@@ -185,6 +186,7 @@ def test_servers_that_are_killed_start_again(tmp_path: Path) -> None:
         assert made.process.poll() is None
 
 
+@pytest.mark.slow  # `supervision` shows it with stand-ins of the servers
 def test_no_server_outlives_a_killed_supervisor_and_the_home_starts_again(tmp_path: Path) -> None:
     with up(tmp_path) as made:
         made.works()
