@@ -18,6 +18,7 @@ from coin_assets.domain.publishing.manifest_entries import (
     ManifestEntry,
 )
 from coin_assets.domain.series import Series
+from coin_assets.domain.publishing.missing import WhyMissing, not_published
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
 from coin_assets.publish.folder import (
@@ -55,12 +56,14 @@ class ManifestInputs:
     """
 
     now: datetime
+        why_missing: returns why a series lacks a file; called only for those that do.
     is_complete: Callable[[Series], bool]
     failures: Mapping[Series, PublishFailure] = field(default_factory=dict)
     outages: Mapping[Timeframe, Sequence[Outage]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
+    why_missing: WhyMissing = not_published
 class Publication:
     """New files of one series, and its manifest entry.
 
@@ -222,7 +225,9 @@ class Publisher:
                 attempts = fact.attempts.failed(failure.time, failure.error, failure.in_a_row)
                 fact = replace(fact, attempts=attempts)
             facts.append(fact)
-        return manifest_document(facts, self._limits, inputs.now, inputs.outages)
+        return manifest_document(
+            facts, self._limits, inputs.now, inputs.outages, inputs.why_missing
+        )
 
     def _write(self, name: str, content: bytes | None) -> None:
         if content is None:

@@ -1,6 +1,7 @@
 """The sensor ``publish_due``: repairs published files and keeps the manifest true."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -25,6 +26,7 @@ from coin_assets.orchestration.sensors.requests import ChecksOfAsset, described,
 from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets.orchestration.sensors.tick_time import TickTime, left_over
 from coin_assets.pipeline.completeness import known_outages
+from coin_assets.pipeline.missing import why_missing
 from coin_assets.pipeline.publish import completeness, history_candles, quality
 from coin_assets.planning.facts import Failures, PlanningFacts, Runs
 from coin_assets.planning.gather import planning_facts, sound_specs
@@ -75,7 +77,10 @@ def publish_due_sensor(
         document = None
         if known.are_complete:  # else the manifest waits for the ticks that read the others
             document = folder.refresh(
-                _manifest_inputs(stored, specs, known.by_series, runs, now),
+                replace(
+                    _manifest_inputs(stored, specs, known.by_series, runs, now),
+                    why_missing=why_missing(stored, registry.client(), specs, now),
+                ),
                 differing=differing,
                 qualities={
                     spec.series: quality(registry.evaluations(), spec.series) for spec in specs
