@@ -1,7 +1,6 @@
 """The sensor ``publish_due``: repairs published files and keeps the manifest true."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -12,6 +11,7 @@ from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import MODELS, QUALITY
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
+from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.orchestration.resources import (
@@ -77,10 +77,7 @@ def publish_due_sensor(
         document = None
         if known.are_complete:  # else the manifest waits for the ticks that read the others
             document = folder.refresh(
-                replace(
-                    _manifest_inputs(stored, specs, known.by_series, runs, now),
-                    why_missing=why_missing(stored, registry.client(), specs, now),
-                ),
+                _manifest_inputs(stored, registry.client(), specs, known.by_series, runs, now),
                 differing=differing,
                 qualities={
                     spec.series: quality(registry.evaluations(), spec.series) for spec in specs
@@ -105,6 +102,7 @@ def publish_due_sensor(
 
 def _manifest_inputs(
     store: Store,
+    registry: ModelRegistry,
     specs: Sequence[SeriesAssets],
     statuses: Mapping[Series, SeriesStatus],
     runs: Runs,
@@ -118,6 +116,7 @@ def _manifest_inputs(
         lambda series: series in shown and is_complete(series),
         _failures(runs, statuses, now),
         known_outages(store, readable),
+        why_missing(store, registry, specs, now),
     )
 
 
