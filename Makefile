@@ -16,8 +16,8 @@ IN_HOME := sh deploy/home.sh ./var
 IN_DEMO_HOME := sh deploy/home.sh ./var/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status alerts ack launch env compose-secrets compose-config test test-influxdb test-live test-live-short \
-	test-slow lint format bench screenshots lock clean
+.PHONY: help demo up status alerts ack launch env compose-secrets compose-config test test-fast \
+	test-influxdb test-live test-live-short test-slow lint format bench screenshots lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -63,8 +63,11 @@ compose-config: ## Check deploy/compose.yaml
 		else echo "compose-config: neither docker compose nor docker-compose is installed" >&2; exit 1; fi
 	@echo "deploy/compose.yaml is valid"
 
-test: $(DEV) ## Run the test suite
+test: $(DEV) ## Run the test suite (about 20 minutes on two cores)
 	$(BIN)/python -m pytest
+
+test-fast: $(DEV) ## The tests of functions and files alone (under 2 minutes)
+	$(BIN)/python -m pytest --fast
 
 test-influxdb: $(DEV) ## Test the store on the InfluxDB 2 that INFLUXDB_V2_* name
 	@echo "On $${INFLUXDB_V2_URL:-a stand-in, for INFLUXDB_V2_URL, _TOKEN, _ORG, COIN_INFLUXDB_BUCKET name no server}"

@@ -2,16 +2,35 @@
 
 import os
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from coin_assets_tests.fast import is_fast, refuse_processes
 from coin_assets_tests.market.fault_table import pytest_terminal_summary  # noqa: F401 (a hook)
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="only the test files that fast.py lists")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if config.getoption("--fast") and is_test and not is_fast(collection_path) else None
+
+
+@pytest.fixture(autouse=True)
+def no_processes_in_fast_tests(
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if pytestconfig.getoption("--fast"):
+        refuse_processes(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

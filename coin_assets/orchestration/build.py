@@ -277,6 +277,7 @@ def configured_resources(settings: Settings) -> Resources:
         store=configured_store(settings),
         registry=RegistryResource(home=home),
         publisher=PublisherResource(
+            home=home,
             folder=str(settings.publish_dir),
             symbols=list(settings.symbols),
             limits_minutes=limits,

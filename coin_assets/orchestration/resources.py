@@ -178,8 +178,9 @@ class RegistryResource(dg.ConfigurableResource):
 
 
 class PublisherResource(dg.ConfigurableResource):
-    """The published folder."""
+    """The published folder; ``home`` holds its lock."""
 
+    home: str
     folder: str
     symbols: list[str]
     limits_minutes: dict[str, list[float]]  # timeframe name -> [soft, hard]
@@ -213,7 +214,8 @@ class PublisherResource(dg.ConfigurableResource):
         series_list = [
             Series(symbol, Timeframe.parse(name)) for symbol in self.symbols for name in limits
         ]
-        return Publisher(Path(self.folder), series_list, limits)
+        locks = Path(self.home) / "locks" / "published"
+        return Publisher(Path(self.folder), locks, series_list, limits)
 
 
 class DiskResource(dg.ConfigurableResource):

@@ -18,6 +18,7 @@ from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.training import why_none
 from coin_assets.pipeline.completeness import history_of, known_outages
 from coin_assets.pipeline.context import Pipeline
+from coin_assets.pipeline.missing import why_missing
 from coin_assets.publish.fitness import require_fit
 from coin_assets.publish.publisher import (
     ManifestInputs,
@@ -59,11 +60,13 @@ def manifest_inputs(
         failures: series whose tasks failed earlier in this run.
     """
     store, now, series_list = pipeline.store, pipeline.clock.now(), pipeline.publisher.series_list
+    stored = store.snapshot(series_list)
     return ManifestInputs(
         now,
         completeness(store, policies, now),
         failures,
-        known_outages(store.snapshot(series_list), series_list),
+        known_outages(stored, series_list),
+        why_missing(stored, pipeline.registry, policies, now),
     )
 
 

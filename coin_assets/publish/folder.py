@@ -9,7 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from coin_assets.domain.json_format import Document, parse_time
-from coin_assets.domain.publishing.documents import file_name, history_document, prediction_document
+from coin_assets.domain.publishing.documents import (
+    file_name,
+    history_document,
+    prediction_document,
+    without_close_times,
+)
 from coin_assets.domain.publishing.manifest import entries_of_manifest
 from coin_assets.domain.publishing.manifest_entries import PUBLIC, ManifestEntry, PublishedFile
 from coin_assets.domain.series import Series
@@ -79,7 +84,8 @@ class PublishedFolder:
     def difference(self, kind: str, series: Series, rows: pd.DataFrame) -> FileDifference | None:
         """Difference between the published file and one made of ``rows``; None without one.
 
-        A missing file is no difference.
+        A missing file is no difference. Nor is the form of an earlier release, which stays until
+        the file is written again.
         """
         path = self._folder / file_name(kind, series)
         try:
@@ -90,8 +96,13 @@ class PublishedFolder:
         except (KeyError, TypeError, ValueError) as error:
             reason = f"{path.name} cannot be read ({error})"
             return FileDifference(path, hashlib.sha256(content).hexdigest(), reason)
-        build = history_document if kind == "history" else prediction_document
-        if content == json_bytes(build(series, rows, written)):
+        if kind == "history":
+            is_same = content == json_bytes(history_document(series, rows, written))
+        else:
+            document = prediction_document(series, rows, written)
+            forms = (document, without_close_times(document))
+            is_same = any(content == json_bytes(form) for form in forms)
+        if is_same:
             return None
         reason = f"{path.name} differs from what is stored"
         return FileDifference(path, hashlib.sha256(content).hexdigest(), reason)

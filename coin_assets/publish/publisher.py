@@ -1,6 +1,7 @@
 """Writer of the published folder: history and prediction files, then the manifest."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +18,10 @@ from coin_assets.domain.publishing.manifest_entries import (
     PUBLIC,
     ManifestEntry,
 )
+from coin_assets.domain.publishing.missing import WhyMissing, not_published
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.files.atomic import locked, remove_partials, write_atomically
+from coin_assets.files.atomic import folder_locked, locked, remove_partials, write_atomically
 from coin_assets.publish.folder import (
     MANIFEST,
     FileDifference,
@@ -27,6 +29,8 @@ from coin_assets.publish.folder import (
     json_bytes,
     published_file,
 )
+
+_FORMER_LOCK = ".lock"  # of releases that locked by a file in the published folder
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,14 @@ class ManifestInputs:
             are not public yet.
         failures: series whose renewal failed meanwhile, for their entries.
         outages: of the source timeframes.
+        why_missing: returns why a series lacks a file; called only for those that do.
     """
 
     now: datetime
     is_complete: Callable[[Series], bool]
     failures: Mapping[Series, PublishFailure] = field(default_factory=dict)
     outages: Mapping[Timeframe, Sequence[Outage]] = field(default_factory=dict)
+    why_missing: WhyMissing = not_published
 
 
 @dataclass(frozen=True)
@@ -132,14 +138,21 @@ class Publisher:
     """The published folder. Under one lock, the files of a series and its entry change together.
 
     Args:
+        folder: the published folder. Web servers serve it, so it holds published files only.
+        locks: folder of the home's lock.
         series_list: all series of the manifest, in its order.
         limits: by timeframe name.
     """
 
     def __init__(
-        self, folder: Path, series_list: Sequence[Series], limits: dict[str, FreshnessLimits]
+        self,
+        folder: Path,
+        locks: Path,
+        series_list: Sequence[Series],
+        limits: dict[str, FreshnessLimits],
     ) -> None:
         self._folder = folder
+        self._locks = locks
         self.series_list = series_list
         self._limits = limits
         self._reader = PublishedFolder(folder, series_list)
@@ -158,7 +171,7 @@ class Publisher:
 
         A series becomes public when its history is complete, and stays public.
         """
-        with locked(self._folder):
+        with self._locked():
             remove_partials(self._folder)
             known = self._reader.known_facts(inputs.is_complete)
             for publication in publications:
@@ -167,7 +180,7 @@ class Publisher:
                 for name, content in publication.files.items():
                     self._write(name, content)
             manifest = self._document(known, inputs)
-            write_atomically(self._folder / MANIFEST, json_bytes(manifest, indent=1))
+            self._write_manifest(manifest)
         return manifest
 
     def inspect(self) -> dict[Series, ManifestEntry]:
@@ -175,7 +188,7 @@ class Publisher:
 
         Missing files are left out; a file with other content sets ``corrupt``.
         """
-        with locked(self._folder):
+        with self._locked():
             return self._reader.inspected(lambda _series: False)
 
     def refresh(
@@ -191,7 +204,7 @@ class Publisher:
             differing: series with a file that differs from the store.
             qualities: scores that replace those in the manifest.
         """
-        with locked(self._folder):
+        with self._locked():
             known = self._reader.inspected(inputs.is_complete)
             for series, difference in (differing or {}).items():
                 if difference.still_stands():  # it was not published again meanwhile
@@ -205,7 +218,7 @@ class Publisher:
             after = self._document(known, inputs)
             if {**before, "generated_at": None} == {**after, "generated_at": None}:
                 return None
-            write_atomically(self._folder / MANIFEST, json_bytes(after, indent=1))
+            self._write_manifest(after)
             return after
 
     def manifest(self) -> Document:
@@ -227,7 +240,19 @@ class Publisher:
                 attempts = fact.attempts.failed(failure.time, failure.error, failure.in_a_row)
                 fact = replace(fact, attempts=attempts)
             facts.append(fact)
-        return manifest_document(facts, self._limits, inputs.now, inputs.outages)
+        return manifest_document(
+            facts, self._limits, inputs.now, inputs.outages, inputs.why_missing
+        )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock of this home, and that of the folder, for other homes that write there."""
+        with locked(self._locks), folder_locked(self._folder):
+            yield
+
+    def _write_manifest(self, document: Document) -> None:
+        (self._folder / _FORMER_LOCK).unlink(missing_ok=True)
+        write_atomically(self._folder / MANIFEST, json_bytes(document, indent=1))
 
     def _write(self, name: str, content: bytes | None) -> None:
         if content is None:

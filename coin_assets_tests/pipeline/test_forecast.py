@@ -29,6 +29,7 @@ from coin_assets_tests.pipeline.series_sandbox import (
     SeriesSandbox,
     sandbox_with_challenger,
 )
+from coin_assets_tests.platform import utc
 
 HOUR = timedelta(hours=1)
 
@@ -76,6 +77,28 @@ def test_a_backtest_makes_no_champion(tmp_path: Path) -> None:
     sandbox.predict(START, sandbox.now - HOUR)
     assert set(sandbox.forecasts(CHAMPION)["kind"]) == {BACKTEST}
     assert sandbox.registry.roles(sandbox.series).is_empty
+
+
+@pytest.mark.parametrize(
+    ("made_at", "kind"),
+    [
+        ("2026-11-01T00:00:05", LIVE),
+        ("2026-11-27T09:30", LIVE),
+        ("2026-11-30T23:59:59", LIVE),
+        ("2026-12-01T00:00", BACKTEST),
+        ("2026-12-27T09:30", BACKTEST),
+    ],
+)
+def test_a_forecast_of_a_month_is_live_until_its_first_month_closes(
+    tmp_path: Path, made_at: str, kind: str
+) -> None:
+    origin = utc("2026-11-01")
+    sandbox = SeriesSandbox(tmp_path, "1M", now=made_at)
+    sandbox.train(cutoff=origin)
+    sandbox.predict(origin, origin + timedelta.resolution)
+    made = sandbox.forecasts(CHAMPION)
+    assert set(made["as_of"]) == {origin}
+    assert set(made["kind"]) == {kind}
 
 
 def test_a_model_that_cannot_forecast_is_made_no_champion(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class Time:
 
 @pytest.fixture
 def publisher(tmp_path: Path) -> Counted:
-    return Counted(tmp_path, SERIES, LIMITS)
+    return Counted(tmp_path, tmp_path / "locks", SERIES, LIMITS)
 
 
 def inputs() -> ManifestInputs:

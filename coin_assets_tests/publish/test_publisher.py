@@ -9,10 +9,12 @@
 - Files are whole, readable by other users, and survive publishers at the same time.
 """
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
@@ -33,6 +35,7 @@ from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest_entries import HIDDEN, ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
+from coin_assets.files.atomic import folder_locked, locked
 from coin_assets.publish.publisher import ManifestInputs, Publisher, PublishFailure, publication_of
 from coin_assets_tests.pipeline.known_market import KnownMarket, enough
 from coin_assets_tests.schemas import assert_valid
@@ -118,11 +121,25 @@ def offer(
 
 @pytest.fixture
 def publisher(tmp_path: Path) -> Publisher:
-    return Publisher(tmp_path, SERIES_LIST, LIMITS)
+    return publisher_of(tmp_path)
+
+
+def publisher_of(
+    folder: Path,
+    series_list: Sequence[Series] = SERIES_LIST,
+    limits: dict[str, FreshnessLimits] = LIMITS,
+    home: str = "home",
+) -> Publisher:
+    """A publisher to ``folder``, whose home is beside it."""
+    return Publisher(folder, locks_of(folder, home), series_list, limits)
+
+
+def locks_of(folder: Path, home: str = "home") -> Path:
+    return folder.with_name(f"{folder.name}-{home}") / "locks"
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.name != ".lock"}
+    return {path.name for path in folder.iterdir()}
 
 
 def read(folder: Path, name: str) -> Document:
@@ -483,7 +500,7 @@ def test_a_symbol_no_longer_configured_vanishes_and_comes_back_as_unpublished(
 ) -> None:
     publish(publisher, BTC)
     publish(publisher, ETH)
-    only_btc = Publisher(tmp_path, (BTC, BTC_DAILY), LIMITS)
+    only_btc = publisher_of(tmp_path, (BTC, BTC_DAILY))
     publish(only_btc, BTC)
     assert list(entries(only_btc, "ops")) == [BTC, BTC_DAILY]
     assert only_btc.manifest()["public"]["symbols"] == ["BTC/USDT"]
@@ -497,7 +514,7 @@ def test_a_new_symbol_joins_without_disturbing_the_others(
     publish(publisher, BTC)
     before = entries(publisher, "ops")[BTC]
     new = Series("XRP/USDT", HOUR)
-    grown = Publisher(tmp_path, (new, *SERIES_LIST), LIMITS)
+    grown = publisher_of(tmp_path, (new, *SERIES_LIST))
     publish(grown, new, now=NOW + timedelta(minutes=5))
     assert list(entries(grown, "ops")) == [new, *SERIES_LIST]
     assert list(entries(grown, "public")) == [new, BTC]
@@ -508,7 +525,7 @@ def test_new_limits_apply_to_every_entry_at_once(tmp_path: Path, publisher: Publ
     publish(publisher, BTC)
     strict = FreshnessLimits(timedelta(minutes=1), timedelta(minutes=2))
     later = AS_OF + timedelta(minutes=3)
-    stricter = Publisher(tmp_path, SERIES_LIST, LIMITS | {"1h": strict})
+    stricter = publisher_of(tmp_path, limits=LIMITS | {"1h": strict})
     publish(stricter, ETH, as_of=AS_OF, now=later)
     entry = entries(stricter, "public")[BTC]
     assert (entry["status"], entry["hard_stale_at"]) == ("hard_stale", "2026-11-22T00:02:00Z")
@@ -626,25 +643,24 @@ def test_files_have_the_permissions_of_the_umask(
     assert set(modes.values()) == {expected_mode}
 
 
-def publish_ten_times(
-    folder: Path, series: Series, series_list: Sequence[Series], together: Barrier
-) -> None:
-    publisher = Publisher(folder, series_list, LIMITS)
+def publish_ten_times(folder: Path, series: Series, home: str, together: Barrier) -> None:
+    publisher = publisher_of(folder, home=home)
     together.wait()
     for hour in range(10):
         as_of = AS_OF + timedelta(hours=hour)
         publish(publisher, series, as_of=as_of, now=as_of)
 
 
+@pytest.mark.parametrize("homes", [("home", "home"), ("home", "other")], ids=str)
 def test_two_processes_that_publish_different_series_lose_neither(
-    tmp_path: Path, publisher: Publisher
+    tmp_path: Path, publisher: Publisher, homes: tuple[str, str]
 ) -> None:
     together = PROCESSES.Barrier(2)
     children = [
         PROCESSES.Process(
-            target=publish_ten_times, args=(tmp_path, series, SERIES_LIST, together), daemon=True
+            target=publish_ten_times, args=(tmp_path, series, home, together), daemon=True
         )
-        for series in (BTC, ETH)
+        for series, home in zip((BTC, ETH), homes, strict=True)
     ]
     for child in children:
         child.start()
@@ -655,3 +671,64 @@ def test_two_processes_that_publish_different_series_lose_neither(
     for series in (BTC, ETH):
         assert entries(publisher, "public")[series]["as_of"] == "2026-11-22T09:00:00Z"
     assert_files_are_those_of_the_manifest(tmp_path, publisher)
+
+
+# ---------------------------------------------------------------------------------------- the lock
+
+
+def test_the_served_folder_holds_published_files_alone(
+    tmp_path: Path, publisher: Publisher
+) -> None:
+    publish(publisher, BTC)
+    publisher.refresh(ManifestInputs(NOW, lambda _series: True))
+    assert names(tmp_path) == {
+        "manifest.json",
+        "history_BTC_USDT_1h.json",
+        "prediction_BTC_USDT_1h.json",
+    }
+    assert {path.name for path in locks_of(tmp_path).iterdir()} <= {".lock"}
+
+
+def test_the_lock_that_an_earlier_release_left_is_removed(
+    tmp_path: Path, publisher: Publisher
+) -> None:
+    publish(publisher, BTC)
+    for write in (
+        lambda: publish(publisher, ETH),
+        lambda: publisher.refresh(ManifestInputs(NOW + timedelta(days=9), lambda _series: True)),
+    ):
+        (tmp_path / ".lock").touch()
+        write()
+        assert ".lock" not in names(tmp_path)
+
+
+def test_a_writer_waits_for_another_home_that_writes_the_folder(
+    tmp_path: Path, publisher: Publisher
+) -> None:
+    publish(publisher, BTC)
+    with ThreadPoolExecutor(1) as pool:
+        with folder_locked(tmp_path):
+            waiting = pool.submit(publisher.inspect)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+        assert waiting.result(10)[BTC].is_public
+
+
+def test_the_home_lock_holds_where_folders_cannot_be_locked(
+    tmp_path: Path, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(publisher, BTC)
+
+    def refused(descriptor: int, operation: int) -> None:
+        raise OSError(errno.EBADF, f"as NFS answers ({operation})", str(descriptor))
+
+    monkeypatch.setattr("coin_assets.files.atomic.fcntl.flock", refused)
+    with folder_locked(tmp_path), folder_locked(tmp_path):
+        pass
+    monkeypatch.undo()
+    with ThreadPoolExecutor(1) as pool:
+        with locked(locks_of(tmp_path)):
+            waiting = pool.submit(publisher.inspect)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+        assert waiting.result(10)[BTC].is_public

@@ -4,6 +4,7 @@ Prices are written as Python writes floats, so that reading them gives the same 
 """
 
 from datetime import datetime
+from itertools import pairwise
 
 import pandas as pd
 
@@ -14,6 +15,7 @@ from coin_assets.domain.series import Series
 
 INTERVAL = 0.8
 _LOWER, _UPPER = "q10", "q90"
+_CLOSE_TIME = "close_time"
 
 
 def file_name(kind: str, series: Series) -> str:
@@ -47,7 +49,7 @@ def prediction_document(series: Series, forecast: pd.DataFrame, now: datetime) -
     if len(forecast) != STEPS:
         raise ValueError(f"a forecast has {STEPS} steps, not {len(forecast)}")
     origin = forecast["as_of"].iloc[0].to_pydatetime()
-    opens = [series.timeframe.shift(origin, step) for step in range(STEPS)]
+    times = [series.timeframe.shift(origin, step) for step in range(STEPS + 1)]
     return {
         "symbol": series.symbol,
         "timeframe": series.timeframe.name,
@@ -58,6 +60,7 @@ def prediction_document(series: Series, forecast: pd.DataFrame, now: datetime) -
         "forecast": [
             {
                 "timestamp": time_text(opened),
+                _CLOSE_TIME: time_text(closed),
                 "price": float(row["price"]),
                 "lower_bound": float(row[_LOWER]),
                 "upper_bound": float(row[_UPPER]),
@@ -66,6 +69,17 @@ def prediction_document(series: Series, forecast: pd.DataFrame, now: datetime) -
                     for level, name in zip(QUANTILES, QUANTILE_COLUMNS, strict=True)
                 },
             }
-            for opened, row in zip(opens, forecast.to_dict("records"), strict=True)
+            for (opened, closed), row in zip(
+                pairwise(times), forecast.to_dict("records"), strict=True
+            )
         ],
     }
+
+
+def without_close_times(document: Document) -> Document:
+    """The prediction file as releases wrote it before its steps had ``close_time``."""
+    steps = [
+        {name: value for name, value in step.items() if name != _CLOSE_TIME}
+        for step in document["forecast"]
+    ]
+    return document | {"forecast": steps}

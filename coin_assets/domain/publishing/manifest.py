@@ -21,6 +21,7 @@ from coin_assets.domain.publishing.manifest_entries import (
     ManifestEntry,
     PublishedFile,
 )
+from coin_assets.domain.publishing.missing import NOT_PUBLISHED, WhyMissing, not_published
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 
@@ -36,7 +37,7 @@ FRESH, STALE, HARD_STALE, MISSING, CORRUPT, INSUFFICIENT_DATA = STATUSES = (
 )
 SERVED = (FRESH, STALE)
 _REASONS = {
-    MISSING: "not every file has been published yet",
+    MISSING: NOT_PUBLISHED,
     CORRUPT: "a published file is damaged",
     INSUFFICIENT_DATA: "there are too few candles for a forecast",
 }
@@ -61,16 +62,27 @@ def manifest_document(
     limits: dict[str, FreshnessLimits],
     now: datetime,
     outages: Mapping[Timeframe, Sequence[Outage]] | None = None,
+    why_missing: WhyMissing = not_published,
 ) -> Document:
     """The manifest of all series.
 
     Args:
         limits: by timeframe name.
         outages: of the source timeframes; the newest `MAX_OUTAGES` are shown.
+        why_missing: returns why a series lacks a file; called only for those that are `MISSING`.
     """
     ordered = list(facts)
     public = [fact for fact in ordered if fact.is_public]
-    entries = [_public_entry(fact, limits[fact.series.timeframe.name], now) for fact in public]
+    limits_of = {fact.series: limits[fact.series.timeframe.name] for fact in ordered}
+    reasons = {
+        fact.series: why_missing(fact)
+        for fact in ordered
+        if status_of(fact, limits_of[fact.series], now) == MISSING
+    }
+    entries = [
+        _public_entry(fact, limits_of[fact.series], now, reasons.get(fact.series))
+        for fact in public
+    ]
     counts = Counter(entry["status"] for entry in entries)
     return {
         "version": VERSION,
@@ -80,7 +92,10 @@ def manifest_document(
             "entries": entries,
         },
         "ops": {
-            "entries": [_ops_entry(fact, limits[fact.series.timeframe.name]) for fact in ordered],
+            "entries": [
+                _ops_entry(fact, limits_of[fact.series], reasons.get(fact.series))
+                for fact in ordered
+            ],
             "outages": _outage_entries(outages or {}),
             "summary": {
                 **{word: counts[word] for word in STATUSES},
@@ -91,7 +106,9 @@ def manifest_document(
     }
 
 
-def _public_entry(facts: ManifestEntry, limits: FreshnessLimits, now: datetime) -> dict[str, Any]:
+def _public_entry(
+    facts: ManifestEntry, limits: FreshnessLimits, now: datetime, reason: str | None
+) -> dict[str, Any]:
     status, as_of = status_of(facts, limits, now), facts.as_of
     return {
         "symbol": facts.series.symbol,
@@ -99,6 +116,7 @@ def _public_entry(facts: ManifestEntry, limits: FreshnessLimits, now: datetime) 
         "status": status,
         "serve_allowed": status in SERVED,
         "warning": _warning(facts, status, limits),
+        "reason": reason,
         "as_of": _optional_time(as_of),
         "stale_at": _optional_time(as_of and as_of + limits.soft),
         "hard_stale_at": _optional_time(as_of and as_of + limits.hard),
@@ -108,7 +126,7 @@ def _public_entry(facts: ManifestEntry, limits: FreshnessLimits, now: datetime) 
     }
 
 
-def _ops_entry(facts: ManifestEntry, limits: FreshnessLimits) -> dict[str, Any]:
+def _ops_entry(facts: ManifestEntry, limits: FreshnessLimits, reason: str | None) -> dict[str, Any]:
     attempts = facts.attempts
     return {
         "symbol": facts.series.symbol,
@@ -121,6 +139,7 @@ def _ops_entry(facts: ManifestEntry, limits: FreshnessLimits) -> dict[str, Any]:
         "consecutive_failures": attempts.consecutive_failures,
         "last_error": attempts.last_error,
         "visibility": facts.visibility,
+        "reason": reason,
         "coverage_start": _optional_time(facts.coverage_start),
         "coverage_end": _optional_time(facts.coverage_end),
         "missing_candles": facts.missing_candles,

@@ -12,6 +12,7 @@ from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import MODELS, QUALITY
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
+from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.orchestration.resources import (
@@ -26,6 +27,7 @@ from coin_assets.orchestration.sensors.requests import ChecksOfAsset, described,
 from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets.orchestration.sensors.tick_time import TickTime, left_over
 from coin_assets.pipeline.completeness import known_outages
+from coin_assets.pipeline.missing import why_missing
 from coin_assets.pipeline.publish import completeness, history_candles, quality
 from coin_assets.planning.facts import Failures, PlanningFacts, Runs
 from coin_assets.planning.gather import planning_facts, sound_specs
@@ -73,10 +75,10 @@ def publish_due_sensor(
         # Each tick reads one series in full and compares its files with the store byte by byte.
         differing = _differing(stored, folder, specs[next(turns) % len(specs)], reader)
         looked_at = known.renew(reader, time_left)
-        document, inputs = None, _manifest_inputs(stored, specs, known.by_series, runs, now)
+        document = None
         if known.are_complete:  # else the manifest waits for the ticks that read the others
             document = folder.refresh(
-                inputs,
+                _manifest_inputs(stored, registry.client(), specs, known.by_series, runs, now),
                 differing=differing,
                 qualities={
                     spec.series: quality(registry.evaluations(), spec.series) for spec in specs
@@ -89,7 +91,7 @@ def publish_due_sensor(
         facts = planning_facts(
             sound, stored, market.client(), known.by_series, now, clock.settled()
         )
-        facts = _with_collected(facts, known.by_series, inputs.is_complete)
+        facts = _with_collected(facts, known.by_series, completeness(stored, specs, now))
         plan = plan_repairs(facts, runs, at)
         unseen, events = left_over(len(looked_at), len(specs)), _rewritten(document)
         if plan.is_empty:
@@ -102,6 +104,7 @@ def publish_due_sensor(
 
 def _manifest_inputs(
     store: Store,
+    registry: ModelRegistry,
     specs: Sequence[SeriesAssets],
     statuses: Mapping[Series, SeriesStatus],
     runs: Runs,
@@ -115,6 +118,7 @@ def _manifest_inputs(
         lambda series: series in shown and is_complete(series),
         _failures(runs, statuses, now),
         known_outages(store, readable),
+        why_missing(store, registry, specs, now),
     )
 
 

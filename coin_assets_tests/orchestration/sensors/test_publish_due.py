@@ -20,7 +20,9 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.forecasting.frame import PRICE_COLUMNS
+from coin_assets.domain.publishing.documents import without_close_times
 from coin_assets.models.forecasters import new_forecaster
+from coin_assets.publish.folder import json_bytes
 from coin_assets_tests.orchestration.sensors.failing import FailingMarket
 from coin_assets_tests.platform import BTC, ETH, Platform, series, utc
 from coin_assets_tests.schemas import assert_valid
@@ -125,6 +127,23 @@ def test_a_file_that_the_manifest_vouches_for_is_compared_with_the_store(
     platform.launch(requested[0])
     assert status(platform) == "fresh"
     assert files(platform) == before
+
+
+def test_a_file_of_an_earlier_release_stays_until_it_is_written_again(platform: Platform) -> None:
+    file = platform.published / PREDICTION
+    earlier = json_bytes(without_close_times(json.loads(file.read_bytes())))
+    file.write_bytes(earlier)
+    vouched_for(platform, file)
+    for tick in ("12:30:15", "12:30:30", "12:30:45", "12:31:00"):  # one series a tick is compared
+        platform.now = f"2024-02-29T{tick}"
+        assert repairs(platform) == []
+    assert (status(platform), file.read_bytes()) == ("fresh", earlier)
+    platform.now = NEXT
+    platform.settle("candles_due")
+    steps = json.loads(file.read_bytes())["forecast"]
+    assert (steps[0]["timestamp"], steps[0]["close_time"]) == (ONE, TWO)
+    platform.now = NEXT.replace(":05", ":20")
+    assert repairs(platform) == []
 
 
 def vouched_for(platform: Platform, file: Path) -> None:
