@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,8 @@ def test_the_first_candle_follows_from_the_history_and_the_market(
 
 
 def stored(**has: bool) -> StoredParts:
-    return replace(NOTHING, **{f"has_{name}": each for name, each in has.items()})
+    changed: dict[str, Any] = {f"has_{name}": each for name, each in has.items()}
+    return replace(NOTHING, **changed)
 
 
 WHOLE = {"candles": True, "source_candles": True, "forecast": True, "model": True}
