@@ -110,8 +110,7 @@ def test_the_commands_page_lists_every_job() -> None:
 SNIPPET = re.compile(r"^ *python - <<'END'\n(.*?)^ *END$", re.MULTILINE | re.DOTALL)
 SNIPPETS = [
     text
-    for page in (DOCS / "operations/stale.md", DOCS / "operations/alerts.md")
-    for text in SNIPPET.findall(page.read_text())
+    for text in SNIPPET.findall((DOCS / "operations/alerts.md").read_text())
     if "serve_forever" not in text
 ]
 
@@ -133,8 +132,9 @@ def test_snippets_run_on_a_home(tmp_path: Path, text: str) -> None:
 
 def test_the_published_files_of_the_readme_validate(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lines by which readers validate a manifest, on that of the release's home."""
-    lines = re.findall(r"^    (\S.*)$", (DOCS / "contract/README.md").read_text(), re.MULTILINE)
-    code = "\n".join(lines).replace("var/demo", str(RELEASE_HOME))
+    page = (DOCS / "contract/README.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    code = code.replace("var/demo", str(RELEASE_HOME))
     assert "validate(manifest)" in code
     monkeypatch.chdir(ROOT)
     exec(compile(code, "contract/README.md", "exec"), {})  # noqa: S102 (our own documentation)

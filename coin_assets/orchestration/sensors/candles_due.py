@@ -59,10 +59,11 @@ def candles_due_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Compares the candles, models and forecasts that should exist by now with those that "
-            "do, every few seconds, and requests runs of one month each for the difference, "
-            "through to the published files. Failed tasks are retried with exponential back-off, "
-            "at least every 15 minutes. When nothing is due it requests the daily evaluation of "
-            "matured forecasts, and promotions that the last evaluation decided."
+            "do, every few seconds, and requests runs for the difference, through to the published "
+            "files: one run a month, and history in ranges of months. Failed tasks are retried "
+            "with exponential back-off, at least every 15 minutes. When nothing is due it requests "
+            "the daily evaluation of matured forecasts, and promotions that the last evaluation "
+            "decided."
         ),
     )
     def candles_due(
