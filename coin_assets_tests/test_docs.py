@@ -107,6 +107,12 @@ def test_the_commands_page_lists_every_job() -> None:
     assert [job for job in recorded if f"| `{job}` |" not in page] == []
 
 
+def test_the_commands_page_lists_every_target_of_make() -> None:
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    page = (DOCS / "commands.md").read_text()
+    assert [target for target in targets if f"`make {target}`" not in page] == []
+
+
 SNIPPET = re.compile(r"^ *python - <<'END'\n(.*?)^ *END$", re.MULTILINE | re.DOTALL)
 SNIPPETS = [
     text

@@ -308,6 +308,15 @@ def test_a_training_that_failed_is_tried_again(untrained: Platform) -> None:
     assert "training" in [request.tags[PURPOSE] for request in due(untrained)]
 
 
+def test_a_killed_training_of_series_with_models_is_left_to_people(platform: Platform) -> None:
+    config = {"symbols": [BTC], "timeframes": ["1h"]}
+    run = platform.begin(dg.RunRequest(job_name="train_models", run_config=config))
+    platform.instance.report_run_failed(run)
+    platform.ahead = 3600.0
+    assert due(platform) == []
+    assert "job train_models training failed" in str(platform.tick("health_alerts").skip_message)
+
+
 def test_a_series_that_waits_for_its_next_forecast_is_reported(
     untrained: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

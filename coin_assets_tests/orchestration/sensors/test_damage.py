@@ -175,16 +175,20 @@ def test_damage_that_a_tick_finds_leaves_the_other_series_as_they_are(
     assert wanted == {"BTC_USDT"}
 
 
-def test_a_damaged_file_that_is_set_aside_is_made_anew(alerted: Platform) -> None:
-    file = file_of(alerted, "candles", "2024-02")
+@pytest.mark.parametrize("month", ["2024-02", "2024-01"])
+def test_a_damaged_file_that_is_set_aside_is_made_anew(alerted: Platform, month: str) -> None:
+    file = file_of(alerted, "candles", month)
+    sound = file.read_bytes()
     file.write_bytes(b"junk")
     alerted.now = NEXT
     alerted.cycle()
     file.rename(file.with_name(file.name + ".damaged"))
     for _ in range(4):
         alerted.cycle()
+        alerted.ahead += 60.0  # a forecast fails while a month before it is not there
     entry = alerted.entry("1h", ETH)
     assert (entry["as_of"], entry["degraded"]) == ("2024-02-29T13:00:00Z", False)
+    assert (file.read_bytes() == sound) == (month == "2024-01")  # the other one has grown
 
 
 def test_checks_report_damage_rather_than_nothing(alerted: Platform) -> None:
