@@ -60,8 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         note_address(lock, f"http://{host}:{port}")
         command = [supervision.__name__, _plan(host, port, verbose=wanted.verbose).write()]
         os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # as dagster dev sets it
-    # Background processes of a shell ignore SIGINT, and the servers would inherit that.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Background processes of a shell may ignore signals, and the servers would inherit that.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_DFL)
     # Not the dagster script: the interpreter path in its first line may be too long.
     return os.execv(sys.executable, [sys.executable, "-m", *command])  # noqa: S606 (fixed words)
 

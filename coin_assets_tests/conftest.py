@@ -1,6 +1,7 @@
 """Fixtures for every test: no setting of the machine reaches a test, no test reaches a network."""
 
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,14 @@ from coin_assets_tests.market.fault_table import pytest_terminal_summary  # noqa
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+# Processes in the background of a shell ignore signals, and those of tests would inherit that.
+def pytest_configure() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            is_interrupt = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -99,7 +99,7 @@ def test_a_run_that_is_being_recorded_is_in_flight_and_lives(
     later = platform.overrides["clock"].machine_time() + timedelta(minutes=5)
     assert end_dead_runs(instance) == []
     runs = runs_of(instance, specs, later, utc("2024-02-01"))
-    assert (Task(Series(BTC, Timeframe.parse("1h")), CANDLES), utc("2024-01-01")) in runs.in_flight
+    assert (Task(Series(BTC, Timeframe.parse("1h")), CANDLES), utc("2024-02-01")) in runs.in_flight
     assert not platform.tick("candles_due").run_requests
 
 
