@@ -29,6 +29,16 @@ LIVE_PAGES = (
 )
 
 
+# Paths of this machine do not belong into the documentation.
+_WITHOUT_PATHS = r"""() => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const text = texts.currentNode;
+        text.nodeValue = text.nodeValue.replace(/\/\S+?\/home(?=\/)/g, "/srv/coin_assets");
+    }
+}"""
+
+
 def main() -> None:
     """Write assets, partitions, forecast and one picture for each of `LIVE_PAGES` (png)."""
     IMAGES.mkdir(parents=True, exist_ok=True)
@@ -67,6 +77,7 @@ def capture(url: str) -> None:
             tab.goto(f"{url}/{address}")
             tab.get_by_text(text).first.wait_for()
             tab.wait_for_timeout(3000)
+            tab.evaluate(_WITHOUT_PATHS)
             tab.screenshot(path=IMAGES / f"{name}.png")
 
 
