@@ -81,7 +81,7 @@ def acknowledged(
         )
     subjects = _subjects(specs, config, book)
     if not subjects:
-        return "no incident is open and no subject is named; nothing changed"
+        return "no alert is open and no subject is named; nothing changed"
     named = ", ".join(subjects)
     if config.lift:
         book.unmute(subjects)

@@ -150,7 +150,7 @@ def machinery_conditions(found: Iterable[Trouble]) -> list[Condition]:
             severity=Severity.CRITICAL,
             since=trouble.since,
             detail=trouble.detail,
-            remedy="Look at Automation and Deployment in the UI; switch it on, or restart make up.",
+            remedy="Look at Automation in the UI and switch it on; if it is on, restart make up.",
             runbook=_RECOVERY_PAGE,
         )
         for trouble in found
