@@ -182,6 +182,7 @@ def influx() -> Iterator[InfluxServer]:
         yield server
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_services_bring_in_history_by_themselves(
     postgres: Postgres, influx: InfluxServer, tmp_path: Path
