@@ -22,7 +22,7 @@ from coin_assets.domain.publishing.manifest import (
 )
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
-from coin_assets.models.registry import ModelRegistry, ModelVersion
+from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
 from coin_assets.orchestration.checks.verdicts import CheckVerdict, age_verdict
 from coin_assets.orchestration.resources import (
@@ -192,22 +192,11 @@ def _model_age(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> Chec
     newest = current.newest_version
     if newest is None:
         return _without_forecast(spec, current, "no model has been trained")
-    # A version that was made later than its cutoff is renewed at the next training as well: a new
-    # home begins with versions whose cutoff is the start of the month.
-    what, made = f"version {newest.name} has data up to", max(newest.cutoff, _trained_at(newest))
-    if made > newest.cutoff:
-        what += f" {newest.cutoff:%Y-%m-%d %H:%M}; made"
-    verdict = age_verdict(what, made, spec.training_limits, now)
-    facts = {"model_version": newest.name, "cutoff": dg.MetadataValue.timestamp(newest.cutoff)}
-    return CheckVerdict(verdict.status, verdict.text, {**facts, **verdict.metadata})
-
-
-def _trained_at(version: ModelVersion) -> datetime:
-    """When a version was made; its cutoff if that is unreadable, which `_training_range` shows."""
-    try:
-        return _utc(version.metadata()["trained_at"])
-    except (CorruptArtefact, KeyError, TypeError, ValueError):
-        return version.cutoff
+    what = f"version {newest.name} has data up to"
+    verdict = age_verdict(what, newest.cutoff, spec.training_limits, now)
+    return CheckVerdict(
+        verdict.status, verdict.text, {"model_version": newest.name, **verdict.metadata}
+    )
 
 
 def _training_range(spec: SeriesAssets, current: SeriesStatus) -> CheckVerdict:
