@@ -64,7 +64,7 @@ def require_valid(
     except dg.DagsterInvalidConfigError as error:
         lines = [_line(job, each) for each in error.errors]
         raise ConfigurationError(f"CONFIG: {job.name}: {'; '.join(lines)}") from error
-    except Exception as error:  # of the function that maps the settings
+    except dg.DagsterUserCodeExecutionError as error:  # of the function that maps the settings
         cause = " ".join(str(error.__cause__ or error).split())
         raise ConfigurationError(f"CONFIG: {job.name}: {cause}") from error
     if {"symbols", "timeframes"} & config.keys():
