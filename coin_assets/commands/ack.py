@@ -45,7 +45,10 @@ def _acknowledge(settings: Settings, wanted: argparse.Namespace, now: datetime) 
     book = AlertBook(settings.home / FOLDER / BOOK)
     subjects = [each.strip() for each in wanted.subject.split(",") if each.strip()]
     incidents = book.overview(now).incidents
-    if not wanted.mute and not wanted.lift:
+    specs = series_specs(settings)
+    if wanted.mute:
+        _require_configured(subjects, [*incidents, *(str(spec.series) for spec in specs)])
+    elif not wanted.lift:
         _require_open(subjects, list(incidents))
         if not incidents:
             print("no alert is open; nothing changed")
@@ -57,7 +60,7 @@ def _acknowledge(settings: Settings, wanted: argparse.Namespace, now: datetime) 
         lift=wanted.lift,
         note=wanted.note,
     )
-    print(acknowledged(series_specs(settings), book, config, now, _user()))
+    print(acknowledged(specs, book, config, now, _user()))
     return 0
 
 
@@ -68,6 +71,16 @@ def _require_open(subjects: Sequence[str], known: Sequence[str]) -> None:
             raise ConfigurationError(
                 f"SUBJECT: no alert is open for {subject!r}; {near} To silence a subject ahead of "
                 "time, add MUTE=1."
+            )
+
+
+def _require_configured(subjects: Sequence[str], known: Sequence[str]) -> None:
+    """Require that the series among ``subjects`` exist: no alert could have another name."""
+    for subject in subjects:
+        if "/" in subject and subject not in known:
+            near = did_you_mean(subject, known) or f"The series are {', '.join(known)}."
+            raise ConfigurationError(
+                f"SUBJECT: there is no series {subject!r}; {near} Nothing was muted."
             )
 
 

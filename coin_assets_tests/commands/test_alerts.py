@@ -112,6 +112,8 @@ def test_a_mute_needs_no_alert_and_is_listed(capsys: pytest.CaptureFixture[str])
     [
         (["--subject", "BTC/USDT 4"], "did you mean BTC/USDT 4h?"),
         (["--subject", "nothing"], f"Open alerts: {SERIES}, {DISK}."),
+        (["--mute", "--subject", "BTC/USDT 9h"], "there is no series 'BTC/USDT 9h'; did you mean"),
+        (["--mute", "--subject", "BTC/USDT"], "Nothing was muted."),
         (["--hours", "soon"], "HOURS: 'soon' is no number of hours"),
         (["--hours", "1000"], "hours 1000 lies outside 0 to 744"),
     ],
