@@ -55,6 +55,25 @@ class StoreUnavailable(TemporaryError):
     alert_cause = "the store's server does not answer"
 
 
+class MachineFault(TemporaryError):
+    """The machine failed, not the data: a full or failing disk, too many open files, no access.
+
+    Files are left as they are; work goes on by itself once the machine works again.
+
+    Attributes:
+        errno_name: for example ``"ENOSPC"``.
+        path: file or folder at which it happened; None if unknown.
+    """
+
+    code = "machine_fault"
+    alert_cause = "the machine failed"
+
+    def __init__(self, message: str, errno_name: str = "", path: str | None = None) -> None:
+        self.errno_name = errno_name
+        self.path = path
+        super().__init__(message)
+
+
 class PermanentError(CoinAssetsError):
     """Trying again changes nothing; somebody has to act on this symbol, month or file."""
 
