@@ -130,7 +130,10 @@ def prepare() -> Prepared:
         first_seconds, data = timed(_tick, instance, "health_alerts", specs)
         events = data.asset_events
         record_seconds, _ = timed(_record, instance, events[:_TIMED_RESULTS])
-        _record(instance, events[_TIMED_RESULTS:])
+        rest = events[_TIMED_RESULTS:]
+        while rest:  # a tick returns a bounded number of results
+            _record(instance, rest)
+            rest = _tick(instance, "health_alerts", specs).asset_events
     return {
         "first_seconds": first_seconds,
         "results": len(events),
