@@ -95,11 +95,10 @@ def monthly_versions(facts: Sequence[PlanningFacts], runs: Runs, now: datetime) 
 
 
 def needs_training(facts: PlanningFacts) -> bool:
-    """Whether candles suffice for a forecast but no model covers it and no monthly version will."""
+    """Whether candles suffice for a model, none is recent, and no monthly version comes first."""
     return (
         facts.trainable
         and not facts.monthly_version_missing
         and facts.candles is not None
         and (facts.verified or facts.candles) >= facts.timeframe.floor(facts.due)
-        and not facts.expects_forecast(facts.candles)
     )

@@ -164,8 +164,13 @@ def _models_wanted(
     """Whether a model can be trained now, and whether the monthly version is due and missing."""
     store, series, status = gather.store, spec.series, gather.statuses[spec.series]
     candles, cutoffs, month = status.candles, status.cutoffs, month_start(due)
-    lacks_model = candles is not None and not any(cutoff <= candles for cutoff in cutoffs)
-    if candles is None or (month in cutoffs and not lacks_model):
+    if candles is None:
+        return False, False
+    # Between two scheduled trainings no version becomes that old: this is a new home, or a late
+    # training. The version of a month is as old as the month.
+    limit = spec.training_limits.soft
+    lacks_model = not any(cutoff <= candles <= cutoff + limit for cutoff in cutoffs)
+    if month in cutoffs and not lacks_model:
         return False, False
     if not fetched.issuperset(months_between(first, candles)) or unanswered(
         store, series, first, candles

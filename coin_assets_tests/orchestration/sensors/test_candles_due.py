@@ -287,6 +287,18 @@ def test_a_series_without_a_model_gets_one_and_is_not_requested_twice(untrained:
     assert due(untrained) == []
 
 
+def test_a_version_older_than_the_schedule_allows_is_followed_by_a_training(
+    untrained: Platform,
+) -> None:
+    monthly, _ = due(untrained)
+    assert untrained.launch(monthly).is_success  # versions as old as the month
+    training = next(each for each in due(untrained) if each.job_name == "train_models")
+    assert training.run_config == {"symbols": [BTC, ETH], "timeframes": ["1h", "4h"]}
+    assert untrained.launch(training).is_success
+    untrained.ahead = 3600.0  # nothing rests any more
+    assert "train_models" not in [each.job_name for each in due(untrained)]
+
+
 def test_a_training_that_brought_nothing_is_left_alone_for_a_while(untrained: Platform) -> None:
     for request in due(untrained):
         assert untrained.launch(request).is_success

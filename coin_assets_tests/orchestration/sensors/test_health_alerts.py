@@ -123,13 +123,15 @@ def test_a_failed_job_stands_until_it_succeeds(
     def broken(*_: object) -> None:
         raise DataRefused("no model today")
 
+    alerted.now = "2024-02-29T13:00:05"  # candles of 13:00 allow a version that does not exist yet
+    alerted.cycle()
     with monkeypatch.context() as patched:
         patched.setattr("coin_assets.domain.forecasting.har.HarForecaster.fit", broken)
         assert not alerted.train().success
-    assert "job train_models training failed" in ticked(alerted, "2024-02-29T12:31")
+    assert "job train_models training failed" in ticked(alerted, "2024-02-29T13:31")
     assert messages(receiver) == [("alert", {"job train_models"})]
     assert alerted.train().success
-    assert ticked(alerted, "2024-02-29T12:32") == "4 fresh"
+    assert ticked(alerted, "2024-02-29T13:32") == "4 fresh"
     assert messages(receiver)[1:] == [("recovery", {"job train_models"})]
 
 

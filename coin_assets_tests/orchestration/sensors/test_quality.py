@@ -295,7 +295,8 @@ def known_platform(home: Path, now: datetime, widths: tuple[float, float]) -> Pl
     [
         (enough() + 2 * DAY, (WIDE, TRUE), ("2", None)),
         (enough() + 2 * DAY, (TRUE, TRUE), ("1", "2")),
-        (whole_trial(), (TRUE, WIDE), ("1", "4")),  # 4 is the month's own model
+        # 4 is the month's own model, 5 the one that is due because 4 is older than a day.
+        (whole_trial(), (TRUE, WIDE), ("1", "5")),
     ],
     ids=["promoted", "kept", "retired"],
 )
