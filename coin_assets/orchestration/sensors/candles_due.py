@@ -38,6 +38,8 @@ from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
 
 INTERVAL_SECONDS = 5
+# The daemon looks every five seconds whether an interval has passed, so ticks are up to ten apart.
+_LONGEST_WAIT_SECONDS = 10.0
 
 _Clients = tuple[Store, Market, ModelRegistry, EvaluationBook, Publisher]
 
@@ -84,8 +86,8 @@ def candles_due_sensor(
         time_left = TickTime(clock.monotonic)
         look, plan = _plan(context.instance, parts, clients, clock, time_left)
         wait = _seconds_to_boundary(specs, clock)
-        if plan.is_empty and wait <= INTERVAL_SECONDS < time_left.left():
-            # The next tick would be late by up to an interval.
+        if plan.is_empty and wait <= _LONGEST_WAIT_SECONDS < time_left.left():
+            # The next tick may be late by as much.
             time.sleep(wait)
             look, plan = _plan(context.instance, parts, clients, clock, time_left)
         unseen = left_over(look.series, len(specs))

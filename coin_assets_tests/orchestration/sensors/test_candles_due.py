@@ -9,6 +9,7 @@
 
 import shutil
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -152,6 +153,24 @@ def test_too_early_nothing_is_due(five: Platform) -> None:
     assert due(five) == []
     five.now = "2024-02-26T01:00:01"  # the candle has closed but may still change
     assert due(five) == []
+
+
+@pytest.mark.parametrize(("ahead", "waits"), [(9, True), (12, False)])
+def test_a_tick_shortly_before_a_boundary_waits_for_it(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, ahead: int, waits: bool
+) -> None:
+    begun = utc("2024-02-29T13:00:02") - timedelta(seconds=ahead)
+    platform.now = f"{begun:%Y-%m-%dT%H:%M:%S}"
+    slept = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        platform.now = f"{begun + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
+
+    monkeypatch.setattr("coin_assets.orchestration.sensors.candles_due.time.sleep", sleep)
+    requested = due(platform)
+    assert slept == ([float(ahead)] if waits else [])
+    assert tasks(requested) == ({"2024-02-01": hours("BTC") | hours("ETH")} if waits else {})
 
 
 def test_at_the_edge_of_a_month_candles_belong_to_the_old_one_and_forecasts_to_the_new(
