@@ -28,8 +28,6 @@ random() {
 create postgres_password "$(random)"
 create influxdb_admin_password "$(random)"
 create influxdb_admin_token "$(random)"
-# What the platform uses; docs/operations/influxdb.md says how to replace it by a lesser one.
-create influxdb_token "$(cat secrets/influxdb_admin_token)"
 # Optional, empty at first: values of COIN_ALERT_WEBHOOKS and COIN_HEARTBEAT_URL.
 create alert_webhooks ""
 create heartbeat_url ""

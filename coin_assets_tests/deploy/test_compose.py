@@ -94,14 +94,30 @@ def test_rights_are_few(name: str) -> None:
 
 
 def test_what_grows_is_bounded() -> None:
-    assert [name for name in SERVICES if "mem_limit" not in SERVICES[name]] == ["code"]
+    for service in SERVICES.values():
+        assert service["mem_limit"]
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+
+
+def test_only_daemon_and_web_reach_the_code_server() -> None:
+    internal = [name for name, each in COMPOSE["networks"].items() if each.get("internal")]
+    assert internal == ["grpc", "records"]
+    assert {name for name in SERVICES if "grpc" in SERVICES[name]["networks"]} == set(OURS)
+    assert SERVICES["code"]["networks"]["grpc"] == {"aliases": ["code-grpc"]}
+    assert "ports" not in SERVICES["code"]
+    assert SERVICES["postgres"]["networks"] == ["records"]
+    # A published port needs a network that is not internal.
+    for name, service in SERVICES.items():
+        assert not service.get("ports") or set(service["networks"]) - set(internal), name
 
 
 @each_service
 def test_data_lies_on_named_volumes(name: str) -> None:
     mounts = SERVICES[name]["volumes"]
     assert mounts
-    assert {mount.split(":")[0] for mount in mounts} <= set(COMPOSE["volumes"])
+    named = {mount.split(":")[0] for mount in mounts if not mount.startswith("./")}
+    assert named <= set(COMPOSE["volumes"])
+    assert all(mount.endswith(":ro") for mount in mounts if mount.startswith("./"))
 
 
 def test_volumes_have_names_that_the_guides_tell() -> None:
@@ -117,7 +133,8 @@ def test_images_are_pinned() -> None:
     images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert len(images) == 4
     for image in images:
-        assert re.fullmatch(r"[a-z]+:\d+(\.\d+)?(-[a-z-]+)?", image), image
+        assert re.fullmatch(r"[a-z]+:\d+(\.\d+)*(-[a-z-]+)?@sha256:[0-9a-f]{64}", image), image
+    assert len(set(images)) == 3  # both stages of ours begin with the same one
 
 
 def test_no_secret_stands_in_the_file_or_has_a_default() -> None:
@@ -127,6 +144,8 @@ def test_no_secret_stands_in_the_file_or_has_a_default() -> None:
         for variable, value in environment_of(name).items():
             if re.search("PASSWORD|TOKEN|WEBHOOKS|HEARTBEAT", variable):
                 assert variable.endswith("_FILE")
+                if variable == "INFLUXDB_V2_TOKEN_FILE":
+                    continue  # made by the server, not a secret of this file
                 secret = str(value).removeprefix("/run/secrets/")
                 assert secret in SERVICES[name]["secrets"]
     assert {secret for name in SERVICES for secret in SERVICES[name].get("secrets", [])} == set(
@@ -137,7 +156,15 @@ def test_no_secret_stands_in_the_file_or_has_a_default() -> None:
 
 
 def test_only_who_looks_at_the_store_gets_its_token() -> None:
-    assert "influxdb_token" in SERVICES["code"]["secrets"]
+    token = environment_of("code")["INFLUXDB_V2_TOKEN_FILE"]
+    assert token == "/run/influxdb/token"  # noqa: S105 (a path)
+    with_token = {
+        name
+        for name, service in SERVICES.items()
+        if any(mount.startswith("influxdb-token:") for mount in service["volumes"])
+    }
+    assert with_token == {"influxdb", "code"}
+    assert "influxdb-token:/run/influxdb:ro" in SERVICES["code"]["volumes"]
     for name in ("daemon", "web"):
         assert SERVICES[name]["secrets"] == ["postgres_password"]
 
@@ -167,8 +194,8 @@ def test_the_settings_of_the_code_location_are_valid(
 
 def test_the_settings_of_both_ends_agree() -> None:
     given = environment_of("web")
-    assert given["DAGSTER_CODE_HOST"] in SERVICES
-    command = SERVICES[str(given["DAGSTER_CODE_HOST"])]["command"]
+    command = SERVICES["code"]["command"]
+    assert given["DAGSTER_CODE_HOST"] == "code-grpc"
     assert f"--port={given['DAGSTER_CODE_PORT']}" in command
     assert given["DAGSTER_POSTGRES_USER"] == environment_of("postgres")["POSTGRES_USER"]
     assert given["DAGSTER_POSTGRES_DB"] == environment_of("postgres")["POSTGRES_DB"]
@@ -274,9 +301,57 @@ def test_every_secret_gets_a_random_value_once(tmp_path: Path) -> None:
         assert all(re.fullmatch("[0-9a-f]{64}", value) for value in needed.values())
         assert not any(value in made.stdout + again.stdout for value in needed.values())
         assert needed.keys() == secrets.keys() - {"alert_webhooks", "heartbeat_url"}
-        assert needed["influxdb_token"] == needed["influxdb_admin_token"]
-        values += [value for name, value in needed.items() if name != "influxdb_token"]
+        values += needed.values()
     assert len(set(values)) == 6
+
+
+# Answers as influx 2.8 does: indented JSON, a list for buckets (docs.influxdata.com, influx bucket
+# list and influx auth create, --json), and records what it was called with.
+INFLUX = """#!/bin/sh
+echo "$*" >> "$CALLS"
+case $1 in
+bucket) printf '[\n\t{\n\t\t"id": "%s",\n\t\t"name": "coin_assets"\n\t}\n]\n' "$BUCKET" ;;
+auth) printf '{\n\t"id": "0b",\n\t"description": "coin_assets",\n\t"token": "%s"\n}\n' "$TOKEN" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("bucket", "token", "is_made"),
+    [("0a1b", "x-Y_z==", True), ("", "x", False), ("0a1b", "", False)],
+)
+def test_the_token_of_the_platform_may_use_its_bucket_only(
+    tmp_path: Path, bucket: str, token: str, is_made: bool
+) -> None:
+    (tmp_path / "influx").write_text(INFLUX)
+    (tmp_path / "influx").chmod(0o755)
+    (tmp_path / "token").write_text("the old one")
+    given = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "BUCKET": bucket, "TOKEN": token}
+    given |= {"CALLS": str(tmp_path / "calls"), "DOCKER_INFLUXDB_INIT_ORG": "coin_assets"}
+    made = subprocess.run(
+        [str(DEPLOY / "influxdb_token.sh"), str(tmp_path)],
+        env=given | {"DOCKER_INFLUXDB_INIT_BUCKET": "coin_assets"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (made.returncode == 0) == is_made
+    assert (tmp_path / "token").read_text() == (token if is_made else "the old one")
+    assert token not in made.stdout + made.stderr or not token
+    if is_made:
+        (_, created) = (tmp_path / "calls").read_text().splitlines()
+        words = re.findall(r"--(read|write|all|operator)\S*(?: (\w+))?", created)
+        assert words == [("read", bucket), ("write", bucket)]
+        assert (tmp_path / "token").stat().st_mode & 0o777 == 0o444
+
+
+def test_the_workflow_runs_what_ci_runs() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yaml").read_text())
+    (job,) = workflow["jobs"].values()
+    checkout, run = job["steps"]
+    assert re.fullmatch(r"actions/checkout@[0-9a-f]{40}", checkout["uses"])
+    assert run["run"].endswith(" .ci/run")
+    assert workflow["permissions"] == {"contents": "read"}
 
 
 def test_secrets_are_ignored_by_git_and_not_sent_to_the_builder() -> None:
