@@ -3,11 +3,12 @@
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from coin_assets.domain.json_format import Document
 from coin_assets.errors import CoinAssetsError
-from coin_assets.orchestration.progress import print_anything
+from coin_assets.orchestration.progress import print_anything, text_table
+from coin_assets.store.base import Finding
 
 
 def finished(name: str, command: Callable[[], int]) -> int:
@@ -32,3 +33,12 @@ def shortened(text: str, most: int) -> str:
     """The first line of ``text``, cut to ``most`` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
+def print_findings(findings: Sequence[Finding]) -> int:
+    """Print a line a finding; 0 if all are fine, 1 if one is not."""
+    rows = [(each.about, "OK" if each.is_fine else "FAILED", each.detail) for each in findings]
+    print(text_table([("what", "state", "detail"), *rows]))
+    wrong = sum(not each.is_fine for each in findings)
+    print(f"\n{len(findings)} looked at, {wrong} failed")
+    return 1 if wrong else 0
