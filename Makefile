@@ -16,7 +16,7 @@ IN_HOME := sh deploy/home.sh ./var
 IN_DEMO_HOME := sh deploy/home.sh ./var/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status alerts ack launch env compose-secrets compose-config test test-fast \
+.PHONY: help demo up status alerts ack launch doctor backup restore-check env compose-secrets compose-config test test-fast \
 	test-influxdb test-live test-live-short test-slow lint format bench screenshots lock clean
 
 help: ## Show this help
@@ -49,6 +49,19 @@ ack: $(RUNTIME) ## Acknowledge alerts: SUBJECT= HOURS= NOTE= MUTE=1 LIFT=1, all 
 launch: $(RUNTIME) ## Launch a job in the running make up: JOB= CONFIG='{...}' PARTITION= WAIT=1
 	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.launch --job="$$JOB" --config="$$CONFIG" \
 		--partition="$$PARTITION" $(if $(WAIT),--wait)
+
+doctor: $(RUNTIME) ## Look at settings, disks, exchange, store, sensors, series, alerts (JSON=1)
+	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.doctor $(if $(JSON),--json)
+
+backup: override export TO := $(value TO)
+restore-check: override export FROM := $(value FROM)
+restore-check: override export INTO := $(value INTO)
+
+backup: $(RUNTIME) ## Copy the home, which may be in use, to a new folder: TO=
+	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.backup --to="$$TO"
+
+restore-check: $(RUNTIME) ## Restore a backup elsewhere and compare it with what was saved: FROM=
+	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.restore_check --backup="$$FROM" --into="$$INTO"
 
 env: ## Print what direct dagster commands need, for a shell to eval
 	@$(IN_HOME) print

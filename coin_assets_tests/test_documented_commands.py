@@ -175,8 +175,15 @@ def test_commands_of_operators_run_on_a_home(tmp_path: Path) -> None:
     given = {"COIN_HOME": str(home), "COIN_SYMBOLS": "BTC/USDT", "PYTHONPATH": str(ROOT)}
     given |= {"COIN_SOURCE_TIMEFRAMES": "4h", "COIN_DERIVED_TIMEFRAMES": "1d"}
     # The data of the release is old.
-    for command, code, printed in (("status", 2, "BTC/USDT"), ("alerts", 0, "open")):
-        done = make(checkout, command, **given)
+    saved = str(tmp_path / "my backup")
+    for words, code, printed in (
+        (["status"], 2, "BTC/USDT"),
+        (["alerts"], 0, "open"),
+        (["doctor"], 2, "does not run on this home"),
+        (["backup", f"TO={saved}"], 0, f"{saved}, "),
+        (["restore-check", f"FROM={saved}"], 0, "0 failed"),
+    ):
+        done = make(checkout, *words, **given)
         assert (done.returncode, printed in done.stdout) == (code, True), done.stderr
 
 

@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None, now: datetime | None = None) ->
 
 def _show(settings: Settings, now: datetime, as_json: bool) -> int:
     path = settings.publish_dir / MANIFEST
-    manifest = _read(path)
+    manifest = read_manifest(path)
     if manifest is None:
         print(
             f"make status: nothing is published in {path.parent} yet. {_remedy(settings.home)}",
@@ -156,8 +156,12 @@ def line_of(entry: ManifestEntry | None, series: Series, settings: Settings, now
     )
 
 
-def _read(path: Path) -> tuple[datetime, dict[tuple[str, str], ManifestEntry]] | None:
-    """Time and entries of the manifest; None if there is none."""
+def read_manifest(path: Path) -> tuple[datetime, dict[tuple[str, str], ManifestEntry]] | None:
+    """Time and entries of the manifest; None if there is none.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is no manifest of this version.
+    """
     try:
         document = json.loads(path.read_bytes())
         return parse_time(document["generated_at"]), entries_of_manifest(document)

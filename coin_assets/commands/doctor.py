@@ -1,0 +1,224 @@
+"""``make doctor``: everything that can be looked at from outside, a line each."""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from coin_assets.alerts.channels import channels_of
+from coin_assets.alerts.heartbeat import heartbeat_age
+from coin_assets.commands.status import line_of, read_manifest
+from coin_assets.commands.terminal import finished, print_findings, print_json
+from coin_assets.config.settings import Settings
+from coin_assets.domain.durations import duration_text
+from coin_assets.domain.json_format import time_text
+from coin_assets.domain.publishing.manifest import FRESH, INSUFFICIENT_DATA
+from coin_assets.errors import CoinAssetsError
+from coin_assets.market.base import RemoteMarket
+from coin_assets.orchestration.build import alert_settings, configured_resources
+from coin_assets.orchestration.records.sizes import record_sizes
+from coin_assets.orchestration.sensors.health_alerts import WATCHED_JOBS
+from coin_assets.orchestration.sensors.machinery import troubles
+from coin_assets.orchestration.sensors.runs import job_failures
+from coin_assets.publish.folder import MANIFEST
+from coin_assets.store.base import Finding
+from coin_assets.supervision.home_lock import address_of
+
+_MOST_SERIES = 10
+_LATE_CYCLES = 5
+
+
+def main(arguments: Sequence[str] | None = None, now: datetime | None = None) -> int:
+    """Print a line a finding; 0 if all are fine, 1 if one is not, 2 if the settings are wrong."""
+    parser = argparse.ArgumentParser(
+        prog="make doctor",
+        description="Looks at settings, home, file systems, exchange, store, sensors, runs, every "
+        "series, Dagster's records and the alerts, and prints a line each with the remedy. Changes "
+        "nothing; works with and without a running make up. Exit code 0: all fine; 1: something "
+        "failed; 2: wrong settings.",
+    )
+    parser.add_argument("--json", action="store_true", help="for programs (make: JSON=1)")
+    wanted = parser.parse_args(arguments)
+    return finished("doctor", lambda: _show(Settings(), now or datetime.now(UTC), wanted.json))
+
+
+def _show(settings: Settings, now: datetime, as_json: bool) -> int:
+    findings = found(settings, now)
+    if not as_json:
+        return print_findings(findings)
+    rows = [{"about": each.about, "ok": each.is_fine, "detail": each.detail} for each in findings]
+    print_json({"at": time_text(now), "findings": rows})
+    return 0 if all(each.is_fine for each in findings) else 1
+
+
+def found(settings: Settings, now: datetime) -> list[Finding]:
+    """All findings; a part that cannot be looked at is one, and hides no other."""
+    with ExitStack() as opened:
+        parts: list[tuple[str, Callable[[], Iterable[Finding]]]] = [
+            ("settings", lambda: _of_settings(settings)),
+            ("make up", lambda: _of_platform(settings)),
+            ("file systems", lambda: _of_file_systems(settings)),
+            ("exchange", lambda: _of_exchange(settings)),
+            ("store", lambda: _of_store(settings, now)),
+            ("series", lambda: _of_series(settings, now)),
+            ("alerts", lambda: _of_alerts(settings, now)),
+        ]
+        findings = [each for name, look in parts for each in _looked_at(name, look)]
+        if not _has_records():
+            return [*findings, Finding("records", "there are none yet; make up or demo makes them")]
+
+        def of_records() -> Iterable[Finding]:
+            return _of_records(opened.enter_context(dg.DagsterInstance.get()))
+
+        return [*findings, *_looked_at("records", of_records)]
+
+
+def _looked_at(about: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    try:
+        return list(look())
+    except Exception as error:  # noqa: BLE001 (whatever fails is a finding, and the others follow)
+        text = str(error) if isinstance(error, CoinAssetsError) else f"{error!r}"
+        return [Finding(about, text, is_fine=False)]
+
+
+def _of_settings(settings: Settings) -> Iterable[Finding]:
+    yield Finding(
+        "settings",
+        f"valid: {len(settings.symbols)} symbols x {len(settings.timeframes)} timeframes from "
+        f"{settings.market}, home {settings.home}",
+    )
+
+
+def _of_platform(settings: Settings) -> Iterable[Finding]:
+    address = address_of(settings.home)
+    if address is None:
+        yield Finding("make up", "does not run on this home; nothing is collected", is_fine=False)
+    else:
+        yield Finding("make up", f"runs{f' at {address}' if address else ''}")
+
+
+def _of_file_systems(settings: Settings) -> Iterable[Finding]:
+    folders = {
+        "home": settings.home,
+        "published folder": settings.publish_dir,
+        "Dagster's records": _records_folder(),
+        "temporary files": Path(tempfile.gettempdir()),
+    }
+    limits, seen = settings.disk_limits, set[int]()
+    for name, folder in folders.items():
+        if folder is None or not folder.exists() or (device := folder.stat().st_dev) in seen:
+            continue
+        seen.add(device)
+        usage, inodes = shutil.disk_usage(folder), os.statvfs(folder)
+        percent = 100 * usage.used / (usage.used + usage.free)
+        taken = 100 * (1 - inodes.f_favail / inodes.f_files) if inodes.f_files else 0.0
+        detail = f"{folder}: {usage.free / 1e9:.1f} GB are free, {percent:.0f}% are in use"
+        detail += f"; {taken:.0f}% of the inodes" if inodes.f_files else ""
+        is_fine = max(percent, taken) < limits.warn
+        remedy = "" if is_fine else f" (limits {limits}). Free space, or use a larger disk."
+        yield Finding(f"disk of {name}", detail + remedy, is_fine)
+
+
+def _of_exchange(settings: Settings) -> Iterable[Finding]:
+    market = configured_resources(settings).market.client()
+    try:
+        if not isinstance(market, RemoteMarket):
+            yield Finding("exchange", f"{settings.market} is on this machine")
+            return
+        began = datetime.now(UTC)
+        market.probe(settings.series_list[0])
+        seconds = (datetime.now(UTC) - began).total_seconds()
+        yield Finding("exchange", f"{settings.market} answered after {seconds:.1f} s")
+    finally:
+        market.close()
+
+
+def _of_store(settings: Settings, now: datetime) -> Iterable[Finding]:
+    store = configured_resources(settings).store.client()
+    try:
+        for each in store.examine(settings.history_start, now):
+            yield Finding(f"store: {each.about}", each.detail, each.is_fine)
+    finally:
+        store.close()
+
+
+def _of_series(settings: Settings, now: datetime) -> Iterable[Finding]:
+    path = settings.publish_dir / MANIFEST
+    manifest = read_manifest(path)
+    if manifest is None:
+        yield Finding("series", f"nothing is published in {path.parent} yet", is_fine=False)
+        return
+    _, entries = manifest
+    lines = [
+        line_of(entries.get((each.symbol, each.timeframe.name)), each, settings, now)
+        for each in settings.series_list
+    ]
+    wrong = [each for each in lines if each.degraded or each.status not in _SOUND]
+    for line in wrong[:_MOST_SERIES]:
+        age = "" if line.as_of is None else f", data {duration_text(now - line.as_of)} old"
+        trouble = f": {line.trouble}" if line.trouble else ""
+        yield Finding(str(line.series), f"{line.status}{age}{trouble}", is_fine=False)
+    counts = Counter(line.status for line in lines)
+    text = ", ".join(f"{count} {word}" for word, count in counts.items())
+    more = len(wrong) - _MOST_SERIES
+    yield Finding("series", text + (f"; {more} more than listed" if more > 0 else ""), not wrong)
+
+
+_SOUND = {FRESH, INSUFFICIENT_DATA}
+
+
+def _of_alerts(settings: Settings, now: datetime) -> Iterable[Finding]:
+    alerts = alert_settings(settings)
+    overview, age = alerts.book.overview(now), heartbeat_age(alerts.folder, now)
+    names = [channel.name for channel in channels_of(alerts.webhooks)]
+    yield Finding(
+        "alert channels",
+        ", ".join(names) or "none: nobody is alerted; set COIN_ALERT_WEBHOOKS",
+        bool(names),
+    )
+    yield Finding("undelivered messages", str(overview.pending), overview.pending == 0)
+    subjects = list(overview.incidents)
+    shown = ", ".join(subjects[:_MOST_SERIES]) or "none"
+    yield Finding("open alerts", shown if len(subjects) <= _MOST_SERIES else f"{shown}, ...")
+    late = age is None or age > _LATE_CYCLES * timedelta(seconds=settings.alert_cycle_seconds)
+    text = "never" if age is None else f"{duration_text(age)} ago"
+    yield Finding("health was checked", text, not late)
+
+
+def _of_records(instance: dg.DagsterInstance) -> Iterable[Finding]:
+    now = datetime.now(UTC)
+    names = {state.instigator_name for state in instance.all_instigator_state()}
+    stopped = troubles(instance, names, now)
+    for each in stopped:
+        yield Finding(each.subject, each.detail, is_fine=False)
+    if not stopped:
+        yield Finding("sensors and daemons", f"{len(names)} sensors and schedules on record")
+    for job in WATCHED_JOBS:
+        if failed := job_failures(instance, job):
+            yield Finding(f"job {job}", f"failed at {failed.last}: {failed.message}", is_fine=False)
+    in_flight = dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED])
+    yield Finding("runs in flight", str(instance.get_runs_count(in_flight)))
+    for kind in record_sizes(instance, now):
+        yield Finding(f"records: {kind.name}", str(kind))
+
+
+def _records_folder() -> Path | None:
+    folder = os.environ.get("COIN_DAGSTER_HOME")
+    return Path(folder) if folder else None
+
+
+def _has_records() -> bool:
+    folder = _records_folder()
+    return folder is not None and any(folder.glob("*"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
