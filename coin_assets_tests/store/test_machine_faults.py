@@ -17,6 +17,7 @@ import pytest
 from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.errors import MachineFault
 from coin_assets.files.cache import FileCache
+from coin_assets.planning.series_status import unreadable
 from coin_assets.store import ledgers, month_files, monthly
 from coin_assets.store.damage_markers import mark
 from coin_assets.store.home import open_home
@@ -29,6 +30,7 @@ from coin_assets_tests.store.contract import (
     assert_same,
     everything,
     hours,
+    series_of,
 )
 
 Fault = AbstractContextManager[None]
@@ -71,9 +73,9 @@ def full_disk() -> Fault:
 
 
 @contextmanager
-def no_access(home: Path) -> Iterator[None]:
-    """Another user, who may list the home and look into no series."""
-    for folder in home.glob("*/symbol=*"):
+def no_access(home: Path, symbol: str = "*") -> Iterator[None]:
+    """Another user, who may list the home and not look into the folders of a symbol."""
+    for folder in home.glob(f"*/symbol={symbol}"):
         folder.chmod(0)
     is_root = os.geteuid() == 0
     if is_root:  # who may read everything
@@ -160,6 +162,18 @@ def test_a_disk_that_fails_to_read_is_no_damage(home: Path, file: str) -> None:
         READS["ledger" if file == "ledger.json" else "candles"](store)
     assert (raised.value.errno_name, raised.value.path) == ("EIO", str(path))
     assert list(home.rglob(".damaged_*")) == []
+
+
+def test_no_access_to_one_series_is_told_of_that_series(home: Path) -> None:
+    store, ether = ParquetStore(home), series_of("1h", "ETH/USDT")
+    store.write_candles(ether, hours(NOV, 3), NOV, DEC)
+    with no_access(home, "BTC_USDT"):
+        found = unreadable(store, [HOURLY, ether], read_whole=[ether])
+    assert set(found) == {HOURLY}
+    assert "the file is intact, do not remove it" in found[HOURLY].message
+    assert found[HOURLY].found_at is None
+    with files_up_to(0), pytest.raises(MachineFault):
+        unreadable(store, [HOURLY, ether])
 
 
 def test_a_marker_that_cannot_be_read_now_stays(home: Path) -> None:
