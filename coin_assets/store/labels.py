@@ -17,8 +17,10 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_label, next_month
 from coin_assets.store.tabular import TableKind
 
+# Of the columns and this metadata; files of a newer version are refused.
 SCHEMA_VERSION = 1
 _PREFIX = "coin_assets."
+_VERSION = f"{_PREFIX}schema_version".encode()
 _HASH = f"{_PREFIX}content_sha256".encode()
 
 
@@ -42,21 +44,30 @@ class MonthFile(NamedTuple):
 
     @property
     def label(self) -> dict[bytes, bytes]:
-        """Metadata that says what the file holds, without the hash of its rows."""
+        """Metadata that says to which table, series and month the file belongs."""
         values = {
             "table": self.kind.name,
             "symbol": self.series.symbol,
             "timeframe": self.series.timeframe.name,
             "month": month_label(self.month),
-            "schema_version": str(SCHEMA_VERSION),
         }
         return {f"{_PREFIX}{name}".encode(): value.encode() for name, value in values.items()}
 
     def difference(self, metadata: Mapping[bytes, bytes] | None) -> str | None:
-        """How a label differs from this place; None if it fits, or if there is no label."""
+        """How a label differs from this place; None if it fits, or if there is no label.
+
+        Raises:
+            ValueError: its schema version is no number.
+        """
         label, found = self.label, metadata or {}
         if not any(name in found for name in label):
             return None
+        version = int(found.get(_VERSION, b"0"))
+        if version > SCHEMA_VERSION:
+            return (
+                f"was written by a newer release (schema version {version}; this one reads "
+                f"{SCHEMA_VERSION}), which can read it"
+            )
         wrong = [name for name, value in label.items() if found.get(name) != value]
         if not wrong:
             return None
@@ -71,7 +82,8 @@ class MonthFile(NamedTuple):
 
 def labelled(file: MonthFile, table: pa.Table) -> pa.Table:
     """``table`` with the label of ``file`` as its only metadata."""
-    return table.replace_schema_metadata({**file.label, _HASH: content_hash(table).encode()})
+    own = {_VERSION: str(SCHEMA_VERSION).encode(), _HASH: content_hash(table).encode()}
+    return table.replace_schema_metadata(file.label | own)
 
 
 def recorded_hash(metadata: Mapping[bytes, bytes] | None) -> str | None:

@@ -153,10 +153,22 @@ class MonthFiles:
         recorded = recorded_hash(parquet.metadata.metadata)
         if recorded is not None and recorded != content_hash(table):
             raise _Wrong("holds other rows than were written")
-        times = table[self.time]
-        if recorded is None and (times.null_count or not self._lies_in(file, times)):
-            raise _Wrong("has rows outside of its month")
+        if recorded is None:
+            self._require_sound(file, table)
         return table
+
+    def _require_sound(self, file: MonthFile, table: pa.Table) -> None:
+        """Check rows without a recorded hash; raises one of `_FAILURES`."""
+        identity = list(file.kind.identity)
+        required = {*identity, *(each.name for each in self.schema if not _may_lack(each.type))}
+        lacking = [name for name in table.column_names if table[name].null_count]
+        if required.intersection(lacking):
+            raise _Wrong(f"has rows without {', '.join(lacking)}")
+        if table.group_by(identity, use_threads=False).aggregate([]).num_rows < len(table):
+            raise _Wrong(f"has several rows of one {' and '.join(identity)}")
+        ends = pc.min_max(table[self.time])
+        if len(table) and not file.month <= ends["min"].as_py() <= ends["max"].as_py() < file.end:
+            raise _Wrong("has rows outside of its month")
 
     def _extent_of(self, file: MonthFile, footer: pq.FileMetaData) -> Extent | None:
         """Extent of a file from its footer, which must fit the file; raises one of `_FAILURES`."""
@@ -180,12 +192,6 @@ class MonthFiles:
         if not file.month <= first <= last < file.end:
             raise _Wrong(f"belongs elsewhere: its rows are of {first} to {last}")
         return Extent(first, last, rows)
-
-    def _lies_in(self, file: MonthFile, times: pa.ChunkedArray) -> bool:
-        ends = pc.min_max(times)
-        return len(times) == 0 or bool(
-            file.month <= ends["min"].as_py() and ends["max"].as_py() < file.end
-        )
 
 
 def note_marker(path: Path) -> None:
@@ -217,6 +223,11 @@ def _footer(path: str) -> pq.FileMetaData:
 
 def _repeating(schema: pa.Schema) -> list[str]:
     return [field.name for field in schema if pa.types.is_string(field.type)]
+
+
+def _may_lack(kind: pa.DataType) -> bool:
+    """Whether rows may lack a value of this type: a number that is NaN, or a time to come."""
+    return bool(pa.types.is_floating(kind) or pa.types.is_timestamp(kind))
 
 
 def _failure(path: str, error: BaseException, read: Identity | None = None) -> CoinAssetsError:

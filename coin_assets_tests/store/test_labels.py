@@ -123,7 +123,7 @@ def test_a_file_of_a_newer_release_is_refused(
     with monkeypatch.context() as newer:
         newer.setattr("coin_assets.store.labels.SCHEMA_VERSION", 2)
         stored(tmp_path)
-    with pytest.raises(CorruptArtefact, match=r"schema_version '2'; this place is for .* '1'"):
+    with pytest.raises(CorruptArtefact, match=r"newer release \(schema version 2; this one"):
         ParquetStore(tmp_path).extent(HOURLY)
 
 
@@ -165,6 +165,33 @@ def test_rows_of_another_month_are_refused_without_a_label_too(tmp_path: Path, u
     without_label(path)
     with pytest.raises(CorruptArtefact, match="belongs elsewhere: its rows are of 2026-10-01"):
         USES[use](ParquetStore(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            lambda table: pa.concat_tables([table, table.slice(0, 1)]),
+            "several rows of one timestamp",
+        ),
+        (lambda table: without_first(table, "timestamp"), "rows without timestamp"),
+    ],
+    ids=["twice", "no time"],
+)
+def test_rows_that_no_hash_vouches_for_are_checked(
+    tmp_path: Path, change: Callable[[pa.Table], pa.Table], says: str
+) -> None:
+    path = stored(tmp_path)
+    pq.write_table(change(pq.ParquetFile(path).read().replace_schema_metadata(None)), path)
+    for use in ("read", "merge", "delete"):
+        with pytest.raises(CorruptArtefact, match=says):
+            USES[use](ParquetStore(tmp_path))
+
+
+def without_first(table: pa.Table, name: str) -> pa.Table:
+    """The table without the first value of a column."""
+    values = pa.array([None, *table[name].to_pylist()[1:]], table.schema.field(name).type)
+    return table.set_column(table.column_names.index(name), name, values)
 
 
 def test_more_rows_than_a_month_has_candles_are_refused(tmp_path: Path) -> None:
