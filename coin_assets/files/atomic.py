@@ -18,7 +18,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     Readers see the old or the new content. The file gets the permissions of the umask, so a web
     server of another user can read it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     partial = path.with_name(f".{path.name}.{os.getpid()}{_SUFFIX}")
     with partial.open("wb") as file:
         file.write(content)
@@ -26,6 +26,19 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     partial.replace(path)
     sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents, each durable in its parent against power loss.
+
+    Raises:
+        FileExistsError: there is something else of that name, or of the name of a parent.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)  # another process may have been faster
+    sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -47,7 +60,7 @@ def remove_partials(folder: Path) -> None:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the exclusive lock of ``folder``; the kernel releases it when a process ends."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with FileLock(folder / ".lock"):
         yield
 
@@ -59,7 +72,7 @@ def folder_locked(folder: Path) -> Iterator[None]:
     It reaches every process on this machine that names the same folder. A file system that locks no
     folders (NFS) gives no lock; hold `locked` of another folder as well.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from coin_assets.domain.candles.outages import Outage, outages
 from coin_assets.domain.publishing.manifest_entries import GapCounts, GapReason
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
+from coin_assets.errors import CorruptArtefact
 from coin_assets.store.base import Extent, Store
 
 MOST_REASONS, LONGEST_REASON = 5, 300  # gaps, characters
@@ -96,10 +98,15 @@ def _met(ledger: Ledger, first_expected: datetime) -> datetime | None:
 
 
 def known_outages(store: Store, sources: Iterable[Series]) -> dict[Timeframe, list[Outage]]:
-    """Outages (gaps that several symbols share), by source timeframe, from the ledgers."""
+    """Outages (gaps that several symbols share), by source timeframe, from the ledgers.
+
+    A damaged ledger, which the status of its series reports, counts as empty.
+    """
     found: dict[Timeframe, dict[str, list[Missing]]] = defaultdict(dict)
     for series in sources:
-        ledger = store.read_ledger(series)
+        ledger = Ledger()
+        with suppress(CorruptArtefact):
+            ledger = store.read_ledger(series)
         if ledger.absences:
             found[series.timeframe][series.symbol] = ledger.missing(series.timeframe)
     return {timeframe: outages(missing, timeframe) for timeframe, missing in found.items()}

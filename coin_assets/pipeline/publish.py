@@ -85,7 +85,7 @@ def completeness(
     """Function that returns whether the history of a series and of its source is complete.
 
     A derived history is complete when every month was derived. A series without a policy counts as
-    complete.
+    complete, one with a damaged file does not.
     """
     by_series = {policy.series: policy for policy in policies}
 
@@ -93,12 +93,19 @@ def completeness(
         policy = by_series.get(series)
         if policy is None:
             return True
-        extent, first = store.extent(policy.source), policy.first_source_expected(now)
-        if not history_of(store, policy.source, extent, first).is_complete:
+        try:
+            return _is_complete(store, policy, now)
+        except CorruptArtefact:
             return False
-        return policy.is_fetched or _is_derived_whole(store, policy, now)
 
     return is_complete
+
+
+def _is_complete(store: Store, policy: SeriesPolicy, now: datetime) -> bool:
+    extent, first = store.extent(policy.source), policy.first_source_expected(now)
+    if not history_of(store, policy.source, extent, first).is_complete:
+        return False
+    return policy.is_fetched or _is_derived_whole(store, policy, now)
 
 
 def _is_derived_whole(store: Store, policy: SeriesPolicy, now: datetime) -> bool:

@@ -3,15 +3,15 @@
 Candles are read only for series that lag behind.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import SeriesPolicy
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
-from coin_assets.errors import CorruptArtefact
+from coin_assets.errors import CorruptArtefact, MachineFault
 from coin_assets.market.base import Market
 from coin_assets.models.training import why_none
 from coin_assets.planning.facts import PlanningFacts
@@ -19,6 +19,7 @@ from coin_assets.planning.series_status import SeriesStatus
 from coin_assets.publish.fitness import unfitness
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import never_asked, unanswered
+from coin_assets.store.faults import is_of_one_file
 from coin_assets.store.forecasts import forecast_at
 
 
@@ -41,22 +42,37 @@ def planning_facts(
 ) -> list[PlanningFacts]:
     """Planning facts of each series at ``now``.
 
-    A series is left out if reading a file of it, or of its source, finds damage; the store reports
-    that damage from then on.
+    A series is left out if reading a file of it, or of its source, finds damage or fails; the store
+    reports that damage from then on.
 
     Args:
         statuses: of all series of ``specs``, just read.
         closed_by: candles that close up to here are final.
+
+    Raises:
+        MachineFault: the machine fails whatever the file, for example for lack of memory.
     """
     gather = _Gatherer(store, market, closed_by, now, statuses)
     found: dict[Series, PlanningFacts] = {}
     for spec in sorted(specs, key=lambda spec: not spec.is_fetched):  # sources first
-        with suppress(CorruptArtefact):
+        with _one_series_alone():
             if spec.is_fetched:
                 found[spec.series] = _source_facts(gather, spec)
             elif spec.source in found:
                 found[spec.series] = _derived_facts(gather, spec, found[spec.source])
     return [found[spec.series] for spec in specs if spec.series in found]
+
+
+@contextmanager
+def _one_series_alone() -> Iterator[None]:
+    """Leave out a series whose files cannot be read."""
+    try:
+        yield
+    except CorruptArtefact:
+        pass
+    except MachineFault as fault:
+        if not is_of_one_file(fault):
+            raise
 
 
 def sound_specs(

@@ -9,10 +9,11 @@ from datetime import datetime
 
 from coin_assets.domain.publishing.manifest_entries import ManifestEntry
 from coin_assets.domain.series import Series
-from coin_assets.errors import CorruptArtefact
+from coin_assets.errors import CorruptArtefact, MachineFault
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
+from coin_assets.store.faults import is_of_one_file
 
 
 @dataclass(frozen=True)
@@ -151,10 +152,13 @@ def _of_files(
 def unreadable(
     store: Store, series_list: Iterable[Series], read_whole: Sequence[Series] = ()
 ) -> dict[Series, Damage]:
-    """Series with a damaged file in the store.
+    """Series with a damaged file in the store, or one that the machine cannot read.
 
     Args:
         read_whole: as in `read_status`.
+
+    Raises:
+        MachineFault: the machine fails whatever the file, for example for lack of memory.
     """
     found = {}
     for series in series_list:
@@ -162,4 +166,8 @@ def unreadable(
             (store.read_through if series in read_whole else store.require_readable)(series)
         except CorruptArtefact as error:
             found[series] = Damage(str(error), error.found_at)
+        except MachineFault as fault:
+            if not is_of_one_file(fault):
+                raise
+            found[series] = Damage(str(fault))
     return found

@@ -15,6 +15,7 @@ from coin_assets.domain.json_format import parse_time, time_text
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import write_atomically
 from coin_assets.files.cache import Identity, identity_of
+from coin_assets.files.faults import machine_faults_named
 
 PREFIX = ".damaged_"
 
@@ -69,10 +70,19 @@ def unmark(path: Path) -> None:
 
 
 def current(place: Path) -> DamageMarker | None:
-    """The marker in a file; None if it is no marker. That of a replaced file is removed."""
+    """The marker in a file; None if it is no marker. That of a replaced file is removed.
+
+    Raises:
+        MachineFault: the machine cannot read it; it stays.
+    """
     if not place.name.startswith(PREFIX):
         return None
-    marker = _read(place)
+    try:
+        with machine_faults_named(place):
+            content = place.read_bytes()
+    except OSError:  # gone, or a folder
+        return None
+    marker = _parsed(place, content)
     if marker is not None and _identity(Path(marker.path)) == marker.identity:
         return marker
     with contextlib.suppress(OSError):
@@ -80,18 +90,20 @@ def current(place: Path) -> DamageMarker | None:
     return None
 
 
-def _read(place: Path) -> DamageMarker | None:
+def _parsed(place: Path, content: bytes) -> DamageMarker | None:
+    """The marker in the content of ``place``; None if it is none, or of another file."""
+    month, _, name = place.stem.removeprefix(PREFIX).rpartition("_")
+    path = place.parent / month / f"{name}.parquet"
     try:
-        document = json.loads(place.read_bytes())
+        document = json.loads(content)
         inode, size, modified, changed = map(int, document["identity"])
-        return DamageMarker(
-            f"{place.parent}/{document['file']}",
-            (inode, size, modified, changed),
-            str(document["message"]),
-            parse_time(document["found_at"]),
-        )
-    except (OSError, KeyError, TypeError, ValueError):
+        message, found_at = document["message"], parse_time(document["found_at"])
+        message.encode()  # half a character cannot be written anywhere
+        if not message or document["file"] != f"{month}/{path.name}":
+            return None
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError):
         return None
+    return DamageMarker(str(path), (inode, size, modified, changed), message, found_at)
 
 
 def _identity(path: Path) -> Identity:

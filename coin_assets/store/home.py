@@ -13,9 +13,11 @@ from pathlib import Path
 from coin_assets.domain.series import safe_name
 from coin_assets.errors import ConfigurationError
 from coin_assets.files.atomic import locked, write_atomically
+from coin_assets.files.faults import machine_fault
 
 _MARKET = "market.json"
 _NAMES = "names"
+_UNFIT = ("EACCES", "EPERM", "EROFS")  # another folder helps
 
 
 def open_home(home: Path, market: str, symbols: Iterable[str] = (), *, needs_case: bool) -> None:
@@ -29,6 +31,7 @@ def open_home(home: Path, market: str, symbols: Iterable[str] = (), *, needs_cas
     Raises:
         ConfigurationError: the folder cannot be written, folds case, holds another market, or holds
             another symbol under the name of one of ``symbols``.
+        MachineFault: the machine failed, not the choice of the folder: a full disk for example.
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -38,6 +41,9 @@ def open_home(home: Path, market: str, symbols: Iterable[str] = (), *, needs_cas
             for symbol in symbols:
                 _claim_name(home, symbol)
     except OSError as error:
+        fault = machine_fault(error, home)
+        if fault is not None and fault.errno_name not in _UNFIT:
+            raise fault from error
         raise ConfigurationError(
             f"COIN_HOME: {str(home)!r} cannot be written ({error.strerror or error}); choose a "
             "folder that this user may write."
@@ -62,7 +68,8 @@ def _claim(file: Path, market: str) -> None:
         return
     try:
         recorded = json.loads(file.read_bytes())["market"]
-    except (KeyError, TypeError, ValueError) as error:
+        recorded.encode()
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ConfigurationError(
             f"COIN_HOME: {file} does not name its market ({error}); restore it, or choose another "
             "COIN_HOME."

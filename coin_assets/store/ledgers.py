@@ -5,22 +5,17 @@ The path is ``<root>/symbol=BTC_USDT/timeframe=1h/ledger.json``; operators can r
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from coin_assets.domain.candles.absences import Absence
 from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.series import Series
-from coin_assets.errors import CorruptArtefact
+from coin_assets.errors import CorruptArtefact, shortened
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
 from coin_assets.files.cache import FileCache, identity_of
+from coin_assets.store.faults import is_absent, typed_errors
+from coin_assets.store.ledger_documents import document_of, ledger_of
 
-_TIMES = ("start", "end", "first_answer", "last_answer", "last_try")
-# Left out at these defaults: most absences have them, and earlier releases did not write them.
-_OPTIONAL = {"is_permanent": False, "rule": None, "value": None, "is_unavailable": False}
-_FIELDS = [field.name for field in fields(Absence)]
 # Shared by all objects of this process.
 _READ: FileCache[Ledger] = FileCache(10_000)
 # What this process wrote lately; for reads only, as in `coin_assets.store.month_files`.
@@ -37,35 +32,43 @@ class LedgerFiles:
         """Ledger of ``series``; an empty one if there is no file.
 
         Raises:
-            CorruptArtefact: the file is not what was written.
+            CorruptArtefact: the file is not what was written, or belongs elsewhere.
+            MachineFault: the machine cannot read it.
         """
         path = self._path(series)
-        try:
-            written = _WRITTEN.get(path, (identity_of(Path(path).stat()),))
-        except FileNotFoundError:
-            return Ledger()
-        return self._read(path, series) if written is None else written
+        with typed_errors(path):
+            try:
+                written = _WRITTEN.get(path, (identity_of(Path(path).stat()),))
+            except OSError as error:
+                if is_absent(error):
+                    return Ledger()
+                raise
+            return self._read(path, series) if written is None else written
 
     def _read(self, path: str, series: Series) -> Ledger:
         try:
-            return _READ.of(path, _read)
-        except FileNotFoundError:
-            return Ledger()
-        except (KeyError, TypeError, ValueError) as error:
+            return _READ.of(path, lambda path: _read(path, series))
+        except OSError as error:
+            if is_absent(error):
+                return Ledger()
+            raise
+        except (RecursionError, TypeError, ValueError) as error:
             raise CorruptArtefact(
-                f"{path} is no gap ledger ({error}). Remove the file: it is made anew when the "
-                f"months of {series.symbol_name}/ohlcv_{series.timeframe} are materialised again."
+                f"{path} is no gap ledger ({shortened(str(error), 300)}). Remove the file: it is "
+                f"made anew when the months of {series.symbol_name}/ohlcv_{series.timeframe} are "
+                "materialised again."
             ) from error
 
     def update(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
         """Replace the ledger by ``change(ledger)``; an equal one is not written."""
         path = Path(self._path(series))
-        with locked(path.parent):
+        with typed_errors(path), locked(path.parent):
             known = self._read(str(path), series)
             wanted = change(known)
             if wanted != known:
+                document = {**_label(series), **document_of(wanted)}
                 remove_partials(path.parent)
-                write_atomically(path, (json.dumps(document_of(wanted), indent=1) + "\n").encode())
+                write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
                 _WRITTEN.put(str(path), (identity_of(path.stat()),), wanted)
         return wanted
 
@@ -74,47 +77,14 @@ class LedgerFiles:
         return f"{folder}/ledger.json"
 
 
-def _read(path: str) -> Ledger:
-    return ledger_of(json.loads(Path(path).read_bytes()))
+def _read(path: str, series: Series) -> Ledger:
+    document = json.loads(Path(path).read_bytes())
+    ledger = ledger_of(document)
+    for name, expected in _label(series).items():  # earlier releases did not write them
+        if (found := document.get(name, expected)) != expected:
+            raise ValueError(f"it belongs elsewhere: its {name} is {found!r}, not {expected!r}")
+    return ledger
 
 
-def document_of(ledger: Ledger) -> dict[str, Any]:
-    """JSON document of a ledger, the same in every backend."""
-    document: dict[str, Any] = {"listed": _text(ledger.listed)}
-    if ledger.edge is not None:
-        document["edge"] = _text(ledger.edge)
-    return document | {"absences": [_absence_document(each) for each in ledger.absences]}
-
-
-def _absence_document(absence: Absence) -> dict[str, Any]:
-    values = ((name, getattr(absence, name)) for name in _FIELDS)
-    return {
-        name: _text(value) if name in _TIMES else value
-        for name, value in values
-        if name not in _OPTIONAL or value != _OPTIONAL[name]
-    }
-
-
-def ledger_of(document: dict[str, Any]) -> Ledger:
-    """Ledger of a JSON document; inverse of `document_of`.
-
-    Raises:
-        KeyError, TypeError, ValueError: the document has another form.
-    """
-    absences = [
-        {name: _time(value) if name in _TIMES else value for name, value in absence.items()}
-        for absence in document["absences"]
-    ]
-    return Ledger(
-        _time(document["listed"]),
-        tuple(Absence(**absence) for absence in absences),
-        _time(document.get("edge")),
-    )
-
-
-def _text(time: datetime | None) -> str | None:
-    return None if time is None else time.isoformat()
-
-
-def _time(text: str | None) -> Any:
-    return None if text is None else datetime.fromisoformat(text)
+def _label(series: Series) -> dict[str, str]:
+    return {"symbol": series.symbol, "timeframe": series.timeframe.name}

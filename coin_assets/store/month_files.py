@@ -1,22 +1,35 @@
 """Parquet files of one table: read, their footers, written; kept in memory until they change."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from coin_assets.errors import CorruptArtefact
+from coin_assets.errors import CoinAssetsError, shortened
 from coin_assets.files.atomic import remove_partials, write_atomically
 from coin_assets.files.cache import FileCache, Identity, LargeFileCache, identity_of
-from coin_assets.files.checksummed_json import MACHINE_REMEDY
+from coin_assets.files.faults import machine_fault
 from coin_assets.store import damage_markers
 from coin_assets.store.base import Extent
 from coin_assets.store.damage_markers import DamageMarker
+from coin_assets.store.faults import is_absent, typed_errors
+from coin_assets.store.labels import MonthFile, content_hash, labelled, recorded_hash
 
-# Errors of pyarrow on a damaged file; text and times of a damaged footer raise the last two.
-_DAMAGES = (pa.ArrowException, OSError, ValueError, OverflowError)
+# Errors of pyarrow on damaged content, and of the machine. Python reads the content, so errors of
+# the operating system keep their numbers.
+_FAILURES = (
+    pa.ArrowException,
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    OSError,
+    TypeError,
+    ValueError,
+)
 # A footer takes 0.5 kB: 120,000 are 2,500 series of four years; beyond that some are read again
 # each time.
 _EXTENTS: FileCache[Extent | None] = FileCache(120_000)
@@ -24,6 +37,7 @@ _EXTENTS: FileCache[Extent | None] = FileCache(120_000)
 _DAMAGED: FileCache[DamageMarker] = FileCache(10_000)
 # A task needs a month several times, and so do the tasks after it.
 _BYTES = 64 * 2**20
+_MOST_TEXT = 400  # characters of an error of pyarrow
 
 
 def _bytes_of(table: pa.Table) -> int:
@@ -34,6 +48,10 @@ _READ: LargeFileCache[pa.Table] = LargeFileCache(_BYTES, _bytes_of)
 # What this process wrote lately. Reads may use it at once, writes only files that are settled: were
 # a file replaced twice within one tick of the file system's clock, a write would lose a row.
 _WRITTEN: LargeFileCache[pa.Table] = LargeFileCache(_BYTES, _bytes_of, settled=0.0)
+
+
+class _Wrong(ValueError):
+    """Content that is not what the file must hold; its text follows the name of the file."""
 
 
 @dataclass(frozen=True)
@@ -48,96 +66,132 @@ class MonthFiles:
     schema: pa.Schema
     time: str
 
-    def read(self, path: Path, *, anew: bool = False) -> pa.Table:
-        """Rows of a file.
+    def read(self, file: MonthFile, *, anew: bool = False) -> pa.Table | None:
+        """Rows of a file; None if there is none.
 
         Args:
             anew: read the file, whatever is in memory.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            CorruptArtefact: it is damaged, and is marked so from now on.
+            CorruptArtefact: it is damaged or belongs elsewhere, and is marked so from now on.
+            MachineFault: the machine cannot read it.
         """
-        identity = (identity_of(path.stat()),)
-        written = None if anew else _WRITTEN.get(str(path), identity)
-        return written if written is not None else self._read(path, identity, anew=anew)
+        identity = _identity_of(file.path)
+        if identity is None:
+            return None
+        written = None if anew else _WRITTEN.get(file.path, identity)
+        return written if written is not None else self._read(file, identity, anew=anew)
 
-    def read_to_write(self, path: Path) -> pa.Table:
+    def read_to_write(self, file: MonthFile) -> pa.Table | None:
         """As `read`, for the writer of the file, who holds its lock."""
-        return self._read(path, (identity_of(path.stat()),), anew=False)
+        identity = _identity_of(file.path)
+        return None if identity is None else self._read(file, identity, anew=False)
 
-    def _read(self, path: Path, identity: tuple[Identity], *, anew: bool) -> pa.Table:
-        known = None if anew else _READ.get(str(path), identity)
+    def _read(self, file: MonthFile, identity: tuple[Identity], *, anew: bool) -> pa.Table | None:
+        known = None if anew else _READ.get(file.path, identity)
         if known is not None:
             return known
         try:
-            table = pq.ParquetFile(path, page_checksum_verification=True).read(use_threads=False)
-        except FileNotFoundError:
-            raise
-        except _DAMAGES as error:
-            raise _unreadable(path, error, identity[0]) from error
-        self._require_schema(path, table.schema)
-        _READ.put(str(path), identity, table)
+            table = self._table_of(file, _content(file.path))
+        except _FAILURES as error:
+            if is_absent(error):  # deleted meanwhile
+                return None
+            raise _failure(file.path, error, identity[0]) from error
+        _READ.put(file.path, identity, table)
         return table
 
-    def extent(self, path: str) -> Extent | None:
+    def extent(self, file: MonthFile) -> Extent | None:
         """Extent from a file footer; None if there are no rows or no file.
 
         Raises:
-            CorruptArtefact: the file is damaged, or was found damaged.
+            CorruptArtefact: as `read`, or the file was found damaged earlier.
+            MachineFault: as `read`.
         """
+        path = file.path
         try:
             if len(_DAMAGED):
-                marker = _DAMAGED.get(path, (identity_of(Path(path).stat()),))
+                marker = _DAMAGED.get(path, (identity_of(os.stat(path)),))  # noqa: PTH116
                 if marker is not None:
                     raise marker.error()
-            return _EXTENTS.of(path, self._read_extent)
-        except FileNotFoundError:
-            return None
-        except _DAMAGES as error:
-            raise _unreadable(Path(path), error) from error
+            return _EXTENTS.of(path, lambda _: self._extent_of(file, _footer(path)))
+        except _FAILURES as error:
+            if is_absent(error):
+                return None
+            raise _failure(path, error) from error
 
-    def write(self, path: Path, frame: pd.DataFrame) -> None:
+    def write(self, file: MonthFile, frame: pd.DataFrame) -> None:
         """Replace a file by ``frame``; needs the lock of its series."""
         # One thread: starting more takes longer than a month of candles.
         table = pa.Table.from_pandas(frame, self.schema, preserve_index=False, nthreads=1)
         table = table.replace_schema_metadata(None)
         sink = pa.BufferOutputStream()
         pq.write_table(
-            table,
+            labelled(file, table),
             sink,
             compression="zstd",
             use_dictionary=_repeating(self.schema),  # on prices it costs time and saves no space
             write_page_checksum=True,
         )
+        path = Path(file.path)
         remove_partials(path.parent)
         write_atomically(path, sink.getvalue().to_pybytes())
         damage_markers.unmark(path)
-        _WRITTEN.put(str(path), (identity_of(path.stat()),), table)
+        _WRITTEN.put(file.path, (identity_of(path.stat()),), table)
 
-    def remove(self, path: Path) -> None:
+    def remove(self, file: MonthFile) -> None:
         """Remove a file; needs the lock of its series."""
+        path = Path(file.path)
         path.unlink()
         damage_markers.unmark(path)
 
-    def _read_extent(self, path: str) -> Extent | None:
-        footer = pq.read_metadata(path)
-        self._require_schema(Path(path), footer.schema.to_arrow_schema())
-        if footer.num_rows == 0:
+    def _table_of(self, file: MonthFile, content: bytes) -> pa.Table:
+        """Rows in the content of a file, without metadata; raises one of `_FAILURES`."""
+        parquet = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        self._extent_of(file, parquet.metadata)
+        table = parquet.read(use_threads=False).replace_schema_metadata(None)
+        table.validate(full=True)
+        recorded = recorded_hash(parquet.metadata.metadata)
+        if recorded is not None and recorded != content_hash(table):
+            raise _Wrong("holds other rows than were written")
+        if recorded is None:
+            self._require_sound(file, table)
+        return table
+
+    def _require_sound(self, file: MonthFile, table: pa.Table) -> None:
+        """Check rows without a recorded hash; raises one of `_FAILURES`."""
+        identity = list(file.kind.identity)
+        required = {*identity, *(each.name for each in self.schema if not _may_lack(each.type))}
+        lacking = [name for name in table.column_names if table[name].null_count]
+        if required.intersection(lacking):
+            raise _Wrong(f"has rows without {', '.join(lacking)}")
+        if table.group_by(identity, use_threads=False).aggregate([]).num_rows < len(table):
+            raise _Wrong(f"has several rows of one {' and '.join(identity)}")
+        ends = pc.min_max(table[self.time])
+        if len(table) and not file.month <= ends["min"].as_py() <= ends["max"].as_py() < file.end:
+            raise _Wrong("has rows outside of its month")
+
+    def _extent_of(self, file: MonthFile, footer: pq.FileMetaData) -> Extent | None:
+        """Extent of a file from its footer, which must fit the file; raises one of `_FAILURES`."""
+        schema = footer.schema.to_arrow_schema()
+        if schema != self.schema:
+            raise _Wrong(f"has columns {schema.names} of other types than {self.schema.names}")
+        difference = file.difference(footer.metadata)
+        if difference is not None:
+            raise _Wrong(difference)
+        groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
+        rows = sum(group.num_rows for group in groups)
+        if rows != footer.num_rows or rows > file.most_rows:
+            raise _Wrong(f"claims {rows} rows; its month has at most {file.most_rows}")
+        if rows == 0:
             return None
         column = self.schema.get_field_index(self.time)
-        groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
         times = [group.column(column).statistics for group in groups]
         if any(time is None for time in times):  # not "None in": pyarrow crashes on ==
             raise ValueError("its footer lacks the extreme times")
-        return Extent(min(t.min for t in times), max(t.max for t in times), footer.num_rows)
-
-    def _require_schema(self, path: Path, schema: pa.Schema) -> None:
-        if schema != self.schema:
-            raise CorruptArtefact(
-                f"{path} has columns {schema.names} of other types than {self.schema.names}. "
-                "Remove the file and materialise its month again."
-            )
+        first, last = min(time.min for time in times), max(time.max for time in times)
+        if not file.month <= first <= last < file.end:
+            raise _Wrong(f"belongs elsewhere: its rows are of {first} to {last}")
+        return Extent(first, last, rows)
 
 
 def note_marker(path: Path) -> None:
@@ -147,21 +201,43 @@ def note_marker(path: Path) -> None:
         _DAMAGED.put(marker.path, (marker.identity,), marker)
 
 
+def _identity_of(path: str) -> tuple[Identity] | None:
+    """Identity of a file; None if there is none."""
+    try:
+        return (identity_of(os.stat(path)),)  # noqa: PTH116 (a Path takes four times as long)
+    except OSError as error:
+        if is_absent(error):
+            return None
+        with typed_errors(path):
+            raise
+
+
+def _content(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+def _footer(path: str) -> pq.FileMetaData:
+    with Path(path).open("rb") as file:
+        return pq.read_metadata(file)
+
+
 def _repeating(schema: pa.Schema) -> list[str]:
     return [field.name for field in schema if pa.types.is_string(field.type)]
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether the error is of the machine, not of the file: too many open files, no memory."""
-    has_number = isinstance(error, OSError) and error.errno is not None
-    return has_number or isinstance(error, pa.ArrowMemoryError)
+def _may_lack(kind: pa.DataType) -> bool:
+    """Whether rows may lack a value of this type: a number that is NaN, or a time to come."""
+    return bool(pa.types.is_floating(kind) or pa.types.is_timestamp(kind))
 
 
-def _unreadable(path: Path, error: Exception, read: Identity | None = None) -> CorruptArtefact:
-    """The error of a damaged file, which is marked unless the machine was at fault."""
-    if _may_pass(error):
-        return CorruptArtefact(f"{path} cannot be read ({error}). {MACHINE_REMEDY}")
-    message = f"{path} cannot be read ({error}). Remove the file and materialise its month again."
-    marker = damage_markers.mark(path, read, message)
-    _DAMAGED.put(str(path), (marker.identity,), marker)
+def _failure(path: str, error: BaseException, read: Identity | None = None) -> CoinAssetsError:
+    """The machine's fault behind ``error``, else that of the file, which is then marked."""
+    fault = machine_fault(error, path)
+    if fault is not None:
+        return fault
+    text = shortened(str(error), _MOST_TEXT)
+    what = text if isinstance(error, _Wrong) else f"cannot be read ({text})"
+    message = f"{path} {what}. Remove the file and materialise its month again."
+    marker = damage_markers.mark(Path(path), read, message)
+    _DAMAGED.put(path, (marker.identity,), marker)
     return marker.error()

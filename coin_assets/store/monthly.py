@@ -6,7 +6,8 @@ Dot files (locks, partial files) are invisible to hive-aware readers.
 """
 
 import os
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -22,7 +23,10 @@ from coin_assets.files.atomic import locked
 from coin_assets.files.cache import FileCache, are_settled, identity_of
 from coin_assets.store.base import Extent, Written
 from coin_assets.store.changes import changes
+from coin_assets.store.faults import exists, is_absent, typed_errors
+from coin_assets.store.labels import MonthFile
 from coin_assets.store.month_files import MonthFiles, note_marker
+from coin_assets.store.strays import MONTH, is_folder, note_stray
 from coin_assets.store.tabular import Combine, TableKind
 
 # Longer ranges are read by listing the folder instead of opening each month.
@@ -50,7 +54,8 @@ class MonthlyTable:
         touched = months_between(start, end)
         if len(touched) > _MONTHS_TO_LIST:
             touched = sorted(set(touched) & set(self.months(series)))
-        found = [self._read_month(series, month, anew=anew) for month in touched]
+        files = (self._month_file(series, month) for month in touched)
+        found = [self._files.read(file, anew=anew) for file in files]
         parts = [part for part in found if part is not None]
         frame = self._frame(pa.concat_tables(parts) if parts else self.schema.empty_table())
         inside = (frame[self.kind.time] >= start) & (frame[self.kind.time] < end)
@@ -65,7 +70,7 @@ class MonthlyTable:
     ) -> Written:
         """Replace each month by ``combine(stored rows, rows of that month)``, under one lock."""
         held, changed = 0, dict[datetime, int]()
-        with locked(self._folder(series)):
+        with self._locked(series):
             for month, inside in by_month(rows, months, self.kind.time):
                 month_held, month_changed = self._update_month(series, month, inside, combine)
                 held += month_held
@@ -76,26 +81,26 @@ class MonthlyTable:
     def delete(self, series: Series, start: datetime, end: datetime) -> int:
         """Remove the rows of ``[start, end)``, and the files of months left without rows."""
         removed = 0
-        with locked(self._folder(series)):
+        with self._locked(series):
             for month in months_between(start, end):
-                path = self._path(series, month)
-                if not path.exists():
+                file = self._month_file(series, month)
+                table = self._files.read_to_write(file)
+                if table is None:
                     continue
-                stored = self._frame(self._files.read_to_write(path))
+                stored = self._frame(table)
                 keep = stored[(stored[self.kind.time] < start) | (stored[self.kind.time] >= end)]
                 removed += len(stored) - len(keep)
                 if keep.empty:
-                    self._files.remove(path)
+                    self._files.remove(file)
                 elif len(keep) < len(stored):
-                    self._files.write(path, keep)
+                    self._files.write(file, keep)
         return removed
 
     def months(self, series: Series) -> list[datetime]:
         """Months that have a file, ascending."""
         folder = self._where(series)
-        files = {month: self._file(folder, month) for month in _listed(folder)}
-        # Folders of deleted months remain. `Path.exists` takes four times as long.
-        return [month for month, file in files.items() if os.path.exists(file)]  # noqa: PTH110
+        # Folders of deleted months remain.
+        return [month for month in _listed(folder) if exists(self._file(folder, month))]
 
     def count(self, series: Series, start: datetime, end: datetime) -> int:
         """Number of rows in ``[start, end)``; whole months are counted by their footers."""
@@ -104,7 +109,7 @@ class MonthlyTable:
             if month not in known:
                 continue
             if start <= month and next_month(month) <= end:
-                extent = self._files.extent(self._file(self._where(series), month))
+                extent = self._files.extent(self._month_file(series, month))
                 count += 0 if extent is None else extent.rows
             else:
                 count += len(self.read(series, max(month, start), min(next_month(month), end)))
@@ -116,17 +121,19 @@ class MonthlyTable:
         paths = [self._file(folder, each) for each in months_between(start, end) if each in known]
         try:
             identities = [identity_of(Path(path).stat()) for path in paths]
-        except FileNotFoundError:  # deleted by another process since it was listed
-            return None
+        except OSError as error:
+            if is_absent(error):  # deleted by another process since it was listed
+                return None
+            with typed_errors(folder):
+                raise
         return (folder, *paths, *identities) if are_settled(identities) else None
 
     def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
         """Newest time of each series that has rows, from file footers alone."""
         found = {}
         for series in series_list:
-            folder = self._where(series)
-            for month in reversed(_listed(folder)):
-                extent = self._files.extent(self._file(folder, month))
+            for month in reversed(_listed(self._where(series))):
+                extent = self._files.extent(self._month_file(series, month))
                 if extent is not None:
                     found[series] = extent.last
                     break
@@ -135,7 +142,10 @@ class MonthlyTable:
     def extent(self, series: Series) -> Extent | None:
         """First time, last time and row count of a series, from file footers alone."""
         folder = self._where(series)
-        found = [self._files.extent(self._file(folder, month)) for month in _listed(folder)]
+        found = [
+            self._files.extent(MonthFile(self._file(folder, month), self.kind, series, month))
+            for month in _listed(folder)
+        ]
         extents = [extent for extent in found if extent is not None]
         if not extents:
             return None
@@ -146,21 +156,21 @@ class MonthlyTable:
         self, series: Series, month: datetime, rows: pd.DataFrame, combine: Combine
     ) -> tuple[int, int]:
         """Rows that the month holds afterwards, and rows that differ from before."""
-        path = self._path(series, month)
-        known = path.exists()
-        table = self._files.read_to_write(path) if known else self.schema.empty_table()
-        stored = self._frame(table)
+        file = self._month_file(series, month)
+        table = self._files.read_to_write(file)
+        stored = self._frame(self.schema.empty_table() if table is None else table)
         wanted = self.kind.result(combine, stored, rows)
         changed = changes(self.kind, stored, wanted).rows
-        if changed or (not known and self.kind.records_empty):
-            self._files.write(path, wanted)
+        if changed or (table is None and self.kind.records_empty):
+            self._files.write(file, wanted)
         return len(wanted), changed
 
-    def _read_month(self, series: Series, month: datetime, *, anew: bool) -> pa.Table | None:
-        try:
-            return self._files.read(self._path(series, month), anew=anew)
-        except FileNotFoundError:  # deleted by another process since it was listed
-            return None
+    @contextmanager
+    def _locked(self, series: Series) -> Iterator[None]:
+        """The lock of the writers of a series; errors of the operating system become typed."""
+        folder = Path(self._where(series))
+        with typed_errors(folder), locked(folder):
+            yield
 
     @property
     def _files(self) -> MonthFiles:
@@ -170,11 +180,8 @@ class MonthlyTable:
         frame: pd.DataFrame = table.to_pandas(use_threads=False)
         return frame
 
-    def _folder(self, series: Series) -> Path:
-        return Path(self._where(series))
-
-    def _path(self, series: Series, month: datetime) -> Path:
-        return Path(self._file(self._where(series), month))
+    def _month_file(self, series: Series, month: datetime) -> MonthFile:
+        return MonthFile(self._file(self._where(series), month), self.kind, series, month)
 
     # As text: sensors need thousands of paths, and text takes a tenth of the time of Path.
     def _where(self, series: Series) -> str:
@@ -188,16 +195,26 @@ def _listed(folder: str) -> tuple[datetime, ...]:
     """Months that have a folder, ascending."""
     try:
         return _MONTHS.of(folder, _list)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError as error:
+        if not is_absent(error):
+            with typed_errors(folder):
+                raise
+        if not isinstance(error, FileNotFoundError):  # a file, or a link into a loop
+            note_stray(folder)
         return ()
 
 
 def _list(folder: str) -> tuple[datetime, ...]:
+    months = []
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries)
-    for name in names:
-        note_marker(Path(folder, name))
-    return tuple(_month(name.removeprefix(_PREFIX)) for name in names if name.startswith(_PREFIX))
+        for entry in entries:
+            if entry.name.startswith("."):
+                note_marker(Path(folder, entry.name))
+            elif MONTH.fullmatch(entry.name) and is_folder(entry):
+                months.append(_month(entry.name.removeprefix(_PREFIX)))
+            else:
+                note_stray(entry.path)
+    return tuple(sorted(months))
 
 
 @lru_cache(maxsize=10_000)

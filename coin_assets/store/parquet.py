@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -16,7 +17,9 @@ from coin_assets.store import tabular
 from coin_assets.store.base import Finding, Store
 from coin_assets.store.ledgers import LedgerFiles
 from coin_assets.store.monthly import MonthlyTable
+from coin_assets.store.strays import shown, strays
 
+_MOST_STRAYS = 10
 _ARROW_TYPES = {
     "timestamp[us, UTC]": pa.timestamp("us", tz="UTC"),
     "string": pa.string(),
@@ -53,7 +56,10 @@ class ParquetStore(tabular.TabularStore):
         return self
 
     def examine(self, since: datetime, now: datetime) -> list[Finding]:  # noqa: ARG002
-        """Whether the home is writable, and its free space."""
+        """Whether the home is writable, its free space, and what does not belong there."""
+        return [self._examine_folder(), self._examine_layout()]
+
+    def _examine_folder(self) -> Finding:
         try:
             self._home.mkdir(parents=True, exist_ok=True)
             with NamedTemporaryFile(dir=self._home, prefix=".probe-"):
@@ -62,8 +68,19 @@ class ParquetStore(tabular.TabularStore):
             detail = (
                 f"{self._home} cannot be written ({error.strerror}); let this user write there."
             )
-            return [Finding("folder", detail, is_fine=False)]
-        return [Finding("folder", f"{self._home} can be written, {free / 1e9:.1f} GB are free")]
+            return Finding("folder", detail, is_fine=False)
+        return Finding("folder", f"{self._home} can be written, {free / 1e9:.1f} GB are free")
+
+    def _examine_layout(self) -> Finding:
+        found = list(islice(strays(self._home), _MOST_STRAYS + 1))
+        if not found:
+            return Finding("layout", "every file lies where it belongs")
+        names = ", ".join(map(shown, found[:_MOST_STRAYS]))
+        more = " and others" if len(found) > _MOST_STRAYS else ""
+        detail = (
+            f"{names}{more} cannot be read or does not belong there, and is ignored. Move it away."
+        )
+        return Finding("layout", detail, is_fine=False)
 
     def close(self) -> None:
         """Do nothing: no file stays open."""

@@ -13,7 +13,7 @@ import pandas as pd
 
 from coin_assets.domain.candles.frame import merged, validated
 from coin_assets.domain.candles.gap_ledger import Ledger
-from coin_assets.domain.forecasting.frame import validated_forecasts
+from coin_assets.domain.forecasting.frame import ROLES, STEPS, validated_forecasts
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, months_between, next_month
 from coin_assets.errors import InvalidCandles
@@ -31,12 +31,14 @@ class TableKind:
         time: column that determines the month of a row.
         identity: columns that identify a row; rows are sorted by them.
         records_empty: whether months written without rows are recorded.
+        most_at_once: most rows with one time.
     """
 
     name: str
     time: str
     identity: tuple[str, ...]
     records_empty: bool
+    most_at_once: int
 
     def ordered(self, rows: pd.DataFrame) -> pd.DataFrame:
         """``rows`` sorted by identity and numbered from 0."""
@@ -50,9 +52,17 @@ class TableKind:
         return self.ordered(held)[list(stored.columns)]
 
 
-CANDLES = TableKind("candles", "timestamp", ("timestamp",), records_empty=True)
-FORECASTS = TableKind("forecasts", "as_of", ("role", "as_of", "step"), records_empty=False)
-REVISIONS = TableKind("revisions", "timestamp", ("timestamp", "seen_at"), records_empty=False)
+CANDLES = TableKind("candles", "timestamp", ("timestamp",), records_empty=True, most_at_once=1)
+FORECASTS = TableKind(
+    "forecasts",
+    "as_of",
+    ("role", "as_of", "step"),
+    records_empty=False,
+    most_at_once=STEPS * len(ROLES),
+)
+REVISIONS = TableKind(
+    "revisions", "timestamp", ("timestamp", "seen_at"), records_empty=False, most_at_once=1000
+)
 
 
 class Table(Protocol):

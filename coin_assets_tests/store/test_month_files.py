@@ -3,10 +3,8 @@
 import time
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from coin_assets.files.cache import LargeFileCache
@@ -21,13 +19,13 @@ _SETTLED = 0.05
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Months whose files are opened. Here a file is settled after a moment, see `settle`."""
     found: list[str] = []
-    open_file = pq.ParquetFile
+    content_of = month_files._content
 
-    def counted(path: Path, **options: Any) -> pq.ParquetFile:
-        found.append(path.parent.name.removeprefix("month="))
-        return open_file(path, **options)
+    def counted(path: str) -> bytes:
+        found.append(Path(path).parent.name.removeprefix("month="))
+        return content_of(path)
 
-    monkeypatch.setattr(pq, "ParquetFile", counted)
+    monkeypatch.setattr(month_files, "_content", counted)
     for name, settled in (("_READ", _SETTLED), ("_WRITTEN", 0.0)):
         cache = LargeFileCache[pa.Table](2**20, lambda table: int(table.nbytes), settled)
         monkeypatch.setattr(month_files, name, cache)

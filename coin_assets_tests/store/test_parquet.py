@@ -10,7 +10,6 @@
 """
 
 import contextlib
-import errno
 import itertools
 import os
 import signal
@@ -28,7 +27,6 @@ from types import FrameType
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
@@ -473,13 +471,13 @@ def test_a_month_deleted_while_it_is_read_reads_as_empty(
 ) -> None:
     store.write_candles(HOURLY, hours(NOV - HOUR, 2), OCT, DEC)
     another_process()
-    opened = pq.ParquetFile
+    content_of = month_files._content
 
-    def deleted_first(path: Path, **options: Any) -> pa.Table:
-        path.unlink()
-        return opened(path, **options)
+    def deleted_first(path: str) -> bytes:
+        Path(path).unlink()
+        return content_of(path)
 
-    monkeypatch.setattr(pq, "ParquetFile", deleted_first)
+    monkeypatch.setattr(month_files, "_content", deleted_first)
     assert_same(store.read_candles(HOURLY, OCT, DEC), empty_candles())
 
 
@@ -490,13 +488,13 @@ def test_a_month_deleted_while_it_is_read_reads_as_empty(
 def footers_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Files whose footers were read; here files count as settled after a moment, see `answers`."""
     read: list[str] = []
-    read_metadata = pq.read_metadata
+    footer_of = month_files._footer
 
     def counted(path: str) -> pq.FileMetaData:
         read.append(Path(path).parent.name)
-        return read_metadata(path)
+        return footer_of(path)
 
-    monkeypatch.setattr(pq, "read_metadata", counted)
+    monkeypatch.setattr(month_files, "_footer", counted)
     for module, name in ((month_files, "_EXTENTS"), (monthly, "_MONTHS"), (ledgers, "_READ")):
         monkeypatch.setattr(module, name, FileCache(1000, settled=0.02))
     return read
@@ -591,23 +589,6 @@ def test_a_bad_page_that_was_come_upon_is_damage_until_the_file_is_another(
         with pytest.raises(CorruptArtefact):
             look(HOURLY)
     path.write_bytes(sound)
-    store.read_through(HOURLY)
-
-
-def test_what_the_machine_could_not_read_for_a_moment_is_no_damage_afterwards(
-    store: ParquetStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(month_files, "_DAMAGED", FileCache(10, settled=0.0))
-    store.write_candles(HOURLY, hours(NOV, 100), NOV, DEC)
-
-    def too_many(*_: Any, **__: Any) -> None:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(pq, "ParquetFile", too_many)
-        with pytest.raises(CorruptArtefact, match="Too many open files"):
-            store.read_through(HOURLY)
-    store.require_readable(HOURLY)
     store.read_through(HOURLY)
 
 

@@ -102,6 +102,15 @@ class Absence:
         longest = _LONGEST_PERMANENT_DELAY if self.is_permanent else _LONGEST_DELAY
         return self.last_try + backoff(_FIRST_DELAY, longest, self.tries + 1)
 
+    def is_due(self, now: datetime) -> bool:
+        """Whether the next request is due; also if the last one is recorded in the future.
+
+        A clock that was wrong for a while would otherwise put off requests for years.
+        """
+        if self.retry_at is None:
+            return False
+        return self.retry_at <= now or self.last_try > now + VERIFY_AFTER
+
     @property
     def recheck_at(self) -> datetime | None:
         """Time from which a fetch includes a settled refusal; None for all others.
@@ -123,7 +132,7 @@ class Absence:
         if self.state == VERIFIED_ABSENT:
             return self
         # A refused candle that is no longer sent has to be verified from the start.
-        first = at if self.state == REFUSED else self.first_answer or at
+        first = at if self.state == REFUSED else min(self.first_answer or at, at)
         return Absence(self.start, self.end, first, at, at, 0)
 
     def refused(self, refusal: Refusal, at: datetime) -> "Absence":

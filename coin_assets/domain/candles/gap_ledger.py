@@ -186,7 +186,7 @@ class Ledger:
         return [
             (absence.start, absence.end)
             for absence in self._slice(start, end)
-            if absence.retry_at is not None and absence.retry_at <= now
+            if absence.is_due(now)
         ]
 
     def rechecks(self, start: datetime, end: datetime, now: datetime) -> list[Range]:

@@ -1,10 +1,12 @@
 """The sensor ``late_candles``: recomputes outputs affected by late or revised candles."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import dagster as dg
 
+from coin_assets.errors import CorruptArtefact
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.resources import Clock, StoreResource
 from coin_assets.orchestration.sensors.requests import PRIORITY_TAG
@@ -73,7 +75,10 @@ def _changed(store: Store, specs: Part, clock: Clock) -> dict[str, int]:
     for spec in specs:
         if spec.series not in damaged:
             first = spec.first_expected(clock.now())
-            changed = pending_revisions(store, spec.series, first, clock.settled()).opens
-            if len(changed):
-                found[spec.series.symbol] = len(changed)
+            with suppress(
+                CorruptArtefact
+            ):  # behind a whole footer; the store reports it from now on
+                changed = pending_revisions(store, spec.series, first, clock.settled()).opens
+                if len(changed):
+                    found[spec.series.symbol] = len(changed)
     return found

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -9,7 +10,7 @@ import dagster as dg
 from coin_assets.domain.evaluation import training_events as events
 from coin_assets.domain.evaluation.drift import training_reason
 from coin_assets.domain.series import Series
-from coin_assets.errors import CoinAssetsError
+from coin_assets.errors import CoinAssetsError, CorruptArtefact
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.resources import Clock, RegistryResource, StoreResource
@@ -49,7 +50,7 @@ def training_events_sensor(
             return
         triggered: dict[Series, str] = {}
         quiet: Counter[str] = Counter()
-        newest = store.client().newest_candles(spec.series for spec in specs)
+        newest = _newest(store.client(), [spec.series for spec in specs])
         for series in (spec.series for spec in specs):
             try:
                 rest = _resting(registry.client(), series, newest.get(series), clock.now())
@@ -71,6 +72,15 @@ def training_events_sensor(
             yield dg.SkipReason(f"No training is due among {len(specs)} series: {counts}.")
 
     return training_events
+
+
+def _newest(store: Store, series_list: Sequence[Series]) -> dict[Series, datetime]:
+    """Open of the newest candle of each series that has one and no damaged file."""
+    snapshot, found = store.snapshot(series_list), dict[Series, datetime]()
+    for series in series_list:
+        with suppress(CorruptArtefact):
+            found |= snapshot.newest_candles([series])
+    return found
 
 
 def _resting(

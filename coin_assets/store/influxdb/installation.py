@@ -10,6 +10,7 @@ import pandas as pd
 
 from coin_assets.errors import ConfigurationError
 from coin_assets.files.atomic import locked
+from coin_assets.store.faults import typed_errors
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.bucket import Bucket
 from coin_assets.store.influxdb.fields import rows_of
@@ -88,7 +89,8 @@ class ClaimedBucket:
             self._claimed = True
 
     def _record(self) -> str:
-        with locked(self._locks / INSTALLATION.name):
+        folder = self._locks / INSTALLATION.name
+        with typed_errors(folder), locked(folder):
             recorded = market_of(self._bucket)
             if recorded is None:
                 record_market(self._bucket, self._market)

@@ -12,13 +12,14 @@ from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked
+from coin_assets.store.faults import typed_errors
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.fields import rows_of
 from coin_assets.store.influxdb.installation import ClaimedBucket
 from coin_assets.store.influxdb.lines import SERIES_TAGS, requests_of, series_tags
 from coin_assets.store.influxdb.measurements import LEDGER, UNDATED
 from coin_assets.store.influxdb.tables import lock_folder
-from coin_assets.store.ledgers import document_of, ledger_of
+from coin_assets.store.ledger_documents import document_of, ledger_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class LedgerPoints:
 
     def update(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
         """Replace the ledger by ``change(ledger)``; an equal one is not sent."""
-        with locked(lock_folder(self.locks, LEDGER, series)):
+        folder = lock_folder(self.locks, LEDGER, series)
+        with typed_errors(folder), locked(folder):
             known = self.read(series)
             wanted = change(known)
             if wanted != known:
@@ -70,7 +72,7 @@ def parsed(series: Series, document: str) -> Ledger:
     """
     try:
         return ledger_of(json.loads(document))
-    except (KeyError, TypeError, ValueError) as error:
+    except (RecursionError, TypeError, ValueError) as error:
         raise CorruptArtefact(
             f"The point of {series} in measurement {LEDGER.name!r} is no gap ledger ({error}). "
             "Delete it: the ledger is made anew when the months of "

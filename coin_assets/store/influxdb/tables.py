@@ -7,6 +7,7 @@ fetched. After a kill at any point, the same update completes the rest.
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -26,6 +27,7 @@ from coin_assets.domain.timeframes import (
 from coin_assets.files.atomic import locked
 from coin_assets.store.base import Extent, Written
 from coin_assets.store.changes import Changes, changes
+from coin_assets.store.faults import typed_errors
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
 from coin_assets.store.influxdb.fields import rows_of
@@ -71,7 +73,7 @@ class MeasurementTable:
     ) -> Written:
         """See `Table.update`."""
         held, changed = 0, Counter[datetime]()
-        with locked(lock_folder(self.locks, self.measurement, series)):
+        with self._locked(series):
             for first, last in _spans(months):
                 start, end = first, next_month(last)
                 times = rows[self.kind.time]
@@ -92,7 +94,7 @@ class MeasurementTable:
         """See `Table.delete`."""
         if start >= end:
             return 0
-        with locked(lock_folder(self.locks, self.measurement, series)):
+        with self._locked(series):
             removed = self.count(series, start, end)
             if self.markers is not None:
                 self._forget_emptied(series, start, end)
@@ -165,6 +167,13 @@ class MeasurementTable:
             for series, time in last.items()
             if series in first
         }
+
+    @contextmanager
+    def _locked(self, series: Series) -> Iterator[None]:
+        """The lock of the writers of a series; errors of the operating system become typed."""
+        folder = lock_folder(self.locks, self.measurement, series)
+        with typed_errors(folder), locked(folder):
+            yield
 
     # Overridden where rows and points differ.
 

@@ -36,7 +36,7 @@ from coin_assets.domain.candles.gaps import Gap, find_gaps
 from coin_assets.domain.candles.outages import Outage, outages
 from coin_assets.domain.candles.refusals import Refusal
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.store.ledgers import document_of, ledger_of
+from coin_assets.store.ledger_documents import document_of, ledger_of
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 HOURLY = Timeframe("1h")

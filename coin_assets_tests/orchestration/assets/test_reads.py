@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from coin_assets.domain.candles.gap_ledger import Ledger
+from coin_assets.domain.series import Series
 from coin_assets.files.cache import FileCache, LargeFileCache
 from coin_assets.store import ledgers, month_files
 from coin_assets_tests.platform import Platform
@@ -22,17 +22,18 @@ _SETTLED = 0.05
 def read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Reads of files by timeframe and month, or of ledgers; files are settled after a moment."""
     counts: Counter[str] = Counter()
-    open_file, read_ledger = pq.ParquetFile, ledgers._read
+    content_of, read_ledger = month_files._content, ledgers._read
 
-    def counted(path: Path, **options: Any) -> pq.ParquetFile:
-        counts[f"{path.parts[-3].removeprefix('timeframe=')} {path.parts[-2][6:]}"] += 1
-        return open_file(path, **options)
+    def counted(path: str) -> bytes:
+        folders = Path(path).parts
+        counts[f"{folders[-3].removeprefix('timeframe=')} {folders[-2][6:]}"] += 1
+        return content_of(path)
 
-    def counted_ledger(path: str) -> Ledger:
-        counts[f"{Path(path).parent.name.removeprefix('timeframe=')} ledger"] += 1
-        return read_ledger(path)
+    def counted_ledger(path: str, series: Series) -> Ledger:
+        counts[f"{series.timeframe} ledger"] += 1
+        return read_ledger(path, series)
 
-    monkeypatch.setattr(pq, "ParquetFile", counted)
+    monkeypatch.setattr(month_files, "_content", counted)
     monkeypatch.setattr(ledgers, "_read", counted_ledger)
     for module in (month_files, ledgers):
         cache: FileCache[Any] = FileCache(1000, settled=_SETTLED)

@@ -155,4 +155,9 @@ def test_on_files_the_folder_is_looked_at(tmp_path: Path) -> None:
     platform = Platform(tmp_path, now=NOW)
     result = platform.run("doctor")
     assert result.success
-    assert list(lines(platform, result)) == ["folder"]
+    assert list(lines(platform, result)) == ["folder", "layout"]
+    stray = platform.settings.home / "candles/symbol=BTC_USDT/timeframe=1h/month=2024-05.bak"
+    stray.mkdir(parents=True)
+    result = platform.run("doctor")
+    assert not result.success
+    assert str(stray) in failed(platform, result)["layout"]
