@@ -26,7 +26,7 @@ from coin_assets.orchestration.checks.recorded import (
     last_materialised,
     recorded_checks,
 )
-from coin_assets.orchestration.dead_runs import end_dead_runs
+from coin_assets.orchestration.dead_runs import end_dead_runs, end_hung_runs
 from coin_assets.orchestration.resources import (
     Clock,
     DiskResource,
@@ -115,6 +115,8 @@ def health_alerts_sensor(
         now, at, instance = clock.now(), clock.machine_time(), context.instance
         for run_id in end_dead_runs(instance):  # its tasks would count as in flight for hours
             context.log.warning(f"run {run_id} was marked as failed: its process is gone")
+        for run_id in end_hung_runs(instance):
+            context.log.warning(f"run {run_id} should have ended: its process was killed")
         time_left, looked_at = TickTime(clock.monotonic), list[SeriesAssets]()
         refusal: CoinAssetsError | None = None
         try:
