@@ -38,6 +38,7 @@ from coin_assets.orchestration.sensors import conditions
 from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
 from coin_assets.orchestration.sensors.known_statuses import KnownStatuses
 from coin_assets.orchestration.sensors.machinery import troubles
+from coin_assets.orchestration.sensors.records import records_conditions, unproven
 from coin_assets.orchestration.sensors.runs import job_failures, runs_of
 from coin_assets.orchestration.sensors.tick_time import TickTime, left_over
 from coin_assets.planning.series_status import (
@@ -136,6 +137,8 @@ def health_alerts_sensor(
             *conditions.disk_conditions(disk.percent(), settings.disk, now),
             *conditions.machinery_conditions(troubles(instance, watched, at)),
         ]
+        wrong += records_conditions(instance)
+        wrong += unproven(settings.book.incidents(), wrong, instance, specs)
         report = _deliver(context.log, settings, wrong, now, clock)
         events = [] if refusal else _clock_results(instance, looked_at, statuses, now)
         _beat(context.log, settings, healths, report, now)
