@@ -12,9 +12,10 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
+from dagster._utils import get_run_crash_explanation
 
 from coin_assets.domain.failures import RUN_OVERDUE, FailureRecord
-from coin_assets.orchestration.failures import report_of_run
+from coin_assets.orchestration.failures import record_of_run, report_of_run
 from coin_assets.orchestration.run_processes import RunProcess, process_of, recorded_process
 
 _STARTED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -102,6 +103,18 @@ def fail_overdue(instance: dg.DagsterInstance, run: dg.DagsterRun, process: RunP
     now = instance.get_run_by_id(run.run_id)
     if now is not None and not now.is_finished:
         instance.report_run_failed(now, message)
+
+
+def report_end(instance: dg.DagsterInstance, run: dg.DagsterRun, exit_code: int) -> bool:
+    """Mark a run whose process has ended as canceled or as failed; whether it failed."""
+    record = record_of_run(instance, run.run_id)  # of whoever killed the process
+    if record is None and run.status is dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run)
+        return False
+    text = get_run_crash_explanation(f"Run execution process for {run.run_id}", exit_code)
+    instance.report_engine_event(text, run)
+    instance.report_run_failed(run, record.message if record else None)
+    return True
 
 
 def end_and_report(instance: dg.DagsterInstance) -> None:

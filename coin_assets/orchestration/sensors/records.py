@@ -16,7 +16,22 @@ _OF_MACHINERY = "not working"
 _OF_RUNS = ("failing", "run failed", "training failed", "exchange outage")
 
 
-def records_conditions(instance: dg.DagsterInstance) -> list[Condition]:
+def of_records(
+    incidents: Mapping[str, Incident],
+    current: Iterable[Condition],
+    instance: dg.DagsterInstance,
+    specs: Sequence[SeriesAssets],
+) -> list[Condition]:
+    """Conditions of damaged records, and those that only lost records would end.
+
+    Args:
+        incidents: open ones, by subject.
+        current: all other conditions.
+    """
+    return [*_records_conditions(instance), *unproven(incidents, current, instance, specs)]
+
+
+def _records_conditions(instance: dg.DagsterInstance) -> list[Condition]:
     """Databases of Dagster's records that were set aside at a start."""
     found = records_set_aside(instance)
     if not found:
