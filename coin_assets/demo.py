@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -34,6 +34,8 @@ from coin_assets.orchestration.dead_runs import end_dead_runs
 from coin_assets.orchestration.jobs.update import only
 from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
 from coin_assets.orchestration.progress import RunProgress, print_anything, text_table
+from coin_assets.orchestration.records.damage import set_aside_and_report
+from coin_assets.orchestration.resources import Clock
 from coin_assets.orchestration.run_here import run_here
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import unanswered
@@ -58,14 +60,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if succeeded else 1
 
 
+class SharedClock(Clock):
+    """A clock whose runs all begin with the command.
+
+    A candle that closes between two of them would be expected by the second and fetched by neither.
+    """
+
+    begun: str
+
+    def closed_by(self) -> datetime:
+        """As `settled`, at the start of the command."""
+        return datetime.fromisoformat(self.begun) - timedelta(seconds=self.settle_seconds)
+
+
 class Demo:
     """One pass over everything that is missing, in as few Dagster runs as possible."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._specs = series_specs(settings)
-        definitions = build_definitions(settings)  # checks the home first
         resources = configured_resources(settings)
+        clock = SharedClock(
+            settle_seconds=settings.settle_seconds, begun=resources.clock.now().isoformat()
+        )
+        definitions = build_definitions(settings, clock=clock)  # checks the home first
         market = resources.market.client()
         if isinstance(market, RemoteMarket):
             market.probe(self._specs[0].source)  # an outage ends the demo here
@@ -73,12 +91,13 @@ class Demo:
         train = definitions.resolve_job_def("train_models")
         # Without its config mapping, which does not accept the config of the console logger.
         self._train = train.graph.to_job(train.name, resource_defs=train.resource_defs)
+        set_aside_and_report(settings.home, "make demo")
         self._instance = dg.DagsterInstance.get()
         end_dead_runs(self._instance)  # of an earlier demo that was killed
         self._store: Store = resources.store.client()
         self._registry = resources.registry.client()
         self._publisher = resources.publisher.client()
-        self._limits = _limits(self._specs, market, resources.clock.closed_by())
+        self._limits = _limits(self._specs, market, clock.closed_by())
 
     def run(self) -> bool:
         """Materialise everything that is missing; False if any step failed."""

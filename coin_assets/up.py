@@ -25,6 +25,7 @@ from coin_assets.errors import CoinAssetsError, ConfigurationError
 from coin_assets.orchestration import dead_runs
 from coin_assets.orchestration.build import build_definitions
 from coin_assets.orchestration.progress import print_anything
+from coin_assets.orchestration.records.damage import set_aside_and_report
 from coin_assets.supervision.home_lock import hold, note_address
 from coin_assets.supervision.parts import CodeLocation, Plan
 
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         build_definitions(settings)
         lock = hold(settings.home)
         _require_free(host, port)
+        set_aside_and_report(settings.home, "make up")
     except CoinAssetsError as error:
         print(f"make up: {error}", file=sys.stderr)
         return 2

@@ -16,7 +16,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from coin_assets.config.settings import Settings
+from coin_assets.demo import Demo
+from coin_assets.domain.timeframes import month_start
 from coin_assets.models.registry import ModelRegistry
+from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.resources import Clock
 from coin_assets_tests.platform import files_of, series
 from coin_assets_tests.realdata import REAL_DATA, requires_real_data
 from coin_assets_tests.schemas import assert_valid
@@ -121,6 +126,37 @@ def test_a_killed_demo_heals_and_leaves_no_run_behind(
             name: undisturbed[name] for name in settled
         }
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_candle_that_closes_meanwhile_is_left_to_the_next_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = datetime.now(UTC)
+    env = demo_environment(
+        tmp_path,
+        COIN_SYMBOLS="BTC/USDT",
+        COIN_DERIVED_TIMEFRAMES="",
+        COIN_HISTORY_START=f"{month_start(now - timedelta(days=31)):%Y-%m-%d}",
+    )
+    for name, value in env.items():
+        if name.startswith(("COIN_", "DAGSTER_")):
+            monkeypatch.setenv(name, value)
+    boundary = now.replace(minute=0, second=0, microsecond=0)
+    times = [boundary - timedelta(seconds=5)]
+    monkeypatch.setattr(Clock, "now", lambda _clock: times[-1])
+    demo = Demo(Settings())
+    forecast_runs = demo._forecast_runs
+
+    def after_the_boundary() -> list[tuple[datetime, list[SeriesAssets]]]:
+        times.append(boundary + timedelta(seconds=10))
+        return forecast_runs()
+
+    monkeypatch.setattr(demo, "_forecast_runs", after_the_boundary)
+    with demo._instance:
+        assert demo.run(), capsys.readouterr().out
+    newest = f"{boundary - timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
+    (row,) = table(demo.summary()).values()
+    assert (row[1], row[-1]) == (newest, "fresh")
 
 
 @requires_real_data

@@ -9,7 +9,12 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import CoinAssetsError, PartsFailed
 
 # Codes of failures without an error of the platform.
-UNEXPECTED, CHECK_FAILED, RUN_KILLED = ("unexpected_error", "check_failed", "run_killed")
+UNEXPECTED, CHECK_FAILED, RUN_KILLED, RUN_OVERDUE = (
+    "unexpected_error",
+    "check_failed",
+    "run_killed",
+    "run_overdue",
+)
 
 
 @dataclass(frozen=True)

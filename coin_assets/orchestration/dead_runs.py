@@ -1,36 +1,120 @@
-"""Fails runs whose process is gone.
+"""Ends runs whose process is gone, and runs that hang.
 
-The run of a killed process stays "started" in Dagster's records. Until the time limit of the run
-monitor it would hold its slots in the queue and in the training pool, and its tasks would count as
-in flight.
+The run of a killed process stays "started" in Dagster's records, and so does one whose process has
+stopped (SIGSTOP, a lock, a stuck disk). Until the time limit of the run monitor it would hold its
+slots in the queue and in the training pool, and its tasks would count as in flight. The run monitor
+asks a process to cancel, which a stopped one never does, and leaves it with all its locks.
 """
 
-import os
-import signal
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-import psutil
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
+from dagster._utils import get_run_crash_explanation
 
-_CLOCK_STEP_SECONDS = 30.0
+from coin_assets.domain.failures import RUN_OVERDUE, FailureRecord
+from coin_assets.orchestration.failures import record_of_run, report_of_run
+from coin_assets.orchestration.run_processes import RunProcess, process_of, recorded_process
+
 _STARTED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+_ENDED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+# A canceled run has this long to end by itself; Dagster then calls it canceled in any case.
+_ENDING_SECONDS = 60.0
+_ENDED_LATELY = timedelta(hours=1)
+_MOST_ENDED = 100
+# When this process saw first that a run had a process left, by the id of the run.
+_ENDING: dict[str, float] = {}
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark started runs without a process as failed; return their ids."""
     ended = []
-    for record in instance.get_run_records(dg.RunsFilter(statuses=_STARTED)):
-        run = record.dagster_run
-        process_id = process_of(instance, run.run_id)
-        if process_id is None or is_alive(process_id, record.start_time or 0.0):
+    for run in instance.get_runs(dg.RunsFilter(statuses=_STARTED)):
+        process = process_of(instance, run)
+        if process is None or process.is_alive():
             continue
         now = instance.get_run_by_id(run.run_id)  # it may have ended meanwhile
         if now is not None and now.status in _STARTED:
             instance.report_run_failed(
-                run, f"Process {process_id} of this run is gone: it was killed. Launch it again."
+                run, f"Process {process.id} of this run is gone: it was killed. Launch it again."
             )
             ended.append(run.run_id)
     return ended
+
+
+def end_hung_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Kill the processes of runs that should have ended; return the ids of these runs.
+
+    A run is failed when its time is over. A run that was canceled, or that Dagster calls failed, is
+    left as it is; its process has a minute to end.
+    """
+    killed = []
+    for run in instance.get_runs(
+        dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+    ):
+        process = recorded_process(run)
+        if process is not None and process.is_overdue(limit_of(instance, run)):
+            fail_overdue(instance, run, process)
+            killed.append(run.run_id)
+    return killed + _kill_outliving(instance)
+
+
+def _kill_outliving(instance: dg.DagsterInstance) -> list[str]:
+    """Kill processes that outlive their canceled or failed runs; return the ids of these runs."""
+    canceling = dg.RunsFilter(statuses=[dg.DagsterRunStatus.CANCELING])
+    lately = datetime.now(UTC) - _ENDED_LATELY
+    ended = dg.RunsFilter(statuses=_ENDED, updated_after=lately)
+    alive = {
+        run.run_id: process
+        for run in (*instance.get_runs(canceling), *instance.get_runs(ended, limit=_MOST_ENDED))
+        if (process := recorded_process(run)) is not None and process.is_alive()
+    }
+    for gone in _ENDING.keys() - alive.keys():
+        del _ENDING[gone]
+    now = time.monotonic()
+    late = [each for each in alive if now - _ENDING.setdefault(each, now) >= _ENDING_SECONDS]
+    for run_id in late:
+        alive[run_id].kill()
+    return late
+
+
+def limit_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> float:
+    """Seconds that a run may take, as Dagster's run monitor counts them; 0 is no limit."""
+    usual = float(instance.run_monitoring_max_runtime_seconds)
+    try:
+        return float(run.tags.get(MAX_RUNTIME_SECONDS_TAG, usual))
+    except ValueError:  # a person launched it with this tag
+        return usual
+
+
+def fail_overdue(instance: dg.DagsterInstance, run: dg.DagsterRun, process: RunProcess) -> None:
+    """Kill the process of a run whose time is over, and fail the run with a record that says so."""
+    minutes = limit_of(instance, run) / 60
+    name = f"run {run.run_id[:8]} ({run.job_name})"
+    message = f"{name} did not end within {minutes:.3g} min; its process {process.id} was killed"
+    at, cause = datetime.now(UTC).replace(microsecond=0), "a run did not end in time"
+    record = FailureRecord(None, run.job_name, RUN_OVERDUE, cause, message, at)
+    # First the record: whoever notices the end of the process reports it.
+    report_of_run(instance, run, record)
+    if not process.kill():
+        message = f"{message}, and ends when the disk answers that it waits for"
+    now = instance.get_run_by_id(run.run_id)
+    if now is not None and not now.is_finished:
+        instance.report_run_failed(now, message)
+
+
+def report_end(instance: dg.DagsterInstance, run: dg.DagsterRun, exit_code: int) -> bool:
+    """Mark a run whose process has ended as canceled or as failed; whether it failed."""
+    record = record_of_run(instance, run.run_id)  # of whoever killed the process
+    if record is None and run.status is dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run)
+        return False
+    text = get_run_crash_explanation(f"Run execution process for {run.run_id}", exit_code)
+    instance.report_engine_event(text, run)
+    instance.report_run_failed(run, record.message if record else None)
+    return True
 
 
 def end_and_report(instance: dg.DagsterInstance) -> None:
@@ -38,41 +122,6 @@ def end_and_report(instance: dg.DagsterInstance) -> None:
     if ended := end_dead_runs(instance):
         sys.stdout.write(f"make up: marked {len(ended)} runs of killed processes as failed\n")
         sys.stdout.flush()
-
-
-def process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
-    """Id of the process that executes a run, from the executor's event."""
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
-        recorded = entry.get_dagster_event().engine_event_data.metadata.get("pid")
-        if recorded is not None:
-            return int(str(recorded.value))
-    return None
-
-
-def interrupt(process_id: int, run_started: float) -> bool:
-    """Ask the process of a run to cancel it; False if the process is gone."""
-    if not is_alive(process_id, run_started):
-        return False
-    try:
-        os.kill(process_id, signal.SIGTERM)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def is_alive(process_id: int, run_started: float) -> bool:
-    """Whether the process exists, and began before the run (ids are reused)."""
-    try:
-        process = psutil.Process(process_id)
-        began: float = process.create_time()
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False  # it ended, and its parent does not care
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True  # it exists, and belongs to another user
-    # A clock that is set forward moves the start of every process with it.
-    return began <= run_started + _CLOCK_STEP_SECONDS
 
 
 if __name__ == "__main__":

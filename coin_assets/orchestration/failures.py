@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo
 
 RECORD = "failure"
+OF_RUN = ""  # in place of a step
 # Of a run, the events that `records_of` reads.
 RECORD_EVENTS = {dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.STEP_FAILURE}
 
@@ -60,13 +61,30 @@ def record_in(entry: dg.EventLogEntry) -> FailureRecord | None:
 
 
 def records_of(entries: Iterable[dg.EventLogEntry]) -> dict[str, list[FailureRecord]]:
-    """Failure records of a run by step, each with its attempts in the order of ``entries``."""
+    """Failure records of a run by step, each with its attempts in the order of ``entries``.
+
+    Records of the run itself are under `OF_RUN`.
+    """
     found: dict[str, list[FailureRecord]] = {}
     for entry in entries:
         record = record_in(entry)
         if record is not None:
-            found.setdefault(entry.step_key or "", []).append(record)
+            found.setdefault(entry.step_key or OF_RUN, []).append(record)
     return found
+
+
+def report_of_run(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, record: FailureRecord, step: str | None = None
+) -> None:
+    """Store a failure record as an event of a run, or of one of its steps."""
+    data = EngineEventData({RECORD: dg.MetadataValue.json(record.document())})
+    instance.report_engine_event(f"{record.code}: {record.message}", run, data, step_key=step)
+
+
+def record_of_run(instance: dg.DagsterInstance, run_id: str) -> FailureRecord | None:
+    """The record of why a run was ended; None if its steps alone tell how it failed."""
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    return next(iter(records_of(entries).get(OF_RUN, ())), None)
 
 
 def unrecorded(entry: dg.EventLogEntry) -> FailureRecord:
@@ -101,12 +119,8 @@ def _report(error: Exception) -> FailureRecord | None:
     series, task = _series_and_task(context)
     time = datetime.now(UTC).replace(microsecond=0)
     record = FailureRecord.of(error, series, task, time)
-    context.instance.report_engine_event(
-        f"{record.code}: {record.message}",
-        context.run,
-        EngineEventData({RECORD: dg.MetadataValue.json(record.document())}),
-        step_key=context.get_step_execution_context().step.key,
-    )
+    step = context.get_step_execution_context().step.key
+    report_of_run(context.instance, context.run, record, step)
     return record
 
 

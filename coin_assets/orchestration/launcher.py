@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +28,8 @@ from dagster._serdes import ConfigurableClass, serialize_value
 from dagster._serdes.config_class import ConfigurableClassData
 
 from coin_assets.orchestration import run_server
-from coin_assets.orchestration.dead_runs import interrupt, is_alive, process_of
+from coin_assets.orchestration.dead_runs import fail_overdue, limit_of
+from coin_assets.orchestration.run_processes import RunProcess, process_of
 from coin_assets.orchestration.run_server import GO, READY, STALE, Order
 
 # A machine that swaps may take long; both are well below start_timeout_seconds of dagster.yaml.
@@ -78,25 +79,34 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
                 f"run is loaded by {where}. Remove run_launcher from dagster.yaml."
             )
         order = Order(run.run_id, serialize_value(self._instance.get_ref()))
+
+        def note(process_id: int) -> None:
+            tag = RunProcess.recorded(process_id).tag
+            self._instance.add_run_tags(run.run_id, tag)
+
         with self._lock:
-            if not self._running().launch(order):  # it died unnoticed, or its code is old
+            if not self._running().launch(order, note):  # it died unnoticed, or its code is old
                 self._stop()
-                if not self._running().launch(order):
+                if not self._running().launch(order, note):
                     raise _failure("Two run servers in a row could not take it.")
 
     def terminate(self, run_id: str) -> bool:
-        """Interrupt the process of a run; False if there is none."""
+        """Interrupt the process of a run; False if there is none.
+
+        The run monitor comes here as well when the time of a run is over: its process is killed.
+        """
         if not self.has_instance:
             return False
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
-        self._instance.report_run_canceling(run)
-        process_id = process_of(self._instance, run_id)
-        if process_id is None:
-            # Its process, if it has one, will see the status before it executes anything.
+        process = process_of(self._instance, run)
+        if process is not None and process.is_overdue(limit_of(self._instance, run)):
+            fail_overdue(self._instance, run, process)
             return True
-        return interrupt(process_id, self._start_of(run_id))
+        self._instance.report_run_canceling(run)
+        # Without a process, it will see the status before it executes anything.
+        return process is None or process.interrupt()
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -105,19 +115,15 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Whether the process of a started run exists."""
-        process_id = process_of(self._instance, run.run_id)
-        if process_id is None or is_alive(process_id, self._start_of(run.run_id)):
+        process = process_of(self._instance, run)
+        if process is None or process.is_alive():
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, f"process {process_id} is gone")
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, f"process {process.id} is gone")
 
     def dispose(self) -> None:
         """Let the server end when its runs have ended."""
         with self._lock:
             self._stop()
-
-    def _start_of(self, run_id: str) -> float:
-        record = self._instance.get_run_record_by_id(run_id)
-        return (record.start_time if record else None) or float("inf")
 
     def _running(self) -> "RunServer":
         if self._server is None:
@@ -159,8 +165,11 @@ class RunServer:
         """Id of the process."""
         return self._process.pid
 
-    def launch(self, order: Order) -> bool:
+    def launch(self, order: Order, note: Callable[[int], None]) -> bool:
         """Start the process of a run; False if this server cannot, and another may.
+
+        Args:
+            note: records the id of the process before it executes anything.
 
         Raises:
             DagsterLaunchFailedError: the machine has no process for it.
@@ -180,6 +189,7 @@ class RunServer:
                 if not reply.strip().isdigit():
                     cause = reply.decode().strip() or "it ended at once"
                     raise _failure(f"No process for the run: {cause}.")
+                note(int(reply))
                 ours.sendall(GO)
             except OSError as error:  # TimeoutError is one
                 self.kill()

@@ -271,21 +271,13 @@ def _log(run: "DagsterRun", what: str) -> None:
 
 def _report_end(order: Order, exit_code: int) -> int:
     """Mark the run as ended if it is not: its process is gone."""
-    from dagster import DagsterRunStatus
-    from dagster._utils import get_run_crash_explanation
+    from coin_assets.orchestration.dead_runs import report_end
 
     with _instance(order) as instance:
         run = instance.get_run_by_id(order.run_id)
-        if run is None or run.is_finished:
-            return 0
-        if run.status is DagsterRunStatus.CANCELING:
-            instance.report_run_canceled(run)
-            return 0
-        _log(run, "its process was killed")
-        prefix = f"Run execution process for {run.run_id}"
-        instance.report_engine_event(get_run_crash_explanation(prefix, exit_code), run)
-        instance.report_run_failed(run)
-        return 0
+        if run is not None and not run.is_finished and report_end(instance, run, exit_code):
+            _log(run, "its process was killed")
+    return 0
 
 
 def _instance(order: Order) -> "DagsterInstance":

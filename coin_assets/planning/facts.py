@@ -56,8 +56,8 @@ class PlanningFacts:
         forecast: newest origin with a champion forecast.
         next_origin: close of the first stored candle after ``forecast``.
         first_cutoff: cutoff of the oldest model version.
-        trainable: no model version is recent (`SeriesPolicy.training_limits`), and stored candles
-            are enough, and complete, for one trained now.
+        trainable: no model version is as recent as the schedule makes them (`due_cutoff`), and
+            stored candles are enough, and complete, for one trained now.
         monthly_version_missing: the running month's version can be trained and does not exist.
         history, prediction: ``as_of`` of the published files.
         damage: why a published file must be rewritten whatever its ``as_of``; also if it is gone.

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from coin_assets.domain.evaluation.retraining import due_cutoff
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import SeriesPolicy
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
@@ -182,10 +183,9 @@ def _models_wanted(
     candles, cutoffs, month = status.candles, status.cutoffs, month_start(due)
     if candles is None:
         return False, False
-    # Between two scheduled trainings no version becomes that old: this is a new home, or a late
-    # training. The version of a month is as old as the month.
-    limit = spec.training_limits.soft
-    lacks_model = not any(cutoff <= candles <= cutoff + limit for cutoff in cutoffs)
+    # The last training of the schedule was killed or missed, or this is a new home.
+    needed = min(due_cutoff(series.timeframe, gather.now), candles)
+    lacks_model = not any(needed <= cutoff <= candles for cutoff in cutoffs)
     if month in cutoffs and not lacks_model:
         return False, False
     if not fetched.issuperset(months_between(first, candles)) or unanswered(

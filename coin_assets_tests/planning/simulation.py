@@ -229,6 +229,8 @@ class Simulation:
             world.tick()
         behind = [str(series) for series in world.series if not world.is_up_to_date(series)]
         assert not behind, behind
+        untrained = [str(series) for series in world.series if not world.is_trained(series)]
+        assert not untrained, untrained
 
 
 def _file(as_of: datetime | None) -> PublishedFile | None:

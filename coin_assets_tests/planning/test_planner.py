@@ -160,6 +160,22 @@ def test_a_key_with_candles_enough_and_no_model_gets_one_first() -> None:
     assert made.is_up_to_date(series("1h"))
 
 
+def test_a_version_of_each_night_is_trained_once_also_if_the_night_was_missed() -> None:
+    made = World([A], {"1h": None}, utc("2024-03-01"), utc("2024-03-02"), utc("2024-05-01"))
+    made.converge(20)
+    assert made.trainings == 1
+    for now, trainings in (
+        ("2024-03-03T00:30", 1),  # the schedule comes first
+        ("2024-03-03T00:50", 2),
+        ("2024-03-03T23:00", 2),
+        ("2024-03-06T11:00", 3),  # nobody was there in between
+    ):
+        made.now = utc(now)
+        made.converge(20)
+        assert (now, made.trainings) == (now, trainings)
+        assert made.is_trained(series("1h"))
+
+
 def test_no_training_twice_and_none_while_it_backs_off() -> None:
     made = World([A], {"1h": None}, utc("2024-03-01"), utc("2024-03-02"), utc("2024-05-01"))
     made.tick()

@@ -214,7 +214,8 @@ class World:
         timed = self.now if source.pending or source.failed else None
         month = each.source.calendar.month_of[source.calendar.closed_by(self.now)]
         changes = self._changed[each.series], self._changed[source.series]
-        return (*changes, calendar.closed_by(self.now), month, timed)
+        night = self._night(each.series.timeframe.name)
+        return (*changes, calendar.closed_by(self.now), month, timed, night)
 
     def facts_of(self, each: SimulatedSeries) -> PlanningFacts:
         calendar, lacking = each.calendar, None if each.is_fetched else each.lacking()
@@ -254,7 +255,7 @@ class World:
         candles, month = each.close(each.newest), self._month()
         if candles is None:
             return False, False
-        lacks = not any(cutoff <= candles for cutoff in each.cutoffs)
+        lacks = not self._is_trained(each, candles)
         if not lacks and month in each.cutoffs:
             return False, False
         months = each.calendar.month_of[each.first : each.newest + 1]
@@ -266,6 +267,20 @@ class World:
             lacks and sum(each.stored) >= self.enough,
             monthly and sum(each.stored[:before]) >= self.enough,
         )
+
+    def _is_trained(self, each: SimulatedSeries, candles: datetime) -> bool:
+        """Whether there is a version as recent as the last training of the schedule."""
+        times, night = each.calendar.times, self._night(each.series.timeframe.name)
+        due = min(times[each.calendar.closed_by(night)], candles)
+        return any(due <= cutoff <= candles for cutoff in each.cutoffs)
+
+    def _night(self, timeframe: str) -> datetime:
+        """The last midnight after which the schedule has trained, and had time to."""
+        night = self.now - 45 * MINUTE
+        night = night.replace(hour=0, minute=0, second=0, microsecond=0)
+        if timeframe == "1w":
+            return night - night.weekday() * 24 * HOUR
+        return night.replace(day=1) if timeframe == "1M" else night
 
     def _month(self) -> datetime:
         return self.now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -520,3 +535,11 @@ class World:
         is_stored = all(each.stored[number] for number in expected)
         has_forecast = len(expected) < self.enough or each.newest_forecast == each.newest
         return is_stored and has_forecast and each.published_is_newest()
+
+    def is_trained(self, series: Series) -> bool:
+        """Whether it has the version of last night, if it has candles enough."""
+        each = self.series[series]
+        candles = each.close(each.newest)
+        if candles is None or sum(each.stored) < self.enough:
+            return True
+        return self._is_trained(each, candles)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from coin_assets.alerts.conditions import Condition, Severity
+from coin_assets.domain.failures import RUN_OVERDUE
 from coin_assets.domain.layers import CANDLES, Task
 from coin_assets.domain.limits import DiskLimits
 from coin_assets.domain.publishing.manifest import (
@@ -53,9 +54,14 @@ def series_conditions(
         is_awaited = health.is_new and health.status == MISSING
         if health.status not in (FRESH, INSUFFICIENT_DATA) and health.is_public and not is_awaited:
             found.append(_unhealthy(health, spec, failed_or_none, now))
-        elif spec.series in newest and newest[spec.series].count >= _FAILING_FROM:
+        elif spec.series in newest and _is_worth_telling(newest[spec.series]):
             found.append(_failing(health, newest[spec.series]))
     return found
+
+
+def _is_worth_telling(failed: Failures) -> bool:
+    """Whether a failure is one of several in a row, or of a run that hung."""
+    return failed.count >= _FAILING_FROM or failed.code == RUN_OVERDUE
 
 
 def market_conditions(

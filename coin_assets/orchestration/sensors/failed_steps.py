@@ -9,9 +9,8 @@ from datetime import datetime
 import dagster as dg
 
 from coin_assets.domain.failures import CHECK_FAILED, RUN_KILLED, FailureRecord
-from coin_assets.domain.series import Series
 from coin_assets.errors import ConfigurationError
-from coin_assets.orchestration.failures import RECORD_EVENTS, records_of, unrecorded
+from coin_assets.orchestration.failures import OF_RUN, RECORD_EVENTS, records_of, unrecorded
 
 _STEP_EVENTS = RECORD_EVENTS | {dg.DagsterEventType.ASSET_CHECK_EVALUATION}
 _CAPACITY = 1000
@@ -24,10 +23,10 @@ def is_misconfigured(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     return codes == {ConfigurationError.code}
 
 
-def killed_run(task: str, ended: datetime, series: Series | None = None) -> FailureRecord:
+def killed_run(task: str, ended: datetime) -> FailureRecord:
     """The record of a run that ended although none of its steps failed."""
     message = "the run ended without a failed step: its process was killed"
-    return FailureRecord(series, task, RUN_KILLED, "the run was killed", message, ended)
+    return FailureRecord(None, task, RUN_KILLED, "the run was killed", message, ended)
 
 
 def is_read(run_id: str) -> bool:
@@ -36,7 +35,10 @@ def is_read(run_id: str) -> bool:
 
 
 def failed_steps(instance: dg.DagsterInstance, run_id: str) -> dict[str, FailureRecord]:
-    """The last record of each step that failed for good in a finished run."""
+    """The last record of each step that failed for good in a finished run.
+
+    Of a run that was ended as a whole, the record is under `OF_RUN`.
+    """
     if run_id not in _CACHE:
         if len(_CACHE) >= _CAPACITY:
             _CACHE.clear()
@@ -47,7 +49,7 @@ def failed_steps(instance: dg.DagsterInstance, run_id: str) -> dict[str, Failure
             for entry in entries
             if (found := _evaluation_of(entry)) is not None and found.blocking and not found.passed
         }
-        failed = {}
+        failed = {OF_RUN: records[OF_RUN][-1]} if OF_RUN in records else {}
         for entry in entries:
             if entry.get_dagster_event().is_step_failure and entry.step_key is not None:
                 step = entry.step_key

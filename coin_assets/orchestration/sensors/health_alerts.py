@@ -26,7 +26,7 @@ from coin_assets.orchestration.checks.recorded import (
     last_materialised,
     recorded_checks,
 )
-from coin_assets.orchestration.dead_runs import end_dead_runs
+from coin_assets.orchestration.dead_runs import end_dead_runs, end_hung_runs
 from coin_assets.orchestration.resources import (
     Clock,
     DiskResource,
@@ -38,6 +38,7 @@ from coin_assets.orchestration.sensors import conditions
 from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
 from coin_assets.orchestration.sensors.known_statuses import KnownStatuses
 from coin_assets.orchestration.sensors.machinery import troubles
+from coin_assets.orchestration.sensors.records import of_records
 from coin_assets.orchestration.sensors.runs import job_failures, runs_of
 from coin_assets.orchestration.sensors.tick_time import TickTime, left_over
 from coin_assets.planning.series_status import (
@@ -113,8 +114,7 @@ def health_alerts_sensor(
         clock: Clock,
     ) -> dg.SensorResult:
         now, at, instance = clock.now(), clock.machine_time(), context.instance
-        for run_id in end_dead_runs(instance):  # its tasks would count as in flight for hours
-            context.log.warning(f"run {run_id} was marked as failed: its process is gone")
+        _end_runs(instance, context.log)
         time_left, looked_at = TickTime(clock.monotonic), list[SeriesAssets]()
         refusal: CoinAssetsError | None = None
         try:
@@ -134,6 +134,7 @@ def health_alerts_sensor(
             *conditions.disk_conditions(disk.percent(), settings.disk, now),
             *conditions.machinery_conditions(troubles(instance, watched, at)),
         ]
+        wrong += of_records(settings.book.incidents(), wrong, instance, specs)
         report = _deliver(context.log, settings, wrong, now, clock)
         events = [] if refusal else _clock_results(instance, looked_at, statuses, now)
         _beat(context.log, settings, healths, report, now)
@@ -144,6 +145,14 @@ def health_alerts_sensor(
         )
 
     return health_alerts
+
+
+def _end_runs(instance: dg.DagsterInstance, log: logging.Logger) -> None:
+    """End runs that do not end by themselves; their tasks would count as in flight for hours."""
+    for run_id in end_dead_runs(instance):
+        log.warning(f"run {run_id} was marked as failed: its process is gone")
+    for run_id in end_hung_runs(instance):
+        log.warning(f"run {run_id} should have ended: its process was killed")
 
 
 def _of_series(

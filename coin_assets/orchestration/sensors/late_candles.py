@@ -9,7 +9,7 @@ import dagster as dg
 from coin_assets.errors import CorruptArtefact
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.resources import Clock, StoreResource
-from coin_assets.orchestration.sensors.requests import PRIORITY_TAG
+from coin_assets.orchestration.sensors.requests import BACKGROUND_LIMIT, PRIORITY_TAG
 from coin_assets.orchestration.sensors.runs import is_running, job_failures
 from coin_assets.orchestration.sensors.tick_time import (
     Part,
@@ -60,9 +60,8 @@ def late_candles_sensor(specs: Sequence[SeriesAssets], job: Any) -> dg.SensorDef
             return dg.SensorResult(skip_reason="no candle changed after the fact" + unseen)
         changed = ", ".join(f"{symbol}: {count}" for symbol, count in found.items())
         context.log.info(changed + unseen)
-        request = dg.RunRequest(
-            job_name=job.name, run_config={"symbols": list(found)}, tags={PRIORITY_TAG: "5"}
-        )
+        tags = {PRIORITY_TAG: "5", **BACKGROUND_LIMIT}
+        request = dg.RunRequest(job_name=job.name, run_config={"symbols": list(found)}, tags=tags)
         return dg.SensorResult(run_requests=[request])
 
     return late_candles

@@ -17,6 +17,7 @@ from dagster._core.scheduler.instigation import (
 _SILENT_AFTER = timedelta(minutes=5)
 _DAEMON_SILENT_AFTER = timedelta(minutes=10)
 _OPTIONAL = {"training_events"}
+_WORKED = [TickStatus.SUCCESS, TickStatus.SKIPPED]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,19 @@ def troubles(instance: dg.DagsterInstance, names: Iterable[str], now: datetime) 
             detail = f"no sign of life since {beat:%Y-%m-%d %H:%M} UTC"
             found.append(Trouble(f"daemon {kind}", beat, detail))
     return found
+
+
+def seen_to_work(instance: dg.DagsterInstance, subject: str) -> bool:
+    """Whether the records hold a tick of a sensor or schedule, or a sign of life of a daemon."""
+    kind, _, name = subject.partition(" ")
+    if kind == "daemon":
+        return name in instance.get_daemon_heartbeats()
+    states = instance.all_instigator_state() if instance.schedule_storage else ()
+    return any(
+        instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1, statuses=_WORKED)
+        for state in states
+        if state.instigator_name == name
+    )
 
 
 def _of_instigator(

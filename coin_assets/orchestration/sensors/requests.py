@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import dagster as dg
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 
 from coin_assets.domain.evaluation.training_events import Triggered, grouped
 from coin_assets.domain.layers import PUBLISHED, QUALITY
@@ -30,7 +31,21 @@ from coin_assets.planning.facts import (
 
 PRIORITY_TAG = "dagster/priority"
 _LIVE_PRIORITY, _BACKGROUND_PRIORITY = "10", "-5"
-TRAINING_TAGS = {PRIORITY_TAG: "-1"}
+# Minutes after which a run counts as hung, and is killed. Work that is killed goes on where it was.
+# A live run ends in one; a month of minutes, or an exchange that does not answer, takes longer.
+_LIVE_MINUTES, _MINUTES_A_SYMBOL = 6.0, 0.5
+_BACKGROUND_MINUTES = 120.0
+# Attempts that fail are repeated in the run, the last one after 40 minutes.
+_TRAINING_MINUTES = 240.0
+
+
+def time_limit(minutes: float) -> dict[str, str]:
+    """The tag of a run that may take as long; `dead_runs` ends it then."""
+    return {MAX_RUNTIME_SECONDS_TAG: f"{minutes * 60:.0f}"}
+
+
+TRAINING_TAGS = {PRIORITY_TAG: "-1", **time_limit(_TRAINING_MINUTES)}
+BACKGROUND_LIMIT = time_limit(_BACKGROUND_MINUTES)
 
 ChecksOfAsset = Mapping[dg.AssetKey, Sequence[dg.AssetCheckKey]]
 
@@ -67,7 +82,9 @@ def training_request(series_list: Triggered, tags: Mapping[str, str]) -> dg.RunR
 
 def _promotion(series_list: Triggered) -> dg.RunRequest:
     return dg.RunRequest(
-        job_name=PROMOTE_JOB, run_config=_config(series_list), tags={PURPOSE_TAG: PROMOTION}
+        job_name=PROMOTE_JOB,
+        run_config=_config(series_list),
+        tags={PURPOSE_TAG: PROMOTION, **BACKGROUND_LIMIT},
     )
 
 
@@ -75,7 +92,11 @@ def _evaluation(series_list: Iterable[Series]) -> dg.RunRequest:
     return dg.RunRequest(
         job_name=EVALUATE_JOB,
         asset_selection=[asset_key(series, QUALITY) for series in series_list],
-        tags={PURPOSE_TAG: EVALUATION, PRIORITY_TAG: _BACKGROUND_PRIORITY},
+        tags={
+            PURPOSE_TAG: EVALUATION,
+            PRIORITY_TAG: _BACKGROUND_PRIORITY,
+            **BACKGROUND_LIMIT,
+        },
     )
 
 
@@ -89,6 +110,8 @@ def _config(series_list: Triggered) -> dict[str, list[str]]:
 def _update(request: Request, checks: ChecksOfAsset) -> dg.RunRequest:
     chosen = [asset_key(task.series, task.layer) for task in request.tasks]
     is_live = request.purpose in (LIVE, REPAIR)
+    symbols = len({task.series.symbol for task in request.tasks})
+    live_limit = time_limit(_LIVE_MINUTES + symbols * _MINUTES_A_SYMBOL)
     first, last = partition_of(request.month), partition_of(request.last)
     # Published files have no partitions, and Dagster refuses one for them alone.
     has_month = first == last and any(task.layer != PUBLISHED for task in request.tasks)
@@ -100,6 +123,7 @@ def _update(request: Request, checks: ChecksOfAsset) -> dg.RunRequest:
         tags={
             PURPOSE_TAG: request.purpose,
             PRIORITY_TAG: _LIVE_PRIORITY if is_live else _BACKGROUND_PRIORITY,
+            **(live_limit if is_live else BACKGROUND_LIMIT),
             **({} if first == last else {RANGE_START_TAG: first, RANGE_END_TAG: last}),
         },
     )

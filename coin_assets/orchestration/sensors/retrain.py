@@ -5,7 +5,7 @@ from datetime import UTC
 
 import dagster as dg
 
-from coin_assets.domain.evaluation.retraining import due_timeframes
+from coin_assets.domain.evaluation.retraining import MINUTE, due_timeframes
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.sensors.requests import TRAINING_TAGS
 
@@ -17,12 +17,13 @@ def retrain_schedule(specs: Sequence[SeriesAssets], job: dg.JobDefinition) -> dg
     @dg.schedule(
         name="retrain",
         job=job,
-        cron_schedule="35 0 * * *",
+        cron_schedule=f"{MINUTE} 0 * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=(
             "Trains new models at 00:35 UTC: timeframes up to a day (and 3d) every day, 1w on "
-            "Mondays, 1M on the 1st. What fails is tried again after 10 and 30 minutes."
+            "Mondays, 1M on the 1st. What fails is tried again after 10 and 30 minutes; what is "
+            "killed or missed is requested by candles_due."
         ),
     )
     def retrain(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:

@@ -5,6 +5,7 @@ them once.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import takewhile
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from coin_assets.domain.failures import FailureRecord
 from coin_assets.domain.layers import MODELS, Task
 from coin_assets.domain.series import Series
 from coin_assets.orchestration.assets.specs import SeriesAssets, asset_key
+from coin_assets.orchestration.failures import OF_RUN
 from coin_assets.orchestration.sensors.failed_steps import (
     failed_steps,
     is_misconfigured,
@@ -259,11 +261,13 @@ def _failed_in(
     """Failed tasks of a run of assets; all of its tasks if no step reported a failure."""
     chosen = {asset: tasks[asset] for asset in tasks.keys() & (run.asset_selection or tasks.keys())}
     failed = failed_steps(instance, run.run_id)
-    if not failed:
-        killed = {task: killed_run(task.layer, ended, task.series) for task in chosen.values()}
-        return killed if run.asset_selection else {}
+    found = {}
+    if run.asset_selection and (not failed or OF_RUN in failed):
+        whole = failed.get(OF_RUN) or killed_run("", ended)
+        for task in chosen.values():
+            found[task] = replace(whole, series=task.series, task=task.layer)
     by_step = {"__".join(asset.path): task for asset, task in chosen.items()}
-    return {by_step[step]: record for step, record in failed.items() if step in by_step}
+    return found | {by_step[step]: record for step, record in failed.items() if step in by_step}
 
 
 def _failed_trainings(

@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+from filelock import FileLock
 
 from coin_assets.config.settings import Settings
 
@@ -39,6 +40,14 @@ def fail() -> None:
     raise ValueError("the run fails")
 
 
+@dg.op
+def hang(context: dg.OpExecutionContext) -> None:
+    """Take a lock, and stop without an end."""
+    with FileLock(FOLDER / "lock"):
+        (FOLDER / f"{context.run_id}.json").write_text(json.dumps(about_this_process()))
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
 @dg.job(executor_def=dg.in_process_executor)
 def described() -> None:
     describe()
@@ -47,6 +56,11 @@ def described() -> None:
 @dg.job(executor_def=dg.in_process_executor)
 def failing() -> None:
     fail()
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def hanging() -> None:
+    hang()
 
 
 def about_this_process() -> dict[str, Any]:
@@ -71,4 +85,4 @@ def about_this_process() -> dict[str, Any]:
     }
 
 
-defs = dg.Definitions(jobs=[described, failing])
+defs = dg.Definitions(jobs=[described, failing, hanging])

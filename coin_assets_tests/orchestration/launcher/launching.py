@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,11 +58,11 @@ class Daemon:
         assert self.launcher._server is not None
         return self.launcher._server.process_id
 
-    def create(self, job: str = "described") -> str:
-        return created(self.instance, job)
+    def create(self, job: str = "described", **tags: str) -> str:
+        return created(self.instance, job, tags)
 
-    def launch(self, job: str = "described") -> str:
-        run_id = self.create(job)
+    def launch(self, job: str = "described", **tags: str) -> str:
+        run_id = self.create(job, **tags)
         self.instance.launch_run(run_id, None)  # type: ignore[arg-type]
         return run_id
 
@@ -104,11 +104,11 @@ class Daemon:
         (self.folder / "go").touch()
 
 
-def created(instance: dg.DagsterInstance, job: str) -> str:
+def created(instance: dg.DagsterInstance, job: str, tags: Mapping[str, str] | None = None) -> str:
     """A run of the location, as a web server records it; returns its id."""
     repository = ReconstructableRepository.for_module(LOCATION, "defs", str(ROOT))
     origin = repository.get_reconstructable_job(job).get_python_origin()
-    ops = {"described": "describe", "failing": "fail"}
+    ops = {"described": "describe", "failing": "fail", "hanging": "hang"}
 
     @dg.op(name=ops[job])
     def nothing() -> None: ...
@@ -117,7 +117,7 @@ def created(instance: dg.DagsterInstance, job: str) -> str:
     def same() -> None:
         nothing()
 
-    return instance.create_run_for_job(same, job_code_origin=origin).run_id
+    return instance.create_run_for_job(same, job_code_origin=origin, tags=tags).run_id
 
 
 def until(met: Callable[[], bool], told: Callable[[], object] = lambda: "") -> None:

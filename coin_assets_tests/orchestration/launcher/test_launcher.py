@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.errors import DagsterLaunchFailedError
 
-from coin_assets.orchestration.dead_runs import process_of
+from coin_assets.orchestration.run_processes import RunProcess, process_of
 from coin_assets_tests.orchestration.launcher.launching import (
     CODE,
     Daemon,
@@ -43,7 +43,9 @@ def test_a_run_starts_in_a_process_like_a_new_one(daemon: Daemon) -> None:
     assert not [name for name in process["handles"] if ".up.lock" in name]
     shared = handles(daemon.server) & set(process["handles"])  # stdin, stdout, stderr
     assert not [name for name in shared if name.startswith("socket:")]
-    assert process_of(daemon.instance, run_id) == process["pid"]
+    recorded = process_of(daemon.instance, daemon.run(run_id))
+    assert recorded is not None
+    assert recorded.start == RunProcess.recorded(process["pid"]).start
     daemon.go()
     assert daemon.end(run_id) == "SUCCESS"
     until(lambda: children(daemon.server) == [])  # not even a zombie

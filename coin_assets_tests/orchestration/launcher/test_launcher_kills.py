@@ -1,20 +1,28 @@
 """`WarmRunLauncher`: canceled runs, and kills of a run, the run server and the daemon."""
 
 import json
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import dagster as dg
+import psutil
 import pytest
 from dagster._core.errors import DagsterLaunchFailedError
 from dagster._core.launcher.base import WorkerStatus
+from dagster._daemon.monitoring.run_monitoring import check_run_timeout
+from filelock import FileLock, Timeout
 
+from coin_assets.domain.failures import RUN_OVERDUE
+from coin_assets.orchestration import dead_runs
 from coin_assets.orchestration import launcher as launcher_module
-from coin_assets.orchestration.dead_runs import end_dead_runs
+from coin_assets.orchestration.dead_runs import end_dead_runs, end_hung_runs
 from coin_assets.orchestration.run_server import Order
+from coin_assets.orchestration.sensors.failed_steps import failed_steps
 from coin_assets_tests.orchestration.launcher.launching import Daemon, children, lives, until
 
 
@@ -88,6 +96,57 @@ def test_a_stopped_server_fails_the_launch_and_is_replaced(
     assert daemon.end(daemon.launch()) == "SUCCESS"
     assert daemon.run(run_id).status is dg.DagsterRunStatus.FAILURE
     assert not (daemon.folder / f"{run_id}.json").exists()  # it never executed
+
+
+def hung(daemon: Daemon, seconds: str) -> tuple[str, int]:
+    """A run that has stopped while it holds the lock, and its process."""
+    run_id = daemon.launch("hanging", **{"dagster/max_runtime": seconds})
+    process = daemon.description(run_id)["pid"]
+    until(lambda: psutil.Process(process).status() == psutil.STATUS_STOPPED)
+    return run_id, process
+
+
+@pytest.mark.parametrize("notices", ["health_alerts", "run monitor"])
+def test_a_run_that_hangs_ends_with_its_process_when_its_time_is_over(
+    daemon: Daemon, notices: str
+) -> None:
+    run_id, process = hung(daemon, "2")
+    lock = FileLock(daemon.folder / "lock")
+    with pytest.raises(Timeout):
+        lock.acquire(timeout=0)
+    started = time.monotonic()
+    if notices == "health_alerts":
+        until(lambda: end_hung_runs(daemon.instance) == [run_id])
+    else:
+        record = daemon.instance.get_run_record_by_id(run_id)
+        assert record is not None
+        assert record.start_time is not None
+        time.sleep(2)
+        check_run_timeout(daemon.instance, record, logging.getLogger(), 0.0)
+    assert time.monotonic() - started < 20
+    assert not lives(process)
+    lock.acquire(timeout=1)
+    lock.release()
+    assert daemon.end(run_id) == "FAILURE"
+    (found,) = failed_steps(daemon.instance, run_id).values()
+    assert found.code == RUN_OVERDUE
+    assert f"run {run_id[:8]} (hanging) did not end within" in found.message
+    until(lambda: children(daemon.server) == [])
+    daemon.go()
+    assert daemon.end(daemon.launch()) == "SUCCESS"
+
+
+def test_a_hung_run_that_a_person_cancels_is_killed_after_a_while(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, process = hung(daemon, "600")
+    assert daemon.launcher.terminate(run_id)
+    assert end_hung_runs(daemon.instance) == []
+    assert lives(process)
+    monkeypatch.setattr(dead_runs, "_ENDING_SECONDS", 0.0)
+    assert end_hung_runs(daemon.instance) == [run_id]
+    assert not lives(process)
+    assert daemon.end(run_id) == "CANCELED"
 
 
 DAEMON = """
