@@ -20,6 +20,7 @@ from coin_assets.orchestration.resources import (
     RegistryResource,
     StoreResource,
 )
+from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.requests import ChecksOfAsset, described, run_requests
 from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets.orchestration.sensors.tick_time import (
@@ -43,7 +44,10 @@ _Clients = tuple[Store, Market, ModelRegistry, EvaluationBook, Publisher]
 
 
 def candles_due_sensor(
-    specs: Sequence[SeriesAssets], checks: ChecksOfAsset, jobs: Sequence[Any]
+    specs: Sequence[SeriesAssets],
+    checks: ChecksOfAsset,
+    jobs: Sequence[Any],
+    faults: MachineFaults,
 ) -> dg.SensorDefinition:
     """``candles_due``.
 
@@ -66,6 +70,7 @@ def candles_due_sensor(
             "decided."
         ),
     )
+    @faults.skipped
     def candles_due(
         context: dg.SensorEvaluationContext,
         store: StoreResource,
