@@ -7,7 +7,8 @@ from coin_assets.alerts.conditions import MACHINE_FAULT, Condition, Severity
 from coin_assets.domain.durations import duration_text
 from coin_assets.errors import MachineFault
 
-ALERTING = "alerting"
+# Not the subject of `health_alerts`, whose incidents end on their own.
+ALERTING, WRITING = "alerting", "writing to files"
 _STORAGE_PAGE, _RECOVERY_PAGE = "docs/operations/storage.md", "docs/operations/recovery.md"
 
 
@@ -25,7 +26,7 @@ def of_writes(faults: Mapping[str, MachineFault], now: datetime) -> Condition:
         for first, *others in folders.values()
     ]
     return Condition(
-        subject="machine",
+        subject=WRITING,
         kind=MACHINE_FAULT,
         cause=f"{MachineFault.alert_cause}: {', '.join(folders)}",
         severity=Severity.CRITICAL,

@@ -72,7 +72,7 @@ class Watching:
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
 
-    def cycles(self, receiver: Receiver, seconds: float = 1.5) -> list[Any]:
+    def cycles(self, receiver: Receiver, seconds: float = 1.0) -> list[Any]:
         """What was accepted after some more cycles."""
         time.sleep(seconds)
         assert self.process.poll() is None, self.log.read_text()
