@@ -74,6 +74,7 @@ class Watcher:
         self._databases = [Aside(partial(looks.require_databases, plan.records, plan.alerts))]
         if plan.postgres:
             self._databases.append(Aside(partial(looks.require_postgres, plan.postgres)))
+        self._usable: set[Aside[None]] = set()
         self._mailboxes = [Mailbox(each) for each in channels]
         self._incidents: dict[str, Incident] = {}
         self._started = self._calm_since = started
@@ -122,8 +123,12 @@ class Watcher:
         for database in self._databases:
             try:
                 database.result(deadline)
+                self._usable.add(database)
             except (looks.DatabaseUnusable, Hangs) as error:
-                unusable.append(str(error) or "Dagster's records do not answer")
+                # A server may start after the watcher, and the code has to make its tables.
+                is_starting = database is not self._databases[0] and database not in self._usable
+                if not is_starting or time.monotonic() - self._started > self._plan.start_seconds:
+                    unusable.append(str(error) or "Dagster's records do not answer")
         age = None if self._plan.alerts in faults else self._heartbeat.result(deadline)
         silence = self._silence(age)
         if silence is None and not unusable and set(faults) == {self._plan.published}:

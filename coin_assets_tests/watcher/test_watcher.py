@@ -7,8 +7,10 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
@@ -16,6 +18,7 @@ import psutil
 import pytest
 
 from coin_assets.watcher import looks
+from coin_assets.watcher.watch import Watcher
 from coin_assets_tests.alerts.receiver import SECRET, Receiver
 from coin_assets_tests.small_disks import fill, make_read_only, small_disk, use_up_inodes
 from coin_assets_tests.watcher.rig import Watching, beat_ago, files_of, plan_of, told
@@ -195,6 +198,14 @@ def test_a_server_that_does_not_answer_is_reported_without_its_password() -> Non
         looks.require_postgres(UNUSED | {"password": SECRET})
     assert "refused" in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+def test_a_server_has_time_to_start(home: Path) -> None:
+    plan = plan_of(home, postgres=UNUSED | {"password": SECRET})
+    now = datetime.now(UTC)
+    assert Watcher(plan, (), print, time.monotonic()).look(now) == []
+    (late,) = Watcher(plan, (), print, time.monotonic() - plan.start_seconds).look(now)
+    assert late.subject == "database"
 
 
 def test_it_is_small_and_its_command_line_holds_no_secret(
