@@ -33,6 +33,7 @@ from coin_assets.orchestration.build import alert_settings, configured_resources
 from coin_assets.orchestration.sensors.candles_due import candles_due_sensor
 from coin_assets.orchestration.sensors.health_alerts import health_alerts_sensor
 from coin_assets.orchestration.sensors.late_candles import late_candles_sensor
+from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.publish_due import publish_due_sensor
 from coin_assets_tests.platform import StoppedClock
 
@@ -180,13 +181,15 @@ def _sensor(name: str, specs: tuple[SeriesAssets, ...]) -> dg.SensorDefinition:
 
     One tick goes on where the one before stopped, so a process makes it once, as the code server.
     """
+    settings = Settings()
+    faults = MachineFaults(configured_resources(settings).disk)
     if name == "candles_due":
-        return candles_due_sensor(specs, {}, [_job("update"), _job("train_models")])
+        return candles_due_sensor(specs, {}, [_job("update"), _job("train_models")], faults)
     if name == "publish_due":
-        return publish_due_sensor(specs, {}, _job("update"))
+        return publish_due_sensor(specs, {}, _job("update"), faults)
     if name == "late_candles":
-        return late_candles_sensor(specs, _job("redo_touched"))
-    return health_alerts_sensor(specs, alert_settings(Settings()), NAMES)
+        return late_candles_sensor(specs, _job("redo_touched"), faults)
+    return health_alerts_sensor(specs, alert_settings(settings), NAMES, faults)
 
 
 def _job(name: str) -> dg.JobDefinition:

@@ -17,7 +17,7 @@ class CoinAssetsError(Exception):
     """
 
     code: ClassVar[str] = "platform_error"
-    alert_cause: ClassVar[str] = "the platform failed"
+    alert_cause: str = "the platform failed"
 
 
 class ConfigurationError(CoinAssetsError):
@@ -63,6 +63,7 @@ class MachineFault(TemporaryError):
     Attributes:
         errno_name: for example ``"ENOSPC"``.
         path: file or folder at which it happened; None if unknown.
+        alert_cause: names the errno, too.
     """
 
     code = "machine_fault"
@@ -71,6 +72,8 @@ class MachineFault(TemporaryError):
     def __init__(self, message: str, errno_name: str = "", path: str | None = None) -> None:
         self.errno_name = errno_name
         self.path = path
+        if errno_name:
+            self.alert_cause = f"{MachineFault.alert_cause}: {errno_name}"
         super().__init__(message)
 
 

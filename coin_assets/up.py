@@ -19,7 +19,7 @@ import dagster as dg
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from coin_assets import supervision
+from coin_assets import supervision, watcher
 from coin_assets.config.settings import Settings
 from coin_assets.errors import CoinAssetsError, ConfigurationError
 from coin_assets.orchestration import dead_runs
@@ -121,6 +121,7 @@ def _plan(host: str, port: int, *, verbose: bool) -> Plan:
             *(*python, "dagster._daemon", "run", "--log-level", level),
             *("--workspace", str(workspace)),
         ),
+        watcher=(*python, watcher.__name__),
         sweep=(*python, dead_runs.__name__),
         folder=str(folder),
         verbose=verbose,

@@ -140,6 +140,8 @@ TESTED = {
     r"(\(umask|cp|tar -xzf) .+": f"{_FILES}test_secrets_are_copied_and_restored",
     r"(du|cat|mv|sqlite3) .+": f"{_FILES}test_files_of_a_home_are_shown_and_set_aside",
     r"(for part in candles forecasts|rm -f) .+": f"{_FILES}test_a_symbol_is_deleted",
+    r"python -m coin_assets\.watcher( --once)?": "watcher/test_watcher.py::"
+    "test_it_reads_the_settings_and_looks_once_on_request",
     "test -n .+": f"{_FILES}test_an_old_heartbeat_is_reported",
     "echo '.+' > .+yaml": f"{_HERE}test_settings_of_copy_store_are_accepted",
 }
@@ -162,4 +164,5 @@ NOT_RUN = {
     "createuser .+": _POSTGRESQL,
     "export DAGSTER_(HOME|POSTGRES_HOST|POSTGRES_PASSWORD)=.+": _POSTGRESQL,
     r"python -m coin_assets\.up": _POSTGRESQL,
+    "(df|grep) .+": "shows the file systems of this machine",
 }

@@ -111,10 +111,10 @@ def environment_of(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def up(folder: Path, *words: str) -> Iterator[Up]:
+def up(folder: Path, *words: str, **settings: str) -> Iterator[Up]:
     """``make up`` over the home in ``folder``, until the end of the block."""
     port, log = free_port(), folder / "up.log"
-    env = environment_of(folder)
+    env = environment_of(folder) | settings
     command = [sys.executable, "-m", "coin_assets.up", "--port", str(port), *words]
     process = started([*IN_BACKGROUND, *command], env, log)
     made = Up(process, port, log)

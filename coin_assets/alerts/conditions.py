@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+MACHINE_FAULT = "machine fault"
 # From bad to worse; other kinds are compared by severity alone.
 _RANKS = {word: rank for rank, word in enumerate(("stale", "hard_stale", "missing", "corrupt"))}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from coin_assets.errors import CorruptArtefact, TemporaryError
 from coin_assets.files.atomic import locked, sync_folder
 
+FOLDER, BOOK = "alerts", "alerts.sqlite"  # below the home
 VERSION = 1
 _BUSY_SECONDS = 10.0
 _TABLES = """

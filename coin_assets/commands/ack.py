@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from coin_assets.alerts.database import BOOK, FOLDER
 from coin_assets.alerts.outbox import AlertBook
 from coin_assets.commands.terminal import finished
 from coin_assets.config.rules import did_you_mean
@@ -13,7 +14,6 @@ from coin_assets.config.settings import Settings
 from coin_assets.errors import ConfigurationError
 from coin_assets.orchestration.build import series_specs
 from coin_assets.orchestration.jobs.acknowledge import AcknowledgeConfig, acknowledged
-from coin_assets.orchestration.sensors.health_alerts import BOOK, FOLDER
 
 
 def main(arguments: Sequence[str] | None = None, now: datetime | None = None) -> int:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from coin_assets.alerts.database import BOOK, FOLDER
 from coin_assets.alerts.heartbeat import heartbeat_age
 from coin_assets.alerts.incidents import Incident, Mute, MuteKind
 from coin_assets.alerts.outbox import AlertBook, Overview
@@ -14,7 +15,6 @@ from coin_assets.domain.durations import duration_text
 from coin_assets.domain.json_format import Document, time_text
 from coin_assets.errors import CorruptArtefact
 from coin_assets.orchestration.progress import text_table
-from coin_assets.orchestration.sensors.health_alerts import BOOK, FOLDER
 
 _MOST_DETAIL = 70
 _HEAD = ("subject", "kind", "severity", "since (UTC)", "open for", "silenced", "detail")

@@ -17,7 +17,6 @@ from coin_assets.config import addresses, notation
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
-from coin_assets.market.ccxt_support import why_not
 
 INFLUXDB_TOKEN = "INFLUXDB_V2_TOKEN"  # noqa: S105 (a name)
 _ADDED_TAGS = "INFLUXDB_V2_TAG_"  # of the client library: tags it adds to all points
@@ -132,6 +131,8 @@ def servable(market: str, given: Given) -> Iterator[str]:
     """Problems of an exchange that cannot deliver the candles of a symbol."""
     kind, _, exchange = market.partition(":")
     if kind == "ccxt":
+        from coin_assets.market.ccxt_support import why_not  # imports pandas
+
         reasons = {why_not(exchange, symbol) for symbol in given.get("symbols", ())}
         for reason in sorted(filter(None, reasons)):
             yield f"{market!r} cannot be collected: {reason}. Choose another exchange or symbol."

@@ -1,10 +1,13 @@
-"""Limits set by operators: age of data, and disk usage."""
+"""Limits of age of data and of disk usage."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 from coin_assets.errors import ConfigurationError
 
+# Kept free on each file system for Dagster's records, the outbox of alerts and the databases' logs,
+# whatever the percentages say: of a small disk 95% may leave nothing.
+RESERVED_BYTES, RESERVED_INODES = 200_000_000, 1_000
 _MINUTE = timedelta(minutes=1)
 
 

@@ -8,13 +8,15 @@ Weeks open on Monday 00:00, months on the 1st, everything else on multiples of i
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Self
-
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Self
 
 from coin_assets.errors import ConfigurationError
+
+# Imported where they are used: `coin_assets.watcher` needs the names, and little memory.
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
 
 MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,7 +27,10 @@ MINUTES = ("1m", "3m", "5m", "10m", "15m", "30m")
 HOURS = ("1h", "2h", "3h", "4h", "6h", "8h", "12h")
 NAMES = (*MINUTES, *HOURS, "1d", "3d", "1w", "1M")
 
-Ordinals = npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    Ordinals = npt.NDArray[np.int64]
+else:
+    Ordinals = Any
 
 
 @dataclass(frozen=True)
@@ -145,8 +150,10 @@ class Timeframe:
         """Number of candles that open in ``[start, end)``."""
         return max(0, self._first_ordinal(end) - self._first_ordinal(start))
 
-    def opens(self, start: datetime, end: datetime) -> pd.DatetimeIndex:
+    def opens(self, start: datetime, end: datetime) -> "pd.DatetimeIndex":
         """All opens in ``[start, end)``, ascending, dtype ``datetime64[us, UTC]``."""
+        import numpy as np
+
         first = self._first_ordinal(start)
         return self._times(np.arange(first, first + self.count(start, end), dtype=np.int64))
 
@@ -166,15 +173,15 @@ class Timeframe:
         """
         micros = as_micros(times)
         if self.is_month:
-            return micros.view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+            return micros.view("datetime64[us]").astype("datetime64[M]").astype("int64")
         anchor = int(self._anchor.timestamp()) * 1_000_000
         return (micros - anchor) // (self.seconds * 1_000_000)
 
-    def floor_all(self, times: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> pd.DatetimeIndex:
+    def floor_all(self, times: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> "pd.DatetimeIndex":
         """Vectorised `floor`: (n,) opens, dtype ``datetime64[us, UTC]``."""
         return self._times(self.ordinals(times))
 
-    def close_all(self, times: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> pd.DatetimeIndex:
+    def close_all(self, times: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> "pd.DatetimeIndex":
         """Vectorised `close_of`: (n,) closes, dtype ``datetime64[us, UTC]``."""
         return self._times(self.ordinals(times) + 1)
 
@@ -193,7 +200,9 @@ class Timeframe:
             return (opened.year - 1970) * 12 + opened.month - 1
         return (opened - self._anchor) // timedelta(seconds=self.seconds)
 
-    def _times(self, ordinals: Ordinals) -> pd.DatetimeIndex:
+    def _times(self, ordinals: Ordinals) -> "pd.DatetimeIndex":
+        import pandas as pd
+
         if self.is_month:
             naive = ordinals.astype("datetime64[M]").astype("datetime64[us]")
         else:
@@ -208,6 +217,9 @@ def as_micros(times: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> Ordinals:
     Raises:
         TypeError: the times have no zone.
     """
+    import numpy as np
+    import pandas as pd
+
     index = pd.DatetimeIndex(times).tz_convert("UTC").as_unit("us")
     return np.asarray(index.asi8, dtype=np.int64)
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import dagster as dg
 
+from coin_assets.alerts.database import FOLDER
 from coin_assets.alerts.incidents import Rules
+from coin_assets.config.records import records_of, temporary_folder
 from coin_assets.config.settings import STORES, Settings
 from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
@@ -48,12 +50,9 @@ from coin_assets.orchestration.resources import (
     StoreResource,
 )
 from coin_assets.orchestration.sensors.candles_due import candles_due_sensor
-from coin_assets.orchestration.sensors.health_alerts import (
-    FOLDER,
-    AlertSettings,
-    health_alerts_sensor,
-)
+from coin_assets.orchestration.sensors.health_alerts import AlertSettings, health_alerts_sensor
 from coin_assets.orchestration.sensors.late_candles import late_candles_sensor
+from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.publish_due import publish_due_sensor
 from coin_assets.orchestration.sensors.requests import checks_of
 from coin_assets.orchestration.sensors.retrain import retrain_schedule
@@ -96,6 +95,7 @@ def build_definitions(
         for check in (reconciled_check(spec), clock_checks(spec, read_status))
     ]
     alerts = alert_settings(settings)
+    faults = MachineFaults((resources | resource_overrides)["disk"])
     update, training = update_job(steps, checks), training_job(specs)
     recompute, retention = recompute_job(specs), retention_job(specs)
     prune = prune_job(settings.records_retention)
@@ -106,10 +106,10 @@ def build_definitions(
         prune_schedule(prune),
     ]
     sensors: list[Any] = [
-        candles_due_sensor(specs, checks_of(steps), [update, training, evaluate, promote]),
-        publish_due_sensor(specs, checks_of(steps), update),
-        late_candles_sensor(specs, recompute),
-        training_events_sensor(specs, training),
+        candles_due_sensor(specs, checks_of(steps), [update, training, evaluate, promote], faults),
+        publish_due_sensor(specs, checks_of(steps), update, faults),
+        late_candles_sensor(specs, recompute, faults),
+        training_events_sensor(specs, training, faults),
     ]
     launched: list[Any] = [update, training, evaluate, promote, recompute, retention, prune]
     watched = [each.name for each in (*sensors, *schedules)]
@@ -118,7 +118,7 @@ def build_definitions(
         jobs=[*launched, *_operator_jobs(settings, specs, alerts)],
         asset_checks=checks,
         schedules=schedules,
-        sensors=[*sensors, health_alerts_sensor(specs, alerts, watched)],
+        sensors=[*sensors, health_alerts_sensor(specs, alerts, watched, faults)],
         resources=resources | resource_overrides,
         # A step costs about 0.1 s in this process and seconds in one of its own.
         executor=dg.in_process_executor,
@@ -287,5 +287,7 @@ def configured_resources(settings: Settings) -> Resources:
             warn=settings.disk_limits.warn,
             critical=settings.disk_limits.critical,
             block=settings.disk_limits.block,
+            folders=[str(settings.publish_dir), str(records_of(settings.home).folder)],
+            temporary=temporary_folder(),
         ),
     )

@@ -4,7 +4,6 @@ A resource holds plain configuration. Its client opens on first use and closes w
 Tests override resources, never the clients inside them.
 """
 
-import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,12 +15,12 @@ from pydantic import PrivateAttr
 
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import Timeframe, month_start
-from coin_assets.errors import DiskFull
+from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.base import Market
 from coin_assets.market.factory import open_market
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
+from coin_assets.orchestration.disk import DiskResource as DiskResource
 from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.pipeline.context import Pipeline
 from coin_assets.pipeline.fetch_ahead import FetchesAhead
@@ -216,46 +215,6 @@ class PublisherResource(dg.ConfigurableResource):
         ]
         locks = Path(self.home) / "locks" / "published"
         return Publisher(Path(self.folder), locks, series_list, limits)
-
-
-class DiskResource(dg.ConfigurableResource):
-    """The disk of the home, and its limits in percent used."""
-
-    home: str
-    warn: int
-    critical: int
-    block: int
-
-    def percent(self) -> float:
-        """Percent of the disk in use, as ``df`` counts it."""
-        usage = shutil.disk_usage(self.home)
-        return 100 * usage.used / (usage.used + usage.free)
-
-    def checked(self, start: datetime, now: datetime, warn: Callable[[str], None]) -> float:
-        """`percent`; warns if it is high, and refuses to fetch history if it is too high.
-
-        Windows of the running and the previous month are live and are never refused.
-
-        Raises:
-            DiskFull: the disk is too full for history.
-        """
-        percent = self.percent()
-        used = f"the disk of {self.home} is {percent:.1f}% full"
-        remedy = (
-            f"Free space below {self.home}, use a larger disk, or shorten COIN_RETENTION, which "
-            "takes effect at the daily retention; to apply it now, launch enforce_retention."
-        )
-        if percent >= self.block and start < month_start(month_start(now) - timedelta(days=1)):
-            raise DiskFull(
-                f"{used}, at or above the {self.block}% of COIN_DISK_LIMITS at which no history "
-                f"is fetched any more; candles from {start:%Y-%m} on were not requested. Live "
-                f"candles go on. {remedy}"
-            )
-        if percent >= self.critical:
-            warn(f"{used} (critical: {self.critical}%, no history from {self.block}% on). {remedy}")
-        elif percent >= self.warn:
-            warn(f"{used} (warning: {self.warn}%). {remedy}")
-        return percent
 
 
 class Resources(NamedTuple):

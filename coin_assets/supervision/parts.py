@@ -32,6 +32,7 @@ class Plan:
 
     Attributes:
         web, daemon: command lines.
+        watcher: command line of the process that reports faults of the machine.
         sweep: command line that marks the runs of killed processes as failed.
         folder: temporary, removed in the end.
     """
@@ -39,6 +40,7 @@ class Plan:
     locations: tuple[CodeLocation, ...]
     web: tuple[str, ...]
     daemon: tuple[str, ...]
+    watcher: tuple[str, ...]
     sweep: tuple[str, ...]
     folder: str
     verbose: bool = False
@@ -57,7 +59,7 @@ class Plan:
             CodeLocation(each["name"], tuple(each["command"]), each["socket"])
             for each in values.pop("locations")
         )
-        for name in ("web", "daemon", "sweep"):
+        for name in ("web", "daemon", "watcher", "sweep"):
             values[name] = tuple(values[name])
         return cls(locations=locations, **values)
 
@@ -84,11 +86,6 @@ class Part:
     def process_id(self) -> int | None:
         """Of its process; None while there is none."""
         return None if self._process is None else self._process.pid
-
-    @property
-    def is_code_location(self) -> bool:
-        """Whether others wait for it."""
-        return self._socket is not None
 
     def start(self, now: float, output: int) -> None:
         """Start its process."""

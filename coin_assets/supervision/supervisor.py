@@ -32,7 +32,9 @@ class Supervisor:
             Part(f"code server {each.name}", each.command, each.socket) for each in plan.locations
         ]
         self._daemon = Part("daemon", plan.daemon)
-        self._parts = [*self._locations, Part("web server", plan.web), self._daemon]
+        # The watcher starts at once: the code may never load on a machine that fails.
+        self._unheld = [*self._locations, Part("watcher", plan.watcher)]
+        self._parts = [*self._unheld, Part("web server", plan.web), self._daemon]
         self._waiting = set(self._locations)  # not ready for the first time yet
         self._sweep: subprocess.Popen[bytes] | None = None
         self._signals: list[int] = []
@@ -73,7 +75,7 @@ class Supervisor:
         now = time.monotonic()
         self._waiting = {each for each in self._waiting if not each.is_ready()}
         for part in self._parts:
-            is_held = not part.is_code_location and (self._waiting or self._sweep is not None)
+            is_held = part not in self._unheld and (self._waiting or self._sweep is not None)
             if part.process_id is None and part.due <= now and not is_held:
                 try:
                     part.start(now, self._log_end)

@@ -23,7 +23,7 @@ from coin_assets_tests.webui import ROOT
 DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("code", "daemon", "web")
+OURS = ("code", "daemon", "web", "watcher")
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 READ_BY_ENTRYPOINT = re.findall(
     r"^read_secret (\w+)", (DEPLOY / "entrypoint.sh").read_text(), re.MULTILINE
@@ -72,7 +72,7 @@ def test_a_service_is_watched_and_comes_back(name: str) -> None:
     assert service["restart"] == "unless-stopped"
     waits = service.get("depends_on", {})
     assert all(each == {"condition": "service_healthy"} for each in waits.values())
-    assert bool(waits) == (name in OURS)
+    assert bool(waits) == (name in OURS and name != "watcher")  # it reports what others wait for
 
 
 @each_service
@@ -167,6 +167,20 @@ def test_only_who_looks_at_the_store_gets_its_token() -> None:
     assert "influxdb-token:/run/influxdb:ro" in SERVICES["code"]["volumes"]
     for name in ("daemon", "web"):
         assert SERVICES[name]["secrets"] == ["postgres_password"]
+    assert SERVICES["watcher"]["secrets"] == ["postgres_password", "alert_webhooks"]
+
+
+def test_the_watcher_looks_where_the_code_location_writes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code, given = environment_of("code"), environment_of("watcher")
+    assert given.items() <= code.items()
+    assert SERVICES["watcher"]["volumes"] == SERVICES["code"]["volumes"]
+    monkeypatch.chdir(tmp_path)
+    for name, value in given.items():
+        if value is not None and not name.endswith("_FILE"):
+            monkeypatch.setenv(name, value)
+    assert str(Settings().home) == code["COIN_HOME"]
 
 
 def test_the_code_location_is_offered_every_setting_and_no_other() -> None:

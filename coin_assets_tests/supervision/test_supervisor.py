@@ -34,6 +34,14 @@ SERVER = """
     note(sys.argv[2])
     time.sleep(600)
 """
+# It notes itself in a file of its own: others are looked at in their order.
+WATCHER = """
+    import os, time
+    from pathlib import Path
+    with Path(sys.argv[1]).with_name("watchers").open("a") as file:
+        file.write(f"{os.getpid()}\\n")
+    time.sleep(600)
+"""
 # A daemon whose child leaves it for a session of its own, and ignores interrupts.
 PARENT = """
     import os, signal, time
@@ -76,6 +84,7 @@ class Rig:
             locations=(CodeLocation("here", command("code", CODE, path), path),),
             web=command("web", SERVER, "web"),
             daemon=command("daemon", SERVER, "daemon"),
+            watcher=command("watcher", WATCHER),
             sweep=command("sweep", SWEEP),
             folder=str(self.shared),
         )
@@ -149,6 +158,24 @@ def test_a_killed_server_starts_again_alone(start: Callable[..., Rig], name: str
     (line,) = rig.log.read_text().splitlines()
     assert line.startswith("make up: the ")
     assert line.endswith("was killed (SIGKILL); it starts again in 1 s")
+
+
+def test_the_watcher_starts_before_the_code_and_again_when_it_is_killed(
+    start: Callable[..., Rig],
+) -> None:
+    rig = start(code="import time\ntime.sleep(600)")
+
+    def watchers() -> list[int]:
+        path = rig.log.with_name("watchers")
+        return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+    rig.until(lambda: len(watchers()) == 1)
+    os.kill(watchers()[0], signal.SIGKILL)
+    rig.until(lambda: len(watchers()) == 2)
+    assert rig.log.read_text() == (
+        "make up: the watcher was killed (SIGKILL); it starts again in 1 s\n"
+    )
+    assert rig.notes() == []  # the others wait for the code
 
 
 def test_runs_are_swept_before_the_daemon_starts_again(start: Callable[..., Rig]) -> None:

@@ -20,6 +20,7 @@ from coin_assets.orchestration.resources import (
     RegistryResource,
     StoreResource,
 )
+from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.requests import ChecksOfAsset, described, run_requests
 from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets.orchestration.sensors.tick_time import (
@@ -45,7 +46,10 @@ _Clients = tuple[Store, Market, ModelRegistry, EvaluationBook, Publisher]
 
 
 def candles_due_sensor(
-    specs: Sequence[SeriesAssets], checks: ChecksOfAsset, jobs: Sequence[Any]
+    specs: Sequence[SeriesAssets],
+    checks: ChecksOfAsset,
+    jobs: Sequence[Any],
+    faults: MachineFaults,
 ) -> dg.SensorDefinition:
     """``candles_due``.
 
@@ -68,6 +72,7 @@ def candles_due_sensor(
             "decided."
         ),
     )
+    @faults.skipped
     def candles_due(
         context: dg.SensorEvaluationContext,
         store: StoreResource,

@@ -1,4 +1,4 @@
-"""Conditions for the alerts, from health, failures, disk, store and machinery."""
+"""Conditions for the alerts, from health, failures, store and machinery."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -6,7 +6,6 @@ from datetime import datetime
 from coin_assets.alerts.conditions import Condition, Severity
 from coin_assets.domain.failures import RUN_OVERDUE
 from coin_assets.domain.layers import CANDLES, Task
-from coin_assets.domain.limits import DiskLimits
 from coin_assets.domain.publishing.manifest import (
     CORRUPT,
     FRESH,
@@ -106,26 +105,6 @@ def job_conditions(failures: Mapping[str, Failures]) -> list[Condition]:
             runbook=_TRAINING_PAGE if job == "train_models" else _RECOVERY_PAGE,
         )
         for job, failed in failures.items()
-    ]
-
-
-def disk_conditions(percent: float, limits: DiskLimits, now: datetime) -> list[Condition]:
-    """Disk usage above a limit."""
-    if percent < limits.warn:
-        return []
-    critical = percent >= limits.critical
-    blocked = f"; no history is fetched from {limits.block}% on"
-    return [
-        Condition(
-            subject="disk",
-            kind="disk full" if percent >= limits.block else "disk filling",
-            cause="",
-            severity=Severity.CRITICAL if critical else Severity.WARNING,
-            since=now,
-            detail=f"{percent:.0f}% of the disk is in use (limits {limits}){blocked}",
-            remedy="Free space, shorten COIN_RETENTION, or use a larger disk.",
-            runbook=_STORAGE_PAGE,
-        )
     ]
 
 

@@ -1,7 +1,7 @@
 """The sensor ``health_alerts``: evaluates health once a cycle and sends alerts."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ import dagster as dg
 from coin_assets.alerts import heartbeat
 from coin_assets.alerts.channels import channels_of
 from coin_assets.alerts.conditions import Condition
+from coin_assets.alerts.database import BOOK
 from coin_assets.alerts.incidents import Rules
 from coin_assets.alerts.outbox import AlertBook, DeliveryReport
 from coin_assets.config.addresses import Webhook
@@ -18,7 +19,7 @@ from coin_assets.domain.limits import DiskLimits
 from coin_assets.domain.publishing.manifest import STATUSES
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
-from coin_assets.errors import CoinAssetsError
+from coin_assets.errors import CoinAssetsError, MachineFault
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.checks.clock import clock_evaluations
 from coin_assets.orchestration.checks.recorded import (
@@ -36,18 +37,24 @@ from coin_assets.orchestration.resources import (
 )
 from coin_assets.orchestration.sensors import conditions
 from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
-from coin_assets.orchestration.sensors.known_statuses import KnownStatuses
+from coin_assets.orchestration.sensors.known_statuses import (
+    HEALTH_ALERTS,
+    KnownStatuses,
+    StatusesRead,
+    read_statuses,
+)
+from coin_assets.orchestration.sensors.machine import MachineFaults
+from coin_assets.orchestration.sensors.machine_conditions import (
+    caused_elsewhere,
+    disk_conditions,
+    machine_conditions,
+)
 from coin_assets.orchestration.sensors.machinery import troubles
 from coin_assets.orchestration.sensors.records import of_records
 from coin_assets.orchestration.sensors.runs import job_failures, runs_of
 from coin_assets.orchestration.sensors.tick_time import TickTime, left_over
-from coin_assets.planning.series_status import (
-    SeriesStatus,
-    StatusReader,
-    read_status_without_store,
-)
+from coin_assets.planning.series_status import SeriesStatus
 
-FOLDER, BOOK = "alerts", "alerts.sqlite"
 # A tick may take 60 s in all.
 _DELIVERY_SECONDS = 20.0
 _RECORD_EVERY = timedelta(hours=6)
@@ -86,17 +93,21 @@ class AlertSettings:
 
 
 def health_alerts_sensor(
-    specs: Sequence[SeriesAssets], settings: AlertSettings, watched: Sequence[str]
+    specs: Sequence[SeriesAssets],
+    settings: AlertSettings,
+    watched: Sequence[str],
+    faults: MachineFaults,
 ) -> dg.SensorDefinition:
     """``health_alerts``.
 
     Args:
         watched: names of the sensors and schedules that should run.
+        faults: of the machine, met by the ticks of all sensors.
     """
-    known, series_list = KnownStatuses(specs), [spec.series for spec in specs]
+    known = KnownStatuses(specs)
 
     @dg.sensor(
-        name="health_alerts",
+        name=HEALTH_ALERTS,
         minimum_interval_seconds=int(settings.rules.cycle.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
@@ -113,32 +124,28 @@ def health_alerts_sensor(
         disk: DiskResource,
         clock: Clock,
     ) -> dg.SensorResult:
-        now, at, instance = clock.now(), clock.machine_time(), context.instance
+        now, instance = clock.now(), context.instance
         _end_runs(instance, context.log)
-        time_left, looked_at = TickTime(clock.monotonic), list[SeriesAssets]()
-        refusal: CoinAssetsError | None = None
-        try:
-            stored = store.client().snapshot(series_list)
-            reader = StatusReader(stored, registry.client(), publisher.client())
-            looked_at, statuses = known.renew(reader, time_left), known.by_series
-        except CoinAssetsError as error:
-            # Alerts matter most now; the published files still show the health.
-            refusal = error
-            statuses = read_status_without_store(registry.client(), publisher.client(), series_list)
-        if len(statuses) < len(specs):  # a condition that was not looked at would count as over
-            return dg.SensorResult(skip_reason=f"starting{left_over(len(statuses), len(specs))}")
-        healths = series_healths(specs, statuses, native_states(instance, specs), now)
+        clients = store, registry, publisher
+        read = read_statuses(known, specs, clients, TickTime(clock.monotonic), faults)
+        if read.statuses is not None and len(read.statuses) < len(specs):
+            # A condition that was not looked at would count as over.
+            return dg.SensorResult(
+                skip_reason=f"starting{left_over(len(read.statuses), len(specs))}"
+            )
+        healths = _healths(instance, specs, read.statuses, now)
         wrong = [
-            *(conditions.store_conditions(refusal, now) if refusal else ()),
-            *_of_series(instance, settings, specs, healths, clock),
-            *conditions.disk_conditions(disk.percent(), settings.disk, now),
-            *conditions.machinery_conditions(troubles(instance, watched, at)),
+            *(conditions.store_conditions(read.refusal, now) if read.refusal else ()),
+            *_of_disk(disk, settings, faults, now),
+            *_of_series(instance, settings, specs, (healths, faults), clock),
+            *conditions.machinery_conditions(troubles(instance, watched, clock.machine_time())),
         ]
         wrong += of_records(settings.book.incidents(), wrong, instance, specs)
         report = _deliver(context.log, settings, wrong, now, clock)
-        events = [] if refusal else _clock_results(instance, looked_at, statuses, now)
+        is_whole = read.refusal is None and read.statuses is not None
+        events = _clock_results(instance, read, now) if is_whole else []
         _beat(context.log, settings, healths, report, now)
-        unseen = "" if refusal else left_over(len(looked_at), len(specs))
+        unseen = left_over(len(read.looked_at), len(specs)) if is_whole else ""
         return dg.SensorResult(
             skip_reason=_summary(healths, wrong, report) + unseen,
             asset_events=events[:_MOST_RESULTS],
@@ -155,23 +162,58 @@ def _end_runs(instance: dg.DagsterInstance, log: logging.Logger) -> None:
         log.warning(f"run {run_id} should have ended: its process was killed")
 
 
+def _healths(
+    instance: dg.DagsterInstance,
+    specs: Sequence[SeriesAssets],
+    statuses: Mapping[Series, SeriesStatus] | None,
+    now: datetime,
+) -> list[SeriesHealth]:
+    """The health of each series; none if the statuses could not be read."""
+    if statuses is None:
+        return []
+    return series_healths(specs, statuses, native_states(instance, specs), now)
+
+
+def _of_disk(
+    disk: DiskResource, settings: AlertSettings, faults: MachineFaults, now: datetime
+) -> list[Condition]:
+    """Conditions of disk space; a file system that does not answer is a fault of the machine."""
+    try:
+        return disk_conditions(disk.worst(), disk.shortage(), settings.disk, now)
+    except MachineFault as fault:
+        faults.note(HEALTH_ALERTS, fault)
+        return []
+
+
 def _of_series(
     instance: dg.DagsterInstance,
     settings: AlertSettings,
     specs: Sequence[SeriesAssets],
-    healths: Sequence[SeriesHealth],
+    found: tuple[Sequence[SeriesHealth], MachineFaults],
     clock: Clock,
 ) -> list[Condition]:
-    """Conditions of series, of the market, and of the jobs that work on them."""
-    now = clock.now()
+    """Conditions of series, of the market, of the jobs that work on them, and of the machine.
+
+    While a fault of the machine stands, conditions that it causes are not opened, and those of
+    series that could not be looked at stay as they are.
+    """
+    now, (healths, faults) = clock.now(), found
     failures = runs_of(instance, specs, clock.machine_time(), month_start(now)).failures
-    jobs = {job: found for job in WATCHED_JOBS if (found := job_failures(instance, job))}
+    jobs = {job: failed for job in WATCHED_JOBS if (failed := job_failures(instance, job))}
     by_series = {spec.series: spec for spec in specs}
-    return [
+    of_series = [
         *conditions.series_conditions(healths, by_series, failures, now),
         *conditions.market_conditions(settings.market, specs, failures),
         *conditions.job_conditions(jobs),
     ]
+    machine = machine_conditions(faults.standing(), [*failures.values(), *jobs.values()], now)
+    if not machine:
+        return of_series
+    known = {subject: each.condition for subject, each in settings.book.incidents().items()}
+    seen = {str(each.series) for each in healths}
+    kept = [known[subject] for subject in map(str, by_series) if subject in known.keys() - seen]
+    own = [each for each in of_series if each.subject in known or not caused_elsewhere(each)]
+    return [*machine, *kept, *own]
 
 
 def _deliver(
@@ -189,13 +231,15 @@ def _deliver(
 
 
 def _clock_results(
-    instance: dg.DagsterInstance,
-    specs: Iterable[SeriesAssets],
-    statuses: dict[Series, SeriesStatus],
-    now: datetime,
+    instance: dg.DagsterInstance, read: StatusesRead, now: datetime
 ) -> list[dg.AssetCheckEvaluation]:
     """Check results that changed or are due again."""
-    found = [each for spec in specs for each in clock_evaluations(spec, statuses[spec.series], now)]
+    statuses = read.statuses or {}
+    found = [
+        each
+        for spec in read.looked_at
+        for each in clock_evaluations(spec, statuses[spec.series], now)
+    ]
     recorded = recorded_checks(instance, (each.asset_check_key for each in found))
     materialised = last_materialised(instance, {each.asset_key for each in found})
     return changed_evaluations(found, recorded, materialised, now, _RECORD_EVERY)
@@ -209,15 +253,15 @@ def _beat(
     now: datetime,
 ) -> None:
     """Write the heartbeat file and call the heartbeat address."""
-    heartbeat.beat(
-        settings.folder,
-        now,
-        {
-            "cycle_seconds": settings.rules.cycle.total_seconds(),
-            "undelivered": report.pending,
-            **_counts(healths),
-        },
-    )
+    facts = {
+        "cycle_seconds": settings.rules.cycle.total_seconds(),
+        "undelivered": report.pending,
+        **_counts(healths),
+    }
+    try:
+        heartbeat.beat(settings.folder, now, facts)
+    except OSError as error:  # what was delivered stays delivered; the watcher sees the old file
+        log.warning(f"the heartbeat was not written: {error}")
     if settings.heartbeat_url:
         try:
             heartbeat.call(settings.heartbeat_url)

@@ -1,11 +1,21 @@
 """Statuses of all series, of which each tick renews as many as it has time for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from coin_assets.domain.series import Series
+from coin_assets.errors import CoinAssetsError, MachineFault
 from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.resources import PublisherResource, RegistryResource, StoreResource
+from coin_assets.orchestration.sensors.machine import MachineFaults, fault_behind
 from coin_assets.orchestration.sensors.tick_time import Rotation, TickTime, parts_of
-from coin_assets.planning.series_status import SeriesStatus, StatusReader
+from coin_assets.planning.series_status import (
+    SeriesStatus,
+    StatusReader,
+    read_status_without_store,
+)
+
+HEALTH_ALERTS = "health_alerts"
 
 
 class KnownStatuses:
@@ -31,3 +41,48 @@ class KnownStatuses:
             self.by_series |= reader.read([spec.series for spec in part])
             renewed += part
         return renewed
+
+
+class StatusesRead(NamedTuple):
+    """What one tick has read.
+
+    Attributes:
+        statuses: of all series; fewer at the start, None if the machine failed.
+        looked_at: the series whose status was renewed.
+        refusal: of the store.
+    """
+
+    statuses: Mapping[Series, SeriesStatus] | None
+    looked_at: Sequence[SeriesAssets] = ()
+    refusal: CoinAssetsError | None = None
+
+
+def read_statuses(
+    known: KnownStatuses,
+    specs: Sequence[SeriesAssets],
+    resources: tuple[StoreResource, RegistryResource, PublisherResource],
+    time_left: TickTime,
+    faults: MachineFaults,
+) -> StatusesRead:
+    """Renew statuses; without the store those of the published files, which still show health."""
+    store, registry, publisher = resources
+    series_list = [spec.series for spec in specs]
+    try:
+        try:
+            stored = store.client().snapshot(series_list)
+            reader = StatusReader(stored, registry.client(), publisher.client())
+            looked_at = known.renew(reader, time_left)
+            read = StatusesRead(known.by_series, looked_at)
+        except MachineFault:
+            raise
+        except CoinAssetsError as error:
+            statuses = read_status_without_store(registry.client(), publisher.client(), series_list)
+            read = StatusesRead(statuses, refusal=error)
+    except Exception as error:
+        fault = fault_behind(error)
+        if fault is None:
+            raise
+        faults.note(HEALTH_ALERTS, fault)
+        return StatusesRead(None)
+    faults.end(HEALTH_ALERTS)
+    return read

@@ -9,6 +9,7 @@ import dagster as dg
 from coin_assets.errors import CorruptArtefact
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.resources import Clock, StoreResource
+from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.requests import BACKGROUND_LIMIT, PRIORITY_TAG
 from coin_assets.orchestration.sensors.runs import is_running, job_failures
 from coin_assets.orchestration.sensors.tick_time import (
@@ -25,7 +26,9 @@ from coin_assets.store.base import Store
 INTERVAL_SECONDS = 30
 
 
-def late_candles_sensor(specs: Sequence[SeriesAssets], job: Any) -> dg.SensorDefinition:
+def late_candles_sensor(
+    specs: Sequence[SeriesAssets], job: Any, faults: MachineFaults
+) -> dg.SensorDefinition:
     """``late_candles``, which launches ``job`` (``redo_touched``)."""
     sources = [spec for spec in specs if spec.is_fetched]
     parts = Rotation(parts_of(sources))
@@ -40,6 +43,7 @@ def late_candles_sensor(specs: Sequence[SeriesAssets], job: Any) -> dg.SensorDef
             "recomputes the derived candles, forecasts and published files that depend on them."
         ),
     )
+    @faults.skipped
     def late_candles(
         context: dg.SensorEvaluationContext, store: StoreResource, clock: Clock
     ) -> dg.SensorResult:

@@ -23,6 +23,7 @@ from coin_assets.orchestration.resources import (
     StoreResource,
 )
 from coin_assets.orchestration.sensors.known_statuses import KnownStatuses
+from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.requests import ChecksOfAsset, described, run_requests
 from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets.orchestration.sensors.tick_time import TickTime, left_over
@@ -42,7 +43,7 @@ INTERVAL_SECONDS = 15
 
 
 def publish_due_sensor(
-    specs: tuple[SeriesAssets, ...], checks: ChecksOfAsset, job: Any
+    specs: tuple[SeriesAssets, ...], checks: ChecksOfAsset, job: Any, faults: MachineFaults
 ) -> dg.SensorDefinition:
     """``publish_due``, which launches ``job`` (``update``) with published assets alone."""
     turns, known = count(), KnownStatuses(specs)
@@ -59,6 +60,7 @@ def publish_due_sensor(
             "stale, when runs fail, when a file is damaged."
         ),
     )
+    @faults.skipped
     def publish_due(
         context: dg.SensorEvaluationContext,
         store: StoreResource,

@@ -10,10 +10,11 @@ import dagster as dg
 from coin_assets.domain.evaluation import training_events as events
 from coin_assets.domain.evaluation.drift import training_reason
 from coin_assets.domain.series import Series
-from coin_assets.errors import CoinAssetsError, CorruptArtefact
+from coin_assets.errors import CoinAssetsError, CorruptArtefact, MachineFault
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.resources import Clock, RegistryResource, StoreResource
+from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.requests import training_request
 from coin_assets.orchestration.sensors.runs import is_running
 from coin_assets.store.base import Store
@@ -24,7 +25,7 @@ RUNS_A_TICK = 3
 
 
 def training_events_sensor(
-    specs: Sequence[SeriesAssets], job: dg.JobDefinition
+    specs: Sequence[SeriesAssets], job: dg.JobDefinition, faults: MachineFaults
 ) -> dg.SensorDefinition:
     """``training_events``: at most `RUNS_A_TICK` trainings, and none while another one is open."""
 
@@ -39,6 +40,7 @@ def training_events_sensor(
             "follows noise, and the schedule `retrain` suffices for most markets."
         ),
     )
+    @faults.skipped
     def training_events(
         context: dg.SensorEvaluationContext,
         store: StoreResource,
@@ -55,6 +57,8 @@ def training_events_sensor(
             try:
                 rest = _resting(registry.client(), series, newest.get(series), clock.now())
                 reason = None if rest else _reason(store.client(), registry, series, newest[series])
+            except MachineFault:
+                raise
             except CoinAssetsError as error:
                 context.log.error(f"{series}: {error}")
                 quiet["not readable (see the log of the tick)"] += 1

@@ -1,6 +1,7 @@
 """``health_alerts`` on a real instance: check results without runs, and messages to a receiver."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import pytest
 from coin_assets.alerts.heartbeat import heartbeat_age
 from coin_assets.errors import DataRefused
 from coin_assets.orchestration.checks.recorded import recorded_checks
-from coin_assets.orchestration.resources import DiskResource
 from coin_assets_tests.alerts.receiver import SECRET, Receiver
 from coin_assets_tests.orchestration.sensors.failing import FailingMarket
 from coin_assets_tests.platform import BTC, ETH, Platform, given, utc
+from coin_assets_tests.test_disk import usage
 
 HARD_STALE = "2024-02-29T15:00"
 BOTH = {f"{BTC} 1h", f"{ETH} 1h"}
@@ -138,7 +139,7 @@ def test_a_failed_job_stands_until_it_succeeds(
 def test_a_full_disk_is_reported(
     alerted: Platform, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DiskResource, "percent", lambda _self: 86.0)
+    monkeypatch.setattr(os, "statvfs", lambda _path: usage(86))
     assert "disk disk filling" in ticked(alerted, "2024-02-29T12:31")
     assert receiver.accepted[0]["severity"] == "critical"
 

@@ -16,9 +16,10 @@ from coin_assets.domain.series import Series
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, train
-from coin_assets.orchestration.build import series_specs
+from coin_assets.orchestration.build import configured_resources, series_specs
 from coin_assets.orchestration.jobs.training import training_job
 from coin_assets.orchestration.resources import RegistryResource, StoreResource
+from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.training_events import REASONS_TAG, training_events_sensor
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.models.trainings import candles
@@ -46,7 +47,9 @@ class Market:
         self.store, self.registry = ParquetStore(home), ModelRegistry(home)
         self.specs = series_specs(self.settings)
         self.job = training_job(self.specs)
-        self.sensor = training_events_sensor(self.specs, self.job)
+        self.sensor = training_events_sensor(
+            self.specs, self.job, MachineFaults(configured_resources(self.settings).disk)
+        )
         self.instance = dg.DagsterInstance.ephemeral()
         for number, spec in enumerate(self.specs):
             frame = candles(spec.series, START, spec.series.timeframe.floor(NOW), seed=number)

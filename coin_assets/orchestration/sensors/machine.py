@@ -1,0 +1,102 @@
+"""Faults of the machine that ticks of sensors meet.
+
+They are one condition for the alerts. A tick that meets one requests nothing and does not fail; the
+next tick that works ends it.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any
+
+import dagster as dg
+
+from coin_assets.domain.failures import platform_error
+from coin_assets.errors import MachineFault
+from coin_assets.files.faults import machine_fault
+from coin_assets.orchestration.disk import DiskResource
+
+
+@dataclass(frozen=True)
+class TickFault:
+    """A fault that the last ticks of a sensor met.
+
+    Attributes:
+        since: time of the first of these ticks, by the clock of the machine.
+    """
+
+    sensor: str
+    fault: MachineFault
+    since: datetime
+
+
+class MachineFaults:
+    """The faults that stand, by sensor. Sensors of one code location share a process.
+
+    Args:
+        disk: the space in use; sensors request nothing while it is short.
+    """
+
+    def __init__(self, disk: DiskResource) -> None:
+        self._disk = disk
+        self._by_sensor: dict[str, TickFault] = {}
+
+    def standing(self) -> list[TickFault]:
+        """Faults of sensors whose last tick met one, the oldest first."""
+        return sorted(self._by_sensor.values(), key=lambda each: each.since)
+
+    def note(self, sensor: str, fault: MachineFault) -> None:
+        """Record the fault that a tick has met."""
+        known = self._by_sensor.get(sensor)
+        since = datetime.now(UTC) if known is None else known.since
+        self._by_sensor[sensor] = TickFault(sensor, fault, since)
+
+    def end(self, sensor: str) -> None:
+        """Record that a tick has worked."""
+        self._by_sensor.pop(sensor, None)
+
+    def skipped(self, tick: Callable[..., Any]) -> Callable[..., Any]:
+        """The function of a sensor, whose name it has; a tick that meets a fault is skipped.
+
+        So is one that finds too little space to write; that is no fault, but a condition of the
+        disk.
+
+        Raises:
+            Exception: what else the tick raises.
+        """
+        sensor, yields = tick.__name__, inspect.isgeneratorfunction(tick)
+
+        @wraps(tick)  # Dagster reads the parameters
+        def guarded(*arguments: Any, **resources: Any) -> Any:
+            try:
+                pause = self._disk.reason_to_pause()
+                result = dg.SkipReason(pause) if pause else tick(*arguments, **resources)
+                result = list(result) if yields and not pause else result
+            except Exception as error:
+                fault = fault_behind(error)
+                if fault is None:
+                    raise
+                self.note(sensor, fault)
+                return dg.SkipReason(f"the machine failed, nothing is requested: {fault}")
+            self.end(sensor)
+            return result
+
+        return guarded
+
+
+def fault_behind(error: BaseException) -> MachineFault | None:
+    """The fault of the machine that an exception stands for; None if there is none.
+
+    An error that the platform raised on purpose stands for itself.
+    """
+    found = platform_error(error)
+    if found is not None:
+        return found if isinstance(found, MachineFault) else None
+    cause: BaseException | None = error
+    while cause is not None:
+        if (fault := machine_fault(cause)) is not None:
+            return fault
+        cause = cause.__cause__
+    return None
