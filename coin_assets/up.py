@@ -19,7 +19,7 @@ import dagster as dg
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from coin_assets import supervision
+from coin_assets import supervision, web
 from coin_assets.config.settings import Settings
 from coin_assets.errors import CoinAssetsError, ConfigurationError
 from coin_assets.orchestration import dead_runs
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command += ["--host", host, "--port", str(port)]
     else:
         note_address(lock, f"http://{host}:{port}")
-        command = [supervision.__name__, _plan(host, port, verbose=wanted.verbose).write()]
+        command = [supervision.__name__, _plan(wanted, settings).write()]
         os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # as dagster dev sets it
     # Background processes of a shell may ignore signals, and the servers would inherit that.
     for each in (signal.SIGINT, signal.SIGTERM):
@@ -86,13 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _plan(host: str, port: int, *, verbose: bool) -> Plan:
+def _plan(wanted: argparse.Namespace, settings: Settings) -> Plan:
     """What ``dagster dev`` starts, for `supervision`.
 
     ``dagster dev`` warns that it is superseded, and ends as a whole when one server does.
     """
     folder = Path(tempfile.mkdtemp(prefix="coin_up_"))
-    python, level = (sys.executable, "-m"), "info" if verbose else "warning"
+    python, level = (sys.executable, "-m"), "info" if wanted.verbose else "warning"
     locations, served = [], []
     for number, origin in enumerate(WorkspaceFileTarget([WORKSPACE]).create_origins()):
         if not isinstance(origin, ManagedGrpcPythonEnvCodeLocationOrigin):
@@ -112,7 +112,8 @@ def _plan(host: str, port: int, *, verbose: bool) -> Plan:
     return Plan(
         locations=tuple(locations),
         web=(
-            *(*python, "dagster_webserver", "--host", host, "--port", str(port)),
+            *(*python, web.__name__, "--host", wanted.host, "--port", str(wanted.port)),
+            *("--ui-hosts", ",".join(settings.ui_hosts)),
             *("--dagster-log-level", level, "--workspace", str(workspace)),
         ),
         daemon=(
@@ -121,7 +122,7 @@ def _plan(host: str, port: int, *, verbose: bool) -> Plan:
         ),
         sweep=(*python, dead_runs.__name__),
         folder=str(folder),
-        verbose=verbose,
+        verbose=wanted.verbose,
     )
 
 

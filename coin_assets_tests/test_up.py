@@ -24,7 +24,7 @@ from coin_assets_tests.webui import ROOT, WebUi, environment, free_port, started
 # What `&` does in a script: the process and all its children ignore Ctrl-C.
 IN_BACKGROUND = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh"]
 WAIT_SECONDS = 120
-DAEMON, WEB, PROXY = "dagster._daemon", "dagster_webserver", "code-server"
+DAEMON, WEB, PROXY = "dagster._daemon", "coin_assets.web", "code-server"
 RUNS = "coin_assets.orchestration.run_server"
 
 

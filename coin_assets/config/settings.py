@@ -167,6 +167,9 @@ class Settings(BaseSettings):
     disk_limits: Annotated[DiskLimits, _by(notation.disk_limits)] = _setting(
         "70/85/90", "warn, critical, block (percent)"
     )
+    ui_hosts: Annotated[tuple[str, ...], _by(addresses.hosts)] = _setting(
+        "", "hosts under which a proxy serves the web UI, comma separated; localhost always works"
+    )
     influxdb_v2_url: Annotated[str, _by(addresses.optional_url, rules.server_of_influxdb)] = (
         _setting(None, "server; required with `COIN_STORE=influxdb`")
     )
