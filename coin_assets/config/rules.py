@@ -95,11 +95,17 @@ def market(value: Any) -> str:
     return name
 
 
-def archive(value: Any) -> str:
-    """Absolute folder, base address, or empty text."""
-    given = notation.text(value)
-    is_folder = given and "://" not in given
-    return str(existing_folder(given)) if is_folder else addresses.optional_url(given)
+def archive(value: Any) -> SecretStr:
+    """Absolute folder, base address, or empty text; an address may carry secrets."""
+    given = secret(value).get_secret_value()
+    if not given or "://" in given:
+        return SecretStr(addresses.optional_url(given))
+    if "@" in given and not Path(given).is_dir():
+        raise ConfigurationError(
+            "the value (hidden) is neither an existing folder nor an address; write /folder or "
+            "https://host/path."
+        )
+    return SecretStr(str(existing_folder(given)))
 
 
 def freshness(value: Any) -> dict[Timeframe, FreshnessLimits]:
@@ -120,11 +126,11 @@ def secret_url(value: Any) -> SecretStr:
 # Rules: each yields the problems of a parsed value.
 
 
-def only_for_ccxt(archive: str, given: Given) -> Iterator[str]:
+def only_for_ccxt(archive: SecretStr, given: Given) -> Iterator[str]:
     """Problem of an archive with another market than ``ccxt:``."""
-    market = given.get("market")
-    if archive and market and not market.startswith("ccxt:"):
-        shown = addresses.masked(archive) if "://" in archive else archive
+    market, value = given.get("market"), archive.get_secret_value()
+    if value and market and not market.startswith("ccxt:"):
+        shown = addresses.masked(value) if "://" in value else value
         yield f"{shown!r} is of no use to COIN_MARKET={market}; leave it empty, or use ccxt:<id>."
 
 
@@ -178,10 +184,12 @@ def needed_by_influxdb(value: str | SecretStr, given: Given) -> Iterator[str]:
 def server_of_influxdb(url: str, given: Given) -> Iterator[str]:
     """Problems of the server's address."""
     yield from needed_by_influxdb(url, given)
-    if "@" in urlsplit(url).netloc:  # Dagster shows the address
+    parts = urlsplit(url)
+    if "@" in parts.netloc or parts.query:  # Dagster shows the address
+        odd = "a user in front of its host" if "@" in parts.netloc else "a query"
         yield (
-            f"{addresses.masked(url)} has a user in front of its host, which would be shown; leave "
-            "it out and set INFLUXDB_V2_TOKEN."
+            f"{addresses.masked(url)} has {odd}, which would be shown; leave it out and set "
+            "INFLUXDB_V2_TOKEN."
         )
 
 

@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     market: Annotated[str, _by(rules.market, rules.servable)] = _setting(
         "sandbox", "source of candles: `sandbox`, `ccxt:<exchange id>`, `archive:<folder>`"
     )
-    archive: Annotated[str, _by(rules.archive, rules.only_for_ccxt)] = _setting(
+    archive: Annotated[SecretStr, _by(rules.archive, rules.only_for_ccxt)] = _setting(
         "", "bulk history for a `ccxt:` market: folder or base URL in Binance Vision layout"
     )
     store: Annotated[str, _by(notation.one_of(*STORES))] = _setting(

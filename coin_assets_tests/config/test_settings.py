@@ -71,7 +71,8 @@ def test_defaults_are_those_of_the_contract(folder: Path) -> None:
     settings = Settings()
     assert settings.home == folder / "var"
     assert settings.symbols == ("BTC/USDT", "ETH/USDT", "XRP/USDT", "SOL/USDT", "DOGE/USDT")
-    assert (settings.market, settings.archive, settings.store) == ("sandbox", "", "parquet")
+    assert (settings.market, settings.store) == ("sandbox", "parquet")
+    assert settings.archive == SecretStr("")
     assert settings.source_timeframes == timeframes("1h")
     assert settings.derived_timeframes == timeframes("4h", "1d", "1w", "1M")
     assert settings.history_start == datetime(2017, 8, 1, tzinfo=UTC)
@@ -197,7 +198,7 @@ def test_typed_values_are_accepted_as_they_are(
     )
     again = Settings(**{name: getattr(first, name) for name in Settings.model_fields})
     assert again == first
-    assert again.archive == str(folder / "files")
+    assert again.archive == SecretStr(str(folder / "files"))
 
 
 @pytest.mark.parametrize("day", [date(2021, 5, 1), datetime(2021, 5, 1, tzinfo=UTC)])
@@ -529,6 +530,8 @@ def test_valid_secrets_show_in_no_representation(monkeypatch: pytest.MonkeyPatch
         monkeypatch,
         COIN_ALERT_WEBHOOKS=f"discord+https://user:{SECRET}@d.example/{SECRET}?k={SECRET}",
         COIN_HEARTBEAT_URL=f"https://h.example/{SECRET}",
+        COIN_MARKET="ccxt:binance",
+        COIN_ARCHIVE=f"https://user:{SECRET}@a.example/{SECRET}?k={SECRET}",
         INFLUXDB_V2_TOKEN=SECRET,
     )
     shown = f"{settings!r} {settings} {settings.alert_webhooks[0]}"
@@ -550,6 +553,9 @@ def test_valid_secrets_show_in_no_representation(monkeypatch: pytest.MonkeyPatch
         ("COIN_ALERT_WEBHOOKS", f"json+https://[{SECRET}/x"),
         ("COIN_ALERT_WEBHOOKS", f"json+ftp://{SECRET}@d.example/x"),
         ("COIN_ALERT_WEBHOOKS", f"json+https://d.example/ {SECRET}"),
+        ("COIN_ARCHIVE", f"ftp://me:{SECRET}@d.example/x"),
+        ("COIN_ARCHIVE", f"https://me:{SECRET}@d.example/x"),  # of no use to the sandbox
+        ("COIN_ARCHIVE", f"me:{SECRET}@d.example/x"),
         ("COIN_HEARTBEAT_URL", f"h.example/{SECRET}"),
         ("COIN_HEARTBEAT_URL", f"ftp://h.example/{SECRET}"),
     ],
@@ -652,7 +658,8 @@ def test_archive_folder_stays_the_same_when_the_directory_changes(
 def test_bulk_history_of_an_exchange_is_a_folder_or_an_address(folder: Path, archive: str) -> None:
     (folder / "files").mkdir()
     settings = Settings(market="ccxt:binance", archive=archive)
-    assert settings.archive == (archive if "://" in archive else str(folder / "files"))
+    expected = archive if "://" in archive else str(folder / "files")
+    assert settings.archive.get_secret_value() == expected
 
 
 @pytest.mark.parametrize(
