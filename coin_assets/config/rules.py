@@ -21,6 +21,7 @@ from coin_assets.market.ccxt_support import why_not
 
 INFLUXDB_TOKEN = "INFLUXDB_V2_TOKEN"  # noqa: S105 (a name)
 _ADDED_TAGS = "INFLUXDB_V2_TAG_"  # of the client library: tags it adds to all points
+_LAST_PORT = 65535
 Given = Mapping[str, Any]  # the fields before this one, those with a problem left out
 DEFAULT_FRESHNESS = (
     "1m:3/6,5m:12/24,15m:30/60,1h:65/130,4h:250/500,1d:1500/3000,1w:11520/23040,1M:50400/100800"
@@ -108,6 +109,19 @@ def archive(value: Any) -> SecretStr:
     return SecretStr(str(existing_folder(given)))
 
 
+def textfile(value: Any) -> Path | None:
+    """Absolute path of a file, whose folder may be missing; None for empty text."""
+    given = str(value) if isinstance(value, Path) else notation.text(value)
+    if not given:
+        return None
+    if not given.endswith(".prom") or Path(given).is_dir():
+        raise ConfigurationError(
+            f"{given!r} is no file that the node exporter reads; write a name that ends with "
+            ".prom, as in /srv/textfiles/coin_assets.prom."
+        )
+    return Path(given).absolute()
+
+
 def freshness(value: Any) -> dict[Timeframe, FreshnessLimits]:
     """Default limits, replaced by the given ones."""
     return notation.freshness(DEFAULT_FRESHNESS) | notation.freshness(value)
@@ -124,6 +138,12 @@ def secret_url(value: Any) -> SecretStr:
 
 
 # Rules: each yields the problems of a parsed value.
+
+
+def port(number: int, _: Given) -> Iterator[str]:
+    """Problem of a number that is no port."""
+    if number > _LAST_PORT:
+        yield f"{number} is no port; write one up to {_LAST_PORT}, as in 9464, or 0 for none."
 
 
 def only_for_ccxt(archive: SecretStr, given: Given) -> Iterator[str]:

@@ -167,6 +167,12 @@ class Settings(BaseSettings):
     disk_limits: Annotated[DiskLimits, _by(notation.disk_limits)] = _setting(
         "70/85/90", "warn, critical, block (percent)"
     )
+    metrics_port: Annotated[int, _by(notation.whole_number(0), rules.port)] = _setting(
+        "0", "port of the metrics for Prometheus on localhost; 0 for none"
+    )
+    metrics_textfile: Annotated[Path | None, _by(rules.textfile)] = _setting(
+        "", "file of the metrics for the node exporter, such as `/srv/textfiles/coin_assets.prom`"
+    )
     ui_hosts: Annotated[tuple[str, ...], _by(addresses.hosts)] = _setting(
         "", "hosts under which a proxy serves the web UI, comma separated; localhost always works"
     )

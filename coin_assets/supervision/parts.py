@@ -33,6 +33,7 @@ class Plan:
     Attributes:
         web, daemon: command lines.
         sweep: command line that marks the runs of killed processes as failed.
+        metrics: command line; empty for none.
         folder: temporary, removed in the end.
     """
 
@@ -42,6 +43,7 @@ class Plan:
     sweep: tuple[str, ...]
     folder: str
     verbose: bool = False
+    metrics: tuple[str, ...] = ()
 
     def write(self) -> str:
         """Write it into the folder, for `read` in another process; the path of the file."""
@@ -57,7 +59,7 @@ class Plan:
             CodeLocation(each["name"], tuple(each["command"]), each["socket"])
             for each in values.pop("locations")
         )
-        for name in ("web", "daemon", "sweep"):
+        for name in ("web", "daemon", "sweep", "metrics"):
             values[name] = tuple(values[name])
         return cls(locations=locations, **values)
 

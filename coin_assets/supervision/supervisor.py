@@ -33,6 +33,8 @@ class Supervisor:
         ]
         self._daemon = Part("daemon", plan.daemon)
         self._parts = [*self._locations, Part("web server", plan.web), self._daemon]
+        if plan.metrics:
+            self._parts.append(Part("metrics server", plan.metrics))
         self._waiting = set(self._locations)  # not ready for the first time yet
         self._sweep: subprocess.Popen[bytes] | None = None
         self._signals: list[int] = []

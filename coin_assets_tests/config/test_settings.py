@@ -135,6 +135,8 @@ PARSED: list[tuple[str, str, Any]] = [
         },
     ),
     ("publish_dir", "/srv/www", Path("/srv/www")),
+    ("metrics_port", "9464", 9464),
+    ("metrics_textfile", "/srv/coin_assets.prom", Path("/srv/coin_assets.prom")),
     ("ui_hosts", "Coins.example.org, [fd00::1]:3000", ("coins.example.org", "[fd00::1]:3000")),
     ("disk_limits", "1/2/100", DiskLimits(1, 2, 100)),
     ("alert_cycle_seconds", "5", 5),
@@ -336,8 +338,10 @@ REFUSED: list[tuple[str, str, str]] = [
     ("COIN_HOME", "/srv/my%20data", "'/srv/my%20data' holds '%20', which Dagster would misread"),
     ("COIN_HOME", "/srv/a\nb", r"'/srv/a\\nb' holds '\\n', which Dagster would misread"),
     ("COIN_HOME", "/srv/\udce9", r"'/srv/\\udce9' is not UTF-8; choose another folder"),
+    ("COIN_METRICS_PORT", "65536", "65536 is no port; write one up to 65535"),
+    ("COIN_METRICS_TEXTFILE", "/srv/metrics", "write a name that ends with .prom"),
     ("COIN_UI_HOSTS", "https://a.example", "'https://a.example' is not a host; write it without"),
-    ("COIN_UI_HOSTS", "a.example/x,*", r"'a.example/x' is not a host"),
+    ("COIN_UI_HOSTS", "a.example,*", r"'\*' is not a host"),
     ("COIN_SYMBOLS", "", "'' names no symbol; write at least one, as in BTC/USDT"),
     ("COIN_SYMBOLS", " , ", "names no symbol"),
     ("COIN_SYMBOLS", "btcusdt", "'btcusdt' is not BASE/QUOTE; write it as in BTC/USDT"),
@@ -729,7 +733,7 @@ def test_ccxt_is_imported_for_ccxt_markets_only() -> None:
 def test_table_has_one_row_a_variable_with_its_default() -> None:
     rows = [line.split(" | ") for line in settings_table().splitlines()[2:]]
     defaults = {row[0].strip("| `"): row[1].strip("`") for row in rows}
-    assert len(rows) == len(Settings.model_fields) == 26
+    assert len(rows) == len(Settings.model_fields) == 28
     assert list(defaults) == [variable_of(field) for field in Settings.model_fields]
     assert defaults["COIN_HOME"] == "./var"
     assert defaults["COIN_PUBLISH_DIR"] == "$COIN_HOME/published"
