@@ -19,9 +19,10 @@ import dagster as dg
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from coin_assets import supervision, watcher
+from coin_assets import metrics, supervision, watcher, web
 from coin_assets.config.settings import Settings
 from coin_assets.errors import CoinAssetsError, ConfigurationError
+from coin_assets.files.atomic import private_folder
 from coin_assets.orchestration import dead_runs
 from coin_assets.orchestration.build import build_definitions
 from coin_assets.orchestration.progress import print_anything
@@ -43,12 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings()
         build_definitions(settings)
         lock = hold(settings.home)
-        _require_free(host, port)
+        _require_free("PORT", host, port)
+        if settings.metrics_port:
+            _require_free("COIN_METRICS_PORT", metrics.HOST, settings.metrics_port)
         set_aside_and_report(settings.home, "make up")
     except CoinAssetsError as error:
         print(f"make up: {error}", file=sys.stderr)
         return 2
-    dead_runs.end_and_report(dg.DagsterInstance.get())
+    instance = dg.DagsterInstance.get()
+    private_folder(Path(instance.root_directory))  # on PostgreSQL it holds the logs of steps
+    dead_runs.end_and_report(instance)
     served = "code location" if wanted.code_server else "web UI"
     print(
         f"make up: {len(settings.symbols)} symbols x {len(settings.timeframes)} timeframes from "
@@ -60,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command += ["--host", host, "--port", str(port)]
     else:
         note_address(lock, f"http://{host}:{port}")
-        command = [supervision.__name__, _plan(host, port, verbose=wanted.verbose).write()]
+        command = [supervision.__name__, _plan(wanted, settings).write()]
         os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # as dagster dev sets it
     # Background processes of a shell may ignore signals, and the servers would inherit that.
     for each in (signal.SIGINT, signal.SIGTERM):
@@ -88,13 +93,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _plan(host: str, port: int, *, verbose: bool) -> Plan:
+def _plan(wanted: argparse.Namespace, settings: Settings) -> Plan:
     """What ``dagster dev`` starts, for `supervision`.
 
     ``dagster dev`` warns that it is superseded, and ends as a whole when one server does.
     """
     folder = Path(tempfile.mkdtemp(prefix="coin_up_"))
-    python, level = (sys.executable, "-m"), "info" if verbose else "warning"
+    python, level = (sys.executable, "-m"), "info" if wanted.verbose else "warning"
     locations, served = [], []
     for number, origin in enumerate(WorkspaceFileTarget([WORKSPACE]).create_origins()):
         if not isinstance(origin, ManagedGrpcPythonEnvCodeLocationOrigin):
@@ -114,7 +119,8 @@ def _plan(host: str, port: int, *, verbose: bool) -> Plan:
     return Plan(
         locations=tuple(locations),
         web=(
-            *(*python, "dagster_webserver", "--host", host, "--port", str(port)),
+            *(*python, web.__name__, "--host", wanted.host, "--port", str(wanted.port)),
+            *("--ui-hosts", ",".join(settings.ui_hosts)),
             *("--dagster-log-level", level, "--workspace", str(workspace)),
         ),
         daemon=(
@@ -123,20 +129,25 @@ def _plan(host: str, port: int, *, verbose: bool) -> Plan:
         ),
         watcher=(*python, watcher.__name__),
         sweep=(*python, dead_runs.__name__),
+        metrics=(*python, metrics.__name__) if _has_metrics(settings) else (),
         folder=str(folder),
-        verbose=verbose,
+        verbose=wanted.verbose,
     )
 
 
-def _require_free(host: str, port: int) -> None:
+def _has_metrics(settings: Settings) -> bool:
+    return settings.metrics_port > 0 or settings.metrics_textfile is not None
+
+
+def _require_free(name: str, host: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
             raise ConfigurationError(
-                f"PORT: {port} on {host} cannot be used ({error}); stop what uses it, or choose "
-                f"another one, as in make up PORT={port + 1}."
+                f"{name}: {port} on {host} cannot be used ({error}); stop what uses it, or choose "
+                f"another one, as in {name}={port + 1} make up."
             ) from error
 
 

@@ -151,6 +151,7 @@ _INFLUXDB = "needs a server of InfluxDB and its command line"
 _POSTGRESQL = "needs a server of PostgreSQL and its administrator"
 NOT_RUN = {
     "make test": "it is what runs this test",
+    "ssh .+": "needs another machine",
     "curl .+": "needs a web server; test_serving.py asks each one for the same headers",
     "COIN_MARKET=ccxt:.+ make up": "needs an exchange",
     r"python - <<'END'\nfrom http.server .+": "serves until it is stopped",

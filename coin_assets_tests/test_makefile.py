@@ -180,7 +180,11 @@ def test_settings_come_back_as_they_were_given(plain: Path, tmp_path: Path) -> N
         "COIN_MARKET": 'archive:/it\'s "my" $HOME `data`\n\nCOIN_SETTLE_SECONDS=9',
         "COIN_PUBLISH_DIR": "/srv/WEBHOOKS and HEARTBEAT",
     }
-    hidden = {"COIN_ALERT_WEBHOOKS": "hush", "COIN_HEARTBEAT_URL": "hush"}
+    hidden = {
+        "COIN_ALERT_WEBHOOKS": "hush",
+        "COIN_HEARTBEAT_URL": "hush",
+        "COIN_ARCHIVE": "https://me:hush@data.example/vision",
+    }
     printed = make(plain, "env", COIN_HOME=str(tmp_path), **given, **hidden).stdout
     assert evaluated(printed, *given) == list(given.values())
     assert "hush" not in printed

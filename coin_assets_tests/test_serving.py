@@ -46,16 +46,20 @@ def installed(program: str) -> str:
 
 
 def nginx(work: Path, folder: Path, port: int) -> list[str]:
+    return nginx_command(work, recipe("nginx", folder, port))
+
+
+def nginx_command(work: Path, servers: str) -> list[str]:
+    """Command of an nginx of its own, with these blocks in its ``http``."""
     program, file = installed("nginx"), work / "nginx.conf"
     user = "user root;" if os.geteuid() == 0 else ""  # its own one cannot enter test folders
     paths = "".join(
         f"{name}_temp_path {work}/{name};"
         for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    server = recipe("nginx", folder, port)
     file.write_text(
         f"{user} pid {work}/pid; error_log {work}/error.log; daemon off; events {{}}\n"
-        f"http {{ access_log off; {paths}\n{server}}}\n"
+        f"http {{ access_log off; {paths}\n{servers}}}\n"
     )
     command = [program, "-p", str(work), "-c", str(file), "-e", str(work / "error.log")]
     checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,12 @@ from coin_assets_tests.webui import ROOT, WebUi, environment, free_port, started
 # What `&` does in a script: the process and all its children ignore Ctrl-C.
 IN_BACKGROUND = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh"]
 WAIT_SECONDS = 120
-DAEMON, WEB, PROXY = "dagster._daemon", "dagster_webserver", "code-server"
+DAEMON, WEB, PROXY = "dagster._daemon", "coin_assets.web", "code-server"
+METRICS = "coin_assets.metrics"
+SECRET = "c4n4ry"  # noqa: S105 (part of each secret, so that a test can look for it)
+RESOURCES = """{ instance { info } allTopLevelResourceDetailsOrError(repositorySelector: {
+  repositoryName: "__repository__", repositoryLocationName: "coin_assets.definitions"
+}) { ... on ResourceDetailsList { results { name configuredValues { key value } } } } }"""
 RUNS = "coin_assets.orchestration.run_server"
 
 
@@ -164,9 +170,20 @@ def test_all_lines_are_shown_on_request_and_a_second_interrupt_kills(tmp_path: P
         assert gone(family)
 
 
-def test_servers_that_are_killed_start_again(tmp_path: Path) -> None:
-    with up(tmp_path) as made:
+def test_servers_that_are_killed_start_again_and_no_secret_shows(tmp_path: Path) -> None:
+    address = f"http://me-{SECRET}:pw-{SECRET}@127.0.0.1:1/p-{SECRET}?k={SECRET}"
+    secrets = {
+        "COIN_ALERT_WEBHOOKS": f"json+{address}",
+        "COIN_HEARTBEAT_URL": address,  # nobody listens there: each call is an error
+        "INFLUXDB_V2_TOKEN": SECRET,
+    }
+    port = free_port()
+    with up(tmp_path, COIN_METRICS_PORT=str(port), COIN_ALERT_CYCLE_SECONDS="5", **secrets) as made:
         made.works()
+        for word in (DAEMON, WEB, PROXY, METRICS):
+            assert_secret_kept(made.part(word), secrets)
+        made.until(lambda: 'source_up{source="heartbeat"} 1.0' in metrics(port))
+        made.until(lambda: "did not accept the call" in made.log.read_text())
         gone_run = recorded_run(made)
         for word, name in ((DAEMON, "daemon"), (WEB, "web server"), (PROXY, "code server")):
             killed = made.part(word)
@@ -184,6 +201,10 @@ def test_servers_that_are_killed_start_again(tmp_path: Path) -> None:
         made.works()
         assert "holds the code has ended" in made.log.read_text()
         assert made.process.poll() is None
+        assert SECRET not in str(made.ui.query(RESOURCES))
+    assert SECRET not in made.log.read_text()
+    for file in (tmp_path / "home").rglob("*"):
+        assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file
 
 
 @pytest.mark.slow  # `supervision` shows it with stand-ins of the servers
@@ -197,6 +218,20 @@ def test_no_server_outlives_a_killed_supervisor_and_the_home_starts_again(tmp_pa
         assert free_again(made.port)
         with up(tmp_path):
             assert gone(family)  # the code ends without its server, runs by themselves
+
+
+def assert_secret_kept(process: psutil.Process, secrets: dict[str, str]) -> None:
+    """Whoever lists processes sees no secret, and only the variables that were given hold one."""
+    assert SECRET not in " ".join(command_of(process))
+    holding = {name for name, value in process.environ().items() if SECRET in value}
+    assert holding == secrets.keys()
+
+
+def metrics(port: int) -> str:
+    """What Prometheus gets."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        text: str = answer.read().decode()
+        return text
 
 
 def recorded_run(made: Up) -> str:

@@ -4,12 +4,7 @@ It covers the whole way of a live log: the write-ahead log of the run's database
 web server, its websocket, and the page, which is never loaded again.
 """
 
-import subprocess
-import sys
 import time
-import urllib.error
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -19,38 +14,9 @@ from coin_assets_tests.browser import page, requires_browser
 from coin_assets_tests.orchestration.records import writer
 from coin_assets_tests.orchestration.records.generated import RUNS
 from coin_assets_tests.orchestration.records.homes import open_home, report
-from coin_assets_tests.webui import ROOT, WebUi, environment, free_port, started
+from coin_assets_tests.webui import web_server
 
 _RUN = RUNS[0]
-
-
-@contextmanager
-def served(home: Path, log: Path) -> Iterator[WebUi]:
-    """Dagster's web server on ``home``, without any code location."""
-    port = free_port()
-    program = str(Path(sys.executable).with_name("dagster-webserver"))
-    words = [program, "--empty-workspace", "--host=127.0.0.1", f"--port={port}"]
-    env = environment(home, DAGSTER_HOME=str(home), PYTHONPATH=str(ROOT))
-    process = started(words, env, log)
-    try:
-        wait_until_there(WebUi(port), process, log)
-        yield WebUi(port)
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def wait_until_there(ui: WebUi, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 120
-    while True:
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        try:
-            ui.query("{ version }")
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.2)
-            continue
-        return
 
 
 @requires_browser
@@ -59,7 +25,7 @@ def test_events_of_a_run_appear_while_it_goes_on(tmp_path: Path) -> None:
     with open_home(home) as instance:
         instance.add_run(dg.DagsterRun("job", run_id=_RUN, status=dg.DagsterRunStatus.STARTED))
         report(instance, writer.batch(_RUN, 0), "before")
-        with served(home, tmp_path / "log") as ui, page() as tab:
+        with web_server(home, tmp_path / "log") as ui, page() as tab:
             loads: list[str] = []
             sockets: list[str] = []
             tab.on("load", lambda loaded: loads.append(loaded.url))

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 120
+OWN, DAGSTERS = "coin_assets.web", "dagster_webserver"  # programs that serve the web UI
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
@@ -127,3 +129,26 @@ def wait_until_loaded(ui: WebUi, process: subprocess.Popen[bytes], log: Path) ->
         if loaded:
             return ui
         time.sleep(0.5)
+
+
+@contextmanager
+def web_server(home: Path, log: Path, *words: str, program: str = OWN) -> Iterator[WebUi]:
+    """The web server alone on the Dagster instance ``home``, without any code location."""
+    port = free_port()
+    command = [sys.executable, "-m", program, "--empty-workspace", f"--port={port}", *words]
+    env = environment(home, DAGSTER_HOME=str(home), PYTHONPATH=str(ROOT))
+    process = started(command, env, log)
+    deadline = time.monotonic() + _START_SECONDS
+    try:
+        while True:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            try:
+                WebUi(port).query("{ version }")
+                break
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.1)
+        yield WebUi(port)
+    finally:
+        process.terminate()
+        process.wait(30)

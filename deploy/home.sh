@@ -29,6 +29,7 @@ print_environment() {
         # Secrets stay out: what carries them is read from the environment only.
         case $name in *WEBHOOK* | *HEARTBEAT* | *TOKEN* | *PASSWORD*) continue ;; esac
         eval "given=\${$name+set} value=\${$name-}"
+        case $name=$value in COIN_ARCHIVE=*://*) continue ;; esac # may name user and password
         [ -z "$given" ] || printf 'export %s=%s\n' "$name" "$(quoted "$value")"
     done
     printf 'export VIRTUAL_ENV=%s\n' "$(quoted "$PWD/.venv")"

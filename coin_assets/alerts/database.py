@@ -117,6 +117,7 @@ class Database:
             fresh = self.path.with_name(f".{self.path.name}.partial")
             for left in self.path.parent.glob(f"{fresh.name}*"):
                 left.unlink()
+            fresh.touch(mode=0o600)  # SQLite gives the files beside it the same
             with closing(sqlite3.connect(fresh)) as connection:
                 connection.executescript(f"{_TABLES} PRAGMA user_version = {VERSION};")
                 connection.execute("PRAGMA journal_mode = WAL")

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from coin_assets.config.notation import each, secret_text, split
+from coin_assets.config.notation import each, secret_text, split, text
 from coin_assets.errors import ConfigurationError
 
 WEBHOOK_KINDS = ("discord", "slack", "json")
 _HOST = re.compile(r"[a-z0-9._:-]+")
+_NAME_AND_PORT = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _HOST_AND_PORT = re.compile(r"[A-Za-z0-9.-]+:\d{1,5}/?")  # contains no secret
 
 
@@ -32,6 +33,16 @@ def webhooks(value: object) -> tuple[Webhook, ...]:
     """
     parts = value if isinstance(value, list | tuple) else split(secret_text(value))
     return tuple(each(_webhook, parts))
+
+
+def hosts(value: object) -> tuple[str, ...]:
+    """Parse hosts as browsers name them: ``coins.example.org,[fd00::1]:3000``.
+
+    Raises:
+        ConfigurationError: one is an address with scheme or path, or no host.
+    """
+    parts = value if isinstance(value, list | tuple) else split(text(value))
+    return tuple(each(_host, parts))
 
 
 def optional_url(value: object) -> str:
@@ -76,6 +87,16 @@ def _webhook(value: object) -> Webhook:
             "(http is for loopback hosts only)."
         )
     return Webhook(kind, url)
+
+
+def _host(value: object) -> str:
+    host = text(value).lower()
+    if not _NAME_AND_PORT.fullmatch(host):
+        raise ConfigurationError(
+            f"{host!r} is not a host; write it without scheme and path, as in coins.example.org or "
+            "coins.example.org:8443."
+        )
+    return host
 
 
 def _http_parts(url: str) -> SplitResult:

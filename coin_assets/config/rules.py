@@ -20,6 +20,7 @@ from coin_assets.errors import ConfigurationError
 
 INFLUXDB_TOKEN = "INFLUXDB_V2_TOKEN"  # noqa: S105 (a name)
 _ADDED_TAGS = "INFLUXDB_V2_TAG_"  # of the client library: tags it adds to all points
+_LAST_PORT = 65535
 Given = Mapping[str, Any]  # the fields before this one, those with a problem left out
 DEFAULT_FRESHNESS = (
     "1m:3/6,5m:12/24,15m:30/60,1h:65/130,4h:250/500,1d:1500/3000,1w:11520/23040,1M:50400/100800"
@@ -94,11 +95,30 @@ def market(value: Any) -> str:
     return name
 
 
-def archive(value: Any) -> str:
-    """Absolute folder, base address, or empty text."""
-    given = notation.text(value)
-    is_folder = given and "://" not in given
-    return str(existing_folder(given)) if is_folder else addresses.optional_url(given)
+def archive(value: Any) -> SecretStr:
+    """Absolute folder, base address, or empty text; an address may carry secrets."""
+    given = secret(value).get_secret_value()
+    if not given or "://" in given:
+        return SecretStr(addresses.optional_url(given))
+    if "@" in given and not Path(given).is_dir():
+        raise ConfigurationError(
+            "the value (hidden) is neither an existing folder nor an address; write /folder or "
+            "https://host/path."
+        )
+    return SecretStr(str(existing_folder(given)))
+
+
+def textfile(value: Any) -> Path | None:
+    """Absolute path of a file, whose folder may be missing; None for empty text."""
+    given = str(value) if isinstance(value, Path) else notation.text(value)
+    if not given:
+        return None
+    if not given.endswith(".prom") or Path(given).is_dir():
+        raise ConfigurationError(
+            f"{given!r} is no file that the node exporter reads; write a name that ends with "
+            ".prom, as in /srv/textfiles/coin_assets.prom."
+        )
+    return Path(given).absolute()
 
 
 def freshness(value: Any) -> dict[Timeframe, FreshnessLimits]:
@@ -119,11 +139,17 @@ def secret_url(value: Any) -> SecretStr:
 # Rules: each yields the problems of a parsed value.
 
 
-def only_for_ccxt(archive: str, given: Given) -> Iterator[str]:
+def port(number: int, _: Given) -> Iterator[str]:
+    """Problem of a number that is no port."""
+    if number > _LAST_PORT:
+        yield f"{number} is no port; write one up to {_LAST_PORT}, as in 9464, or 0 for none."
+
+
+def only_for_ccxt(archive: SecretStr, given: Given) -> Iterator[str]:
     """Problem of an archive with another market than ``ccxt:``."""
-    market = given.get("market")
-    if archive and market and not market.startswith("ccxt:"):
-        shown = addresses.masked(archive) if "://" in archive else archive
+    market, value = given.get("market"), archive.get_secret_value()
+    if value and market and not market.startswith("ccxt:"):
+        shown = addresses.masked(value) if "://" in value else value
         yield f"{shown!r} is of no use to COIN_MARKET={market}; leave it empty, or use ccxt:<id>."
 
 
@@ -179,10 +205,12 @@ def needed_by_influxdb(value: str | SecretStr, given: Given) -> Iterator[str]:
 def server_of_influxdb(url: str, given: Given) -> Iterator[str]:
     """Problems of the server's address."""
     yield from needed_by_influxdb(url, given)
-    if "@" in urlsplit(url).netloc:  # Dagster shows the address
+    parts = urlsplit(url)
+    if "@" in parts.netloc or parts.query:  # Dagster shows the address
+        odd = "a user in front of its host" if "@" in parts.netloc else "a query"
         yield (
-            f"{addresses.masked(url)} has a user in front of its host, which would be shown; leave "
-            "it out and set INFLUXDB_V2_TOKEN."
+            f"{addresses.masked(url)} has {odd}, which would be shown; leave it out and set "
+            "INFLUXDB_V2_TOKEN."
         )
 
 

@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     market: Annotated[str, _by(rules.market, rules.servable)] = _setting(
         "sandbox", "source of candles: `sandbox`, `ccxt:<exchange id>`, `archive:<folder>`"
     )
-    archive: Annotated[str, _by(rules.archive, rules.only_for_ccxt)] = _setting(
+    archive: Annotated[SecretStr, _by(rules.archive, rules.only_for_ccxt)] = _setting(
         "", "bulk history for a `ccxt:` market: folder or base URL in Binance Vision layout"
     )
     store: Annotated[str, _by(notation.one_of(*STORES))] = _setting(
@@ -166,6 +166,15 @@ class Settings(BaseSettings):
     )
     disk_limits: Annotated[DiskLimits, _by(notation.disk_limits)] = _setting(
         "70/85/90", "warn, critical, block (percent)"
+    )
+    metrics_port: Annotated[int, _by(notation.whole_number(0), rules.port)] = _setting(
+        "0", "port of the metrics for Prometheus on localhost; 0 for none"
+    )
+    metrics_textfile: Annotated[Path | None, _by(rules.textfile)] = _setting(
+        "", "file of the metrics for the node exporter, such as `/srv/textfiles/coin_assets.prom`"
+    )
+    ui_hosts: Annotated[tuple[str, ...], _by(addresses.hosts)] = _setting(
+        "", "hosts under which a proxy serves the web UI, comma separated; localhost always works"
     )
     influxdb_v2_url: Annotated[str, _by(addresses.optional_url, rules.server_of_influxdb)] = (
         _setting(None, "server; required with `COIN_STORE=influxdb`")

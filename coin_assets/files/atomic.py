@@ -57,6 +57,17 @@ def remove_partials(folder: Path) -> None:
             partial.unlink()
 
 
+def private_folder(folder: Path) -> None:
+    """Create a folder that only its owner may enter, or close an existing one to others.
+
+    A folder of another owner, who shares it, is left as it is.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        with contextlib.suppress(PermissionError):
+            folder.chmod(0o700)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the exclusive lock of ``folder``; the kernel releases it when a process ends."""

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from coin_assets.errors import ConfigurationError, InvalidCandles, PermanentError
 from coin_assets.market.base import Meter, Usage
 from coin_assets.market.pace import Halt
-from coin_assets.market.transfers import Presence, UrlSource
+from coin_assets.market.transfers import Presence, UrlSource, shown_address
 
 THREADS = 4
 T = TypeVar("T")
@@ -44,6 +44,9 @@ class _Source(Protocol):
 class ArchiveFiles:
     """Files below ``base``, named by their path from there.
 
+    Attributes:
+        base: the folder, or what messages show of the address.
+
     Args:
         base: a folder, or the ``http(s)://`` address that the paths are appended to.
         downloads_folder: working folder of downloads; required for a URL.
@@ -57,10 +60,11 @@ class ArchiveFiles:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.local = not base.startswith(("http://", "https://"))
-        self.base, user = (base, None) if self.local else _without_user(base)
-        self._user, self._folder = user, downloads_folder
+        self._address, self._user = (base, None) if self.local else _without_user(base)
+        self.base = base if self.local else shown_address(self._address)
+        self._folder = downloads_folder
         if not self.local and downloads_folder is None:
-            raise ConfigurationError(f"Downloads from {base} need a folder to go through.")
+            raise ConfigurationError(f"Downloads from {self.base} need a folder to go through.")
         self._source = self._opened(sleep)
         self._threads_of = self
         self._pool: ThreadPoolExecutor | None = None
@@ -161,7 +165,7 @@ class ArchiveFiles:
     def _opened(self, sleep: Callable[[float], None]) -> _Source:
         if self._folder is None or self.local:
             return _Folder(Path(self.base))
-        return UrlSource(self.base, self._user, self._folder, sleep)
+        return UrlSource(self._address, self._user, self._folder, sleep)
 
     def _outcome(self, name: str) -> bytes | InvalidCandles | None:
         try:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import IO, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -69,7 +70,7 @@ class UrlSource:
         folder: Path,
         sleep: Callable[[float], None],
     ) -> None:
-        self._base = base
+        self._base, self._shown = base, shown_address(base)
         self._folder = folder
         self._sleep = sleep
         self._session = requests.Session()
@@ -166,7 +167,7 @@ class UrlSource:
         if status == _TOO_MANY_REQUESTS or status >= 500:
             response.raise_for_status()
         raise PermanentError(
-            f"{self._base}/{name} is refused (HTTP {status}). Check COIN_ARCHIVE (address, "
+            f"{self._shown}/{name} is refused (HTTP {status}). Check COIN_ARCHIVE (address, "
             "name and password) and whether the archive is open to you."
         )
 
@@ -180,11 +181,31 @@ class UrlSource:
                 return ask()
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 cause = error
+        # Without the cause: the texts of the libraries quote the address, which may be a secret.
         raise MarketUnavailable(
-            f"{self._base}/{name} could not be downloaded in {_ATTEMPTS} attempts "
-            f"({type(cause).__name__}: {cause}). Check the network and COIN_ARCHIVE; the next run "
-            "goes on where this one stopped."
-        ) from cause
+            f"{self._shown}/{name} could not be downloaded in {_ATTEMPTS} attempts "
+            f"({_reason(cause)}). Check the network and COIN_ARCHIVE; the next run goes on where "
+            "this one stopped."
+        )
+
+
+def shown_address(base: str) -> str:
+    """Scheme, host and port of an address; user, path and query can be secrets."""
+    parts = urlsplit(base)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{'/...' if parts.path.strip('/') or parts.query else ''}"
+
+
+def _reason(error: BaseException | None) -> str:
+    """What happened, in words that contain no address."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"HTTP {error.response.status_code}"
+    cause = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"{type(error).__name__}: {cause.strerror}"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 def _presence(response: requests.Response) -> Presence:

@@ -14,6 +14,7 @@ from coin_assets.config.records import records_of, temporary_folder
 from coin_assets.config.settings import STORES, Settings
 from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
+from coin_assets.files.atomic import private_folder
 from coin_assets.orchestration.assets.candles import derived_candles, fetched_candles
 from coin_assets.orchestration.assets.evaluations import evaluations
 from coin_assets.orchestration.assets.models import trained_models
@@ -22,6 +23,7 @@ from coin_assets.orchestration.assets.published import published_files
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.checks.clock import clock_checks
 from coin_assets.orchestration.checks.reconciled import reconciled_check
+from coin_assets.orchestration.hidden import hidden_address
 from coin_assets.orchestration.jobs.acknowledge import acknowledge_job
 from coin_assets.orchestration.jobs.backfill import backfill_job
 from coin_assets.orchestration.jobs.copy_store import Openers, copy_store_job
@@ -132,6 +134,7 @@ def _open_home(settings: Settings) -> None:
     names = {timeframe.name for timeframe in settings.timeframes}
     needs_case = names >= {"1m", "1M"}
     open_home(settings.home, market_name(settings), settings.symbols, needs_case=needs_case)
+    private_folder(settings.home / FOLDER)  # texts of errors are in it
 
 
 def _operator_jobs(
@@ -271,7 +274,7 @@ def configured_resources(settings: Settings) -> Resources:
         market=MarketResource(
             kind=settings.market_kind,
             argument=settings.market_argument,
-            archive=settings.archive,
+            archive=hidden_address(settings.archive),
             downloads=str(settings.home / "downloads"),
         ),
         store=configured_store(settings),

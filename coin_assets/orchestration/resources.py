@@ -21,6 +21,7 @@ from coin_assets.market.factory import open_market
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.disk import DiskResource as DiskResource
+from coin_assets.orchestration.hidden import reveal
 from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.pipeline.context import Pipeline
 from coin_assets.pipeline.fetch_ahead import FetchesAhead
@@ -71,7 +72,8 @@ class MarketResource(dg.ConfigurableResource):
     """The market that candles are fetched from.
 
     Attributes:
-        archive: bulk history beside the exchange, a folder or base URL; empty for none.
+        archive: bulk history beside the exchange: a folder, or what `hidden_address` returned
+            for a base URL; empty for none.
         downloads: working folder for the files of an archive that is a URL.
     """
 
@@ -91,7 +93,7 @@ class MarketResource(dg.ConfigurableResource):
             self._market = open_market(
                 self.kind,
                 self.argument,
-                self.archive,
+                reveal(self.archive),
                 Path(self.downloads) if self.downloads else None,
             )
         return self._market

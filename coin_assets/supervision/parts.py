@@ -34,6 +34,7 @@ class Plan:
         web, daemon: command lines.
         watcher: command line of the process that reports faults of the machine.
         sweep: command line that marks the runs of killed processes as failed.
+        metrics: command line; empty for none.
         folder: temporary, removed in the end.
     """
 
@@ -44,6 +45,7 @@ class Plan:
     sweep: tuple[str, ...]
     folder: str
     verbose: bool = False
+    metrics: tuple[str, ...] = ()
 
     def write(self) -> str:
         """Write it into the folder, for `read` in another process; the path of the file."""
@@ -59,7 +61,7 @@ class Plan:
             CodeLocation(each["name"], tuple(each["command"]), each["socket"])
             for each in values.pop("locations")
         )
-        for name in ("web", "daemon", "watcher", "sweep"):
+        for name in ("web", "daemon", "watcher", "sweep", "metrics"):
             values[name] = tuple(values[name])
         return cls(locations=locations, **values)
 

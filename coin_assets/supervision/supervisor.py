@@ -35,6 +35,8 @@ class Supervisor:
         # The watcher starts at once: the code may never load on a machine that fails.
         self._unheld = [*self._locations, Part("watcher", plan.watcher)]
         self._parts = [*self._unheld, Part("web server", plan.web), self._daemon]
+        if plan.metrics:
+            self._parts.append(Part("metrics server", plan.metrics))
         self._waiting = set(self._locations)  # not ready for the first time yet
         self._sweep: subprocess.Popen[bytes] | None = None
         self._signals: list[int] = []

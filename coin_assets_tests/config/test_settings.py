@@ -71,7 +71,8 @@ def test_defaults_are_those_of_the_contract(folder: Path) -> None:
     settings = Settings()
     assert settings.home == folder / "var"
     assert settings.symbols == ("BTC/USDT", "ETH/USDT", "XRP/USDT", "SOL/USDT", "DOGE/USDT")
-    assert (settings.market, settings.archive, settings.store) == ("sandbox", "", "parquet")
+    assert (settings.market, settings.store) == ("sandbox", "parquet")
+    assert settings.archive == SecretStr("")
     assert settings.source_timeframes == timeframes("1h")
     assert settings.derived_timeframes == timeframes("4h", "1d", "1w", "1M")
     assert settings.history_start == datetime(2017, 8, 1, tzinfo=UTC)
@@ -134,6 +135,9 @@ PARSED: list[tuple[str, str, Any]] = [
         },
     ),
     ("publish_dir", "/srv/www", Path("/srv/www")),
+    ("metrics_port", "9464", 9464),
+    ("metrics_textfile", "/srv/coin_assets.prom", Path("/srv/coin_assets.prom")),
+    ("ui_hosts", "Coins.example.org, [fd00::1]:3000", ("coins.example.org", "[fd00::1]:3000")),
     ("disk_limits", "1/2/100", DiskLimits(1, 2, 100)),
     ("alert_cycle_seconds", "5", 5),
     ("alert_repeat_cycles", "1", 1),
@@ -196,7 +200,7 @@ def test_typed_values_are_accepted_as_they_are(
     )
     again = Settings(**{name: getattr(first, name) for name in Settings.model_fields})
     assert again == first
-    assert again.archive == str(folder / "files")
+    assert again.archive == SecretStr(str(folder / "files"))
 
 
 @pytest.mark.parametrize("day", [date(2021, 5, 1), datetime(2021, 5, 1, tzinfo=UTC)])
@@ -334,6 +338,10 @@ REFUSED: list[tuple[str, str, str]] = [
     ("COIN_HOME", "/srv/my%20data", "'/srv/my%20data' holds '%20', which Dagster would misread"),
     ("COIN_HOME", "/srv/a\nb", r"'/srv/a\\nb' holds '\\n', which Dagster would misread"),
     ("COIN_HOME", "/srv/\udce9", r"'/srv/\\udce9' is not UTF-8; choose another folder"),
+    ("COIN_METRICS_PORT", "65536", "65536 is no port; write one up to 65535"),
+    ("COIN_METRICS_TEXTFILE", "/srv/metrics", "write a name that ends with .prom"),
+    ("COIN_UI_HOSTS", "https://a.example", "'https://a.example' is not a host; write it without"),
+    ("COIN_UI_HOSTS", "a.example,*", r"'\*' is not a host"),
     ("COIN_SYMBOLS", "", "'' names no symbol; write at least one, as in BTC/USDT"),
     ("COIN_SYMBOLS", " , ", "names no symbol"),
     ("COIN_SYMBOLS", "btcusdt", "'btcusdt' is not BASE/QUOTE; write it as in BTC/USDT"),
@@ -526,6 +534,8 @@ def test_valid_secrets_show_in_no_representation(monkeypatch: pytest.MonkeyPatch
         monkeypatch,
         COIN_ALERT_WEBHOOKS=f"discord+https://user:{SECRET}@d.example/{SECRET}?k={SECRET}",
         COIN_HEARTBEAT_URL=f"https://h.example/{SECRET}",
+        COIN_MARKET="ccxt:binance",
+        COIN_ARCHIVE=f"https://user:{SECRET}@a.example/{SECRET}?k={SECRET}",
         INFLUXDB_V2_TOKEN=SECRET,
     )
     shown = f"{settings!r} {settings} {settings.alert_webhooks[0]}"
@@ -547,6 +557,9 @@ def test_valid_secrets_show_in_no_representation(monkeypatch: pytest.MonkeyPatch
         ("COIN_ALERT_WEBHOOKS", f"json+https://[{SECRET}/x"),
         ("COIN_ALERT_WEBHOOKS", f"json+ftp://{SECRET}@d.example/x"),
         ("COIN_ALERT_WEBHOOKS", f"json+https://d.example/ {SECRET}"),
+        ("COIN_ARCHIVE", f"ftp://me:{SECRET}@d.example/x"),
+        ("COIN_ARCHIVE", f"https://me:{SECRET}@d.example/x"),  # of no use to the sandbox
+        ("COIN_ARCHIVE", f"me:{SECRET}@d.example/x"),
         ("COIN_HEARTBEAT_URL", f"h.example/{SECRET}"),
         ("COIN_HEARTBEAT_URL", f"ftp://h.example/{SECRET}"),
     ],
@@ -649,7 +662,8 @@ def test_archive_folder_stays_the_same_when_the_directory_changes(
 def test_bulk_history_of_an_exchange_is_a_folder_or_an_address(folder: Path, archive: str) -> None:
     (folder / "files").mkdir()
     settings = Settings(market="ccxt:binance", archive=archive)
-    assert settings.archive == (archive if "://" in archive else str(folder / "files"))
+    expected = archive if "://" in archive else str(folder / "files")
+    assert settings.archive.get_secret_value() == expected
 
 
 @pytest.mark.parametrize(
@@ -719,7 +733,7 @@ def test_ccxt_is_imported_for_ccxt_markets_only() -> None:
 def test_table_has_one_row_a_variable_with_its_default() -> None:
     rows = [line.split(" | ") for line in settings_table().splitlines()[2:]]
     defaults = {row[0].strip("| `"): row[1].strip("`") for row in rows}
-    assert len(rows) == len(Settings.model_fields) == 25
+    assert len(rows) == len(Settings.model_fields) == 28
     assert list(defaults) == [variable_of(field) for field in Settings.model_fields]
     assert defaults["COIN_HOME"] == "./var"
     assert defaults["COIN_PUBLISH_DIR"] == "$COIN_HOME/published"

@@ -139,7 +139,9 @@ def test_images_are_pinned() -> None:
 
 def test_no_secret_stands_in_the_file_or_has_a_default() -> None:
     text = (DEPLOY / "compose.yaml").read_text()
-    assert set(re.findall(r"\$\{\w*", text)) == {"${UI_PORT", "${INFLUXDB_PORT"}
+    assert set(re.findall(r"\$\{\w*", text)) == {
+        *("${UI_PORT", "${INFLUXDB_PORT", "${COIN_UI_HOSTS")
+    }
     for name in SERVICES:
         for variable, value in environment_of(name).items():
             if re.search("PASSWORD|TOKEN|WEBHOOKS|HEARTBEAT", variable):

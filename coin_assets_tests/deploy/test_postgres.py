@@ -146,7 +146,8 @@ def services() -> dict[str, Any]:
 @contextmanager
 def started(service: str, env: dict[str, str], log: Path, **changes: str) -> Iterator[None]:
     """A service as its container starts it, through the entrypoint; ``changes`` replace words."""
-    command = [changes.get(word.split("=")[0].strip("-"), word) for word in composed(service)]
+    names = {f"--{name.replace('_', '-')}": new for name, new in changes.items()}
+    command = [names.get(word.split("=")[0], word) for word in composed(service)]
     command[0] = str(Path(sys.executable).with_name(command[0]))
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -234,6 +235,7 @@ def test_the_services_bring_in_history_by_themselves(
                 host="--host=127.0.0.1",
                 port=f"--port={web}",
                 workspace=workspace,
+                ui_hosts="--ui-hosts=",
             )
         )
         deadline = time.monotonic() + 400

@@ -14,6 +14,7 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy import make_url
 from sqlalchemy.engine import Connection
 
+from coin_assets.files.atomic import private_folder
 from coin_assets.orchestration.records.batches import enable_batches
 from coin_assets.orchestration.records.connections import SqliteConnections, create_once
 from coin_assets.orchestration.records.events import BatchedSqliteEventLog
@@ -28,6 +29,7 @@ class SqliteRecords(DagsterSqliteStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         enable_batches()
         self.base_dir = base_dir
+        private_folder(Path(base_dir))  # texts of errors, and logs of steps beside them
         history = Path(base_dir) / "history"
         self._run_storage = _Runs.from_local(str(history))
         self._event_log_storage = BatchedSqliteEventLog(str(history / "runs"))

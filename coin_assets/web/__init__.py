@@ -1,0 +1,1 @@
+"""The web UI as ``make up`` and the containers serve it: Dagster's web server behind a guard."""
