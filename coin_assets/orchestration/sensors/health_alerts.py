@@ -1,7 +1,7 @@
 """The sensor ``health_alerts``: evaluates health once a cycle and sends alerts."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,6 +35,7 @@ from coin_assets.orchestration.resources import (
     StoreResource,
 )
 from coin_assets.orchestration.sensors import conditions
+from coin_assets.orchestration.sensors.data_conditions import data_conditions
 from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
 from coin_assets.orchestration.sensors.known_statuses import KnownStatuses
 from coin_assets.orchestration.sensors.machinery import troubles
@@ -46,6 +47,7 @@ from coin_assets.planning.series_status import (
     read_status_without_store,
 )
 
+Evaluated = Mapping[Series, list[dg.AssetCheckEvaluation]]
 FOLDER, BOOK = "alerts", "alerts.sqlite"
 # A tick may take 60 s in all.
 _DELIVERY_SECONDS = 20.0
@@ -93,15 +95,15 @@ def health_alerts_sensor(
         watched: names of the sensors and schedules that should run.
     """
     known, series_list = KnownStatuses(specs), [spec.series for spec in specs]
+    evaluated: dict[Series, list[dg.AssetCheckEvaluation]] = {}  # the last, in a store outage too
 
     @dg.sensor(
         name="health_alerts",
         minimum_interval_seconds=int(settings.rules.cycle.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Evaluates, once a cycle, the health of every series, failing runs, the disk, sensors "
-            "and daemons. Records the results of the clock checks without runs, and sends alerts "
-            "until the conditions have recovered."
+            "Evaluates, once a cycle, the health of every series, failing runs, disk, sensors and "
+            "daemons. Records clock checks without runs, and sends alerts until all is well."
         ),
     )
     def health_alerts(
@@ -127,21 +129,20 @@ def health_alerts_sensor(
             statuses = read_status_without_store(registry.client(), publisher.client(), series_list)
         if len(statuses) < len(specs):  # a condition that was not looked at would count as over
             return dg.SensorResult(skip_reason=f"starting{left_over(len(statuses), len(specs))}")
+        evaluated.update({} if refusal else _evaluations(specs, statuses, now))
         healths = series_healths(specs, statuses, native_states(instance, specs), now)
         wrong = [
             *(conditions.store_conditions(refusal, now) if refusal else ()),
-            *_of_series(instance, settings, specs, healths, clock),
+            *_of_series(instance, settings, specs, healths, evaluated, clock),
             *conditions.disk_conditions(disk.percent(), settings.disk, now),
             *conditions.machinery_conditions(troubles(instance, watched, at)),
         ]
         report = _deliver(context.log, settings, wrong, now, clock)
-        events = [] if refusal else _clock_results(instance, looked_at, statuses, now)
+        events = [] if refusal else _clock_results(instance, looked_at, evaluated, now)
         _beat(context.log, settings, healths, report, now)
         unseen = "" if refusal else left_over(len(looked_at), len(specs))
-        return dg.SensorResult(
-            skip_reason=_summary(healths, wrong, report) + unseen,
-            asset_events=events[:_MOST_RESULTS],
-        )
+        reason = _summary(healths, wrong, report) + unseen
+        return dg.SensorResult(skip_reason=reason, asset_events=events[:_MOST_RESULTS])
 
     return health_alerts
 
@@ -151,6 +152,7 @@ def _of_series(
     settings: AlertSettings,
     specs: Sequence[SeriesAssets],
     healths: Sequence[SeriesHealth],
+    evaluated: Evaluated,
     clock: Clock,
 ) -> list[Condition]:
     """Conditions of series, of the market, and of the jobs that work on them."""
@@ -159,6 +161,8 @@ def _of_series(
     jobs = {job: found for job in WATCHED_JOBS if (found := job_failures(instance, job))}
     by_series = {spec.series: spec for spec in specs}
     return [
+        # Of equally bad conditions of a series the first is reported.
+        *data_conditions(healths, failures, evaluated, now),
         *conditions.series_conditions(healths, by_series, failures, now),
         *conditions.market_conditions(settings.market, specs, failures),
         *conditions.job_conditions(jobs),
@@ -179,14 +183,17 @@ def _deliver(
     return book.deliver(channels, clock.machine_time, _DELIVERY_SECONDS, log.warning)
 
 
+def _evaluations(
+    specs: Iterable[SeriesAssets], statuses: Mapping[Series, SeriesStatus], now: datetime
+) -> Evaluated:
+    return {spec.series: clock_evaluations(spec, statuses[spec.series], now) for spec in specs}
+
+
 def _clock_results(
-    instance: dg.DagsterInstance,
-    specs: Iterable[SeriesAssets],
-    statuses: dict[Series, SeriesStatus],
-    now: datetime,
+    instance: dg.DagsterInstance, specs: Iterable[SeriesAssets], evaluated: Evaluated, now: datetime
 ) -> list[dg.AssetCheckEvaluation]:
-    """Check results that changed or are due again."""
-    found = [each for spec in specs for each in clock_evaluations(spec, statuses[spec.series], now)]
+    """Check results of ``specs`` that changed or are due again."""
+    found = [each for spec in specs for each in evaluated[spec.series]]
     recorded = recorded_checks(instance, (each.asset_check_key for each in found))
     materialised = last_materialised(instance, {each.asset_key for each in found})
     return changed_evaluations(found, recorded, materialised, now, _RECORD_EVERY)
