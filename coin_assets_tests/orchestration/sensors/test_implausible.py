@@ -10,7 +10,7 @@ import pytest
 
 from coin_assets_tests.orchestration.sensors.failing import FailingMarket
 from coin_assets_tests.pipeline.test_plausible_pages import WrongMarket, honest, since
-from coin_assets_tests.platform import Platform, given
+from coin_assets_tests.platform import BTC, ETH, Platform, given
 
 STEP = "2024-02-29T12:00"
 
@@ -55,3 +55,20 @@ def test_another_unit_is_not_served_and_alerts(platform: Platform, wrong: WrongM
     later(platform, "2024-02-29T14:20:00")
     assert platform.entry("1h")["status"] == "fresh"
     assert not platform.entry("1h")["degraded"]
+
+
+def test_what_an_operator_accepts_is_served_with_a_caution(
+    platform: Platform, wrong: WrongMarket
+) -> None:
+    before, _ = closes(platform, "1h")
+    wrong.factor = since(STEP, 100.0)
+    later(platform, "2024-02-29T13:00:30")
+    result = platform.run("backfill", symbols=[BTC, ETH], start="2024-02", accept_implausible=True)
+    assert result.success
+    platform.ahead += 900
+    later(platform, "2024-02-29T13:01:00")
+    entry = platform.entry("1h")
+    assert (entry["status"], entry["degraded"]) == ("fresh", False)
+    assert "an operator confirmed it" in entry["caution"]
+    assert closes(platform, "1h")[0] > 50 * before
+    assert "BTC/USDT 1h implausible data" in (platform.tick("health_alerts").skip_message or "")
