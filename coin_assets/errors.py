@@ -209,6 +209,13 @@ class InvalidCandles(DataRefused):
         super().__init__(f"{self.reason} Nothing was stored.")
 
 
+class ImplausibleCandles(DataRefused):
+    """The market's newest prices are far from those before; nothing is stored until confirmed."""
+
+    code = "implausible_candles"
+    alert_cause = "the market's prices are implausible"
+
+
 class ForecastRefused(DataRefused):
     """A forecast is not fit to be published; what was published before it stands."""
 

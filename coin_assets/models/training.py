@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from coin_assets.domain.candles.frame import closed_by, content_hash
+from coin_assets.domain.candles.frame import closed_by, content_hash, validated
 from coin_assets.domain.evaluation.holdout import validation, validation_facts
 from coin_assets.domain.evaluation.scoring import recent_loss
 from coin_assets.domain.forecasting.trainable import (
@@ -92,6 +92,7 @@ def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
     Raises:
         MonthsNotFetched: months of the range were never stored.
         CandlesNotYetAvailable: the last candle before the cutoff is missing.
+        InvalidCandles: stored candles break the candle contract.
     """
     series, start = request.series, request.history_start
     if request.lookback is not None:
@@ -101,9 +102,9 @@ def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
         return store.read_candles(series, start, start)
     require_covered(store, series, start, just_after(newest))
     require_newest(store, series, newest)
-    return closed_by(
-        store.read_candles(series, start, request.cutoff), series.timeframe, request.cutoff
-    )
+    stored = store.read_candles(series, start, request.cutoff)
+    candles = validated(stored, series.timeframe, f"{series} candles in the store")
+    return closed_by(candles, series.timeframe, request.cutoff)
 
 
 def train(

@@ -22,6 +22,7 @@ from coin_assets.pipeline.fetch_progress import FetchProgress
 from coin_assets.pipeline.fetch_ranges import expected_range, missing_ranges, oldest_candle
 from coin_assets.pipeline.fetch_request import FetchRequest
 from coin_assets.pipeline.month_report import MonthReport, month_report, newest_due
+from coin_assets.pipeline.plausible_pages import PlausiblePages
 from coin_assets.store.base import Store
 
 
@@ -43,6 +44,7 @@ def fetch_candles(
 
     Raises:
         CandlesNotYetAvailable: the market does not have the newest due candle yet.
+        ImplausibleCandles: the market's prices are held back from some candle on.
         CoinAssetsError: as `Market.pages`, or the first `Page.error`; the ledger then has which
             candles failed and why. All other candles of the window are stored.
     """
@@ -53,7 +55,8 @@ def fetch_candles(
     errors: list[CoinAssetsError] = []
     if expected is not None:
         ranges = missing_ranges(store, request, expected, clock())
-        errors = _fetch_ranges(fetcher, ranges, limit, changed, log)
+        pages = PlausiblePages(store, request.series, clock, request.accepts_implausible, log)
+        errors = _fetch_ranges(fetcher, pages, ranges, limit, changed, log)
     _mark_fetched(store, request, expected)
     for error in errors[1:]:
         log(f"{request.series}: {error}")
@@ -66,23 +69,31 @@ def fetch_candles(
 
 def _fetch_ranges(
     fetcher: PageFetcher,
+    plausible: PlausiblePages,
     ranges: list[Range],
     limit: datetime,
     changed: Counter[datetime],
     log: Callable[[str], None],
 ) -> list[CoinAssetsError]:
-    """Fetch and commit all pages of ``ranges``; adds to ``changed``, returns errors of pages."""
+    """Fetch and commit the pages of ``ranges``; adds to ``changed``, returns errors of pages.
+
+    It ends at an implausible step that is held back: no later candle is stored before it.
+    """
     series, errors = fetcher.series, list[CoinAssetsError]()
     total = sum(series.timeframe.count(*each) for each in ranges)
     progress = FetchProgress(str(series), total, log)
     for start, end in ranges:
         known = fetcher.store.read_candles(series, start, end)
+        plausible.begin(end, limit)
         for page in fetcher.pages(start, end, limit):
             if error := error_of(page):
                 errors.append(error)
                 fetcher.record_failed_page(page, error)
             else:
-                changed.update(fetcher.commit(page, known))
+                sifted, step = plausible.sifted(page, known)
+                changed.update(fetcher.commit(sifted, known))
+                if step is not None:
+                    return [*errors, step]
             progress.advance(series.timeframe.count(page.start, page.end), page.end)
     return errors
 

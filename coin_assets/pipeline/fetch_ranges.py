@@ -4,6 +4,7 @@ from datetime import datetime
 
 from coin_assets.domain.candles.gap_ledger import Range
 from coin_assets.domain.candles.gaps import find_gaps
+from coin_assets.domain.candles.refusals import IMPLAUSIBLE
 from coin_assets.domain.series import Series
 from coin_assets.market.base import Market
 from coin_assets.pipeline.fetch_request import FetchRequest
@@ -72,7 +73,11 @@ def lacking(
     series, ledger = request.series, store.read_ledger(request.series)
     stored = store.read_candles(series, *expected)["timestamp"]
     gaps = find_gaps(stored, series.timeframe, *expected)
-    return ledger.unanswered(gaps), ledger.due(*expected, now)
+    due = ledger.due(*expected, now)
+    if request.accepts_implausible:
+        held = [each for each in ledger.within(*expected) if each.rule == IMPLAUSIBLE]
+        due = sorted({*due, *((each.start, each.end) for each in held)})
+    return ledger.unanswered(gaps), due
 
 
 def _late(store: Store, series: Series, expected: Range) -> list[Range]:

@@ -16,6 +16,7 @@ class FetchRequest:
         first_expected: candles that open before this are not requested (history start, retention).
         closed_by: candles that close up to here are final.
         reread: number of stored candles before the newest ones that are requested again.
+        accepts_implausible: whether an operator has confirmed candles that look implausible.
     """
 
     series: Series
@@ -24,6 +25,7 @@ class FetchRequest:
     first_expected: datetime
     closed_by: datetime
     reread: int
+    accepts_implausible: bool = False
 
     def window(self, limit: datetime) -> Range:
         """Opens of the window, without what is not kept and what closes after ``limit``."""

@@ -19,7 +19,8 @@ from coin_assets.models.training import why_none
 from coin_assets.pipeline.completeness import history_of, known_outages
 from coin_assets.pipeline.context import Pipeline
 from coin_assets.pipeline.missing import why_missing
-from coin_assets.publish.fitness import require_fit
+from coin_assets.pipeline.plausible_pages import caution_of
+from coin_assets.publish.fitness import require_fit, require_valid
 from coin_assets.publish.publisher import (
     ManifestInputs,
     Publication,
@@ -35,11 +36,17 @@ def prepare_publication(pipeline: Pipeline, policy: SeriesPolicy, now: datetime)
 
     Raises:
         ForecastRefused: the forecast would mislead its readers.
+        InvalidCandles: stored candles break the candle contract.
         CorruptArtefact: stored candles or forecasts are damaged.
     """
     store, series = pipeline.store, policy.series
     entry, history = _stored_facts(store, policy, now)
-    entry = replace(entry, quality=quality(pipeline.evaluations, series))
+    require_valid(series, history)
+    entry = replace(
+        entry,
+        quality=quality(pipeline.evaluations, series),
+        caution=caution_of(store, policy.source),
+    )
     forecast = newest_forecast(store, series)
     if not forecast.empty:  # a model exists, even if the price hardly moved since
         entry = replace(entry, enough_candles=True, insufficient=None)

@@ -1,11 +1,21 @@
-"""Fitness of the newest forecast of a series for publication."""
+"""Fitness of the newest candles and forecast of a series for publication."""
 
 import pandas as pd
 
+from coin_assets.domain.candles.frame import validated
 from coin_assets.domain.forecasting.sanity import RECENT_CANDLES, forecast_problems
 from coin_assets.domain.series import Series
 from coin_assets.errors import ForecastRefused
 from coin_assets.store.base import Store
+
+
+def require_valid(series: Series, candles: pd.DataFrame) -> None:
+    """Refuse stored candles that an earlier release took and the contract now forbids.
+
+    Raises:
+        InvalidCandles: the rule and the first offenders.
+    """
+    validated(candles, series.timeframe, f"{series} candles in the store")
 
 
 def unfitness(store: Store, series: Series, forecast: pd.DataFrame) -> tuple[str, ...]:

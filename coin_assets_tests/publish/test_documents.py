@@ -87,6 +87,7 @@ def manifest() -> Document:
         gaps=GapCounts(120, 5, 3),
         gap_reasons=(GapReason("refused", ORIGIN, 1, "[not_finite] open=null"),),
         champion="12",
+        caution="the market looks frozen",
         visibility=PUBLIC,
         attempts=Attempts(NOW, NOW - timedelta(days=3)),
     )
@@ -277,7 +278,7 @@ def test_other_forms_of_time_are_not_read(text: str) -> None:
 
 Place = tuple[str | int, ...]
 # Fields that every file has which is written now; files of earlier releases lack them.
-ADDED = {"prediction": {"close_time"}, "history": set[str](), "manifest": {"reason"}}
+ADDED = {"prediction": {"close_time"}, "history": set[str](), "manifest": {"reason", "caution"}}
 
 
 def objects_in(value: Any, place: Place = ()) -> Iterator[tuple[Place, dict[str, Any]]]:
@@ -358,7 +359,15 @@ def test_no_field_may_be_missing_and_none_may_be_added(kind: str) -> None:
 @pytest.mark.parametrize("value", [[], {}, "text", -1, True])
 def test_no_field_takes_a_value_of_any_type(kind: str, value: object) -> None:
     document = MAKERS[kind]()
-    free_text = {"symbol", "model_version", "warning", "last_error", "reason", "champion"}
+    free_text = {
+        "symbol",
+        "model_version",
+        "warning",
+        "last_error",
+        "reason",
+        "champion",
+        "caution",
+    }
     for place in [(*place, name) for place, node in objects_in(document) for name in node]:
         current = at(document, place)
         if type(value) is type(current) and (place[-1] in free_text or value is current):

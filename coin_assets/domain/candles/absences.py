@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from coin_assets.domain.backoff import backoff
-from coin_assets.domain.candles.refusals import Refusal
+from coin_assets.domain.candles.refusals import IMPLAUSIBLE, Refusal
 
 VERIFIED_ABSENT, UNAVAILABLE, REFUSED, PENDING, FAILED = STATES = (
     "verified_absent",
@@ -137,7 +137,11 @@ class Absence:
 
     def refused(self, refusal: Refusal, at: datetime) -> "Absence":
         """Return the absence after an answer at ``at`` with a broken candle."""
-        first = self.first_answer or at if self.state == REFUSED else at
+        # An implausible candle is confirmed by a second answer with the same values.
+        is_known = self.state == REFUSED and (
+            refusal.rule != IMPLAUSIBLE or self.value == refusal.value
+        )
+        first = self.first_answer or at if is_known else at
         if self.recheck_at is not None and self.value == refusal.value:
             return self._rechecked(at)
         return Absence(

@@ -30,6 +30,10 @@ COLUMNS = list(CANDLE_SCHEMA)
 PRICES = ["open", "high", "low", "close"]
 VALUES = [*PRICES, "volume"]
 
+# No market trades at other prices. Known extremes: a coin in BTC at 1e-14, BTC in IRR at 1e11, a
+# month of a meme coin's volume at 1e18.
+LOWEST_PRICE, HIGHEST_PRICE, HIGHEST_VOLUME = 1e-20, 1e15, 1e30
+
 # Bitcoin's first block is from 2009-01-03.
 EARLIEST, LATEST = datetime(2009, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -179,7 +183,22 @@ def broken_rules(
             (low > np.minimum(opened, close)) | (high < np.maximum(opened, close)),
         ),
         ("negative_volume", "volume is not negative", volume < 0),
+        (
+            "out_of_range",
+            f"prices lie from {LOWEST_PRICE:g} to {HIGHEST_PRICE:g}, and volume up to "
+            f"{HIGHEST_VOLUME:g}",
+            _out_of_range(values),
+        ),
     ]
+
+
+def _out_of_range(values: npt.NDArray[np.float64]) -> Mask:
+    """(n,) mask of finite rows whose positive prices, or volume, no market has."""
+    prices, volume = values[:, :4], values[:, 4]
+    odd = ((prices > 0) & (prices < LOWEST_PRICE)) | (prices > HIGHEST_PRICE)
+    return np.asarray(
+        np.isfinite(values).all(axis=1) & (odd.any(axis=1) | (volume > HIGHEST_VOLUME))
+    )
 
 
 def _steps(stamps: "pd.Series[pd.Timestamp]") -> tuple[Mask, Mask]:

@@ -24,7 +24,7 @@ from functools import cached_property
 
 from coin_assets.domain.candles.absences import PENDING, Absence, cut, joined
 from coin_assets.domain.candles.gaps import Gap
-from coin_assets.domain.candles.refusals import Refusal
+from coin_assets.domain.candles.refusals import IMPLAUSIBLE, Refusal
 from coin_assets.domain.timeframes import Timeframe
 
 Range = tuple[datetime, datetime]
@@ -198,8 +198,13 @@ class Ledger:
         ]
 
     def absent_until(self, time: datetime) -> datetime:
-        """End of the settled absences that start at ``time``; ``time`` if there are none."""
-        return self._end_of_run(time, lambda absence: absence.is_settled)
+        """End of the settled absences that start at ``time``; ``time`` if there are none.
+
+        A candle that is held back as implausible is not absent.
+        """
+        return self._end_of_run(
+            time, lambda absence: absence.is_settled and absence.rule != IMPLAUSIBLE
+        )
 
     def explained_until(self, time: datetime) -> datetime:
         """End of the explained absences that start at ``time``; see `Absence.is_explained`."""

@@ -1,12 +1,15 @@
-"""Refusals: candles of a market that break the candle contract."""
+"""Refusals: candles of a market that break the candle contract, or are implausible."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
+# The rule of a valid candle that is held back until it is confirmed; see `plausibility`.
+IMPLAUSIBLE = "implausible_step"
+
 
 @dataclass(frozen=True)
 class Refusal:
-    """One candle that is not stored because it breaks the contract.
+    """One candle that is not stored.
 
     Attributes:
         start, end: open and close of the candle.

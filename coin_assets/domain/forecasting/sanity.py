@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from coin_assets.domain.candles.frame import broken_rules
 from coin_assets.domain.candles.grid import adjacent
 from coin_assets.domain.forecasting.frame import (
     MEDIAN,
@@ -45,7 +46,11 @@ def forecast_problems(
         timeframe: of forecast and candles.
     """
     rows = forecast.sort_values("step", kind="stable")
-    shape = [*_step_problems(rows), *_origin_problems(rows, candles, timeframe)]
+    shape = [
+        *_step_problems(rows),
+        *_origin_problems(rows, candles, timeframe),
+        *_candle_problems(candles, timeframe),
+    ]
     values = _value_problems(rows)
     if shape or values:
         return (*shape, *values)
@@ -81,6 +86,12 @@ def _origin_problems(rows: pd.DataFrame, candles: pd.DataFrame, timeframe: Timef
             f"{close:%Y-%m-%d %H:%M}"
         ]
     return []
+
+
+def _candle_problems(candles: pd.DataFrame, timeframe: Timeframe) -> list[str]:
+    """Rules that candles of before an upgrade may break."""
+    broken = broken_rules(candles, candles["timestamp"], timeframe)
+    return [f"its candles break the rule that {text}" for _, text, rows in broken if rows.any()]
 
 
 def _value_problems(rows: pd.DataFrame) -> list[str]:

@@ -117,6 +117,7 @@ def _public_entry(
         "serve_allowed": status in SERVED,
         "warning": _warning(facts, status, limits),
         "reason": reason,
+        "caution": facts.caution,
         "as_of": _optional_time(as_of),
         "stale_at": _optional_time(as_of and as_of + limits.soft),
         "hard_stale_at": _optional_time(as_of and as_of + limits.hard),
@@ -140,6 +141,7 @@ def _ops_entry(facts: ManifestEntry, limits: FreshnessLimits, reason: str | None
         "last_error": attempts.last_error,
         "visibility": facts.visibility,
         "reason": reason,
+        "caution": facts.caution,
         "coverage_start": _optional_time(facts.coverage_start),
         "coverage_end": _optional_time(facts.coverage_end),
         "missing_candles": facts.missing_candles,
@@ -221,6 +223,7 @@ def _facts_of_entries(public: Document | None, ops: Document) -> ManifestEntry:
         gap_reasons=tuple(_gap_reason(each) for each in ops.get("gap_reasons", ())),
         unavailable_before=_optional_parse(ops.get("unavailable_before")),
         champion=ops["champion"],
+        caution=ops.get("caution"),
         quality=shown["quality"],
         visibility=ops["visibility"],
         attempts=Attempts(

@@ -110,6 +110,7 @@ class ManifestEntry:
         unavailable_before: of a fetched series, the earliest candle that the market serves, once
             known.
         champion: model version of the published forecast.
+        caution: what looks implausible in the newest candles.
         quality: scores of its matured forecasts; see `report.quality_of`.
         visibility: `HIDDEN` until the history was collected once.
     """
@@ -127,6 +128,7 @@ class ManifestEntry:
     gap_reasons: tuple[GapReason, ...] = ()
     unavailable_before: datetime | None = None
     champion: str | None = None
+    caution: str | None = None
     quality: Document | None = None
     visibility: str = HIDDEN
     attempts: Attempts = Attempts()

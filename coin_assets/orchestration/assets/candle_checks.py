@@ -31,6 +31,7 @@ from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.pipeline.completeness import history_of
 from coin_assets.pipeline.derive import Derivation
 from coin_assets.pipeline.month_report import newest_due
+from coin_assets.pipeline.plausible_pages import caution_of
 from coin_assets.store.base import Store
 
 CONTRACT, MATCHES_SOURCE, GAPS, SUSPICIOUS_BARS = (
@@ -241,7 +242,9 @@ def _suspicious_bars(
     if found:
         texts = [f"{each.start:%Y-%m-%d %H:%M} {each.kind}: {each.detail}" for each in found]
         metadata["bars"] = _listed(texts)
-    return _result(spec, SUSPICIOUS_BARS, not found, text or "none", metadata)
+    caution = caution_of(store, spec.source)
+    text = "; ".join(each for each in (caution, text) if each)
+    return _result(spec, SUSPICIOUS_BARS, not text, text or "none", metadata)
 
 
 def _unjudged(spec: SeriesAssets, name: str, why: str) -> dg.AssetCheckResult:

@@ -39,6 +39,10 @@ class BackfillConfig(dg.Config):
     end: str | None = Field(
         default=None, description="Last month, for example 2024-12; default is the running one."
     )
+    accept_implausible: bool = Field(
+        default=False,
+        description="Store implausible candles that were held back, as the market sends them now.",
+    )
     dry_run: bool = Field(default=False, description="Only log the plan; nothing is stored.")
 
 
@@ -139,7 +143,7 @@ def backfill_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
             pipeline = pipeline_of(context)
             chosen = chosen_specs("backfill", specs, config.symbols, [])
             window = _window(config, chosen[0].history_start, pipeline.clock.now())
-            plans = _plans(pipeline, chosen, window)
+            plans = _plans(pipeline, chosen, window, accept_implausible=config.accept_implausible)
             context.log.info(f"plan of the backfill\n{plan_table(list(plans.values()))}")
             backfill = _Backfill(context, pipeline, context.resources.disk, window, plans)
             symbols = dict.fromkeys(spec.series.symbol for spec in chosen)
@@ -158,14 +162,19 @@ def backfill_job(specs: tuple[SeriesAssets, ...]) -> dg.JobDefinition:
         BackfillConfig,
         (
             "Backfill the history of symbols: log a plan, fetch missing candles, derive the other "
-            "timeframes. All settings are optional: symbols, start, end, dry_run."
+            "timeframes. All settings are optional: symbols, start, end, accept_implausible, "
+            "dry_run."
         ),
         {**BACKGROUND, "dagster/max_runtime": str(_LONGEST_SECONDS)},
     )
 
 
 def _plans(
-    pipeline: Pipeline, specs: Sequence[SeriesAssets], window: Window
+    pipeline: Pipeline,
+    specs: Sequence[SeriesAssets],
+    window: Window,
+    *,
+    accept_implausible: bool,
 ) -> dict[Series, SourcePlan]:
     """A plan for each fetched series that keeps candles of the window."""
     now, plans = pipeline.clock.now(), {}
@@ -176,7 +185,15 @@ def _plans(
             end = next_month(end)  # the last week of the window closes in the month after it
         if spec.is_fetched and start < end:
             first, closed_by = spec.first_expected(now), pipeline.clock.closed_by()
-            request = FetchRequest(spec.series, start, end, first, closed_by, spec.reread_candles)
+            request = FetchRequest(
+                spec.series,
+                start,
+                end,
+                first,
+                closed_by,
+                spec.reread_candles,
+                accepts_implausible=accept_implausible,
+            )
             plans[spec.series] = plan_source(pipeline.store, pipeline.market, request, now)
     return plans
 

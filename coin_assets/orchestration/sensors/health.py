@@ -41,6 +41,7 @@ class SeriesHealth:
         as_of: data time of the published files.
         is_new: no forecast was published yet, so a missing one is expected.
         damage: a damaged file in the store; then the status is corrupt.
+        caution: what looks implausible in the newest candles, as published.
     """
 
     series: Series
@@ -51,6 +52,7 @@ class SeriesHealth:
     is_public: bool
     is_new: bool
     damage: str | None = None
+    caution: str | None = None
 
 
 def series_healths(
@@ -81,6 +83,7 @@ def series_healths(
                 facts.is_public,
                 facts.champion is None,
                 None if damage is None else damage.message,
+                facts.caution,
             )
         )
     return found

@@ -36,11 +36,11 @@ from coin_assets.orchestration.resources import (
     StoreResource,
 )
 from coin_assets.orchestration.sensors import conditions
+from coin_assets.orchestration.sensors.data_conditions import data_conditions
 from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
 from coin_assets.orchestration.sensors.known_statuses import (
     HEALTH_ALERTS,
     KnownStatuses,
-    StatusesRead,
     read_statuses,
 )
 from coin_assets.orchestration.sensors.machine import MachineFaults
@@ -55,6 +55,7 @@ from coin_assets.orchestration.sensors.runs import job_failures, runs_of
 from coin_assets.orchestration.sensors.tick_time import TickTime, left_over
 from coin_assets.planning.series_status import SeriesStatus
 
+Evaluated = Mapping[Series, list[dg.AssetCheckEvaluation]]
 # A tick may take 60 s in all.
 _DELIVERY_SECONDS = 20.0
 _RECORD_EVERY = timedelta(hours=6)
@@ -105,15 +106,15 @@ def health_alerts_sensor(
         faults: of the machine, met by the ticks of all sensors.
     """
     known = KnownStatuses(specs)
+    evaluated: dict[Series, list[dg.AssetCheckEvaluation]] = {}  # the last, in a store outage too
 
     @dg.sensor(
         name=HEALTH_ALERTS,
         minimum_interval_seconds=int(settings.rules.cycle.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Evaluates, once a cycle, the health of every series, failing runs, the disk, sensors "
-            "and daemons. Records the results of the clock checks without runs, and sends alerts "
-            "until the conditions have recovered."
+            "Evaluates, once a cycle, the health of every series, failing runs, disk, sensors and "
+            "daemons. Records clock checks without runs, and sends alerts until all is well."
         ),
     )
     def health_alerts(
@@ -133,17 +134,20 @@ def health_alerts_sensor(
             return dg.SensorResult(
                 skip_reason=f"starting{left_over(len(read.statuses), len(specs))}"
             )
+        is_whole = read.refusal is None and read.statuses is not None
+        if is_whole:
+            anew = [each for each in specs if each.series not in evaluated] + [*read.looked_at]
+            evaluated.update(_evaluations(anew, read.statuses or {}, now))
         healths = _healths(instance, specs, read.statuses, now)
         wrong = [
             *(conditions.store_conditions(read.refusal, now) if read.refusal else ()),
             *_of_disk(disk, settings, faults, now),
-            *_of_series(instance, settings, specs, (healths, faults), clock),
+            *_of_series(instance, settings, specs, (healths, evaluated, faults), clock),
             *conditions.machinery_conditions(troubles(instance, watched, clock.machine_time())),
         ]
         wrong += of_records(settings.book.incidents(), wrong, instance, specs)
         report = _deliver(context.log, settings, wrong, now, clock)
-        is_whole = read.refusal is None and read.statuses is not None
-        events = _clock_results(instance, read, now) if is_whole else []
+        events = _clock_results(instance, read.looked_at, evaluated, now) if is_whole else []
         _beat(context.log, settings, healths, report, now)
         unseen = left_over(len(read.looked_at), len(specs)) if is_whole else ""
         return dg.SensorResult(
@@ -189,7 +193,7 @@ def _of_series(
     instance: dg.DagsterInstance,
     settings: AlertSettings,
     specs: Sequence[SeriesAssets],
-    found: tuple[Sequence[SeriesHealth], MachineFaults],
+    found: tuple[Sequence[SeriesHealth], Evaluated, MachineFaults],
     clock: Clock,
 ) -> list[Condition]:
     """Conditions of series, of the market, of the jobs that work on them, and of the machine.
@@ -197,11 +201,13 @@ def _of_series(
     While a fault of the machine stands, conditions that it causes are not opened, and those of
     series that could not be looked at stay as they are.
     """
-    now, (healths, faults) = clock.now(), found
+    now, (healths, evaluated, faults) = clock.now(), found
     failures = runs_of(instance, specs, clock.machine_time(), month_start(now)).failures
     jobs = {job: failed for job in WATCHED_JOBS if (failed := job_failures(instance, job))}
     by_series = {spec.series: spec for spec in specs}
     of_series = [
+        # Of equally bad conditions of a series the first is reported.
+        *data_conditions(healths, failures, evaluated, now),
         *conditions.series_conditions(healths, by_series, failures, now),
         *conditions.market_conditions(settings.market, specs, failures),
         *conditions.job_conditions(jobs),
@@ -230,16 +236,17 @@ def _deliver(
     return book.deliver(channels, clock.machine_time, _DELIVERY_SECONDS, log.warning)
 
 
+def _evaluations(
+    specs: Iterable[SeriesAssets], statuses: Mapping[Series, SeriesStatus], now: datetime
+) -> Evaluated:
+    return {spec.series: clock_evaluations(spec, statuses[spec.series], now) for spec in specs}
+
+
 def _clock_results(
-    instance: dg.DagsterInstance, read: StatusesRead, now: datetime
+    instance: dg.DagsterInstance, specs: Iterable[SeriesAssets], evaluated: Evaluated, now: datetime
 ) -> list[dg.AssetCheckEvaluation]:
-    """Check results that changed or are due again."""
-    statuses = read.statuses or {}
-    found = [
-        each
-        for spec in read.looked_at
-        for each in clock_evaluations(spec, statuses[spec.series], now)
-    ]
+    """Check results of ``specs`` that changed or are due again."""
+    found = [each for spec in specs for each in evaluated[spec.series]]
     recorded = recorded_checks(instance, (each.asset_check_key for each in found))
     materialised = last_materialised(instance, {each.asset_key for each in found})
     return changed_evaluations(found, recorded, materialised, now, _RECORD_EVERY)

@@ -236,6 +236,9 @@ REFUSED = {
     "high is below close": (with_row(1, (11, 12, 9, 12.1, 1)), "ohlc", "close=12.1"),
     "high and low are swapped": (with_row(4, (10, 9, 12, 11, 1)), "ohlc", "2024-03-01T00:00:00Z"),
     "volume is negative": (with_value("volume", 4, -1e-9), "negative_volume", "volume=-1e-09"),
+    "a price is absurdly high": (with_row(1, (10, 1e308, 9, 11, 1)), "out_of_range", "high=1e+308"),
+    "a price is absurdly low": (with_value("low", 1, 1e-300), "out_of_range", "low=1e-300"),
+    "volume is absurd": (with_value("volume", 1, 1e31), "out_of_range", "volume=1e+31"),
 }
 
 
@@ -266,7 +269,18 @@ def test_every_rule_has_a_condition_that_breaks_it() -> None:
         "price_not_positive",
         "ohlc",
         "negative_volume",
+        "out_of_range",
     }
+
+
+# Tickers seen: SHIB/USDT 8e-6, PEPE/BTC 1e-10, LADYS/ETH 1e-12, BTC/IDR 1.6e9, BTC/IRR 1e11. A
+# month of PEPE trades 1e16 coins, one of 1000SATS counted in SATS 1e18.
+@pytest.mark.parametrize(("price", "volume"), [(1e-14, 1e20), (1e12, 1e-12), (8e-6, 1e18)])
+def test_prices_of_the_cheapest_coins_and_the_weakest_currencies_pass(
+    price: float, volume: float
+) -> None:
+    candles = candles_at([START], [(price, price * 2, price / 2, price, volume)])
+    assert_same(validated(candles, HOUR, "test"), candles)
 
 
 def test_refused_candles_are_refused_data() -> None:
@@ -439,6 +453,7 @@ SPOILERS: dict[str, Callable[[pd.DataFrame, int], pd.DataFrame]] = {
     "price_not_positive": lambda frame, row: spoiled(frame, row, "low", 0.0),
     "ohlc": lambda frame, row: spoiled(frame, row, "high", 0.5),
     "negative_volume": lambda frame, row: spoiled(frame, row, "volume", -1.0),
+    "out_of_range": lambda frame, row: spoiled(frame, row, "high", 1e308),
     "not_numeric": lambda frame, row: frame.assign(
         open=[str(value) if at == row else value for at, value in enumerate(frame["open"])]
     ),

@@ -315,6 +315,7 @@ def some_facts(draw: st.DrawFn) -> list[ManifestEntry]:
             gaps=draw(st.none() | st.builds(GapCounts, *[st.integers(0, 10**6)] * 3)),
             gap_reasons=tuple(draw(st.lists(REASONS, max_size=5))),
             champion=draw(st.none() | TEXTS),
+            caution=draw(st.none() | TEXTS),
             visibility=draw(st.sampled_from(VISIBILITIES)),
             attempts=Attempts(
                 draw(st.none() | TIMES),

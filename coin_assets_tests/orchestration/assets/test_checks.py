@@ -428,7 +428,7 @@ def test_a_listing_within_a_bucket_is_no_gap(platform: Platform) -> None:
 
 
 def test_a_derived_bar_that_looks_wrong_is_pointed_out_as_well(platform: Platform) -> None:
-    platform.market = given(SpikyMarket("2024-04-10T02:00", times=50))
+    platform.market = given(SpikyMarket("2024-04-10T02:00", times=2.8))
     result = platform.materialise([HOUR, DAY], "2024-02-01", "2024-04-01")
     assert result.success
     assert checks(result)[f"{DAY} suspicious_bars"].description == "1 range"
