@@ -13,9 +13,13 @@ from threading import Lock
 from typing import Any
 
 from coin_assets.market.base import Meter
+from coin_assets.market.bounds import OF_EXCHANGE, BoundedSession
+from coin_assets.market.ccxt_json import parsed_json
 from coin_assets.market.pace import Halt, Pace
+from coin_assets.market.retrying import REMEDY
 
 TIMEOUT_MS = 20_000
+_MOST_ROWS = 100_000  # twice the longest documented answer
 # Words that exchanges use for the types of markets, by what a symbol is.
 _TYPES = {
     "spot": {"spot"},
@@ -177,7 +181,7 @@ class Client:
 
 
 def new_client(exchange_id: str) -> Any:
-    """A ccxt client with the exchange's own options."""
+    """A ccxt client with the exchange's own options, and answers within bounds."""
     import ccxt  # takes 0.9 s, and only this market needs it
 
     client = getattr(ccxt, exchange_id)(
@@ -189,6 +193,9 @@ def new_client(exchange_id: str) -> Any:
         }
     )
     client.has["fetchCurrencies"] = False  # candles need no list of currencies
+    client.session = BoundedSession(OF_EXCHANGE, REMEDY)
+    client.session.trust_env = client.requests_trust_env  # as ccxt sets it
+    client.on_json_response = parsed_json
     return client
 
 
@@ -197,11 +204,17 @@ def unfiltered(client: Any) -> Callable[..., Any]:
 
     ccxt drops rows that open before ``since``, so wrong times would look like missing candles, and
     it fails as a whole at one row that it cannot parse. Such a row becomes ``[None, the row]``.
+
+    Raises:
+        ccxt.BadResponse: by the parser, for no list of rows, or more than any exchange sends.
     """
+    import ccxt
 
     def parse_all(rows: Any, market: Any = None, *_: Any, **__: Any) -> list[list[Any]]:
-        found = []
-        for row in client.to_array(rows):
+        found, sent = [], client.to_array(rows)
+        if not isinstance(sent, list) or len(sent) > _MOST_ROWS:
+            raise ccxt.BadResponse(f"the answer is no list of up to {_MOST_ROWS} candles")
+        for row in sent:
             try:
                 candle = list(client.parse_ohlcv(row, market))
             except Exception:  # noqa: BLE001 (ccxt's parsers raise anything on this row)
