@@ -6,6 +6,7 @@ exchange, to the types of the requested symbols.
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
@@ -17,6 +18,7 @@ from coin_assets.market.bounds import OF_EXCHANGE, BoundedSession
 from coin_assets.market.ccxt_json import parsed_json
 from coin_assets.market.pace import Halt, Pace
 from coin_assets.market.retrying import REMEDY
+from coin_assets.market.server_clock import ServerClock, ServerTime
 
 TIMEOUT_MS = 20_000
 _MOST_ROWS = 100_000  # twice the longest documented answer
@@ -49,7 +51,7 @@ class Client:
     """One ccxt client, created at first use, for one thread.
 
     ccxt keeps the last answer and the time of the last request in the client, so threads have one
-    each. These share the list of markets and the pace of requests.
+    each. These share the list of markets, the pace of requests and the exchange's clock.
 
     Attributes:
         answered: whether the last request was sent and returned or failed.
@@ -74,6 +76,7 @@ class Client:
         self._pace, self._sleep = pace or Pace(), sleep
         self._halt: Halt | None = None  # of a twin
         self._listing = _Listing()
+        self._clock = ServerClock()
         self._ccxt: Any = None
         self._kinds: frozenset[str] = frozenset()
         self._own_types: Any = None
@@ -89,6 +92,7 @@ class Client:
             made.parse_ohlcvs = unfiltered(made)
             made.throttle = partial(self._throttle, made)
             self._configure(made)
+            made.session.hooks["response"].append(self._clock.note_answer)
             self._ccxt, self._kinds = made, frozenset()
             listing = made.options.get("fetchMarkets")
             self._own_types = listing.get("types") if isinstance(listing, dict) else None
@@ -97,7 +101,7 @@ class Client:
     def twin(self, meter: Meter, halt: Halt) -> "Client":
         """A client of the same exchange for another thread, until ``halt``."""
         made = Client(self._exchange_id, self._configure, meter, self._pace, halt.sleep)
-        made._listing, made._halt = self._listing, halt
+        made._listing, made._clock, made._halt = self._listing, self._clock, halt
         return made
 
     def load_markets(self, symbol: str) -> dict[str, Any]:
@@ -142,6 +146,18 @@ class Client:
             if found:
                 return int(found)
         return None
+
+    def server_time(self) -> ServerTime | None:
+        """The exchange's time, asked for once if answers have no usable ``Date``."""
+        if self._clock.now() is None and self.answered and not self._clock.is_asked:
+            self._clock.is_asked = True
+            if self.ccxt.has.get("fetchTime") is True:
+                sent = time.monotonic()
+                # The candles do not depend on it, and ccxt raises anything on an odd answer.
+                with suppress(Exception):
+                    posix = self.ccxt.fetch_time() / 1000
+                    self._clock.note(posix, posix, sent, time.monotonic())
+        return self._clock.now()
 
     def near(self, symbol: str) -> list[str]:
         """Symbols of the exchange similar to ``symbol``, at most three."""

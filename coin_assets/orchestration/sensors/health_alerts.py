@@ -35,6 +35,7 @@ from coin_assets.orchestration.resources import (
     StoreResource,
 )
 from coin_assets.orchestration.sensors import conditions
+from coin_assets.orchestration.sensors.clock_conditions import clock_conditions
 from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
 from coin_assets.orchestration.sensors.known_statuses import KnownStatuses
 from coin_assets.orchestration.sensors.machinery import troubles
@@ -99,9 +100,9 @@ def health_alerts_sensor(
         minimum_interval_seconds=int(settings.rules.cycle.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Evaluates, once a cycle, the health of every series, failing runs, the disk, sensors "
-            "and daemons. Records the results of the clock checks without runs, and sends alerts "
-            "until the conditions have recovered."
+            "Evaluates, once a cycle, the health of every series, failing runs, the disk, the "
+            "clock, sensors and daemons. Records the results of the clock checks without runs, "
+            "and sends alerts until the conditions have recovered."
         ),
     )
     def health_alerts(
@@ -161,6 +162,7 @@ def _of_series(
     return [
         *conditions.series_conditions(healths, by_series, failures, now),
         *conditions.market_conditions(settings.market, specs, failures),
+        *clock_conditions(instance, specs, failures, clock),
         *conditions.job_conditions(jobs),
     ]
 
