@@ -203,7 +203,7 @@ class _Reply(HTTPResponse):
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = BufferedReader(_Stream(self.fp.detach(), sock, _ALLOWANCE.get()))  # type: ignore[attr-defined]
+        self.fp = BufferedReader(_Stream(self.fp.detach(), sock, _ALLOWANCE.get()))
 
 
 class _Stream(RawIOBase):
