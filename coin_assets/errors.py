@@ -48,6 +48,13 @@ class CandlesNotYetAvailable(TemporaryError):
     alert_cause = "the market has no newer candles"
 
 
+class ClockDiffers(TemporaryError):
+    """A candle is closed by this machine's clock, and not by the exchange's."""
+
+    code = "clock_differs"
+    alert_cause = "the clocks of this machine and the exchange differ"
+
+
 class StoreUnavailable(TemporaryError):
     """The store's server does not answer, or does not give back yet what was written."""
 

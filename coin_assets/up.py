@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -67,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         note_address(lock, f"http://{host}:{port}")
         command = [supervision.__name__, _plan(wanted, settings).write()]
         os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # as dagster dev sets it
+    if settings.market_kind == "ccxt":  # returns at once
+        subprocess.run([sys.executable, "-m", "coin_assets.commands.market_probe"], check=False)
     # Background processes of a shell may ignore signals, and the servers would inherit that.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_DFL)

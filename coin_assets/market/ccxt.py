@@ -24,6 +24,7 @@ from coin_assets.market.ccxt_requests import read_request
 from coin_assets.market.ccxt_walk import Habits, Walk
 from coin_assets.market.pace import Halt, Pace
 from coin_assets.market.retrying import Retrying
+from coin_assets.market.server_clock import ServerTime
 
 _MOST_CANDLES = 1000
 
@@ -112,6 +113,10 @@ class CcxtMarket:
             probe(client, series, self._clock())
         finally:
             client.close()
+
+    def server_time(self) -> ServerTime | None:
+        """See `Clocked.server_time`."""
+        return self._client.server_time()
 
     def usage(self) -> Usage:
         """HTTP requests, including those for the list of markets."""

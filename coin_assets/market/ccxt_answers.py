@@ -16,6 +16,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.symbols import alike
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import (
+    CoinAssetsError,
     InvalidCandles,
     MarketDefect,
     PermanentError,
@@ -147,8 +148,11 @@ def _meant(symbol: str, client: Client) -> str:
 
 
 def failure_of(error: Exception, client: Client, series: Series, now: datetime) -> Exception:
-    """Error for a failed request: `Interrupted` if temporary, else a `PermanentError`."""
+    """Error for a failed request: `Interrupted` if temporary, else an error of the platform."""
     import ccxt
+
+    if isinstance(error, CoinAssetsError):
+        return error
 
     exchange, reason = client.ccxt.id, f"{type(error).__name__}: {error}"[:_REASON_LENGTH]
     unanswered = why_unanswered(error, client.ccxt) if client.answered else None

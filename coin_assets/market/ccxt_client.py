@@ -6,6 +6,7 @@ exchange, to the types of the requested symbols.
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
@@ -13,9 +14,14 @@ from threading import Lock
 from typing import Any
 
 from coin_assets.market.base import Meter
+from coin_assets.market.bounds import OF_EXCHANGE, BoundedSession
+from coin_assets.market.ccxt_json import parsed_json
 from coin_assets.market.pace import Halt, Pace
+from coin_assets.market.retrying import REMEDY
+from coin_assets.market.server_clock import ServerClock, ServerTime
 
 TIMEOUT_MS = 20_000
+_MOST_ROWS = 100_000  # twice the longest documented answer
 # Words that exchanges use for the types of markets, by what a symbol is.
 _TYPES = {
     "spot": {"spot"},
@@ -45,7 +51,7 @@ class Client:
     """One ccxt client, created at first use, for one thread.
 
     ccxt keeps the last answer and the time of the last request in the client, so threads have one
-    each. These share the list of markets and the pace of requests.
+    each. These share the list of markets, the pace of requests and the exchange's clock.
 
     Attributes:
         answered: whether the last request was sent and returned or failed.
@@ -70,6 +76,7 @@ class Client:
         self._pace, self._sleep = pace or Pace(), sleep
         self._halt: Halt | None = None  # of a twin
         self._listing = _Listing()
+        self._clock = ServerClock()
         self._ccxt: Any = None
         self._kinds: frozenset[str] = frozenset()
         self._own_types: Any = None
@@ -85,6 +92,7 @@ class Client:
             made.parse_ohlcvs = unfiltered(made)
             made.throttle = partial(self._throttle, made)
             self._configure(made)
+            made.session.hooks["response"].append(self._clock.note_answer)
             self._ccxt, self._kinds = made, frozenset()
             listing = made.options.get("fetchMarkets")
             self._own_types = listing.get("types") if isinstance(listing, dict) else None
@@ -93,7 +101,7 @@ class Client:
     def twin(self, meter: Meter, halt: Halt) -> "Client":
         """A client of the same exchange for another thread, until ``halt``."""
         made = Client(self._exchange_id, self._configure, meter, self._pace, halt.sleep)
-        made._listing, made._halt = self._listing, halt
+        made._listing, made._clock, made._halt = self._listing, self._clock, halt
         return made
 
     def load_markets(self, symbol: str) -> dict[str, Any]:
@@ -139,6 +147,18 @@ class Client:
                 return int(found)
         return None
 
+    def server_time(self) -> ServerTime | None:
+        """The exchange's time, asked for once if answers have no usable ``Date``."""
+        if self._clock.now() is None and self.answered and not self._clock.is_asked:
+            self._clock.is_asked = True
+            if self.ccxt.has.get("fetchTime") is True:
+                sent = time.monotonic()
+                # The candles do not depend on it, and ccxt raises anything on an odd answer.
+                with suppress(Exception):
+                    posix = self.ccxt.fetch_time() / 1000
+                    self._clock.note(posix, posix, sent, time.monotonic())
+        return self._clock.now()
+
     def near(self, symbol: str) -> list[str]:
         """Symbols of the exchange similar to ``symbol``, at most three."""
         known = list(self.ccxt.symbols or [])
@@ -177,7 +197,7 @@ class Client:
 
 
 def new_client(exchange_id: str) -> Any:
-    """A ccxt client with the exchange's own options."""
+    """A ccxt client with the exchange's own options, and answers within bounds."""
     import ccxt  # takes 0.9 s, and only this market needs it
 
     client = getattr(ccxt, exchange_id)(
@@ -189,6 +209,9 @@ def new_client(exchange_id: str) -> Any:
         }
     )
     client.has["fetchCurrencies"] = False  # candles need no list of currencies
+    client.session = BoundedSession(OF_EXCHANGE, REMEDY)
+    client.session.trust_env = client.requests_trust_env  # as ccxt sets it
+    client.on_json_response = parsed_json
     return client
 
 
@@ -197,11 +220,17 @@ def unfiltered(client: Any) -> Callable[..., Any]:
 
     ccxt drops rows that open before ``since``, so wrong times would look like missing candles, and
     it fails as a whole at one row that it cannot parse. Such a row becomes ``[None, the row]``.
+
+    Raises:
+        ccxt.BadResponse: by the parser, for no list of rows, or more than any exchange sends.
     """
+    import ccxt
 
     def parse_all(rows: Any, market: Any = None, *_: Any, **__: Any) -> list[list[Any]]:
-        found = []
-        for row in client.to_array(rows):
+        found, sent = [], client.to_array(rows)
+        if not isinstance(sent, list) or len(sent) > _MOST_ROWS:
+            raise ccxt.BadResponse(f"the answer is no list of up to {_MOST_ROWS} candles")
+        for row in sent:
             try:
                 candle = list(client.parse_ohlcv(row, market))
             except Exception:  # noqa: BLE001 (ccxt's parsers raise anything on this row)

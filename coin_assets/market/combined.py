@@ -30,6 +30,7 @@ from coin_assets.market.pace import Halt
 from coin_assets.market.past import Past
 from coin_assets.market.samples import Samples
 from coin_assets.market.served import PartUnread, Served, joined
+from coin_assets.market.server_clock import ServerTime, time_of
 from coin_assets.market.vision import has_name
 from coin_assets.market.vision_files import Files, available_files, is_monthly
 
@@ -46,9 +47,8 @@ class CombinedMarket:
         self._archive = archive
         self._exchange = exchange
         self._served = Served(exchange)
-        self._firsts: dict[
-            Series, datetime
-        ] = {}  # first opens in the archive; about 400 requests each
+        # First opens in the archive; about 400 requests each.
+        self._firsts: dict[Series, datetime] = {}
 
     def twin(self, halt: Halt) -> "CombinedMarket | None":
         """See `TwinMarket.twin`."""
@@ -102,6 +102,10 @@ class CombinedMarket:
         """See `RemoteMarket.probe`; the archive is not requested."""
         if isinstance(self._exchange, RemoteMarket):
             self._exchange.probe(series)
+
+    def server_time(self) -> ServerTime | None:
+        """The exchange's time; the archive has no clock."""
+        return time_of(self._exchange)
 
     def horizon(self, series: Series, now: datetime) -> datetime:
         """The exchange's horizon."""

@@ -20,8 +20,9 @@ from urllib.parse import unquote, urlsplit
 
 from coin_assets.errors import ConfigurationError, InvalidCandles, PermanentError
 from coin_assets.market.base import Meter, Usage
+from coin_assets.market.bounds import OF_FILE
 from coin_assets.market.pace import Halt
-from coin_assets.market.transfers import Presence, UrlSource, shown_address
+from coin_assets.market.transfers import Presence, UrlSource, file_too_long, shown_address
 
 THREADS = 4
 T = TypeVar("T")
@@ -226,14 +227,15 @@ class _Folder:
     readable = presence
 
     def read(self, name: str) -> bytes | None:
+        path = self._folder / name
         try:
-            content = (self._folder / name).read_bytes()
+            if path.stat().st_size > OF_FILE.size:
+                raise file_too_long(str(path))
+            content = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise InvalidCandles(
-                "unreadable", f"{self._folder / name} cannot be read ({error})."
-            ) from error
+            raise InvalidCandles("unreadable", f"{path} cannot be read ({error}).") from error
         self.meter.count(requests=1)
         return content
 

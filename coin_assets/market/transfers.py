@@ -13,6 +13,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import IO, TypeVar
@@ -21,8 +22,9 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from coin_assets.errors import MarketUnavailable, PermanentError
+from coin_assets.errors import InvalidCandles, MarketUnavailable, PermanentError
 from coin_assets.market.base import Meter
+from coin_assets.market.bounds import OF_FILE, OF_SMALL_FILE, BoundedSession, Bounds, whole
 
 _ATTEMPTS = 4
 _TIMEOUT = (10, 30)  # seconds to connect, and between two packets
@@ -32,6 +34,9 @@ _NOT_FOUND = (404, 410)
 _NO_HEAD = (403, 405, 501)  # answers to HEAD of servers that answer GET
 _PAGES = ("text/html", "application/xhtml+xml", "application/xml", "text/xml")
 _ONE_BYTE = {"Range": "bytes=0-0"}
+_REMEDY = "Check the network and COIN_ARCHIVE; the next run goes on where this one stopped."
+# The size of a file is limited together with what an interrupted transfer has left.
+_TRANSFER = replace(OF_FILE, size=2 * OF_FILE.size)
 
 T = TypeVar("T")
 
@@ -73,7 +78,7 @@ class UrlSource:
         self._base, self._shown = base, shown_address(base)
         self._folder = folder
         self._sleep = sleep
-        self._session = requests.Session()
+        self._session = BoundedSession(OF_SMALL_FILE, _REMEDY)
         self._session.auth = user
         self.meter = Meter()
         self.has_seen = self.has_read = False
@@ -101,14 +106,19 @@ class UrlSource:
         def ask() -> bytes | Presence:
             with self._request("GET", name, {}) as response:
                 found = _presence(response)
-                return response.content if found is Presence.THERE else found
+                is_there = found is Presence.THERE
+                return whole(response, OF_SMALL_FILE, _REMEDY) if is_there else found
 
         content = self._retried(name, ask)
         self._note(is_read=isinstance(content, bytes))
         return content
 
     def read(self, name: str) -> bytes | None:
-        """Content of a file, resumed if it was interrupted; None if it is absent."""
+        """Content of a file, resumed if it was interrupted; None if it is absent.
+
+        Raises:
+            InvalidCandles: it is too long for a file of candles.
+        """
         part = self._folder / f".{Path(name).name}.part"
         with _owned(part) as file:
             there = self._retried(name, lambda: self._complete(name, file))
@@ -125,7 +135,7 @@ class UrlSource:
         """Append the rest of ``file``; False if the archive does not have it."""
         have = file.seek(0, os.SEEK_END)
         headers = {"Range": f"bytes={have}-"} if have else {}
-        with self._request("GET", name, headers) as response:
+        with self._request("GET", name, headers, _TRANSFER) as response:
             if _presence(response) is not Presence.THERE:
                 return False
             if response.status_code == _NOTHING_LEFT:
@@ -135,6 +145,9 @@ class UrlSource:
             # Unlike `iter_content`, this returns the bytes before an interruption.
             while chunk := response.raw.read1(_CHUNK_BYTES):
                 file.write(chunk)
+                if file.tell() > OF_FILE.size:
+                    file.truncate(0)
+                    raise file_too_long(f"{self._base}/{name}")
         return True
 
     def _note(self, is_read: bool) -> None:
@@ -148,7 +161,9 @@ class UrlSource:
 
         return self._retried(name, ask)
 
-    def _request(self, method: str, name: str, headers: dict[str, str]) -> requests.Response:
+    def _request(
+        self, method: str, name: str, headers: dict[str, str], bounds: Bounds | None = None
+    ) -> requests.Response:
         self.meter.count(requests=1)
         response = self._session.request(
             method,
@@ -158,6 +173,7 @@ class UrlSource:
             timeout=_TIMEOUT,
             stream=True,
             allow_redirects=True,
+            bounds=bounds,
         )
         status = response.status_code
         known = (*_NOT_FOUND, _FORBIDDEN, _NOTHING_LEFT, *(_NO_HEAD if method == "HEAD" else ()))
@@ -184,8 +200,7 @@ class UrlSource:
         # Without the cause: the texts of the libraries quote the address, which may be a secret.
         raise MarketUnavailable(
             f"{self._shown}/{name} could not be downloaded in {_ATTEMPTS} attempts "
-            f"({_reason(cause)}). Check the network and COIN_ARCHIVE; the next run goes on where "
-            "this one stopped."
+            f"({_reason(cause)}). {_REMEDY}"
         )
 
 
@@ -206,6 +221,15 @@ def _reason(error: BaseException | None) -> str:
             return f"{type(error).__name__}: {cause.strerror}"
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__
+
+
+def file_too_long(name: str) -> InvalidCandles:
+    """The refusal of a file with more bytes than any file of candles."""
+    return InvalidCandles(
+        "unreadable",
+        f"{name} is longer than {OF_FILE.size >> 20} MB, which no file of candles is. Get it "
+        "again, or delete it with its checksum.",
+    )
 
 
 def _presence(response: requests.Response) -> Presence:

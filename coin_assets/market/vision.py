@@ -19,14 +19,18 @@ import pyarrow.csv
 from coin_assets.domain.candles.frame import COLUMNS, empty_candles, validated
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, next_month
-from coin_assets.errors import InvalidCandles, SymbolUnavailable
+from coin_assets.errors import InvalidCandles, SymbolUnavailable, shortened
 from coin_assets.market.candle_times import times_of_stamps
 
 MONTHLY, DAILY = "monthly", "daily"
 _HEADER = b"open_time,open,high,low,close,volume"
 _TYPES = {f"f{column}": pa.int64() if column == 0 else pa.float64() for column in range(6)}
 _BLOCK_BYTES = 1 << 18  # stays in the processor's cache
-_MOST_BYTES = 1 << 30  # three times a month of 1s candles
+_MOST_ROW_BYTES = 512  # three times the longest ones
+_MOST_OTHER_BYTES = 1 << 16  # header row, names and directory of the zip
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others expand without a limit
+_MOST_ENTRIES = 16
+_ENTRY = b"PK\x01\x02"  # begins each member in a zip's directory
 _DAY = timedelta(days=1)
 
 
@@ -80,7 +84,7 @@ def read_klines(content: bytes, file: KlineFile, timeframe: Timeframe) -> pd.Dat
         InvalidCandles: the zip cannot be read, or a candle breaks the contract or lies outside
             the file's month or day.
     """
-    text = _only_member(content, file.name)
+    text = _only_member(content, file, timeframe)
     if not _head(text).strip():
         return empty_candles()
     candles = validated(_parsed(text, file.name), timeframe, file.name)
@@ -97,13 +101,13 @@ def read_klines(content: bytes, file: KlineFile, timeframe: Timeframe) -> pd.Dat
     return candles
 
 
-def kline_rows(content: bytes, file: KlineFile) -> bytes:
+def kline_rows(content: bytes, file: KlineFile, timeframe: Timeframe) -> bytes:
     """Rows of a zip as text between two line breaks, without the header row.
 
     Raises:
         InvalidCandles: the zip cannot be read.
     """
-    text: bytes = _only_member(content, file.name).to_pybytes().strip()
+    text: bytes = _only_member(content, file, timeframe).to_pybytes().strip()
     rows = text if text[:1].isdigit() else text.partition(b"\n")[2]
     return b"\n" + rows + b"\n"
 
@@ -123,18 +127,24 @@ def _interval(series: Series) -> str:
     return series.timeframe.name.replace("M", "mo")
 
 
-def _only_member(content: bytes, name: str) -> Any:
-    """The text in a zip, as an Arrow buffer."""
+def _only_member(content: bytes, file: KlineFile, timeframe: Timeframe) -> Any:
+    """The text in a zip, as an Arrow buffer; no longer than the candles of its period can be."""
+    name = file.name
+    most = timeframe.count(file.start, file.end) * _MOST_ROW_BYTES + _MOST_OTHER_BYTES
     try:
+        if len(content) > most or content.count(_ENTRY) > _MOST_ENTRIES:
+            raise zipfile.BadZipFile("it is longer or has more members than a file of candles")
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
             if len(members) != 1 or not members[0].filename.endswith(".csv"):
+                shown = shortened(", ".join(archive.namelist()[:5]), 200)
                 raise InvalidCandles(
-                    "unreadable",
-                    f"{name} holds {archive.namelist()[:5]}; exactly one CSV file is expected.",
+                    "unreadable", f"{name} holds {shown!r}; exactly one CSV file is expected."
                 )
+            if members[0].compress_type not in _PACKED:
+                raise zipfile.BadZipFile("it is packed in another way than deflate")
             with archive.open(members[0]) as member:
-                return _read_whole(member, members[0].file_size)
+                return _read_whole(member, members[0].file_size, most)
     except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError) as error:
         # RuntimeError: the zip is encrypted, or its compression is not supported.
         raise InvalidCandles(
@@ -142,10 +152,10 @@ def _only_member(content: bytes, name: str) -> Any:
         ) from error
 
 
-def _read_whole(member: IO[bytes], size: int) -> Any:
+def _read_whole(member: IO[bytes], size: int, most: int) -> Any:
     """The ``size`` bytes of ``member``, in a buffer of Arrow: a quarter less time."""
-    if size > _MOST_BYTES:
-        raise zipfile.BadZipFile(f"it would be {size} bytes long")
+    if size > most:
+        raise zipfile.BadZipFile(f"it would be {size} bytes long, of {most} that candles can take")
     text = pa.allocate_buffer(size)
     view, filled = memoryview(text).cast("B"), 0
     while piece := member.read(_BLOCK_BYTES):  # the last one checks the CRC

@@ -102,7 +102,7 @@ class ZippedCandles:
             )
             return self._concatenated(series, daily)
         lacking = {file.name for file in lacking_days(candles, series, begin, until)}
-        rows = self._rows(monthly) if days else b""
+        rows = self._rows(series, monthly) if days else b""
         parts = []
         for file in days:
             if file.name in lacking:
@@ -121,7 +121,9 @@ class ZippedCandles:
     def _for_comparison(self, series: Series, file: KlineFile, rows: bytes) -> pd.DataFrame:
         """Candles of a daily file for comparison; none if its rows are part of ``rows``."""
         try:
-            return empty_candles() if self._rows(file) in rows else self._klines(series, file)
+            return (
+                empty_candles() if self._rows(series, file) in rows else self._klines(series, file)
+            )
         except InvalidCandles as refusal:
             _LOGGER.warning(
                 "%s is refused, so the monthly file is used without comparing that day: %s",
@@ -130,9 +132,9 @@ class ZippedCandles:
             )
             return empty_candles()
 
-    def _rows(self, file: KlineFile) -> bytes:
+    def _rows(self, series: Series, file: KlineFile) -> bytes:
         content = self._files.fetch(file.name)
-        return b"" if content is None else kline_rows(content, file)
+        return b"" if content is None else kline_rows(content, file, series.timeframe)
 
     def _end(self, series: Series, file: KlineFile, end_of: EndOf) -> datetime | None:
         zipped = Path(self._files.base) / file.name

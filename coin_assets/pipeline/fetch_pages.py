@@ -22,6 +22,7 @@ from coin_assets.errors import (
     shortened,
 )
 from coin_assets.market.base import Market, Page
+from coin_assets.pipeline.exchange_clock import clock_differs, closed_part
 from coin_assets.store.base import Store
 
 _ERROR_LENGTH = 600
@@ -71,15 +72,19 @@ class PageFetcher:
             limit: candles that close up to here are final.
 
         Raises:
-            CoinAssetsError: the market is unavailable, or invalid as a whole; the ledger has the
-                rest of the range as failed.
+            CoinAssetsError: the market is unavailable, or invalid as a whole, or a candle is not
+                closed by its clock; the ledger has the rest of the range as failed.
         """
         reached = start
         while reached < end:
             try:
                 for page in self.market.pages(self.series, reached, end, limit):
-                    yield page
-                    reached = page.end
+                    closed = closed_part(page, self.series, limit, self.market, self.now())
+                    if closed.start < closed.end:
+                        yield closed
+                    reached = closed.end
+                    if reached < page.end:
+                        raise clock_differs(self.series, reached, self.market, self.now())
             except (InvalidCandles, RangeRefused) as error:
                 until = min(next_month(reached), end)
                 if isinstance(error, InvalidCandles) and error.rule in _WHOLE_MARKET:

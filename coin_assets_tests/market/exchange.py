@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any, Self
@@ -237,10 +238,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return
         self.send_response(reply.status)
-        for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
-            self.send_header(name, value)
+        date = format_datetime(self.server.exchange.now, usegmt=True)
+        usual = {"Date": date, "Content-Length": str(len(reply.body))}
+        for name, value in {**usual, **reply.headers}.items():
+            if value:
+                super().send_header(name, value)
         self.end_headers()
         self.wfile.write(reply.body)
+
+    def send_header(self, keyword: str, value: str) -> None:
+        """Leave out the machine's own time, which `BaseHTTPRequestHandler` sends."""
+        if keyword != "Date":
+            super().send_header(keyword, value)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (inherited)
         """Tests look at ``requests`` instead."""

@@ -40,6 +40,12 @@ def json_error(code: int, message: str, status: int = 400) -> Fault:
     return lambda _: json_reply({"code": code, "msg": message}, status)
 
 
+def headed(**headers: str) -> Fault:
+    """Send other headers; an empty one is left out."""
+    added = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda reply: replace(reply, headers={**reply.headers, **added})
+
+
 def dropped_connection(_: Reply) -> None:
     """Hang up instead of answering."""
 

@@ -15,6 +15,7 @@ from coin_assets.orchestration.assets.candle_checks import (
     derived_results,
     fetched_results,
 )
+from coin_assets.orchestration.assets.clock_offset import offset_metadata
 from coin_assets.orchestration.assets.fetches import begin_fetches, fetch, request_of
 from coin_assets.orchestration.assets.specs import (
     RETRIES,
@@ -65,6 +66,7 @@ def fetched_candles(spec: SeriesAssets, specs: Sequence[SeriesAssets]) -> dg.Ass
             found = fetch(context, request)
             usage = found.usage
             context.add_asset_metadata({"requests": usage.requests, "retries": usage.retries})
+            context.add_asset_metadata(offset_metadata(context.resources.market.client(), clock))
             checks = fetched_results(spec, store, start, end, clock.now())
             _report_months_without_candles(context, spec, store, clock)
         return _result(context, spec, found.reports, "fetched", clock.now(), checks)

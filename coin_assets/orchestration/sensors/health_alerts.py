@@ -36,6 +36,7 @@ from coin_assets.orchestration.resources import (
     StoreResource,
 )
 from coin_assets.orchestration.sensors import conditions
+from coin_assets.orchestration.sensors.clock_conditions import clock_conditions
 from coin_assets.orchestration.sensors.data_conditions import data_conditions
 from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
 from coin_assets.orchestration.sensors.known_statuses import (
@@ -113,8 +114,8 @@ def health_alerts_sensor(
         minimum_interval_seconds=int(settings.rules.cycle.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Evaluates, once a cycle, the health of every series, failing runs, disk, sensors and "
-            "daemons. Records clock checks without runs, and sends alerts until all is well."
+            "Evaluates, once a cycle, the health of every series, failing runs, disk, clock, sensors "
+            "and daemons. Records clock checks without runs, and sends alerts until all is well."
         ),
     )
     def health_alerts(
@@ -210,6 +211,7 @@ def _of_series(
         *data_conditions(healths, failures, evaluated, now),
         *conditions.series_conditions(healths, by_series, failures, now),
         *conditions.market_conditions(settings.market, specs, failures),
+        *clock_conditions(instance, specs, failures, clock),
         *conditions.job_conditions(jobs),
     ]
     machine = machine_conditions(faults.standing(), [*failures.values(), *jobs.values()], now)
