@@ -120,7 +120,10 @@ def _late(age: timedelta | None, cycle: timedelta) -> str:
         return "health has not been checked on this home yet; make up does it every minute."
     if age <= 5 * cycle:
         return ""
-    return f"health was checked {duration_text(age)} ago for the last time; is make up running?"
+    return (
+        f"health was checked {duration_text(age)} ago for the last time; is make up running? While "
+        "no channel accepts messages, the time of checks is not recorded: try make alert-test."
+    )
 
 
 if __name__ == "__main__":

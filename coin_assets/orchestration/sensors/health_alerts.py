@@ -199,7 +199,14 @@ def _beat(
     report: DeliveryReport,
     now: datetime,
 ) -> None:
-    """Write the heartbeat file and call the heartbeat address."""
+    """Write the heartbeat file and call the heartbeat address, unless no message arrives."""
+    undelivered_since = settings.book.undelivered_since(channels_of(settings.webhooks))
+    if not heartbeat.is_alive(undelivered_since, now, settings.rules.cycle):
+        log.warning(
+            f"no heartbeat: no channel accepts the message of {undelivered_since:%Y-%m-%d %H:%M} "
+            "UTC; try make alert-test"
+        )
+        return
     heartbeat.beat(
         settings.folder,
         now,
