@@ -122,7 +122,7 @@ _HERE, _FILES = "test_documented_commands.py::", "test_documented_files.py::"
 TESTED = {
     "make demo": "test_webui.py::installation",
     "make up": "test_webui.py::installation",
-    "make (status|alerts)": f"{_HERE}test_commands_of_operators_run_on_a_home",
+    "make (status|alerts|alert-test)": f"{_HERE}test_commands_of_operators_run_on_a_home",
     "make ack( .+)?": f"{_HERE}test_acknowledgements_are_accepted",
     "make compose-secrets": "deploy/test_compose.py::test_every_secret_gets_a_random_value_once",
     r'eval "\$\(make -s env\)"': "test_makefile.py::test_an_odd_home_is_the_one_that_is_used",

@@ -175,7 +175,8 @@ def test_commands_of_operators_run_on_a_home(tmp_path: Path) -> None:
     given = {"COIN_HOME": str(home), "COIN_SYMBOLS": "BTC/USDT", "PYTHONPATH": str(ROOT)}
     given |= {"COIN_SOURCE_TIMEFRAMES": "4h", "COIN_DERIVED_TIMEFRAMES": "1d"}
     # The data of the release is old.
-    for command, code, printed in (("status", 2, "BTC/USDT"), ("alerts", 0, "open")):
+    expected = (("status", 2, "BTC/USDT"), ("alerts", 0, "open"), ("alert-test", 2, ""))
+    for command, code, printed in expected:
         done = make(checkout, command, **given)
         assert (done.returncode, printed in done.stdout) == (code, True), done.stderr
 

@@ -84,8 +84,8 @@ class Overview:
 class AlertBook:
     """Incidents, mutes, and the outbox, in one file.
 
-    Every method raises AlertsNotStored or MachineFault if the database cannot be used now. `advance`
-    and `deliver` set a damaged file aside; the others raise CorruptArtefact.
+    Every method raises AlertsNotStored or MachineFault if the database cannot be used now.
+    `advance` and `deliver` set a damaged file aside; the others raise CorruptArtefact.
 
     Args:
         path: of the file, which is created at its first use.

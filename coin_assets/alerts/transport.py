@@ -62,7 +62,7 @@ def call(
         DeliveryRefused: it was not accepted, or that is unknown.
     """
     headers = {} if key is None else {"Idempotency-Key": key}
-    made = _Call(requests.Request(method, url, json=body, headers=headers))
+    made = _Call(url, requests.Request(method, url, json=body, headers=headers))
     reason, wait = made.result()
     if reason:
         # Raised in this thread, so that it has no context that contains the address.
@@ -77,8 +77,9 @@ class _Call(Thread):
 
     _left: dict[str, "_Call"] = {}  # noqa: RUF012 (by address, for the whole process)
 
-    def __init__(self, request: requests.Request) -> None:
+    def __init__(self, url: str, request: requests.Request) -> None:
         super().__init__(name="alert call", daemon=True)
+        self._url = url
         self._request = request
         self._connections = _Cuttable()
         self._reason = "it failed"
@@ -86,17 +87,17 @@ class _Call(Thread):
 
     def result(self) -> tuple[str, float | None]:
         """Why it was not accepted, empty if it was, and the delay that is requested."""
-        left = self._left.get(self._request.url)
+        left = self._left.get(self._url)
         if left is not None and left.is_alive():
             return "the resolver of host names still hangs since the last call", None
-        self._left.pop(self._request.url, None)
+        self._left.pop(self._url, None)
         self.start()
         self.join(TOTAL_SECONDS)
         if self.is_alive():
             self._connections.cut()
             self.join(_GRACE_SECONDS)
             if self.is_alive():
-                self._left[self._request.url] = self
+                self._left[self._url] = self
             return f"no answer within {TOTAL_SECONDS:g} s", None
         return self._reason, self._wait
 
@@ -105,7 +106,7 @@ class _Call(Thread):
             with _unlogged(), requests.Session() as session, closing(self._connections):
                 prepared = session.prepare_request(self._request)
                 settings = session.merge_environment_settings(
-                    prepared.url, {}, stream=True, verify=None, cert=None
+                    self._url, {}, stream=True, verify=None, cert=None
                 )
                 # Session.send would read the whole body of a redirect.
                 with self._connections.send(

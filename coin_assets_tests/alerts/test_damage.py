@@ -254,8 +254,7 @@ def test_a_full_disk_moves_nothing(
     with monkeypatch.context() as patched:
         patched.setattr(database.Database, "_connect", full)
         with pytest.raises(MachineFault) as caught:
-            for number in range(100):
-                cycle(book, channels, f"C{number}/USDT 1h")
+            cycle(book, channels, *(f"C{number}/USDT 1h" for number in range(100)))
     assert caught.value.errno_name == "ENOSPC"
     assert files_set_aside(path) == []
     assert cycle(book, channels, BTC) >= {BTC}

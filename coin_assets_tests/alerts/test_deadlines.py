@@ -27,8 +27,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "TOTAL_SECONDS", TOTAL)
 
 
-
-
 def refused(url: str) -> str:
     began = time.monotonic()
     with pytest.raises(DeliveryRefused) as caught:
@@ -121,7 +119,7 @@ def test_a_resolver_that_hangs_holds_up_one_thread(monkeypatch: pytest.MonkeyPat
     answered = threading.Event()
     real = socket.getaddrinfo
 
-    def hanging(host: Any, *rest: Any) -> Any:
+    def hanging(_host: Any, *rest: Any) -> Any:
         answered.wait(20)
         return real("127.0.0.1", *rest)
 
