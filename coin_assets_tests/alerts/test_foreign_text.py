@@ -18,6 +18,7 @@ from coin_assets.alerts.channels import (
 )
 from coin_assets.alerts.escaping import for_markdown
 from coin_assets.alerts.messages import Message, MessageKind, compose
+from coin_assets.domain.failures import FailureRecord
 from coin_assets.errors import MarketUnavailable, readable, visible
 from coin_assets_tests.alerts.cycles import BTC, NOW, message, stale
 
@@ -70,7 +71,7 @@ def messages(text: str) -> list[Message]:
 @example("&" * 5000)
 @example("".join(UNSEEN))
 @example("\U0001f4a5" * 5000)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_no_text_calls_formats_hides_or_floods(text: str) -> None:
     for sent in messages(text):
         discord, slack, plain = discord_body(sent), slack_body(sent), json_body(sent)
@@ -106,6 +107,19 @@ def test_readable_text_is_bounded_and_stays(text: str, most: int, lines: int) ->
     assert len(shown.splitlines()) <= lines
     assert is_seen(shown)
     assert readable(shown, most, lines) == shown
+
+
+@given(TEXT)
+@example("line\n" * 5000)
+def test_what_an_exchange_says_is_visible_in_records_and_metadata(text: str) -> None:
+    """Dagster shows the document as metadata, the manifest its message as ``last_error``."""
+    record = FailureRecord.of(MarketUnavailable(text), None, "candles", NOW)
+    assert is_seen(record.message)
+    assert len(record.message) <= 4000
+    assert len(record.message.splitlines()) <= 40
+    assert FailureRecord.of_document(record.document()) == record
+    unexpected = FailureRecord.of(ValueError(text), None, "candles", NOW)
+    assert is_seen(unexpected.message)
 
 
 @pytest.mark.parametrize(
