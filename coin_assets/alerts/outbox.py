@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -36,6 +37,7 @@ _LOCKED: Counter[Path] = Counter()  # cycles in a row of this process, by file
 
 Clock = Callable[[], datetime]
 Log = Callable[[str], object]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class AlertBook:
     """Incidents, mutes, and the outbox, in one file.
 
     Every method raises AlertsNotStored or MachineFault if the database cannot be used now.
-    `advance` and `deliver` set a damaged file aside; the others raise CorruptArtefact.
+    `advance`, `incidents` and `deliver` set a damaged file aside; the others raise CorruptArtefact.
 
     Args:
         path: of the file, which is created at its first use.
@@ -111,39 +113,23 @@ class AlertBook:
             conditions: all that is wrong now.
             channel_ids: the configured channels.
         """
-        wrong = list(conditions)
-        set_aside_if_damaged(self._path)
-        try:
-            messages = self._advance(wrong, now, rules, channel_ids)
-        except (AlertsLocked, CorruptArtefact) as error:
-            if isinstance(error, AlertsLocked):
-                _LOCKED[self._path] += 1
-                if _LOCKED[self._path] < _MOST_LOCKED_CYCLES:
-                    raise
-            set_aside(self._path)
-            messages = self._advance(wrong, now, rules, channel_ids)
-        _LOCKED.pop(self._path, None)
-        return messages
+        found = list(conditions)
 
-    def _advance(
-        self,
-        conditions: Sequence[Condition],
-        now: datetime,
-        rules: Rules,
-        channel_ids: Collection[str],
-    ) -> list[Message]:
-        conditions = [*conditions, *self._database.conditions()]
-        with self._database.transaction() as connection:
-            known, mutes = tables.read_incidents(connection), tables.read_mutes(connection)
-            current, messages = engine.advance(known, conditions, mutes, now, rules)
-            tables.replace_incidents(connection, known, current)
-            holding = engine.still_holding(mutes, current, now)
-            tables.remove_mutes(connection, [each for each in mutes if each not in holding])
-            tables.note_configured(connection, channel_ids, now)
-            for message in messages:
-                tables.enqueue(connection, message, channel_ids)
-            tables.prune(connection, now)
-        return messages
+        def cycle() -> list[Message]:
+            wrong = [*found, *self._database.conditions()]
+            with self._database.transaction() as connection:
+                known, mutes = tables.read_incidents(connection), tables.read_mutes(connection)
+                current, messages = engine.advance(known, wrong, mutes, now, rules)
+                tables.replace_incidents(connection, known, current)
+                holding = engine.still_holding(mutes, current, now)
+                tables.remove_mutes(connection, [each for each in mutes if each not in holding])
+                tables.note_configured(connection, channel_ids, now)
+                for message in messages:
+                    tables.enqueue(connection, message, channel_ids)
+                tables.prune(connection, now)
+            return messages
+
+        return self._on_sound_file(cycle)
 
     def deliver(
         self, channels: Sequence[Channel], clock: Clock, budget_seconds: float, log: Log
@@ -218,8 +204,12 @@ class AlertBook:
 
     def incidents(self) -> dict[str, Incident]:
         """Open incidents by subject."""
-        with self._database.transaction() as connection:
-            return tables.read_incidents(connection)
+
+        def read() -> dict[str, Incident]:
+            with self._database.transaction() as connection:
+                return tables.read_incidents(connection)
+
+        return self._on_sound_file(read)
 
     def overview(self, now: datetime) -> Overview:
         """All that is open at ``now``. Writes nothing, and creates no file."""
@@ -235,6 +225,21 @@ class AlertBook:
         """Undelivered messages, oldest first; also of removed channels."""
         with self._database.transaction() as connection:
             return tables.read_pending(connection)
+
+    def _on_sound_file(self, use: Callable[[], Result]) -> Result:
+        """The result of ``use``; a file that is damaged, or stays locked, is set aside first."""
+        set_aside_if_damaged(self._path)
+        try:
+            result = use()
+        except (AlertsLocked, CorruptArtefact) as error:
+            if isinstance(error, AlertsLocked):
+                _LOCKED[self._path] += 1
+                if _LOCKED[self._path] < _MOST_LOCKED_CYCLES:
+                    raise
+            set_aside(self._path)
+            result = use()
+        _LOCKED.pop(self._path, None)
+        return result
 
     def _send(
         self, channels: Sequence[Channel], clock: Clock, budget_seconds: float

@@ -23,7 +23,7 @@ CONNECT_SECONDS, READ_SECONDS = 3.0, 5.0  # between two bytes
 TOTAL_SECONDS = 8.0
 LONGEST_RETRY_AFTER_SECONDS = 3600.0  # a mistyped Retry-After must not silence a channel for days
 _GRACE_SECONDS = 0.5  # a call whose connection was cut ends in milliseconds
-_LOGGER = logging.getLogger("urllib3.connectionpool")
+_LOGGING = ("urllib3", "requests")
 
 
 class DeliveryRefused(TemporaryError):
@@ -98,6 +98,7 @@ class _Call(Thread):
             self.join(_GRACE_SECONDS)
             if self.is_alive():
                 self._left[self._url] = self
+            # Even if a status came: headers that were cut look like a whole answer.
             return f"no answer within {TOTAL_SECONDS:g} s", None
         return self._reason, self._wait
 
@@ -177,14 +178,19 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Nothing that this thread does is logged by urllib3, which logs paths."""
+    """Nothing that this thread does is logged by urllib3 and requests, which log paths."""
     this_thread = get_ident()
 
     def is_of_others(record: logging.LogRecord) -> bool:
         return record.thread != this_thread
 
-    _LOGGER.addFilter(is_of_others)
+    # The filter of a logger does not hold for the loggers below it.
+    names = [name for name in list(logging.root.manager.loggerDict) if name.startswith(_LOGGING)]
+    loggers = [logging.getLogger(name) for name in names]
+    for each in loggers:
+        each.addFilter(is_of_others)
     try:
         yield
     finally:
-        _LOGGER.removeFilter(is_of_others)
+        for each in loggers:
+            each.removeFilter(is_of_others)

@@ -1,5 +1,6 @@
 """A call ends in time and reads next to nothing, whatever the other side sends, and how slowly."""
 
+import logging
 import socket
 import threading
 import time
@@ -85,6 +86,18 @@ def test_the_body_of_a_redirect_is_not_read() -> None:
 def test_headers_without_end_are_not_read() -> None:
     with raw_server(dripping(OK, b"X-Many: 1\r\n" * 200, seconds=0)) as server:
         assert "the connection failed" in refused(server.url)
+
+
+def test_headers_that_are_none_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """urllib3 logs the whole address with them, as a warning (connection.py, getresponse)."""
+    caplog.set_level(logging.DEBUG)
+
+    def answer(accepted: socket.socket, _: threading.Event) -> None:
+        accepted.sendall(OK + b"no header\r\n\r\n")
+
+    with raw_server(answer) as server:
+        WebhookChannel(Webhook("json", server.url)).deliver(message())
+    assert SECRET not in caplog.text
 
 
 def test_one_slow_webhook_starves_nobody(tmp_path: Path) -> None:
