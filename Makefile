@@ -16,7 +16,7 @@ IN_HOME := sh deploy/home.sh ./var
 IN_DEMO_HOME := sh deploy/home.sh ./var/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status alerts ack launch doctor backup restore-check env compose-secrets compose-config test test-fast \
+.PHONY: help demo up status alerts alert-test ack launch doctor backup restore-check env compose-secrets compose-config test test-fast \
 	test-influxdb test-live test-live-short test-slow lint format bench screenshots lock clean
 
 help: ## Show this help
@@ -33,6 +33,9 @@ status: $(RUNTIME) ## Show what readers get of each series now (JSON=1)
 
 alerts: $(RUNTIME) ## Show open alerts (JSON=1)
 	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.alerts $(if $(JSON),--json)
+
+alert-test: $(RUNTIME) ## Send a test message to every alert channel
+	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.alert_test
 
 # As they were typed: make would read the $ in them.
 ack launch: override export SUBJECT := $(value SUBJECT)

@@ -122,7 +122,7 @@ _HERE, _FILES = "test_documented_commands.py::", "test_documented_files.py::"
 TESTED = {
     "make demo": "test_webui.py::installation",
     "make up": "test_webui.py::installation",
-    "make (status|alerts|doctor|(backup|restore-check) .+)": (
+    "make (status|alerts|alert-test|doctor|(backup|restore-check) .+)": (
         f"{_HERE}test_commands_of_operators_run_on_a_home"
     ),
     "make ack( .+)?": f"{_HERE}test_acknowledgements_are_accepted",

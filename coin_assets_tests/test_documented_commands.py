@@ -179,6 +179,7 @@ def test_commands_of_operators_run_on_a_home(tmp_path: Path) -> None:
     for words, code, printed in (
         (["status"], 2, "BTC/USDT"),
         (["alerts"], 0, "open"),
+        (["alert-test"], 2, ""),
         (["doctor"], 2, "does not run on this home"),
         (["backup", f"TO={saved}"], 0, f"{saved}, "),
         (["restore-check", f"FROM={saved}"], 0, "0 failed"),

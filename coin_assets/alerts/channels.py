@@ -1,19 +1,21 @@
-"""Alert channels: Discord, Slack and JSON webhooks."""
+"""Alert channels: Discord, Slack and JSON webhooks, and all services of apprise."""
 
 import hashlib
 from typing import Protocol
 
+from coin_assets.alerts import apprise_sending
+from coin_assets.alerts.escaping import bounded, cut, for_markdown, for_slack
 from coin_assets.alerts.messages import Message
 from coin_assets.alerts.transport import call
-from coin_assets.config.addresses import Webhook, masked
+from coin_assets.config.addresses import APPRISE, Webhook
 from coin_assets.domain.json_format import Document, time_text
+from coin_assets.errors import shortened
 
-DISCORD_CHARACTERS = 2000
-SLACK_CHARACTERS = 4000
+# https://docs.discord.com/developers/resources/webhook; a text object of Slack is as long.
+DISCORD_CHARACTERS, SLACK_CHARACTERS = 2000, 3000
+TITLE_CHARACTERS, SUBJECTS, SUBJECT_CHARACTERS = 500, 1000, 240
 _REMEDY = "It is tried again by itself; check COIN_ALERT_WEBHOOKS if that does not help."
-# Discord and Slack would call people, or link, by what an error's text contains.
-_SLACK_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-_DISCORD_ESCAPES = str.maketrans({"@": "@\u200b"})
+_NO_PREVIEWS = 1 << 2  # Discord's flag SUPPRESS_EMBEDS
 
 
 class Channel(Protocol):
@@ -30,7 +32,7 @@ class Channel(Protocol):
         ...
 
     def deliver(self, message: Message) -> None:
-        """Send; returning means that the message was accepted.
+        """Send, within some seconds; returning means that the message was accepted.
 
         Raises:
             DeliveryRefused: it was not, or that is unknown.
@@ -43,9 +45,8 @@ class WebhookChannel:
 
     def __init__(self, webhook: Webhook) -> None:
         self._webhook = webhook
-        secret = f"{webhook.kind}+{webhook.url}"
-        self.id = hashlib.sha256(secret.encode()).hexdigest()[:16]
-        self.name = f"{webhook.kind} {masked(webhook.url)}"
+        self.id = _hash(webhook)
+        self.name = webhook.name
 
     def deliver(self, message: Message) -> None:
         """Post the message to the webhook; see `Channel.deliver`.
@@ -65,20 +66,50 @@ class WebhookChannel:
         )
 
 
+class AppriseChannel:
+    """A service that the package apprise speaks to."""
+
+    def __init__(self, webhook: Webhook) -> None:
+        self._url = webhook.url
+        self.id = _hash(webhook)
+        self.name = webhook.name
+
+    def deliver(self, message: Message) -> None:
+        """Send by apprise; see `Channel.deliver`.
+
+        Raises:
+            DeliveryRefused: the service did not accept it, or that is unknown.
+        """
+        title, text = shortened(message.headline, TITLE_CHARACTERS), bounded(message.text)
+        apprise_sending.send(self._url, title, text, message.level, self.name, _REMEDY)
+
+
 def channels_of(webhooks: tuple[Webhook, ...]) -> tuple[Channel, ...]:
     """One channel for each distinct webhook."""
-    channels = [WebhookChannel(webhook) for webhook in webhooks]
+    channels: list[Channel] = [
+        AppriseChannel(webhook) if webhook.kind == APPRISE else WebhookChannel(webhook)
+        for webhook in webhooks
+    ]
     return tuple({channel.id: channel for channel in channels}.values())
 
 
 def discord_body(message: Message) -> Document:
-    """The content, cut to Discord's limit."""
-    return {"content": _cut(_plain(message).translate(_DISCORD_ESCAPES), DISCORD_CHARACTERS)}
+    """The content, which mentions nobody, shows markup as text, and fits into Discord's limit."""
+    return {
+        "content": cut(for_markdown(_plain(message)), DISCORD_CHARACTERS),
+        "allowed_mentions": {"parse": []},
+        "flags": _NO_PREVIEWS,
+    }
 
 
 def slack_body(message: Message) -> Document:
-    """The text, escaped as Slack requires."""
-    return {"text": _cut(_plain(message), SLACK_CHARACTERS).translate(_SLACK_ESCAPES)}
+    """The text, escaped as Slack requires, without formatting and previews."""
+    return {
+        "text": for_slack(cut(_plain(message), SLACK_CHARACTERS)),
+        "mrkdwn": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
 
 
 def json_body(message: Message) -> Document:
@@ -92,12 +123,12 @@ def json_body(message: Message) -> Document:
         "kind": message.kind.value,
         "severity": message.level,
         "condition_severity": message.severity.word,
-        "subjects": list(message.subjects),
-        "title": message.title,
-        "text": message.text,
+        "subjects": [shortened(each, SUBJECT_CHARACTERS) for each in message.subjects[:SUBJECTS]],
+        "title": shortened(message.title, TITLE_CHARACTERS),
+        "text": bounded(message.text),
         "since": time_text(message.since),
         "created_at": time_text(message.created_at),
-        "runbook": message.runbook,
+        "runbook": shortened(message.runbook, SUBJECT_CHARACTERS),
     }
 
 
@@ -105,8 +136,9 @@ _BODIES = {"discord": discord_body, "slack": slack_body, "json": json_body}
 
 
 def _plain(message: Message) -> str:
-    return f"{message.headline}\n{message.text}"
+    return bounded(f"{message.headline}\n{message.text}")
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def _hash(webhook: Webhook) -> str:
+    secret = f"{webhook.kind}+{webhook.url}"
+    return hashlib.sha256(secret.encode()).hexdigest()[:16]

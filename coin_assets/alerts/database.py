@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from coin_assets.errors import CorruptArtefact, TemporaryError
+from coin_assets.alerts.conditions import Condition, Severity
+from coin_assets.errors import CoinAssetsError, CorruptArtefact, TemporaryError
 from coin_assets.files.atomic import locked, sync_folder
+from coin_assets.files.faults import machine_fault
+from coin_assets.files.sqlite import fault_of, files_set_aside, is_passing
 
 FOLDER, BOOK = "alerts", "alerts.sqlite"  # below the home
 VERSION = 1
@@ -38,6 +41,13 @@ class AlertsNotStored(TemporaryError):
     alert_cause = "the database of the alerts cannot be used"
 
 
+class AlertsLocked(AlertsNotStored):
+    """Another process keeps the database of the alerts locked."""
+
+    code = "alerts_locked"
+    alert_cause = "the database of the alerts is locked"
+
+
 class Database:
     """Short transactions; every one has a connection of its own, so that any process may come.
 
@@ -53,7 +63,9 @@ class Database:
         """All or nothing; other writers wait.
 
         Raises:
-            AlertsNotStored: the disk is full, or another process does not let go.
+            AlertsNotStored: the folder cannot be used.
+            AlertsLocked: another process does not let go.
+            MachineFault: the disk is full or fails, or no more files can be opened.
             CorruptArtefact: the file is damaged, or of another version.
         """
         try:
@@ -69,13 +81,8 @@ class Database:
                         connection.rollback()
                     raise
                 connection.commit()
-        except (sqlite3.OperationalError, OSError) as error:
-            raise AlertsNotStored(
-                f"{self.path} cannot be used ({error}). Nothing was changed; check the disk, the "
-                "next cycle tries again."
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise self._corrupt(str(error)) from error
+        except (sqlite3.Error, OSError) as error:
+            raise self._typed(error) from error
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
@@ -83,6 +90,7 @@ class Database:
 
         Raises:
             AlertsNotStored: the file cannot be read now.
+            MachineFault: the machine does not let it be read.
             CorruptArtefact: the file is damaged, or of another version.
         """
         if not self.path.exists():
@@ -96,12 +104,30 @@ class Database:
                 self._require_version(connection)
                 connection.execute("BEGIN")
                 yield connection
-        except (sqlite3.OperationalError, OSError) as error:
-            raise AlertsNotStored(
-                f"{self.path} cannot be read ({error}). Check the disk and the file's owner."
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise self._corrupt(str(error)) from error
+        except (sqlite3.Error, OSError) as error:
+            raise self._typed(error) from error
+
+    def conditions(self) -> list[Condition]:
+        """What is wrong as long as files that were set aside lie beside this one."""
+        found = files_set_aside(self.path)
+        if not found:
+            return []
+        newest, at = found[-1]
+        others = f", and {len(found) - 1} earlier ones lie beside it" if found[1:] else ""
+        return [
+            Condition(
+                subject="alerts database",
+                kind="set aside",
+                cause="",
+                severity=Severity.WARNING,
+                since=at,
+                detail=f"{self.path.name} was damaged or stayed locked, and was moved to {newest}"
+                f"{others}; open alerts were sent anew, its mutes and unsent messages are in there",
+                remedy="Look at the disk (dmesg). Move the file elsewhere, or remove it, once "
+                "nobody needs it; that ends this.",
+                runbook="docs/operations/alerts.md",
+            )
+        ]
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
@@ -129,8 +155,22 @@ class Database:
         if version != VERSION:
             raise self._corrupt(f"it has version {version}, not {VERSION}")
 
+    def _typed(self, error: sqlite3.Error | OSError) -> CoinAssetsError:
+        """The error of the platform that stands for one of SQLite or the operating system."""
+        if isinstance(error, OSError):
+            return machine_fault(error, self.path) or AlertsNotStored(
+                f"{self.path} cannot be used ({error}). Nothing was changed; check the disk, the "
+                "next cycle tries again."
+            )
+        if is_passing(error):
+            return AlertsLocked(
+                f"{self.path} is locked by another process ({error}). Nothing was changed; the "
+                "next cycle tries again, and begins a new file if it stays locked."
+            )
+        return fault_of(error, self.path) or self._corrupt(str(error))
+
     def _corrupt(self, reason: str) -> CorruptArtefact:
         return CorruptArtefact(
-            f"{self.path} is not the alerts' database ({reason}). Move it away, and what lies "
-            "beside it with the same name; open incidents are then alerted anew."
+            f"{self.path} is not the alerts' database ({reason}). A running make up moves it aside "
+            "in its next cycle; open incidents are then alerted anew."
         )

@@ -13,6 +13,16 @@ from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import write_atomically
 
 FILE = "heartbeat.json"
+_MOST_CYCLES = 5
+
+
+def is_alive(undelivered_since: datetime | None, now: datetime, cycle: timedelta) -> bool:
+    """Whether to beat: no message was refused by all channels for more than five cycles.
+
+    Args:
+        undelivered_since: time of the oldest message that no channel has accepted.
+    """
+    return undelivered_since is None or now - undelivered_since <= _MOST_CYCLES * cycle
 
 
 def beat(folder: Path, now: datetime, facts: Mapping[str, Any]) -> None:

@@ -30,6 +30,7 @@ class MessageKind(StrEnum):
     REPEAT = "repeat"
     ESCALATION = "escalation"
     RECOVERY = "recovery"
+    TEST = "test"
 
 
 _TITLES = {
@@ -38,7 +39,10 @@ _TITLES = {
     MessageKind.REPEAT: "still {}",
     MessageKind.ESCALATION: "escalation, {}",
     MessageKind.RECOVERY: "recovered from {}",
+    MessageKind.TEST: "{}",
 }
+
+_WORDS = {MessageKind.RECOVERY: "OK", MessageKind.TEST: "TEST"}  # in place of a severity
 
 
 @dataclass(frozen=True)
@@ -63,14 +67,13 @@ class Message:
 
     @property
     def level(self) -> str:
-        """Urgency for receivers: that of the condition, or ``info`` once it is over."""
-        return INFO if self.kind == MessageKind.RECOVERY else self.severity.word
+        """Urgency for receivers: that of the condition; ``info`` once it is over, and of tests."""
+        return INFO if self.kind in _WORDS else self.severity.word
 
     @property
     def headline(self) -> str:
         """``[CRITICAL] hard_stale: BTC/USDT 1h``."""
-        word = "OK" if self.kind == MessageKind.RECOVERY else self.severity.name
-        return f"[{word}] {self.title}"
+        return f"[{_WORDS.get(self.kind, self.severity.name)}] {self.title}"
 
     def log_line(self) -> str:
         """The whole message in one line."""
@@ -160,4 +163,4 @@ def _identity(
 ) -> str:
     at = now.astimezone(UTC).isoformat()
     event = "\n".join((kind, *condition.group, at, *subjects))
-    return hashlib.sha256(event.encode()).hexdigest()[:32]
+    return hashlib.sha256(event.encode(errors="surrogatepass")).hexdigest()[:32]

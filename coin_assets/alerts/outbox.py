@@ -5,10 +5,13 @@ channel accepts it, and the acceptance is committed at once. If the process dies
 the message is sent once more, with the same id.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -16,20 +19,25 @@ from coin_assets.alerts import incidents as engine
 from coin_assets.alerts import tables
 from coin_assets.alerts.channels import Channel
 from coin_assets.alerts.conditions import Condition
-from coin_assets.alerts.database import Database
+from coin_assets.alerts.database import AlertsLocked, Database
 from coin_assets.alerts.incidents import Incident, Mute, MuteKind, Rules
 from coin_assets.alerts.messages import Message
 from coin_assets.alerts.tables import Pending
 from coin_assets.alerts.transport import LONGEST_RETRY_AFTER_SECONDS, DeliveryRefused
 from coin_assets.domain.backoff import backoff
-from coin_assets.errors import ConfigurationError
+from coin_assets.errors import ConfigurationError, CorruptArtefact
+from coin_assets.files.sqlite import set_aside, set_aside_if_damaged
 
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=10)
 _LONGEST_WAIT = max(LONGEST_DELAY, timedelta(seconds=LONGEST_RETRY_AFTER_SECONDS))
 _BEGUN = "the process ended before the answer came"
+# A transaction takes milliseconds, and each of these cycles waited for ten seconds.
+_MOST_LOCKED_CYCLES = 3
+_LOCKED: Counter[Path] = Counter()  # cycles in a row of this process, by file
 
 Clock = Callable[[], datetime]
 Log = Callable[[str], object]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,19 @@ class DeliveryReport:
     delivered: int
     pending: int
     failed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """What was sent to one channel, and why it refused; empty if it did not."""
+
+    delivered: int
+    message_id: str = ""
+    refusal: str = ""
+
+    @property
+    def log_line(self) -> str:
+        return f"alert {self.message_id} stays in the outbox: {self.refusal}"
 
 
 @dataclass(frozen=True)
@@ -65,8 +86,8 @@ class Overview:
 class AlertBook:
     """Incidents, mutes, and the outbox, in one file.
 
-    Every method raises AlertsNotStored if the database cannot be used now, and CorruptArtefact if
-    the file is damaged.
+    Every method raises AlertsNotStored or MachineFault if the database cannot be used now.
+    `advance`, `incidents` and `deliver` set a damaged file aside; the others raise CorruptArtefact.
 
     Args:
         path: of the file, which is created at its first use.
@@ -85,43 +106,64 @@ class AlertBook:
     ) -> list[Message]:
         """One cycle: incidents and new messages are committed together, for all channels.
 
+        A file that is damaged, or stays locked for three cycles, is set aside, and a new one
+        begins. That is a condition too.
+
         Args:
             conditions: all that is wrong now.
             channel_ids: the configured channels.
         """
-        with self._database.transaction() as connection:
-            known, mutes = tables.read_incidents(connection), tables.read_mutes(connection)
-            current, messages = engine.advance(known, conditions, mutes, now, rules)
-            tables.replace_incidents(connection, known, current)
-            holding = engine.still_holding(mutes, current, now)
-            tables.remove_mutes(connection, [each for each in mutes if each not in holding])
-            tables.note_configured(connection, channel_ids, now)
-            for message in messages:
-                tables.enqueue(connection, message, channel_ids)
-            tables.prune(connection, now)
-        return messages
+        found = list(conditions)
+
+        def cycle() -> list[Message]:
+            wrong = [*found, *self._database.conditions()]
+            with self._database.transaction() as connection:
+                known, mutes = tables.read_incidents(connection), tables.read_mutes(connection)
+                current, messages = engine.advance(known, wrong, mutes, now, rules)
+                tables.replace_incidents(connection, known, current)
+                holding = engine.still_holding(mutes, current, now)
+                tables.remove_mutes(connection, [each for each in mutes if each not in holding])
+                tables.note_configured(connection, channel_ids, now)
+                for message in messages:
+                    tables.enqueue(connection, message, channel_ids)
+                tables.prune(connection, now)
+            return messages
+
+        return self._on_sound_file(cycle)
 
     def deliver(
         self, channels: Sequence[Channel], clock: Clock, budget_seconds: float, log: Log
     ) -> DeliveryReport:
-        """Send what is due, oldest first; a channel is left alone after its first failure.
+        """Send what is due to all channels at once, to each the oldest message first.
 
-        While another process delivers, nothing is done: it sends the same messages.
+        A channel is left alone after its first failure. While another process delivers, nothing
+        is done: it sends the same messages.
 
         Args:
-            budget_seconds: no message is begun after these; one takes up to eight more.
+            budget_seconds: no message is begun after these; one takes up to twelve more.
             log: gets a line for each failure.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        delivered, failed = 0, list[str]()
+        sent: list[_Sent] = []
         try:
             with FileLock(self._path.with_name(".deliver.lock"), timeout=0):
-                delivered, failed = self._deliver(channels, clock, budget_seconds, log)
+                sent = self._send(channels, clock, budget_seconds)
         except Timeout:
             log("alerts: another process is delivering them")
+        except CorruptArtefact as error:
+            log(f"alerts: {error}")
+            set_aside(self._path)
+        for line in (each.log_line for each in sent if each.refusal):
+            log(line)
         with self._database.transaction() as connection:
             left = tables.count_pending(connection, {channel.id for channel in channels})
-        return DeliveryReport(delivered, left, tuple(failed))
+        failed = tuple(each.refusal for each in sent if each.refusal)
+        return DeliveryReport(sum(each.delivered for each in sent), left, failed)
+
+    def undelivered_since(self, channels: Sequence[Channel]) -> datetime | None:
+        """Time of the oldest message that no channel has accepted, None if there is none."""
+        with self._database.transaction() as connection:
+            return tables.undelivered_since(connection, {channel.id for channel in channels})
 
     def mute(
         self,
@@ -162,8 +204,12 @@ class AlertBook:
 
     def incidents(self) -> dict[str, Incident]:
         """Open incidents by subject."""
-        with self._database.transaction() as connection:
-            return tables.read_incidents(connection)
+
+        def read() -> dict[str, Incident]:
+            with self._database.transaction() as connection:
+                return tables.read_incidents(connection)
+
+        return self._on_sound_file(read)
 
     def overview(self, now: datetime) -> Overview:
         """All that is open at ``now``. Writes nothing, and creates no file."""
@@ -180,40 +226,41 @@ class AlertBook:
         with self._database.transaction() as connection:
             return tables.read_pending(connection)
 
-    def _deliver(
-        self, channels: Sequence[Channel], clock: Clock, budget_seconds: float, log: Log
-    ) -> tuple[int, list[str]]:
-        end = clock() + timedelta(seconds=budget_seconds)
-        delivered, failed = 0, list[str]()
-        active = self._healthy_first(channels)
-        while active:
-            for channel in list(active):
-                if clock() >= end:
-                    return delivered, failed
-                claimed = self._claim(channel, clock())
-                if claimed is None:
-                    active.remove(channel)
-                    continue
-                try:
-                    channel.deliver(claimed.message)
-                except DeliveryRefused as refusal:
-                    self._note_refusal(claimed, refusal, clock())
-                    log(f"alert {claimed.message.id} stays in the outbox: {refusal}")
-                    failed.append(str(refusal))
-                    active.remove(channel)
-                else:
-                    with self._database.transaction() as connection:
-                        tables.note_accepted(connection, claimed, clock())
-                    delivered += 1
-        return delivered, failed
+    def _on_sound_file(self, use: Callable[[], Result]) -> Result:
+        """The result of ``use``; a file that is damaged, or stays locked, is set aside first."""
+        set_aside_if_damaged(self._path)
+        try:
+            result = use()
+        except (AlertsLocked, CorruptArtefact) as error:
+            if isinstance(error, AlertsLocked):
+                _LOCKED[self._path] += 1
+                if _LOCKED[self._path] < _MOST_LOCKED_CYCLES:
+                    raise
+            set_aside(self._path)
+            result = use()
+        _LOCKED.pop(self._path, None)
+        return result
 
-    def _healthy_first(self, channels: Sequence[Channel]) -> list[Channel]:
-        """Those that hang could use up the budget, so those that worked last time come first."""
-        with self._database.transaction() as connection:
-            heads = {
-                channel.id: tables.read_pending(connection, channel.id, 1) for channel in channels
-            }
-        return sorted(channels, key=lambda each: sum(head.tries for head in heads[each.id]))
+    def _send(
+        self, channels: Sequence[Channel], clock: Clock, budget_seconds: float
+    ) -> list["_Sent"]:
+        """Send to all channels at once, so that a slow one takes nothing from another."""
+        end = clock() + timedelta(seconds=budget_seconds)
+        with ThreadPoolExecutor(max(1, len(channels)), "alerts") as pool:
+            return list(pool.map(lambda channel: self._send_due(channel, clock, end), channels))
+
+    def _send_due(self, channel: Channel, clock: Clock, end: datetime) -> "_Sent":
+        delivered = 0
+        while (now := clock()) < end and (claimed := self._claim(channel, now)):
+            try:
+                channel.deliver(claimed.message)
+            except DeliveryRefused as refusal:
+                self._note_refusal(claimed, refusal, clock())
+                return _Sent(delivered, claimed.message.id, str(refusal))
+            with self._database.transaction() as connection:
+                tables.note_accepted(connection, claimed, clock())
+            delivered += 1
+        return _Sent(delivered)
 
     def _claim(self, channel: Channel, now: datetime) -> Pending | None:
         """The channel's oldest message, if it is due.

@@ -19,8 +19,15 @@ def stamp(time: datetime) -> str:
 
 
 def parse_stamp(text: str) -> datetime:
-    """Inverse of `stamp`."""
-    return datetime.fromisoformat(text)
+    """Inverse of `stamp`.
+
+    Raises:
+        ValueError: it is no time, or has no time zone.
+    """
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return time
 
 
 def incident_text(incident: Incident) -> str:

@@ -1,6 +1,7 @@
 """The rows behind the outbox; every function works inside the caller's transaction."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection
@@ -15,6 +16,7 @@ from coin_assets.alerts.records import (
     parse_stamp,
     stamp,
 )
+from coin_assets.errors import CorruptArtefact
 
 KEPT_DELIVERED = timedelta(days=30)
 KEPT_UNCONFIGURED = timedelta(days=7)
@@ -43,7 +45,8 @@ class Pending:
 def read_incidents(connection: Connection) -> dict[str, Incident]:
     """Open incidents by subject."""
     rows = connection.execute("SELECT subject, document FROM incidents ORDER BY subject")
-    return {subject: parse_incident(document) for subject, document in rows}
+    with _rows_readable():
+        return {subject: parse_incident(document) for subject, document in rows}
 
 
 def replace_incidents(
@@ -67,10 +70,11 @@ def replace_incidents(
 def read_mutes(connection: Connection) -> list[Mute]:
     """All mutes, expired ones too."""
     rows = connection.execute("SELECT subject, until, kind, note, by FROM mutes ORDER BY subject")
-    return [
-        Mute(subject, parse_stamp(until), MuteKind(kind), note, by)
-        for subject, until, kind, note, by in rows
-    ]
+    with _rows_readable():
+        return [
+            Mute(subject, parse_stamp(until), MuteKind(kind), note, by)
+            for subject, until, kind, note, by in rows
+        ]
 
 
 def save_mutes(connection: Connection, mutes: Iterable[Mute]) -> None:
@@ -121,18 +125,31 @@ def read_pending(
         "ORDER BY message, channel LIMIT ?",
         (channel, limit),
     )
-    return [
-        Pending(number, parse_message(document), to, tries, at and parse_stamp(at), error)
-        for number, document, to, tries, at, error in rows
-    ]
+    with _rows_readable():
+        return [
+            Pending(number, parse_message(document), to, int(tries), at and parse_stamp(at), error)
+            for number, document, to, tries, at, error in rows
+        ]
 
 
 def count_pending(connection: Connection, channels: Collection[str]) -> int:
     """Number of undelivered messages, counted for each channel."""
     rows = connection.execute(
-        "SELECT channel, count(*) FROM deliveries WHERE accepted_at IS NULL GROUP BY channel"
+        "SELECT channel, count(*) FROM deliveries JOIN messages ON message = number "
+        "WHERE accepted_at IS NULL GROUP BY channel"
     )
     return sum(count for channel, count in rows if channel in channels)
+
+
+def undelivered_since(connection: Connection, channels: Collection[str]) -> datetime | None:
+    """Time of the oldest message for ``channels`` that no channel has accepted."""
+    rows = connection.execute(
+        "SELECT created_at, channel FROM deliveries JOIN messages ON message = number "
+        "WHERE accepted_at IS NULL AND NOT EXISTS (SELECT 1 FROM deliveries AS other "
+        "WHERE other.message = number AND other.accepted_at IS NOT NULL) ORDER BY number"
+    )
+    with _rows_readable():
+        return next((parse_stamp(at) for at, channel in rows if channel in channels), None)
 
 
 def note_try(connection: Connection, pending: Pending, next_try: datetime, error: str) -> None:
@@ -166,3 +183,15 @@ def prune(connection: Connection, now: datetime) -> None:
         "SELECT 1 FROM deliveries WHERE message = number AND accepted_at IS NULL)",
         (stamp(now - KEPT_DELIVERED),),
     )
+
+
+@contextmanager
+def _rows_readable() -> Iterator[None]:
+    """Pages have no checksums, so damage inside of a value is found only here."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CorruptArtefact(
+            f"a row of the alerts' database cannot be read ({type(error).__name__}: {error}). A "
+            "running make up moves the file aside in its next cycle."
+        ) from error

@@ -1,24 +1,29 @@
 """One HTTP call to an address that is a secret: errors and log lines contain only the host.
 
+A call ends in `TOTAL_SECONDS`, whatever the other side does. Nothing of an answer's body is read.
 The standard exceptions quote the address, so none of them gets out, not even as a cause.
 """
 
+import contextlib
 import logging
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from threading import get_ident
+from threading import Event, Thread, get_ident
 from typing import Any
 
 import requests
-import urllib3
+from requests.adapters import HTTPAdapter
 
 from coin_assets.domain.backoff import retry_after
 from coin_assets.errors import TemporaryError
 
-CONNECT_SECONDS, READ_SECONDS = 3.0, 5.0
+CONNECT_SECONDS, READ_SECONDS = 3.0, 5.0  # between two bytes
+TOTAL_SECONDS = 8.0
 LONGEST_RETRY_AFTER_SECONDS = 3600.0  # a mistyped Retry-After must not silence a channel for days
-_LOGGER = logging.getLogger("urllib3.connectionpool")
+_GRACE_SECONDS = 0.5  # a call whose connection was cut ends in milliseconds
+_LOGGING = ("urllib3", "requests")
 
 
 class DeliveryRefused(TemporaryError):
@@ -57,30 +62,106 @@ def call(
         DeliveryRefused: it was not accepted, or that is unknown.
     """
     headers = {} if key is None else {"Idempotency-Key": key}
-    try:
-        with (
-            _unlogged(),
-            requests.request(
-                method,
-                url,
-                json=body,
-                headers=headers,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                allow_redirects=False,
-                stream=True,  # the answer's body is of no interest
-            ) as response,
-        ):
-            status = response.status_code
-            wait = retry_after(response.headers, datetime.now(UTC), LONGEST_RETRY_AFTER_SECONDS)
-    except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
-        reason, wait = _reason(error), None
-    else:
-        if 200 <= status < 300:
-            return
-        followed = ", a redirect, which is not followed" if 300 <= status < 400 else ""
-        reason = f"HTTP {status}{followed}"
-    # Raised here, outside of the handler, so that it has no context that contains the address.
-    raise DeliveryRefused(f"{shown} did not accept the call: {reason}. {remedy}", wait)
+    made = _Call(url, requests.Request(method, url, json=body, headers=headers))
+    reason, wait = made.result()
+    if reason:
+        # Raised in this thread, so that it has no context that contains the address.
+        raise DeliveryRefused(f"{shown} did not accept the call: {reason}. {remedy}", wait)
+
+
+class _Call(Thread):
+    """A call in a thread of its own, which can be left: a resolver cannot be interrupted.
+
+    At most one that was left exists for each address.
+    """
+
+    _left: dict[str, "_Call"] = {}  # noqa: RUF012 (by address, for the whole process)
+
+    def __init__(self, url: str, request: requests.Request) -> None:
+        super().__init__(name="alert call", daemon=True)
+        self._url = url
+        self._request = request
+        self._connections = _Cuttable()
+        self._reason = "it failed"
+        self._wait: float | None = None
+
+    def result(self) -> tuple[str, float | None]:
+        """Why it was not accepted, empty if it was, and the delay that is requested."""
+        left = self._left.get(self._url)
+        if left is not None and left.is_alive():
+            return "the resolver of host names still hangs since the last call", None
+        self._left.pop(self._url, None)
+        self.start()
+        self.join(TOTAL_SECONDS)
+        if self.is_alive():
+            self._connections.cut()
+            self.join(_GRACE_SECONDS)
+            if self.is_alive():
+                self._left[self._url] = self
+            # Even if a status came: headers that were cut look like a whole answer.
+            return f"no answer within {TOTAL_SECONDS:g} s", None
+        return self._reason, self._wait
+
+    def run(self) -> None:
+        try:
+            with _unlogged(), requests.Session() as session, closing(self._connections):
+                prepared = session.prepare_request(self._request)
+                settings = session.merge_environment_settings(
+                    self._url, {}, stream=True, verify=None, cert=None
+                )
+                # Session.send would read the whole body of a redirect.
+                with self._connections.send(
+                    prepared, timeout=(CONNECT_SECONDS, READ_SECONDS), **settings
+                ) as response:
+                    status = response.status_code
+                    self._wait = retry_after(
+                        response.headers, datetime.now(UTC), LONGEST_RETRY_AFTER_SECONDS
+                    )
+        except Exception as error:  # noqa: BLE001 (its text would quote the address in the log)
+            self._reason = _reason(error)
+        else:
+            self._reason = "" if 200 <= status < 300 else f"HTTP {status}"
+            if 300 <= status < 400:
+                self._reason += ", a redirect, which is not followed"
+
+
+class _Cuttable(HTTPAdapter):
+    """Connections that another thread can cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sockets: list[socket.socket] = []
+        self._is_cut = Event()
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        pool = super().get_connection_with_tls_context(*args, **options)
+        keep = self._keep
+
+        class Kept(pool.ConnectionCls):  # type: ignore[name-defined, misc]
+            def _new_conn(self) -> socket.socket:
+                made: socket.socket = super()._new_conn()
+                keep(made)
+                return made
+
+        pool.ConnectionCls = Kept
+        return pool
+
+    def cut(self) -> None:
+        """Shut down what is open, and what is opened later."""
+        self._is_cut.set()
+        for each in self._sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        super().close()
+        while self._sockets:
+            self._sockets.pop().close()
+
+    def _keep(self, made: socket.socket) -> None:
+        self._sockets.append(made.dup())  # TLS takes the descriptor of the original away
+        if self._is_cut.is_set():
+            self.cut()
 
 
 def _reason(error: Exception) -> str:
@@ -97,14 +178,19 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Nothing that this thread does is logged by urllib3, which logs paths."""
+    """Nothing that this thread does is logged by urllib3 and requests, which log paths."""
     this_thread = get_ident()
 
     def is_of_others(record: logging.LogRecord) -> bool:
         return record.thread != this_thread
 
-    _LOGGER.addFilter(is_of_others)
+    # The filter of a logger does not hold for the loggers below it.
+    names = [name for name in list(logging.root.manager.loggerDict) if name.startswith(_LOGGING)]
+    loggers = [logging.getLogger(name) for name in names]
+    for each in loggers:
+        each.addFilter(is_of_others)
     try:
         yield
     finally:
-        _LOGGER.removeFilter(is_of_others)
+        for each in loggers:
+            each.removeFilter(is_of_others)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from coin_assets.domain.timeframes import NAMES
+from coin_assets.errors import visible
 
 MOST_LISTED = 10
 _MOST_TITLE = 240
@@ -17,8 +18,8 @@ def time_words(time: datetime) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """One line of at most ``most`` characters."""
-    line = " ".join(text.split())
+    """One line of at most ``most`` characters; what cannot be seen is escaped."""
+    line = visible(" ".join(text.split()))
     return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 

@@ -13,7 +13,7 @@ from coin_assets.commands.terminal import finished, print_json, shortened
 from coin_assets.config.settings import Settings
 from coin_assets.domain.durations import duration_text
 from coin_assets.domain.json_format import Document, time_text
-from coin_assets.errors import CorruptArtefact
+from coin_assets.errors import CorruptArtefact, visible
 from coin_assets.orchestration.progress import text_table
 
 _MOST_DETAIL = 70
@@ -73,8 +73,8 @@ def _cells(incident: Incident, mutes: Sequence[Mute], now: datetime) -> tuple[st
 
 
 def _silenced(mute: Mute) -> str:
-    by = f" by {mute.by}" if mute.by else ""
-    note = f" ({mute.note})" if mute.note else ""
+    by = f" by {visible(mute.by)}" if mute.by else ""
+    note = f" ({visible(mute.note)})" if mute.note else ""
     return f"{_WORDS[mute.kind]}{by} until {mute.until:%Y-%m-%d %H:%M}{note}"
 
 
@@ -120,7 +120,10 @@ def _late(age: timedelta | None, cycle: timedelta) -> str:
         return "health has not been checked on this home yet; make up does it every minute."
     if age <= 5 * cycle:
         return ""
-    return f"health was checked {duration_text(age)} ago for the last time; is make up running?"
+    return (
+        f"health was checked {duration_text(age)} ago for the last time; is make up running? While "
+        "no channel accepts messages, the time of checks is not recorded: try make alert-test."
+    )
 
 
 if __name__ == "__main__":

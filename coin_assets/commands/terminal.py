@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from coin_assets.domain.json_format import Document
-from coin_assets.errors import CoinAssetsError
+from coin_assets.errors import CoinAssetsError, visible
 from coin_assets.orchestration.progress import print_anything, text_table
 from coin_assets.store.base import Finding
 
@@ -30,8 +30,8 @@ def print_json(document: Document) -> None:
 
 
 def shortened(text: str, most: int) -> str:
-    """The first line of ``text``, cut to ``most`` characters."""
-    line = " ".join(text.split())
+    """``text`` in one line, cut to ``most`` characters; what cannot be seen is escaped."""
+    line = visible(" ".join(text.split()))
     return line if len(line) <= most else f"{line[: most - 3]}..."
 
 

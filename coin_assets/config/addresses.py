@@ -1,5 +1,6 @@
 """Addresses with secrets: parsing, validation and masking."""
 
+import logging
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -9,6 +10,7 @@ from coin_assets.config.notation import each, secret_text, split, text
 from coin_assets.errors import ConfigurationError
 
 WEBHOOK_KINDS = ("discord", "slack", "json")
+APPRISE = "apprise"  # its address is one of the package apprise, such as mailtos://...
 _HOST = re.compile(r"[a-z0-9._:-]+")
 _NAME_AND_PORT = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _HOST_AND_PORT = re.compile(r"[A-Za-z0-9.-]+:\d{1,5}/?")  # contains no secret
@@ -22,14 +24,26 @@ class Webhook:
     url: str
 
     def __repr__(self) -> str:
-        return f"Webhook({self.kind}+{masked(self.url)})"
+        return f"Webhook({self.kind}+{self._shown})"
+
+    @property
+    def name(self) -> str:
+        """Kind and host, without secrets."""
+        return f"{self.kind} {self._shown}"
+
+    @property
+    def _shown(self) -> str:
+        if self.kind == APPRISE:  # what stands for the host is a token in many addresses
+            return f"{self.url.partition('://')[0]}://..."
+        return masked(self.url)
 
 
 def webhooks(value: object) -> tuple[Webhook, ...]:
-    """Parse webhooks: ``discord+https://...,json+https://...``.
+    """Parse webhooks: ``discord+https://...,apprise+mailtos://...``.
 
     Raises:
-        ConfigurationError: a webhook has another form, or plain http to a remote host.
+        ConfigurationError: a webhook has another form, or plain http to a remote host; or apprise
+            is needed and missing, or does not know the address.
     """
     parts = value if isinstance(value, list | tuple) else split(secret_text(value))
     return tuple(each(_webhook, parts))
@@ -75,10 +89,13 @@ def _webhook(value: object) -> Webhook:
         return value
     given = secret_text(value)
     kind, plus, url = given.partition("+")
+    if plus and kind == APPRISE:
+        return _apprise_address(url)
     if not plus or kind not in WEBHOOK_KINDS:
         raise ConfigurationError(
             f"{masked(given)} does not begin with a kind of webhook; write "
-            f"{', '.join(f'{known}+https://...' for known in WEBHOOK_KINDS)}."
+            f"{', '.join(f'{known}+https://...' for known in WEBHOOK_KINDS)} or "
+            f"{APPRISE}+<address of apprise>."
         )
     parts = _http_parts(url)
     if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
@@ -97,6 +114,28 @@ def _host(value: object) -> str:
             "coins.example.org:8443."
         )
     return host
+
+
+def _apprise_address(url: str) -> Webhook:
+    try:
+        import apprise  # optional, and takes a second
+    except ImportError:
+        raise ConfigurationError(
+            f"{APPRISE}+... needs the package apprise, which is missing; install it: "
+            "pip install 'coin_assets[alerts]'."
+        ) from None
+    logger = logging.getLogger("apprise")
+    was_disabled, logger.disabled = logger.disabled, True  # it logs addresses
+    try:
+        service = apprise.Apprise.instantiate(url)
+    finally:
+        logger.disabled = was_disabled
+    if service is None:
+        raise ConfigurationError(
+            f"the address (hidden) after {APPRISE}+ is none that apprise can use; write one as in "
+            "https://github.com/caronc/apprise, with %2C for a comma."
+        )
+    return Webhook(APPRISE, url)
 
 
 def _http_parts(url: str) -> SplitResult:

@@ -150,7 +150,9 @@ class Settings(BaseSettings):
         "$COIN_HOME/published", "a folder that any web server can serve"
     )
     alert_webhooks: Annotated[tuple[addresses.Webhook, ...], _by(addresses.webhooks)] = _setting(
-        "", "`discord+https://...`, `slack+https://...`, `json+https://...`, comma separated"
+        "",
+        "`discord+https://...`, `slack+https://...`, `json+https://...`, `apprise+<address>`, "
+        "comma separated",
     )
     alert_cycle_seconds: Annotated[int, _by(notation.whole_number(5))] = _setting(
         "60", "seconds between two health checks"

@@ -6,7 +6,7 @@ from datetime import datetime
 from coin_assets.domain.json_format import Document, parse_time, time_text
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.errors import CoinAssetsError, PartsFailed
+from coin_assets.errors import CoinAssetsError, PartsFailed, readable
 
 # Codes of failures without an error of the platform.
 UNEXPECTED, CHECK_FAILED, RUN_KILLED, RUN_OVERDUE = (
@@ -15,6 +15,7 @@ UNEXPECTED, CHECK_FAILED, RUN_KILLED, RUN_OVERDUE = (
     "run_killed",
     "run_overdue",
 )
+_MOST_MESSAGE, _MOST_LINES = 4000, 40
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class FailureRecord:
         task: layer of the series' asset, or name of the job's op.
         code: `CoinAssetsError.code`, or one of the codes of this module.
         cause: `CoinAssetsError.alert_cause`, or what stands for it.
-        message: text for people; no code reads it.
+        message: text for people, as by `readable`; no code reads it.
         time: end of the attempt, by the clock of the machine, in whole seconds.
         parts: names of the symbols or series that failed inside of a job.
     """
@@ -38,6 +39,10 @@ class FailureRecord:
     message: str
     time: datetime
     parts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        shown = readable(self.message, _MOST_MESSAGE, _MOST_LINES)
+        object.__setattr__(self, "message", shown)
 
     @classmethod
     def of(

@@ -24,6 +24,13 @@ from coin_assets.config.addresses import WEBHOOK_KINDS, Webhook
 from coin_assets_tests.alerts.cycles import BTC, ETH, message
 from coin_assets_tests.alerts.receiver import SECRET, Receiver, Reply
 
+# https://docs.discord.com/developers/resources/message (allowed mentions, message flags), and
+# https://docs.slack.dev/reference/methods/chat.postMessage
+NOTHING_SPECIAL = {
+    "discord": {"allowed_mentions": {"parse": []}, "flags": 4},
+    "slack": {"mrkdwn": False, "unfurl_links": False, "unfurl_media": False},
+}
+
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
@@ -46,7 +53,9 @@ def refusal(receiver: Receiver, kind: str = "json") -> DeliveryRefused:
 def test_chats_get_headline_and_text(receiver: Receiver, kind: str, name: str) -> None:
     sent = message(BTC, ETH)
     channel(receiver, kind).deliver(sent)
-    assert receiver.accepted == [{name: f"{sent.headline}\n{sent.text}"}]
+    (body,) = receiver.accepted
+    assert body.pop(name) == f"{sent.headline}\n{sent.text}"
+    assert body == NOTHING_SPECIAL[kind]
 
 
 def test_json_gets_every_field_and_an_idempotency_key(receiver: Receiver) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coin_assets.alerts.heartbeat import FILE, beat, call, heartbeat_age
+from coin_assets.alerts.heartbeat import FILE, beat, call, heartbeat_age, is_alive
 from coin_assets.alerts.transport import DeliveryRefused
 from coin_assets.errors import CorruptArtefact
 from coin_assets_tests.alerts.cycles import MINUTE, NOW
@@ -25,6 +25,12 @@ def test_the_file_contains_the_time_and_the_facts(tmp_path: Path) -> None:
     }
     assert heartbeat_age(folder, NOW + 5 * MINUTE) == timedelta(minutes=5)
     assert [each.name for each in folder.iterdir()] == [FILE]
+
+
+def test_it_stops_when_a_message_waits_for_more_than_five_cycles() -> None:
+    assert is_alive(None, NOW, MINUTE)
+    assert is_alive(NOW - 5 * MINUTE, NOW, MINUTE)
+    assert not is_alive(NOW - 5 * MINUTE - timedelta(seconds=1), NOW, MINUTE)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"at": "now"}', '{"at": 5}'])

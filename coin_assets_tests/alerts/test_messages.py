@@ -95,7 +95,7 @@ def test_every_event_has_an_id_of_its_own() -> None:
         for cause in ("", "timeout")
         for later in range(2)
     ]
-    assert len({each.id for each in events}) == len(events) == 40
+    assert len({each.id for each in events}) == len(events) == 48
     assert message().id == message().id
 
 

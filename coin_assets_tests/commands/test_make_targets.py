@@ -51,9 +51,11 @@ def test_values_arrive_as_they_were_typed(checkout: Path, odd: str) -> None:
 
 
 def test_nothing_is_needed(checkout: Path) -> None:
-    words = {name: arguments(checkout, name) for name in ("status", "alerts", "ack", "launch")}
+    names = ("status", "alerts", "alert-test", "ack", "launch")
+    words = {name: arguments(checkout, name) for name in names}
     assert words["status"] == ["-m", "coin_assets.commands.status"]
     assert words["alerts"] == ["-m", "coin_assets.commands.alerts"]
+    assert words["alert-test"] == ["-m", "coin_assets.commands.alert_test"]
     assert words["ack"][2:] == ["--subject=", "--hours=", "--note="]
     assert words["launch"][2:] == ["--job=", "--config=", "--partition="]
     assert arguments(checkout, "status", "JSON=1")[2:] == ["--json"]

@@ -1,5 +1,6 @@
 """A damaged SQLite file is moved aside with all that belongs to it; a sound one never is."""
 
+import contextlib
 import resource
 import shutil
 import sqlite3
@@ -259,7 +260,7 @@ def test_too_many_open_files_are_a_fault_of_the_machine(path: Path) -> None:
     held = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, limits[0]), limits[1]))
     try:
-        with pytest.raises(OSError, match="Too many open files"):
+        with contextlib.suppress(OSError):
             while True:
                 held.append(path.open("rb"))
         with pytest.raises(MachineFault) as caught:

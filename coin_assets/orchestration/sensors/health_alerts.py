@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
@@ -21,12 +21,6 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
 from coin_assets.errors import CoinAssetsError, MachineFault
 from coin_assets.orchestration.assets.specs import SeriesAssets
-from coin_assets.orchestration.checks.clock import clock_evaluations
-from coin_assets.orchestration.checks.recorded import (
-    changed_evaluations,
-    last_materialised,
-    recorded_checks,
-)
 from coin_assets.orchestration.dead_runs import end_dead_runs, end_hung_runs
 from coin_assets.orchestration.resources import (
     Clock,
@@ -37,6 +31,11 @@ from coin_assets.orchestration.resources import (
 )
 from coin_assets.orchestration.sensors import conditions
 from coin_assets.orchestration.sensors.clock_conditions import clock_conditions
+from coin_assets.orchestration.sensors.clock_results import (
+    Evaluated,
+    changed_results,
+    clock_results_of,
+)
 from coin_assets.orchestration.sensors.data_conditions import data_conditions
 from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
 from coin_assets.orchestration.sensors.known_statuses import (
@@ -56,10 +55,8 @@ from coin_assets.orchestration.sensors.runs import job_failures, runs_of
 from coin_assets.orchestration.sensors.tick_time import TickTime, left_over
 from coin_assets.planning.series_status import SeriesStatus
 
-Evaluated = Mapping[Series, list[dg.AssetCheckEvaluation]]
 # A tick may take 60 s in all.
 _DELIVERY_SECONDS = 20.0
-_RECORD_EVERY = timedelta(hours=6)
 # The daemon records the results of a tick one by one; the next tick returns the others.
 _MOST_RESULTS = 1000
 WATCHED_JOBS = (
@@ -114,8 +111,8 @@ def health_alerts_sensor(
         minimum_interval_seconds=int(settings.rules.cycle.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Evaluates, once a cycle, the health of every series, failing runs, disk, clock, sensors "
-            "and daemons. Records clock checks without runs, and sends alerts until all is well."
+            "Evaluates, once a cycle, the health of every series, failing runs, disk, clock, sensors, "
+            "daemons. Records clock checks without runs, and sends alerts until all is well."
         ),
     )
     def health_alerts(
@@ -138,7 +135,7 @@ def health_alerts_sensor(
         is_whole = read.refusal is None and read.statuses is not None
         if is_whole:
             anew = [each for each in specs if each.series not in evaluated] + [*read.looked_at]
-            evaluated.update(_evaluations(anew, read.statuses or {}, now))
+            evaluated.update(clock_results_of(anew, read.statuses or {}, now))
         healths = _healths(instance, specs, read.statuses, now)
         wrong = [
             *(conditions.store_conditions(read.refusal, now) if read.refusal else ()),
@@ -148,7 +145,7 @@ def health_alerts_sensor(
         ]
         wrong += of_records(settings.book.incidents(), wrong, instance, specs)
         report = _deliver(context.log, settings, wrong, now, clock)
-        events = _clock_results(instance, read.looked_at, evaluated, now) if is_whole else []
+        events = changed_results(instance, read.looked_at, evaluated, now) if is_whole else []
         _beat(context.log, settings, healths, report, now)
         unseen = left_over(len(read.looked_at), len(specs)) if is_whole else ""
         return dg.SensorResult(
@@ -238,22 +235,6 @@ def _deliver(
     return book.deliver(channels, clock.machine_time, _DELIVERY_SECONDS, log.warning)
 
 
-def _evaluations(
-    specs: Iterable[SeriesAssets], statuses: Mapping[Series, SeriesStatus], now: datetime
-) -> Evaluated:
-    return {spec.series: clock_evaluations(spec, statuses[spec.series], now) for spec in specs}
-
-
-def _clock_results(
-    instance: dg.DagsterInstance, specs: Iterable[SeriesAssets], evaluated: Evaluated, now: datetime
-) -> list[dg.AssetCheckEvaluation]:
-    """Check results of ``specs`` that changed or are due again."""
-    found = [each for spec in specs for each in evaluated[spec.series]]
-    recorded = recorded_checks(instance, (each.asset_check_key for each in found))
-    materialised = last_materialised(instance, {each.asset_key for each in found})
-    return changed_evaluations(found, recorded, materialised, now, _RECORD_EVERY)
-
-
 def _beat(
     log: logging.Logger,
     settings: AlertSettings,
@@ -261,7 +242,14 @@ def _beat(
     report: DeliveryReport,
     now: datetime,
 ) -> None:
-    """Write the heartbeat file and call the heartbeat address."""
+    """Write the heartbeat file and call the heartbeat address, unless no message arrives."""
+    undelivered_since = settings.book.undelivered_since(channels_of(settings.webhooks))
+    if not heartbeat.is_alive(undelivered_since, now, settings.rules.cycle):
+        log.warning(
+            f"no heartbeat: no channel accepts the message of {undelivered_since:%Y-%m-%d %H:%M} "
+            "UTC; try make alert-test"
+        )
+        return
     facts = {
         "cycle_seconds": settings.rules.cycle.total_seconds(),
         "undelivered": report.pending,

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -98,6 +99,24 @@ def test_what_nobody_takes_is_delivered_later_once(alerted: Platform, receiver: 
         alerted.ahead = ahead
         ticked(alerted, HARD_STALE)
     assert messages(receiver) == [("alert", BOTH)]
+
+
+def test_the_heart_does_not_beat_while_no_message_arrives(
+    alerted: Platform, receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.always.status = 500
+    ticked(alerted, HARD_STALE)
+    ticked(alerted, "2024-02-29T15:05")
+    folder = tmp_path / "home" / "alerts"
+    assert heartbeat_age(folder, utc("2024-02-29T15:05")) == timedelta(0)
+    ticked(alerted, "2024-02-29T15:06")
+    assert heartbeat_age(folder, utc("2024-02-29T15:06")) == timedelta(minutes=1)
+    assert sum(each.method == "GET" for each in receiver.received) == 2
+    receiver.always.status = 200
+    alerted.ahead = 600.0
+    ticked(alerted, "2024-02-29T15:07")
+    assert heartbeat_age(folder, utc("2024-02-29T15:07")) == timedelta(0)
+    assert sum(each.method == "GET" for each in receiver.received) == 3
 
 
 def test_an_outage_of_the_market_is_one_message(alerted: Platform, receiver: Receiver) -> None:
