@@ -10,6 +10,7 @@ import dagster as dg
 
 from coin_assets.alerts.incidents import Rules
 from coin_assets.config.settings import STORES, Settings
+from coin_assets.domain.publishing.documents import published_market
 from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
 from coin_assets.orchestration.assets.candles import derived_candles, fetched_candles
@@ -281,6 +282,7 @@ def configured_resources(settings: Settings) -> Resources:
             folder=str(settings.publish_dir),
             symbols=list(settings.symbols),
             limits_minutes=limits,
+            market=published_market(settings.market_kind, settings.market_argument),
         ),
         disk=DiskResource(
             home=home,
