@@ -38,7 +38,6 @@ from coin_assets.domain.publishing.manifest_entries import (
 from coin_assets.domain.publishing.manifest_reading import entries_of_manifest
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe
-from coin_assets.errors import ConfigurationError
 from coin_assets_tests.schemas import assert_valid
 
 LAW = settings(max_examples=60, deadline=None)
@@ -79,7 +78,8 @@ def ops_entry(facts: ManifestEntry, now: datetime = AS_OF) -> Document:
 
 STATUS_BY_AGE = [
     (timedelta(0), "fresh"),
-    (-timedelta(hours=1), "fresh"),  # clocks differ
+    (-CLOCK_TOLERANCE, "fresh"),  # clocks differ
+    (-timedelta(hours=1), "corrupt"),  # no candle closes in the future
     (SOFT - INSTANT, "fresh"),
     (SOFT, "fresh"),
     (SOFT + INSTANT, "stale"),
@@ -508,7 +508,7 @@ def test_data_that_ends_in_the_future_is_corrupt_until_then(kind: str) -> None:
     """As after a clock that jumped ahead and back; the clocks of two machines may differ a bit."""
     now = AS_OF - CLOCK_TOLERANCE
     assert status_of(WHOLE, LIMITS, now) == "fresh"
-    later = PublishedFile("x.json", "ab" * 32, 9, now + CLOCK_TOLERANCE + INSTANT)
+    later = replace(getattr(WHOLE, kind), as_of=AS_OF + timedelta(seconds=1))
     ahead = replace(WHOLE, **{kind: later})
     entry = public_entry(ahead, now)
     assert (entry["status"], entry["serve_allowed"]) == ("corrupt", False)
