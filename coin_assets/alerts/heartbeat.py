@@ -9,10 +9,14 @@ from typing import Any
 from coin_assets.alerts import transport
 from coin_assets.config.addresses import masked
 from coin_assets.domain.json_format import parse_time, time_text
+from coin_assets.domain.publishing.manifest import why_ahead
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import write_atomically
+from coin_assets.files.faults import machine_faults_named
+from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, document_of, shown
 
 FILE = "heartbeat.json"
+_REMEDY = "The next cycle of the alerting replaces it."
 _MOST_CYCLES = 5
 
 
@@ -26,26 +30,35 @@ def is_alive(undelivered_since: datetime | None, now: datetime, cycle: timedelta
 
 
 def beat(folder: Path, now: datetime, facts: Mapping[str, Any]) -> None:
-    """Replace ``folder/heartbeat.json`` by ``{"at": ..., **facts}``."""
+    """Replace ``folder/heartbeat.json`` by ``{"at": ..., **facts}``.
+
+    Raises:
+        MachineFault: the machine failed.
+    """
     document = {"at": time_text(now), **facts}
-    write_atomically(folder / FILE, (json.dumps(document, indent=1) + "\n").encode())
+    with machine_faults_named(folder / FILE):
+        write_atomically(folder / FILE, (json.dumps(document, indent=1) + "\n").encode())
 
 
 def heartbeat_age(folder: Path, now: datetime) -> timedelta | None:
     """Time since the last beat; None if there was none.
 
     Raises:
-        CorruptArtefact: the file is not what was written.
+        MachineFault: the machine failed; the file may be intact.
+        CorruptArtefact: the file is not what was written, or its time lies in the future.
     """
     file = folder / FILE
     try:
-        return now - parse_time(json.loads(file.read_bytes())["at"])
+        at = parse_time(document_of(content_of(file, _REMEDY))["at"])
     except FileNotFoundError:
         return None
-    except (KeyError, TypeError, ValueError) as error:
+    except CONTENT_ERRORS as error:
+        raise CorruptArtefact(f"{file} is no heartbeat ({shown(error)}). {_REMEDY}") from error
+    if why_ahead(at, now) is not None:
         raise CorruptArtefact(
-            f"{file} is no heartbeat ({error}); the next cycle of the alerting replaces it."
-        ) from error
+            f"{file} is no heartbeat: its time {time_text(at)} lies in the future. {_REMEDY}"
+        )
+    return now - at
 
 
 def call(url: str) -> None:

@@ -20,6 +20,7 @@ from coin_assets.commands.terminal import finished, print_findings, print_json
 from coin_assets.config.settings import Settings
 from coin_assets.domain.durations import duration_text
 from coin_assets.domain.json_format import time_text
+from coin_assets.domain.publishing.documents import published_market
 from coin_assets.domain.publishing.manifest import FRESH, INSUFFICIENT_DATA
 from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import RemoteMarket
@@ -152,15 +153,13 @@ def _of_store(settings: Settings, now: datetime) -> Iterable[Finding]:
 
 def _of_series(settings: Settings, now: datetime) -> Iterable[Finding]:
     path = settings.publish_dir / MANIFEST
-    manifest = read_manifest(path)
+    market = published_market(settings.market_kind, settings.market_argument)
+    manifest = read_manifest(path, market)
     if manifest is None:
         yield Finding("series", f"nothing is published in {path.parent} yet", is_fine=False)
         return
-    _, entries = manifest
-    lines = [
-        line_of(entries.get((each.symbol, each.timeframe.name)), each, settings, now)
-        for each in settings.series_list
-    ]
+    _, listed = manifest
+    lines = [line_of(listed, each, settings, now) for each in settings.series_list]
     wrong = [each for each in lines if each.degraded or each.status not in _SOUND]
     for line in wrong[:_MOST_SERIES]:
         age = "" if line.as_of is None else f", data {duration_text(now - line.as_of)} old"

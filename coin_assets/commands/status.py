@@ -1,7 +1,6 @@
 """``make status``: what readers get of each series now, from the published manifest."""
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -15,15 +14,20 @@ from coin_assets.domain.durations import duration_text
 from coin_assets.domain.forecasting.frame import STEPS
 from coin_assets.domain.json_format import Document, parse_time, time_text
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.publishing.manifest import FRESH, MISSING, entries_of_manifest, status_of
-from coin_assets.domain.publishing.manifest_entries import HIDDEN, ManifestEntry
+from coin_assets.domain.publishing.documents import published_market
+from coin_assets.domain.publishing.manifest import CORRUPT, FRESH, MISSING, status_of, why_ahead
+from coin_assets.domain.publishing.manifest_entries import HIDDEN
+from coin_assets.domain.publishing.manifest_reading import ListedEntries, entries_of_manifest
 from coin_assets.domain.series import Series
-from coin_assets.errors import ConfigurationError
+from coin_assets.errors import ConfigurationError, CorruptArtefact
+from coin_assets.files.checksummed_json import parsed, require_same
+from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, shown
 from coin_assets.orchestration.progress import text_table
 from coin_assets.publish.folder import MANIFEST
 from coin_assets.supervision.home_lock import address_of
 
 _MOST_ERROR = 70
+_REWRITTEN = "A running make up writes it anew within a minute."
 _HEAD = ("symbol", "timeframe", "status", "age", "newest candle", "forecast to", "trouble")
 
 
@@ -90,18 +94,16 @@ def main(arguments: Sequence[str] | None = None, now: datetime | None = None) ->
 
 def _show(settings: Settings, now: datetime, as_json: bool) -> int:
     path = settings.publish_dir / MANIFEST
-    manifest = read_manifest(path)
+    market = published_market(settings.market_kind, settings.market_argument)
+    manifest = read_manifest(path, market)
     if manifest is None:
         print(
             f"make status: nothing is published in {path.parent} yet. {_remedy(settings.home)}",
             file=sys.stderr,
         )
         return 1
-    generated_at, entries = manifest
-    lines = [
-        line_of(entries.get((series.symbol, series.timeframe.name)), series, settings, now)
-        for series in settings.series_list
-    ]
+    generated_at, listed = manifest
+    lines = [line_of(listed, series, settings, now) for series in settings.series_list]
     counts = Counter(line.status for line in lines)
     if as_json:
         print_json(
@@ -129,19 +131,25 @@ def _show(settings: Settings, now: datetime, as_json: bool) -> int:
     return 0 if set(counts) == {FRESH} else 1
 
 
-def line_of(entry: ManifestEntry | None, series: Series, settings: Settings, now: datetime) -> Line:
-    """What readers get of a series at ``now``.
-
-    Args:
-        entry: of the manifest; None for a series that it does not list.
-    """
+def line_of(listed: ListedEntries, series: Series, settings: Settings, now: datetime) -> Line:
+    """What readers get of a series at ``now``."""
+    entry = listed.by_name.get((series.symbol, series.timeframe.name))
     if entry is None:
-        reason = "the manifest does not list it yet"
-        return Line(series, MISSING, None, None, None, degraded=False, trouble=reason)
+        reason = listed.damage or "the manifest does not list it yet"
+        return Line(
+            series,
+            CORRUPT if listed.damage else MISSING,
+            None,
+            None,
+            None,
+            degraded=False,
+            trouble=reason,
+        )
     limits: FreshnessLimits = settings.freshness[series.timeframe]
     status = status_of(entry, limits, now) if entry.is_public else HIDDEN
     origin = entry.prediction_as_of
-    attempts, trouble = entry.attempts, entry.corrupt or entry.insufficient or ""
+    ahead = why_ahead(entry.newest_as_of, now)
+    attempts, trouble = entry.attempts, entry.corrupt or entry.insufficient or ahead or ""
     if attempts.consecutive_failures:
         error = attempts.last_error or "unknown"
         trouble = f"failed {attempts.consecutive_failures} times: {error}"
@@ -156,26 +164,25 @@ def line_of(entry: ManifestEntry | None, series: Series, settings: Settings, now
     )
 
 
-def read_manifest(path: Path) -> tuple[datetime, dict[tuple[str, str], ManifestEntry]] | None:
-    """Time and entries of the manifest; None if there is none.
+def read_manifest(path: Path, market: str) -> tuple[datetime, ListedEntries] | None:
+    """Time and entries of the manifest of ``market``; None if there is none.
 
     Raises:
-        ConfigurationError: it cannot be read, or is no manifest of this version.
+        ConfigurationError: it cannot be read, or is no manifest of this version or market.
     """
     try:
-        document = json.loads(path.read_bytes())
+        document = parsed(path, content_of(path, _REWRITTEN), _REWRITTEN)
+        if "market" in document:
+            require_same(path, document, {"market": market}, _REWRITTEN)
         return parse_time(document["generated_at"]), entries_of_manifest(document)
     except FileNotFoundError:
         return None
-    except (ConfigurationError, KeyError, TypeError, ValueError) as error:
+    except CorruptArtefact as error:
+        reason = str(error).removeprefix(f"{path} ")
+        raise ConfigurationError(f"{path} is no manifest of this version: it {reason}") from error
+    except CONTENT_ERRORS as error:
         raise ConfigurationError(
-            f"{path} is no manifest of this version ({error}). A running make up writes it anew "
-            "within a minute."
-        ) from error
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read ({error.strerror}). Check COIN_HOME, COIN_PUBLISH_DIR and the "
-            "owner of the file."
+            f"{path} is no manifest of this version ({shown(error)}). {_REWRITTEN}"
         ) from error
 
 

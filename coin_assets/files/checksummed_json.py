@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from coin_assets.errors import CorruptArtefact
+from coin_assets.files.strict_json import content_of, document_of, shown
 
 _DIGEST = "sha256"
 # Of an error that the machine caused, for example too many open files.
@@ -30,32 +31,31 @@ def with_checksum(document: dict[str, Any]) -> bytes:
     return json_bytes({**document, _DIGEST: _digest_of(document)})
 
 
-def read_checksummed(path: Path, schema_version: int, remedy: str) -> dict[str, Any]:
+def read_checksummed(
+    path: Path, schema_version: int, remedy: str, *, is_required: bool = True
+) -> dict[str, Any]:
     """Document of a file written by `with_checksum`, without the checksum.
 
     Args:
         path: the file.
         schema_version: required value of its ``schema_version``.
         remedy: last sentence of the error message, if the content is at fault.
+        is_required: False for files that earlier releases wrote without a checksum.
 
     Raises:
         FileNotFoundError: there is no such file.
-        CorruptArtefact: the file cannot be read, its checksum differs, or it has another schema.
+        MachineFault: the machine failed; the file may be intact.
+        CorruptArtefact: it is no JSON file, its checksum differs, or it has another schema.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise CorruptArtefact(f"{path} cannot be read ({error}). {MACHINE_REMEDY}") from error
-    document = parsed(path, content, remedy)
-    digest = document.pop(_DIGEST, None)
+    document = parsed(path, content_of(path, remedy), remedy)
+    is_present, digest = _DIGEST in document, document.pop(_DIGEST, None)
     found = document.get("schema_version")
-    if found != schema_version:
+    if not _is_same(found, schema_version):
         raise CorruptArtefact(
-            f"{path} has schema version {found!r}; this release reads {schema_version}. {remedy}"
+            f"{path} has schema version {shown(found)}; this release reads {schema_version}. "
+            f"{remedy}"
         )
-    if digest != _digest_of(document):
+    if (is_present or is_required) and digest != _digest_of(document):
         raise CorruptArtefact(f"{path} is not what was written. {remedy}")
     return document
 
@@ -64,13 +64,12 @@ def parsed(path: Path, content: bytes, remedy: str) -> dict[str, Any]:
     """JSON object in the content of a file.
 
     Raises:
-        CorruptArtefact: the content is not a JSON object.
+        CorruptArtefact: the content is not a JSON object; see `document_of`.
     """
     try:
-        value: dict[str, Any] = dict(json.loads(content))
-    except (RecursionError, TypeError, ValueError) as error:
-        raise CorruptArtefact(f"{path} cannot be read ({error}). {remedy}") from error
-    return value
+        return document_of(content)
+    except ValueError as error:
+        raise CorruptArtefact(f"{path} cannot be read ({shown(error)}). {remedy}") from error
 
 
 def require_same(
@@ -82,13 +81,17 @@ def require_same(
         CorruptArtefact: a member differs; the message names the first one.
     """
     for name, value in expected.items():
-        if document.get(name) != value:
+        if not _is_same(document.get(name), value):
             raise CorruptArtefact(
-                f"{path} belongs elsewhere: its {name} is {document.get(name)!r}, not {value!r}. "
-                f"{remedy}"
+                f"{path} belongs elsewhere: its {name} is {shown(document.get(name))}, not "
+                f"{value!r}. {remedy}"
             )
 
 
+def _is_same(found: object, expected: object) -> bool:
+    """Whether two JSON values are equal, and of one type: True is not 1."""
+    return type(found) is type(expected) and found == expected
+
+
 def _digest_of(document: dict[str, Any]) -> str:
-    # Not `json_bytes`, which refuses NaN: a damaged file can contain it.
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -2,20 +2,22 @@
 
     <home>/evaluations/symbol=BTC_USDT/timeframe=1h/evaluation.json
 
-A file holds `Evaluation.document` of the newest evaluation; evaluating again replaces it.
+A file holds `Evaluation.document` of the newest evaluation; evaluating again replaces it. Files of
+earlier releases lack the checksum.
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
+from coin_assets.domain.evaluation.report import SCHEMA_VERSION
+from coin_assets.domain.evaluation.stored import require_evaluation
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
 from coin_assets.files.cache import FileCache
+from coin_assets.files.checksummed_json import read_checksummed, require_same, with_checksum
+from coin_assets.files.strict_json import CONTENT_ERRORS, read_errors_named, shown
 
-SCHEMA_VERSION = 1
 # Process-wide file cache: sensors read all evaluations every few seconds.
 _DOCUMENTS: FileCache[Document] = FileCache(10_000)
 
@@ -32,30 +34,36 @@ class EvaluationBook:
         The document is cached. Callers must not modify it.
 
         Raises:
+            MachineFault: the machine failed; the file may be intact.
             CorruptArtefact: the file is not an evaluation of this series.
         """
         path = self._path(series)
         try:
-            document = _DOCUMENTS.of(str(path), _read)
+            with read_errors_named(path, _REMEDY):
+                document = _DOCUMENTS.of(str(path), _read)
         except FileNotFoundError:
             return None
-        if (document["symbol"], document["timeframe"]) != (series.symbol, series.timeframe.name):
-            raise CorruptArtefact(f"{path} belongs to another series than {series}. {_REMEDY}")
+        own = {"symbol": series.symbol, "timeframe": series.timeframe.name}
+        require_same(path, document, own, _REMEDY)
         return document
 
     def write(self, series: Series, document: Document) -> None:
-        """Replace the evaluation of a series."""
-        text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
+        """Replace the evaluation of a series.
+
+        Raises:
+            MachineFault: the machine failed; the file stays as it is.
+            CorruptArtefact: a folder is in the place of the file.
+        """
         path = self._path(series)
-        with locked(path.parent):
+        with read_errors_named(path, _IN_THE_WAY), locked(path.parent):
             remove_partials(path.parent)
-            write_atomically(path, text.encode())
+            write_atomically(path, with_checksum(document))
 
     def versions(self, series: Series) -> frozenset[str]:
         """Names of the model versions that the newest evaluation scores.
 
         Raises:
-            CorruptArtefact: as `read`.
+            MachineFault, CorruptArtefact: as `read`.
         """
         document = self.read(series)
         scored = [] if document is None else [document["champion"], document["challenger"]]
@@ -67,17 +75,13 @@ class EvaluationBook:
 
 
 _REMEDY = "Materialise the evaluation of the series again; it replaces the file."
+_IN_THE_WAY = "Move what is in its place, and materialise the evaluation of the series again."
 
 
 def _read(path: str) -> Document:
+    document = read_checksummed(Path(path), SCHEMA_VERSION, _REMEDY, is_required=False)
     try:
-        document: dict[str, Any] = dict(json.loads(Path(path).read_bytes()))
-        if document["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema version {document['schema_version']}")
-        if not {"symbol", "timeframe", "as_of", "champion", "challenger"} <= document.keys():
-            raise ValueError("members are missing")
-    except FileNotFoundError:
-        raise
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise CorruptArtefact(f"{path} cannot be read ({error!r}). {_REMEDY}") from error
+        require_evaluation(document)
+    except CONTENT_ERRORS as error:
+        raise CorruptArtefact(f"{path} is no evaluation ({shown(error)}). {_REMEDY}") from error
     return document

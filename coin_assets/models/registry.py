@@ -9,24 +9,25 @@ of the folder contains the cutoff, so the version for an origin is found without
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from coin_assets.domain.evaluation.roles import RoleChange, Roles, next_challenger
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, Forecaster
 from coin_assets.domain.series import Series
-from coin_assets.errors import CorruptArtefact, DataRefused
+from coin_assets.errors import ConfigurationError, CorruptArtefact, DataRefused
 from coin_assets.files.atomic import locked, write_atomically
 from coin_assets.files.checksummed_json import (
-    MACHINE_REMEDY,
     json_bytes,
     parsed,
     read_checksummed,
     require_same,
     with_checksum,
 )
+from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, read_errors_named, shown
 from coin_assets.models.forecasters import restored_forecaster
 from coin_assets.models.role_files import read_roles, update_roles
 from coin_assets.models.version_folders import (
@@ -37,12 +38,14 @@ from coin_assets.models.version_folders import (
     discard,
     last_number,
     listed,
+    next_number,
     partial_of,
+    whole_seconds,
 )
 
 SCHEMA_VERSION = 2
 # Errors that `Forecaster.from_state` may raise for an invalid state.
-_UNUSABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, CorruptArtefact)
+_UNUSABLE = (*CONTENT_ERRORS, ConfigurationError, DataRefused)
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class ModelVersion:
         """Metadata recorded at training; see `ModelRegistry.add`.
 
         Raises:
+            MachineFault: the machine failed; the file may be intact.
             CorruptArtefact: the file is missing, damaged, or belongs to another version.
         """
         path = self.folder / "metadata.json"
@@ -89,12 +93,8 @@ class ModelRegistry:
         self._root = home / "models"
 
     def versions(self, series: Series) -> list[ModelVersion]:
-        """All versions of a series, lowest number first.
-
-        Raises:
-            CorruptArtefact: two folders have the same number, or a folder's name has no valid time.
-        """
-        return [ModelVersion(series, *found) for found in listed(self._folder(series))]
+        """All versions of a series, lowest number first; raises as `listed`."""
+        return [ModelVersion(series, *found) for found in listed(self.folder_of(series))]
 
     def find(self, series: Series, cutoff: datetime, lookback: str | None) -> ModelVersion | None:
         """The version of exactly this cutoff and lookback; None if there is none.
@@ -102,9 +102,9 @@ class ModelRegistry:
         Raises:
             CorruptArtefact: a version of that cutoff is damaged.
         """
-        wanted = _whole_seconds(cutoff)
+        wanted = whole_seconds(cutoff)
         for version in self.versions(series):
-            if version.cutoff == wanted and version.metadata()["lookback"] == lookback:
+            if version.cutoff == wanted and version.metadata().get("lookback") == lookback:
                 return version
         return None
 
@@ -115,9 +115,10 @@ class ModelRegistry:
         cutoff: datetime,
         facts: dict[str, Any],
         *,
+        used: Iterable[str] = (),
         once: bool = False,
     ) -> ModelVersion:
-        """Store a fitted forecaster as the next version.
+        """Store a fitted forecaster as the next version; see `next_number`.
 
         The bytes of the artefact depend only on series, cutoff and forecaster.
 
@@ -126,23 +127,28 @@ class ModelRegistry:
             forecaster: fitted.
             cutoff: the forecaster saw only candles closed by this time.
             facts: JSON values that are added to the metadata.
+            used: names of versions that stored forecasts refer to. Their folders may be gone.
             once: return the version of this cutoff and lookback instead, if another process has
                 stored one meanwhile.
+
+        Raises:
+            MachineFault: the machine failed; nothing was added.
+            CorruptArtefact: no folder is in its place, or the record of roles is damaged.
         """
-        cutoff = _whole_seconds(cutoff)
+        cutoff = whole_seconds(cutoff)
         identity = {
             "schema_version": SCHEMA_VERSION,
             "forecaster": forecaster.name,
             **_identity(series, cutoff),
         }
         artefact = json_bytes(identity | {"state": forecaster.state()})
-        home = self._folder(series)
-        with locked(home):
+        home = self.folder_of(series)
+        with read_errors_named(home, REMEDY), locked(home):
             clear(home)
-            digest = hashlib.sha256(artefact).hexdigest()
             if once and (found := self.find(series, cutoff, facts["lookback"])) is not None:
                 return found
-            number = last_number(home) + 1
+            number = next_number(home, {*used, *self.roles(series).appointed})
+            digest = hashlib.sha256(artefact).hexdigest()
             known = {"model_version": str(number), "artefact_sha256": digest}
             write_atomically(partial_of(home) / "model.json", artefact)
             metadata = with_checksum({**facts, **identity, **known})
@@ -153,15 +159,14 @@ class ModelRegistry:
         """The fitted forecaster of a version.
 
         Raises:
+            MachineFault: the machine failed; the artefact may be intact.
             CorruptArtefact: the artefact is missing, unreadable, or differs from its checksum.
         """
         path, metadata = version.folder / "model.json", version.metadata()
         try:
-            content = path.read_bytes()
+            content = content_of(path, REMEDY)
         except FileNotFoundError as error:
             raise CorruptArtefact(f"{path} is missing. {REMEDY}") from error
-        except OSError as error:
-            raise CorruptArtefact(f"{path} cannot be read ({error}). {MACHINE_REMEDY}") from error
         if hashlib.sha256(content).hexdigest() != metadata.get("artefact_sha256"):
             raise CorruptArtefact(f"{path} differs from its checksum in metadata.json. {REMEDY}")
         artefact = parsed(path, content, REMEDY)
@@ -172,8 +177,8 @@ class ModelRegistry:
             return restored_forecaster(artefact["forecaster"], artefact["state"])
         except _UNUSABLE as error:
             raise CorruptArtefact(
-                f"{path} is intact, but this release cannot load it ({error!r}); another release "
-                f"may have written it. Install that release. {REPLACE}"
+                f"{path} is intact, but this release cannot load it ({shown(error)}); another "
+                f"release may have written it. Install that release. {REPLACE}"
             ) from error
 
     def remove(self, version: ModelVersion) -> None:
@@ -185,7 +190,7 @@ class ModelRegistry:
             DataRefused: the version holds or held a role, or is the newest, whose number the next
                 version would get.
         """
-        with locked(self._folder(version.series)):
+        with read_errors_named(version.folder, REMEDY), locked(self.folder_of(version.series)):
             if version not in self.versions(version.series):
                 return
             if version.name in self.roles(version.series).appointed:
@@ -206,7 +211,7 @@ class ModelRegistry:
         Raises:
             CorruptArtefact: the record is damaged.
         """
-        return read_roles(self._folder(series))
+        return read_roles(self.folder_of(series), series)
 
     # The parameters are those of a `RoleChange`, but with the version itself: a name alone could
     # mean a version of another series.
@@ -243,7 +248,7 @@ class ModelRegistry:
                 )
             return roles.with_change(change, None if version is None else version.cutoff)
 
-        return update_roles(self._folder(series), appointed)
+        return update_roles(self.folder_of(series), series, appointed)
 
     def appoint_next_challenger(
         self, series: Series, *, reason: str, by: str, recorded_at: datetime
@@ -272,12 +277,12 @@ class ModelRegistry:
             change = RoleChange(CHALLENGER, chosen.name, since, reason, by, recorded_at)
             return roles.with_change(change, chosen.cutoff)
 
-        known = self.roles(series)
-        if appointed(known) == known:
+        if appointed(known := self.roles(series)) == known:
             return known  # without the lock, which most calls do not need
-        return update_roles(self._folder(series), appointed)
+        return update_roles(self.folder_of(series), series, appointed)
 
-    def _folder(self, series: Series) -> Path:
+    def folder_of(self, series: Series) -> Path:
+        """Folder of the versions of a series, and of its roles."""
         return self._root / f"symbol={series.symbol_name}" / f"timeframe={series.timeframe}"
 
 
@@ -288,11 +293,3 @@ def _identity(series: Series, cutoff: datetime) -> dict[str, Any]:
         "timeframe": series.timeframe.name,
         "cutoff": cutoff.isoformat(),
     }
-
-
-def _whole_seconds(cutoff: datetime) -> datetime:
-    """``cutoff`` in UTC without microseconds, as in the folder's name.
-
-    Candles close at whole minutes, so the cutoff bounds the same candles.
-    """
-    return cutoff.astimezone(UTC).replace(microsecond=0)

@@ -122,7 +122,9 @@ def train(
 
     Raises:
         MonthsNotFetched, CandlesNotYetAvailable: see `training_candles`.
-        CorruptArtefact: a version of that cutoff, or the record of roles, is damaged.
+        MachineFault: the machine failed; nothing was stored.
+        CorruptArtefact: a version of that cutoff, the record of roles, or a stored forecast is
+            damaged.
     """
     begun = perf_counter()
     result = _trained(store, registry, request, now)
@@ -137,11 +139,12 @@ def _trained(
     store: Store, registry: ModelRegistry, request: TrainingRequest, now: datetime
 ) -> TrainingResult:
     series = request.series
+    registry.roles(series)  # a damaged record fails before the training, not after it
     known = registry.find(series, request.cutoff, request.lookback_text)
     if known is not None:
         facts = known.metadata()
         loss, skill = facts.get("loss"), facts.get("validation_skill")
-        return TrainingResult(request, known, rows=facts["rows"], loss=loss, skill=skill)
+        return TrainingResult(request, known, rows=facts.get("rows", 0), loss=loss, skill=skill)
     candles = training_candles(store, request)
     try:
         forecaster = new_forecaster(series).fit(candles)
@@ -155,7 +158,8 @@ def _trained(
         "loss": loss,
         **validation_facts(held_out),
     }
-    version = registry.add(series, forecaster, request.cutoff, facts, once=True)
+    used = store.forecast_versions(series)  # their folders may be gone
+    version = registry.add(series, forecaster, request.cutoff, facts, used=used, once=True)
     skill = None if held_out is None else held_out.skill
     return TrainingResult(request, version, created=True, rows=len(candles), loss=loss, skill=skill)
 

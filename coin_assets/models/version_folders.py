@@ -8,12 +8,15 @@
 
 import re
 import shutil
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from coin_assets.domain.json_format import plausible
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import sync_folder
 from coin_assets.files.cache import FileCache
+from coin_assets.files.strict_json import read_errors_named
 
 # How to do without a version that cannot be used.
 REPLACE = (
@@ -23,7 +26,7 @@ REPLACE = (
 )
 REMEDY = f"Restore the version's folder from a backup. {REPLACE}"
 _STAMP = "%Y%m%dT%H%M%SZ"
-_VERSION = re.compile(r"\d{4,}_\d{8}T\d{6}Z")
+_VERSION = re.compile(r"[0-9]{4,9}_[0-9]{8}T[0-9]{6}Z")
 _PARTIAL, _REMOVED = ".partial", ".removed"
 
 Found = tuple[int, datetime, Path]  # number, cutoff, folder
@@ -35,18 +38,39 @@ def listed(folder: Path) -> tuple[Found, ...]:
     """The versions in ``folder``, lowest number first; none if there is no such folder.
 
     Raises:
-        CorruptArtefact: two versions have the same number, or a name has no valid time.
+        MachineFault: the machine failed.
+        CorruptArtefact: two versions have the same number, a name has no valid time, or something
+            else than a folder is in its place.
     """
     try:
-        return _VERSIONS.of(str(folder), _list)
+        with read_errors_named(folder, f"Set it aside. {REMEDY}"):
+            return _VERSIONS.of(str(folder), _list)
     except FileNotFoundError:
         return ()
 
 
 def last_number(folder: Path) -> int:
     """Highest number in ``folder``, versions set aside included, because forecasts name them."""
-    folders = folder.glob("[0-9]*_*")
-    return max((int(each.name.split("_")[0]) for each in folders), default=0)
+    found = (_VERSION.match(each.name) for each in folder.glob("[0-9]*_*"))
+    return max((int(each[0].split("_")[0]) for each in found if each), default=0)
+
+
+def next_number(folder: Path, names: Iterable[str]) -> int:
+    """A number that no version ever had.
+
+    Args:
+        names: of versions that roles and stored forecasts refer to; their folders may be gone.
+    """
+    given = (int(name) for name in names if re.fullmatch(r"[0-9]{1,9}", name))
+    return max(last_number(folder), max(given, default=0)) + 1
+
+
+def whole_seconds(cutoff: datetime) -> datetime:
+    """``cutoff`` in UTC without microseconds, as in the folder's name.
+
+    Candles close at whole minutes, so the cutoff bounds the same candles.
+    """
+    return cutoff.astimezone(UTC).replace(microsecond=0)
 
 
 def partial_of(folder: Path) -> Path:
@@ -83,7 +107,7 @@ def _list(folder: str) -> tuple[Found, ...]:
             continue
         digits, stamp = each.name.split("_")
         try:
-            cutoff = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+            cutoff = plausible(datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC))
         except ValueError as error:
             raise CorruptArtefact(
                 f"The name of {each} has no valid cutoff ({error}). {REMEDY}"

@@ -12,6 +12,7 @@ from coin_assets.alerts.database import FOLDER
 from coin_assets.alerts.incidents import Rules
 from coin_assets.config.records import records_of, temporary_folder
 from coin_assets.config.settings import STORES, Settings
+from coin_assets.domain.publishing.documents import published_market
 from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
 from coin_assets.files.atomic import private_folder
@@ -284,6 +285,7 @@ def configured_resources(settings: Settings) -> Resources:
             folder=str(settings.publish_dir),
             symbols=list(settings.symbols),
             limits_minutes=limits,
+            market=published_market(settings.market_kind, settings.market_argument),
         ),
         disk=DiskResource(
             home=home,

@@ -185,6 +185,7 @@ class PublisherResource(dg.ConfigurableResource):
     folder: str
     symbols: list[str]
     limits_minutes: dict[str, list[float]]  # timeframe name -> [soft, hard]
+    market: str | None = None
     _batch: PublishingBatch | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
@@ -216,7 +217,7 @@ class PublisherResource(dg.ConfigurableResource):
             Series(symbol, Timeframe.parse(name)) for symbol in self.symbols for name in limits
         ]
         locks = Path(self.home) / "locks" / "published"
-        return Publisher(Path(self.folder), locks, series_list, limits)
+        return Publisher(Path(self.folder), locks, series_list, limits, self.market)
 
 
 class Resources(NamedTuple):

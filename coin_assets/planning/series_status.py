@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from coin_assets.domain.publishing.manifest import why_ahead
 from coin_assets.domain.publishing.manifest_entries import ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, MachineFault
@@ -42,6 +43,7 @@ class SeriesStatus:
         published: the manifest's entry, with ``corrupt`` set if a file differs from it.
         versions: of the model, oldest number first.
         damage: a damaged file in the store; then ``candles`` and ``forecast`` are None.
+        model_damage: models that are damaged or gone; candles go on without them.
     """
 
     series: Series
@@ -50,6 +52,15 @@ class SeriesStatus:
     published: ManifestEntry
     versions: tuple[ModelVersion, ...] = ()
     damage: Damage | None = None
+    model_damage: Damage | None = None
+
+    def why_corrupt(self, now: datetime) -> str | None:
+        """What is damaged of the series, or ends in the future; None if nothing does."""
+        if damage := self.damage or self.model_damage:
+            return damage.message
+        newest = self.newest_version
+        times = (self.candles, self.forecast, newest and newest.cutoff)
+        return next((why for each in times if (why := why_ahead(each, now))), None)
 
     @property
     def data_times(self) -> tuple[tuple[str, datetime | None, datetime | None], ...]:
@@ -141,12 +152,26 @@ def _of_files(
     registry: ModelRegistry,
     series_list: Sequence[Series],
 ) -> dict[Series, SeriesStatus]:
-    return {
-        series: SeriesStatus(
-            series, None, None, published[series], tuple(registry.versions(series))
-        )
-        for series in series_list
-    }
+    return {series: _of_series(published[series], registry, series) for series in series_list}
+
+
+def _of_series(entry: ManifestEntry, registry: ModelRegistry, series: Series) -> SeriesStatus:
+    status = SeriesStatus(series, None, None, entry)
+    try:
+        status = replace(status, versions=tuple(registry.versions(series)))
+        registry.roles(series)
+    except CorruptArtefact as error:
+        return replace(status, model_damage=Damage(str(error)))
+    if entry.champion in (None, *(version.name for version in status.versions)):
+        return status
+    return replace(
+        status,
+        model_damage=Damage(
+            f"{registry.folder_of(series)} lacks version {entry.champion}, which made the "
+            "published forecast. Restore the folder from a backup; without one, the next training "
+            "replaces it, under a new number."
+        ),
+    )
 
 
 def unreadable(

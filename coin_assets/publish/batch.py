@@ -61,8 +61,10 @@ class PublishingBatch:
             The manifest after the last one of ``expected``, else None.
 
         Raises:
+            CorruptArtefact: a folder is in the place of a file; nothing of it is written.
             Exception: of the write, which may be another publication's.
         """
+        self._publisher.require_free(publication)  # or it would fail the others' writes
         with self._lock:
             self._pending.append(publication)
             self._inputs = inputs

@@ -12,16 +12,27 @@ from coin_assets.domain.json_format import Document, parse_time
 from coin_assets.domain.publishing.documents import (
     file_name,
     history_document,
+    identity_of,
     prediction_document,
+    require_content,
     without_close_times,
 )
-from coin_assets.domain.publishing.manifest import entries_of_manifest
-from coin_assets.domain.publishing.manifest_entries import PUBLIC, ManifestEntry, PublishedFile
+from coin_assets.domain.publishing.manifest_entries import (
+    HIDDEN,
+    PUBLIC,
+    ManifestEntry,
+    PublishedFile,
+)
+from coin_assets.domain.publishing.manifest_reading import ListedEntries, entries_of_manifest
 from coin_assets.domain.series import Series
-from coin_assets.errors import ConfigurationError
+from coin_assets.errors import CorruptArtefact
+from coin_assets.files.checksummed_json import parsed, require_same
 from coin_assets.files.hashes import file_hash
+from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, shown
 
 MANIFEST = "manifest.json"
+_REPUBLISHED = "publish_due publishes it again."
+_REMADE = "publish_due writes it again."
 
 
 @dataclass(frozen=True)
@@ -34,41 +45,65 @@ class FileDifference:
 
     def still_stands(self) -> bool:
         """Whether the file is unchanged since the comparison."""
-        return file_hash(self.path) == self.sha256
+        try:
+            return file_hash(self.path, _REPUBLISHED) == self.sha256
+        except CorruptArtefact:
+            return self.sha256 is None
 
 
 class PublishedFolder:
-    """Reader of the published folder; hold its lock for a consistent view."""
+    """Reader of the published folder; hold its lock for a consistent view.
 
-    def __init__(self, folder: Path, series_list: Sequence[Series]) -> None:
+    Args:
+        market: that a manifest must name, if it names one.
+    """
+
+    def __init__(
+        self, folder: Path, series_list: Sequence[Series], market: str | None = None
+    ) -> None:
         self._folder = folder
         self._series_list = series_list
+        self._market = market
 
     def manifest(self) -> Document:
         """The manifest.
 
         Raises:
             FileNotFoundError: nothing was published yet.
+            MachineFault: the machine failed; the file may be intact.
+            CorruptArtefact: it is no JSON document.
         """
-        document: Document = json.loads((self._folder / MANIFEST).read_bytes())
-        return document
+        path = self._folder / MANIFEST
+        return parsed(path, content_of(path, _REMADE), _REMADE)
 
     def known_facts(self, is_complete: Callable[[Series], bool]) -> dict[Series, ManifestEntry]:
         """Entries of all series from the last manifest; series that it lacks are unpublished.
 
-        The files themselves replace what it does not list: files of hidden series, and everything
-        if the manifest is lost, damaged or of another version.
+        The files themselves replace what it does not list: files of hidden series, series whose
+        entry is damaged, and everything if the manifest is lost or of another version. Of another
+        market's manifest nothing is used, and every series is corrupt until it is published.
         """
         try:
-            listed = entries_of_manifest(self.manifest())
-        except (FileNotFoundError, ConfigurationError, KeyError, TypeError, ValueError):
+            manifest = self.manifest()
+            listed = entries_of_manifest(manifest)
+        except (FileNotFoundError, CorruptArtefact, *CONTENT_ERRORS):
+            manifest, listed = {}, ListedEntries({}, "the manifest cannot be read")
+        if (foreign := self._foreign(manifest)) is not None:
             return {
-                series: self._facts_without_manifest(series, is_complete)
+                series: replace(
+                    _unpublished(series),
+                    corrupt=foreign,
+                    visibility=PUBLIC if is_complete(series) else HIDDEN,
+                )
                 for series in self._series_list
             }
         known = {}
         for series in self._series_list:
-            facts = listed.get((series.symbol, series.timeframe.name), _unpublished(series))
+            facts = listed.by_name.get((series.symbol, series.timeframe.name))
+            if facts is None and listed.damage is not None:
+                known[series] = self._facts_without_manifest(series, is_complete)
+                continue
+            facts = facts or _unpublished(series)
             known[series] = facts if facts.is_public else self._with_files(facts)
         return known
 
@@ -76,6 +111,9 @@ class PublishedFolder:
         """`known_facts` without files that are gone; ``corrupt`` is set if a hash differs.
 
         Files are hashed when they change, and periodically.
+
+        Raises:
+            MachineFault: the machine failed, so nobody knows whether a file is intact.
         """
         return {
             series: self._verified(facts) for series, facts in self.known_facts(is_complete).items()
@@ -86,16 +124,19 @@ class PublishedFolder:
 
         A missing file is no difference. Nor is the form of an earlier release, which stays until
         the file is written again.
+
+        Raises:
+            MachineFault: the machine failed; the file may be intact.
         """
-        path = self._folder / file_name(kind, series)
+        path, content = self._folder / file_name(kind, series), None
         try:
-            content = path.read_bytes()
-            written = parse_time(json.loads(content)["updated_at"])
+            content = content_of(path, _REPUBLISHED)
+            written = parse_time(parsed(path, content, _REPUBLISHED)["updated_at"])
         except FileNotFoundError:
             return None
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"{path.name} cannot be read ({error})"
-            return FileDifference(path, hashlib.sha256(content).hexdigest(), reason)
+        except (CorruptArtefact, *CONTENT_ERRORS) as error:
+            digest = None if content is None else hashlib.sha256(content).hexdigest()
+            return FileDifference(path, digest, self._reason(path, error))
         if kind == "history":
             is_same = content == json_bytes(history_document(series, rows, written))
         else:
@@ -106,6 +147,15 @@ class PublishedFolder:
             return None
         reason = f"{path.name} differs from what is stored"
         return FileDifference(path, hashlib.sha256(content).hexdigest(), reason)
+
+    def _foreign(self, manifest: Document) -> str | None:
+        """Why a manifest belongs to another market's folder; None if it does not."""
+        if self._market is None or manifest.get("market", self._market) == self._market:
+            return None
+        return (
+            f"{MANIFEST} belongs elsewhere: its market is {shown(manifest['market'])}, not "
+            f"{self._market!r}. {_REPUBLISHED}"
+        )
 
     def _facts_without_manifest(
         self, series: Series, is_complete: Callable[[Series], bool]
@@ -118,16 +168,15 @@ class PublishedFolder:
         """``facts`` completed from the files of the series."""
         for kind in ("history", "prediction"):
             path = self._folder / file_name(kind, facts.series)
-            if not path.exists():
-                continue
-            content = path.read_bytes()
             try:
-                document = json.loads(content)
+                content = content_of(path, _REPUBLISHED)
+                document = _required(kind, facts.series, path, content)
                 file = published_file(path.name, content, document)
-                champion = document.get("model_version", facts.champion)
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                return replace(facts, corrupt=f"{path.name} cannot be read ({error})")
-            facts = replace(facts, champion=champion)
+            except FileNotFoundError:
+                continue
+            except CorruptArtefact as error:
+                return replace(facts, corrupt=self._reason(path, error))
+            facts = replace(facts, champion=document.get("model_version", facts.champion))
             facts = (
                 replace(facts, history=file)
                 if kind == "history"
@@ -136,15 +185,51 @@ class PublishedFolder:
         return facts
 
     def _verified(self, facts: ManifestEntry) -> ManifestEntry:
-        history, prediction = (
-            file if file is not None and (self._folder / file.name).exists() else None
-            for file in (facts.history, facts.prediction)
+        corrupt, found = facts.corrupt, dict[str, PublishedFile | None]()
+        for kind, file in (("history", facts.history), ("prediction", facts.prediction)):
+            path = self._folder / file_name(kind, facts.series)
+            try:
+                digest = file_hash(path, _REPUBLISHED)
+            except CorruptArtefact as error:
+                digest, corrupt = "", self._reason(path, error)
+            found[kind] = None if digest is None else file
+            if file is None or digest is None or (digest, path.name) == (file.sha256, file.name):
+                continue
+            corrupt = self._why_another(kind, facts.series, path)
+        return replace(
+            facts, history=found["history"], prediction=found["prediction"], corrupt=corrupt
         )
-        corrupt = facts.corrupt
-        for file in (history, prediction):
-            if file is not None and file_hash(self._folder / file.name) != file.sha256:
-                corrupt = f"{file.name} is not the file that was published"
-        return replace(facts, history=history, prediction=prediction, corrupt=corrupt)
+
+    def _why_another(self, kind: str, series: Series, path: Path) -> str:
+        """Why a file is not the one that the manifest lists."""
+        try:
+            _required(kind, series, path, content_of(path, _REPUBLISHED))
+        except FileNotFoundError:
+            return f"{path.name} is gone"
+        except CorruptArtefact as error:
+            return self._reason(path, error)
+        return f"{path.name} is not the file that was published"
+
+    def _reason(self, path: Path, error: Exception) -> str:
+        """What the manifest says of a damaged file: without the folder, which readers never see."""
+        if isinstance(error, CorruptArtefact):
+            return str(error).replace(f"{self._folder}/", "")
+        return f"{path.name} cannot be read ({shown(error)})"
+
+
+def _required(kind: str, series: Series, path: Path, content: bytes) -> Document:
+    """The document of a published file of ``series``.
+
+    Raises:
+        CorruptArtefact: it is none, or that of another series or kind.
+    """
+    document = parsed(path, content, _REPUBLISHED)
+    require_same(path, document, identity_of(kind, series), _REPUBLISHED)
+    try:
+        require_content(kind, series, document)
+    except CONTENT_ERRORS as error:
+        raise CorruptArtefact(f"{path} cannot be read ({shown(error)}). {_REPUBLISHED}") from error
+    return document
 
 
 def _unpublished(series: Series) -> ManifestEntry:

@@ -21,7 +21,9 @@ from coin_assets.domain.publishing.manifest_entries import (
 from coin_assets.domain.publishing.missing import WhyMissing, not_published
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
+from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import folder_locked, locked, remove_partials, write_atomically
+from coin_assets.files.strict_json import read_errors_named
 from coin_assets.publish.folder import (
     MANIFEST,
     FileDifference,
@@ -30,6 +32,7 @@ from coin_assets.publish.folder import (
     published_file,
 )
 
+_IN_THE_WAY = "Move what is in its place; publish_due writes it again."
 _FORMER_LOCK = ".lock"  # of releases that locked by a file in the published folder
 
 
@@ -142,6 +145,7 @@ class Publisher:
         locks: folder of the home's lock.
         series_list: all series of the manifest, in its order.
         limits: by timeframe name.
+        market: where the candles come from; the manifest names it. None: it does not.
     """
 
     def __init__(
@@ -150,12 +154,14 @@ class Publisher:
         locks: Path,
         series_list: Sequence[Series],
         limits: dict[str, FreshnessLimits],
+        market: str | None = None,
     ) -> None:
         self._folder = folder
         self._locks = locks
         self.series_list = series_list
         self._limits = limits
-        self._reader = PublishedFolder(folder, series_list)
+        self._market = market
+        self._reader = PublishedFolder(folder, series_list, market)
 
     @property
     def folder(self) -> Path:
@@ -170,6 +176,10 @@ class Publisher:
         """Write the files of several series, then the manifest, which is returned.
 
         A series becomes public when its history is complete, and stays public.
+
+        Raises:
+            MachineFault: the machine failed; files that were not written stay as they are.
+            CorruptArtefact: a folder is in the place of a file.
         """
         with self._locked():
             remove_partials(self._folder)
@@ -183,10 +193,26 @@ class Publisher:
             self._write_manifest(manifest)
         return manifest
 
+    def require_free(self, publication: Publication) -> None:
+        """Check that nothing is in the place of the files of a publication, before it is written.
+
+        Raises:
+            MachineFault: the machine failed.
+            CorruptArtefact: a folder is in the place of a file.
+        """
+        for name in publication.files:
+            path = self._folder / name
+            with read_errors_named(path, _IN_THE_WAY):
+                if path.is_dir() and not path.is_symlink():
+                    raise CorruptArtefact(f"{path} is a folder, not a file. {_IN_THE_WAY}")
+
     def inspect(self) -> dict[Series, ManifestEntry]:
         """Entries of the manifest, checked against the files.
 
         Missing files are left out; a file with other content sets ``corrupt``.
+
+        Raises:
+            MachineFault: the machine failed, so nobody knows whether a file is intact.
         """
         with self._locked():
             return self._reader.inspected(lambda _series: False)
@@ -213,7 +239,7 @@ class Publisher:
                 known[series] = replace(known[series], quality=quality)
             try:
                 before = self._reader.manifest()
-            except (FileNotFoundError, ValueError):
+            except (FileNotFoundError, CorruptArtefact):
                 before = {}
             after = self._document(known, inputs)
             if {**before, "generated_at": None} == {**after, "generated_at": None}:
@@ -241,13 +267,22 @@ class Publisher:
                 fact = replace(fact, attempts=attempts)
             facts.append(fact)
         return manifest_document(
-            facts, self._limits, inputs.now, inputs.outages, inputs.why_missing
+            facts,
+            self._limits,
+            inputs.now,
+            inputs.outages,
+            inputs.why_missing,
+            self._market,
         )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the lock of this home, and that of the folder, for other homes that write there."""
-        with locked(self._locks), folder_locked(self._folder):
+        with (
+            read_errors_named(self._folder, _IN_THE_WAY),
+            locked(self._locks),
+            folder_locked(self._folder),
+        ):
             yield
 
     def _write_manifest(self, document: Document) -> None:

@@ -196,6 +196,10 @@ class Store(Protocol):
         """Newest origin, for each series that has one; one request for all."""
         ...
 
+    def forecast_versions(self, series: Series) -> frozenset[str]:
+        """Names of all model versions that stored forecasts of a series refer to."""
+        ...
+
     def read_ledger(self, series: Series) -> Ledger:
         """Gap ledger of a series; an empty one if none is stored."""
         ...

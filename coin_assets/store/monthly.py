@@ -152,6 +152,11 @@ class MonthlyTable:
         rows = sum(extent.rows for extent in extents)
         return Extent(extents[0].first, extents[-1].last, rows)
 
+    def texts(self, series: Series, column: str) -> frozenset[str]:
+        """All values of a column of text."""
+        files = [self._month_file(series, month) for month in self.months(series)]
+        return frozenset().union(*(self._files.texts(file, column) for file in files))
+
     def _update_month(
         self, series: Series, month: datetime, rows: pd.DataFrame, combine: Combine
     ) -> tuple[int, int]:

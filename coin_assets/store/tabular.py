@@ -110,6 +110,10 @@ class Table(Protocol):
         """Newest time of each series that has rows."""
         ...
 
+    def texts(self, series: Series, column: str) -> frozenset[str]:
+        """All values of a column of text."""
+        ...
+
     def extent(self, series: Series) -> Extent | None:
         """First time, last time and row count of a series; None if it has no rows."""
         ...
@@ -222,6 +226,10 @@ class TabularStore:
     def newest_forecasts(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
         """See `Store.newest_forecasts`."""
         return self._forecasts.newest(series_list)
+
+    def forecast_versions(self, series: Series) -> frozenset[str]:
+        """See `Store.forecast_versions`."""
+        return self._forecasts.texts(series, "model_version")
 
     def read_ledger(self, series: Series) -> Ledger:
         """See `Store.read_ledger`."""

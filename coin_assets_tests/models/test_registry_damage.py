@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coin_assets.domain.series import Series
-from coin_assets.errors import CorruptArtefact
+from coin_assets.errors import CorruptArtefact, MachineFault
 from coin_assets.files.checksummed_json import with_checksum
 from coin_assets.models.registry import SCHEMA_VERSION, ModelRegistry, ModelVersion
 from coin_assets_tests.models.test_registry import BTC, ETH, FOLDER, NOV, OCT, facts, model
@@ -102,8 +102,9 @@ def test_a_fault_of_the_machine_is_no_reason_to_replace_the_version(
         return read(path)
 
     monkeypatch.setattr(Path, "read_bytes", refused)
-    with pytest.raises(CorruptArtefact, match="the file may be intact") as refusal:
+    with pytest.raises(MachineFault, match="the file is intact") as refusal:
         registry.load(version)
+    assert str(version.folder / file) in str(refusal.value)
     assert "damaged" not in str(refusal.value)
 
 

@@ -810,6 +810,15 @@ class StoreContract:
         store.add_forecasts(HOURLY, forecasts_at([NOV], price=200.0, version="2"))
         assert versions_by_origin(all_forecasts(store, HOURLY))[CHAMPION, NOV] == "2"
 
+    def test_every_version_that_forecasts_name_is_found(self, store: Store) -> None:
+        assert store.forecast_versions(HOURLY) == frozenset()
+        for origin, version in ((OCT, "1"), (NOV - HOUR, "12"), (NOV, "3")):
+            store.add_forecasts(HOURLY, forecasts_at([origin], version=version))
+        store.add_forecasts(HOURLY, forecasts_at([NOV], role="challenger", version="13"))
+        store.add_forecasts(series_of("1h", "ETH/USDT"), forecasts_at([NOV], version="99"))
+        assert store.forecast_versions(HOURLY) == {"1", "12", "3", "13"}
+        assert store.snapshot([HOURLY]).forecast_versions(HOURLY) == {"1", "12", "3", "13"}
+
     def test_newest_forecasts_answers_for_many_keys_at_once(self, store: Store) -> None:
         daily, ether, never = series_of("1d"), series_of("1h", "ETH/USDT"), series_of("4h")
         store.add_forecasts(HOURLY, forecasts_at([NOV + HOUR, NOV - HOUR]))

@@ -3,6 +3,7 @@
 Prices are written as Python writes floats, so that reading them gives the same bits.
 """
 
+import hashlib
 from datetime import datetime
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from coin_assets.domain.candles.frame import COLUMNS
 from coin_assets.domain.forecasting.frame import QUANTILE_COLUMNS, QUANTILES, STEPS
-from coin_assets.domain.json_format import TIME_FORMAT, Document, time_text
+from coin_assets.domain.json_format import TIME_FORMAT, Document, parse_time, time_text
 from coin_assets.domain.series import Series
 
 INTERVAL = 0.8
@@ -23,15 +24,45 @@ def file_name(kind: str, series: Series) -> str:
     return f"{kind}_{series.symbol_name}_{series.timeframe}.json"
 
 
+def published_market(kind: str, argument: str) -> str:
+    """Name of a market in published files: of an archive a digest in place of its folder."""
+    if kind == "archive":
+        argument = hashlib.sha256(argument.encode()).hexdigest()[:12]
+    return ":".join(filter(None, (kind, argument)))
+
+
+def identity_of(kind: str, series: Series) -> Document:
+    """Members that say which series, and which kind of file, a published file is of."""
+    own = {"symbol": series.symbol, "timeframe": series.timeframe.name}
+    return own | ({"type": f"history_{series.timeframe}"} if kind == "history" else {})
+
+
+def require_content(kind: str, series: Series, document: Document) -> None:
+    """Check that the rows of a published file are those that its ``as_of`` promises.
+
+    Raises:
+        LookupError, TypeError, ValueError: they are not.
+    """
+    as_of = parse_time(document["as_of"])
+    if kind == "history":
+        newest = parse_time(document["data"][-1]["timestamp"])
+        if series.timeframe.close_of(newest) != as_of:
+            raise ValueError(f"its newest candle does not close at {document['as_of']}")
+        return
+    steps = document["forecast"]
+    if len(steps) != STEPS or parse_time(steps[0]["timestamp"]) != as_of:
+        raise ValueError(f"it has no {STEPS} steps from {document['as_of']} on")
+    if not isinstance(document["model_version"], str):
+        raise TypeError("its model_version is no text")
+
+
 def history_document(series: Series, candles: pd.DataFrame, now: datetime) -> Document:
     """The history file of non-empty ``candles``; ``as_of`` is the close of the newest one."""
     columns = [candles[name].tolist() for name in COLUMNS[1:]]
     stamps = candles["timestamp"].dt.strftime(TIME_FORMAT).tolist()
     newest = candles["timestamp"].iloc[-1].to_pydatetime()
     return {
-        "symbol": series.symbol,
-        "timeframe": series.timeframe.name,
-        "type": f"history_{series.timeframe}",
+        **identity_of("history", series),
         "as_of": time_text(series.timeframe.close_of(newest)),
         "updated_at": time_text(now),
         "data": [
@@ -51,8 +82,7 @@ def prediction_document(series: Series, forecast: pd.DataFrame, now: datetime) -
     origin = forecast["as_of"].iloc[0].to_pydatetime()
     times = [series.timeframe.shift(origin, step) for step in range(STEPS + 1)]
     return {
-        "symbol": series.symbol,
-        "timeframe": series.timeframe.name,
+        **identity_of("prediction", series),
         "as_of": time_text(origin),
         "updated_at": time_text(now),
         "model_version": str(forecast["model_version"].iloc[0]),

@@ -6,23 +6,14 @@ series is hidden from readers, not from operators, until its history is collecte
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from coin_assets.domain.candles.outages import Outage
-from coin_assets.domain.json_format import Document, parse_time, time_text
+from coin_assets.domain.json_format import Document, time_text
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.publishing.manifest_entries import (
-    HIDDEN,
-    VISIBILITIES,
-    Attempts,
-    GapCounts,
-    GapReason,
-    ManifestEntry,
-    PublishedFile,
-)
+from coin_assets.domain.publishing.manifest_entries import HIDDEN, ManifestEntry
 from coin_assets.domain.publishing.missing import NOT_PUBLISHED, WhyMissing, not_published
-from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 
 VERSION = 2
@@ -36,7 +27,10 @@ FRESH, STALE, HARD_STALE, MISSING, CORRUPT, INSUFFICIENT_DATA = STATUSES = (
     "insufficient_data",
 )
 SERVED = (FRESH, STALE)
-_REASONS = {
+# Data ends when its newest candle closed, so never after the present. The clocks of the machines
+# that write and read it may differ by this.
+CLOCK_TOLERANCE = timedelta(minutes=1)
+REASONS = {
     MISSING: NOT_PUBLISHED,
     CORRUPT: "a published file is damaged",
     INSUFFICIENT_DATA: "there are too few candles for a forecast",
@@ -51,10 +45,25 @@ def status_of(facts: ManifestEntry, limits: FreshnessLimits, now: datetime) -> s
         return INSUFFICIENT_DATA
     if facts.history is None or facts.prediction is None or facts.as_of is None:
         return MISSING
+    if why_ahead(facts.newest_as_of, now) is not None:
+        return CORRUPT
     age = now - facts.as_of
     if age > limits.hard:
         return HARD_STALE
     return STALE if age > limits.soft else FRESH
+
+
+def why_ahead(as_of: datetime | None, now: datetime) -> str | None:
+    """Why data of ``as_of`` is corrupt: it ends in the future; None if it does not."""
+    return ahead_reason(as_of) if as_of is not None and as_of - now > CLOCK_TOLERANCE else None
+
+
+def ahead_reason(as_of: datetime) -> str:
+    """Why data that ends in the future is corrupt, and what to do."""
+    return (
+        f"data ends {time_text(as_of)}, in the future: a clock was wrong when it was stored, or is "
+        "now. Correct the clock, then launch reconcile and redo_touched"
+    )
 
 
 def manifest_document(
@@ -63,6 +72,7 @@ def manifest_document(
     now: datetime,
     outages: Mapping[Timeframe, Sequence[Outage]] | None = None,
     why_missing: WhyMissing = not_published,
+    market: str | None = None,
 ) -> Document:
     """The manifest of all series.
 
@@ -70,6 +80,7 @@ def manifest_document(
         limits: by timeframe name.
         outages: of the source timeframes; the newest `MAX_OUTAGES` are shown.
         why_missing: returns why a series lacks a file; called only for those that are `MISSING`.
+        market: where the candles come from; None leaves it out.
     """
     ordered = list(facts)
     public = [fact for fact in ordered if fact.is_public]
@@ -87,6 +98,7 @@ def manifest_document(
     return {
         "version": VERSION,
         "generated_at": time_text(now),
+        **({} if market is None else {"market": market}),
         "public": {
             "symbols": list(dict.fromkeys(fact.series.symbol for fact in public)),
             "entries": entries,
@@ -171,9 +183,11 @@ def _outage_entries(outages: Mapping[Timeframe, Sequence[Outage]]) -> list[Docum
 def _warning(facts: ManifestEntry, status: str, limits: FreshnessLimits) -> str | None:
     if status == FRESH:
         return None
-    if status in _REASONS or facts.as_of is None:
+    if status == CORRUPT and facts.corrupt is None and facts.newest_as_of is not None:
+        return ahead_reason(facts.newest_as_of)
+    if status in REASONS or facts.as_of is None:
         known = facts.insufficient if status == INSUFFICIENT_DATA else facts.corrupt
-        return known or _REASONS.get(status)
+        return known or REASONS.get(status)
     limit = limits.hard if status == HARD_STALE else limits.soft
     refused = "; do not serve it" if status == HARD_STALE else ""
     # Without the age itself, which would differ at every tick.
@@ -183,79 +197,3 @@ def _warning(facts: ManifestEntry, status: str, limits: FreshnessLimits) -> str 
 
 def _optional_time(time: datetime | None) -> str | None:
     return None if time is None else time_text(time)
-
-
-def entries_of_manifest(manifest: Document) -> dict[tuple[str, str], ManifestEntry]:
-    """The entries of a manifest by symbol and timeframe name, without files of hidden series.
-
-    Raises:
-        ConfigurationError, KeyError, TypeError, ValueError: it is no manifest of this version.
-    """
-    if manifest["version"] != VERSION:
-        raise ValueError(f"manifest version {manifest['version']}")
-    public = {_name_of(entry): entry for entry in manifest["public"]["entries"]}
-    found = {}
-    for ops in manifest["ops"]["entries"]:
-        if ops["visibility"] not in VISIBILITIES:
-            raise ValueError(f"visibility {ops['visibility']}")
-        name = _name_of(ops)
-        found[name] = _facts_of_entries(None if ops["visibility"] == HIDDEN else public[name], ops)
-    return found
-
-
-def _name_of(entry: Document) -> tuple[str, str]:
-    return entry["symbol"], entry["timeframe"]
-
-
-def _facts_of_entries(public: Document | None, ops: Document) -> ManifestEntry:
-    shown = public or {"status": None, "history": None, "prediction": None, "quality": None}
-    return ManifestEntry(
-        series=Series(ops["symbol"], Timeframe.parse(ops["timeframe"])),
-        history=_published_file(shown["history"]),
-        prediction=_published_file(shown["prediction"]),
-        corrupt=shown["warning"] if shown["status"] == CORRUPT else None,
-        enough_candles=shown["status"] != INSUFFICIENT_DATA,
-        insufficient=_stated_reason(shown),
-        coverage_start=_optional_parse(ops["coverage_start"]),
-        coverage_end=_optional_parse(ops["coverage_end"]),
-        missing_candles=ops["missing_candles"],
-        gaps=None if ops["gaps"] is None else GapCounts(**ops["gaps"]),
-        gap_reasons=tuple(_gap_reason(each) for each in ops.get("gap_reasons", ())),
-        unavailable_before=_optional_parse(ops.get("unavailable_before")),
-        champion=ops["champion"],
-        caution=ops.get("caution"),
-        quality=shown["quality"],
-        visibility=ops["visibility"],
-        attempts=Attempts(
-            last_success_at=_optional_parse(ops["last_success_at"]),
-            last_failure_at=_optional_parse(ops["last_failure_at"]),
-            consecutive_failures=ops["consecutive_failures"],
-            last_error=ops["last_error"],
-        ),
-    )
-
-
-def _gap_reason(document: Document) -> GapReason:
-    return GapReason(
-        document["state"], parse_time(document["start"]), document["candles"], document["reason"]
-    )
-
-
-def _stated_reason(entry: Document) -> str | None:
-    """The specific reason for a missing forecast; None for the general one."""
-    if entry["status"] != INSUFFICIENT_DATA or entry["warning"] == _REASONS[INSUFFICIENT_DATA]:
-        return None
-    reason: str | None = entry["warning"]
-    return reason
-
-
-def _published_file(document: Document | None) -> PublishedFile | None:
-    if document is None:
-        return None
-    return PublishedFile(
-        document["file"], document["sha256"], document["bytes"], parse_time(document["as_of"])
-    )
-
-
-def _optional_parse(text: str | None) -> datetime | None:
-    return None if text is None else parse_time(text)

@@ -150,6 +150,12 @@ class ManifestEntry:
         return min((time for time in times if time is not None), default=None)
 
     @property
+    def newest_as_of(self) -> datetime | None:
+        """Data time of its newer file."""
+        times = (self.history_as_of, self.prediction_as_of)
+        return max((time for time in times if time is not None), default=None)
+
+    @property
     def is_public(self) -> bool:
         """Whether readers see the series."""
         return self.visibility == PUBLIC

@@ -144,11 +144,12 @@ def _forecast_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> 
 def _published_time(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> CheckVerdict:
     facts = current.published
     status, as_of = status_of(facts, spec.limits, now), facts.as_of
-    if status == CORRUPT:
+    if facts.corrupt is not None:
         return CheckVerdict(CORRUPT, f"a published file is damaged: {facts.corrupt}")
     if status in (INSUFFICIENT_DATA, MISSING) or as_of is None:
         return _without_forecast(spec, current, "not every file has been published yet")
-    return age_verdict("published data ends", as_of, spec.limits, now)
+    newest = facts.newest_as_of if status == CORRUPT else as_of  # in the future
+    return age_verdict("published data ends", newest or as_of, spec.limits, now)
 
 
 def _without_forecast(spec: SeriesAssets, current: SeriesStatus, otherwise: str) -> CheckVerdict:
@@ -189,6 +190,8 @@ def _time(time: datetime | None) -> str:
 
 
 def _model_age(spec: SeriesAssets, current: SeriesStatus, now: datetime) -> CheckVerdict:
+    if current.model_damage is not None:
+        return CheckVerdict(CORRUPT, current.model_damage.message)
     newest = current.newest_version
     if newest is None:
         return _without_forecast(spec, current, "no model has been trained")

@@ -9,10 +9,12 @@ import dagster as dg
 from coin_assets.domain.durations import duration_text
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest import (
+    CORRUPT,
     FRESH,
     HARD_STALE,
     INSUFFICIENT_DATA,
     STALE,
+    why_ahead,
 )
 from coin_assets.orchestration.metadata import rounded
 
@@ -59,6 +61,8 @@ class CheckVerdict:
 def age_verdict(what: str, as_of: datetime, limits: FreshnessLimits, now: datetime) -> CheckVerdict:
     """Verdict on the age of data of ``as_of``; ``what`` begins its text, as in ``data ends``."""
     age = now - as_of
+    if (why := why_ahead(as_of, now)) is not None:
+        return CheckVerdict(CORRUPT, f"{what} {as_of:%Y-%m-%d %H:%M}: {why}")
     status = HARD_STALE if age > limits.hard else STALE if age > limits.soft else FRESH
     limit = f"limit {duration_text(limits.soft)}"
     if status == HARD_STALE:

@@ -167,8 +167,8 @@ def _damaged(series: Series, damage: str, now: datetime) -> Condition:
         severity=Severity.CRITICAL,
         since=now,
         detail=damage,
-        remedy="Repair the file as the runbook describes. Until then this series and those derived "
-        "from it are not updated; all others are.",
+        remedy="Do as its last sentence says, and as the runbook describes. With a damaged file in "
+        "the store, this series and those derived from it are not updated; all others are.",
         runbook=_STORAGE_PAGE,
     )
 

@@ -40,7 +40,8 @@ class SeriesHealth:
             last materialisation, not by the age of its data.
         as_of: data time of the published files.
         is_new: no forecast was published yet, so a missing one is expected.
-        damage: a damaged file in the store; then the status is corrupt.
+        damage: a damaged file in the store or of a model, or data that ends in the future; then the
+            status is corrupt.
         caution: what looks implausible in the newest candles, as published.
     """
 
@@ -64,7 +65,8 @@ def series_healths(
     """Health of each series at ``now``."""
     found = []
     for spec in specs:
-        facts, damage = statuses[spec.series].published, statuses[spec.series].damage
+        current = statuses[spec.series]
+        facts, damage = current.published, current.why_corrupt(now)
         by_data = status_of(facts, spec.limits, now)
         assets = (spec.asset_key(layer) for layer in (CANDLES, PREDICTIONS, PUBLISHED))
         policy = _worst(
@@ -82,7 +84,7 @@ def series_healths(
                 facts.as_of,
                 facts.is_public,
                 facts.champion is None,
-                None if damage is None else damage.message,
+                damage,
                 facts.caution,
             )
         )

@@ -111,7 +111,7 @@ def health_alerts_sensor(
         minimum_interval_seconds=int(settings.rules.cycle.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Evaluates, once a cycle, the health of every series, failing runs, disk, clock, sensors, "
+            "Evaluates, once a cycle, the health of every series, failing runs, disk, clock and "
             "daemons. Records clock checks without runs, and sends alerts until all is well."
         ),
     )

@@ -65,6 +65,14 @@ def counts(
     )
 
 
+def texts(bucket: str, measurement: Measurement, tags: Mapping[str, str], field: str) -> str:
+    """Distinct values of a field of text, in ``_value``."""
+    return (
+        f"{_points(bucket, measurement, tags, BEGIN, END, (field,))} |> group() |> distinct()"
+        ' |> keep(columns: ["_value"])'
+    )
+
+
 def tag_keys(bucket: str, measurement: Measurement) -> str:
     """Names of the measurement's tags, in ``_value``; some begin with an underscore."""
     return (

@@ -95,6 +95,10 @@ class SnapshotTable:
             return self.stored.extent(series)
         return self._extents.get(series)
 
+    def texts(self, series: Series, column: str) -> frozenset[str]:
+        """See `Table.texts`."""
+        return self.stored.texts(series, column)
+
     @cached_property
     def _months(self) -> dict[tuple[str, str], list[datetime]] | None:
         return unless_corrupt(self.stored.all_months)

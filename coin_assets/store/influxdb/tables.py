@@ -144,6 +144,12 @@ class MeasurementTable:
         wanted = list(series_list)
         return self._ends(wanted, "last", max) if wanted else {}
 
+    def texts(self, series: Series, column: str) -> frozenset[str]:
+        """See `Table.texts`; the server finds them."""
+        script = flux.texts(self.bucket.name, self.measurement, series_tags(series), column)
+        rows = self.bucket.query(script, lambda body: frame_of(body, {"_value": "str"}))
+        return frozenset(rows["_value"])
+
     def extent(self, series: Series) -> Extent | None:
         """See `Table.extent`."""
         return self.extents([series]).get(series)

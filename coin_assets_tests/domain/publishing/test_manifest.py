@@ -19,9 +19,9 @@ from coin_assets.domain.candles.outages import Outage
 from coin_assets.domain.json_format import Document, parse_time, time_text
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest import (
+    CLOCK_TOLERANCE,
     MAX_OUTAGES,
     STATUSES,
-    entries_of_manifest,
     manifest_document,
     status_of,
 )
@@ -35,9 +35,9 @@ from coin_assets.domain.publishing.manifest_entries import (
     ManifestEntry,
     PublishedFile,
 )
+from coin_assets.domain.publishing.manifest_reading import entries_of_manifest
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe
-from coin_assets.errors import ConfigurationError
 from coin_assets_tests.schemas import assert_valid
 
 LAW = settings(max_examples=60, deadline=None)
@@ -78,7 +78,8 @@ def ops_entry(facts: ManifestEntry, now: datetime = AS_OF) -> Document:
 
 STATUS_BY_AGE = [
     (timedelta(0), "fresh"),
-    (-timedelta(hours=1), "fresh"),  # clocks differ
+    (-CLOCK_TOLERANCE, "fresh"),  # clocks differ
+    (-timedelta(hours=1), "corrupt"),  # no candle closes in the future
     (SOFT - INSTANT, "fresh"),
     (SOFT, "fresh"),
     (SOFT + INSTANT, "stale"),
@@ -196,7 +197,7 @@ def test_the_same_failure_counts_once_even_after_the_manifest_has_cut_its_time(
     failed = Attempts().failed(T0 + fraction, "down")
     assert failed.failed(T0 + fraction, "down") == failed
     known = replace(WHOLE, attempts=failed)
-    attempts = entries_of_manifest(manifest(known))["BTC/USDT", "1h"].attempts
+    attempts = entries_of_manifest(manifest(known)).by_name["BTC/USDT", "1h"].attempts
     assert attempts.failed(T0 + fraction, "down").consecutive_failures == 1
 
 
@@ -332,7 +333,7 @@ def some_facts(draw: st.DrawFn) -> list[ManifestEntry]:
 @given(facts=some_facts(), now=TIMES)
 def test_facts_come_back_from_their_manifest(facts: list[ManifestEntry], now: datetime) -> None:
     document = manifest(*facts, now=now)
-    read = entries_of_manifest(json.loads(json.dumps(document)))
+    read = entries_of_manifest(json.loads(json.dumps(document))).by_name
     # The manifest of a corrupt series does not contain that it has too few candles as well.
     expected = [replace(f, enough_candles=True) if f.corrupt is not None else f for f in facts]
     # Of hidden series it does not contain what concerns readers.
@@ -364,8 +365,8 @@ def test_public_entries_serve_only_what_is_whole_and_young_enough(
             and fact.enough_candles
             and fact.history is not None
             and fact.prediction is not None
-            and now - fact.history.as_of <= HARD
-            and now - fact.prediction.as_of <= HARD
+            and -CLOCK_TOLERANCE <= now - fact.history.as_of <= HARD
+            and -CLOCK_TOLERANCE <= now - fact.prediction.as_of <= HARD
         )
         assert entry["serve_allowed"] == servable
 
@@ -456,8 +457,7 @@ BROKEN_MANIFESTS: dict[str, Document] = {
     "nothing": {},
     "version 1": manifest(WHOLE) | {"version": 1},
     "no ops": {name: part for name, part in manifest(WHOLE).items() if name != "ops"},
-    "no public entries": manifest(WHOLE) | {"public": {"symbols": [], "entries": []}},
-    "entry no object": manifest(WHOLE) | {"ops": {"entries": ["BTC"], "summary": {}}},
+    "no public part": {name: part for name, part in manifest(WHOLE).items() if name != "public"},
     "entries no list": manifest(WHOLE) | {"ops": {"entries": None}},
 }
 
@@ -479,24 +479,45 @@ BROKEN_ENTRIES: dict[str, tuple[str, str, object]] = {
     "gaps of an unknown state": ("ops", "gaps", {"lost": 7}),
     "an unknown visibility": ("ops", "visibility", "half"),
     "another symbol than in ops": ("public", "symbol", "ETH/USDT"),
+    "a count in words": ("ops", "consecutive_failures", "3"),
+    "a time that no candle has": ("ops", "coverage_end", "9999-12-31T23:59:59Z"),
+    "an unknown timeframe": ("ops", "timeframe", "7h"),
+    "a symbol that is no text": ("ops", "symbol", ["BTC"]),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN_ENTRIES)
-def test_a_manifest_with_a_broken_entry_is_refused(name: str) -> None:
+def test_of_a_manifest_with_a_broken_entry_the_others_stand(name: str) -> None:
     part, field, value = BROKEN_ENTRIES[name]
-    document = manifest(WHOLE)
+    document = manifest(WHOLE, DAILY)
     document[part]["entries"][0][field] = value
-    with pytest.raises((KeyError, TypeError, ValueError)):
-        entries_of_manifest(document)
+    listed = entries_of_manifest(document)
+    assert listed.by_name == {("BTC/USDT", "1d"): DAILY}
+    assert listed.damage is not None
 
 
-def test_a_manifest_with_an_unknown_timeframe_is_refused() -> None:
-    document = manifest(WHOLE)
+@pytest.mark.parametrize("entry", ["BTC", 7, None, []])
+def test_an_entry_that_is_none_is_left_out(entry: object) -> None:
+    document = manifest(WHOLE, DAILY)
     for part in ("public", "ops"):
-        document[part]["entries"][0]["timeframe"] = "7h"
-    with pytest.raises(ConfigurationError, match="7h"):
-        entries_of_manifest(document)
+        document[part]["entries"][0] = entry
+    assert list(entries_of_manifest(document).by_name.values()) == [DAILY]
+
+
+@pytest.mark.parametrize("kind", ["history", "prediction"])
+def test_data_that_ends_in_the_future_is_corrupt_until_then(kind: str) -> None:
+    """As after a clock that jumped ahead and back; the clocks of two machines may differ a bit."""
+    now = AS_OF - CLOCK_TOLERANCE
+    assert status_of(WHOLE, LIMITS, now) == "fresh"
+    later = replace(getattr(WHOLE, kind), as_of=AS_OF + timedelta(seconds=1))
+    ahead = replace(WHOLE, **{kind: later})
+    entry = public_entry(ahead, now)
+    assert (entry["status"], entry["serve_allowed"]) == ("corrupt", False)
+    assert "in the future" in entry["warning"]
+    assert "launch reconcile" in entry["warning"]
+    # The clock says so, not the file: nothing has to be published again.
+    assert entries_of_manifest(manifest(ahead, now=now)).by_name["BTC/USDT", "1h"].corrupt is None
+    assert status_of(ahead, LIMITS, now + timedelta(seconds=1)) == "fresh"
 
 
 def test_times_are_written_to_the_second() -> None:
@@ -511,5 +532,5 @@ def test_the_reason_for_insufficient_data_is_the_warning_and_survives_the_manife
     document = manifest(known)
     (entry,) = document["public"]["entries"]
     assert (entry["status"], entry["warning"]) == ("insufficient_data", reason)
-    read = entries_of_manifest(document)["BTC/USDT", "1h"]
+    read = entries_of_manifest(document).by_name["BTC/USDT", "1h"]
     assert (read.enough_candles, read.insufficient) == (False, reason)
