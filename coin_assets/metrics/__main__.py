@@ -14,13 +14,13 @@ import dagster as dg
 from prometheus_client import CollectorRegistry, start_http_server, write_to_textfile
 
 from coin_assets import metrics
+from coin_assets.alerts.database import BOOK, FOLDER
 from coin_assets.config.settings import Settings
 from coin_assets.errors import CoinAssetsError
 from coin_assets.metrics.collector import Source, SourcesCollector
 from coin_assets.metrics.home import alert_metrics, disk_metrics, heartbeat_metrics
 from coin_assets.metrics.published import published_metrics
 from coin_assets.metrics.records import run_metrics, update_metrics
-from coin_assets.orchestration.sensors.health_alerts import BOOK, FOLDER
 
 _FILE_SECONDS = 15.0
 _LOGGER = logging.getLogger("coin_assets.metrics")

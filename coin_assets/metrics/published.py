@@ -9,8 +9,9 @@ from prometheus_client.core import Metric
 
 from coin_assets.domain.json_format import Document, parse_time
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.publishing.manifest import STATUSES, entries_of_manifest, status_of
+from coin_assets.domain.publishing.manifest import STATUSES, status_of
 from coin_assets.domain.publishing.manifest_entries import HIDDEN, ManifestEntry
+from coin_assets.domain.publishing.manifest_reading import entries_of_manifest
 from coin_assets.metrics.gauges import SERIES, gauge
 from coin_assets.publish.folder import MANIFEST
 
@@ -44,7 +45,7 @@ def published_metrics(folder: Path, now: datetime) -> Iterator[Metric]:
         ConfigurationError, KeyError, TypeError, ValueError: the manifest is damaged.
     """
     document = json.loads((folder / MANIFEST).read_bytes())
-    entries = entries_of_manifest(document)
+    entries = entries_of_manifest(document).by_name
     limits = {
         name: _limits_of(each) for each in document["ops"]["entries"] if (name := _name(each))
     }

@@ -59,7 +59,8 @@ class SeriesStatus:
         if damage := self.damage or self.model_damage:
             return damage.message
         newest = self.newest_version
-        times = (self.candles, self.forecast, newest and newest.cutoff)
+        cutoff = None if newest is None else newest.cutoff
+        times = (self.candles, self.forecast, cutoff)
         return next((why for each in times if (why := why_ahead(each, now))), None)
 
     @property

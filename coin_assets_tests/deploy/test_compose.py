@@ -298,7 +298,7 @@ def test_only_alerts_may_be_left_empty(tmp_path: Path) -> None:
 
 
 def test_every_secret_gets_a_random_value_once(tmp_path: Path) -> None:
-    values = []
+    values = list[str]()
     for number in range(2):
         folder = tmp_path / str(number)
         folder.mkdir()

@@ -171,7 +171,7 @@ def test_a_heartbeat_of_any_content_has_an_age_or_is_corrupt(
 def test_make_status_prints_lines_or_one_error_for_a_manifest_of_any_content(
     tmp_path: Path, data: st.DataObject
 ) -> None:
-    from coin_assets.commands.status import _read, line_of
+    from coin_assets.commands.status import line_of, read_manifest
     from coin_assets.config.settings import Settings
 
     path = tmp_path / "manifest.json"
@@ -180,7 +180,7 @@ def test_make_status_prints_lines_or_one_error_for_a_manifest_of_any_content(
         home=tmp_path, symbols="BTC/USDT", source_timeframes="4h", derived_timeframes="1d"
     )
     try:
-        found = _read(path, "sandbox")
+        found = read_manifest(path, "sandbox")
     except ConfigurationError as refusal:
         assert str(path) in str(refusal)  # noqa: PT017 (lines are right, too)
     else:
