@@ -137,7 +137,7 @@ FILES = pytest.mark.parametrize("name", ["candles.parquet", "forecasts.parquet",
 @pytest.mark.usefixtures("bounded_memory")
 @FILES
 @given(change=CHANGES)
-@settings(LAW, max_examples=1000)
+@settings(LAW, max_examples=500)
 def test_many_changes_of_bytes_give_an_answer_or_name_the_file(
     home: Path, originals: dict[str, bytes], name: str, change: Change
 ) -> None:
