@@ -17,6 +17,8 @@ from coin_assets_tests import test_up
 from coin_assets_tests.test_up import Up, succeeded, up
 from coin_assets_tests.webui import ROOT
 
+PURPOSE = "coin_assets/purpose"
+
 
 @contextmanager
 def records(folder: Path) -> Iterator[dg.DagsterInstance]:
@@ -59,9 +61,6 @@ def stopped_run(made: Up, instance: dg.DagsterInstance) -> dg.DagsterRun:
     return found[0]
 
 
-PURPOSE = "coin_assets/purpose"
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_live_run_that_is_stopped_is_killed_and_its_work_done_again(
@@ -72,7 +71,7 @@ def test_a_live_run_that_is_stopped_is_killed_and_its_work_done_again(
         run = stopped_run(made, instance)
         process = recorded_process(run)
         assert process is not None
-        assert psutil.Process(process.id).status() == psutil.STATUS_STOPPED
+        made.until(lambda: psutil.Process(process.id).status() == psutil.STATUS_STOPPED)
 
         def has_failed() -> bool:
             now = instance.get_run_by_id(run.run_id)
