@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from coin_assets.domain.candles.frame import empty_candles
@@ -15,6 +16,7 @@ from coin_assets.domain.timeframe_rules import MOST_CALIBRATED
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import (
     CandlesNotYetAvailable,
+    InvalidCandles,
     MonthsNotFetched,
     PermanentError,
     TemporaryError,
@@ -24,6 +26,7 @@ from coin_assets.models.training import (
     train,
     why_none,
 )
+from coin_assets.store.month_files import MonthFiles
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.models.trainings import (
     AUG,
@@ -65,6 +68,18 @@ def test_a_fetched_month_without_candles_is_no_reason_to_refuse(
 ) -> None:
     store.merge_candles(BTC, empty_candles(), AUG, SEP)  # not listed yet
     assert train(store, registry, request(start=AUG), NOW).rows == 61 * 24
+
+
+def test_candles_that_an_earlier_release_stored_and_no_market_has_are_refused(
+    store: ParquetStore, registry: ModelRegistry, tmp_path: Path
+) -> None:
+    path = tmp_path / "candles/symbol=BTC_USDT/timeframe=1h/month=2026-09/candles.parquet"
+    rows = pd.read_parquet(path)
+    rows.loc[100, "high"] = 1e308
+    MonthFiles(pq.read_schema(path), "timestamp").write(path, rows)
+    with pytest.raises(InvalidCandles, match=r"^\[out_of_range\]"):
+        train(store, registry, request(), NOW)
+    assert registry.versions(BTC) == []
 
 
 def test_a_missing_newest_candle_is_tried_again_later(

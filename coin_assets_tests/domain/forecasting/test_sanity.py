@@ -212,3 +212,11 @@ def stretched(rows: pd.DataFrame, power: float) -> pd.DataFrame:
     names = [name for name in QUANTILE_COLUMNS if name != "q50"]
     changed = {name: median * (rows[name].to_numpy() / median) ** power for name in names}
     return rows.assign(**changed)
+
+
+def test_candles_that_no_market_has_are_a_problem() -> None:
+    """An earlier release stored a price of 1e308, and its forecast was served."""
+    absurd = KNOWN.copy()
+    absurd.loc[150, "high"] = 1e308
+    (problem,) = problems(lambda rows: rows, absurd)
+    assert problem.startswith("its candles break the rule that prices lie from 1e-20 to 1e+15")
