@@ -146,7 +146,7 @@ class UrlSource:
                 file.write(chunk)
                 if file.tell() > OF_FILE.size:
                     file.truncate(0)
-                    raise file_too_long(f"{self._base}/{name}")
+                    raise file_too_long(name)
         return True
 
     def _note(self, is_read: bool) -> None:
@@ -198,7 +198,8 @@ class UrlSource:
                 cause = error
         raise MarketUnavailable(
             f"{self._base}/{name} could not be downloaded in {_ATTEMPTS} attempts "
-            f"({type(cause).__name__}: {cause}). {_REMEDY}"
+            f"({type(cause).__name__}: {cause}). Check the network and COIN_ARCHIVE; the next run "
+            "goes on where this one stopped."
         ) from cause
 
 

@@ -100,9 +100,9 @@ def health_alerts_sensor(
         minimum_interval_seconds=int(settings.rules.cycle.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Evaluates, once a cycle, the health of every series, failing runs, the disk, the "
-            "clock, sensors and daemons. Records the results of the clock checks without runs, "
-            "and sends alerts until the conditions have recovered."
+            "Evaluates, once a cycle, the health of every series, failing runs, the disk, sensors "
+            "and daemons. Records the results of the clock checks without runs, and sends alerts "
+            "until the conditions have recovered."
         ),
     )
     def health_alerts(
