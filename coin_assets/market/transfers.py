@@ -147,7 +147,7 @@ class UrlSource:
                 file.write(chunk)
                 if file.tell() > OF_FILE.size:
                     file.truncate(0)
-                    raise file_too_long(f"{self._base}/{name}")
+                    raise file_too_long(name)
         return True
 
     def _note(self, is_read: bool) -> None:
@@ -200,7 +200,8 @@ class UrlSource:
         # Without the cause: the texts of the libraries quote the address, which may be a secret.
         raise MarketUnavailable(
             f"{self._shown}/{name} could not be downloaded in {_ATTEMPTS} attempts "
-            f"({_reason(cause)}). {_REMEDY}"
+            f"({_reason(cause)}). Check the network and COIN_ARCHIVE; the next run goes on where "
+            "this one stopped."
         )
 
 

@@ -257,7 +257,7 @@ def _beat(
     }
     try:
         heartbeat.beat(settings.folder, now, facts)
-    except OSError as error:  # what was delivered stays delivered; the watcher sees the old file
+    except (OSError, MachineFault) as error:  # the watcher sees the old file
         log.warning(f"the heartbeat was not written: {error}")
     if settings.heartbeat_url:
         try:
