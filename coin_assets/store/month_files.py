@@ -97,22 +97,6 @@ class MonthFiles:
         except _DAMAGES as error:
             raise _unreadable(Path(path), error) from error
 
-    def texts(self, path: Path, column: str) -> frozenset[str]:
-        """Values of one column of text; none if there is no file.
-
-        Raises:
-            CorruptArtefact: the file is damaged, and is marked so from now on.
-        """
-        try:
-            footer = pq.ParquetFile(path, page_checksum_verification=True)
-            self._require_schema(path, footer.schema_arrow)
-            values = footer.read([column], use_threads=False).column(0).unique()
-        except FileNotFoundError:
-            return frozenset()
-        except _DAMAGES as error:
-            raise _unreadable(path, error) from error
-        return frozenset(values.to_pylist())
-
     def write(self, path: Path, frame: pd.DataFrame) -> None:
         """Replace a file by ``frame``; needs the lock of its series."""
         # One thread: starting more takes longer than a month of candles.
