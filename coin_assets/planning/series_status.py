@@ -58,9 +58,8 @@ class SeriesStatus:
         """What is damaged of the series, or ends in the future; None if nothing does."""
         if damage := self.damage or self.model_damage:
             return damage.message
-        newest = self.newest_version
-        cutoff = None if newest is None else newest.cutoff
-        times = (self.candles, self.forecast, cutoff)
+        trained = None if self.newest_version is None else self.newest_version.cutoff
+        times = (self.candles, self.forecast, trained)
         return next((why for each in times if (why := why_ahead(each, now))), None)
 
     @property

@@ -119,16 +119,6 @@ class MonthFiles:
                 return None
             raise _failure(path, error) from error
 
-    def texts(self, file: MonthFile, column: str) -> frozenset[str]:
-        """Values of one column of text; none if there is no file.
-
-        Raises:
-            CorruptArtefact, MachineFault: as `read`.
-        """
-        table = self.read(file)
-        values = () if table is None else table.column(column).unique().to_pylist()
-        return frozenset(values)
-
     def write(self, file: MonthFile, frame: pd.DataFrame) -> None:
         """Replace a file by ``frame``; needs the lock of its series."""
         # One thread: starting more takes longer than a month of candles.

@@ -153,9 +153,11 @@ class MonthlyTable:
         return Extent(extents[0].first, extents[-1].last, rows)
 
     def texts(self, series: Series, column: str) -> frozenset[str]:
-        """All values of a column of text."""
-        files = [self._month_file(series, month) for month in self.months(series)]
-        return frozenset().union(*(self._files.texts(file, column) for file in files))
+        """All values of a column of text, month by month."""
+        found = set[str]()
+        for month in self.months(series):
+            found |= set(self.read(series, month, next_month(month))[column].unique())
+        return frozenset(found)
 
     def _update_month(
         self, series: Series, month: datetime, rows: pd.DataFrame, combine: Combine

@@ -26,7 +26,7 @@ FUZZ = settings(
 )
 MANIFEST, MODEL = "published/manifest.json", f"{MODELS}/{VERSION}/model.json"
 # Values that are JSON and mean nothing here, or too much.
-STRANGE = st.sampled_from(
+STRANGE: st.SearchStrategy[Any] = st.sampled_from(
     [
         None,
         True,

@@ -137,12 +137,22 @@ def test_stray_neighbours_change_nothing(home: Home, stray: str) -> None:
     assert home.registry.add(BTC, model(), AS_OF, trained()).number == 2
 
 
+def file_for(models: Path) -> None:
+    shutil.rmtree(models)
+    models.touch()
+
+
+def loop_for(models: Path) -> None:
+    shutil.rmtree(models)
+    models.symlink_to(models)
+
+
 PLACES: dict[str, Callable[[Path], object]] = {
     "two folders of one number": lambda models: (models / "0001_20261002T000000Z").mkdir(),
     "a cutoff that is no time": lambda models: (models / "0002_20261399T000000Z").mkdir(),
     "a cutoff that no candle has": lambda models: (models / "0002_99991231T235959Z").mkdir(),
-    "a file for the folder": lambda models: (shutil.rmtree(models), models.touch()),
-    "a loop for the folder": lambda models: (shutil.rmtree(models), models.symlink_to(models)),
+    "a file for the folder": file_for,
+    "a loop for the folder": loop_for,
 }
 
 

@@ -62,7 +62,8 @@ def ahead_reason(as_of: datetime) -> str:
     """Why data that ends in the future is corrupt, and what to do."""
     return (
         f"data ends {time_text(as_of)}, in the future: a clock was wrong when it was stored, or is "
-        "now. Correct the clock, then launch reconcile and redo_touched"
+        "now. Correct the clock; after that time, materialise its ohlcv of that month again and "
+        "launch redo_touched"
     )
 
 

@@ -61,9 +61,9 @@ class CheckVerdict:
 def age_verdict(what: str, as_of: datetime, limits: FreshnessLimits, now: datetime) -> CheckVerdict:
     """Verdict on the age of data of ``as_of``; ``what`` begins its text, as in ``data ends``."""
     age = now - as_of
-    if (why := why_ahead(as_of, now)) is not None:
-        return CheckVerdict(CORRUPT, f"{what} {as_of:%Y-%m-%d %H:%M}: {why}")
+    ahead = why_ahead(as_of, now)
     status = HARD_STALE if age > limits.hard else STALE if age > limits.soft else FRESH
+    status = status if ahead is None else CORRUPT
     limit = f"limit {duration_text(limits.soft)}"
     if status == HARD_STALE:
         limit += f", hard limit {duration_text(limits.hard)}"
@@ -72,5 +72,6 @@ def age_verdict(what: str, as_of: datetime, limits: FreshnessLimits, now: dateti
         if age >= timedelta(0)
         else f"{duration_text(-age)} ahead of the clock"
     )
+    why = "" if ahead is None else f": {ahead}"
     facts = {"as_of": dg.MetadataValue.timestamp(as_of), "age_minutes": rounded(age / _MINUTE)}
-    return CheckVerdict(status, f"{what} {as_of:%Y-%m-%d %H:%M}, {when} ({limit})", facts)
+    return CheckVerdict(status, f"{what} {as_of:%Y-%m-%d %H:%M}, {when} ({limit}){why}", facts)

@@ -514,7 +514,7 @@ def test_data_that_ends_in_the_future_is_corrupt_until_then(kind: str) -> None:
     entry = public_entry(ahead, now)
     assert (entry["status"], entry["serve_allowed"]) == ("corrupt", False)
     assert "in the future" in entry["warning"]
-    assert "launch reconcile" in entry["warning"]
+    assert "launch redo_touched" in entry["warning"]
     # The clock says so, not the file: nothing has to be published again.
     assert entries_of_manifest(manifest(ahead, now=now)).by_name["BTC/USDT", "1h"].corrupt is None
     assert status_of(ahead, LIMITS, now + timedelta(seconds=1)) == "fresh"

@@ -172,6 +172,10 @@ def test_too_few_candles_are_a_warning(home: Path) -> None:
 def test_a_close_ahead_of_the_clock_is_reported(home: Path) -> None:
     found = results(home, in_order(series("1h")), CLOSE - timedelta(minutes=5))
     assert "5 min ahead of the clock" in str(found[CANDLES].description)
+    # As after a clock that jumped ahead and back: such data must not stay fresh for hours.
+    for name in (CANDLES, FORECAST, FILES):
+        assert (found[name].passed, facts(found[name])["status"]) == (False, "corrupt")
+        assert "in the future" in str(found[name].description)
 
 
 @given(
