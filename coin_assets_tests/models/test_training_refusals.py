@@ -26,8 +26,10 @@ from coin_assets.models.training import (
     train,
     why_none,
 )
+from coin_assets.store.labels import MonthFile
 from coin_assets.store.month_files import MonthFiles
 from coin_assets.store.parquet import ParquetStore
+from coin_assets.store.tabular import CANDLES
 from coin_assets_tests.models.trainings import (
     AUG,
     BTC,
@@ -76,7 +78,8 @@ def test_candles_that_an_earlier_release_stored_and_no_market_has_are_refused(
     path = tmp_path / "candles/symbol=BTC_USDT/timeframe=1h/month=2026-09/candles.parquet"
     rows = pd.read_parquet(path)
     rows.loc[100, "high"] = 1e308
-    MonthFiles(pq.read_schema(path), "timestamp").write(path, rows)
+    schema = pq.read_schema(path).remove_metadata()
+    MonthFiles(schema, "timestamp").write(MonthFile(str(path), CANDLES, BTC, SEP), rows)
     with pytest.raises(InvalidCandles, match=r"^\[out_of_range\]"):
         train(store, registry, request(), NOW)
     assert registry.versions(BTC) == []
