@@ -84,7 +84,7 @@ def require_same(
         if not _is_same(document.get(name), value):
             raise CorruptArtefact(
                 f"{path} belongs elsewhere: its {name} is {shown(document.get(name))}, not "
-                f"{value!r}. {remedy}"
+                f"{shown(value)}. {remedy}"
             )
 
 

@@ -107,6 +107,7 @@ def manifest() -> Document:
         {"1h": limits, "1M": limits},
         NOW,
         {SERIES.timeframe: [outage]},
+        market="sandbox",
     )
 
 
@@ -278,7 +279,11 @@ def test_other_forms_of_time_are_not_read(text: str) -> None:
 
 Place = tuple[str | int, ...]
 # Fields that every file has which is written now; files of earlier releases lack them.
-ADDED = {"prediction": {"close_time"}, "history": set[str](), "manifest": {"reason", "caution"}}
+ADDED = {
+    "prediction": {"close_time"},
+    "history": set[str](),
+    "manifest": {"reason", "caution", "market"},
+}
 
 
 def objects_in(value: Any, place: Place = ()) -> Iterator[tuple[Place, dict[str, Any]]]:
