@@ -9,7 +9,7 @@ from coin_assets.alerts.messages import Message
 from coin_assets.alerts.transport import call
 from coin_assets.config.addresses import APPRISE, Webhook
 from coin_assets.domain.json_format import Document, time_text
-from coin_assets.errors import shortened
+from coin_assets.foreign_text import shortened
 
 # https://docs.discord.com/developers/resources/webhook; a text object of Slack is as long.
 DISCORD_CHARACTERS, SLACK_CHARACTERS = 2000, 3000

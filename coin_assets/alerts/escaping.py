@@ -2,7 +2,7 @@
 
 import re
 
-from coin_assets.errors import readable
+from coin_assets.foreign_text import readable
 
 CHARACTERS, LINES = 4000, 40
 # https://docs.slack.dev/messaging/formatting-message-text, "Escaping text"

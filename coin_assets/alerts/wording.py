@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from coin_assets.domain.timeframes import NAMES
-from coin_assets.errors import visible
+from coin_assets.foreign_text import visible
 
 MOST_LISTED = 10
 _MOST_TITLE = 240

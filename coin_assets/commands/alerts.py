@@ -13,7 +13,8 @@ from coin_assets.commands.terminal import finished, print_json, shortened
 from coin_assets.config.settings import Settings
 from coin_assets.domain.durations import duration_text
 from coin_assets.domain.json_format import Document, time_text
-from coin_assets.errors import CorruptArtefact, visible
+from coin_assets.errors import CorruptArtefact
+from coin_assets.foreign_text import visible
 from coin_assets.orchestration.progress import text_table
 
 _MOST_DETAIL = 70

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from coin_assets.domain.json_format import Document
-from coin_assets.errors import CoinAssetsError, visible
+from coin_assets.errors import CoinAssetsError
+from coin_assets.foreign_text import visible
 from coin_assets.orchestration.progress import print_anything, text_table
 from coin_assets.store.base import Finding
 

@@ -193,7 +193,7 @@ class Settings(BaseSettings):
     _market_argument: str = PrivateAttr("")
 
     def __init__(self, **values: Any) -> None:
-        known = {*_variables(), *_VARIABLES_OF_OTHERS}
+        known = {*map(variable_of, Settings.model_fields), *_VARIABLES_OF_OTHERS}
         strange = {name for name in os.environ if name.startswith("COIN_")} - known
         problems = [_no_such_setting(name) for name in sorted(strange)]
         try:
@@ -283,10 +283,6 @@ def settings_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def _variables() -> list[str]:
-    return [variable_of(name) for name in Settings.model_fields]
-
-
 def _problem_lines(error: ErrorDetails) -> list[str]:
     name = str(error["loc"][0])
     if error["type"] == "extra_forbidden":
@@ -298,5 +294,8 @@ def _problem_lines(error: ErrorDetails) -> list[str]:
 
 def _no_such_setting(variable: str) -> str:
     # Without the value, which may be a secret under a mistyped name.
-    remedy = rules.did_you_mean(variable.upper(), _variables()) or "remove it."
+    remedy = (
+        rules.did_you_mean(variable.upper(), map(variable_of, Settings.model_fields))
+        or "remove it."
+    )
     return f"{variable}: there is no such setting; {remedy}"

@@ -6,7 +6,8 @@ from datetime import datetime
 from coin_assets.domain.json_format import Document, parse_time, time_text
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.errors import CoinAssetsError, PartsFailed, readable
+from coin_assets.errors import CoinAssetsError, PartsFailed
+from coin_assets.foreign_text import readable
 
 # Codes of failures without an error of the platform.
 UNEXPECTED, CHECK_FAILED, RUN_KILLED, RUN_OVERDUE = (

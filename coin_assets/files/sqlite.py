@@ -8,9 +8,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from coin_assets.errors import MachineFault, shortened
+from coin_assets.errors import MachineFault
 from coin_assets.files.atomic import folder_locked, sync_folder
 from coin_assets.files.faults import machine_fault, machine_faults_named
+from coin_assets.foreign_text import shortened
 
 _BESIDE = ("-wal", "-shm", "-journal")
 _MARK, _STAMP = ".damaged-", "%Y%m%dT%H%M%SZ"

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from coin_assets.errors import CorruptArtefact, shortened
+from coin_assets.errors import CorruptArtefact
 from coin_assets.files.faults import machine_faults_named
+from coin_assets.foreign_text import shortened
 
 # Errors of code that meets JSON values of another shape than it expects.
 CONTENT_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

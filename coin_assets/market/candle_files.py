@@ -31,7 +31,8 @@ from coin_assets.domain.candles.frame import (
 )
 from coin_assets.domain.candles.time_diagnosis import spacing
 from coin_assets.domain.timeframes import Timeframe, as_micros
-from coin_assets.errors import InvalidCandles, shortened
+from coin_assets.errors import InvalidCandles
+from coin_assets.foreign_text import shortened
 from coin_assets.market.candle_text import TIME_NAMES, header_of, normal
 from coin_assets.market.candle_times import read_times
 from coin_assets.market.file_kinds import other_kind

@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from coin_assets.domain.candles.frame import VALUES
-from coin_assets.errors import InvalidCandles, shortened
+from coin_assets.errors import InvalidCandles
+from coin_assets.foreign_text import shortened
 
 TIME_NAMES = ("timestamp", "open_time", "datetime")
 _PRICES = set(VALUES[:-1])

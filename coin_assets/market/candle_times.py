@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.candles.frame import EARLIEST, LATEST
-from coin_assets.errors import InvalidCandles, shortened
+from coin_assets.errors import InvalidCandles
+from coin_assets.foreign_text import shortened
 
 # Epoch numbers of plausible times in these units do not overlap: magnitude determines the unit.
 _PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}

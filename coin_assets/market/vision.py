@@ -19,7 +19,8 @@ import pyarrow.csv
 from coin_assets.domain.candles.frame import COLUMNS, empty_candles, validated
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, next_month
-from coin_assets.errors import InvalidCandles, SymbolUnavailable, shortened
+from coin_assets.errors import InvalidCandles, SymbolUnavailable
+from coin_assets.foreign_text import shortened
 from coin_assets.market.candle_times import times_of_stamps
 
 MONTHLY, DAILY = "monthly", "daily"

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.series import Series
-from coin_assets.errors import CorruptArtefact, shortened
+from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
 from coin_assets.files.cache import FileCache, identity_of
+from coin_assets.foreign_text import shortened
 from coin_assets.store.faults import is_absent, typed_errors
 from coin_assets.store.ledger_documents import document_of, ledger_of
 

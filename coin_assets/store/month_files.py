@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from coin_assets.errors import CoinAssetsError, shortened
+from coin_assets.errors import CoinAssetsError
 from coin_assets.files.atomic import remove_partials, write_atomically
 from coin_assets.files.cache import FileCache, Identity, LargeFileCache, identity_of
 from coin_assets.files.faults import machine_fault
+from coin_assets.foreign_text import shortened
 from coin_assets.store import damage_markers
 from coin_assets.store.base import Extent
 from coin_assets.store.damage_markers import DamageMarker

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from coin_assets.domain.timeframes import NAMES
-from coin_assets.errors import shortened
+from coin_assets.foreign_text import shortened
 
 # Years in which candles exist; the arithmetic of months ends with the year 9999.
 MONTH = re.compile(r"month=(20[0-9]{2}|19[789][0-9])-(0[1-9]|1[0-2])")

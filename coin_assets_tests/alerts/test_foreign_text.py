@@ -19,7 +19,8 @@ from coin_assets.alerts.channels import (
 from coin_assets.alerts.escaping import for_markdown
 from coin_assets.alerts.messages import Message, MessageKind, compose
 from coin_assets.domain.failures import FailureRecord
-from coin_assets.errors import MarketUnavailable, readable, visible
+from coin_assets.errors import MarketUnavailable
+from coin_assets.foreign_text import readable, visible
 from coin_assets_tests.alerts.cycles import BTC, NOW, message, stale
 
 # Direction characters, zero-width ones, controls, and those that isprintable() lets pass.

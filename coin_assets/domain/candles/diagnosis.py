@@ -17,7 +17,7 @@ from coin_assets.domain.candles.time_diagnosis import (
     minute_text,
 )
 from coin_assets.domain.timeframes import Timeframe, as_micros
-from coin_assets.errors import shortened
+from coin_assets.foreign_text import shortened
 
 _PRICES = ["open", "high", "low", "close"]
 _VALUES = [*_PRICES, "volume"]

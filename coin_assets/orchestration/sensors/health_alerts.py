@@ -127,11 +127,9 @@ def health_alerts_sensor(
         _end_runs(instance, context.log)
         clients = store, registry, publisher
         read = read_statuses(known, specs, clients, TickTime(clock.monotonic), faults)
-        if read.statuses is not None and len(read.statuses) < len(specs):
-            # A condition that was not looked at would count as over.
-            return dg.SensorResult(
-                skip_reason=f"starting{left_over(len(read.statuses), len(specs))}"
-            )
+        seen = len(specs) if read.statuses is None else len(read.statuses)
+        if seen < len(specs):  # a condition that was not looked at would count as over
+            return dg.SensorResult(skip_reason=f"starting{left_over(seen, len(specs))}")
         is_whole = read.refusal is None and read.statuses is not None
         if is_whole:
             anew = [each for each in specs if each.series not in evaluated] + [*read.looked_at]
@@ -148,10 +146,8 @@ def health_alerts_sensor(
         events = changed_results(instance, read.looked_at, evaluated, now) if is_whole else []
         _beat(context.log, settings, healths, report, now)
         unseen = left_over(len(read.looked_at), len(specs)) if is_whole else ""
-        return dg.SensorResult(
-            skip_reason=_summary(healths, wrong, report) + unseen,
-            asset_events=events[:_MOST_RESULTS],
-        )
+        reason = _summary(healths, wrong, report) + unseen
+        return dg.SensorResult(skip_reason=reason, asset_events=events[:_MOST_RESULTS])
 
     return health_alerts
 

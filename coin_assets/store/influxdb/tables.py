@@ -177,8 +177,10 @@ class MeasurementTable:
     @contextmanager
     def _locked(self, series: Series) -> Iterator[None]:
         """The lock of the writers of a series; errors of the operating system become typed."""
-        folder = lock_folder(self.locks, self.measurement, series)
-        with typed_errors(folder), locked(folder):
+        with (
+            typed_errors(folder := lock_folder(self.locks, self.measurement, series)),
+            locked(folder),
+        ):
             yield
 
     # Overridden where rows and points differ.
