@@ -13,8 +13,6 @@ from coin_assets.errors import CorruptArtefact
 from coin_assets.files.strict_json import content_of, document_of, shown
 
 _DIGEST = "sha256"
-# Of an error that the machine caused, for example too many open files.
-MACHINE_REMEDY = "Check permissions, disk and memory first; the file may be intact."
 
 
 def json_bytes(document: dict[str, Any]) -> bytes:

@@ -19,8 +19,8 @@ from coin_assets.errors import (
     InvalidCandles,
     RangeRefused,
     TemporaryError,
-    shortened,
 )
+from coin_assets.foreign_text import shortened
 from coin_assets.market.base import Market, Page
 from coin_assets.pipeline.exchange_clock import clock_differs, closed_part
 from coin_assets.store.base import Store

@@ -11,14 +11,12 @@ import pandas as pd
 from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
-from coin_assets.files.atomic import locked
-from coin_assets.store.faults import typed_errors
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.fields import rows_of
 from coin_assets.store.influxdb.installation import ClaimedBucket
 from coin_assets.store.influxdb.lines import SERIES_TAGS, requests_of, series_tags
+from coin_assets.store.influxdb.locks import series_locked
 from coin_assets.store.influxdb.measurements import LEDGER, UNDATED
-from coin_assets.store.influxdb.tables import lock_folder
 from coin_assets.store.ledger_documents import document_of, ledger_of
 
 
@@ -51,8 +49,7 @@ class LedgerPoints:
 
     def update(self, series: Series, change: Callable[[Ledger], Ledger]) -> Ledger:
         """Replace the ledger by ``change(ledger)``; an equal one is not sent."""
-        folder = lock_folder(self.locks, LEDGER, series)
-        with typed_errors(folder), locked(folder):
+        with series_locked(self.locks, LEDGER, series):
             known = self.read(series)
             wanted = change(known)
             if wanted != known:

@@ -7,7 +7,6 @@ fetched. After a kill at any point, the same update completes the rest.
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -24,15 +23,14 @@ from coin_assets.domain.timeframes import (
     months_between,
     next_month,
 )
-from coin_assets.files.atomic import locked
 from coin_assets.store.base import Extent, Written
 from coin_assets.store.changes import Changes, changes
-from coin_assets.store.faults import typed_errors
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
 from coin_assets.store.influxdb.fields import rows_of
 from coin_assets.store.influxdb.installation import ClaimedBucket
 from coin_assets.store.influxdb.lines import SERIES_TAGS, requests_of, series_name, series_tags
+from coin_assets.store.influxdb.locks import series_locked
 from coin_assets.store.influxdb.markers import MonthMarkers
 from coin_assets.store.influxdb.measurements import Measurement
 from coin_assets.store.tabular import Combine, TableKind
@@ -73,7 +71,7 @@ class MeasurementTable:
     ) -> Written:
         """See `Table.update`."""
         held, changed = 0, Counter[datetime]()
-        with self._locked(series):
+        with series_locked(self.locks, self.measurement, series):
             for first, last in _spans(months):
                 start, end = first, next_month(last)
                 times = rows[self.kind.time]
@@ -94,7 +92,7 @@ class MeasurementTable:
         """See `Table.delete`."""
         if start >= end:
             return 0
-        with self._locked(series):
+        with series_locked(self.locks, self.measurement, series):
             removed = self.count(series, start, end)
             if self.markers is not None:
                 self._forget_emptied(series, start, end)
@@ -173,15 +171,6 @@ class MeasurementTable:
             for series, time in last.items()
             if series in first
         }
-
-    @contextmanager
-    def _locked(self, series: Series) -> Iterator[None]:
-        """The lock of the writers of a series; errors of the operating system become typed."""
-        with (
-            typed_errors(folder := lock_folder(self.locks, self.measurement, series)),
-            locked(folder),
-        ):
-            yield
 
     # Overridden where rows and points differ.
 
@@ -265,13 +254,6 @@ class MeasurementTable:
                 own = time.to_pydatetime()
                 found[series] = choose(own, found.get(series, own))
         return found
-
-
-def lock_folder(locks: Path, measurement: Measurement, series: Series) -> Path:
-    """Folder of the lock for writers of a series."""
-    return (
-        locks / measurement.name / f"symbol={series.symbol_name}/timeframe={series.timeframe.name}"
-    )
 
 
 def _spans(months: list[datetime]) -> Iterator[tuple[datetime, datetime]]:
