@@ -2,9 +2,7 @@
 
 import argparse
 import os
-import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -24,11 +22,13 @@ from coin_assets.domain.publishing.documents import published_market
 from coin_assets.domain.publishing.manifest import FRESH, INSUFFICIENT_DATA
 from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import RemoteMarket
+from coin_assets.market.server_clock import ServerTime, time_of
 from coin_assets.orchestration.build import alert_settings, configured_resources
 from coin_assets.orchestration.records.sizes import record_sizes
 from coin_assets.orchestration.sensors.health_alerts import WATCHED_JOBS
 from coin_assets.orchestration.sensors.machinery import troubles
 from coin_assets.orchestration.sensors.runs import job_failures
+from coin_assets.pipeline.exchange_clock import REMEDY as CLOCK_REMEDY
 from coin_assets.publish.folder import MANIFEST
 from coin_assets.store.base import Finding
 from coin_assets.supervision.home_lock import address_of
@@ -107,25 +107,13 @@ def _of_platform(settings: Settings) -> Iterable[Finding]:
 
 
 def _of_file_systems(settings: Settings) -> Iterable[Finding]:
-    folders = {
-        "home": settings.home,
-        "published folder": settings.publish_dir,
-        "Dagster's records": _records_folder(),
-        "temporary files": Path(tempfile.gettempdir()),
-    }
-    limits, seen = settings.disk_limits, set[int]()
-    for name, folder in folders.items():
-        if folder is None or not folder.exists() or (device := folder.stat().st_dev) in seen:
-            continue
-        seen.add(device)
-        usage, inodes = shutil.disk_usage(folder), os.statvfs(folder)
-        percent = 100 * usage.used / (usage.used + usage.free)
-        taken = 100 * (1 - inodes.f_favail / inodes.f_files) if inodes.f_files else 0.0
-        detail = f"{folder}: {usage.free / 1e9:.1f} GB are free, {percent:.0f}% are in use"
-        detail += f"; {taken:.0f}% of the inodes" if inodes.f_files else ""
-        is_fine = max(percent, taken) < limits.warn
+    disk, limits = configured_resources(settings).disk, settings.disk_limits
+    for space in disk.spaces():
+        is_fine = space.percent < limits.warn
         remedy = "" if is_fine else f" (limits {limits}). Free space, or use a larger disk."
-        yield Finding(f"disk of {name}", detail + remedy, is_fine)
+        yield Finding("file system", f"{space}{remedy}", is_fine)
+    pause = disk.reason_to_pause()
+    yield Finding("room for records and alerts", pause or "enough is free", pause is None)
 
 
 def _of_exchange(settings: Settings) -> Iterable[Finding]:
@@ -138,8 +126,19 @@ def _of_exchange(settings: Settings) -> Iterable[Finding]:
         market.probe(settings.series_list[0])
         seconds = (datetime.now(UTC) - began).total_seconds()
         yield Finding("exchange", f"{settings.market} answered after {seconds:.1f} s")
+        yield _of_clock(time_of(market), settings)
     finally:
         market.close()
+
+
+def _of_clock(there: ServerTime | None, settings: Settings) -> Finding:
+    if there is None:
+        return Finding("clock", "the exchange does not tell its time")
+    lead = there.lead_of(datetime.now(UTC)).total_seconds()
+    if abs(lead) <= max(settings.settle_seconds, 1):
+        return Finding("clock", "as that of the exchange")
+    words = f"{abs(lead):.0f} s {'ahead of' if lead > 0 else 'behind'} the exchange's"
+    return Finding("clock", f"{words}. {CLOCK_REMEDY}", is_fine=False)
 
 
 def _of_store(settings: Settings, now: datetime) -> Iterable[Finding]:

@@ -36,7 +36,7 @@ class DiskResource(dg.ConfigurableResource):
         Raises:
             MachineFault: a file system does not answer.
         """
-        return max(self._spaces(), key=lambda each: (self._is_short(each), each.percent))
+        return max(self.spaces(), key=lambda each: (self._is_short(each), each.percent))
 
     def percent(self) -> float:
         """Percent in use where space is shortest, as ``df`` counts it."""
@@ -93,7 +93,12 @@ class DiskResource(dg.ConfigurableResource):
             warn(f"{space} (warning: {self.warn}%). {remedy}")
         return space.percent
 
-    def _spaces(self) -> list[Space]:
+    def spaces(self) -> list[Space]:
+        """The space of each file system in use.
+
+        Raises:
+            MachineFault: a file system does not answer.
+        """
         with machine_faults_named(self.home):
             return spaces_of(filter(None, (self.home, *self.folders, self.temporary)))
 

@@ -1,7 +1,7 @@
 """``make doctor``, ``make backup`` and ``make restore-check`` on a home."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from coin_assets.alerts.heartbeat import beat
 from coin_assets.commands import backup, doctor, restore_check
 from coin_assets.config.settings import Settings
+from coin_assets.market.server_clock import ServerTime
 from coin_assets.store.base import Finding
 from coin_assets_tests.commands.test_status import SOON
 from coin_assets_tests.platform import utc
@@ -58,7 +59,18 @@ def test_an_exchange_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
     found = findings()
     assert not found["exchange"].is_fine
     assert "binance" in found["exchange"].detail
-    assert found["file systems" if "file systems" in found else "disk of home"].is_fine
+    assert found["file system"].is_fine
+
+
+@pytest.mark.parametrize(
+    ("lead", "words"), [(40, "40 s ahead of"), (-40, "40 s behind"), (1, None)]
+)
+@pytest.mark.usefixtures("empty_home")
+def test_a_clock_that_is_not_the_exchanges_is_named(lead: int, words: str | None) -> None:
+    there = datetime.now(UTC) - timedelta(seconds=lead)
+    finding = doctor._of_clock(ServerTime(there, there), Settings())
+    assert finding.is_fine == (words is None)
+    assert words is None or words in finding.detail
 
 
 @pytest.mark.usefixtures("home")

@@ -1,0 +1,128 @@
+"""A crash after each file operation of an update into a new month: the next start heals it.
+
+The operations are those that the kernel saw (strace). Whatever image the disk kept is opened by a
+new platform, which must read it without damage and end with the bytes of an update that nothing
+interrupted. `make test` takes a few of the images, `make test-slow` all.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from coin_assets.planning import facts as work
+from coin_assets_tests.alerts.receiver import Receiver
+from coin_assets_tests.orchestration.faults.recorded_calls import (
+    Disk,
+    Operation,
+    record,
+    write_image,
+)
+from coin_assets_tests.orchestration.faults.watched import (
+    NEXT_MONTH,
+    cycles,
+    platform_at,
+    published,
+    statuses,
+)
+from coin_assets_tests.orchestration.sensors.conftest import grown  # noqa: F401
+from coin_assets_tests.platform import files_of
+from coin_assets_tests.webui import ROOT
+
+_TABLES = ("candles", "forecasts", "ledger", "models")
+_FAST_IMAGES = 8
+
+
+@pytest.fixture(scope="session")
+def recorded(
+    grown: Path,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, Path, list[Operation]]:
+    """The home before the update, the home after it, and the operations between."""
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+    folder = tmp_path_factory.mktemp("recorded")
+    before, home = folder / "before", folder / "home"
+    for each in (before, home):
+        shutil.copytree(grown, each)
+    command = [sys.executable, "-m", "coin_assets_tests.orchestration.faults.update_run", str(home)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    operations = record(command, home, folder / "log", cwd=ROOT, env=environment)
+    return before, home, [each for each in operations if not each.path.startswith("alerts/")]
+
+
+def images(before: Path, operations: list[Operation]) -> Iterator[dict[str, bytes]]:
+    """Each distinct image of the disk, in order."""
+    disk, seen = Disk.of(before), set[str]()
+    for operation in (None, *operations):
+        if operation is not None:
+            disk.apply(operation)
+        for keeps_names in (False, True):
+            image = disk.image(keeps_names=keeps_names)
+            digest = hashlib.sha256(repr(sorted(image.items())).encode()).hexdigest()
+            if digest not in seen:
+                seen.add(digest)
+                yield image
+
+
+def tables(home: Path) -> dict[str, bytes]:
+    """Files of the store and the models."""
+    return {
+        f"{part}/{name}": content
+        for part in _TABLES
+        for name, content in files_of(home / part).items()
+    }
+
+
+def assert_heals(image: dict[str, bytes], after: Path, home: Path) -> None:
+    write_image(image, home)
+    with Receiver() as receiver:
+        platform = platform_at(home, receiver)
+        cycles(platform, 4, NEXT_MONTH)
+        assert set(statuses(platform).values()) == {"fresh"}
+        texts = [body["text"] for body in receiver.accepted if body is not None]
+        assert not any("damaged" in text or "cannot be read" in text for text in texts), texts
+        assert published(platform) == published(platform_at(after, receiver))
+    assert tables(home) == tables(after)
+
+
+@pytest.fixture(autouse=True)
+def _short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "FIRST_DELAY", timedelta(minutes=1))
+
+
+def test_what_is_renamed_was_synced_and_new_folders_are_synced_in_their_parents(
+    recorded: tuple[Path, Path, list[Operation]],
+) -> None:
+    before, after, operations = recorded
+    disk = Disk.of(before)
+    for each in operations:
+        if each.call == "rename":
+            assert disk.names[each.path].durable == disk.names[each.path].data, each.path
+        disk.apply(each)
+    renamed = [each for each in operations if each.call == "rename"]
+    assert {each.other.partition("/")[0] for each in renamed} >= {"candles", "forecasts"}
+    assert disk.image(keeps_names=False).keys() >= {
+        name for name in tables(after) if not name.endswith(".lock")
+    }
+
+
+def test_some_crashes_heal(recorded: tuple[Path, Path, list[Operation]], tmp_path: Path) -> None:
+    before, after, operations = recorded
+    found = list(images(before, operations))
+    assert len(found) > _FAST_IMAGES
+    for image in found[:: len(found) // _FAST_IMAGES]:
+        assert_heals(image, after, tmp_path / "home")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_every_crash_heals(recorded: tuple[Path, Path, list[Operation]], tmp_path: Path) -> None:
+    before, after, operations = recorded
+    for image in images(before, operations):
+        assert_heals(image, after, tmp_path / "home")
