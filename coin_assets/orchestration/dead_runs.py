@@ -6,6 +6,7 @@ slots in the queue and in the training pool, and its tasks would count as in fli
 asks a process to cancel, which a stopped one never does, and leaves it with all its locks.
 """
 
+import signal
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 from dagster._utils import get_run_crash_explanation
 
 from coin_assets.domain.failures import RUN_OVERDUE, FailureRecord
-from coin_assets.orchestration.failures import record_of_run, report_of_run
+from coin_assets.orchestration.failures import report_of_run
 from coin_assets.orchestration.run_processes import RunProcess, process_of, recorded_process
 
 _STARTED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -90,31 +91,41 @@ def limit_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> float:
 
 
 def fail_overdue(instance: dg.DagsterInstance, run: dg.DagsterRun, process: RunProcess) -> None:
-    """Kill the process of a run whose time is over, and fail the run with a record that says so."""
-    minutes = limit_of(instance, run) / 60
-    name = f"run {run.run_id[:8]} ({run.job_name})"
-    message = f"{name} did not end within {minutes:.3g} min; its process {process.id} was killed"
-    at, cause = datetime.now(UTC).replace(microsecond=0), "a run did not end in time"
-    record = FailureRecord(None, run.job_name, RUN_OVERDUE, cause, message, at)
-    # First the record: whoever notices the end of the process reports it.
-    report_of_run(instance, run, record)
-    if not process.kill():
-        message = f"{message}, and ends when the disk answers that it waits for"
+    """Kill the process of a run whose time is over, and fail the run with a record that says so.
+
+    The process is killed first: it may hold the lock of a database that the records go to.
+    """
+    process.kill()
     now = instance.get_run_by_id(run.run_id)
-    if now is not None and not now.is_finished:
-        instance.report_run_failed(now, message)
+    if now is not None and not now.is_finished:  # else the run server was faster
+        _report_overdue(instance, now, process)
 
 
 def report_end(instance: dg.DagsterInstance, run: dg.DagsterRun, exit_code: int) -> bool:
     """Mark a run whose process has ended as canceled or as failed; whether it failed."""
-    record = record_of_run(instance, run.run_id)  # of whoever killed the process
-    if record is None and run.status is dg.DagsterRunStatus.CANCELING:
+    process = recorded_process(run)
+    is_killed = exit_code == -signal.SIGKILL
+    if process is not None and is_killed and process.is_late(limit_of(instance, run)):
+        _report_overdue(instance, run, process)
+        return True
+    if run.status is dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run)
         return False
     text = get_run_crash_explanation(f"Run execution process for {run.run_id}", exit_code)
     instance.report_engine_event(text, run)
-    instance.report_run_failed(run, record.message if record else None)
+    instance.report_run_failed(run)
     return True
+
+
+def _report_overdue(instance: dg.DagsterInstance, run: dg.DagsterRun, process: RunProcess) -> None:
+    minutes = limit_of(instance, run) / 60
+    name = f"run {run.run_id[:8]} ({run.job_name})"
+    message = f"{name} did not end within {minutes:.3g} min; its process {process.id} was killed"
+    if process.is_alive():
+        message = f"{message}, and ends when the disk answers that it waits for"
+    at, cause = datetime.now(UTC).replace(microsecond=0), "a run did not end in time"
+    report_of_run(instance, run, FailureRecord(None, run.job_name, RUN_OVERDUE, cause, message, at))
+    instance.report_run_failed(run, message)
 
 
 def end_and_report(instance: dg.DagsterInstance) -> None:

@@ -62,8 +62,11 @@ class RunProcess:
 
         The time that a machine sleeps does not count.
         """
-        is_late = 0 < seconds < time.monotonic() - self.begun
-        return self.start is not None and is_late and self.is_alive()
+        return self.start is not None and self.is_late(seconds) and self.is_alive()
+
+    def is_late(self, seconds: float) -> bool:
+        """Whether its record is older than ``seconds``; 0 is no limit."""
+        return 0 < seconds < time.monotonic() - self.begun
 
     def kill(self) -> bool:
         """Kill it and all that descend from it; whether it is gone within a few seconds.

@@ -7,9 +7,11 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +44,11 @@ def fail() -> None:
 
 @dg.op
 def hang(context: dg.OpExecutionContext) -> None:
-    """Take a lock, and stop without an end."""
-    with FileLock(FOLDER / "lock"):
+    """Take a lock, and stop without an end; with the tag, in a transaction on its events."""
+    database = FOLDER / "history" / "runs" / f"{context.run_id}.db"
+    with FileLock(FOLDER / "lock"), closing(sqlite3.connect(database, timeout=60)) as events:
+        if "in_transaction" in context.run.tags:
+            events.execute("BEGIN IMMEDIATE")
         (FOLDER / f"{context.run_id}.json").write_text(json.dumps(about_this_process()))
         os.kill(os.getpid(), signal.SIGSTOP)
 
