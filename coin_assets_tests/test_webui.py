@@ -65,6 +65,8 @@ def test_a_documented_line_materialises(installation: Installation, line: str) -
     assert settled_candles(installation.home) == before
 
 
+# Commands take seconds each to start; test_documented_commands checks all of them without a run.
+@pytest.mark.slow
 def test_the_documented_lines_launch_jobs_that_succeed(installation: Installation) -> None:
     for line in documented_lines("dagster job launch"):
         already = len(installation.ui.wait_for_runs(0))

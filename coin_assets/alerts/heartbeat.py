@@ -8,8 +8,8 @@ from typing import Any
 
 from coin_assets.alerts import transport
 from coin_assets.config.addresses import masked
+from coin_assets.domain.future_data import why_ahead
 from coin_assets.domain.json_format import parse_time, time_text
-from coin_assets.domain.publishing.manifest import why_ahead
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import write_atomically
 from coin_assets.files.faults import machine_faults_named

@@ -12,10 +12,11 @@ from coin_assets.commands.terminal import finished, print_json, shortened
 from coin_assets.config.settings import Settings
 from coin_assets.domain.durations import duration_text
 from coin_assets.domain.forecasting.frame import STEPS
+from coin_assets.domain.future_data import why_ahead
 from coin_assets.domain.json_format import Document, parse_time, time_text
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.documents import published_market
-from coin_assets.domain.publishing.manifest import CORRUPT, FRESH, MISSING, status_of, why_ahead
+from coin_assets.domain.publishing.manifest import CORRUPT, FRESH, MISSING, status_of
 from coin_assets.domain.publishing.manifest_entries import HIDDEN
 from coin_assets.domain.publishing.manifest_reading import ListedEntries, entries_of_manifest
 from coin_assets.domain.series import Series

@@ -294,8 +294,5 @@ def _problem_lines(error: ErrorDetails) -> list[str]:
 
 def _no_such_setting(variable: str) -> str:
     # Without the value, which may be a secret under a mistyped name.
-    remedy = (
-        rules.did_you_mean(variable.upper(), map(variable_of, Settings.model_fields))
-        or "remove it."
-    )
-    return f"{variable}: there is no such setting; {remedy}"
+    near = rules.did_you_mean(variable.upper(), map(variable_of, Settings.model_fields))
+    return f"{variable}: there is no such setting; {near or 'remove it.'}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from coin_assets.domain.publishing.manifest import why_ahead
+from coin_assets.domain.future_data import why_ahead
 from coin_assets.domain.publishing.manifest_entries import ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, MachineFault

@@ -1,6 +1,6 @@
 """Fetches a month from exchanges named by address; writes errors, then its peak memory in MB."""
 
-import resource
+import re
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -30,8 +30,14 @@ def main(addresses: list[str]) -> None:
             else:
                 outcomes.append("stored")
         market.close()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    sys.stdout.write("\n".join([*outcomes, str(peak)]))
+    sys.stdout.write("\n".join([*outcomes, str(_peak())]))
+
+
+def _peak() -> int:
+    """Peak memory of this process in MB; ``ru_maxrss`` would count that of its parent as well."""
+    status = Path("/proc/self/status").read_text()
+    (kilobytes,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(kilobytes) // 1024
 
 
 if __name__ == "__main__":

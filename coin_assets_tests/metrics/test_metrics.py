@@ -48,7 +48,7 @@ def settings(tmp_path: Path) -> Settings:
     condition = Condition("disk", "full", "", Severity.CRITICAL, NOW, "d", "r", "docs/x.md")
     book = AlertBook(home / "alerts/alerts.sqlite")
     book.advance([condition], NOW, Rules(timedelta(minutes=1), 3, 60), ["a channel"])
-    heartbeat.beat(home / "alerts", NOW - timedelta(minutes=2), {})
+    heartbeat.beat(home / "alerts", datetime.now(UTC) - timedelta(minutes=2), {})
     return settings
 
 

@@ -31,7 +31,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coin_assets.domain.candles.absences import FAILED
-from coin_assets.domain.candles.frame import VALUES, empty_candles
+from coin_assets.domain.candles.frame import (
+    HIGHEST_PRICE,
+    HIGHEST_VOLUME,
+    LOWEST_PRICE,
+    VALUES,
+    empty_candles,
+)
 from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.candles.gaps import Gap
 from coin_assets.domain.candles.revisions import (
@@ -285,9 +291,9 @@ CANDLE_CHANGES = st.lists(
 
 @st.composite
 def price_rows(draw: st.DrawFn) -> list[Row]:
-    """Rows of any valid float64 values, from the smallest to the largest."""
-    prices = st.floats(min_value=5e-324, allow_infinity=False, allow_nan=False)
-    volumes = st.floats(min_value=0.0, allow_infinity=False, allow_nan=False)
+    """Rows of any values that the contract allows, from the smallest to the largest."""
+    prices = st.floats(min_value=LOWEST_PRICE, max_value=HIGHEST_PRICE)
+    volumes = st.floats(min_value=0.0, max_value=HIGHEST_VOLUME)
     rows: list[Row] = []
     for _ in range(draw(st.integers(1, 6))):
         low, *inner, high = sorted(draw(st.tuples(prices, prices, prices, prices)))
@@ -336,7 +342,7 @@ class StoreContract:
         assert_same(everything(store, series), frame)
 
     @pytest.mark.parametrize(
-        "price", [0.1 + 0.2, 1 / 3, 5e-324, 2.2250738585072014e-308, 123456.78901234567]
+        "price", [0.1 + 0.2, 1 / 3, LOWEST_PRICE, 2.2250738585072014e-19, 123456.78901234567]
     )
     def test_awkward_prices_come_back_to_the_bit(self, store: Store, price: float) -> None:
         frame = hours(NOV, 3).assign(open=price, high=price, low=price, close=price, volume=-0.0)

@@ -6,10 +6,11 @@ series is hidden from readers, not from operators, until its history is collecte
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from coin_assets.domain.candles.outages import Outage
+from coin_assets.domain.future_data import ahead_reason, why_ahead
 from coin_assets.domain.json_format import Document, time_text
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest_entries import HIDDEN, ManifestEntry
@@ -27,9 +28,6 @@ FRESH, STALE, HARD_STALE, MISSING, CORRUPT, INSUFFICIENT_DATA = STATUSES = (
     "insufficient_data",
 )
 SERVED = (FRESH, STALE)
-# Data ends when its newest candle closed, so never after the present. The clocks of the machines
-# that write and read it may differ by this.
-CLOCK_TOLERANCE = timedelta(minutes=1)
 REASONS = {
     MISSING: NOT_PUBLISHED,
     CORRUPT: "a published file is damaged",
@@ -51,20 +49,6 @@ def status_of(facts: ManifestEntry, limits: FreshnessLimits, now: datetime) -> s
     if age > limits.hard:
         return HARD_STALE
     return STALE if age > limits.soft else FRESH
-
-
-def why_ahead(as_of: datetime | None, now: datetime) -> str | None:
-    """Why data of ``as_of`` is corrupt: it ends in the future; None if it does not."""
-    return ahead_reason(as_of) if as_of is not None and as_of - now > CLOCK_TOLERANCE else None
-
-
-def ahead_reason(as_of: datetime) -> str:
-    """Why data that ends in the future is corrupt, and what to do."""
-    return (
-        f"data ends {time_text(as_of)}, in the future: a clock was wrong when it was stored, or is "
-        "now. Correct the clock; after that time, materialise its ohlcv of that month again and "
-        "launch redo_touched"
-    )
 
 
 def manifest_document(

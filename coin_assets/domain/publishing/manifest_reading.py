@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
+from coin_assets.domain.future_data import ahead_reason
 from coin_assets.domain.json_format import Document, parse_time
 from coin_assets.domain.publishing.manifest import (
     CORRUPT,
     INSUFFICIENT_DATA,
     REASONS,
     VERSION,
-    ahead_reason,
 )
 from coin_assets.domain.publishing.manifest_entries import (
     HIDDEN,

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from coin_assets.domain.durations import duration_text
+from coin_assets.domain.future_data import why_ahead
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest import (
     CORRUPT,
@@ -14,7 +15,6 @@ from coin_assets.domain.publishing.manifest import (
     HARD_STALE,
     INSUFFICIENT_DATA,
     STALE,
-    why_ahead,
 )
 from coin_assets.orchestration.metadata import rounded
 

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coin_assets.domain.candles.outages import Outage
+from coin_assets.domain.future_data import CLOCK_TOLERANCE
 from coin_assets.domain.json_format import Document, parse_time, time_text
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest import (
-    CLOCK_TOLERANCE,
     MAX_OUTAGES,
     STATUSES,
     manifest_document,

@@ -101,11 +101,16 @@ ON_FILE(ssize_t, pwrite, (int file, const void *data, size_t size, off_t at), (f
 ON_FILE(int, fsync, (int file), (file))
 ON_FILE(int, fdatasync, (int file), (file))
 
+/* mkdir(2) of what exists changes nothing, and says EEXIST. */
+static int can_change(const char *name, const char *path) {
+    return strcmp(name, "mkdir") || access(path, F_OK);
+}
+
 #define ON_PATH(name, parameters, arguments)                                    \
     int name parameters {                                                       \
         static int(*real) parameters;                                           \
         if (!real) real = dlsym(RTLD_NEXT, #name);                              \
-        int fails = fault != EMFILE;                                            \
+        int fails = fault != EMFILE && can_change(#name, path);                 \
         return fails && hits(path) ? -1 : real arguments;                       \
     }
 ON_PATH(rename, (const char *path, const char *to), (path, to))

@@ -133,7 +133,7 @@ class Disk:
             else:
                 self._sync_folder(each.path)
         elif each.call == "rename":
-            self.names[each.other] = self.names.pop(each.path)
+            self._rename(each.path, each.other)
         elif each.call == "mkdir":
             self.folders.add(each.path)
         elif each.call == "unlink":
@@ -141,12 +141,26 @@ class Disk:
         else:
             raise NotImplementedError(f"{each.call} of {each.path}: say what a crash leaves of it")
 
+    def _rename(self, path: str, other: str) -> None:
+        if path in self.names:
+            self.names[other] = self.names.pop(path)
+            return
+        # A folder keeps its entries, and those that were synced, under any name.
+        inside = f"{path}/"
+        for name in [name for name in self.names if name.startswith(inside)]:
+            self.names[other + name[len(path) :]] = self.names.pop(name)
+        for name in [name for name in self.durable_names if name.startswith(inside)]:
+            self.durable_names[other + name[len(path) :]] = self.durable_names[name]
+        for name in [name for name in self.folders if name == path or name.startswith(inside)]:
+            self.folders.remove(name)
+            self.folders.add(other + name[len(path) :])
+
     def _sync_folder(self, folder: str) -> None:
-        for durable, seen in ((self.durable_names, self.names),):
-            for name in [name for name in durable if _parent(name) == folder]:
-                del durable[name]
-            durable.update({n: file for n, file in seen.items() if _parent(n) == folder})
-        self.durable_folders |= {each for each in self.folders if _parent(each) == folder}
+        kept = {name: file for name, file in self.durable_names.items() if _parent(name) != folder}
+        inside = {name: file for name, file in self.names.items() if _parent(name) == folder}
+        self.durable_names = kept | inside
+        others = {each for each in self.durable_folders if _parent(each) != folder}
+        self.durable_folders = others | {each for each in self.folders if _parent(each) == folder}
 
     def image(self, *, keeps_names: bool) -> dict[str, bytes]:
         """Files after a crash now."""

@@ -305,14 +305,20 @@ def test_old_model_versions_go_but_for_those_that_something_needs(platform: Plat
 
 
 def evaluated_with(version: str) -> dict[str, Any]:
-    """As much of an evaluation as names the versions in it."""
+    """An evaluation that scores a version."""
+    numbers = ("pinball", "mae", "smape", "sharpness")
+    unknown = ("skill", "mase", "directional_accuracy", "coverage_80", "coverage_90")
+    counts = {"origins": 24, "live": 24, "backtest": 0, "versions": {version: 24}}
     return {
         "schema_version": 1,
         "symbol": BTC,
         "timeframe": "1h",
         "as_of": "2024-07-10T12:00:00Z",
-        "champion": {"versions": {version: 24}},
+        "window": {"start": "2024-06-10T12:00:00Z", "end": "2024-07-10T12:00:00Z"},
+        "champion": {**counts, **dict.fromkeys(numbers, 1.0), **dict.fromkeys(unknown)},
         "challenger": None,
+        "drift": {"state": "unknown", "since": None, "reasons": []},
+        "promotion": None,
     }
 
 

@@ -86,7 +86,10 @@ def test_a_caution_in_the_manifest_alerts_while_the_series_is_fresh(spec: Series
 
 def test_files_ahead_of_the_store_alert_when_it_lasts(spec: SeriesAssets) -> None:
     status = replace(public(spec), versions=())
-    (condition,) = conditions(spec, published_at(status, HOUR, HOUR))
+    assert status.candles is not None
+    assert status.forecast is not None
+    lost = replace(status, candles=status.candles - HOUR, forecast=status.forecast - HOUR)
+    (condition,) = conditions(spec, lost)
     assert condition.cause == "the check agrees_with_store failed"
     assert "ahead of the store" in condition.detail
     assert condition.only_when_lasting

@@ -133,10 +133,14 @@ def test_a_price_that_hardly_moves_is_published_explained_and_left_in_peace(
         assert entry["warning"] == "51 1d candles are too few; a forecast needs 120."
         assert entry["history"] is not None
     assert rig.platform.entry("1h")["status"] == "fresh"
-    for turn in later:  # one run with the new candles of all, and nothing else
-        (run,) = [each for each in turn if each.tags[PURPOSE] != "evaluation"]
+    for turn in later:  # one run with the new candles of all
+        (run,) = [each for each in turn if each.tags[PURPOSE] not in ("evaluation", "training")]
         assert {f"{each}_USDT/ohlcv_1h" for each in ("BTC", "PEG", "FLAT")} <= asked_for([run])
-    assert sum(map(len, later)) <= 3 + 1  # the forecasts of BTC are evaluated once a day
+    # The night's training, whose schedule does not run, is requested once; BTC alone has a model.
+    (night,) = [each for turn in later for each in turn if each.tags[PURPOSE] == "training"]
+    assert night in later[1]
+    assert models_of([night], BTC)
+    assert sum(map(len, later)) <= 3 + 1 + 1  # the forecasts of BTC are evaluated once a day
 
 
 def test_a_price_that_begins_to_move_is_trained(tmp_path: Path, folder: Path) -> None:

@@ -94,8 +94,11 @@ def test_a_refusal_that_lasts_is_requested_again_by_live_runs_alone_every_six_ho
     resting: Rig, exchange: FakeExchange
 ) -> None:
     hours = [purposes(requests) for requests in resting.advance_hourly(12)]
-    assert all(each in (["live"], ["evaluation", "live"]) for each in hours)
-    assert hours.count(["live"]) >= 11  # the day's scores
+    others = [sorted({*each} - {"live"}) for each in hours]
+    assert all(each.count("live") == 1 for each in hours)
+    # At 00:00 the day's scores, and at 01:00 the night's training, whose schedule does not run.
+    assert others == [[]] * 9 + [["evaluation"], ["training"], []]
+    assert sum(map(len, hours)) == 12 + 2
     newest = resting.platform.store.newest_candles([series("1h")])[series("1h")]
     assert newest == utc(resting.platform.now[:13] + ":00") - HOUR
     assert questions(exchange) == 2

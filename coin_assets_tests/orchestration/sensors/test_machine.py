@@ -152,8 +152,9 @@ def test_a_read_only_disk_is_one_condition_and_ends_by_itself(
     on_small_disk: Platform, receiver: Receiver, tmp_path: Path
 ) -> None:
     # The outbox is on a disk that works; else the watcher reports instead.
-    (alerts := tmp_path / "alerts").mkdir()
-    (on_small_disk.settings.home / "alerts").symlink_to(alerts)
+    inside = on_small_disk.settings.home / "alerts"
+    alerts = shutil.move(inside, tmp_path / "alerts")
+    inside.symlink_to(alerts)
     on_small_disk.now = "2024-02-29T15:00"
     assert "hard_stale" in reason(on_small_disk, "health_alerts")
     disk = on_small_disk.settings.home.parent

@@ -24,7 +24,7 @@ from coin_assets_tests.market.exchange import FakeExchange
 from coin_assets_tests.market.recent import RecentMarket
 from coin_assets_tests.market.vision_server import kline_text, make_tree, put, zipped
 from coin_assets_tests.orchestration.sensors.rig import Rig, ccxt_market, purposes
-from coin_assets_tests.platform import BTC, ETH, Platform, given, series, utc
+from coin_assets_tests.platform import BTC, ETH, Platform, series, utc
 from coin_assets_tests.schemas import assert_valid
 
 START, NOW, END = "2024-09-01", "2024-11-20T12:00:30", "2024-12-01"
@@ -188,10 +188,13 @@ def beside(home: Path, folder: Path, exchange: FakeExchange, served: int | None 
         served: candles that the exchange serves at most; None is all.
     """
     platform = Platform(home, NOW, history_start=START, derived_timeframes="1d")
-    client = ccxt_market(platform, "binance", exchange)
-    market = client if served is None else RecentMarket(served, client)
-    platform.market = given(CombinedMarket(ArchiveFiles(str(folder)), market))
-    return Rig(platform, exchange)
+
+    def connect() -> CombinedMarket:
+        client = ccxt_market(platform, "binance", exchange)
+        market = client if served is None else RecentMarket(served, client)
+        return CombinedMarket(ArchiveFiles(str(folder)), market)
+
+    return Rig(platform, exchange, connect)
 
 
 def test_the_exchange_has_the_month_that_the_archive_refuses(

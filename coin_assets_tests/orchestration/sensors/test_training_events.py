@@ -133,12 +133,14 @@ def test_at_most_three_runs_are_requested(tmp_path: Path) -> None:
 
 
 def evaluated(state: str, since: datetime) -> Document:
-    """As much of an evaluation as the sensor looks at."""
+    """An evaluation without scores."""
     drift = Drift(
         state, since, ("the last 240 forecasts lose 1.50 times as much",) * (state != "stable")
     )
     known = {"schema_version": 1, "symbol": BTC, "timeframe": "1h", "as_of": time_text(NOW)}
-    return {**known, "champion": None, "challenger": None, "drift": drift.document()}
+    window = {"start": time_text(since), "end": time_text(NOW)}
+    scores = dict.fromkeys(("champion", "challenger", "promotion"))
+    return {**known, **scores, "window": window, "drift": drift.document()}
 
 
 def test_a_drifting_champion_is_an_event_until_a_training_has_seen_it(
