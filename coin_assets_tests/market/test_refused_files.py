@@ -39,8 +39,13 @@ from coin_assets_tests.market.vision_server import VisionServer, kline_text, put
 
 @pytest.fixture
 def warnings(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
+    """Messages of the platform; the collector of garbage logs those of libraries at any time."""
     with caplog.at_level(logging.WARNING):
-        yield lambda: [record.getMessage() for record in caplog.records]
+        yield lambda: [
+            record.getMessage()
+            for record in caplog.records
+            if record.name.startswith("coin_assets")
+        ]
 
 
 def off_the_grid(folder: Path, name: str) -> None:
