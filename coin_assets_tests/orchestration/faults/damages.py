@@ -114,5 +114,6 @@ def cells() -> list[tuple[str, str]]:
         for kind in FILES
         for damage in DAMAGES
         if not (damage == "other series" and kind in SHARED)
-        and not (damage == "other month" and not kind.startswith(("candles", "forecasts")))
+        # The installation has forecasts of one month only.
+        and not (damage == "other month" and not kind.startswith("candles"))
     ]
