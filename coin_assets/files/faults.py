@@ -28,15 +28,6 @@ _REMEDIES = {
     errno.EPERM: _ACCESS,
     errno.ENOMEM: _MEMORY,
 }
-_OPENING = "Check folder, permissions and the limit of open files (ulimit -n); the file is intact."
-# Result codes of SQLite by their first words (https://www.sqlite.org/rescode.html).
-_OF_SQLITE = {
-    "SQLITE_FULL": (errno.ENOSPC, _SPACE),
-    "SQLITE_IOERR": (errno.EIO, _DEVICE),
-    "SQLITE_READONLY": (errno.EROFS, _DEVICE),
-    "SQLITE_CANTOPEN": (errno.EIO, _OPENING),
-    "SQLITE_NOMEM": (errno.ENOMEM, _MEMORY),
-}
 
 
 def machine_fault(error: BaseException, path: Path | str | None = None) -> MachineFault | None:
@@ -51,8 +42,6 @@ def machine_fault(error: BaseException, path: Path | str | None = None) -> Machi
         number, remedy = errno.ENOMEM, _MEMORY
     elif isinstance(error, OSError) and error.errno in _REMEDIES:
         number, remedy = error.errno, _REMEDIES[error.errno]
-    elif (of_sqlite := _of_sqlite(error)) is not None:
-        number, remedy = of_sqlite
     else:
         return None
     named = getattr(error, "filename", None) or path
@@ -79,13 +68,6 @@ def machine_faults_named(path: Path | str | None = None) -> Iterator[None]:
         raise fault from error
 
 
-def _of_sqlite(error: BaseException) -> tuple[int, str] | None:
-    """Errno and remedy that fit an error of SQLite, whether SQLAlchemy raised it or not."""
-    original = getattr(error, "orig", None) or error
-    name = getattr(original, "sqlite_errorname", "") or ""
-    return next((found for each, found in _OF_SQLITE.items() if name.startswith(each)), None)
-
-
 def _words(error: BaseException) -> str:
-    text = error.strerror if isinstance(error, OSError) else str(getattr(error, "orig", error))
+    text = error.strerror if isinstance(error, OSError) else str(error)
     return (text or type(error).__name__).lower()

@@ -24,9 +24,11 @@ _MACHINE = {
     sqlite3.SQLITE_PERM: errno.EACCES,
     sqlite3.SQLITE_CANTOPEN: errno.EMFILE,
     sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
 }
 # SQLite reports these for files too, so the machine is examined before it is blamed.
 _AMBIGUOUS = (sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+_OPENING = "Check its folder, its permissions and the limit of open files (ulimit -n)."
 _PASSING = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -44,8 +46,10 @@ def is_passing(error: sqlite3.Error) -> bool:
     return code & 0xFF in _PASSING or code in _PASSING_EXTENDED
 
 
-def fault_of(error: sqlite3.Error, path: Path) -> MachineFault | None:
+def fault_of(error: sqlite3.Error, path: Path | None = None) -> MachineFault | None:
     """The fault of the machine behind an error at ``path``; None if the machine is not to blame.
+
+    Without a path, the machine is blamed for what it may have caused.
 
     An error that neither is one nor `is_passing` means a damaged file, if the SQL is right.
     """
@@ -53,7 +57,13 @@ def fault_of(error: sqlite3.Error, path: Path) -> MachineFault | None:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
     primary = code & 0xFF
     is_short = code == sqlite3.SQLITE_IOERR_SHORT_READ  # a truncated file
-    if primary not in _MACHINE or is_short or is_passing(error) or path.is_dir():
+    if primary not in _MACHINE or is_short or is_passing(error):
+        return None
+    if path is None:
+        if primary == sqlite3.SQLITE_CANTOPEN:
+            return MachineFault(f"a database: {error}. {_OPENING}", "SQLITE_CANTOPEN")
+        return machine_fault(OSError(_MACHINE[primary], str(error)))
+    if path.is_dir():
         return None
     if primary in _AMBIGUOUS:
         found = _fault_at(path)

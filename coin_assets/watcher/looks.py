@@ -14,6 +14,7 @@ from coin_assets.alerts.heartbeat import heartbeat_age
 from coin_assets.errors import CorruptArtefact, MachineFault
 from coin_assets.files.faults import machine_fault
 from coin_assets.files.space import existing_part, space_of
+from coin_assets.files.sqlite import fault_of, is_passing
 
 # Less may find room where no record would.
 _PROBE = b"\0" * 65536
@@ -92,7 +93,7 @@ def require_databases(records: str, alerts: str) -> None:
             time.sleep(_NEW_SECONDS)
             error = _error_of_sqlite(path, table)
         if error is not None:
-            raise DatabaseUnusable(f"{machine_fault(error, path) or f'{path}: {error}'}")
+            raise DatabaseUnusable(f"{fault_of(error, path) or f'{path}: {error}'}")
 
 
 def _error_of_sqlite(path: Path, table: str) -> sqlite3.Error | None:
@@ -101,8 +102,7 @@ def _error_of_sqlite(path: Path, table: str) -> sqlite3.Error | None:
         with closing(sqlite3.connect(address, timeout=_BUSY_SECONDS, uri=True)) as connection:
             connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall()  # noqa: S608 (fixed)
     except sqlite3.Error as error:
-        is_busy = error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-        return None if is_busy else error  # a VACUUM keeps it busy
+        return None if is_passing(error) else error  # a VACUUM keeps it busy
     return None
 
 

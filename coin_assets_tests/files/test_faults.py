@@ -11,6 +11,8 @@ import sqlalchemy
 
 from coin_assets.domain.failures import FailureRecord
 from coin_assets.files.faults import machine_fault, machine_faults_named
+from coin_assets.files.sqlite import fault_of
+from coin_assets.orchestration.sensors.machine import fault_behind
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EMFILE])
@@ -41,7 +43,7 @@ def test_a_full_database_is_a_full_disk(tmp_path: Path) -> None:
         connection.execute("PRAGMA max_page_count = 3")
         with pytest.raises(sqlite3.OperationalError) as caught:
             connection.executemany("INSERT INTO a VALUES (?)", [("x" * 3000,)] * 9)
-    fault = machine_fault(caught.value, tmp_path / "a.db")
+    fault = fault_of(caught.value, tmp_path / "a.db")
     assert fault is not None
     assert fault.errno_name == "ENOSPC"
     assert "a.db: database or disk is full (ENOSPC)" in str(fault)
@@ -51,6 +53,6 @@ def test_a_database_that_cannot_be_opened_is_one_through_sqlalchemy_as_well(tmp_
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/no/such/folder.db")
     with pytest.raises(sqlalchemy.exc.OperationalError) as caught:
         engine.connect()
-    fault = machine_fault(caught.value)
+    fault = fault_behind(caught.value)
     assert fault is not None
     assert "unable to open database file" in str(fault)

@@ -5,6 +5,7 @@ next tick that works ends it.
 """
 
 import inspect
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import dagster as dg
 from coin_assets.domain.failures import platform_error
 from coin_assets.errors import MachineFault
 from coin_assets.files.faults import machine_fault
+from coin_assets.files.sqlite import fault_of
 from coin_assets.orchestration.disk import DiskResource
 
 
@@ -96,7 +98,9 @@ def fault_behind(error: BaseException) -> MachineFault | None:
         return found if isinstance(found, MachineFault) else None
     cause: BaseException | None = error
     while cause is not None:
-        if (fault := machine_fault(cause)) is not None:
+        original = getattr(cause, "orig", cause)  # SQLAlchemy raises errors of its own
+        of_sqlite = fault_of(original) if isinstance(original, sqlite3.Error) else None
+        if (fault := of_sqlite or machine_fault(cause)) is not None:
             return fault
         cause = cause.__cause__
     return None
