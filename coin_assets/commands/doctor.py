@@ -1,13 +1,11 @@
 """``make doctor``: everything that can be looked at from outside, a line each."""
 
 import argparse
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 
@@ -15,6 +13,7 @@ from coin_assets.alerts.channels import channels_of
 from coin_assets.alerts.heartbeat import heartbeat_age
 from coin_assets.commands.status import line_of, read_manifest
 from coin_assets.commands.terminal import finished, print_findings, print_json
+from coin_assets.config.records import records_of
 from coin_assets.config.settings import Settings
 from coin_assets.domain.durations import duration_text
 from coin_assets.domain.json_format import time_text
@@ -73,7 +72,7 @@ def found(settings: Settings, now: datetime) -> list[Finding]:
             ("alerts", lambda: _of_alerts(settings, now)),
         ]
         findings = [each for name, look in parts for each in _looked_at(name, look)]
-        if not _has_records():
+        if not any(records_of(settings.home).folder.glob("*")):
             return [*findings, Finding("records", "there are none yet; make up or demo makes them")]
 
         def of_records() -> Iterable[Finding]:
@@ -206,16 +205,6 @@ def _of_records(instance: dg.DagsterInstance) -> Iterable[Finding]:
     yield Finding("runs in flight", str(instance.get_runs_count(in_flight)))
     for kind in record_sizes(instance, now):
         yield Finding(f"records: {kind.name}", str(kind))
-
-
-def _records_folder() -> Path | None:
-    folder = os.environ.get("COIN_DAGSTER_HOME")
-    return Path(folder) if folder else None
-
-
-def _has_records() -> bool:
-    folder = _records_folder()
-    return folder is not None and any(folder.glob("*"))
 
 
 if __name__ == "__main__":

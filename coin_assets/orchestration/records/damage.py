@@ -4,7 +4,6 @@ The store is the truth. Records hold the history of runs and of ticks, and which
 switched off; without them the platform goes on.
 """
 
-import os
 import sys
 import time
 from datetime import datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from coin_assets.config.records import records_of
 from coin_assets.files.sqlite import files_set_aside, set_aside, set_aside_if_damaged
 from coin_assets.orchestration.records.files import RunFiles
 
@@ -54,8 +54,7 @@ def set_aside_and_report(home: Path, command: str) -> None:
     Raises:
         MachineFault: a file cannot be examined or moved.
     """
-    folder = os.environ.get("COIN_DAGSTER_HOME") or home / "dagster"  # as dagster.yaml reads it
-    for path in set_damaged_aside(Path(folder)):
+    for path in set_damaged_aside(records_of(home).folder):
         sys.stdout.write(
             f"{command}: a database of Dagster's records was damaged, or its counterpart gone; it "
             f"is now {path}, and a new one begins\n"
