@@ -25,7 +25,11 @@ FOLDERS = ("candles", "forecasts", "ledger", "models", "published", "evaluations
 # Folders that an hourly update may leave as they are.
 _SELDOM = ("ledger", "models", "evaluations")
 FAST = [("ENOSPC", "candles"), ("EIO", "candles"), ("EMFILE", "forecasts"), ("EROFS", "published")]
-_REST = [(name, folder) for name in ERRNOS for folder in FOLDERS if (name, folder) not in FAST]
+CELLS = [
+    pytest.param((name, folder), marks=() if (name, folder) in FAST else pytest.mark.slow)
+    for name in ERRNOS
+    for folder in FOLDERS
+]
 
 
 @pytest.fixture(scope="session")
@@ -86,20 +90,8 @@ def check(
     assert published == expected[0]
 
 
-@pytest.mark.parametrize("cell", FAST, ids="-".join)
+@pytest.mark.parametrize("cell", CELLS, ids="-".join)
 def test_a_fault_of_the_machine_is_one_alert_and_heals(
-    failing_calls: Path,
-    grown: Path,  # noqa: F811
-    tmp_path: Path,
-    sound: tuple[dict[str, bytes], dict[tuple[str, str], dict[str, float]]],  # noqa: F811
-    cell: tuple[str, str],
-) -> None:
-    check(cell, run(failing_calls, grown, tmp_path / "home", cell), sound)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", _REST, ids="-".join)
-def test_the_rest_of_the_machines_faults(
     failing_calls: Path,
     grown: Path,  # noqa: F811
     tmp_path: Path,

@@ -95,22 +95,11 @@ def _short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "FIRST_DELAY", timedelta(minutes=1))
 
 
-@pytest.mark.parametrize("cell", FAST, ids="-".join)
+CELLS = [pytest.param(each, marks=() if each in FAST else pytest.mark.slow) for each in cells()]
+
+
+@pytest.mark.parametrize("cell", CELLS, ids="-".join)
 def test_a_fault_of_a_file_stays_local_and_is_reported(
-    grown: Path,  # noqa: F811
-    tmp_path: Path,
-    receiver: Receiver,  # noqa: F811
-    sound: tuple[dict[str, bytes], dict[tuple[str, str], dict[str, float]]],
-    cell: tuple[str, str],
-) -> None:
-    found, path = suffered(grown, tmp_path / "home", receiver, sound[0], cell)
-    print(found.row(" ".join(cell)))  # noqa: T201 (a row of the matrix)
-    check(cell, found, path, sound[1])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", [each for each in cells() if each not in FAST], ids="-".join)
-def test_the_rest_of_the_matrix(
     grown: Path,  # noqa: F811
     tmp_path: Path,
     receiver: Receiver,  # noqa: F811
