@@ -16,9 +16,16 @@ from typing import Any
 
 from coin_assets.domain.json_format import time_text
 from coin_assets.domain.series import Series
-from coin_assets.errors import CoinAssetsError, ConfigurationError, CorruptArtefact
+from coin_assets.errors import (
+    CoinAssetsError,
+    ConfigurationError,
+    CorruptArtefact,
+    TemporaryError,
+)
 from coin_assets.files.atomic import locked, sync_folder, write_atomically
 from coin_assets.files.checksummed_json import read_checksummed, with_checksum
+from coin_assets.files.faults import machine_faults_named
+from coin_assets.files.sqlite import fault_of, is_passing
 from coin_assets.pipeline.copy_tables import TABLES, CopiedTable, copy_windows
 from coin_assets.store.base import Store
 from coin_assets.store.fingerprint import fingerprint
@@ -73,6 +80,7 @@ class Backup:
         return sum(each.bytes for each in self.files)
 
 
+@machine_faults_named()
 def back_up(
     home: Path,
     target: Path,
@@ -90,6 +98,8 @@ def back_up(
 
     Raises:
         ConfigurationError: ``target`` exists and is not an empty folder, or lies in the home.
+        TemporaryError: a database is locked for long.
+        MachineFault: the machine failed, for example a full disk.
     """
     partial = _started(home, target)
     files, tables, damaged = list[SavedFile](), list[SavedTable](), list[str]()
@@ -100,7 +110,7 @@ def back_up(
             for folder in folders:
                 locks.enter_context(locked(folder))
             for folder in folders:
-                files += _copied(home, folder, partial)
+                files += _copied(home, folder, partial, damaged)
             if store is not None and series is not None:
                 try:
                     tables += table_fingerprints(store, series)
@@ -108,7 +118,7 @@ def back_up(
                     damaged.append(str(error))
         progress(f"{series or f'{symbol} {timeframe} (not configured)'}")
     for part in _OTHER_PARTS:
-        files += _copied(home, home / part, partial)
+        files += _copied(home, home / part, partial, damaged)
     progress("settings of the home, alerts and Dagster's records")
     kind = "influxdb" if store is None else "parquet"
     made = Backup(time_text(now), kind, tuple(files), tuple(tables), tuple(damaged))
@@ -202,8 +212,12 @@ def _series_folders(home: Path) -> Iterator[tuple[str, str, list[Path]]]:
         yield symbol, timeframe, folders
 
 
-def _copied(home: Path, source: Path, target: Path) -> Iterator[SavedFile]:
-    """Copy a file, or all files below a folder; hidden files are locks and leftovers."""
+def _copied(home: Path, source: Path, target: Path, damaged: list[str]) -> Iterator[SavedFile]:
+    """Copy a file, or all files below a folder; hidden files are locks and leftovers.
+
+    Args:
+        damaged: gets a line for each database that cannot be read as one.
+    """
     paths = [source] if source.is_file() else sorted(source.rglob("*"))
     for path in paths:
         relative = path.relative_to(home)
@@ -213,18 +227,19 @@ def _copied(home: Path, source: Path, target: Path) -> Iterator[SavedFile]:
         copy = target / relative
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _copy(path, copy)
+            damaged += _copy(path, copy)
         except FileNotFoundError:
             continue  # removed since it was listed, as by the daily pruning
         yield SavedFile(str(relative), copy.stat().st_size, sha256_of(copy))
 
 
-def _copy(path: Path, copy: Path) -> None:
+def _copy(path: Path, copy: Path) -> list[str]:
+    """Copy a file; what is damaged in it, as far as that shows."""
     with path.open("rb") as file:
         is_sqlite = file.read(len(_SQLITE)) == _SQLITE
     if not is_sqlite:
         shutil.copy2(path, copy)
-        return
+        return []
     # SQLite's own backup: a consistent state of a database that is being written.
     address = f"{path.absolute().as_uri()}?mode=ro"
     try:
@@ -233,8 +248,16 @@ def _copy(path: Path, copy: Path) -> None:
             closing(sqlite3.connect(copy)) as saved,
         ):
             live.backup(saved)
-    except sqlite3.DatabaseError:
-        shutil.copy2(path, copy)  # damaged: as it is, for whoever repairs it
+    except sqlite3.Error as error:
+        if is_passing(error):
+            raise TemporaryError(
+                f"{path} cannot be saved now ({error}); another process holds it. Try again."
+            ) from error
+        if (fault := fault_of(error, path)) is not None:
+            raise fault from error
+        shutil.copy2(path, copy)  # as it is, for whoever repairs it
+        return [f"{path} is a damaged database ({error})"]
+    return []
 
 
 def _plain(made: Backup) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Examination of a backup: restored elsewhere, and compared with what the live home held."""
 
 import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError
+from coin_assets.files.faults import machine_faults_named
+from coin_assets.files.sqlite import damage_of
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.pipeline.backup import (
     RECORD,
@@ -25,6 +25,7 @@ _MOST_NAMED = 5
 _DATABASES = (".db", ".sqlite")
 
 
+@machine_faults_named()
 def examined(
     backup: Path, into: Path, series_list: Iterable[Series], progress: Callable[[str], None]
 ) -> list[Finding]:
@@ -38,6 +39,7 @@ def examined(
     Raises:
         ConfigurationError: the folder is no complete backup.
         CorruptArtefact: its record is damaged.
+        MachineFault: the machine failed, for example a full disk.
     """
     made, series = read_backup(backup), list(series_list)
     findings = [_of_source(made), _of_files(backup, made)]
@@ -123,20 +125,11 @@ def _of_models(home: Path, series_list: list[Series]) -> Finding:
 
 def _of_databases(home: Path, made: Backup) -> Finding:
     paths = [home / each.path for each in made.files if each.path.endswith(_DATABASES)]
-    wrong = [
-        str(path.relative_to(home)) for path in paths if path.is_file() and not _is_sound(path)
-    ]
-    if wrong:
-        return Finding("databases", f"damaged: {_named(wrong)}", is_fine=False)
+    damaged = {path: why for path in paths if (why := damage_of(path)) is not None}
+    if damaged:
+        named = _named(f"{path.relative_to(home)}: {why}" for path, why in damaged.items())
+        return Finding("databases", named, is_fine=False)
     return Finding("databases", f"{len(paths)}, each of which passes SQLite's check")
-
-
-def _is_sound(path: Path) -> bool:
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            return connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
-    except sqlite3.Error:
-        return False
 
 
 def _named(texts: Iterable[str]) -> str:

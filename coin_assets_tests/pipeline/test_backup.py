@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from coin_assets.domain.series import Series
-from coin_assets.errors import ConfigurationError
+from coin_assets.errors import ConfigurationError, MachineFault
 from coin_assets.pipeline.backup import RECORD, Backup, back_up, read_backup
 from coin_assets.pipeline.restore_check import examined
 from coin_assets.store.base import Finding
@@ -132,6 +133,32 @@ def test_a_home_that_is_damaged_is_saved_as_it_is_and_says_so(home: Path, tmp_pa
     assert str(damaged) in made.damaged[0]
     assert (tmp_path / "backup" / damaged.relative_to(home)).read_bytes() == b"no candles"
     assert not checked(tmp_path / "backup", tmp_path / "restored")["home"].is_fine
+
+
+def test_a_damaged_database_is_saved_as_it_is_and_said(home: Path, tmp_path: Path) -> None:
+    path = home / "alerts" / "alerts.sqlite"
+    content = bytearray(path.read_bytes())
+    content[16:60] = b"x" * 44
+    path.write_bytes(content)
+    made = saved(home, tmp_path / "backup")
+    assert len(made.damaged) == 1
+    assert f"{path} is a damaged database" in made.damaged[0]
+    assert (tmp_path / "backup/alerts/alerts.sqlite").read_bytes() == bytes(content)
+    findings = checked(tmp_path / "backup", tmp_path / "restored")
+    assert {each.about for each in findings.values() if not each.is_fine} == {"home", "databases"}
+
+
+def test_a_full_disk_leaves_no_folder_that_looks_like_a_backup(home: Path, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))  # write(2) fails with EFBIG
+    try:
+        with pytest.raises(MachineFault, match="Free space"):
+            saved(home, tmp_path / "backup")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (tmp_path / "backup").exists()
+    assert saved(home, tmp_path / "backup").files
 
 
 def test_backups_of_a_home_that_is_being_written_are_consistent(home: Path, tmp_path: Path) -> None:
