@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -115,6 +116,7 @@ def health_alerts_sensor(
             "daemons. Records clock checks without runs, and sends alerts until all is well."
         ),
     )
+    @partial(faults.guarded, result="alerts are left to the watcher")
     def health_alerts(
         context: dg.SensorEvaluationContext,
         store: StoreResource,

@@ -60,7 +60,7 @@ class MachineFaults:
         self._by_sensor.pop(sensor, None)
 
     def skipped(self, tick: Callable[..., Any]) -> Callable[..., Any]:
-        """The function of a sensor, whose name it has; a tick that meets a fault is skipped.
+        """The function of a sensor that requests work; a tick that meets a fault is skipped.
 
         So is one that finds too little space to write; that is no fault, but a condition of the
         disk.
@@ -68,24 +68,36 @@ class MachineFaults:
         Raises:
             Exception: what else the tick raises.
         """
-        sensor, yields = tick.__name__, inspect.isgeneratorfunction(tick)
 
         @wraps(tick)  # Dagster reads the parameters
-        def guarded(*arguments: Any, **resources: Any) -> Any:
+        def with_room(*arguments: Any, **resources: Any) -> Any:
+            pause = self._disk.reason_to_pause()
+            found = dg.SkipReason(pause) if pause else tick(*arguments, **resources)
+            found = list(found) if inspect.isgenerator(found) else found
+            self.end(tick.__name__)
+            return found
+
+        return self.guarded(with_room, "nothing is requested")
+
+    def guarded(self, tick: Callable[..., Any], result: str) -> Callable[..., Any]:
+        """The function of a sensor; a tick that meets a fault is skipped, with ``result`` said.
+
+        Raises:
+            Exception: what else the tick raises.
+        """
+
+        @wraps(tick)
+        def call(*arguments: Any, **resources: Any) -> Any:
             try:
-                pause = self._disk.reason_to_pause()
-                result = dg.SkipReason(pause) if pause else tick(*arguments, **resources)
-                result = list(result) if yields and not pause else result
+                return tick(*arguments, **resources)
             except Exception as error:
                 fault = fault_behind(error)
                 if fault is None:
                     raise
-                self.note(sensor, fault)
-                return dg.SkipReason(f"the machine failed, nothing is requested: {fault}")
-            self.end(sensor)
-            return result
+                self.note(tick.__name__, fault)
+                return dg.SkipReason(f"the machine failed, {result}: {fault}")
 
-        return guarded
+        return call
 
 
 def fault_behind(error: BaseException) -> MachineFault | None:

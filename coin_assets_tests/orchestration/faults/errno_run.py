@@ -8,11 +8,14 @@ import ctypes
 import errno
 import json
 import sys
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+from coin_assets.alerts.conditions import Condition
 from coin_assets.planning import facts as work
+from coin_assets.watcher.watch import Watcher
 from coin_assets_tests.alerts.receiver import Receiver
 from coin_assets_tests.orchestration.faults.watched import (
     cycles,
@@ -21,6 +24,7 @@ from coin_assets_tests.orchestration.faults.watched import (
     served,
     statuses,
 )
+from coin_assets_tests.watcher.rig import plan_of
 
 
 def main(home: str, folder: str, name: str, reads: str) -> None:
@@ -40,6 +44,7 @@ def main(home: str, folder: str, name: str, reads: str) -> None:
             "served": _flat(served(platform)),
             "messages": [each for each in receiver.accepted if each is not None],
             "raised": raised,
+            "watcher": [each.detail for each in _watched(Path(home))],
         }
         hits = calls.fault_count()
         calls.fault_set(b"", 0, 0)
@@ -52,6 +57,11 @@ def main(home: str, folder: str, name: str, reads: str) -> None:
             "published": {name: data.decode() for name, data in published(platform).items()},
         }
     sys.stdout.write(json.dumps({"hits": hits, "during": during, "after": after}) + "\n")
+
+
+def _watched(home: Path) -> list[Condition]:
+    """What the watcher sees, which is a process of its own in an installation."""
+    return Watcher(plan_of(home), (), sys.stderr.write, time.monotonic()).look(datetime.now(UTC))
 
 
 def _flat(found: object) -> dict[str, Any]:
