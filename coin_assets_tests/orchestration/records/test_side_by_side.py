@@ -5,8 +5,10 @@ single ones. Then all their rows and answers are equal, storage ids included.
 """
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -42,7 +44,21 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         apply(instances, [Step((_spec(Kind.ENGINE_EVENT, run),)) for run in ALL_RUNS])
         for instance in instances:
             instance.dispose()
+        for home in ("usual", "own"):
+            _set_times_of_runs(folder / home)
         yield folder
+
+
+def _set_times_of_runs(home: Path) -> None:
+    """Give runs times that are the same in both homes; SQLite's own clock has whole seconds.
+
+    Answers about several runs are in the order of these times.
+    """
+    with closing(sqlite3.connect(home / "history" / "runs.db")) as connection, connection:
+        for column in ("create_timestamp", "update_timestamp"):
+            connection.execute(
+                f"UPDATE runs SET {column} = '2026-11-01 00:00:' || printf('%02d', id)"  # noqa: S608
+            )
 
 
 def _spec(kind: Kind | None, run: str, asset: int = 0) -> Spec:
