@@ -40,8 +40,8 @@ def planning_facts(
     statuses: Mapping[Series, SeriesStatus],
     now: datetime,
     closed_by: datetime,
-) -> list[PlanningFacts]:
-    """Planning facts of each series at ``now``.
+) -> tuple[list[PlanningFacts], list[MachineFault]]:
+    """Planning facts of each series at ``now``, and faults of the machine at files of one series.
 
     A series is left out if reading a file of it, or of its source, finds damage or fails; the store
     reports that damage from then on.
@@ -55,18 +55,19 @@ def planning_facts(
     """
     gather = _Gatherer(store, market, closed_by, now, statuses)
     found: dict[Series, PlanningFacts] = {}
+    faults: list[MachineFault] = []
     for spec in sorted(specs, key=lambda spec: not spec.is_fetched):  # sources first
-        with _one_series_alone():
+        with _one_series_alone(faults):
             if spec.is_fetched:
                 found[spec.series] = _source_facts(gather, spec)
             elif spec.source in found:
                 found[spec.series] = _derived_facts(gather, spec, found[spec.source])
-    return [found[spec.series] for spec in specs if spec.series in found]
+    return [found[spec.series] for spec in specs if spec.series in found], faults
 
 
 @contextmanager
-def _one_series_alone() -> Iterator[None]:
-    """Leave out a series whose files cannot be read."""
+def _one_series_alone(faults: list[MachineFault]) -> Iterator[None]:
+    """Leave out a series whose files cannot be read; ``faults`` gets the machine's."""
     try:
         yield
     except CorruptArtefact:
@@ -74,6 +75,7 @@ def _one_series_alone() -> Iterator[None]:
     except MachineFault as fault:
         if not is_of_one_file(fault):
             raise
+        faults.append(fault)
 
 
 def sound_specs(

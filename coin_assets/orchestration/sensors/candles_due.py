@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from coin_assets.domain.timeframes import month_start
+from coin_assets.errors import MachineFault
 from coin_assets.market.base import Market
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
@@ -95,6 +96,7 @@ def candles_due_sensor(
             # The next tick may be late by as much.
             time.sleep(wait)
             look, plan = _plan(context.instance, parts, clients, clock, time_left)
+        faults.note_some(look.faults)
         unseen = left_over(look.series, len(specs))
         if plan.is_empty:
             return dg.SensorResult(skip_reason=_reason(look, clock.settled()) + unseen)
@@ -106,9 +108,14 @@ def candles_due_sensor(
 
 @dataclass
 class _Look:
-    """What one tick has seen: planning facts, and of how many series."""
+    """What one tick has seen: planning facts, and of how many series.
+
+    Attributes:
+        faults: of the machine, each at files of one series.
+    """
 
     facts: list[PlanningFacts] = field(default_factory=list)
+    faults: list[MachineFault] = field(default_factory=list)
     series: int = 0
 
 
@@ -130,7 +137,9 @@ def _plan(
     for part in parts.take(time_left):
         statuses = reader.read([spec.series for spec in part])
         sound = sound_specs(part, statuses)
-        look.facts += planning_facts(sound, store, market, statuses, now, clock.settled())
+        facts, met = planning_facts(sound, store, market, statuses, now, clock.settled())
+        look.facts += facts
+        look.faults += met
         look.series += len(part)
     plan = plan_updates(look.facts, runs, at)
     if plan.is_empty:  # evaluations yield to live runs

@@ -42,6 +42,7 @@ from coin_assets.orchestration.sensors.health import SeriesHealth, native_states
 from coin_assets.orchestration.sensors.known_statuses import (
     HEALTH_ALERTS,
     KnownStatuses,
+    StatusesRead,
     read_statuses,
 )
 from coin_assets.orchestration.sensors.machine import MachineFaults
@@ -132,10 +133,7 @@ def health_alerts_sensor(
         seen = len(specs) if read.statuses is None else len(read.statuses)
         if seen < len(specs):  # a condition that was not looked at would count as over
             return dg.SensorResult(skip_reason=f"starting{left_over(seen, len(specs))}")
-        is_whole = read.refusal is None and read.statuses is not None
-        if is_whole:
-            anew = [each for each in specs if each.series not in evaluated] + [*read.looked_at]
-            evaluated.update(clock_results_of(anew, read.statuses or {}, now))
+        is_whole = _evaluate(evaluated, specs, read, faults, now)
         healths = _healths(instance, specs, read.statuses, now)
         wrong = [
             *(conditions.store_conditions(read.refusal, now) if read.refusal else ()),
@@ -160,6 +158,25 @@ def _end_runs(instance: dg.DagsterInstance, log: logging.Logger) -> None:
         log.warning(f"run {run_id} was marked as failed: its process is gone")
     for run_id in end_hung_runs(instance):
         log.warning(f"run {run_id} should have ended: its process was killed")
+
+
+def _evaluate(
+    evaluated: dict[Series, list[dg.AssetCheckEvaluation]],
+    specs: Sequence[SeriesAssets],
+    read: StatusesRead,
+    faults: MachineFaults,
+    now: datetime,
+) -> bool:
+    """Renew the results of the clock checks; False if the machine or the store does not let it."""
+    if read.refusal is not None or read.statuses is None:
+        return False
+    anew = [each for each in specs if each.series not in evaluated] + [*read.looked_at]
+    try:
+        evaluated.update(clock_results_of(anew, read.statuses, now))
+    except MachineFault as fault:
+        faults.note(HEALTH_ALERTS, fault)
+        return False
+    return True
 
 
 def _healths(

@@ -6,7 +6,7 @@ next tick that works ends it.
 
 import inspect
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
@@ -34,6 +34,9 @@ class TickFault:
     since: datetime
 
 
+_SOME_SERIES = "planning of some series"
+
+
 class MachineFaults:
     """The faults that stand, by sensor. Sensors of one code location share a process.
 
@@ -54,6 +57,13 @@ class MachineFaults:
         known = self._by_sensor.get(sensor)
         since = datetime.now(UTC) if known is None else known.since
         self._by_sensor[sensor] = TickFault(sensor, fault, since)
+
+    def note_some(self, faults: Sequence[MachineFault]) -> None:
+        """Record what a tick met at files of single series; none ends what was met before."""
+        if faults:
+            self.note(_SOME_SERIES, faults[0])
+        else:
+            self.end(_SOME_SERIES)
 
     def end(self, sensor: str) -> None:
         """Record that a tick has worked."""

@@ -90,7 +90,7 @@ def publish_due_sensor(
             renewed = StatusReader(stored, registry.client(), folder)
             known.by_series |= renewed.read(list(differing))
         sound = sound_specs(looked_at, known.by_series)
-        facts = planning_facts(
+        facts, _ = planning_facts(  # candles_due reports the faults
             sound, stored, market.client(), known.by_series, now, clock.settled()
         )
         facts = _with_collected(facts, known.by_series, completeness(stored, specs, now))
