@@ -4,6 +4,7 @@ One update fetches at the same time, as runs do; the other one symbol after the 
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 from unittest.mock import patch
@@ -22,8 +23,8 @@ from coin_assets.orchestration.jobs.update import only
 from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from coin_assets_tests.platform import StoppedClock, given, utc
 
-_FIRST, _LAST = "2025-05-01", "2025-06-01"
-_BEFORE, _IN_TURN, _AFTER = (f"2025-06-30T{hour}:00:03" for hour in (21, 22, 23))
+FIRST, _LAST = "2025-05-01", "2025-06-01"
+BEFORE, _IN_TURN, AFTER = (f"2025-06-30T{hour}:00:03" for hour in (21, 22, 23))
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 # Binance: a klines request weighs 2, the list of symbols 20; 6000 are allowed a minute.
 _KLINES_WEIGHT, _LIST_WEIGHT, _WEIGHT_A_MINUTE = 2, 20, 6000
@@ -34,9 +35,6 @@ class Measured(TypedDict):
 
     seconds: float
     seconds_in_turn: float
-    cpu_seconds: float
-    records_bytes: int
-    home_bytes: int
     steps: int
     requests: int
     request_seconds: float
@@ -82,14 +80,14 @@ def measure_symbols(folder: Path, count: int, delay_seconds: float) -> list[Figu
 def measure_hour(folder: Path, count: int, delay_seconds: float) -> Measured:
     """One hourly update of ``count`` symbols from an exchange whose answers are late."""
     symbols = [f"C{number:02d}/USDT" for number in range(count)]
-    now = utc(_AFTER)
+    now = utc(AFTER)
     with (
         running_exchange(folder, now, symbols, delay_seconds) as url,
         temporary_home(
             COIN_MARKET="ccxt:binance",
             COIN_SYMBOLS=",".join(symbols),
             COIN_DERIVED_TIMEFRAMES="",
-            COIN_HISTORY_START=_FIRST,
+            COIN_HISTORY_START=FIRST,
         ) as home,
     ):
         return in_fresh_process(home, run_update, url=url)
@@ -103,38 +101,30 @@ def run_update(url: str) -> Measured:
     series_list = settings.series_list
     requests = Stopwatch()
     with dg.DagsterInstance.get() as instance:
-        _run(
-            instance, settings, url, _BEFORE, [asset_key(series, CANDLES) for series in series_list]
-        )
+        candles = [asset_key(series, CANDLES) for series in series_list]
+        run_assets(instance, settings, url, BEFORE, candles)
         forecasts = [
             asset_key(series, layer) for series in series_list for layer in (MODELS, PREDICTIONS)
         ]
-        _run(instance, settings, url, _BEFORE, forecasts)
+        run_assets(instance, settings, url, BEFORE, forecasts)
         layers = (CANDLES, PREDICTIONS, PUBLISHED)
         due = [asset_key(series, layer) for series in series_list for layer in layers]
-        records, home = _sizes(settings)
         with (
             patch("coin_assets.orchestration.assets.candles.begin_fetches"),
             requests.around(ccxt.Exchange, "fetch"),  # a stopwatch is for one thread
         ):
-            in_turn = _run(instance, settings, url, _IN_TURN, due)
-        records_after, home_after = _sizes(settings)
-        began = time.process_time()
-        seconds = _run(instance, settings, url, _AFTER, due)
-        cpu_seconds = time.process_time() - began
+            in_turn = run_assets(instance, settings, url, _IN_TURN, due)
+        seconds = run_assets(instance, settings, url, AFTER, due)
     return {
         "seconds": seconds,
         "seconds_in_turn": in_turn,
-        "cpu_seconds": cpu_seconds,
-        "records_bytes": records_after - records,
-        "home_bytes": home_after - home,
         "steps": len(due),
         "requests": requests.calls,
         "request_seconds": requests.seconds,
     }
 
 
-def _sizes(settings: Settings) -> tuple[int, int]:
+def sizes(settings: Settings) -> tuple[int, int]:
     """Bytes of Dagster's records, and of all other files of the home."""
     records = settings.home / "dagster"
     sizes = {path: path.stat().st_size for path in settings.home.rglob("*") if path.is_file()}
@@ -142,15 +132,21 @@ def _sizes(settings: Settings) -> tuple[int, int]:
     return of_records, sum(sizes.values()) - of_records
 
 
-def _run(
-    instance: dg.DagsterInstance, settings: Settings, url: str, at: str, steps: list[dg.AssetKey]
+def run_assets(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    url: str,
+    at: str,
+    steps: Sequence[dg.AssetKey],
 ) -> float:
+    """Seconds of a run of these assets at ``at``, without those for the definitions."""
     definitions = build_definitions(
         settings,
+        symbol_names={key.path[0] for key in steps},
         clock=StoppedClock(settle_seconds=settings.settle_seconds, at=at),
         market=given(CcxtMarket("binance", pointed_at(url))),
     )
-    first = _FIRST if at == _BEFORE else _LAST
+    first = FIRST if at == BEFORE else _LAST
     started = time.perf_counter()
     result = only(definitions.resolve_job_def("update"), steps).execute_in_process(
         instance=instance,

@@ -1,9 +1,8 @@
 """Builds Dagster definitions from settings, for production, tests and tools."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -24,6 +23,7 @@ from coin_assets.orchestration.assets.published import published_files
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.checks.clock import clock_checks
 from coin_assets.orchestration.checks.reconciled import reconciled_check
+from coin_assets.orchestration.code_references import with_sources
 from coin_assets.orchestration.hidden import hidden_address
 from coin_assets.orchestration.jobs.acknowledge import acknowledge_job
 from coin_assets.orchestration.jobs.backfill import backfill_job
@@ -66,16 +66,19 @@ from coin_assets.store.home import open_home
 
 # A code location that runs longer without a reload shows an incomplete lineage.
 MONTHS_UNTIL_RELOAD = 24
-CODE_REFERENCES = "dagster/code_references"
 
 
 def build_definitions(
-    settings: Settings | None = None, **resource_overrides: dg.ConfigurableResource
+    settings: Settings | None = None,
+    symbol_names: Collection[str] | None = None,
+    **resource_overrides: dg.ConfigurableResource,
 ) -> dg.Definitions:
     """All definitions of the code location.
 
     Args:
         settings: read from the environment by default.
+        symbol_names: the only symbols that get assets, for a process that executes a run of them;
+            of names that are not configured, and by default, all symbols get them.
         resource_overrides: resources to use instead of the configured ones, by name: ``market``,
             ``store``, ``registry``, ``publisher``, ``clock``, ``disk``.
 
@@ -89,12 +92,13 @@ def build_definitions(
         raise ConfigurationError(f"No resources {sorted(unknown)}; there are {sorted(resources)}.")
     _open_home(settings)
     specs = series_specs(settings)
+    chosen = _chosen(specs, symbol_names)
     with beta_features_accepted():
-        steps = with_sources([asset for spec in specs for asset in series_assets(spec, specs)])
-        scored = with_sources([evaluations(spec) for spec in specs])
+        steps = with_sources([asset for spec in chosen for asset in series_assets(spec, specs)])
+        scored = with_sources([evaluations(spec) for spec in chosen])
     checks = [
         check
-        for spec in specs
+        for spec in chosen
         for check in (reconciled_check(spec), clock_checks(spec, read_status))
     ]
     alerts = alert_settings(settings)
@@ -117,7 +121,7 @@ def build_definitions(
     launched: list[Any] = [update, training, evaluate, promote, recompute, retention, prune]
     watched = [each.name for each in (*sensors, *schedules)]
     definitions = dg.Definitions(
-        assets=[*steps, *scored, manifest(specs)],
+        assets=[*steps, *scored, manifest(chosen)],
         jobs=[*launched, *_operator_jobs(settings, specs, alerts)],
         asset_checks=checks,
         schedules=schedules,
@@ -129,6 +133,14 @@ def build_definitions(
     with beta_features_accepted():  # Dagster copies sensors with a parameter that is one
         definitions.get_repository_def()
     return definitions
+
+
+def _chosen(
+    specs: tuple[SeriesAssets, ...], names: Collection[str] | None
+) -> tuple[SeriesAssets, ...]:
+    if names is None:
+        return specs
+    return tuple(spec for spec in specs if spec.series.symbol_name in names) or specs
 
 
 def _open_home(settings: Settings) -> None:
@@ -184,27 +196,6 @@ def series_assets(spec: SeriesAssets, specs: tuple[SeriesAssets, ...]) -> list[d
         predictions(spec),
         published_files(spec, specs),
     ]
-
-
-def with_sources(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """``assets`` with file and line of their functions, which the web UI shows.
-
-    `dagster.with_source_code_references` reads and parses the source of each asset's function for
-    this, a quarter of the time that the definitions take.
-    """
-    return [asset.map_asset_specs(partial(_with_source, _source_of(asset))) for asset in assets]
-
-
-def _with_source(source: dg.CodeReferencesMetadataValue, spec: dg.AssetSpec) -> dg.AssetSpec:
-    return spec.merge_attributes(metadata={CODE_REFERENCES: source})
-
-
-def _source_of(asset: dg.AssetsDefinition) -> dg.CodeReferencesMetadataValue:
-    compute: Any = asset.op.compute_fn
-    code = compute.decorated_fn.__code__
-    file = str(Path(code.co_filename).absolute())
-    line = dg.LocalFileCodeReference(file_path=file, line_number=code.co_firstlineno)
-    return dg.CodeReferencesMetadataValue(code_references=[line])
 
 
 def alert_settings(settings: Settings) -> AlertSettings:

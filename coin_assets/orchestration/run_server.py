@@ -246,9 +246,12 @@ def _execute(order: Order) -> int:
     """What ``dagster api execute_run`` does."""
     from dagster._cli.api import _execute_run_command_body
 
+    from coin_assets.orchestration.run_symbols import limit_to
+
     with _instance(order) as instance:
         run, began = instance.get_run_by_id(order.run_id), time.monotonic()
         if run is not None:
+            limit_to(run)
             _log(run, "started")
         _execute_run_command_body(
             order.run_id, instance, lambda _: None, set_exit_code_on_failure=False

@@ -1,0 +1,101 @@
+"""One hourly update in the runs that the platform splits it into, several at a time."""
+
+import resource
+import time
+from collections.abc import Sequence
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypedDict
+
+import dagster as dg
+import yaml  # type: ignore[import-untyped]
+
+from benchmarks.exchange_server import running_exchange
+from benchmarks.harness import ROOT, in_fresh_process, temporary_home
+from benchmarks.symbols import AFTER, BEFORE, FIRST, run_assets, sizes
+from coin_assets.config.settings import Settings
+from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Task
+from coin_assets.domain.timeframes import month_start
+from coin_assets.orchestration.assets.specs import asset_key
+from coin_assets.planning.facts import LIVE, Request
+from coin_assets.planning.splitting import split
+from coin_assets_tests.platform import utc
+
+_LAYERS = (CANDLES, PREDICTIONS, PUBLISHED)
+
+
+class SplitUpdate(TypedDict):
+    """What the measuring process returns."""
+
+    seconds: float
+    cpu_seconds: float
+    records_bytes: int
+    home_bytes: int
+    tasks: int
+    runs: int
+    at_once: int
+
+
+def measure_split_hour(folder: Path, count: int, delay_seconds: float) -> SplitUpdate:
+    """One hourly update of ``count`` symbols of 1h from an exchange whose answers are late."""
+    symbols = [f"C{number:02d}/USDT" for number in range(count)]
+    with (
+        running_exchange(folder, utc(AFTER), symbols, delay_seconds) as url,
+        temporary_home(
+            COIN_MARKET="ccxt:binance",
+            COIN_SYMBOLS=",".join(symbols),
+            COIN_DERIVED_TIMEFRAMES="",
+            COIN_HISTORY_START=FIRST,
+        ) as home,
+    ):
+        return in_fresh_process(home, run_split_update, url=url)
+
+
+def run_split_update(url: str) -> SplitUpdate:
+    """Fill the home of this process up to an hour, then measure the next one.
+
+    This process forks one for each run, as the platform's run server does. Like that, it has
+    imported everything and opened nothing.
+    """
+    settings = Settings()
+    series_list = settings.series_list
+    at_once = yaml.safe_load((ROOT / "dagster.yaml").read_text())["concurrency"]["runs"][
+        "max_concurrent_runs"
+    ]
+    with get_context("fork").Pool(at_once, maxtasksperchild=1) as pool:
+        for layers in ((CANDLES,), (MODELS, PREDICTIONS)):
+            keys = [asset_key(series, layer) for series in series_list for layer in layers]
+            pool.apply(_run, (url, BEFORE, keys))
+        tasks = tuple(Task(series, layer) for series in series_list for layer in _LAYERS)
+        requests = split(Request(month_start(utc(AFTER)), tasks, LIVE))
+        parts = [
+            [asset_key(task.series, task.layer) for task in request.tasks] for request in requests
+        ]
+        records, home = sizes(settings)
+        cpu, began = _cpu_of_children(), time.perf_counter()
+        pool.map(partial(_run, url, AFTER), parts, chunksize=1)
+        seconds = time.perf_counter() - began
+        pool.close()
+        pool.join()  # CPU time counts when a process has ended
+    records_after, home_after = sizes(settings)
+    return {
+        "seconds": seconds,
+        "cpu_seconds": _cpu_of_children() - cpu,
+        "records_bytes": records_after - records,
+        "home_bytes": home_after - home,
+        "tasks": len(tasks),
+        "runs": len(parts),
+        "at_once": at_once,
+    }
+
+
+def _run(url: str, at: str, keys: Sequence[dg.AssetKey]) -> None:
+    """A run, with definitions of its own symbols alone."""
+    with dg.DagsterInstance.get() as instance:
+        run_assets(instance, Settings(), url, at, keys)
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
