@@ -1,5 +1,6 @@
 """One hourly update in the runs that the platform splits it into, several at a time."""
 
+import importlib
 import resource
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Task
 from coin_assets.domain.timeframes import month_start
 from coin_assets.orchestration.assets.specs import asset_key
+from coin_assets.orchestration.run_server import PRELOADED
 from coin_assets.planning.facts import LIVE, Request
 from coin_assets.planning.splitting import split
 from coin_assets_tests.platform import utc
@@ -58,6 +60,8 @@ def run_split_update(url: str) -> SplitUpdate:
     This process forks one for each run, as the platform's run server does. Like that, it has
     imported everything and opened nothing.
     """
+    for name in PRELOADED:
+        importlib.import_module(name)
     settings = Settings()
     series_list = settings.series_list
     at_once = yaml.safe_load((ROOT / "dagster.yaml").read_text())["concurrency"]["runs"][
