@@ -96,22 +96,15 @@ def build_definitions(
     with beta_features_accepted():
         steps = with_sources([asset for spec in chosen for asset in series_assets(spec, specs)])
         scored = with_sources([evaluations(spec) for spec in chosen])
-    checks = [
-        check
-        for spec in chosen
-        for check in (reconciled_check(spec), clock_checks(spec, read_status))
-    ]
+    checks = [check for spec in chosen for check in _separate_checks(spec)]
     alerts = alert_settings(settings)
     faults = MachineFaults((resources | resource_overrides)["disk"])
     update, training = update_job(steps, checks), training_job(specs)
     recompute, retention = recompute_job(specs), retention_job(specs)
     prune = prune_job(settings.records_retention)
     evaluate, promote = evaluate_job(scored), promote_job(specs)
-    schedules: list[Any] = [
-        retrain_schedule(specs, training),
-        retention_schedule(retention),
-        prune_schedule(prune),
-    ]
+    retrain = retrain_schedule(specs, training)
+    schedules = [retrain, retention_schedule(retention), prune_schedule(prune)]
     sensors: list[Any] = [
         candles_due_sensor(specs, checks_of(steps), [update, training, evaluate, promote], faults),
         publish_due_sensor(specs, checks_of(steps), update, faults),
@@ -196,6 +189,11 @@ def series_assets(spec: SeriesAssets, specs: tuple[SeriesAssets, ...]) -> list[d
         predictions(spec),
         published_files(spec, specs),
     ]
+
+
+def _separate_checks(spec: SeriesAssets) -> tuple[dg.AssetChecksDefinition, ...]:
+    """Checks that no asset of the series records by itself."""
+    return reconciled_check(spec), clock_checks(spec, read_status)
 
 
 def alert_settings(settings: Settings) -> AlertSettings:

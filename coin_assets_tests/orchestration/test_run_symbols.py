@@ -71,7 +71,7 @@ def test_symbols_of_a_run() -> None:
     selected = dg.DagsterRun(
         job, asset_selection=frozenset({ether}), asset_check_selection=frozenset({check})
     )
-    assert symbols_in(selected) == {"ETH_USDT", "SOL_USDT"}
+    assert symbols_in(selected) == frozenset({"ETH_USDT", "SOL_USDT"})
     assert symbols_in(dg.DagsterRun(job)) is None
 
 
