@@ -3,9 +3,11 @@
 import importlib
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import TypedDict
 
@@ -67,21 +69,19 @@ def run_split_update(url: str) -> SplitUpdate:
     at_once = yaml.safe_load((ROOT / "dagster.yaml").read_text())["concurrency"]["runs"][
         "max_concurrent_runs"
     ]
-    with get_context("fork").Pool(at_once, maxtasksperchild=1) as pool:
+    with _processes(1) as filling:
         for layers in ((CANDLES,), (MODELS, PREDICTIONS)):
             keys = [asset_key(series, layer) for series in series_list for layer in layers]
-            pool.apply(_run, (url, BEFORE, keys))
-        tasks = tuple(Task(series, layer) for series in series_list for layer in _LAYERS)
-        requests = split(Request(month_start(utc(AFTER)), tasks, LIVE))
-        parts = [
-            [asset_key(task.series, task.layer) for task in request.tasks] for request in requests
-        ]
-        records, home = sizes(settings)
-        cpu, began = _cpu_of_children(), time.perf_counter()
-        pool.map(partial(_run, url, AFTER), parts, chunksize=1)
+            filling.apply(_run, (url, BEFORE, keys))
+    tasks = tuple(Task(series, layer) for series in series_list for layer in _LAYERS)
+    requests = split(Request(month_start(utc(AFTER)), tasks, LIVE))
+    parts = [[asset_key(task.series, task.layer) for task in each.tasks] for each in requests]
+    records, home = sizes(settings)
+    cpu = _cpu_of_children()
+    with _processes(at_once) as runs:
+        began = time.perf_counter()
+        runs.map(partial(_run, url, AFTER), parts, chunksize=1)
         seconds = time.perf_counter() - began
-        pool.close()
-        pool.join()  # CPU time counts when a process has ended
     records_after, home_after = sizes(settings)
     return {
         "seconds": seconds,
@@ -92,6 +92,17 @@ def run_split_update(url: str) -> SplitUpdate:
         "runs": len(parts),
         "at_once": at_once,
     }
+
+
+@contextmanager
+def _processes(at_once: int) -> Iterator[Pool]:
+    """Processes for one run each; at the end all are reaped, so that their CPU time counts."""
+    pool = get_context("fork").Pool(at_once, maxtasksperchild=1)
+    try:
+        yield pool
+    finally:
+        pool.close()
+        pool.join()
 
 
 def _run(url: str, at: str, keys: Sequence[dg.AssetKey]) -> None:
