@@ -107,7 +107,7 @@ OF_SYMBOL: dict[str, tuple[Lie, str | None]] = {
     "deep JSON": (_reply(b"[" * 100_000 + b"]" * 100_000), "does not answer"),
     "1.5 million values": (_reply(b"[" + b"0," * 1_500_000 + b"0]"), "does not answer"),
     "gzip bomb": (_reply(zeros(32), Content_Encoding="gzip"), "does not answer"),
-    "HTTP 451": (_on(faults.http_status(451)), "ETH/USDT"),
+    "HTTP 451": (_on(faults.http_status(451)), "blocks this machine"),
     "no such symbol": (_on(json_error(-1121, "Invalid symbol.")), "does not offer the symbol"),
 }
 
