@@ -17,7 +17,7 @@ IN_DEMO_HOME := sh deploy/home.sh ./var/demo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up status alerts alert-test ack launch doctor backup restore-check env compose-secrets compose-config test test-fast \
-	test-influxdb test-live test-live-short test-slow lint format bench screenshots lock clean
+	test-influxdb test-live test-live-short test-slow fault-matrix lint format bench screenshots lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -97,6 +97,10 @@ test-live-short: $(DEV) ## The cut of the live test that CI runs (about 5 minute
 
 test-slow: $(DEV) ## The slow tests: two simulated years with faults, kills, promotions (an hour)
 	$(BIN)/python -m pytest -m slow -s --numprocesses 2
+
+fault-matrix: $(DEV) ## Every fault of files, writes, databases and servers, and a table (an hour)
+	$(BIN)/python -m pytest -m "slow or not slow" --durations 0 --numprocesses 2 --dist load \
+		-q coin_assets_tests/orchestration/faults
 
 lint: $(DEV) ## Check style, formatting, types and import directions
 	$(BIN)/python -m ruff check .

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import settings
 
 from coin_assets_tests.fast import is_fast, refuse_processes
-from coin_assets_tests.market.fault_table import pytest_terminal_summary  # noqa: F401 (a hook)
+from coin_assets_tests.market.fault_table import print_fault_table
+from coin_assets_tests.orchestration.faults.matrix import print_matrix
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("untimed", deadline=None)
@@ -23,6 +24,13 @@ def pytest_configure() -> None:
         if signal.getsignal(number) == signal.SIG_IGN:
             is_interrupt = number == signal.SIGINT
             signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
+
+
+# Under xdist only conftest files of the folders that are named on the command line reach the
+# process that prints.
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    print_fault_table(terminalreporter)
+    print_matrix(terminalreporter)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -14,6 +14,7 @@ from coin_assets.domain.failures import RUN_OVERDUE
 from coin_assets.orchestration.run_processes import recorded_process
 from coin_assets.orchestration.sensors.failed_steps import failed_steps
 from coin_assets_tests import test_up
+from coin_assets_tests.alerts.receiver import Receiver
 from coin_assets_tests.test_up import Up, succeeded, up
 from coin_assets_tests.webui import ROOT
 
@@ -41,6 +42,39 @@ def test_damaged_records_do_not_stop_the_start(tmp_path: Path, name: str) -> Non
         made.works()
         assert f"{database}.damaged-" in made.log.read_text()
         made.until(lambda: succeeded(made.ui))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "name", ["history/runs.db", "history/runs/index.db", "schedules/schedules.db"]
+)
+def test_records_that_are_damaged_while_it_runs_are_told_and_over_with_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(test_up, "WAIT_SECONDS", 400)
+    database = tmp_path / "home" / "dagster" / name
+    with Receiver() as receiver:
+        settings = {
+            "COIN_ALERT_CYCLE_SECONDS": "5",
+            "COIN_ALERT_WEBHOOKS": f"json+{receiver.url}",
+        }
+
+        def told() -> set[str]:
+            return {subject for each in receiver.accepted for subject in each["subjects"]}
+
+        with up(tmp_path, **settings) as made:
+            made.until((tmp_path / "home" / "alerts" / "heartbeat.json").exists)
+            for each in (database, database.with_name(f"{database.name}-wal")):
+                each.write_bytes(bytes(each.stat().st_size))
+            made.until(lambda: bool(told() & {"database", "alerting"}))
+            (remedy, *_) = [each["text"] for each in receiver.accepted if "To do" in each["text"]]
+            assert "restart make up" in remedy
+        with up(tmp_path, **settings) as made:
+            made.works()
+            assert f"{database}.damaged-" in made.log.read_text()
+            made.until(lambda: "Dagster's records" in told())
+            made.until(lambda: succeeded(made.ui))
 
 
 def stopped_run(made: Up, instance: dg.DagsterInstance) -> dg.DagsterRun:

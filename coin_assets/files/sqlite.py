@@ -149,6 +149,12 @@ def files_set_aside(path: Path) -> list[tuple[Path, datetime]]:
     return sorted(found.items())
 
 
+def all_set_aside(folder: Path) -> list[tuple[Path, datetime]]:
+    """`files_set_aside` of every name in a folder."""
+    names = {each.name.partition(_MARK)[0] for each in folder.glob(f"*{_MARK}*")}
+    return [found for name in sorted(names) for found in files_set_aside(folder / name)]
+
+
 def _all_of(path: Path) -> list[Path]:
     """The database first: what is left after a crash in between is damaged too."""
     return [path, *(path.with_name(path.name + suffix) for suffix in _BESIDE)]

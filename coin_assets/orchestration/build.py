@@ -24,6 +24,7 @@ from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.checks.clock import clock_checks
 from coin_assets.orchestration.checks.reconciled import reconciled_check
 from coin_assets.orchestration.code_references import with_sources
+from coin_assets.orchestration.executor import noted_in_process_executor
 from coin_assets.orchestration.hidden import hidden_address
 from coin_assets.orchestration.jobs.acknowledge import acknowledge_job
 from coin_assets.orchestration.jobs.backfill import backfill_job
@@ -121,7 +122,7 @@ def build_definitions(
         sensors=[*sensors, health_alerts_sensor(specs, alerts, watched, faults)],
         resources=resources | resource_overrides,
         # A step costs about 0.1 s in this process and seconds in one of its own.
-        executor=dg.in_process_executor,
+        executor=noted_in_process_executor,
     )
     with beta_features_accepted():  # Dagster copies sensors with a parameter that is one
         definitions.get_repository_def()

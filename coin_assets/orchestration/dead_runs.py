@@ -10,13 +10,15 @@ import signal
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import dagster as dg
 from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 from dagster._utils import get_run_crash_explanation
 
 from coin_assets.domain.failures import RUN_OVERDUE, FailureRecord
-from coin_assets.orchestration.failures import report_of_run
+from coin_assets.orchestration.failures import record_of_run, report_of_run
+from coin_assets.orchestration.records.files import RunFiles
 from coin_assets.orchestration.run_processes import RunProcess, process_of, recorded_process
 
 _STARTED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -38,9 +40,9 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             continue
         now = instance.get_run_by_id(run.run_id)  # it may have ended meanwhile
         if now is not None and now.status in _STARTED:
-            instance.report_run_failed(
-                run, f"Process {process.id} of this run is gone: it was killed. Launch it again."
-            )
+            text = f"Process {process.id} of this run is gone: it was killed. Launch it again."
+            report = partial(instance.report_run_failed, run, text)
+            RunFiles(instance).mended(run.run_id, report)
             ended.append(run.run_id)
     return ended
 
@@ -49,7 +51,7 @@ def end_hung_runs(instance: dg.DagsterInstance) -> list[str]:
     """Kill the processes of runs that should have ended; return the ids of these runs.
 
     A run is failed when its time is over. A run that was canceled, or that Dagster calls failed, is
-    left as it is; its process has a minute to end.
+    left as it is; its process has a minute to end, and none once the time of the run is over.
     """
     killed = []
     for run in instance.get_runs(
@@ -67,15 +69,21 @@ def _kill_outliving(instance: dg.DagsterInstance) -> list[str]:
     canceling = dg.RunsFilter(statuses=[dg.DagsterRunStatus.CANCELING])
     lately = datetime.now(UTC) - _ENDED_LATELY
     ended = dg.RunsFilter(statuses=_ENDED, updated_after=lately)
+    runs = (*instance.get_runs(canceling), *instance.get_runs(ended, limit=_MOST_ENDED))
     alive = {
         run.run_id: process
-        for run in (*instance.get_runs(canceling), *instance.get_runs(ended, limit=_MOST_ENDED))
+        for run in runs
         if (process := recorded_process(run)) is not None and process.is_alive()
     }
+    limits = {run.run_id: limit_of(instance, run) for run in runs}
     for gone in _ENDING.keys() - alive.keys():
         del _ENDING[gone]
     now = time.monotonic()
-    late = [each for each in alive if now - _ENDING.setdefault(each, now) >= _ENDING_SECONDS]
+    late = [
+        each
+        for each, process in alive.items()
+        if now - _ENDING.setdefault(each, now) >= _ENDING_SECONDS or process.is_late(limits[each])
+    ]
     for run_id in late:
         alive[run_id].kill()
     return late
@@ -97,8 +105,12 @@ def fail_overdue(instance: dg.DagsterInstance, run: dg.DagsterRun, process: RunP
     """
     process.kill()
     now = instance.get_run_by_id(run.run_id)
-    if now is not None and not now.is_finished:  # else the run server was faster
-        _report_overdue(instance, now, process)
+    if now is None or now.status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED):
+        return
+    # A run server or a code server may be faster to call it failed; the latter does not say why.
+    message = report_overdue(instance, now, process)
+    if not now.is_finished:
+        instance.report_run_failed(now, message)
 
 
 def report_end(instance: dg.DagsterInstance, run: dg.DagsterRun, exit_code: int) -> bool:
@@ -106,7 +118,7 @@ def report_end(instance: dg.DagsterInstance, run: dg.DagsterRun, exit_code: int)
     process = recorded_process(run)
     is_killed = exit_code == -signal.SIGKILL
     if process is not None and is_killed and process.is_late(limit_of(instance, run)):
-        _report_overdue(instance, run, process)
+        instance.report_run_failed(run, report_overdue(instance, run, process))
         return True
     if run.status is dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run)
@@ -117,7 +129,11 @@ def report_end(instance: dg.DagsterInstance, run: dg.DagsterRun, exit_code: int)
     return True
 
 
-def _report_overdue(instance: dg.DagsterInstance, run: dg.DagsterRun, process: RunProcess) -> None:
+def report_overdue(instance: dg.DagsterInstance, run: dg.DagsterRun, process: RunProcess) -> str:
+    """Record that the time of a run was over, unless that is known; the message of the record."""
+    known = record_of_run(instance, run.run_id)
+    if known is not None:
+        return known.message
     minutes = limit_of(instance, run) / 60
     name = f"run {run.run_id[:8]} ({run.job_name})"
     message = f"{name} did not end within {minutes:.3g} min; its process {process.id} was killed"
@@ -125,7 +141,7 @@ def _report_overdue(instance: dg.DagsterInstance, run: dg.DagsterRun, process: R
         message = f"{message}, and ends when the disk answers that it waits for"
     at, cause = datetime.now(UTC).replace(microsecond=0), "a run did not end in time"
     report_of_run(instance, run, FailureRecord(None, run.job_name, RUN_OVERDUE, cause, message, at))
-    instance.report_run_failed(run, message)
+    return message
 
 
 def end_and_report(instance: dg.DagsterInstance) -> None:

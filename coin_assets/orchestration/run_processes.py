@@ -16,6 +16,7 @@ from typing import Self
 
 import dagster as dg
 import psutil
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 # Of a run that has a process of its own; hidden in the UI. It is there before the run executes.
 PROCESS_TAG = ".dagster/coin_assets_process"
@@ -117,6 +118,15 @@ def recorded_process(run: dg.DagsterRun) -> RunProcess | None:
     """The process that a run has for itself; None if its launcher recorded none."""
     text = run.tags.get(PROCESS_TAG)
     return None if text is None else RunProcess(**json.loads(text))
+
+
+def note_own_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Record this process for its run, if a code server started it for this run alone.
+
+    Dagster's launcher, which asks the code server, does not learn the process.
+    """
+    if GRPC_INFO_TAG in run.tags:
+        instance.add_run_tags(run.run_id, RunProcess.recorded(os.getpid()).tag)
 
 
 def _start_of(process_id: int) -> str | None:

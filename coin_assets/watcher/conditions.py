@@ -47,8 +47,9 @@ def of_database(reason: str, now: datetime) -> Condition:
         severity=Severity.CRITICAL,
         since=now,
         detail=reason,
-        remedy="Nothing runs and no other alert is sent without it. Check the disk or the server; "
-        "restore a damaged file.",
+        remedy="Nothing runs and no other alert is sent without it. A damaged file: restart make "
+        "up, which moves it aside and begins a new one; then check the disk (dmesg). PostgreSQL: "
+        "look at its server.",
         runbook=_RECOVERY_PAGE,
     )
 

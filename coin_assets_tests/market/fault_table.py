@@ -1,13 +1,10 @@
-"""The table of test_faults.py, printed after the tests.
-
-Under xdist only conftest files of the folders that are named on the command line reach the process
-that prints, so the one of all tests has to import this hook.
-"""
+"""The table of test_faults.py, printed after the tests."""
 
 import pytest
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def print_fault_table(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the faults of a run, and what became of each; nothing without any."""
     rows = [
         tuple(value)
         for report in terminalreporter.getreports("passed")

@@ -12,6 +12,7 @@ import dagster as dg
 import psutil
 import pytest
 from dagster._core.events import EngineEventData
+from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test
 from filelock import FileLock, Timeout
 
@@ -19,7 +20,13 @@ from coin_assets.domain.failures import RUN_OVERDUE
 from coin_assets.orchestration import dead_runs
 from coin_assets.orchestration.dead_runs import end_dead_runs, end_hung_runs
 from coin_assets.orchestration.failures import record_of_run
-from coin_assets.orchestration.run_processes import RunProcess
+from coin_assets.orchestration.records.damage import records_set_aside
+from coin_assets.orchestration.run_processes import (
+    RunProcess,
+    note_own_process,
+    recorded_process,
+)
+from coin_assets_tests.orchestration.records.homes import open_home
 
 CANCELED = dg.DagsterRunStatus.CANCELED
 FAILED, STARTED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED
@@ -132,7 +139,34 @@ def test_a_process_of_another_user_lives(
     assert status_of(instance, run) is STARTED
 
 
+def test_damaged_events_of_a_dead_run_keep_no_other_from_its_end(tmp_path: Path) -> None:
+    gone = RunProcess(ended_process(), "another-boot 1")
+    with open_home(tmp_path) as instance:
+        runs = [started_run(instance, gone) for _ in range(3)]
+    path = tmp_path / "history" / "runs" / f"{runs[1].run_id}.db"
+    path.write_bytes(bytes(path.stat().st_size))
+    with open_home(tmp_path) as instance:
+        assert set(end_dead_runs(instance)) == {run.run_id for run in runs}
+        assert {status_of(instance, run) for run in runs} == {FAILED}
+        ((aside, _),) = records_set_aside(instance)
+        assert aside.name.startswith(f"{path.name}.damaged-")
+        assert end_dead_runs(instance) == []
+
+
 # -------------------------------------------------------------------------------------------- hung
+
+
+@pytest.mark.parametrize("of_code_server", [True, False])
+def test_a_run_of_a_code_server_alone_records_its_own_process(
+    instance: dg.DagsterInstance, of_code_server: bool
+) -> None:
+    run = started_run(instance, None, **({GRPC_INFO_TAG: "{}"} if of_code_server else {}))
+    note_own_process(instance, run)
+    now = instance.get_run_by_id(run.run_id)
+    assert now is not None
+    found = recorded_process(now)
+    own = RunProcess.recorded(os.getpid())
+    assert (found and (found.id, found.start)) == ((own.id, own.start) if of_code_server else None)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from coin_assets.config.records import records_of
-from coin_assets.files.sqlite import files_set_aside, set_aside, set_aside_if_damaged
+from coin_assets.files.sqlite import all_set_aside, set_aside, set_aside_if_damaged
 from coin_assets.orchestration.records.files import RunFiles
 
 _RUNS, _INDEX = Path("history", "runs.db"), Path("history", "runs", "index.db")
@@ -63,12 +63,13 @@ def set_aside_and_report(home: Path, command: str) -> None:
 
 
 def records_set_aside(instance: dg.DagsterInstance) -> list[tuple[Path, datetime]]:
-    """Databases that were set aside and are still there, each with its time."""
+    """Databases that were set aside and are still there, those of runs too, each with its time."""
     databases = RunFiles(instance).databases
     if databases is None:
         return []
-    home = databases.parent.parent
-    return [found for each in (_RUNS, _INDEX, _TICKS) for found in files_set_aside(home / each)]
+    history = databases.parent
+    folders = (history, databases, history.with_name(_TICKS.parent.name))
+    return [found for folder in folders for found in all_set_aside(folder)]
 
 
 def _newest_first(folder: Path) -> list[Path]:

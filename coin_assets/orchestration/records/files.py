@@ -2,16 +2,21 @@
 
 import re
 import shutil
-from collections.abc import Container, Iterator
+import sqlite3
+from collections.abc import Callable, Container, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import dagster as dg
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from sqlalchemy.exc import DBAPIError
 
+from coin_assets.files.sqlite import set_aside_if_damaged
 from coin_assets.orchestration.records.events import BatchedSqliteEventLog
 
+Result = TypeVar("Result")
 _RUN_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -47,6 +52,23 @@ class RunFiles:
             freed += size_of(folder)
             shutil.rmtree(folder, ignore_errors=True)
         return freed
+
+    def mended(self, run_id: str, use: Callable[[], Result]) -> Result:
+        """Result of ``use``, which needs the events of a run that no process executes any more.
+
+        If their database is damaged, it is set aside, and ``use`` is called again without it.
+
+        Raises:
+            MachineFault: the database cannot be examined or moved.
+            Exception: what else ``use`` raises.
+        """
+        try:
+            return use()
+        except (DBAPIError, sqlite3.Error):
+            path = self.databases and self.databases / f"{run_id}.db"
+            if path is None or set_aside_if_damaged(path) is None:
+                raise
+            return use()
 
     def abandoned(self, known: Container[str], before: datetime) -> set[str]:
         """Ids of runs that only have files any more, last written before a time.

@@ -11,6 +11,7 @@ import dagster as dg
 from coin_assets.domain.failures import CHECK_FAILED, RUN_KILLED, FailureRecord
 from coin_assets.errors import ConfigurationError
 from coin_assets.orchestration.failures import OF_RUN, RECORD_EVENTS, records_of, unrecorded
+from coin_assets.orchestration.records.files import RunFiles
 
 _STEP_EVENTS = RECORD_EVENTS | {dg.DagsterEventType.ASSET_CHECK_EVALUATION}
 _CAPACITY = 1000
@@ -25,7 +26,9 @@ def is_misconfigured(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 
 def killed_run(task: str, ended: datetime) -> FailureRecord:
     """The record of a run that ended although none of its steps failed."""
-    message = "the run ended without a failed step: its process was killed"
+    message = (
+        "the run ended without a failed step: its process was killed, or its events were damaged"
+    )
     return FailureRecord(None, task, RUN_KILLED, "the run was killed", message, ended)
 
 
@@ -42,7 +45,9 @@ def failed_steps(instance: dg.DagsterInstance, run_id: str) -> dict[str, Failure
     if run_id not in _CACHE:
         if len(_CACHE) >= _CAPACITY:
             _CACHE.clear()
-        entries = instance.all_logs(run_id, of_type=_STEP_EVENTS)
+        entries = RunFiles(instance).mended(
+            run_id, lambda: instance.all_logs(run_id, of_type=_STEP_EVENTS)
+        )
         records = records_of(entries)
         blocking = {
             entry.step_key: found

@@ -32,7 +32,7 @@ def of_records(
 
 
 def _records_conditions(instance: dg.DagsterInstance) -> list[Condition]:
-    """Databases of Dagster's records that were set aside at a start."""
+    """Databases of Dagster's records that were set aside."""
     found = records_set_aside(instance)
     if not found:
         return []
@@ -44,10 +44,10 @@ def _records_conditions(instance: dg.DagsterInstance) -> list[Condition]:
             cause="",
             severity=Severity.WARNING,
             since=min(at for _, at in found),
-            detail=f"they could not be read at a start, and new ones began: {names}",
-            remedy="Check the disk (dmesg, smartctl). Sensors and schedules that you had switched "
-            "off are on again. Remove these files, with -wal and -shm beside them, when you do not "
-            "need them; that ends this.",
+            detail=f"they could not be read, and new ones began: {names}",
+            remedy="Check the disk (dmesg, smartctl). With schedules.db, sensors and schedules "
+            "that you had switched off are on again. Remove these files, with -wal and -shm beside "
+            "them, when you do not need them; that ends this.",
             runbook=_PAGE,
         )
     ]

@@ -12,12 +12,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from coin_assets_tests.orchestration.faults.matrix import Cell
 from coin_assets_tests.orchestration.faults.test_files import sound  # noqa: F401
+from coin_assets_tests.orchestration.faults.watched import told_by
 from coin_assets_tests.orchestration.sensors.conftest import grown  # noqa: F401
 from coin_assets_tests.webui import ROOT
 
@@ -65,6 +68,19 @@ def run(library: Path, grown: Path, home: Path, cell: tuple[str, str]) -> dict[s
     return found
 
 
+def observed(cell: tuple[str, str], found: dict[str, Any], usual: dict[str, bytes]) -> Cell:
+    """The line of the matrix."""
+    during, after = found["during"], found["after"]
+    words = ", ".join(sorted(set(during["statuses"].values())))
+    did = f"{found['hits']} calls failed, {len(during['raised'])} ticks raised; {words}"
+    told = told_by(during["messages"])
+    if during["watcher"]:
+        told += f"; the watcher: {during['watcher'][0]}"
+    same = {name: text.encode() for name, text in after["published"].items()} == usual
+    healed = same and set(after["statuses"].values()) == {"fresh"}
+    return Cell(cell[0], f"writes: {cell[1]}", did, told, "by itself" if healed else "open")
+
+
 def check(
     cell: tuple[str, str],
     found: dict[str, Any],
@@ -73,10 +89,6 @@ def check(
     name, folder = cell
     during, after = found["during"], found["after"]
     texts = [f"{', '.join(each['subjects'])}: {each['text']}" for each in during["messages"]]
-    told = "; ".join(text.partition("\n")[0][:70] for text in texts) or "no alert"
-    words = sorted(set(during["statuses"].values()))
-    row = f"{name:7} {folder:12} {found['hits']:5} calls  {', '.join(words):24} {told}"
-    print(row)  # noqa: T201 (a row of the matrix)
     assert found["hits"] > 0 or folder in _SELDOM, "nothing was written there"
     assert during["raised"] == []
     assert not any("Remove the file" in text or "corrupt" in text for text in texts)
@@ -99,6 +111,9 @@ def test_a_fault_of_the_machine_is_one_alert_and_heals(
     grown: Path,  # noqa: F811
     tmp_path: Path,
     sound: tuple[dict[str, bytes], dict[tuple[str, str], dict[str, float]]],  # noqa: F811
+    record_property: Callable[[str, object], None],
     cell: tuple[str, str],
 ) -> None:
-    check(cell, run(failing_calls, grown, tmp_path / "home", cell), sound)
+    found = run(failing_calls, grown, tmp_path / "home", cell)
+    observed(cell, found, sound[0]).record(record_property)
+    check(cell, found, sound)

@@ -2,10 +2,11 @@
 
 For each cell: no wrong value is served, the other symbol stays fresh, and within three cycles the
 fault is healed or one alert names the file and what to do. `make test` runs a diagonal of the
-matrix, `make test-slow` all of it; ``-s`` prints the rows.
+matrix, `make test-slow` all of it; the rows are printed after the tests.
 """
 
 import shutil
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def check(
     about = [text for text in alerts if ETH in text.partition(":")[0] or path.name in text]
     assert len(about) <= 2  # 1h, and 4h where it is made of it
     if not found.healed:
-        assert any(str(path) in text or path.name in text for text in about), found.row(str(cell))
+        assert any(str(path) in text or path.name in text for text in about), (cell, found)
 
 
 @pytest.fixture(autouse=True)
@@ -104,8 +105,10 @@ def test_a_fault_of_a_file_stays_local_and_is_reported(
     tmp_path: Path,
     receiver: Receiver,  # noqa: F811
     sound: tuple[dict[str, bytes], dict[tuple[str, str], dict[str, float]]],
+    record_property: Callable[[str, object], None],
     cell: tuple[str, str],
 ) -> None:
     found, path = suffered(grown, tmp_path / "home", receiver, sound[0], cell)
-    print(found.row(" ".join(cell)))  # noqa: T201 (a row of the matrix)
+    kind, damage = cell
+    found.cell(damage, f"file: {kind}").record(record_property)
     check(cell, found, path, sound[1])

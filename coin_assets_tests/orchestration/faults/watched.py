@@ -1,11 +1,13 @@
 """An installation under a fault: what it did, what it said, and whether it healed."""
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from coin_assets_tests.alerts.receiver import Receiver
+from coin_assets_tests.orchestration.faults.matrix import Cell
 from coin_assets_tests.platform import BTC, ETH, Platform
 
 START, NEXT = "2024-02-29T12:30", "2024-02-29T13:00:05"
@@ -24,6 +26,7 @@ class Outcome:
         served: ``as_of`` and close prices by open, of the history files that may be served.
         messages: alerts that arrived: kind and text.
         healed: everything is published as without the fault.
+        told: titles of the messages.
     """
 
     statuses: dict[tuple[str, str], str]
@@ -31,16 +34,14 @@ class Outcome:
     messages: list[tuple[str, str]]
     healed: bool
 
-    def row(self, fault: str) -> str:
-        """A line of the matrix."""
-        wrong = {
-            f"{symbol} {timeframe}": word
-            for (symbol, timeframe), word in self.statuses.items()
-            if word != "fresh"
-        }
-        told = "; ".join(sorted({text.partition("\n")[0][:70] for _, text in self.messages}))
-        state = ", ".join(f"{name} {word}" for name, word in wrong.items()) or "all fresh"
-        return f"{fault:32} {'healed' if self.healed else 'open':7} {state:40} {told or 'no alert'}"
+    told: str
+
+    def cell(self, done: str, to: str) -> Cell:
+        """The line of the matrix."""
+        remedies = [text.partition("To do: ")[2] for _, text in self.messages if "To do: " in text]
+        remedy = f"open; to do: {remedies[0]}" if remedies else "open"
+        healed = "by itself" if self.healed else remedy
+        return Cell(done, to, words_of(self.statuses), self.told, healed)
 
 
 def served(platform: Platform) -> dict[tuple[str, str], dict[str, float]]:
@@ -106,7 +107,20 @@ def outcome(platform: Platform, receiver: Receiver, sound: dict[str, bytes]) -> 
     """
     words = statuses(platform)
     healed = published(platform) == sound and set(words.values()) == {"fresh"}
-    return Outcome(words, served(platform), _messages(receiver), healed)
+    told = told_by(receiver.accepted)
+    return Outcome(words, served(platform), _messages(receiver), healed, told)
+
+
+def words_of(statuses: Mapping[tuple[str, str], str]) -> str:
+    """The series that are not fresh, with their status."""
+    wrong = {name: word for name, word in statuses.items() if word != "fresh"}
+    names = [f"{' '.join(name)} {word}" for name, word in wrong.items()]
+    return ", ".join(names) or "all fresh"
+
+
+def told_by(bodies: Iterable[dict[str, Any] | None]) -> str:
+    """Titles of messages, in order."""
+    return "; ".join(body["title"] for body in bodies if body is not None) or "nothing"
 
 
 def _messages(receiver: Receiver) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ import numpy as np
 from filelock import FileLock
 
 from coin_assets.config.settings import Settings
+from coin_assets.orchestration.executor import noted_in_process_executor
 
 FOLDER = Path(os.environ["LAUNCHED_FOLDER"])
 if (FOLDER / "broken").exists():
@@ -53,17 +54,17 @@ def hang(context: dg.OpExecutionContext) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
-@dg.job(executor_def=dg.in_process_executor)
+@dg.job(executor_def=noted_in_process_executor)
 def described() -> None:
     describe()
 
 
-@dg.job(executor_def=dg.in_process_executor)
+@dg.job(executor_def=noted_in_process_executor)
 def failing() -> None:
     fail()
 
 
-@dg.job(executor_def=dg.in_process_executor)
+@dg.job(executor_def=noted_in_process_executor)
 def hanging() -> None:
     hang()
 

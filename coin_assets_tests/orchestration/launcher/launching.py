@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.remote_origin import RemoteJobOrigin
 from dagster._core.storage.dagster_run import DagsterRun
 
 from coin_assets.orchestration.launcher import WarmRunLauncher
@@ -41,9 +42,9 @@ _IN_FLIGHT = [
 class Daemon:
     """An instance with the launcher, in this process, and the location that it launches."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, instance: str = INSTANCE) -> None:
         self.folder = folder
-        (folder / "dagster.yaml").write_text(INSTANCE)
+        (folder / "dagster.yaml").write_text(instance)
         self.instance = dg.DagsterInstance.from_config(str(folder))
 
     @property
@@ -104,7 +105,12 @@ class Daemon:
         (self.folder / "go").touch()
 
 
-def created(instance: dg.DagsterInstance, job: str, tags: Mapping[str, str] | None = None) -> str:
+def created(
+    instance: dg.DagsterInstance,
+    job: str,
+    tags: Mapping[str, str] | None = None,
+    remote: RemoteJobOrigin | None = None,
+) -> str:
     """A run of the location, as a web server records it; returns its id."""
     repository = ReconstructableRepository.for_module(LOCATION, "defs", str(ROOT))
     origin = repository.get_reconstructable_job(job).get_python_origin()
@@ -117,7 +123,9 @@ def created(instance: dg.DagsterInstance, job: str, tags: Mapping[str, str] | No
     def same() -> None:
         nothing()
 
-    return instance.create_run_for_job(same, job_code_origin=origin, tags=tags).run_id
+    return instance.create_run_for_job(
+        same, remote_job_origin=remote, job_code_origin=origin, tags=tags
+    ).run_id
 
 
 def until(met: Callable[[], bool], told: Callable[[], object] = lambda: "") -> None:
