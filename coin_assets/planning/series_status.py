@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from coin_assets.domain.candles.future_ledgers import why_ledger_ahead
+from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.future_data import why_ahead
 from coin_assets.domain.publishing.manifest_entries import ManifestEntry
 from coin_assets.domain.series import Series
@@ -45,6 +47,7 @@ class SeriesStatus:
         published: the manifest's entry, with ``corrupt`` set if a file differs from it.
         versions: of the model, oldest number first.
         damage: a file in the store; then ``candles`` and ``forecast`` are None.
+        ledger: empty with damage.
         model_damage: models that are damaged, gone or unreadable; candles go on without them.
     """
 
@@ -54,6 +57,7 @@ class SeriesStatus:
     published: ManifestEntry
     versions: tuple[ModelVersion, ...] = ()
     damage: Damage | None = None
+    ledger: Ledger = field(default_factory=Ledger)
     model_damage: Damage | None = None
 
     def why_corrupt(self, now: datetime) -> str | None:
@@ -63,7 +67,8 @@ class SeriesStatus:
                 return damage.message
         trained = None if self.newest_version is None else self.newest_version.cutoff
         times = (self.candles, self.forecast, trained)
-        return next((why for each in times if (why := why_ahead(each, now))), None)
+        ahead = next((why for each in times if (why := why_ahead(each, now))), None)
+        return ahead or why_ledger_ahead(self.series, self.ledger, now)
 
     @property
     def faults(self) -> list[MachineFault]:
@@ -151,6 +156,7 @@ class StatusReader:
                 candles=series.timeframe.close_of(candles[series]) if series in candles else None,
                 forecast=forecasts.get(series),
                 damage=damaged.get(series),
+                ledger=Ledger() if series in damaged else store.read_ledger(series),
             )
             for series, status in _of_files(self._published, self._registry, series_list).items()
         }
@@ -203,6 +209,7 @@ def unreadable(
         try:
             with faults_of_one_file(faults):
                 (store.read_through if series in read_whole else store.require_readable)(series)
+                store.read_ledger(series)
         except CorruptArtefact as error:
             found[series] = Damage(str(error), error.found_at)
         if faults:

@@ -10,10 +10,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.forecasting.frame import CHAMPION
 from coin_assets.errors import MachineFault
 from coin_assets.files.checksummed_json import with_checksum
@@ -178,6 +180,14 @@ def test_models_that_are_gone_are_told_until_others_forecast(home: Home) -> None
     assert f"{home.file(MODELS)} lacks version 1" in damage.message
     assert home.statuses()[BTC].why_corrupt(NOW) == damage.message
     assert home.statuses()[ETH] == before
+
+
+def test_a_ledger_of_the_future_makes_its_series_corrupt(home: Home) -> None:
+    home.store.update_ledger(BTC, lambda _: Ledger(listed=NOW + timedelta(hours=1)))
+    status = home.statuses()
+    assert "the gap ledger of BTC/USDT 1h records candles" in str(status[BTC].why_corrupt(NOW))
+    assert status[BTC].why_corrupt(NOW + timedelta(hours=1)) is None
+    assert status[ETH].why_corrupt(NOW) is None
 
 
 def test_a_manifest_of_another_market_serves_nothing_until_published_again(home: Home) -> None:
