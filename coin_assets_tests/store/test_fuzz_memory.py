@@ -13,8 +13,8 @@ from coin_assets_tests.store import test_fuzz as fuzz
 from coin_assets_tests.webui import ROOT
 
 MOST_KB = 200_000
-FEW = fuzz.test_changed_bytes_give_an_answer_or_name_the_file
-MANY = fuzz.test_many_changes_of_bytes_give_an_answer_or_name_the_file
+FEW = fuzz.test_changed_bytes_give_an_answer_or_name_the_file.__name__
+MANY = fuzz.test_many_changes_of_bytes_give_an_answer_or_name_the_file.__name__
 
 
 def peak() -> int:
@@ -46,11 +46,8 @@ def main(folder: str, changes: str) -> None:
 
 
 @pytest.mark.parametrize("changes", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
-def test_changed_bytes_and_false_numbers_take_little_memory(
-    changes: object, tmp_path: Path
-) -> None:
-    name = getattr(changes, "__name__", "")
-    code = f"from {__name__} import main; main({str(tmp_path)!r}, {name!r})"
+def test_changed_bytes_and_false_numbers_take_little_memory(changes: str, tmp_path: Path) -> None:
+    code = f"from {__name__} import main; main({str(tmp_path)!r}, {changes!r})"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )

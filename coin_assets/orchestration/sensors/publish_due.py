@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 import dagster as dg
@@ -79,19 +79,16 @@ def publish_due_sensor(
         folder = publisher.client()
         reader = StatusReader(stored, registry.client(), folder)
         # Each tick reads one series in full and compares its files with the store byte by byte.
-        spec, differing = specs[next(turns) % len(specs)], dict[Series, FileDifference]()
-        met = unread[spec.series] = []
-        with faults_of_one_file(met):
-            differing = _differing(stored, folder, spec, reader)
+        differing = _differing(stored, folder, specs[next(turns) % len(specs)], reader, unread)
         looked_at = known.renew(reader, time_left)
-        document = None
+        document, met = None, list[MachineFault]()
         if known.are_complete:  # else the manifest waits for the ticks that read the others
             document = folder.refresh(
                 _manifest_inputs(stored, registry.client(), specs, known.by_series, runs, now),
                 differing=differing,
                 qualities=_qualities(registry.evaluations(), specs, met),
             )
-        faults.note_some("publish_due", [each for found in unread.values() for each in found])
+        faults.note_some("publish_due", [*met, *chain.from_iterable(unread.values())])
         if differing:
             renewed = StatusReader(stored, registry.client(), folder)
             known.by_series |= renewed.read(list(differing))
@@ -171,6 +168,20 @@ def _reason(facts: Sequence[PlanningFacts]) -> str:
 
 
 def _differing(
+    store: Store,
+    publisher: Publisher,
+    spec: SeriesAssets,
+    reader: StatusReader,
+    unread: dict[Series, list[MachineFault]],
+) -> dict[Series, FileDifference]:
+    """As `_difference`; faults at files of the series replace those in ``unread``."""
+    met = unread[spec.series] = []
+    with faults_of_one_file(met):
+        return _difference(store, publisher, spec, reader)
+    return {}
+
+
+def _difference(
     store: Store, publisher: Publisher, spec: SeriesAssets, reader: StatusReader
 ) -> dict[Series, FileDifference]:
     """The first file of a series that differs from the store at the same data time.
