@@ -11,7 +11,12 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 
 def why_ahead(as_of: datetime | None, now: datetime) -> str | None:
     """Why data of ``as_of`` is corrupt: it ends in the future; None if it does not."""
-    return ahead_reason(as_of) if as_of is not None and as_of - now > CLOCK_TOLERANCE else None
+    return ahead_reason(as_of) if as_of is not None and is_ahead(as_of, now) else None
+
+
+def is_ahead(time: datetime | None, now: datetime) -> bool:
+    """Whether a recorded time is in the future by more than clocks may differ."""
+    return time is not None and time - now > CLOCK_TOLERANCE
 
 
 def ahead_reason(as_of: datetime) -> str:

@@ -12,6 +12,8 @@ _DEVICE = "Check the disk and the mount (dmesg, fsck); the file may be intact, d
 _FILES = "Raise the limit of open files (ulimit -n) or find what holds them; the file is intact."
 _ACCESS = "Let the platform's user read and write there; the file is intact, do not remove it."
 _MEMORY = "Free memory, or use a larger machine; the file is intact."
+# No access to this file, or a bad sector in it.
+_OF_ONE_FILE = ("EACCES", "EPERM", "EIO")
 _REMEDIES = {
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
@@ -66,6 +68,21 @@ def machine_faults_named(path: Path | str | None = None) -> Iterator[None]:
         if fault is None:
             raise
         raise fault from error
+
+
+@contextmanager
+def faults_of_one_file(found: list[MachineFault]) -> Iterator[None]:
+    """Add a fault that concerns one file to ``found`` instead of raising it.
+
+    Raises:
+        MachineFault: other files are likely to meet it, too: no space, no memory, no descriptors.
+    """
+    try:
+        yield
+    except MachineFault as fault:
+        if fault.errno_name not in _OF_ONE_FILE:
+            raise
+        found.append(fault)
 
 
 def _words(error: BaseException) -> str:

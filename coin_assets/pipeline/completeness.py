@@ -13,6 +13,7 @@ from coin_assets.domain.publishing.manifest_entries import GapCounts, GapReason
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import CorruptArtefact
+from coin_assets.files.faults import faults_of_one_file
 from coin_assets.store.base import Extent, Store
 
 MOST_REASONS, LONGEST_REASON = 5, 300  # gaps, characters
@@ -100,12 +101,12 @@ def _met(ledger: Ledger, first_expected: datetime) -> datetime | None:
 def known_outages(store: Store, sources: Iterable[Series]) -> dict[Timeframe, list[Outage]]:
     """Outages (gaps that several symbols share), by source timeframe, from the ledgers.
 
-    A damaged ledger, which the status of its series reports, counts as empty.
+    A damaged or unreadable ledger, which the status of its series reports, counts as empty.
     """
     found: dict[Timeframe, dict[str, list[Missing]]] = defaultdict(dict)
     for series in sources:
         ledger = Ledger()
-        with suppress(CorruptArtefact):
+        with faults_of_one_file([]), suppress(CorruptArtefact):
             ledger = store.read_ledger(series)
         if ledger.absences:
             found[series.timeframe][series.symbol] = ledger.missing(series.timeframe)

@@ -13,6 +13,7 @@ from coin_assets.domain.publishing.missing import (
 )
 from coin_assets.domain.series_policy import SeriesPolicy
 from coin_assets.errors import CorruptArtefact
+from coin_assets.files.faults import faults_of_one_file
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.store.base import Store
 
@@ -28,9 +29,11 @@ def why_missing(
         if policy is None:
             return NOT_PUBLISHED
         try:
-            return missing_reason(entry, _stored_parts(store, registry, policy, now), now)
+            with faults_of_one_file([]):
+                return missing_reason(entry, _stored_parts(store, registry, policy, now), now)
         except CorruptArtefact:
             return "a file that is stored of it is damaged"
+        return "the machine cannot read a file that is stored of it"
 
     return reason
 

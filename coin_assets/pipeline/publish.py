@@ -1,6 +1,7 @@
 """Prepares the publication of a series from the store, and what the manifest needs besides."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import SeriesPolicy
 from coin_assets.domain.timeframes import just_after, months_between
 from coin_assets.errors import CorruptArtefact
+from coin_assets.files.faults import faults_of_one_file
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.training import why_none
 from coin_assets.pipeline.completeness import history_of, known_outages
@@ -92,7 +94,7 @@ def completeness(
     """Function that returns whether the history of a series and of its source is complete.
 
     A derived history is complete when every month was derived. A series without a policy counts as
-    complete, one with a damaged file does not.
+    complete, one with a damaged or unreadable file does not.
     """
     by_series = {policy.series: policy for policy in policies}
 
@@ -100,10 +102,9 @@ def completeness(
         policy = by_series.get(series)
         if policy is None:
             return True
-        try:
+        with faults_of_one_file([]), suppress(CorruptArtefact):
             return _is_complete(store, policy, now)
-        except CorruptArtefact:
-            return False
+        return False
 
     return is_complete
 

@@ -3,8 +3,8 @@
 Candles are read only for series that lag behind.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import SeriesPolicy
 from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
 from coin_assets.errors import CorruptArtefact, MachineFault
+from coin_assets.files.faults import faults_of_one_file
 from coin_assets.market.base import Market
 from coin_assets.models.training import why_none
 from coin_assets.planning.facts import PlanningFacts
@@ -20,7 +21,6 @@ from coin_assets.planning.series_status import SeriesStatus
 from coin_assets.publish.fitness import unfitness
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import never_asked, unanswered
-from coin_assets.store.faults import is_of_one_file
 from coin_assets.store.forecasts import forecast_at
 
 
@@ -57,7 +57,7 @@ def planning_facts(
     found: dict[Series, PlanningFacts] = {}
     faults: list[MachineFault] = []
     for spec in sorted(specs, key=lambda spec: not spec.is_fetched):  # sources first
-        with _one_series_alone(faults):
+        with faults_of_one_file(faults), suppress(CorruptArtefact):
             if spec.is_fetched:
                 found[spec.series] = _source_facts(gather, spec)
             elif spec.source in found:
@@ -65,23 +65,10 @@ def planning_facts(
     return [found[spec.series] for spec in specs if spec.series in found], faults
 
 
-@contextmanager
-def _one_series_alone(faults: list[MachineFault]) -> Iterator[None]:
-    """Leave out a series whose files cannot be read; ``faults`` gets the machine's."""
-    try:
-        yield
-    except CorruptArtefact:
-        pass
-    except MachineFault as fault:
-        if not is_of_one_file(fault):
-            raise
-        faults.append(fault)
-
-
 def sound_specs(
     specs: Sequence[SeriesPolicy], statuses: Mapping[Series, SeriesStatus]
 ) -> list[SeriesPolicy]:
-    """The series whose stored files, and their source's, are not damaged."""
+    """The series whose stored files, and their source's, can be read."""
     return [
         spec
         for spec in specs
@@ -183,7 +170,7 @@ def _models_wanted(
     """Whether a model can be trained now, and whether the monthly version is due and missing."""
     store, series, status = gather.store, spec.series, gather.statuses[spec.series]
     candles, cutoffs, month = status.candles, status.cutoffs, month_start(due)
-    if candles is None:
+    if candles is None or (status.model_damage and status.model_damage.fault):
         return False, False
     # The last training of the schedule was killed or missed, or this is a new home.
     needed = min(due_cutoff(series.timeframe, gather.now), candles)

@@ -4,30 +4,34 @@ Sensors read it at every tick, from file footers and names, without reading cand
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from coin_assets.domain.candles.future_ledgers import why_ledger_ahead
+from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.future_data import why_ahead
 from coin_assets.domain.publishing.manifest_entries import ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, MachineFault
+from coin_assets.files.faults import faults_of_one_file
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
-from coin_assets.store.faults import is_of_one_file
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A damaged file in the store.
+    """A file of a series that cannot be used: damaged, or the machine does not let it be read.
 
     Attributes:
         message: which file, what is wrong, and what to do.
         found_at: when a reader found it first; None if no marker records it.
+        fault: of the machine; then nobody knows whether the file is damaged, and it may be intact.
     """
 
     message: str
     found_at: datetime | None = None
+    fault: MachineFault | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return self.message
@@ -42,8 +46,9 @@ class SeriesStatus:
         forecast: newest origin that has a champion forecast; None without forecasts.
         published: the manifest's entry, with ``corrupt`` set if a file differs from it.
         versions: of the model, oldest number first.
-        damage: a damaged file in the store; then ``candles`` and ``forecast`` are None.
-        model_damage: models that are damaged or gone; candles go on without them.
+        damage: a file in the store; then ``candles`` and ``forecast`` are None.
+        ledger: empty with damage.
+        model_damage: models that are damaged, gone or unreadable; candles go on without them.
     """
 
     series: Series
@@ -52,15 +57,24 @@ class SeriesStatus:
     published: ManifestEntry
     versions: tuple[ModelVersion, ...] = ()
     damage: Damage | None = None
+    ledger: Ledger = field(default_factory=Ledger)
     model_damage: Damage | None = None
 
     def why_corrupt(self, now: datetime) -> str | None:
         """What is damaged of the series, or ends in the future; None if nothing does."""
-        if damage := self.damage or self.model_damage:
-            return damage.message
+        for damage in (self.damage, self.model_damage):
+            if damage is not None and damage.fault is None:
+                return damage.message
         trained = None if self.newest_version is None else self.newest_version.cutoff
         times = (self.candles, self.forecast, trained)
-        return next((why for each in times if (why := why_ahead(each, now))), None)
+        ahead = next((why for each in times if (why := why_ahead(each, now))), None)
+        return ahead or why_ledger_ahead(self.series, self.ledger, now)
+
+    @property
+    def faults(self) -> list[MachineFault]:
+        """Faults of the machine at files of the series, whose content is unknown meanwhile."""
+        found = [each.fault for each in (self.damage, self.model_damage) if each is not None]
+        return [each for each in (*found, self.published.fault) if each is not None]
 
     @property
     def data_times(self) -> tuple[tuple[str, datetime | None, datetime | None], ...]:
@@ -105,7 +119,7 @@ def read_status(
 ) -> dict[Series, SeriesStatus]:
     """The status of each of ``series_list``; the manifest must list them.
 
-    Damaged files of one series leave the status of the others as it is.
+    Files of one series that are damaged or unreadable leave the status of the others as it is.
 
     Args:
         read_whole: series whose stored rows are read in full, which finds damage that file
@@ -142,6 +156,7 @@ class StatusReader:
                 candles=series.timeframe.close_of(candles[series]) if series in candles else None,
                 forecast=forecasts.get(series),
                 damage=damaged.get(series),
+                ledger=Ledger() if series in damaged else store.read_ledger(series),
             )
             for series, status in _of_files(self._published, self._registry, series_list).items()
         }
@@ -156,12 +171,15 @@ def _of_files(
 
 
 def _of_series(entry: ManifestEntry, registry: ModelRegistry, series: Series) -> SeriesStatus:
-    status = SeriesStatus(series, None, None, entry)
+    status, faults = SeriesStatus(series, None, None, entry), list[MachineFault]()
     try:
-        status = replace(status, versions=tuple(registry.versions(series)))
-        registry.roles(series)
+        with faults_of_one_file(faults):
+            status = replace(status, versions=tuple(registry.versions(series)))
+            registry.roles(series)
     except CorruptArtefact as error:
         return replace(status, model_damage=Damage(str(error)))
+    if faults:
+        return replace(status, model_damage=_unread(faults[0]))
     if entry.champion in (None, *(version.name for version in status.versions)):
         return status
     return replace(
@@ -187,12 +205,17 @@ def unreadable(
     """
     found = {}
     for series in series_list:
+        faults: list[MachineFault] = []
         try:
-            (store.read_through if series in read_whole else store.require_readable)(series)
+            with faults_of_one_file(faults):
+                (store.read_through if series in read_whole else store.require_readable)(series)
+                store.read_ledger(series)
         except CorruptArtefact as error:
             found[series] = Damage(str(error), error.found_at)
-        except MachineFault as fault:
-            if not is_of_one_file(fault):
-                raise
-            found[series] = Damage(str(fault))
+        if faults:
+            found[series] = _unread(faults[0])
     return found
+
+
+def _unread(fault: MachineFault) -> Damage:
+    return Damage(str(fault), fault=fault)

@@ -25,8 +25,9 @@ from coin_assets.domain.publishing.manifest_entries import (
 )
 from coin_assets.domain.publishing.manifest_reading import ListedEntries, entries_of_manifest
 from coin_assets.domain.series import Series
-from coin_assets.errors import CorruptArtefact
+from coin_assets.errors import CorruptArtefact, MachineFault
 from coin_assets.files.checksummed_json import parsed, require_same
+from coin_assets.files.faults import faults_of_one_file
 from coin_assets.files.hashes import file_hash
 from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, shown
 
@@ -104,19 +105,21 @@ class PublishedFolder:
                 known[series] = self._facts_without_manifest(series, is_complete)
                 continue
             facts = facts or _unpublished(series)
-            known[series] = facts if facts.is_public else self._with_files(facts)
+            known[series] = facts if facts.is_public else _unless_unread(facts, self._with_files)
         return known
 
     def inspected(self, is_complete: Callable[[Series], bool]) -> dict[Series, ManifestEntry]:
         """`known_facts` without files that are gone; ``corrupt`` is set if a hash differs.
 
-        Files are hashed when they change, and periodically.
+        Files are hashed when they change, and periodically. An entry of which the machine cannot
+        read a file stays as it is listed, with ``fault`` set: readers compare hash and age.
 
         Raises:
-            MachineFault: the machine failed, so nobody knows whether a file is intact.
+            MachineFault: the machine failed for all files, so nobody knows whether they are intact.
         """
         return {
-            series: self._verified(facts) for series, facts in self.known_facts(is_complete).items()
+            series: _unless_unread(facts, self._verified)
+            for series, facts in self.known_facts(is_complete).items()
         }
 
     def difference(self, kind: str, series: Series, rows: pd.DataFrame) -> FileDifference | None:
@@ -160,7 +163,7 @@ class PublishedFolder:
     def _facts_without_manifest(
         self, series: Series, is_complete: Callable[[Series], bool]
     ) -> ManifestEntry:
-        facts = self._with_files(_unpublished(series))
+        facts = _unless_unread(_unpublished(series), self._with_files)
         published = facts != _unpublished(series)
         return replace(facts, visibility=PUBLIC) if published and is_complete(series) else facts
 
@@ -215,6 +218,16 @@ class PublishedFolder:
         if isinstance(error, CorruptArtefact):
             return str(error).replace(f"{self._folder}/", "")
         return f"{path.name} cannot be read ({shown(error)})"
+
+
+def _unless_unread(
+    facts: ManifestEntry, look: Callable[[ManifestEntry], ManifestEntry]
+) -> ManifestEntry:
+    """``look(facts)``; ``facts`` with the fault if the machine cannot read a file of the series."""
+    faults: list[MachineFault] = []
+    with faults_of_one_file(faults):
+        return look(facts)
+    return replace(facts, fault=faults[0])
 
 
 def _required(kind: str, series: Series, path: Path, content: bytes) -> Document:

@@ -6,16 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from coin_assets.errors import CorruptArtefact, MachineFault
+from coin_assets.errors import CorruptArtefact
 from coin_assets.files.faults import machine_faults_named
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _MISFITS = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENOTEMPTY)
-
-
-def is_of_one_file(fault: MachineFault) -> bool:
-    """Whether other files are likely to be fine: no access to this one, or a bad sector in it."""
-    return fault.errno_name in ("EACCES", "EPERM", "EIO")
 
 
 def is_absent(error: BaseException) -> bool:

@@ -8,11 +8,14 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.forecasting.frame import CHAMPION
 from coin_assets.errors import MachineFault
 from coin_assets.files.checksummed_json import with_checksum
@@ -32,6 +35,8 @@ from coin_assets_tests.publish.test_publisher import (
     facts,
     forecast,
 )
+
+FILES_OF_STATUS = (FILES[1], *FILES[3:])  # roles and published files
 
 
 def folder(path: Path) -> None:
@@ -177,6 +182,14 @@ def test_models_that_are_gone_are_told_until_others_forecast(home: Home) -> None
     assert home.statuses()[ETH] == before
 
 
+def test_a_ledger_of_the_future_makes_its_series_corrupt(home: Home) -> None:
+    home.store.update_ledger(BTC, lambda _: Ledger(listed=NOW + timedelta(hours=1)))
+    status = home.statuses()
+    assert "the gap ledger of BTC/USDT 1h records candles" in str(status[BTC].why_corrupt(NOW))
+    assert status[BTC].why_corrupt(NOW + timedelta(hours=1)) is None
+    assert status[ETH].why_corrupt(NOW) is None
+
+
 def test_a_manifest_of_another_market_serves_nothing_until_published_again(home: Home) -> None:
     manifest = home.path / "published/manifest.json"
     document = json.loads(manifest.read_bytes())
@@ -206,21 +219,38 @@ def test_a_folder_in_the_way_of_one_publication_is_refused_before_the_others(hom
         home.publisher.require_free(publication)
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.EIO, errno.EROFS])
-@pytest.mark.parametrize("name", FILES)
-def test_a_fault_of_the_machine_is_no_damage_and_changes_no_file(
-    home: Home, name: str, number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The tests run as root, to which the kernel refuses nothing, so `open` fails as it would."""
-    before, path, read = files_of(home.path), home.file(name), Path.read_bytes
+@contextmanager
+def refused(path: Path, number: int) -> Iterator[None]:
+    """The tests run as root, to which the kernel refuses nothing, so reading fails as it would."""
+    read = Path.read_bytes
 
-    def refused(self: Path) -> bytes:
+    def failing(self: Path) -> bytes:
         if self == path:
             raise OSError(number, os.strerror(number), str(self))
         return read(self)
 
-    monkeypatch.setattr(Path, "read_bytes", refused)
     path.touch()  # nothing in memory is of this file any more
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        yield
+
+
+OF_ONE_FILE = (errno.EACCES, errno.EIO)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        (name, number)
+        for name in FILES
+        for number in (errno.EMFILE, errno.EROFS, *OF_ONE_FILE)
+        if number not in OF_ONE_FILE or name not in FILES_OF_STATUS  # the next test
+    ],
+)
+def test_a_fault_of_the_machine_is_no_damage_and_changes_no_file(
+    home: Home, name: str, number: int
+) -> None:
+    before = files_of(home.path)
     attempts: tuple[Callable[[], object], ...] = (home.statuses, home.qualities)
     if name == FILES[0]:
         attempts = (lambda: home.registry.load(home.registry.versions(BTC)[0]),)
@@ -228,11 +258,45 @@ def test_a_fault_of_the_machine_is_no_damage_and_changes_no_file(
         attempts = (home.qualities, lambda: quality(home.evaluations, BTC))
     elif name.startswith("published"):
         attempts = (home.statuses, lambda: home.publisher.refresh(home.inputs))
-    for attempt in attempts:
-        with pytest.raises(MachineFault, match=errno.errorcode[number]):
-            attempt()
-    monkeypatch.undo()
+    with refused(home.file(name), number):
+        for attempt in attempts:
+            with pytest.raises(MachineFault, match=errno.errorcode[number]):
+                attempt()
     assert files_of(home.path) == before
+
+
+@pytest.mark.parametrize("number", OF_ONE_FILE)
+@pytest.mark.parametrize("name", FILES_OF_STATUS)
+def test_a_file_that_the_machine_cannot_read_makes_one_series_unknown_not_corrupt(
+    home: Home, name: str, number: int
+) -> None:
+    before, files = home.statuses(), files_of(home.path)
+    with refused(home.file(name), number):
+        status = home.statuses()
+        (fault,) = status[BTC].faults
+        assert home.publisher.refresh(home.inputs) is None  # the manifest stays as it was
+    assert (fault.errno_name, fault.path) == (errno.errorcode[number], str(home.file(name)))
+    assert "do not remove it" in str(fault)
+    assert status[BTC].why_corrupt(NOW) is None
+    assert status[BTC].published == before[BTC].published
+    assert status[ETH] == before[ETH]
+    assert status[ETH].faults == []
+    assert home.statuses() == before
+    assert files_of(home.path) == files
+
+
+def test_the_machine_changes_nothing_about_a_series_that_is_hidden(home: Home) -> None:
+    manifest, hidden = home.path / "published/manifest.json", "hidden_backfilling"
+    document = json.loads(manifest.read_bytes())
+    document["public"]["entries"] = document["public"]["entries"][1:]
+    document["ops"]["entries"][0]["visibility"] = hidden
+    manifest.write_text(json.dumps(document))
+    with refused(home.file(FILES[3]), errno.EACCES):
+        status = home.statuses()
+    assert status[BTC].published.visibility == hidden
+    assert status[BTC].file_damage is None
+    assert [each.errno_name for each in status[BTC].faults] == ["EACCES"]
+    assert status[ETH].faults == []
 
 
 def test_a_full_disk_is_the_machines_fault_and_leaves_the_files(

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from coin_assets.domain.candles.absences import VERIFIED_ABSENT, Absence
+from coin_assets.domain.candles.future_ledgers import why_ledger_ahead
 from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.candles.gaps import Gap
+from coin_assets.domain.candles.refusals import Refusal
 from coin_assets.errors import CorruptArtefact
 from coin_assets.pipeline.completeness import known_outages
 from coin_assets.store.influxdb.ledgers import parsed
@@ -168,3 +170,60 @@ def test_a_request_of_the_future_does_not_put_off_the_next_one() -> None:
         ledger = ledger.answered(start, end, gaps, now + timedelta(hours=later))
     (settled,) = ledger.absences
     assert settled.state == VERIFIED_ABSENT
+
+
+NOW, AHEAD = NOV + timedelta(days=1), NOV + timedelta(days=1, minutes=1, seconds=1)
+OF_CANDLES: dict[str, Ledger] = {
+    "listing": Ledger(listed=AHEAD),
+    "edge": Ledger(listed=NOV, edge=AHEAD),
+    "absence": Ledger(listed=NOV, absences=(Absence(NOV, AHEAD, None, None, NOV, 0),)),
+}
+OF_REQUESTS: dict[str, Absence] = {
+    "try": Absence(NOV, NOV + HOUR, None, None, AHEAD, 1, "timed out"),
+    "first answer": Absence(NOV, NOV + HOUR, AHEAD, AHEAD, AHEAD, 0),
+    "settled by the last answer": Absence(NOV, NOV + HOUR, NOW, AHEAD + HOUR, AHEAD + HOUR, 0),
+    "refused": Absence(NOV, NOV + HOUR, NOV, AHEAD, AHEAD, 0, rule="ohlc", value="broken"),
+}
+
+
+@pytest.mark.parametrize("name", OF_CANDLES)
+def test_a_ledger_of_candles_in_the_future_is_corrupt_with_its_remedy(name: str) -> None:
+    ledger = OF_CANDLES[name]
+    why = why_ledger_ahead(HOURLY, ledger, NOW)
+    assert why is not None
+    assert "the gap ledger of BTC/USDT 1h records candles of 2026-11-02T00:01:01Z" in why
+    assert "remove ledger/symbol=BTC_USDT/timeframe=1h/ledger.json below COIN_HOME" in why
+    assert "materialise all months of BTC_USDT/ohlcv_1h again" in why
+    assert why_ledger_ahead(HOURLY, ledger, NOW + timedelta(seconds=1)) is None  # clocks may differ
+
+
+@pytest.mark.parametrize("name", OF_REQUESTS)
+@pytest.mark.parametrize("answer", ["absent", "broken", "failed"])
+def test_requests_in_the_future_are_corrupt_until_they_are_repeated(name: str, answer: str) -> None:
+    ledger = Ledger(listed=NOV, absences=(OF_REQUESTS[name],))
+    why = why_ledger_ahead(HOURLY, ledger, NOW)
+    assert why is not None
+    assert "candles_due requests these candles again" in why
+    assert ledger.due(NOV, NOW, NOW) == [(NOV, NOV + HOUR)]
+    gaps = [Gap(NOV, NOV + HOUR, 1)]
+    if answer == "failed":
+        healed = ledger.failed(NOV, NOV + HOUR, gaps, "timed out", NOW)
+        if OF_REQUESTS[name].is_settled:  # a failure changes no answer: the next request does
+            assert healed == ledger
+            return
+    else:
+        broken = [Refusal(NOV, NOV + HOUR, "ohlc", "broken")] if answer == "broken" else []
+        healed = ledger.answered(NOV, NOV + HOUR, gaps, NOW, broken)
+    assert why_ledger_ahead(HOURLY, healed, NOW) is None
+    (absence,) = healed.absences
+    # One answer in the past, and one now, an hour or more later.
+    is_settled = (name, answer) == ("refused", "broken")
+    assert absence.is_settled == is_settled
+    assert healed.due(NOV, NOW, NOW) == []
+
+
+def test_what_the_market_no_longer_serves_is_not_requested_for_its_time() -> None:
+    gone = Absence(NOV, NOV + HOUR, None, None, AHEAD, 0, is_unavailable=True)
+    ledger = Ledger(listed=NOV, absences=(gone,))
+    assert why_ledger_ahead(HOURLY, ledger, NOW) is None
+    assert ledger.due(NOV, NOW, NOW) == []

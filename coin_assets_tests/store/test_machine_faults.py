@@ -171,7 +171,7 @@ def test_no_access_to_one_series_is_told_of_that_series(home: Path) -> None:
         found = unreadable(store, [HOURLY, ether], read_whole=[ether])
     assert set(found) == {HOURLY}
     assert "the file is intact, do not remove it" in found[HOURLY].message
-    assert found[HOURLY].found_at is None
+    assert found[HOURLY].fault is not None
     with files_up_to(0), pytest.raises(MachineFault):
         unreadable(store, [HOURLY, ether])
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from coin_assets.domain.backoff import backoff
 from coin_assets.domain.candles.refusals import IMPLAUSIBLE, Refusal
+from coin_assets.domain.future_data import CLOCK_TOLERANCE
 
 VERIFIED_ABSENT, UNAVAILABLE, REFUSED, PENDING, FAILED = STATES = (
     "verified_absent",
@@ -102,14 +103,22 @@ class Absence:
         longest = _LONGEST_PERMANENT_DELAY if self.is_permanent else _LONGEST_DELAY
         return self.last_try + backoff(_FIRST_DELAY, longest, self.tries + 1)
 
+    @property
+    def newest_request(self) -> datetime | None:
+        """Time of the newest request it records; None if the market no longer serves it.
+
+        Then the times of requests decide nothing.
+        """
+        times = (self.first_answer, self.last_answer, self.last_try)
+        return None if self.is_unavailable else max(time for time in times if time is not None)
+
     def is_due(self, now: datetime) -> bool:
-        """Whether the next request is due; also if the last one is recorded in the future.
+        """Whether the next request is due; also if one is recorded in the future.
 
         A clock that was wrong for a while would otherwise put off requests for years.
         """
-        if self.retry_at is None:
-            return False
-        return self.retry_at <= now or self.last_try > now + VERIFY_AFTER
+        is_due = self.retry_at is not None and self.retry_at <= now
+        return is_due or self._not_after(now) is not self
 
     @property
     def recheck_at(self) -> datetime | None:
@@ -129,21 +138,23 @@ class Absence:
 
     def answered(self, at: datetime) -> "Absence":
         """Return the absence after an answer at ``at`` without these candles."""
-        if self.state == VERIFIED_ABSENT:
-            return self
+        known = self._not_after(at)
+        if known.state == VERIFIED_ABSENT:
+            return known
         # A refused candle that is no longer sent has to be verified from the start.
-        first = at if self.state == REFUSED else min(self.first_answer or at, at)
+        first = at if known.state == REFUSED else min(known.first_answer or at, at)
         return Absence(self.start, self.end, first, at, at, 0)
 
     def refused(self, refusal: Refusal, at: datetime) -> "Absence":
         """Return the absence after an answer at ``at`` with a broken candle."""
+        known = self._not_after(at)
         # An implausible candle is confirmed by a second answer with the same values.
-        is_known = self.state == REFUSED and (
-            refusal.rule != IMPLAUSIBLE or self.value == refusal.value
+        is_known = known.state == REFUSED and (
+            refusal.rule != IMPLAUSIBLE or known.value == refusal.value
         )
-        first = self.first_answer or at if is_known else at
-        if self.recheck_at is not None and self.value == refusal.value:
-            return self._rechecked(at)
+        first = known.first_answer or at if is_known else at
+        if known.recheck_at is not None and known.value == refusal.value:
+            return known._rechecked(at)
         return Absence(
             self.start, self.end, first, at, at, 0, rule=refusal.rule, value=refusal.value
         )
@@ -158,8 +169,9 @@ class Absence:
         """
         if self.is_settled:
             return self._rechecked(at)
+        known = self._not_after(at)
         return replace(
-            self, last_try=at, tries=self.tries + 1, error=error, is_permanent=is_permanent
+            known, last_try=at, tries=known.tries + 1, error=error, is_permanent=is_permanent
         )
 
     def continues(self, before: "Absence") -> bool:
@@ -169,6 +181,18 @@ class Absence:
     def no_longer_served(self) -> "Absence":
         """Return the absence as unavailable; a settled one is unchanged."""
         return self if self.is_settled else replace(self, error=None, is_unavailable=True)
+
+    def _not_after(self, now: datetime) -> "Absence":
+        """Return the absence without answers recorded after ``now``, when a clock was ahead."""
+        newest, first = self.newest_request, self.first_answer
+        if newest is None or newest - now <= CLOCK_TOLERANCE:
+            return self
+        if first is None or first - now > CLOCK_TOLERANCE:
+            first = last = None
+        else:
+            last = min(self.last_answer or first, now)
+        last_try = min(self.last_try, now)
+        return replace(self, first_answer=first, last_answer=last, last_try=last_try)
 
     def _rechecked(self, at: datetime) -> "Absence":
         """Return the settled absence after another request without its candles."""

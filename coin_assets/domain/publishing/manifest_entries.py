@@ -1,10 +1,11 @@
 """Entries of the manifest before statuses are derived from the clock; see `manifest`."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from coin_assets.domain.json_format import Document, time_text
 from coin_assets.domain.series import Series
+from coin_assets.errors import MachineFault
 
 PUBLIC, HIDDEN = VISIBILITIES = ("public", "hidden_backfilling")
 
@@ -113,6 +114,7 @@ class ManifestEntry:
         caution: what looks implausible in the newest candles.
         quality: scores of its matured forecasts; see `report.quality_of`.
         visibility: `HIDDEN` until the history was collected once.
+        fault: of the machine at a published file; then the entry is as the manifest lists it.
     """
 
     series: Series
@@ -132,6 +134,7 @@ class ManifestEntry:
     quality: Document | None = None
     visibility: str = HIDDEN
     attempts: Attempts = Attempts()
+    fault: MachineFault | None = field(default=None, compare=False)
 
     @property
     def history_as_of(self) -> datetime | None:

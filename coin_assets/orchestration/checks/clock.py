@@ -66,7 +66,13 @@ def clock_check_specs(spec: SeriesAssets) -> list[dg.AssetCheckSpec]:
 def clock_evaluations(
     spec: SeriesAssets, current: SeriesStatus, now: datetime
 ) -> list[dg.AssetCheckEvaluation]:
-    """Results of one series at ``now``, one for each of `clock_check_specs`."""
+    """Results of one series at ``now``, one for each of `clock_check_specs`.
+
+    Raises:
+        MachineFault: the machine cannot read a file of the series, so they are unknown.
+    """
+    for fault in current.faults:
+        raise fault.with_traceback(None)
     verdicts = {
         (CANDLES, DATA_TIME): _candles_time(spec, current, now),
         (PREDICTIONS, DATA_TIME): _forecast_time(spec, current, now),

@@ -8,8 +8,10 @@ from typing import Any
 
 import dagster as dg
 
+from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
 from coin_assets.errors import MachineFault
+from coin_assets.files.faults import faults_of_one_file
 from coin_assets.market.base import Market
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
@@ -31,7 +33,7 @@ from coin_assets.orchestration.sensors.tick_time import (
     left_over,
     parts_of,
 )
-from coin_assets.planning.evaluations import plan_quality, quality_facts
+from coin_assets.planning.evaluations import QualityFacts, plan_quality, quality_facts
 from coin_assets.planning.facts import Plan, PlanningFacts
 from coin_assets.planning.gather import planning_facts, sound_specs
 from coin_assets.planning.planner import plan_updates
@@ -96,7 +98,7 @@ def candles_due_sensor(
             # The next tick may be late by as much.
             time.sleep(wait)
             look, plan = _plan(context.instance, parts, clients, clock, time_left)
-        faults.note_some(look.faults)
+        faults.note_some("candles_due", look.faults)
         unseen = left_over(look.series, len(specs))
         if plan.is_empty:
             return dg.SensorResult(skip_reason=_reason(look, clock.settled()) + unseen)
@@ -143,8 +145,12 @@ def _plan(
         look.series += len(part)
     plan = plan_updates(look.facts, runs, at)
     if plan.is_empty:  # evaluations yield to live runs
-        qualities = quality_facts(evaluations, registry, [each.series for each in look.facts])
-        plan = plan_quality(look.facts, qualities, runs, at)
+        qualities: dict[Series, QualityFacts] = {}
+        for each in look.facts:
+            with faults_of_one_file([]):  # publish_due reports them
+                qualities |= quality_facts(evaluations, registry, [each.series])
+        known = [each for each in look.facts if each.series in qualities]
+        plan = plan_quality(known, qualities, runs, at)
     return look, plan
 
 
@@ -160,7 +166,9 @@ def _reason(look: _Look, closed_by: datetime) -> str:
     reason = _reason_of(look.facts, closed_by)
     left_out = look.series - len(look.facts)
     return (
-        f"{reason}; {left_out} series wait for the repair of a damaged file" if left_out else reason
+        f"{reason}; {left_out} series wait for a file that is damaged or cannot be read"
+        if left_out
+        else reason
     )
 
 

@@ -1,11 +1,13 @@
 """Results of the checks on the clock, as the sensor ``health_alerts`` evaluates them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import dagster as dg
 
 from coin_assets.domain.series import Series
+from coin_assets.errors import MachineFault
+from coin_assets.files.faults import faults_of_one_file
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.checks.clock import clock_evaluations
 from coin_assets.orchestration.checks.recorded import (
@@ -13,17 +15,42 @@ from coin_assets.orchestration.checks.recorded import (
     last_materialised,
     recorded_checks,
 )
-from coin_assets.planning.series_status import SeriesStatus
+from coin_assets.orchestration.sensors.known_statuses import HEALTH_ALERTS, StatusesRead
+from coin_assets.orchestration.sensors.machine import MachineFaults
 
 Evaluated = Mapping[Series, list[dg.AssetCheckEvaluation]]
 _RECORD_EVERY = timedelta(hours=6)
 
 
-def clock_results_of(
-    specs: Iterable[SeriesAssets], statuses: Mapping[Series, SeriesStatus], now: datetime
-) -> Evaluated:
-    """Results of the clock checks of ``specs``, by series."""
-    return {spec.series: clock_evaluations(spec, statuses[spec.series], now) for spec in specs}
+def renew_results(
+    evaluated: dict[Series, list[dg.AssetCheckEvaluation]],
+    specs: Sequence[SeriesAssets],
+    read: StatusesRead,
+    faults: MachineFaults,
+    now: datetime,
+) -> list[SeriesAssets]:
+    """Renew the results of the clock checks; returns the series whose results are new.
+
+    There are none if the machine or the store does not let it. A series with a file that the
+    machine cannot read keeps its last results.
+    """
+    if read.refusal is not None or read.statuses is None:
+        return []
+    looked_at = {each.series for each in read.looked_at}
+    renewed, met = list[SeriesAssets](), list[MachineFault]()
+    try:
+        for spec in specs:
+            if spec.series in looked_at or spec.series not in evaluated:
+                with faults_of_one_file(met):
+                    evaluated[spec.series] = clock_evaluations(
+                        spec, read.statuses[spec.series], now
+                    )
+                    renewed.append(spec)
+    except MachineFault as fault:
+        faults.note(HEALTH_ALERTS, fault)
+        return []
+    faults.note_some("clock checks", met)
+    return renewed
 
 
 def changed_results(

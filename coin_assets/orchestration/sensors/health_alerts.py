@@ -35,14 +35,13 @@ from coin_assets.orchestration.sensors.clock_conditions import clock_conditions
 from coin_assets.orchestration.sensors.clock_results import (
     Evaluated,
     changed_results,
-    clock_results_of,
+    renew_results,
 )
 from coin_assets.orchestration.sensors.data_conditions import data_conditions
 from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
 from coin_assets.orchestration.sensors.known_statuses import (
     HEALTH_ALERTS,
     KnownStatuses,
-    StatusesRead,
     read_statuses,
 )
 from coin_assets.orchestration.sensors.machine import MachineFaults
@@ -133,7 +132,7 @@ def health_alerts_sensor(
         seen = len(specs) if read.statuses is None else len(read.statuses)
         if seen < len(specs):  # a condition that was not looked at would count as over
             return dg.SensorResult(skip_reason=f"starting{left_over(seen, len(specs))}")
-        is_whole = _evaluate(evaluated, specs, read, faults, now)
+        renewed = renew_results(evaluated, specs, read, faults, now)
         healths = _healths(instance, specs, read.statuses, now)
         wrong = [
             *(conditions.store_conditions(read.refusal, now) if read.refusal else ()),
@@ -143,9 +142,9 @@ def health_alerts_sensor(
         ]
         wrong += of_records(settings.book.incidents(), wrong, instance, specs)
         report = _deliver(context.log, settings, wrong, now, clock)
-        events = changed_results(instance, read.looked_at, evaluated, now) if is_whole else []
+        events = changed_results(instance, renewed, evaluated, now)
         _beat(context.log, settings, healths, report, now)
-        unseen = left_over(len(read.looked_at), len(specs)) if is_whole else ""
+        unseen = left_over(len(read.looked_at), len(specs)) if renewed else ""
         reason = _summary(healths, wrong, report) + unseen
         return dg.SensorResult(skip_reason=reason, asset_events=events[:_MOST_RESULTS])
 
@@ -158,25 +157,6 @@ def _end_runs(instance: dg.DagsterInstance, log: logging.Logger) -> None:
         log.warning(f"run {run_id} was marked as failed: its process is gone")
     for run_id in end_hung_runs(instance):
         log.warning(f"run {run_id} should have ended: its process was killed")
-
-
-def _evaluate(
-    evaluated: dict[Series, list[dg.AssetCheckEvaluation]],
-    specs: Sequence[SeriesAssets],
-    read: StatusesRead,
-    faults: MachineFaults,
-    now: datetime,
-) -> bool:
-    """Renew the results of the clock checks; False if the machine or the store does not let it."""
-    if read.refusal is not None or read.statuses is None:
-        return False
-    anew = [each for each in specs if each.series not in evaluated] + [*read.looked_at]
-    try:
-        evaluated.update(clock_results_of(anew, read.statuses, now))
-    except MachineFault as fault:
-        faults.note(HEALTH_ALERTS, fault)
-        return False
-    return True
 
 
 def _healths(

@@ -85,4 +85,6 @@ def read_statuses(
         faults.note(HEALTH_ALERTS, fault)
         return StatusesRead(None)
     faults.end(HEALTH_ALERTS)
+    found = [fault for status in (read.statuses or {}).values() for fault in status.faults]
+    faults.note_some(HEALTH_ALERTS, found)
     return read

@@ -6,7 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from coin_assets.errors import CorruptArtefact
+from coin_assets.errors import CorruptArtefact, MachineFault
+from coin_assets.files.faults import faults_of_one_file
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.resources import Clock, StoreResource
 from coin_assets.orchestration.sensors.machine import MachineFaults
@@ -55,10 +56,11 @@ def late_candles_sensor(
             return dg.SensorResult(skip_reason=f"redo_touched failed; next try at {again}")
         time_left, looked_at = TickTime(clock.monotonic), 0
         stored = store.client().snapshot([spec.series for spec in sources])
-        found: dict[str, int] = {}
+        found, met = dict[str, int](), list[MachineFault]()
         for part in parts.take(time_left):
             looked_at += len(part)
-            found |= _changed(stored, part, clock)
+            found |= _changed(stored, part, clock, met)
+        faults.note_some("late_candles", met)
         unseen = left_over(looked_at, len(sources))
         if not found:
             return dg.SensorResult(skip_reason="no candle changed after the fact" + unseen)
@@ -71,16 +73,19 @@ def late_candles_sensor(
     return late_candles
 
 
-def _changed(store: Store, specs: Part, clock: Clock) -> dict[str, int]:
-    """Symbols with candles that changed after the fact, and how many."""
+def _changed(store: Store, specs: Part, clock: Clock, met: list[MachineFault]) -> dict[str, int]:
+    """Symbols with candles that changed after the fact, and how many.
+
+    Args:
+        met: gets faults of the machine, each at files of one series.
+    """
     damaged = unreadable(store, [spec.series for spec in specs])
     found = {}
     for spec in specs:
         if spec.series not in damaged:
             first = spec.first_expected(clock.now())
-            with suppress(
-                CorruptArtefact
-            ):  # behind a whole footer; the store reports it from now on
+            # Behind a whole footer; the store reports damage from now on.
+            with faults_of_one_file(met), suppress(CorruptArtefact):
                 changed = pending_revisions(store, spec.series, first, clock.settled()).opens
                 if len(changed):
                     found[spec.series.symbol] = len(changed)

@@ -27,14 +27,15 @@ class TickFault:
 
     Attributes:
         since: time of the first of these ticks, by the clock of the machine.
+        is_partial: the ticks met it at files of single series, and worked for the others.
+        others: faults at other files.
     """
 
     sensor: str
     fault: MachineFault
     since: datetime
-
-
-_SOME_SERIES = "planning of some series"
+    is_partial: bool = False
+    others: tuple[MachineFault, ...] = ()
 
 
 class MachineFaults:
@@ -47,10 +48,12 @@ class MachineFaults:
     def __init__(self, disk: DiskResource) -> None:
         self._disk = disk
         self._by_sensor: dict[str, TickFault] = {}
+        self._at_files: dict[str, TickFault] = {}
 
     def standing(self) -> list[TickFault]:
         """Faults of sensors whose last tick met one, the oldest first."""
-        return sorted(self._by_sensor.values(), key=lambda each: each.since)
+        found = [*self._by_sensor.values(), *self._at_files.values()]
+        return sorted(found, key=lambda each: each.since)
 
     def note(self, sensor: str, fault: MachineFault) -> None:
         """Record the fault that a tick has met."""
@@ -58,12 +61,14 @@ class MachineFaults:
         since = datetime.now(UTC) if known is None else known.since
         self._by_sensor[sensor] = TickFault(sensor, fault, since)
 
-    def note_some(self, faults: Sequence[MachineFault]) -> None:
-        """Record what a tick met at files of single series; none ends what was met before."""
+    def note_some(self, sensor: str, faults: Sequence[MachineFault]) -> None:
+        """Record all that a tick met at files of single series, in the place of what was before."""
+        known = self._at_files.pop(sensor, None)
         if faults:
-            self.note(_SOME_SERIES, faults[0])
-        else:
-            self.end(_SOME_SERIES)
+            since = datetime.now(UTC) if known is None else known.since
+            self._at_files[sensor] = TickFault(
+                sensor, faults[0], since, is_partial=True, others=tuple(faults[1:])
+            )
 
     def end(self, sensor: str) -> None:
         """Record that a tick has worked."""

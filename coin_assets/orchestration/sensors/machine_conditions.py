@@ -58,12 +58,16 @@ def machine_conditions(
     failed = [each for each in failures if each.code == MachineFault.code]
     if not ticks and not failed:
         return []
-    met = {str(each.fault): each.fault.alert_cause for each in ticks}
+    faults = [fault for each in ticks for fault in (each.fault, *each.others)]
+    met = {str(fault): fault.alert_cause for fault in faults}
     met |= {each.message: each.cause for each in failed}
+    stopped = ", ".join(each.sensor for each in ticks if not each.is_partial)
     where = [
-        f"{', '.join(each.sensor for each in ticks)} cannot work" if ticks else "",
+        f"{stopped} cannot work" if stopped else "",
+        "files of single series cannot be read" if any(each.is_partial for each in ticks) else "",
         f"{len(failed)} tasks failed" if failed else "",
     ]
+    more = f" And {len(met) - _MOST_FAULTS} more." if len(met) > _MOST_FAULTS else ""
     return [
         Condition(
             subject="machine",
@@ -71,7 +75,7 @@ def machine_conditions(
             cause=next(iter(met.values())),
             severity=Severity.CRITICAL,
             since=min(now, *(each.since for each in ticks), *(each.last for each in failed)),
-            detail=f"{'; '.join(filter(None, where))}: {' '.join([*met][:_MOST_FAULTS])}",
+            detail=f"{'; '.join(filter(None, where))}: {' '.join([*met][:_MOST_FAULTS])}{more}",
             remedy="Do what the text says. Nothing was deleted, and work goes on by itself once "
             "the machine works again.",
             runbook=_RUNBOOK,

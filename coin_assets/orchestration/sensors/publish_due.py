@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 import dagster as dg
@@ -12,6 +12,9 @@ from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import MODELS, QUALITY
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
+from coin_assets.errors import MachineFault
+from coin_assets.files.faults import faults_of_one_file
+from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.manifest import manifest_materialization
@@ -47,6 +50,7 @@ def publish_due_sensor(
 ) -> dg.SensorDefinition:
     """``publish_due``, which launches ``job`` (``update``) with published assets alone."""
     turns, known = count(), KnownStatuses(specs)
+    unread: dict[Series, list[MachineFault]] = {}  # found when the series was last read in full
     series_list = [spec.series for spec in specs]
 
     @dg.sensor(
@@ -75,17 +79,16 @@ def publish_due_sensor(
         folder = publisher.client()
         reader = StatusReader(stored, registry.client(), folder)
         # Each tick reads one series in full and compares its files with the store byte by byte.
-        differing = _differing(stored, folder, specs[next(turns) % len(specs)], reader)
+        differing = _differing(stored, folder, specs[next(turns) % len(specs)], reader, unread)
         looked_at = known.renew(reader, time_left)
-        document = None
+        document, met = None, list[MachineFault]()
         if known.are_complete:  # else the manifest waits for the ticks that read the others
             document = folder.refresh(
                 _manifest_inputs(stored, registry.client(), specs, known.by_series, runs, now),
                 differing=differing,
-                qualities={
-                    spec.series: quality(registry.evaluations(), spec.series) for spec in specs
-                },
+                qualities=_qualities(registry.evaluations(), specs, met),
             )
+        faults.note_some("publish_due", [*met, *chain.from_iterable(unread.values())])
         if differing:
             renewed = StatusReader(stored, registry.client(), folder)
             known.by_series |= renewed.read(list(differing))
@@ -124,6 +127,17 @@ def _manifest_inputs(
     )
 
 
+def _qualities(
+    evaluations: EvaluationBook, specs: Sequence[SeriesAssets], met: list[MachineFault]
+) -> dict[Series, Document | None]:
+    """Scores for the manifest; without those that the machine cannot read, which stay."""
+    found: dict[Series, Document | None] = {}
+    for spec in specs:
+        with faults_of_one_file(met):
+            found[spec.series] = quality(evaluations, spec.series)
+    return found
+
+
 def _with_collected(
     facts: Sequence[PlanningFacts],
     statuses: Mapping[Series, SeriesStatus],
@@ -154,14 +168,33 @@ def _reason(facts: Sequence[PlanningFacts]) -> str:
 
 
 def _differing(
+    store: Store,
+    publisher: Publisher,
+    spec: SeriesAssets,
+    reader: StatusReader,
+    unread: dict[Series, list[MachineFault]],
+) -> dict[Series, FileDifference]:
+    """As `_difference`; faults at files of the series replace those in ``unread``."""
+    met = unread[spec.series] = []
+    with faults_of_one_file(met):
+        return _difference(store, publisher, spec, reader)
+    return {}
+
+
+def _difference(
     store: Store, publisher: Publisher, spec: SeriesAssets, reader: StatusReader
-) -> Mapping[Series, FileDifference]:
+) -> dict[Series, FileDifference]:
     """The first file of a series that differs from the store at the same data time.
 
     The stored rows of the series are read in full: from then on the store reports their damage.
+
+    Raises:
+        MachineFault: the machine cannot read a file of the series.
     """
     with_source = list(dict.fromkeys((spec.series, spec.source)))
     statuses = reader.read(with_source, [spec.series])
+    for fault in statuses[spec.series].faults:
+        raise fault
     if not sound_specs([spec], statuses):
         return {}
     for kind, published, stored in statuses[spec.series].data_times:
@@ -181,7 +214,10 @@ def _differing(
 def _failures(
     runs: Runs, statuses: Mapping[Series, SeriesStatus], now: datetime
 ) -> dict[Series, PublishFailure]:
-    """The newest failure of each series: of its runs, or damage that lets no run renew it."""
+    """The newest failure of each series: of its runs, or a file that lets no run renew it.
+
+    A file that the machine cannot read counts as well: the series is degraded, not corrupt.
+    """
     found = _run_failures(runs)
     for series, status in statuses.items():
         if status.damage is None:

@@ -11,6 +11,7 @@ from coin_assets.domain.evaluation import training_events as events
 from coin_assets.domain.evaluation.drift import training_reason
 from coin_assets.domain.series import Series
 from coin_assets.errors import CoinAssetsError, CorruptArtefact, MachineFault
+from coin_assets.files.faults import faults_of_one_file
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.resources import Clock, RegistryResource, StoreResource
@@ -79,10 +80,10 @@ def training_events_sensor(
 
 
 def _newest(store: Store, series_list: Sequence[Series]) -> dict[Series, datetime]:
-    """Open of the newest candle of each series that has one and no damaged file."""
+    """Open of the newest candle of each series that has one and whose files can be read."""
     snapshot, found = store.snapshot(series_list), dict[Series, datetime]()
     for series in series_list:
-        with suppress(CorruptArtefact):
+        with faults_of_one_file([]), suppress(CorruptArtefact):
             found |= snapshot.newest_candles([series])
     return found
 

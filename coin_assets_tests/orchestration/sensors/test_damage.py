@@ -90,7 +90,9 @@ def test_a_damaged_file_holds_up_its_series_alone_and_is_reported(
         alerted.tick("publish_due")
     assert alerted.entry("1h", ETH)["consecutive_failures"] == 1
     assert alerted.tick("late_candles").run_requests == []
-    assert "2 series wait for the repair" in (alerted.tick("candles_due").skip_message or "")
+    assert "2 series wait for a file that is damaged" in (
+        alerted.tick("candles_due").skip_message or ""
+    )
     file.write_bytes(sound)
     assert_recovers(alerted, receiver)
 

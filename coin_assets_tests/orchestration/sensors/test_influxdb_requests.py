@@ -13,8 +13,8 @@ FEW, MANY = "BTC/USDT", "BTC/USDT,ETH/USDT,XRP/USDT"
 NOW, MONTHS = "2024-05-10T12:30", ("2024-04-01", "2024-05-01")
 # At most: the market, newest candles and forecasts, three for extents, ledgers, months, and two
 # counts for each derived timeframe that has too few candles for a model; publish_due reads the
-# files of one series as well.
-MOST = {"candles_due": 11, "publish_due": 13, "late_candles": 4, "health_alerts": 3}
+# files of one series as well. health_alerts: candles, forecasts, ledgers, and the market.
+MOST = {"candles_due": 11, "publish_due": 13, "late_candles": 4, "health_alerts": 4}
 
 
 def requests_of_ticks(influx: InfluxServer, home: Path, symbols: str) -> dict[str, int]:
