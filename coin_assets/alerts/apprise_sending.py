@@ -12,9 +12,10 @@ from coin_assets.alerts.transport import DeliveryRefused
 
 TOTAL_SECONDS = 12.0  # of which the import of apprise takes one or two
 MEMORY_BYTES = 1 << 30
-ACCEPTED, REFUSED, NO_ADDRESS, NO_PACKAGE = 0, 10, 11, 12
+ACCEPTED, REFUSED, NO_ADDRESS, NO_PACKAGE, REFUSED_MESSAGE = 0, 10, 11, 12, 13
 _REASONS = {
     REFUSED: "the service refused it, or does not answer",
+    REFUSED_MESSAGE: "the service refused this message",
     NO_ADDRESS: "apprise cannot use the address",
     NO_PACKAGE: "the package apprise is missing; pip install 'coin_assets[alerts]'",
 }
@@ -31,6 +32,7 @@ def send(url: str, title: str, text: str, level: str, shown: str, remedy: str) -
     Raises:
         DeliveryRefused: it was not accepted, or that is unknown.
     """
+    code = REFUSED
     request = json.dumps({"url": url, "title": title, "text": text, "level": level})
     try:
         code = subprocess.run(
@@ -47,4 +49,7 @@ def send(url: str, title: str, text: str, level: str, shown: str, remedy: str) -
     except OSError as error:
         reason = f"no process can be started ({error.strerror})"
     if reason:
-        raise DeliveryRefused(f"{shown} did not accept the message: {reason}. {remedy}")
+        raise DeliveryRefused(
+            f"{shown} did not accept the message: {reason}. {remedy}",
+            is_of_message=code == REFUSED_MESSAGE,
+        )

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -18,6 +18,7 @@ from coin_assets.domain.durations import duration_text
 
 # Together with the title these keep a message below 2000 characters, the smallest limit.
 _MOST_DETAIL, _MOST_LINE, _MOST_CAUSE, _MOST_REMEDY = 500, 100, 160, 240
+_MOST_SHORT, _MOST_SHORT_SUBJECTS = 100, 10
 INFO = "info"
 _NAMED_SYMBOLS = 5  # for each timeframe, if there are too many subjects to list
 
@@ -112,6 +113,24 @@ def compose(
         created_at=now,
         runbook=worst.runbook,
     )
+
+
+def short_form(message: Message) -> Message:
+    """The same event in a few ASCII words, for a channel that refuses the message.
+
+    Its id differs, since a receiver may refuse another body under the Idempotency-Key of before.
+    """
+    return replace(
+        message,
+        id=f"{message.id}-short",
+        subjects=tuple(_ascii(each) for each in message.subjects[:_MOST_SHORT_SUBJECTS]),
+        title=_ascii(message.title),
+        text=f"The channel refused the whole message. It is in the log under {message.id}.",
+    )
+
+
+def _ascii(text: str) -> str:
+    return shortened(text, _MOST_SHORT).encode("ascii", "replace").decode()
 
 
 def _since(conditions: Sequence[Condition], first: Condition, now: datetime) -> str:

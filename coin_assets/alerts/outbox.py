@@ -1,8 +1,8 @@
 """The outbox of messages, durable in SQLite.
 
-A message and its incidents are committed in one transaction. It is sent to each channel until the
-channel accepts it, and the acceptance is committed at once. If the process dies between the two,
-the message is sent once more, with the same id.
+A message and its incidents are committed in one transaction. `coin_assets.alerts.delivery` sends it
+to each channel until the channel accepts it, and the acceptance is committed at once. If the
+process dies between the two, the message is sent once more, with the same id.
 """
 
 from collections import Counter
@@ -18,24 +18,20 @@ from filelock import FileLock, Timeout
 from coin_assets.alerts import incidents as engine
 from coin_assets.alerts import tables
 from coin_assets.alerts.channels import Channel
-from coin_assets.alerts.conditions import Condition
+from coin_assets.alerts.conditions import Condition, Severity
 from coin_assets.alerts.database import AlertsLocked, Database
+from coin_assets.alerts.delivery import Clock, Sent, send_due
 from coin_assets.alerts.incidents import Incident, Mute, MuteKind, Rules
 from coin_assets.alerts.messages import Message
-from coin_assets.alerts.tables import Pending
-from coin_assets.alerts.transport import LONGEST_RETRY_AFTER_SECONDS, DeliveryRefused
-from coin_assets.domain.backoff import backoff
+from coin_assets.alerts.tables import Pending, SetAside
 from coin_assets.errors import ConfigurationError, CorruptArtefact
 from coin_assets.files.sqlite import set_aside, set_aside_if_damaged
 
-FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=10)
-_LONGEST_WAIT = max(LONGEST_DELAY, timedelta(seconds=LONGEST_RETRY_AFTER_SECONDS))
-_BEGUN = "the process ended before the answer came"
+SET_ASIDE_SHOWN = timedelta(days=1)
 # A transaction takes milliseconds, and each of these cycles waited for ten seconds.
 _MOST_LOCKED_CYCLES = 3
 _LOCKED: Counter[Path] = Counter()  # cycles in a row of this process, by file
 
-Clock = Callable[[], datetime]
 Log = Callable[[str], object]
 Result = TypeVar("Result")
 
@@ -48,24 +44,13 @@ class DeliveryReport:
         delivered: number of accepted messages, counted for each channel.
         pending: number of messages that the given channels have not accepted yet.
         failed: one text for each channel that refused.
+        set_aside: number of messages that the given channels set aside in the last day.
     """
 
     delivered: int
     pending: int
     failed: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Sent:
-    """What was sent to one channel, and why it refused; empty if it did not."""
-
-    delivered: int
-    message_id: str = ""
-    refusal: str = ""
-
-    @property
-    def log_line(self) -> str:
-        return f"alert {self.message_id} stays in the outbox: {self.refusal}"
+    set_aside: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,11 +61,13 @@ class Overview:
         incidents: by subject.
         mutes: mutes and acknowledgements that hold.
         pending: number of messages that a channel has not accepted yet.
+        set_aside: what was set aside in the last day.
     """
 
     incidents: dict[str, Incident]
     mutes: tuple[Mute, ...]
     pending: int
+    set_aside: tuple[SetAside, ...] = ()
 
 
 class AlertBook:
@@ -116,8 +103,9 @@ class AlertBook:
         found = list(conditions)
 
         def cycle() -> list[Message]:
-            wrong = [*found, *self._database.conditions()]
             with self._database.transaction() as connection:
+                refused = tables.read_set_aside(connection, now - SET_ASIDE_SHOWN)
+                wrong = [*found, *self._database.conditions(), *refused_conditions(refused)]
                 known, mutes = tables.read_incidents(connection), tables.read_mutes(connection)
                 current, messages = engine.advance(known, wrong, mutes, now, rules)
                 tables.replace_incidents(connection, known, current)
@@ -136,15 +124,16 @@ class AlertBook:
     ) -> DeliveryReport:
         """Send what is due to all channels at once, to each the oldest message first.
 
-        A channel is left alone after its first failure. While another process delivers, nothing
-        is done: it sends the same messages.
+        A channel is left alone after its first failure, unless that is of one message alone; see
+        `coin_assets.alerts.delivery`. While another process delivers, nothing is done: it sends the
+        same messages.
 
         Args:
-            budget_seconds: no message is begun after these; one takes up to twelve more.
+            budget_seconds: no message is begun after these; one takes up to 24 more.
             log: gets a line for each failure.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        sent: list[_Sent] = []
+        sent: list[Sent] = []
         try:
             with FileLock(self._path.with_name(".deliver.lock"), timeout=0):
                 sent = self._send(channels, clock, budget_seconds)
@@ -153,12 +142,15 @@ class AlertBook:
         except CorruptArtefact as error:
             log(f"alerts: {error}")
             set_aside(self._path)
-        for line in (each.log_line for each in sent if each.refusal):
+        for line in (line for each in sent for line in each.log_lines):
             log(line)
+        ids = {channel.id for channel in channels}
         with self._database.transaction() as connection:
-            left = tables.count_pending(connection, {channel.id for channel in channels})
+            left = tables.count_pending(connection, ids)
+            refused = tables.read_set_aside(connection, clock() - SET_ASIDE_SHOWN)
         failed = tuple(each.refusal for each in sent if each.refusal)
-        return DeliveryReport(sum(each.delivered for each in sent), left, failed)
+        aside = sum(each.channel in ids for each in refused)
+        return DeliveryReport(sum(each.delivered for each in sent), left, failed, aside)
 
     def undelivered_since(self, channels: Sequence[Channel]) -> datetime | None:
         """Time of the oldest message that no channel has accepted, None if there is none."""
@@ -218,8 +210,9 @@ class AlertBook:
                 return Overview({}, (), 0)
             incidents, mutes = tables.read_incidents(connection), tables.read_mutes(connection)
             pending = {each.number for each in tables.read_pending(connection)}
+            refused = tables.read_set_aside(connection, now - SET_ASIDE_SHOWN)
         holding = engine.still_holding(mutes, incidents, now)
-        return Overview(incidents, tuple(holding), len(pending))
+        return Overview(incidents, tuple(holding), len(pending), tuple(refused))
 
     def pending(self) -> list[Pending]:
         """Undelivered messages, oldest first; also of removed channels."""
@@ -241,52 +234,33 @@ class AlertBook:
         _LOCKED.pop(self._path, None)
         return result
 
-    def _send(
-        self, channels: Sequence[Channel], clock: Clock, budget_seconds: float
-    ) -> list["_Sent"]:
+    def _send(self, channels: Sequence[Channel], clock: Clock, budget_seconds: float) -> list[Sent]:
         """Send to all channels at once, so that a slow one takes nothing from another."""
         end = clock() + timedelta(seconds=budget_seconds)
         with ThreadPoolExecutor(max(1, len(channels)), "alerts") as pool:
-            return list(pool.map(lambda channel: self._send_due(channel, clock, end), channels))
-
-    def _send_due(self, channel: Channel, clock: Clock, end: datetime) -> "_Sent":
-        delivered = 0
-        while (now := clock()) < end and (claimed := self._claim(channel, now)):
-            try:
-                channel.deliver(claimed.message)
-            except DeliveryRefused as refusal:
-                self._note_refusal(claimed, refusal, clock())
-                return _Sent(delivered, claimed.message.id, str(refusal))
-            with self._database.transaction() as connection:
-                tables.note_accepted(connection, claimed, clock())
-            delivered += 1
-        return _Sent(delivered)
-
-    def _claim(self, channel: Channel, now: datetime) -> Pending | None:
-        """The channel's oldest message, if it is due.
-
-        The try is noted before it is made: on a disk that takes no note of acceptances, or in a
-        process that is killed at this point each time, a message is not sent over and over.
-        """
-        with self._database.transaction() as connection:
-            for head in tables.read_pending(connection, channel.id, 1):
-                if _is_due(head, now):
-                    tables.note_try(connection, head, now + _delay(head), _BEGUN)
-                    return head
-        return None
-
-    def _note_refusal(self, claimed: Pending, refusal: DeliveryRefused, now: datetime) -> None:
-        requested = timedelta(seconds=refusal.retry_after or 0.0)
-        next_try = now + max(_delay(claimed), requested)
-        with self._database.transaction() as connection:
-            tables.note_try(connection, claimed, next_try, str(refusal))
+            return list(
+                pool.map(lambda channel: send_due(self._database, channel, clock, end), channels)
+            )
 
 
-def _is_due(head: Pending, now: datetime) -> bool:
-    """Whether to try; a time that is too far ahead comes from a clock that was wrong."""
-    return head.next_try is None or not now < head.next_try <= now + _LONGEST_WAIT
+def refused_conditions(found: Sequence[SetAside]) -> list[Condition]:
+    """What is wrong for a day after a message was set aside.
 
-
-def _delay(head: Pending) -> timedelta:
-    """Time to wait after one more failed try."""
-    return backoff(FIRST_DELAY, LONGEST_DELAY, head.tries + 1)
+    Nothing of the messages is quoted: the channel that refused them is to accept this one.
+    """
+    if not found:
+        return []
+    return [
+        Condition(
+            subject="alert channels",
+            kind="messages refused",
+            cause="",
+            severity=Severity.WARNING,
+            since=found[0].at,
+            detail=f"{len(found)} set aside in the last day: a channel refused them, whole and as "
+            f"a short text, and accepts others. The newest is {found[-1].message.id}: "
+            f"{found[-1].reason}",
+            remedy="Read them with make doctor, or in the log under their ids.",
+            runbook="docs/operations/alerts.md",
+        )
+    ]

@@ -1,4 +1,9 @@
-"""The rows behind the outbox; every function works inside the caller's transaction."""
+"""The rows behind the outbox; every function works inside the caller's transaction.
+
+A delivery ends at its ``accepted_at``. Its ``error`` is then empty; if not, the message was not
+accepted but set aside. So databases of earlier releases have all columns, and those releases can
+use this one.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +25,7 @@ from coin_assets.errors import CorruptArtefact
 
 KEPT_DELIVERED = timedelta(days=30)
 KEPT_UNCONFIGURED = timedelta(days=7)
+_TRIED = ". It is tried again"  # the end of a refusal, which is not true of what was set aside
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,21 @@ class Pending:
     tries: int
     next_try: datetime | None
     error: str
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A message that a channel refused for itself.
+
+    Attributes:
+        channel: its id.
+        reason: who did not accept it, and why.
+    """
+
+    message: Message
+    channel: str
+    at: datetime
+    reason: str
 
 
 def read_incidents(connection: Connection) -> dict[str, Incident]:
@@ -115,15 +136,15 @@ def enqueue(connection: Connection, message: Message, channels: Collection[str])
 
 
 def read_pending(
-    connection: Connection, channel: str | None = None, limit: int = -1
+    connection: Connection, channel: str | None = None, limit: int = -1, after: int = 0
 ) -> list[Pending]:
-    """Undelivered messages (of one channel), oldest first."""
+    """Undelivered messages (of one channel), oldest first; only those with a number > ``after``."""
     rows = connection.execute(
         "SELECT number, document, channel, tries, next_try, error "
         "FROM deliveries JOIN messages ON message = number "
-        "WHERE accepted_at IS NULL AND channel = coalesce(?, channel) "
+        "WHERE accepted_at IS NULL AND channel = coalesce(?, channel) AND message > ? "
         "ORDER BY message, channel LIMIT ?",
-        (channel, limit),
+        (channel, after, limit),
     )
     with _rows_readable():
         return [
@@ -146,7 +167,8 @@ def undelivered_since(connection: Connection, channels: Collection[str]) -> date
     rows = connection.execute(
         "SELECT created_at, channel FROM deliveries JOIN messages ON message = number "
         "WHERE accepted_at IS NULL AND NOT EXISTS (SELECT 1 FROM deliveries AS other "
-        "WHERE other.message = number AND other.accepted_at IS NOT NULL) ORDER BY number"
+        "WHERE other.message = number AND other.accepted_at IS NOT NULL AND other.error = '') "
+        "ORDER BY number"
     )
     with _rows_readable():
         return next((parse_stamp(at) for at, channel in rows if channel in channels), None)
@@ -167,6 +189,29 @@ def note_accepted(connection: Connection, pending: Pending, now: datetime) -> No
         "UPDATE deliveries SET accepted_at = ?, error = '' WHERE message = ? AND channel = ?",
         (stamp(now), pending.number, pending.channel),
     )
+
+
+def note_set_aside(connection: Connection, pending: Pending, now: datetime) -> None:
+    """End a delivery without acceptance; the error of its last try stays."""
+    connection.execute(
+        "UPDATE deliveries SET accepted_at = ? WHERE message = ? AND channel = ?",
+        (stamp(now), pending.number, pending.channel),
+    )
+
+
+def read_set_aside(connection: Connection, since: datetime) -> list[SetAside]:
+    """What was set aside at or after ``since``, oldest first."""
+    rows = connection.execute(
+        "SELECT document, channel, accepted_at, error FROM deliveries "
+        "JOIN messages ON message = number "
+        "WHERE accepted_at >= ? AND error <> '' ORDER BY accepted_at, number",
+        (stamp(since),),
+    )
+    with _rows_readable():
+        return [
+            SetAside(parse_message(document), channel, parse_stamp(at), error.partition(_TRIED)[0])
+            for document, channel, at, error in rows
+        ]
 
 
 def prune(connection: Connection, now: datetime) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from threading import Event, Thread, get_ident
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -24,6 +24,13 @@ TOTAL_SECONDS = 8.0
 LONGEST_RETRY_AFTER_SECONDS = 3600.0  # a mistyped Retry-After must not silence a channel for days
 _GRACE_SECONDS = 0.5  # a call whose connection was cut ends in milliseconds
 _LOGGING = ("urllib3", "requests")
+# Refusals (4xx) that hold for every message: they are of the address, the account or the time.
+# Others are of one message. Slack answers 400 invalid_payload to a message, but 403, 404 and 410
+# (channel_is_archived) for the channel (https://api.slack.com/changelog/
+# 2016-05-17-changes-to-errors-for-incoming-webhooks). Discord answers 400 to a message that it will
+# not have (https://docs.discord.com/developers/topics/opcodes-and-status-codes; content of more
+# than 2,000 characters: https://github.com/Rapptz/discord.py/issues/10201).
+_OF_CHANNEL = {401, 402, 403, 404, 405, 407, 408, 410, 421, 425, 426, 429, 451}
 
 
 class DeliveryRefused(TemporaryError):
@@ -31,14 +38,23 @@ class DeliveryRefused(TemporaryError):
 
     Attributes:
         retry_after: seconds until the next attempt, if the receiver requests them.
+        is_of_message: whether the receiver refused this message, and may accept others.
     """
 
     code = "delivery_refused"
     alert_cause = "an alert channel refuses messages"
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, retry_after: float | None = None, *, is_of_message: bool = False
+    ) -> None:
         self.retry_after = retry_after
+        self.is_of_message = is_of_message
         super().__init__(message)
+
+
+def is_of_message(status: int) -> bool:
+    """Whether an HTTP status refuses one message, rather than whatever is sent."""
+    return 400 <= status < 500 and status not in _OF_CHANNEL
 
 
 def call(
@@ -63,10 +79,28 @@ def call(
     """
     headers = {} if key is None else {"Idempotency-Key": key}
     made = _Call(url, requests.Request(method, url, json=body, headers=headers))
-    reason, wait = made.result()
-    if reason:
+    outcome = made.result()
+    if outcome.reason:
         # Raised in this thread, so that it has no context that contains the address.
-        raise DeliveryRefused(f"{shown} did not accept the call: {reason}. {remedy}", wait)
+        raise DeliveryRefused(
+            f"{shown} did not accept the call: {outcome.reason}. {remedy}",
+            outcome.wait,
+            is_of_message=is_of_message(outcome.status),
+        )
+
+
+class _Outcome(NamedTuple):
+    """What came of a call.
+
+    Attributes:
+        reason: why it was not accepted; empty if it was.
+        wait: seconds until the next attempt, if they are requested.
+        status: of the HTTP answer; 0 without a whole one.
+    """
+
+    reason: str
+    wait: float | None = None
+    status: int = 0
 
 
 class _Call(Thread):
@@ -82,14 +116,13 @@ class _Call(Thread):
         self._url = url
         self._request = request
         self._connections = _Cuttable()
-        self._reason = "it failed"
-        self._wait: float | None = None
+        self._outcome = _Outcome("it failed")
 
-    def result(self) -> tuple[str, float | None]:
-        """Why it was not accepted, empty if it was, and the delay that is requested."""
+    def result(self) -> _Outcome:
+        """Make the call and wait for what comes of it."""
         left = self._left.get(self._url)
         if left is not None and left.is_alive():
-            return "the resolver of host names still hangs since the last call", None
+            return _Outcome("the resolver of host names still hangs since the last call")
         self._left.pop(self._url, None)
         self.start()
         self.join(TOTAL_SECONDS)
@@ -99,8 +132,8 @@ class _Call(Thread):
             if self.is_alive():
                 self._left[self._url] = self
             # Even if a status came: headers that were cut look like a whole answer.
-            return f"no answer within {TOTAL_SECONDS:g} s", None
-        return self._reason, self._wait
+            return _Outcome(f"no answer within {TOTAL_SECONDS:g} s")
+        return self._outcome
 
     def run(self) -> None:
         try:
@@ -114,15 +147,16 @@ class _Call(Thread):
                     prepared, timeout=(CONNECT_SECONDS, READ_SECONDS), **settings
                 ) as response:
                     status = response.status_code
-                    self._wait = retry_after(
+                    wait = retry_after(
                         response.headers, datetime.now(UTC), LONGEST_RETRY_AFTER_SECONDS
                     )
         except Exception as error:  # noqa: BLE001 (its text would quote the address in the log)
-            self._reason = _reason(error)
+            self._outcome = _Outcome(_reason(error))
         else:
-            self._reason = "" if 200 <= status < 300 else f"HTTP {status}"
+            reason = "" if 200 <= status < 300 else f"HTTP {status}"
             if 300 <= status < 400:
-                self._reason += ", a redirect, which is not followed"
+                reason += ", a redirect, which is not followed"
+            self._outcome = _Outcome(reason, wait, status)
 
 
 class _Cuttable(HTTPAdapter):

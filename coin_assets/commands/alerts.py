@@ -58,6 +58,8 @@ def _print(found: Overview, now: datetime) -> None:
             print(f"{mute.subject}: {_silenced(mute)}")
     if found.pending:
         print(f"{found.pending} messages are not delivered yet; see the log of make up")
+    for each in found.set_aside:
+        print(f"set aside {each.at:%Y-%m-%d %H:%M}: {each.message.headline}: {each.reason}")
 
 
 def _cells(incident: Incident, mutes: Sequence[Mute], now: datetime) -> tuple[str, ...]:
@@ -105,6 +107,10 @@ def _document(found: Overview) -> Document:
             for each in found.mutes
         ],
         "undelivered": found.pending,
+        "set_aside": [
+            {"id": each.message.id, "at": time_text(each.at), "reason": each.reason}
+            for each in found.set_aside
+        ],
     }
 
 

@@ -182,6 +182,9 @@ def _of_alerts(settings: Settings, now: datetime) -> Iterable[Finding]:
         bool(names),
     )
     yield Finding("undelivered messages", str(overview.pending), overview.pending == 0)
+    for each in overview.set_aside:
+        what = f"{each.message.headline} ({each.message.id}) at {each.at:%Y-%m-%d %H:%M}"
+        yield Finding("message set aside", f"{what}: {each.reason}", is_fine=False)
     subjects = list(overview.incidents)
     shown = ", ".join(subjects[:_MOST_SERIES]) or "none"
     yield Finding("open alerts", shown if len(subjects) <= _MOST_SERIES else f"{shown}, ...")

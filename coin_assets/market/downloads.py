@@ -18,9 +18,10 @@ from threading import Lock
 from typing import Protocol, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
+from coin_assets.bounded_http import Bounds
 from coin_assets.errors import ConfigurationError, InvalidCandles, PermanentError
 from coin_assets.market.base import Meter, Usage
-from coin_assets.market.bounds import OF_FILE
+from coin_assets.market.bounds import OF_FILE, OF_SMALL_FILE
 from coin_assets.market.pace import Halt
 from coin_assets.market.transfers import Presence, UrlSource, file_too_long, shown_address
 
@@ -227,10 +228,17 @@ class _Folder:
     readable = presence
 
     def read(self, name: str) -> bytes | None:
+        return self._content(name, OF_FILE)
+
+    def read_small(self, name: str) -> bytes | Presence:
+        content = self._content(name, OF_SMALL_FILE)
+        return Presence.ABSENT if content is None else content
+
+    def _content(self, name: str, bounds: Bounds) -> bytes | None:
         path = self._folder / name
         try:
-            if path.stat().st_size > OF_FILE.size:
-                raise file_too_long(str(path))
+            if path.stat().st_size > bounds.size:
+                raise file_too_long(str(path), bounds)
             content = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -238,10 +246,6 @@ class _Folder:
             raise InvalidCandles("unreadable", f"{path} cannot be read ({error}).") from error
         self.meter.count(requests=1)
         return content
-
-    def read_small(self, name: str) -> bytes | Presence:
-        content = self.read(name)
-        return Presence.ABSENT if content is None else content
 
     def close(self) -> None:
         """Do nothing: no connection is open."""

@@ -22,9 +22,10 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from coin_assets.bounded_http import Bounds
 from coin_assets.errors import InvalidCandles, MarketUnavailable, PermanentError
 from coin_assets.market.base import Meter
-from coin_assets.market.bounds import OF_FILE, OF_SMALL_FILE, BoundedSession, Bounds, whole
+from coin_assets.market.bounds import OF_FILE, OF_SMALL_FILE, BoundedSession, whole
 
 _ATTEMPTS = 4
 _TIMEOUT = (10, 30)  # seconds to connect, and between two packets
@@ -147,7 +148,7 @@ class UrlSource:
                 file.write(chunk)
                 if file.tell() > OF_FILE.size:
                     file.truncate(0)
-                    raise file_too_long(name)
+                    raise file_too_long(name, OF_FILE)
         return True
 
     def _note(self, is_read: bool) -> None:
@@ -224,12 +225,12 @@ def _reason(error: BaseException | None) -> str:
     return type(error).__name__
 
 
-def file_too_long(name: str) -> InvalidCandles:
-    """The refusal of a file with more bytes than any file of candles."""
+def file_too_long(name: str, bounds: Bounds) -> InvalidCandles:
+    """The refusal of a file with more bytes than any file of its kind."""
     return InvalidCandles(
         "unreadable",
-        f"{name} is longer than {OF_FILE.size >> 20} MB, which no file of candles is. Get it "
-        "again, or delete it with its checksum.",
+        f"{name} is longer than {bounds.size_text}, which no file of this kind is. Get it again, "
+        "or delete the zip and its checksum.",
     )
 
 

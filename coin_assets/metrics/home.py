@@ -30,6 +30,12 @@ def alert_metrics(book: Path, now: datetime) -> Iterator[Metric]:
         (),
         [((), found.pending)],
     )
+    yield gauge(
+        "alert_messages_set_aside",
+        "Messages of the last day that a channel refused for themselves.",
+        (),
+        [((), len(found.set_aside))],
+    )
 
 
 def heartbeat_metrics(folder: Path, now: datetime) -> Iterator[Metric]:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
@@ -39,11 +40,16 @@ class Received:
 
 
 class Receiver:
-    """Answers 200 unless ``replies`` holds something else, which is used up, or ``always`` does."""
+    """Answers 200 unless ``replies`` holds something else, which is used up, or ``always`` does.
+
+    Attributes:
+        judge: returns the status of the answer to a body; it stands in for what services check.
+    """
 
     def __init__(self) -> None:
         self.replies: list[Reply] = []
         self.always = Reply()
+        self.judge: Callable[[Any], int] | None = None
         self.received: list[Received] = []
         self.arrived = Event()
         self.lock = Lock()
@@ -84,7 +90,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
     def _answer(self, body: Any) -> None:
-        reply = self.receiver.next_reply()
+        judge = self.receiver.judge
+        reply = Reply(judge(body)) if judge else self.receiver.next_reply()
         self.receiver.arrived.set()
         time.sleep(reply.seconds)
         if reply.hold is not None:

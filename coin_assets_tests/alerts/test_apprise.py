@@ -85,6 +85,16 @@ def test_what_apprise_swallows_is_a_refusal(
     assert SECRET not in shown
 
 
+@pytest.mark.parametrize(("status", "is_of_message"), [(400, True), (401, False)])
+def test_apprise_s_log_tells_whether_the_message_was_refused(
+    receiver: Receiver, status: int, is_of_message: bool
+) -> None:
+    receiver.always = Reply(status)
+    with pytest.raises(DeliveryRefused) as caught:
+        json_channel(receiver).deliver(message())
+    assert caught.value.is_of_message == is_of_message
+
+
 def test_a_service_that_drips_is_left_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apprise_sending, "TOTAL_SECONDS", 3.0)
     before = set(psutil.Process().children())

@@ -10,7 +10,11 @@ from coin_assets.alerts.conditions import Condition, Severity
 from coin_assets.alerts.heartbeat import beat
 from coin_assets.alerts.incidents import MuteKind, Rules
 from coin_assets.alerts.outbox import AlertBook
-from coin_assets.commands import ack, alerts
+from coin_assets.commands import ack, alerts, doctor
+from coin_assets.config.settings import Settings
+from coin_assets_tests.alerts.cycles import BTC, ETH
+from coin_assets_tests.alerts.receiver import Receiver
+from coin_assets_tests.alerts.test_outbox import SECOND, Desk
 from coin_assets_tests.platform import utc
 
 NOW = utc("2026-11-28T12:00")
@@ -62,6 +66,32 @@ def test_open_alerts_are_listed(book: AlertBook, capsys: pytest.CaptureFixture[s
     assert words[2:] == ["stale", "warning", "2026-11-28", "10:55", "65", "min", "data", "ends"]
     assert line_about(DISK, printed.out).split()[1:3] == ["full", "critical"]
     assert book_file.read_bytes() == before
+
+
+def test_messages_that_were_set_aside_are_named(
+    empty_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Receiver() as receiver:
+        receiver.judge = lambda body: 422 if BTC in body["subjects"] else 200
+        desk = Desk(empty_home / "alerts" / "alerts.sqlite", receiver.url)
+        bad, _ = desk.cycle(BTC, ETH)
+        for wait in (5, 10, 0):
+            desk.deliver()
+            desk.now += wait * SECOND
+    assert alerts.main([], desk.now) == 0
+    line = line_about("set aside", capsys.readouterr().out)
+    assert bad.headline in line
+    assert "HTTP 422" in line
+    assert alerts.main(["--json"], desk.now) == 0
+    (found,) = json.loads(capsys.readouterr().out)["set_aside"]
+    assert found["id"] == bad.id
+    (finding,) = [
+        each
+        for each in doctor._of_alerts(Settings(), desk.now)
+        if each.about == "message set aside"
+    ]
+    assert not finding.is_fine
+    assert bad.headline in finding.detail
 
 
 @pytest.mark.usefixtures("book")

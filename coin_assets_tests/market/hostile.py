@@ -1,6 +1,7 @@
 """Servers on 127.0.0.1 that answer without end, too slowly, or with another address."""
 
 import gzip
+import re
 import socket
 import time
 import zlib
@@ -27,6 +28,10 @@ def serving(answer: Answer) -> Iterator[str]:
             request = b""
             while b"\r\n\r\n" not in request:
                 request += connection.recv(1 << 16)
+            head, _, content = request.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            while length and len(content) < int(length[1]):  # unread, it would cut the answer off
+                content += connection.recv(1 << 16)
             answer(connection)
 
     def serve() -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from coin_assets.bounded_http import Bounds
 from coin_assets.config.rules import archive
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError, InvalidCandles, MarketUnavailable
 from coin_assets.market import downloads, transfers
-from coin_assets.market.bounds import Bounds
 from coin_assets.market.downloads import ArchiveFiles
 from coin_assets.market.vision import KlineFile, read_klines
 from coin_assets_tests.market.hostile import (
@@ -85,6 +85,13 @@ def test_a_file_longer_than_any_is_refused_and_leaves_nothing_behind(
                 files.fetch(NAME)
         assert server.sent(NAME) <= 2 * MB
     assert list((tmp_path / "downloads").iterdir()) == []
+
+
+def test_a_checksum_in_a_folder_is_short(tmp_path: Path) -> None:
+    put(tmp_path, NAME, b"")
+    (tmp_path / f"{NAME}.CHECKSUM").write_bytes(b"0" * (65 << 10))
+    with pytest.raises(InvalidCandles, match=rf"{NAME}\.CHECKSUM is longer than 64 kB"):
+        ArchiveFiles(str(tmp_path)).fetch(NAME)
 
 
 def test_a_file_that_drips_goes_on_where_it_stopped(

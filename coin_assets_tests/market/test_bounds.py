@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 import pytest
 import requests
 
+from coin_assets.bounded_http import Bounds
 from coin_assets.errors import MarketUnavailable
-from coin_assets.market.bounds import OF_EXCHANGE, BoundedSession, Bounds
+from coin_assets.market.bounds import OF_EXCHANGE, BoundedSession
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.market.retrying import REMEDY
 from coin_assets_tests.market.exchange import FakeExchange

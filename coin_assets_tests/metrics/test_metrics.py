@@ -124,6 +124,7 @@ def test_everything_is_derived_from_what_exists(
     assert found["update_boundary_to_published_seconds"] == {source: 3.5}
     assert found["alerts_open"] == {("warning",): 0, ("critical",): 1}
     assert found["alert_messages_undelivered"] == {(): 1}
+    assert found["alert_messages_set_aside"] == {(): 0}
     assert found["heartbeat_age_seconds"][()] == pytest.approx(120, abs=60)
     assert 0 < found["disk_used_ratio"][()] < 1
     assert set(found["source_up"].values()) == {1}

@@ -248,6 +248,7 @@ def _beat(
     facts = {
         "cycle_seconds": settings.rules.cycle.total_seconds(),
         "undelivered": report.pending,
+        "set_aside": report.set_aside,
         **_counts(healths),
     }
     try:

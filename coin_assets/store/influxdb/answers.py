@@ -14,6 +14,7 @@ from pyarrow import csv
 
 from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
 from coin_assets.errors import CorruptArtefact
+from coin_assets.foreign_text import shortened
 
 # InfluxDB's times are nanoseconds.
 ARROW_TYPES = {
@@ -24,6 +25,8 @@ ARROW_TYPES = {
 }
 _ANNOTATION = b"#"
 _DATATYPE = b"#datatype"
+# An answer may hold anything; these are far beyond what any query of this platform gets.
+_MOST_COLUMNS, _MOST_BLOCKS, _MOST_ROWS, _MOST_REASON = 64, 10_000, 1_600_000, 300
 
 
 class QueryFailed(Exception):
@@ -75,18 +78,22 @@ def blocks(body: bytes) -> Iterator[Block]:
     Raises:
         QueryFailed: the answer holds an error.
     """
-    for text in _split(body):
+    for number, (start, end) in enumerate(_spans(body)):
+        if number == _MOST_BLOCKS:
+            raise QueryFailed(f"its answer has more than {_MOST_BLOCKS} tables of other columns")
         kinds: tuple[str, ...] = ()
-        rest = text
-        while rest.startswith(_ANNOTATION):
-            line, _, rest = rest.partition(b"\n")
-            if line.startswith(_DATATYPE):
-                kinds = _cells(line)
-        header, _, rows = rest.partition(b"\n")
-        names = _cells(header)
+        below = _line_end(body, start, end)
+        while body.startswith(_ANNOTATION, start) and start < end:
+            if body.startswith(_DATATYPE, start):
+                kinds = _cells(body[start:below])
+            start, below = below, _line_end(body, below, end)
+        names = _cells(body[start:below])
         if "error" in names:
-            raise QueryFailed(_error(rest))
-        if rows.strip():
+            raise QueryFailed(_error(body[start:end]))
+        rows = body[below:end]
+        if rows.count(b"\n") > _MOST_ROWS:
+            raise QueryFailed(f"its answer has more than {_MOST_ROWS} rows")
+        if rows and not rows.isspace():
             yield Block(names, kinds, rows)
 
 
@@ -119,24 +126,36 @@ def arrow_table(alike: Sequence[Block], types: Mapping[str, pa.DataType]) -> pa.
 
 def foreign(columns: Sequence[str], error: Exception) -> CorruptArtefact:
     """Error for points that this platform cannot have written."""
+    reason = shortened(str(error), _MOST_REASON)
     return CorruptArtefact(
         f"InfluxDB holds points without all of {list(columns)}, or with others of the same "
-        f"name ({error}). Delete the points that this platform has not written."
+        f"name ({reason}). Delete the points that this platform has not written."
     )
 
 
-def _split(body: bytes) -> Iterator[bytes]:
-    body = body.lstrip(b"\r\n")
+def _spans(body: bytes) -> Iterator[tuple[int, int]]:
+    """Where each block begins and ends, without the empty lines before it."""
     start = 0
     while start < len(body):
+        while body[start : start + 1] in (b"\r", b"\n"):
+            start += 1
         end = body.find(b"\n" + _DATATYPE, start + 1)
         end = len(body) if end < 0 else end + 1
-        yield body[start:end].lstrip(b"\r\n")
+        if start < end:
+            yield start, end
         start = end
 
 
+def _line_end(body: bytes, start: int, end: int) -> int:
+    """First byte after the line at ``start``."""
+    found = body.find(b"\n", start, end)
+    return end if found < 0 else found + 1
+
+
 def _cells(line: bytes) -> tuple[str, ...]:
-    return tuple(line.strip().decode().split(","))
+    if line.count(b",") >= _MOST_COLUMNS:
+        raise QueryFailed(f"its answer has a table of more than {_MOST_COLUMNS} columns")
+    return tuple(line.strip().decode(errors="replace").split(","))
 
 
 def _rows(block: Block, columns: Mapping[str, str]) -> pd.DataFrame:
@@ -150,5 +169,5 @@ def _rows(block: Block, columns: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _error(block: bytes) -> str:
-    rows = pd.read_csv(io.BytesIO(block), dtype="str", keep_default_na=False)
-    return str(rows["error"].iloc[0]) if len(rows) else "no reason given"
+    rows = pd.read_csv(io.BytesIO(block), dtype="str", keep_default_na=False, nrows=1)
+    return shortened(str(rows["error"].iloc[0]), _MOST_REASON) if len(rows) else "no reason given"

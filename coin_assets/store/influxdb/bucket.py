@@ -10,9 +10,12 @@ from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
+from coin_assets.bounded_http import within
 from coin_assets.domain.backoff import backoff
 from coin_assets.errors import StoreUnavailable
 from coin_assets.store.influxdb import flux
+from coin_assets.store.influxdb.answers import QueryFailed
+from coin_assets.store.influxdb.bounds import OF_OTHERS, OF_QUERY, allowance, limit
 from coin_assets.store.influxdb.connection import Connection
 from coin_assets.store.influxdb.measurements import Measurement
 from coin_assets.store.influxdb.refusals import failure_of
@@ -54,16 +57,17 @@ class Bucket:
         self._repeated("store points", attempt)
 
     def query(self, script: str, parse: Callable[[bytes], T]) -> T:
-        """Result of ``parse`` for the answer to a Flux script."""
+        """Result of ``parse`` for the answer to a Flux script.
+
+        Raises:
+            AnswerTooLong: it is longer than `OF_QUERY`.
+        """
 
         def attempt() -> T:
             answer = self.connected().query_api().query_raw(script, self.connection.org)
-            try:
-                return parse(answer.read())
-            finally:
-                answer.release_conn()
+            return parse(answer.data)
 
-        return self._repeated("answer a query", attempt)
+        return self._repeated("answer a query", attempt, OF_QUERY)
 
     def delete(
         self, measurement: Measurement, tags: dict[str, str], start: datetime, end: datetime
@@ -94,9 +98,13 @@ class Bucket:
         where = self.connection
 
         def attempt() -> int | None:
-            found = self.connected().buckets_api().find_buckets(name=where.bucket, org=where.org)
-            rules = [rule for each in found.buckets or [] for rule in each.retention_rules]
-            return None if not found.buckets else sum(rule.every_seconds for rule in rules)
+            api = self.connected().buckets_api()
+            try:
+                found = api.find_buckets(name=where.bucket, org=where.org).buckets
+                rules = [rule for each in found or [] for rule in each.retention_rules]
+                return None if not found else sum(rule.every_seconds for rule in rules)
+            except (AttributeError, TypeError, ValueError) as error:
+                raise QueryFailed(f"its list of buckets cannot be read ({error})") from error
 
         return self._repeated("show the bucket", attempt)
 
@@ -141,6 +149,7 @@ class Bucket:
                     timeout=int(where.answer_seconds * 1000),
                     enable_gzip=compressed,
                 )
+                limit(self._clients[compressed])
             return self._clients[compressed]
 
     def _missing(self, what: str) -> StoreUnavailable:
@@ -150,11 +159,13 @@ class Bucket:
             "COIN_HISTORY_START later. If not, the next attempt carries on from what is stored."
         )
 
-    def _repeated(self, doing: str, attempt: Callable[[], T]) -> T:
+    def _repeated(self, doing: str, attempt: Callable[[], T], size: int = OF_OTHERS) -> T:
+        """Result of ``attempt``, whose answer has at most ``size`` bytes."""
         pauses = _Pauses(self.connection.patience_seconds)
         while True:
             try:
-                return attempt()
+                with within(allowance(self.connection, size)):
+                    return attempt()
             except Exception as error:
                 failure = failure_of(error)
                 if failure is None:

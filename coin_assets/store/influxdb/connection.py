@@ -10,6 +10,7 @@ class Connection:
 
     Attributes:
         answer_seconds: time limit of connecting, and between two bytes.
+        total_seconds: time limit of a whole answer; at 10 Mbit/s the longest takes 40 s.
         patience_seconds: time limit of retries, and of waiting until written rows are readable.
     """
 
@@ -18,6 +19,7 @@ class Connection:
     bucket: str
     token: str = field(repr=False)
     answer_seconds: float = 20.0
+    total_seconds: float = 300.0
     patience_seconds: float = 30.0
 
     def __str__(self) -> str:

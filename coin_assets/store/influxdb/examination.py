@@ -14,7 +14,7 @@ from coin_assets.store.influxdb.connection import Connection
 from coin_assets.store.influxdb.installation import market_of, record_market, require_market
 from coin_assets.store.influxdb.measurements import MEASUREMENTS
 
-_ANSWER_SECONDS = 5.0
+_ANSWER_SECONDS, _TOTAL_SECONDS = 5.0, 20.0
 _MOST_SKEW = timedelta(seconds=10)
 
 
@@ -27,7 +27,13 @@ def examine(connection: Connection, market: str, since: datetime, now: datetime)
 
     Requests are not retried, so it takes less than a minute.
     """
-    bucket = Bucket(replace(connection, patience_seconds=0.0, answer_seconds=_ANSWER_SECONDS))
+    impatient = replace(
+        connection,
+        patience_seconds=0.0,
+        answer_seconds=_ANSWER_SECONDS,
+        total_seconds=_TOTAL_SECONDS,
+    )
+    bucket = Bucket(impatient)
     checks: dict[str, Callable[[], str]] = {
         "reachable": lambda: _reachable(bucket),
         "version": lambda: _version(bucket),

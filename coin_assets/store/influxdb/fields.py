@@ -67,7 +67,8 @@ def _joined(
     types = {(_TIME if name == measurement.time else name): kind for name, kind in columns.items()}
     identity = [name for name in alike[0].names if name not in (*_OF_ANSWER, _FIELD, _VALUE)]
     try:
-        fields = dict(_fields(alike, {name: types.get(name, "str") for name in identity}))
+        kinds = {name: types.get(name, "str") for name in identity}
+        fields = dict(_fields(alike, kinds, len(measurement.fields)))
         table = _aligned([fields[name] for name in measurement.fields], measurement.fields)
         _require_types(table, measurement)
         rows: pd.DataFrame = table.rename_columns(
@@ -78,8 +79,14 @@ def _joined(
         raise foreign([*columns], error) from error
 
 
-def _fields(alike: list[Block], identity: Mapping[str, str]) -> Iterator[tuple[str, _Column]]:
-    """The columns of all fields; ``identity`` are the types of what identifies a point."""
+def _fields(
+    alike: list[Block], identity: Mapping[str, str], most: int
+) -> Iterator[tuple[str, _Column]]:
+    """The columns of all fields, at most ``most``.
+
+    Args:
+        identity: types of what identifies a point.
+    """
     parts: dict[str, list[pa.Table]] = {}
     for is_text in (False, True):
         chosen = [block for block in alike if (block.kind_of(_VALUE) == "string") == is_text]
@@ -92,6 +99,8 @@ def _fields(alike: list[Block], identity: Mapping[str, str]) -> Iterator[tuple[s
         table = arrow_table(chosen, types)
         names = table[_FIELD].combine_chunks()
         codes = names.indices
+        if len(names.dictionary) > most:
+            raise ValueError(f"{len(names.dictionary)} fields where there can be {most}")
         for code, name in enumerate(names.dictionary.to_pylist()):
             own = table if len(names.dictionary) == 1 else table.filter(pc.equal(codes, code))
             parts.setdefault(name, []).append(own)

@@ -19,6 +19,8 @@ from coin_assets.store.influxdb.locks import series_locked
 from coin_assets.store.influxdb.measurements import LEDGER, UNDATED
 from coin_assets.store.ledger_documents import document_of, ledger_of
 
+_MOST_DOCUMENT = 8 << 20  # 25,000 absences; JSON can take 25 times the memory of its text
+
 
 @dataclass(frozen=True)
 class LedgerPoints:
@@ -68,6 +70,8 @@ def parsed(series: Series, document: str) -> Ledger:
         CorruptArtefact: the text is not what was written.
     """
     try:
+        if len(document) > _MOST_DOCUMENT:
+            raise ValueError(f"it is longer than {_MOST_DOCUMENT >> 20} MB")
         return ledger_of(json.loads(document))
     except (RecursionError, TypeError, ValueError) as error:
         raise CorruptArtefact(

@@ -14,6 +14,7 @@ from coin_assets.store.influxdb.answers import QueryFailed
 from coin_assets.store.influxdb.connection import Connection
 
 _TEMPORARY = {408, 429}
+_MOST_DOCUMENT, _MOST_WORDS = 1 << 16, 300
 _REMEDIES = {
     400: "It did not understand the request, or a field has another type there. Point "
     "COIN_INFLUXDB_BUCKET to a bucket of this platform, on an InfluxDB 2.x.",
@@ -84,6 +85,7 @@ def _words(error: Any) -> str:
     """Message of an error document, else the beginning of the body."""
     body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else error.body
     try:
-        return str(json.loads(body)["message"])
-    except (KeyError, TypeError, ValueError):
-        return (body or error.reason or "no reason given").strip()[:300]
+        words = str(json.loads(body[:_MOST_DOCUMENT])["message"])
+    except (KeyError, RecursionError, TypeError, ValueError):
+        words = (body or error.reason or "no reason given").strip()
+    return words[:_MOST_WORDS]

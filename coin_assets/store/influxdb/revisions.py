@@ -11,11 +11,14 @@ from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
 from coin_assets.domain.candles.revisions import empty_revisions
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
+from coin_assets.foreign_text import shortened
 from coin_assets.store.changes import Changes
 from coin_assets.store.influxdb.measurements import REVISION
 from coin_assets.store.influxdb.tables import MeasurementTable
 
 _KINDS = {name: str(kind) for name, kind in empty_revisions().dtypes.items()}
+# Of one candle: 3,000 revisions. JSON can take 25 times the memory of its text.
+_MOST_TEXT = 1 << 20
 
 
 class RevisionTable(MeasurementTable):
@@ -25,16 +28,26 @@ class RevisionTable(MeasurementTable):
         """Number of revisions of each series in its half-open range."""
         return {series: len(self.read(series, *range_)) for series, range_ in ranges.items()}
 
+    @property
+    def _points_at_once(self) -> int:
+        return 1
+
     def _from_points(self, points: pd.DataFrame) -> pd.DataFrame:
-        rows = [
-            {"timestamp": opened, **record}
-            for opened, text in points[["timestamp", "records"]].itertuples(index=False)
-            for record in _unpacked(text)
-        ]
-        values = pd.DataFrame(rows, columns=list(_KINDS), dtype="object")
-        return pd.DataFrame(
-            {name: pd.Series(values[name].tolist(), dtype=kind) for name, kind in _KINDS.items()}
-        )
+        values: dict[str, list[Any]] = {name: [] for name in _KINDS}
+        try:
+            for opened, text in points[["timestamp", "records"]].itertuples(index=False):
+                for record in _unpacked(text):
+                    for name, column in values.items():
+                        column.append(opened if name == "timestamp" else record[name])
+            return pd.DataFrame(
+                {name: pd.Series(values[name], dtype=kind) for name, kind in _KINDS.items()}
+            )
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+            reason = shortened(str(error), 200)
+            raise CorruptArtefact(
+                f"A point of measurement {REVISION.name!r} is no list of revisions ({reason}). "
+                "Delete the point: its candle is then as if it had never changed."
+            ) from error
 
     def _to_send(self, wanted: pd.DataFrame, difference: Changes) -> pd.DataFrame:
         touched = pd.concat([difference.put["timestamp"], difference.gone["timestamp"]])
@@ -56,15 +69,11 @@ def _plain(value: Any) -> Any:
 
 
 def _unpacked(text: str) -> list[dict[str, Any]]:
+    if len(text) > _MOST_TEXT:
+        raise ValueError(f"it is longer than {_MOST_TEXT >> 20} MB")
     times = [name for name, kind in _KINDS.items() if kind == TIMESTAMP_DTYPE]
-    try:
-        records = json.loads(text)
-        for record in records:
-            for name in set(times) & record.keys():
-                record[name] = record[name] and datetime.fromisoformat(record[name])
-    except (AttributeError, TypeError, ValueError) as error:
-        raise CorruptArtefact(
-            f"A point of measurement {REVISION.name!r} is no list of revisions ({error}). Delete "
-            "the point: its candle is then as if it had never changed."
-        ) from error
+    records = json.loads(text)
+    for record in records:
+        for name in set(times) & record.keys():
+            record[name] = record[name] and datetime.fromisoformat(record[name])
     return list(records)

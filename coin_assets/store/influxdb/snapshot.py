@@ -17,6 +17,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import just_after
 from coin_assets.errors import CorruptArtefact
 from coin_assets.store.base import Extent, Finding, Store, Written
+from coin_assets.store.influxdb.bounds import AnswerTooLong
 from coin_assets.store.influxdb.ledgers import LedgerPoints, parsed
 from coin_assets.store.influxdb.lines import series_name
 from coin_assets.store.influxdb.tables import MeasurementTable
@@ -158,13 +159,13 @@ class SnapshotLedgers:
 
 
 def unless_corrupt(read: Callable[[], T]) -> T | None:
-    """Result of ``read``; None if points of any series are damaged.
+    """Result of ``read``; None if points of any series are damaged, or all are too many at once.
 
     Then each series is asked for by itself, so that one does not spoil the others.
     """
     try:
         return read()
-    except CorruptArtefact:
+    except (AnswerTooLong, CorruptArtefact):
         return None
 
 

@@ -6,36 +6,33 @@ fetched. After a kill at any point, the same update completes the rest.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
+from time import monotonic
 
-import numpy as np
 import pandas as pd
 
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import (
-    as_micros,
-    just_after,
-    month_start,
-    months_between,
-    next_month,
-)
+from coin_assets.domain.timeframes import just_after, month_start, months_between, next_month
+from coin_assets.errors import CorruptArtefact
 from coin_assets.store.base import Extent, Written
 from coin_assets.store.changes import Changes, changes
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
+from coin_assets.store.influxdb.bounds import AnswerTooLong
 from coin_assets.store.influxdb.fields import rows_of
 from coin_assets.store.influxdb.installation import ClaimedBucket
 from coin_assets.store.influxdb.lines import SERIES_TAGS, requests_of, series_name, series_tags
 from coin_assets.store.influxdb.locks import series_locked
 from coin_assets.store.influxdb.markers import MonthMarkers
 from coin_assets.store.influxdb.measurements import Measurement
+from coin_assets.store.influxdb.ranges import month_runs, ranges_of
 from coin_assets.store.tabular import Combine, TableKind
 
-_MONTHS_AT_ONCE = 12
+_HALVING_SECONDS = 300.0
+_MOST_TEXT = 96 << 20  # characters of one read: a million rows of forecasts take half
 _SECOND = timedelta(seconds=1)
 _NAMED = dict.fromkeys(SERIES_TAGS, "str")
 
@@ -72,7 +69,7 @@ class MeasurementTable:
         """See `Table.update`."""
         held, changed = 0, Counter[datetime]()
         with series_locked(self.locks, self.measurement, series):
-            for first, last in _spans(months):
+            for first, last in month_runs(months):
                 start, end = first, next_month(last)
                 times = rows[self.kind.time]
                 stored = self.read(series, start, end)
@@ -174,6 +171,11 @@ class MeasurementTable:
 
     # Overridden where rows and points differ.
 
+    @property
+    def _points_at_once(self) -> int:
+        """Most points of a series with one time."""
+        return self.kind.most_at_once
+
     def _from_points(self, points: pd.DataFrame) -> pd.DataFrame:
         """Rows of points."""
         return points
@@ -187,7 +189,7 @@ class MeasurementTable:
         points = self._to_send(wanted, difference).sort_values(time, kind="stable")
         for lines in requests_of(self.measurement, series_tags(series), points):
             self.bucket.write(lines)
-        for start, end in _runs(difference.gone[time], wanted[time]):
+        for start, end in ranges_of(difference.gone[time], wanted[time]):
             self._remove(series, start, end)
         touched = pd.concat([difference.put[time], difference.gone[time]])
         start, end = touched.min(), touched.max() + _SECOND
@@ -231,11 +233,47 @@ class MeasurementTable:
             raise NotImplementedError(f"{self.kind.name} do not record their months")
         return self.markers
 
-    def _points(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
+    def _points(
+        self, series: Series, start: datetime, end: datetime, until: float | None = None
+    ) -> pd.DataFrame:
+        """Points of ``[start, end)``.
+
+        Args:
+            until: of ``time.monotonic``; before it, a range whose answer is too long is asked for
+                in halves.
+        """
         if start >= end:
             return rows_of(b"", self.measurement)
+        until = monotonic() + _HALVING_SECONDS if until is None else until
         script = flux.values(self.bucket.name, self.measurement, series_tags(series), start, end)
-        return self.bucket.query(script, lambda body: rows_of(body, self.measurement))
+        middle = series.timeframe.floor(start + (end - start) / 2)
+        points = None
+        try:
+            points = self.bucket.query(script, lambda body: rows_of(body, self.measurement))
+        except AnswerTooLong:
+            if not start < middle < end or monotonic() > until:
+                raise
+        if points is None:
+            halves = [(start, middle), (middle, end)]
+            points = pd.concat(
+                [self._points(series, *half, until) for half in halves], ignore_index=True
+            )
+        self._require_possible(points, series, start, end)
+        return points
+
+    def _require_possible(
+        self, points: pd.DataFrame, series: Series, start: datetime, end: datetime
+    ) -> None:
+        """Refuse more points than a range can have; halves would add up to any number."""
+        most = self._points_at_once * series.timeframe.count(start, end)
+        length = sum(int(points[name].str.len().sum()) for name in self.measurement.texts)
+        if len(points) > most or length > _MOST_TEXT:
+            raise CorruptArtefact(
+                f"InfluxDB has {len(points)} points of {self.kind.name} of {series} from "
+                f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} with {length} characters of text; "
+                f"at most {most} and {_MOST_TEXT} are possible. Delete those that this platform "
+                "has not written."
+            )
 
     def _ends(
         self, series_list: list[Series], pick: str, choose: Callable[[datetime, datetime], datetime]
@@ -254,31 +292,6 @@ class MeasurementTable:
                 own = time.to_pydatetime()
                 found[series] = choose(own, found.get(series, own))
         return found
-
-
-def _spans(months: list[datetime]) -> Iterator[tuple[datetime, datetime]]:
-    """First and last month of each run of consecutive months, at most a year each."""
-    run: list[datetime] = []
-    for month in months:
-        if run and (next_month(run[-1]) != month or len(run) == _MONTHS_AT_ONCE):
-            yield run[0], run[-1]
-            run = []
-        run.append(month)
-    if run:
-        yield run[0], run[-1]
-
-
-def _runs(
-    gone: "pd.Series[pd.Timestamp]", kept: "pd.Series[pd.Timestamp]"
-) -> Iterator[tuple[datetime, datetime]]:
-    """Fewest half-open ranges that contain all of ``gone`` and none of ``kept``."""
-    if gone.empty:
-        return
-    times = gone.sort_values().reset_index(drop=True)
-    before = np.searchsorted(np.sort(as_micros(kept)), as_micros(times))
-    breaks = [0, *(np.flatnonzero(np.diff(before)) + 1).tolist(), len(times)]
-    for first, after in pairwise(breaks):
-        yield times[first].to_pydatetime(), times[after - 1].to_pydatetime() + _SECOND
 
 
 def _bits(rows: pd.DataFrame) -> bytes:
