@@ -16,7 +16,7 @@ from coin_assets.store.changes import Changes
 from coin_assets.store.influxdb.measurements import REVISION
 from coin_assets.store.influxdb.tables import MeasurementTable
 
-_KINDS = {name: str(kind) for name, kind in empty_revisions().dtypes.items()}
+_KINDS = {str(name): str(kind) for name, kind in empty_revisions().dtypes.items()}
 # Of one candle: 3,000 revisions. JSON can take 25 times the memory of its text.
 _MOST_TEXT = 1 << 20
 
