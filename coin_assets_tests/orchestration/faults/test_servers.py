@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from coin_assets.market.bounds import BoundedSession, Bounds
+from coin_assets.bounded_http import Bounds
+from coin_assets.market.bounds import BoundedSession
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.market.pace import Halt
 from coin_assets.market.retrying import REMEDY
