@@ -29,13 +29,19 @@ from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets.orchestration.sensors.tick_time import TickTime, left_over
 from coin_assets.pipeline.completeness import known_outages
 from coin_assets.pipeline.missing import why_missing
-from coin_assets.pipeline.publish import completeness, history_candles, quality
+from coin_assets.pipeline.publish import (
+    completeness,
+    evaluation_file,
+    history_candles,
+    quality,
+)
 from coin_assets.planning.facts import Failures, PlanningFacts, Runs
 from coin_assets.planning.gather import planning_facts, sound_specs
 from coin_assets.planning.planner import plan_repairs
 from coin_assets.planning.series_status import SeriesStatus, StatusReader
 from coin_assets.publish.folder import FileDifference
-from coin_assets.publish.publisher import ManifestInputs, Publisher, PublishFailure
+from coin_assets.publish.publication import ManifestInputs, PublishFailure
+from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
 from coin_assets.store.forecasts import forecast_at
 
@@ -72,7 +78,7 @@ def publish_due_sensor(
         now, time_left, at = clock.now(), TickTime(clock.monotonic), clock.machine_time()
         runs = runs_of(context.instance, specs, at, month_start(now), time_left)
         stored = store.client().snapshot(series_list)
-        folder = publisher.client()
+        folder, evaluated = publisher.client(), registry.evaluations()
         reader = StatusReader(stored, registry.client(), folder)
         # Each tick reads one series in full and compares its files with the store byte by byte.
         differing = _differing(stored, folder, specs[next(turns) % len(specs)], reader)
@@ -82,9 +88,8 @@ def publish_due_sensor(
             document = folder.refresh(
                 _manifest_inputs(stored, registry.client(), specs, known.by_series, runs, now),
                 differing=differing,
-                qualities={
-                    spec.series: quality(registry.evaluations(), spec.series) for spec in specs
-                },
+                qualities={each: quality(evaluated, each) for each in series_list},
+                evaluations={each: evaluation_file(evaluated, each) for each in series_list},
             )
         if differing:
             renewed = StatusReader(stored, registry.client(), folder)
