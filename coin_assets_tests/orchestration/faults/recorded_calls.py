@@ -37,7 +37,17 @@ class Operation:
 
 def record(command: list[str], folder: Path, log: Path, **options: object) -> list[Operation]:
     """Operations below ``folder`` of a command, in order."""
-    words = ["strace", "-f", "--seccomp-bpf", "-y", "-xx", "-s", "100000000", "-e", f"trace={_CALLS}"]
+    words = [
+        "strace",
+        "-f",
+        "--seccomp-bpf",
+        "-y",
+        "-xx",
+        "-s",
+        "100000000",
+        "-e",
+        f"trace={_CALLS}",
+    ]
     words += ["-e", "signal=none", "-o", str(log), *command]
     subprocess.run(words, check=True, **options)  # type: ignore[call-overload]
     return list(_operations(_whole_lines(log.read_text().splitlines()), f"{folder}/"))
