@@ -97,7 +97,7 @@ def test_one_run_goes_from_candles_to_valid_published_files(updated: Platform) -
 
 def test_readers_and_operators_find_page_and_web_ui(updated: Platform) -> None:
     page = updated.metadata("BTC_USDT/published_1h")["page"]
-    assert page == dg.MetadataValue.url("https://page.example/#/series/BTC_USDT/1h")
+    assert page == "https://page.example/#/series/BTC_USDT/1h"
     assert updated.manifest["ops"]["dagster_url"] == "https://dagster.example"
 
 
