@@ -16,7 +16,7 @@ IN_HOME := sh deploy/home.sh ./var
 IN_DEMO_HOME := sh deploy/home.sh ./var/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status alerts alert-test ack launch doctor backup restore-check env compose-secrets compose-config test test-fast \
+.PHONY: help demo up site status alerts alert-test ack launch doctor backup restore-check env compose-secrets compose-config test test-fast \
 	test-influxdb test-live test-live-short test-slow fault-matrix lint format bench screenshots lock clean
 
 help: ## Show this help
@@ -27,6 +27,9 @@ demo: $(RUNTIME) ## Run the main job once (offline, sandbox market) and print wh
 
 up: $(RUNTIME) ## Start web UI and daemon on localhost, port 3000 or PORT=; VERBOSE=1 logs all
 	@$(IN_HOME) $(BIN)/python -m coin_assets.up --port $(PORT) $(if $(VERBOSE),--verbose)
+
+site: $(RUNTIME) ## Serve the published files and their page on localhost, port COIN_SITE_PORT
+	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.site
 
 status: $(RUNTIME) ## Show what readers get of each series now (JSON=1)
 	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.status $(if $(JSON),--json)

@@ -11,6 +11,7 @@ import dagster as dg
 
 from benchmarks import demo
 from benchmarks.harness import ROOT, Bench, BenchmarkFailed, Figure, Home, execute, say, timed
+from benchmarks.publishing import measure_publishing
 from benchmarks.services import Services, running_services
 from benchmarks.update_steps import measure_steps, rewind
 from coin_assets.config.settings import Settings
@@ -81,9 +82,10 @@ def measure(bench: Bench) -> list[Figure]:
     schedules stopped; loopback only), launched like the UI does by GraphQL, or by the command
     ``dagster job launch``. The fast path is what a live update needs: ``ohlcv_*``,
     ``prediction_*`` and ``published_*``, no ``model_*``. A quick run takes one symbol.
+    `Publishing` is the writing of 25 series alone, with and without objects in turn.
     """
     home, _ = demo.prepared(bench)
-    figures = measure_steps(home, bench.pick(3, 1))
+    figures = measure_steps(home, bench.pick(3, 1)) + measure_publishing(bench.pick(10, 2))
     with home.entered(), dg.DagsterInstance.get() as instance:
         say("starting make up")
         began = time.perf_counter()

@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from coin_assets import metrics, supervision, watcher, web
-from coin_assets.config.settings import Settings
+from coin_assets.config.settings import Settings, variable_of
 from coin_assets.errors import CoinAssetsError, ConfigurationError
 from coin_assets.files.atomic import private_folder
 from coin_assets.orchestration import dead_runs
@@ -30,8 +29,10 @@ from coin_assets.orchestration.progress import print_anything
 from coin_assets.orchestration.records.damage import set_aside_and_report
 from coin_assets.supervision.home_lock import hold, note_address
 from coin_assets.supervision.parts import CodeLocation, Plan
+from coin_assets.supervision.ports import require_free
 
 HOST = "127.0.0.1"
+_SITE = "coin_assets.commands.site"
 WORKSPACE = "workspace.yaml"
 _CODE_SECONDS = 180  # to load the definitions; as dagster dev allows
 
@@ -45,9 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings()
         build_definitions(settings)
         lock = hold(settings.home)
-        _require_free("PORT", host, port)
+        require_free("PORT", host, port)
         if settings.metrics_port:
-            _require_free("COIN_METRICS_PORT", metrics.HOST, settings.metrics_port)
+            require_free("COIN_METRICS_PORT", metrics.HOST, settings.metrics_port)
         set_aside_and_report(settings.home, "make up")
     except CoinAssetsError as error:
         print(f"make up: {error}", file=sys.stderr)
@@ -66,7 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command += ["--host", host, "--port", str(port)]
     else:
         note_address(lock, f"http://{host}:{port}")
-        command = [supervision.__name__, _plan(wanted, settings).write()]
+        page = _page_address(settings)
+        command = [supervision.__name__, _plan(wanted, settings, has_page=bool(page)).write()]
+        if page and not settings.site_url:
+            os.environ[variable_of("site_url")] = page
         os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # as dagster dev sets it
     if settings.market_kind == "ccxt":  # returns at once
         subprocess.run([sys.executable, "-m", "coin_assets.commands.market_probe"], check=False)
@@ -96,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _plan(wanted: argparse.Namespace, settings: Settings) -> Plan:
+def _plan(wanted: argparse.Namespace, settings: Settings, *, has_page: bool) -> Plan:
     """What ``dagster dev`` starts, for `supervision`.
 
     ``dagster dev`` warns that it is superseded, and ends as a whole when one server does.
@@ -133,25 +137,28 @@ def _plan(wanted: argparse.Namespace, settings: Settings) -> Plan:
         watcher=(*python, watcher.__name__),
         sweep=(*python, dead_runs.__name__),
         metrics=(*python, metrics.__name__) if _has_metrics(settings) else (),
+        site=(*python, _SITE) if has_page else (),
         folder=str(folder),
         verbose=wanted.verbose,
     )
 
 
+def _page_address(settings: Settings) -> str | None:
+    """Where the page will be served; None if it will not, for example beside another make up."""
+    if not settings.site_port:
+        return None
+    try:
+        require_free("COIN_SITE_PORT", HOST, settings.site_port)
+    except ConfigurationError as error:
+        print(f"make up: the page is not served: {error}", flush=True)
+        return None
+    address = f"http://{HOST}:{settings.site_port}"
+    print(f"make up: page {address}", flush=True)
+    return address
+
+
 def _has_metrics(settings: Settings) -> bool:
     return settings.metrics_port > 0 or settings.metrics_textfile is not None
-
-
-def _require_free(name: str, host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            raise ConfigurationError(
-                f"{name}: {port} on {host} cannot be used ({error}); stop what uses it, or choose "
-                f"another one, as in {name}={port + 1} make up."
-            ) from error
 
 
 if __name__ == "__main__":

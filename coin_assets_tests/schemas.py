@@ -9,12 +9,13 @@ from jsonschema import Draft202012Validator
 from coin_assets_tests.realdata import REPOSITORY
 
 KINDS = ("history", "prediction", "manifest")
+SCHEMAS = (*KINDS, "evaluation")
 CONTRACT = REPOSITORY / "docs" / "contract"
 
 
 @lru_cache
 def schema_of(kind: str) -> dict[str, Any]:
-    """The schema of one kind of file, itself checked; see `KINDS`."""
+    """The schema of one kind of file, itself checked; see `SCHEMAS`."""
     schema: dict[str, Any] = json.loads((CONTRACT / f"{kind}.schema.json").read_bytes())
     Draft202012Validator.check_schema(schema)
     return schema

@@ -1,6 +1,7 @@
 """``make up`` as a process that a shell started in the background: what it prints, how it ends."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import psutil
@@ -26,7 +28,7 @@ from coin_assets_tests.webui import ROOT, WebUi, environment, free_port, started
 IN_BACKGROUND = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh"]
 WAIT_SECONDS = 120
 DAEMON, WEB, PROXY = "dagster._daemon", "coin_assets.web", "code-server"
-METRICS = "coin_assets.metrics"
+METRICS, PAGE = "coin_assets.metrics", "coin_assets.commands.site"
 SECRET = "c4n4ry"  # noqa: S105 (part of each secret, so that a test can look for it)
 RESOURCES = """{ instance { info } allTopLevelResourceDetailsOrError(repositorySelector: {
   repositoryName: "__repository__", repositoryLocationName: "coin_assets.definitions"
@@ -177,15 +179,23 @@ def test_servers_that_are_killed_start_again_and_no_secret_shows(tmp_path: Path)
         "COIN_HEARTBEAT_URL": address,  # nobody listens there: each call is an error
         "INFLUXDB_V2_TOKEN": SECRET,
     }
-    port = free_port()
-    with up(tmp_path, COIN_METRICS_PORT=str(port), COIN_ALERT_CYCLE_SECONDS="5", **secrets) as made:
+    port, page = free_port(), free_port()
+    ports = {"COIN_METRICS_PORT": str(port), "COIN_SITE_PORT": str(page)}
+    with up(tmp_path, COIN_ALERT_CYCLE_SECONDS="5", **ports, **secrets) as made:
         made.works()
-        for word in (DAEMON, WEB, PROXY, METRICS):
+        assert f"make up: page http://127.0.0.1:{page}\n" in made.log.read_text()
+        made.until(lambda: manifest(page)["version"] == 2)
+        for word in (DAEMON, WEB, PROXY, METRICS, PAGE):
             assert_secret_kept(made.part(word), secrets)
         made.until(lambda: 'source_up{source="heartbeat"} 1.0' in metrics(port))
         made.until(lambda: "did not accept the call" in made.log.read_text())
         gone_run = recorded_run(made)
-        for word, name in ((DAEMON, "daemon"), (WEB, "web server"), (PROXY, "code server")):
+        for word, name in (
+            (DAEMON, "daemon"),
+            (WEB, "web server"),
+            (PROXY, "code server"),
+            (PAGE, "page server"),
+        ):
             killed = made.part(word)
             killed.kill()
             assert gone([killed])
@@ -225,6 +235,13 @@ def assert_secret_kept(process: psutil.Process, secrets: dict[str, str]) -> None
     assert SECRET not in " ".join(command_of(process))
     holding = {name for name, value in process.environ().items() if SECRET in value}
     assert holding == secrets.keys()
+
+
+def manifest(port: int) -> dict[str, Any]:
+    """The manifest as the page gets it."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/manifest.json", timeout=30) as answer:
+        found: dict[str, Any] = json.loads(answer.read())
+        return found
 
 
 def metrics(port: int) -> str:

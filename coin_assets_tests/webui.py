@@ -23,7 +23,8 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
     """The shell environment of an operator; nothing of this machine's settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COIN_")}
     kept.pop("DAGSTER_HOME", None)
-    return kept | {"COIN_HOME": str(home)} | variables
+    # Tests at the same time would share the page's port.
+    return kept | {"COIN_HOME": str(home), "COIN_SITE_PORT": "0"} | variables
 
 
 def run(

@@ -71,6 +71,21 @@ def optional_url(value: object) -> str:
     return url
 
 
+def public_url(value: object) -> str:
+    """Parse an http or https address that others may see, or empty text.
+
+    Raises:
+        ConfigurationError: the address is not valid, or may hold a secret.
+    """
+    url = optional_url(value)
+    if "@" in url or "?" in url or "#" in url:
+        raise ConfigurationError(
+            f"{masked(url)} has a user, a query or a fragment, and it is published; write "
+            "https://host/path alone."
+        )
+    return url
+
+
 def masked(url: str) -> str:
     """Scheme and host of an address; paths and users can be secrets and are left out."""
     if _HOST_AND_PORT.fullmatch(url):

@@ -7,22 +7,12 @@ Loading creates no file and opens no connection.
 
 import os
 import tomllib
-from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import (
-    AliasGenerator,
-    BeforeValidator,
-    Field,
-    PlainValidator,
-    PrivateAttr,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-)
+from pydantic import AliasGenerator, BeforeValidator, PrivateAttr, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -33,6 +23,8 @@ from pydantic_settings import (
 
 from coin_assets.config import addresses, notation
 from coin_assets.config import rules as rules
+from coin_assets.config.fields import parsed_by as _by
+from coin_assets.config.fields import setting as _setting
 from coin_assets.domain.limits import DiskLimits, FreshnessLimits
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
@@ -42,36 +34,10 @@ SETTINGS_FILE = "coin_assets.toml"
 STORES = ("parquet", "influxdb")
 _VARIABLES_OF_OTHERS = {"COIN_DAGSTER_HOME"}  # dagster.yaml reads it
 
-Rule = Callable[[Any, rules.Given], Iterable[str]]
-
 
 def variable_of(field: str) -> str:
     """Environment variable of a field: ``home`` is ``COIN_HOME``."""
     return field.upper() if field.startswith("influxdb_v2_") else f"COIN_{field.upper()}"
-
-
-def _by(parse: Callable[[Any], Any], rule: Rule | None = None) -> PlainValidator:
-    """Validator that applies ``parse``, then ``rule``."""
-
-    def validate(value: Any, info: ValidationInfo) -> Any:
-        try:
-            parsed = parse(value)
-        except ConfigurationError as error:
-            raise ValueError(str(error)) from None
-        except OSError as error:
-            raise ValueError(
-                f"'{value}' cannot be looked at ({error.strerror}); correct the path."
-            ) from error
-        if problems := list(rule(parsed, info.data) if rule else ()):
-            raise ValueError("\n".join(problems))
-        return parsed
-
-    return PlainValidator(validate)
-
-
-def _setting(default: str | None, meaning: str) -> Any:
-    """Field whose default is in notation, and is parsed and validated like a value."""
-    return Field(default=default, validate_default=True, description=meaning)
 
 
 class Settings(BaseSettings):
@@ -148,6 +114,15 @@ class Settings(BaseSettings):
     )
     publish_dir: Annotated[Path, _by(rules.folder), BeforeValidator(rules.inside_home)] = _setting(
         "$COIN_HOME/published", "a folder that any web server can serve"
+    )
+    site_port: Annotated[int, _by(notation.whole_number(0), rules.port)] = _setting(
+        "8088", "port of the published folder and its page on localhost; 0 for none"
+    )
+    site_url: Annotated[str, _by(addresses.public_url)] = _setting(
+        "", "where readers find the page; `published_*` link to it (`make up`: what it serves)"
+    )
+    dagster_url: Annotated[str, _by(addresses.public_url)] = _setting(
+        "", "where operators find Dagster's UI; the manifest names it, and the page links to it"
     )
     alert_webhooks: Annotated[tuple[addresses.Webhook, ...], _by(addresses.webhooks)] = _setting(
         "",

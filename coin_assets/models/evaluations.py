@@ -1,11 +1,14 @@
-"""Stored evaluations, one JSON file a series.
+"""Stored evaluations, two JSON files a series.
 
     <home>/evaluations/symbol=BTC_USDT/timeframe=1h/evaluation.json
+    <home>/evaluations/symbol=BTC_USDT/timeframe=1h/published.json
 
-A file holds `Evaluation.document` of the newest evaluation; evaluating again replaces it. Files of
-earlier releases lack the checksum.
+The first holds `Evaluation.document` of the newest evaluation, the second the file that readers
+get: sensors read the small one every few seconds. Evaluating again replaces both. Files of earlier
+releases lack the checksum and the second file.
 """
 
+import hashlib
 from pathlib import Path
 
 from coin_assets.domain.evaluation.report import SCHEMA_VERSION
@@ -16,8 +19,10 @@ from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import locked, remove_partials, write_atomically
 from coin_assets.files.cache import FileCache
 from coin_assets.files.checksummed_json import read_checksummed, require_same, with_checksum
-from coin_assets.files.strict_json import CONTENT_ERRORS, read_errors_named, shown
+from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, read_errors_named, shown
 
+PUBLISHED_SHA256 = "published_sha256"
+_PUBLISHED = "published.json"
 # Process-wide file cache: sensors read all evaluations every few seconds.
 _DOCUMENTS: FileCache[Document] = FileCache(10_000)
 
@@ -47,8 +52,24 @@ class EvaluationBook:
         require_same(path, document, own, _REMEDY)
         return document
 
-    def write(self, series: Series, document: Document) -> None:
+    def published(self, series: Series, sha256: str) -> bytes | None:
+        """The file for readers with this hash; None if there is none, for example after a crash.
+
+        Raises:
+            MachineFault: the machine failed; the file may be intact.
+        """
+        try:
+            content = content_of(self._path(series).with_name(_PUBLISHED), _REMEDY)
+        except (FileNotFoundError, CorruptArtefact):
+            return None
+        return content if hashlib.sha256(content).hexdigest() == sha256 else None
+
+    def write(self, series: Series, document: Document, published: bytes | None = None) -> None:
         """Replace the evaluation of a series.
+
+        Args:
+            document: `Evaluation.document`, with the hash of ``published``.
+            published: the file for readers; None leaves it as it is.
 
         Raises:
             MachineFault: the machine failed; the file stays as it is.
@@ -57,6 +78,8 @@ class EvaluationBook:
         path = self._path(series)
         with read_errors_named(path, _IN_THE_WAY), locked(path.parent):
             remove_partials(path.parent)
+            if published is not None:
+                write_atomically(path.with_name(_PUBLISHED), published)
             write_atomically(path, with_checksum(document))
 
     def versions(self, series: Series) -> frozenset[str]:

@@ -254,11 +254,8 @@ def configured_resources(settings: Settings) -> Resources:
     """Resources configured by ``settings``."""
     home = str(settings.home)
     limits = {
-        timeframe.name: [
-            settings.freshness[timeframe].soft.total_seconds() / 60,
-            settings.freshness[timeframe].hard.total_seconds() / 60,
-        ]
-        for timeframe in settings.timeframes
+        each.name: [limit.total_seconds() / 60 for limit in (known.soft, known.hard)]
+        for each, known in ((each, settings.freshness[each]) for each in settings.timeframes)
     }
     return Resources(
         clock=Clock(settle_seconds=settings.settle_seconds),
@@ -276,6 +273,8 @@ def configured_resources(settings: Settings) -> Resources:
             symbols=list(settings.symbols),
             limits_minutes=limits,
             market=published_market(settings.market_kind, settings.market_argument),
+            dagster_url=settings.dagster_url or None,
+            site_url=settings.site_url or None,
         ),
         disk=DiskResource(
             home=home,

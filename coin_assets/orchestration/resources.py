@@ -14,6 +14,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.publishing.manifest_entries import Installation
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.base import Market
@@ -186,6 +187,8 @@ class PublisherResource(dg.ConfigurableResource):
     symbols: list[str]
     limits_minutes: dict[str, list[float]]  # timeframe name -> [soft, hard]
     market: str | None = None
+    dagster_url: str | None = None
+    site_url: str | None = None  # where readers find the page
     _batch: PublishingBatch | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
@@ -217,7 +220,8 @@ class PublisherResource(dg.ConfigurableResource):
             Series(symbol, Timeframe.parse(name)) for symbol in self.symbols for name in limits
         ]
         locks = Path(self.home) / "locks" / "published"
-        return Publisher(Path(self.folder), locks, series_list, limits, self.market)
+        installation = Installation(self.market, self.dagster_url)
+        return Publisher(Path(self.folder), locks, series_list, limits, installation)
 
 
 class Resources(NamedTuple):

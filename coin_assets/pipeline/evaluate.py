@@ -1,17 +1,21 @@
 """Evaluation of a series: scores matured forecasts and tests the challenger."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from coin_assets.domain.evaluation.details import details_of
 from coin_assets.domain.evaluation.promotion import GateVerdict, judge
 from coin_assets.domain.evaluation.report import Evaluation, evaluation
 from coin_assets.domain.evaluation.windows import candles_from, challenger_window_start, window_of
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.domain.json_format import Document, parse_time, time_text
+from coin_assets.domain.publishing.documents import evaluation_document
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, MonthsNotFetched
-from coin_assets.models.evaluations import EvaluationBook
+from coin_assets.models.evaluations import PUBLISHED_SHA256, EvaluationBook
 from coin_assets.models.registry import ModelRegistry
+from coin_assets.publish.folder import json_bytes
 from coin_assets.store.base import Store
 
 
@@ -83,7 +87,10 @@ def evaluate_series(
             "champion": roles.holder(CHAMPION),
             "passes": [time_text(time) for time in passed],
         }
-    evaluations.write(series, document)
+    details = details_of(found, roles.changes)
+    published = json_bytes(evaluation_document(series, document, details))
+    document[PUBLISHED_SHA256] = hashlib.sha256(published).hexdigest()
+    evaluations.write(series, document, published)
     return EvaluationReport(found, document, verdict, roles.holder(CHALLENGER), damaged)
 
 

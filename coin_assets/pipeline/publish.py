@@ -9,21 +9,22 @@ import pandas as pd
 
 from coin_assets.domain.candles.frame import empty_candles
 from coin_assets.domain.evaluation.report import quality_of
-from coin_assets.domain.json_format import Document
+from coin_assets.domain.json_format import Document, parse_time
 from coin_assets.domain.publishing.manifest_entries import GapReason, ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import SeriesPolicy
 from coin_assets.domain.timeframes import just_after, months_between
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.faults import faults_of_one_file
-from coin_assets.models.evaluations import EvaluationBook
+from coin_assets.models.evaluations import PUBLISHED_SHA256, EvaluationBook
 from coin_assets.models.training import why_none
 from coin_assets.pipeline.completeness import history_of, known_outages
 from coin_assets.pipeline.context import Pipeline
 from coin_assets.pipeline.missing import why_missing
 from coin_assets.pipeline.plausible_pages import caution_of
 from coin_assets.publish.fitness import require_fit, require_valid
-from coin_assets.publish.publisher import (
+from coin_assets.publish.publication import (
+    EvaluationFile,
     ManifestInputs,
     Publication,
     PublishFailure,
@@ -86,6 +87,19 @@ def quality(evaluations: EvaluationBook, series: Series) -> Document | None:
     except CorruptArtefact:
         return None  # the evaluation is due again
     return None if document is None else quality_of(document)
+
+
+def evaluation_file(evaluations: EvaluationBook, series: Series) -> EvaluationFile | None:
+    """The newest evaluation as readers get it; None if there is none, or it is corrupt."""
+    try:
+        document = evaluations.read(series)
+    except CorruptArtefact:
+        return None  # the evaluation is due again
+    digest = None if document is None else document.get(PUBLISHED_SHA256)
+    if document is None or not isinstance(digest, str):
+        return None
+    as_of = parse_time(document["as_of"])
+    return EvaluationFile(digest, as_of, lambda: evaluations.published(series, digest))
 
 
 def completeness(

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection
 
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.series import Series
-from coin_assets.publish.publisher import ManifestInputs, Publication, Publisher
+from coin_assets.publish.publication import ManifestInputs, Publication
+from coin_assets.publish.publisher import Publisher
 
 _EVERY_SECONDS = 1.0
 _LOG = logging.getLogger(__name__)

@@ -10,9 +10,11 @@ import pandas as pd
 
 from coin_assets.domain.json_format import Document, parse_time
 from coin_assets.domain.publishing.documents import (
+    EVALUATION,
     file_name,
     history_document,
     identity_of,
+    overview_of,
     prediction_document,
     require_content,
     without_close_times,
@@ -30,6 +32,7 @@ from coin_assets.files.checksummed_json import parsed, require_same
 from coin_assets.files.faults import faults_of_one_file
 from coin_assets.files.hashes import file_hash
 from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, shown
+from coin_assets.publish.objects import ObjectFolder
 
 MANIFEST = "manifest.json"
 _REPUBLISHED = "publish_due publishes it again."
@@ -65,6 +68,7 @@ class PublishedFolder:
         self._folder = folder
         self._series_list = series_list
         self._market = market
+        self._objects = ObjectFolder(folder)
 
     def manifest(self) -> Document:
         """The manifest.
@@ -109,7 +113,7 @@ class PublishedFolder:
         return known
 
     def inspected(self, is_complete: Callable[[Series], bool]) -> dict[Series, ManifestEntry]:
-        """`known_facts` without files that are gone; ``corrupt`` is set if a hash differs.
+        """`known_facts` without files and objects that are gone; ``corrupt`` if a hash differs.
 
         Files are hashed when they change, and periodically. An entry of which the machine cannot
         read a file stays as it is listed, with ``fault`` set: readers compare hash and age.
@@ -169,22 +173,21 @@ class PublishedFolder:
 
     def _with_files(self, facts: ManifestEntry) -> ManifestEntry:
         """``facts`` completed from the files of the series."""
+        documents = dict[str, Document]()
         for kind in ("history", "prediction"):
             path = self._folder / file_name(kind, facts.series)
             try:
                 content = content_of(path, _REPUBLISHED)
-                document = _required(kind, facts.series, path, content)
+                document = documents[kind] = _required(kind, facts.series, path, content)
                 file = published_file(path.name, content, document)
             except FileNotFoundError:
                 continue
             except CorruptArtefact as error:
                 return replace(facts, corrupt=self._reason(path, error))
             facts = replace(facts, champion=document.get("model_version", facts.champion))
-            facts = (
-                replace(facts, history=file)
-                if kind == "history"
-                else replace(facts, prediction=file)
-            )
+            facts = facts.with_files({kind: self._with_object(file)})
+        if len(documents) > 1:
+            facts = replace(facts, overview=overview_of(facts.series, **documents))
         return facts
 
     def _verified(self, facts: ManifestEntry) -> ManifestEntry:
@@ -195,13 +198,32 @@ class PublishedFolder:
                 digest = file_hash(path, _REPUBLISHED)
             except CorruptArtefact as error:
                 digest, corrupt = "", self._reason(path, error)
-            found[kind] = None if digest is None else file
+            found[kind] = file if file is None else self._with_object(file, digest)
+            if digest is None:
+                found[kind] = None
             if file is None or digest is None or (digest, path.name) == (file.sha256, file.name):
                 continue
             corrupt = self._why_another(kind, facts.series, path)
-        return replace(
-            facts, history=found["history"], prediction=found["prediction"], corrupt=corrupt
-        )
+        found[EVALUATION] = self._whole_evaluation(facts)
+        return replace(facts.with_files(found), corrupt=corrupt)
+
+    def _with_object(self, file: PublishedFile, digest: str | None = None) -> PublishedFile:
+        """``file``, which has an object if that is whole.
+
+        Args:
+            digest: hash of what has the file's name now; by default that of the file.
+        """
+        return replace(file, has_object=self._objects.holds(file, digest or file.sha256))
+
+    def _whole_evaluation(self, facts: ManifestEntry) -> PublishedFile | None:
+        """The evaluation file; None if it is lost or damaged, for it is written again."""
+        file = facts.evaluation
+        try:
+            if file is None or file_hash(self._folder / file.name, _REMADE) != file.sha256:
+                return None
+        except CorruptArtefact:
+            return None
+        return self._with_object(file)
 
     def _why_another(self, kind: str, series: Series, path: Path) -> str:
         """Why a file is not the one that the manifest lists."""

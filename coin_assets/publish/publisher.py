@@ -1,140 +1,38 @@
-"""Writer of the published folder: history and prediction files, then the manifest."""
+"""Writer of the published folder: objects and files, then the manifest, then the page."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from coin_assets.domain.candles.outages import Outage
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.publishing.documents import file_name, history_document, prediction_document
+from coin_assets.domain.publishing.documents import EVALUATION, EVALUATIONS, file_name
 from coin_assets.domain.publishing.manifest import manifest_document
 from coin_assets.domain.publishing.manifest_entries import (
-    HIDDEN,
-    PUBLIC,
+    UNNAMED,
+    Installation,
     ManifestEntry,
+    PublishedFile,
 )
-from coin_assets.domain.publishing.missing import WhyMissing, not_published
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import folder_locked, locked, remove_partials, write_atomically
-from coin_assets.files.strict_json import read_errors_named
+from coin_assets.files.strict_json import content_of, read_errors_named
 from coin_assets.publish.folder import (
     MANIFEST,
     FileDifference,
     PublishedFolder,
     json_bytes,
-    published_file,
 )
+from coin_assets.publish.objects import ObjectFolder
+from coin_assets.publish.page import copy_page
+from coin_assets.publish.publication import EvaluationFile, ManifestInputs, Publication
 
 _IN_THE_WAY = "Move what is in its place; publish_due writes it again."
 _FORMER_LOCK = ".lock"  # of releases that locked by a file in the published folder
-
-
-@dataclass(frozen=True)
-class PublishFailure:
-    """A failed attempt to renew a series.
-
-    Attributes:
-        error: text for people; the manifest shows it as ``last_error``.
-        in_a_row: failures since the last success; 0 if only this one is known.
-    """
-
-    time: datetime
-    error: str
-    in_a_row: int = 0
-
-
-@dataclass(frozen=True)
-class ManifestInputs:
-    """What a manifest needs beyond the entries of its series.
-
-    Attributes:
-        is_complete: whether the history of a series was collected; called only for series that
-            are not public yet.
-        failures: series whose renewal failed meanwhile, for their entries.
-        outages: of the source timeframes.
-        why_missing: returns why a series lacks a file; called only for those that do.
-    """
-
-    now: datetime
-    is_complete: Callable[[Series], bool]
-    failures: Mapping[Series, PublishFailure] = field(default_factory=dict)
-    outages: Mapping[Timeframe, Sequence[Outage]] = field(default_factory=dict)
-    why_missing: WhyMissing = not_published
-
-
-@dataclass(frozen=True)
-class Publication:
-    """New files of one series, and its manifest entry.
-
-    Attributes:
-        entry: with files and champion; visibility and attempts are filled in when it is written.
-        files: content by name; None for a file to remove.
-        candles: of the history file.
-        now: when it was made.
-        is_current: whether the files hold the newest candles and forecast; a repair from older
-            ones does not count as a success.
-    """
-
-    entry: ManifestEntry
-    files: Mapping[str, bytes | None]
-    candles: int
-    now: datetime
-    is_current: bool = True
-
-    def entry_after(
-        self, before: ManifestEntry, is_complete: Callable[[Series], bool]
-    ) -> ManifestEntry:
-        """The entry to write in the place of ``before``."""
-        is_public = before.is_public or is_complete(self.entry.series)
-        attempts = before.attempts
-        return replace(
-            self.entry,
-            visibility=PUBLIC if is_public else HIDDEN,
-            attempts=attempts.succeeded(self.now) if self.is_current else attempts,
-        )
-
-
-def publication_of(
-    entry: ManifestEntry,
-    history: pd.DataFrame,
-    forecast: pd.DataFrame,
-    now: datetime,
-    *,
-    is_current: bool = True,
-) -> Publication:
-    """The publication of a series.
-
-    Args:
-        entry: without files.
-        history: candles of the history file; no rows, no file.
-        forecast: rows of the newest origin; no rows, no file.
-        is_current: as in `Publication`.
-    """
-    series, files = entry.series, dict[str, bytes | None]()
-    for kind, rows, build in (
-        ("history", history, history_document),
-        ("prediction", forecast, prediction_document),
-    ):
-        name = file_name(kind, series)
-        files[name] = None
-        if len(rows):
-            document = build(series, rows, now)
-            content = files[name] = json_bytes(document)
-            file = published_file(name, content, document)
-            entry = (
-                replace(entry, history=file)
-                if kind == "history"
-                else replace(entry, prediction=file)
-            )
-    champion = None if forecast.empty else str(forecast["model_version"].iloc[0])
-    return Publication(replace(entry, champion=champion), files, len(history), now, is_current)
 
 
 class Publisher:
@@ -145,7 +43,7 @@ class Publisher:
         locks: folder of the home's lock.
         series_list: all series of the manifest, in its order.
         limits: by timeframe name.
-        market: where the candles come from; the manifest names it. None: it does not.
+        installation: what the manifest says of it.
     """
 
     def __init__(
@@ -154,14 +52,15 @@ class Publisher:
         locks: Path,
         series_list: Sequence[Series],
         limits: dict[str, FreshnessLimits],
-        market: str | None = None,
+        installation: Installation = UNNAMED,
     ) -> None:
         self._folder = folder
         self._locks = locks
         self.series_list = series_list
         self._limits = limits
-        self._market = market
-        self._reader = PublishedFolder(folder, series_list, market)
+        self._installation = installation
+        self._reader = PublishedFolder(folder, series_list, installation.market)
+        self._objects = ObjectFolder(folder)
 
     @property
     def folder(self) -> Path:
@@ -184,13 +83,22 @@ class Publisher:
         with self._locked():
             remove_partials(self._folder)
             known = self._reader.known_facts(inputs.is_complete)
+            files, shown = dict[str, bytes | None](), set[str]()
             for publication in publications:
                 series = publication.entry.series
                 known[series] = publication.entry_after(known[series], inputs.is_complete)
-                for name, content in publication.files.items():
-                    self._write(name, content)
+                files |= publication.files
+                if known[series].is_public:
+                    shown |= publication.files.keys()
+            self._objects.write(
+                {name: content for name, content in files.items() if content is not None}, shown
+            )
+            for name, content in files.items():
+                if content is None:
+                    (self._folder / name).unlink(missing_ok=True)
             manifest = self._document(known, inputs)
             self._write_manifest(manifest)
+            copy_page(self._folder)
         return manifest
 
     def require_free(self, publication: Publication) -> None:
@@ -223,12 +131,16 @@ class Publisher:
         *,
         differing: Mapping[Series, FileDifference] | None = None,
         qualities: Mapping[Series, Document | None] | None = None,
+        evaluations: Mapping[Series, EvaluationFile | None] | None = None,
     ) -> Document | None:
         """Rewrite the manifest if an entry differs; return it then, else None.
+
+        Makes lost objects again, and removes those that are kept no longer.
 
         Args:
             differing: series with a file that differs from the store.
             qualities: scores that replace those in the manifest.
+            evaluations: that replace the evaluation files.
         """
         with self._locked():
             known = self._reader.inspected(inputs.is_complete)
@@ -237,15 +149,20 @@ class Publisher:
                     known[series] = replace(known[series], corrupt=difference.reason)
             for series, quality in (qualities or {}).items():
                 known[series] = replace(known[series], quality=quality)
+            for series, evaluation in (evaluations or {}).items():
+                known[series] = self._with_evaluation(known[series], evaluation)
+            known = {series: self._with_objects(entry) for series, entry in known.items()}
             try:
                 before = self._reader.manifest()
             except (FileNotFoundError, CorruptArtefact):
                 before = {}
             after = self._document(known, inputs)
-            if {**before, "generated_at": None} == {**after, "generated_at": None}:
-                return None
-            self._write_manifest(after)
-            return after
+            is_same = {**before, "generated_at": None} == {**after, "generated_at": None}
+            if not is_same:
+                self._write_manifest(after)
+            self._objects.sweep(content_of(self._folder / MANIFEST, _IN_THE_WAY))
+            copy_page(self._folder)
+            return None if is_same else after
 
     def manifest(self) -> Document:
         """The manifest.
@@ -272,7 +189,38 @@ class Publisher:
             inputs.now,
             inputs.outages,
             inputs.why_missing,
-            self._market,
+            self._installation,
+        )
+
+    def _with_evaluation(
+        self, entry: ManifestEntry, evaluation: EvaluationFile | None
+    ) -> ManifestEntry:
+        """``entry`` with the evaluation, whose file is written if it is another one."""
+        name, listed = file_name(EVALUATION, entry.series), entry.evaluation
+        if evaluation is None:
+            (self._folder / name).unlink(missing_ok=True)
+            return entry.with_files({EVALUATION: None})
+        if not entry.is_public or (listed and listed.sha256 == evaluation.sha256):
+            return entry
+        content = evaluation.content()
+        if content is None:  # until the series is evaluated again
+            return entry
+        remove_partials(self._folder / EVALUATIONS)
+        self._objects.write({name: content}, {name})
+        size = len(content)
+        file = PublishedFile(name, evaluation.sha256, size, evaluation.as_of, has_object=True)
+        return entry.with_files({EVALUATION: file})
+
+    def _with_objects(self, entry: ManifestEntry) -> ManifestEntry:
+        """``entry`` of a public series with the objects that it lacks, made of its files."""
+        if not entry.is_public:
+            return entry
+        return entry.with_files(
+            {
+                name: replace(file, has_object=self._objects.restore(file))
+                for name, file in entry.files.items()
+                if not file.has_object
+            }
         )
 
     @contextmanager
@@ -287,10 +235,10 @@ class Publisher:
 
     def _write_manifest(self, document: Document) -> None:
         (self._folder / _FORMER_LOCK).unlink(missing_ok=True)
-        write_atomically(self._folder / MANIFEST, json_bytes(document, indent=1))
-
-    def _write(self, name: str, content: bytes | None) -> None:
-        if content is None:
-            (self._folder / name).unlink(missing_ok=True)
-        else:
-            write_atomically(self._folder / name, content)
+        path, content = self._folder / MANIFEST, json_bytes(document, indent=1)
+        try:
+            before: bytes | None = content_of(path, _IN_THE_WAY)
+        except FileNotFoundError:
+            before = None
+        self._objects.retire(before, content)
+        write_atomically(path, content)

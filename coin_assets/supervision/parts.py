@@ -34,7 +34,7 @@ class Plan:
         web, daemon: command lines.
         watcher: command line of the process that reports faults of the machine.
         sweep: command line that marks the runs of killed processes as failed.
-        metrics: command line; empty for none.
+        metrics, site: command lines; empty for none.
         folder: temporary, removed in the end.
     """
 
@@ -46,6 +46,7 @@ class Plan:
     folder: str
     verbose: bool = False
     metrics: tuple[str, ...] = ()
+    site: tuple[str, ...] = ()
 
     def write(self) -> str:
         """Write it into the folder, for `read` in another process; the path of the file."""
@@ -61,7 +62,7 @@ class Plan:
             CodeLocation(each["name"], tuple(each["command"]), each["socket"])
             for each in values.pop("locations")
         )
-        for name in ("web", "daemon", "watcher", "sweep", "metrics"):
+        for name in ("web", "daemon", "watcher", "sweep", "metrics", "site"):
             values[name] = tuple(values[name])
         return cls(locations=locations, **values)
 

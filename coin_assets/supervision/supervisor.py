@@ -34,6 +34,8 @@ class Supervisor:
         self._daemon = Part("daemon", plan.daemon)
         # The watcher starts at once: the code may never load on a machine that fails.
         self._unheld = [*self._locations, Part("watcher", plan.watcher)]
+        if plan.site:
+            self._unheld.append(Part("page server", plan.site))
         self._parts = [*self._unheld, Part("web server", plan.web), self._daemon]
         if plan.metrics:
             self._parts.append(Part("metrics server", plan.metrics))

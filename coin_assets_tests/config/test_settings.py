@@ -339,6 +339,10 @@ REFUSED: list[tuple[str, str, str]] = [
     ("COIN_HOME", "/srv/a\nb", r"'/srv/a\\nb' holds '\\n', which Dagster would misread"),
     ("COIN_HOME", "/srv/\udce9", r"'/srv/\\udce9' is not UTF-8; choose another folder"),
     ("COIN_METRICS_PORT", "65536", "65536 is no port; write one up to 65535"),
+    ("COIN_SITE_PORT", "65536", "65536 is no port; write one up to 65535"),
+    ("COIN_SITE_URL", "ftp://host/", "ftp://host/... is not a valid http or https address"),
+    ("COIN_DAGSTER_URL", "https://me:pw@host/", "https://host/... has a user, a query or a"),
+    ("COIN_DAGSTER_URL", "https://host/?token=x", "https://host/... has a user, a query or a"),
     ("COIN_METRICS_TEXTFILE", "/srv/metrics", "write a name that ends with .prom"),
     ("COIN_UI_HOSTS", "https://a.example", "'https://a.example' is not a host; write it without"),
     ("COIN_UI_HOSTS", "a.example,*", r"'\*' is not a host"),
@@ -736,7 +740,7 @@ def test_ccxt_is_imported_for_ccxt_markets_only() -> None:
 def test_table_has_one_row_a_variable_with_its_default() -> None:
     rows = [line.split(" | ") for line in settings_table().splitlines()[2:]]
     defaults = {row[0].strip("| `"): row[1].strip("`") for row in rows}
-    assert len(rows) == len(Settings.model_fields) == 28
+    assert len(rows) == len(Settings.model_fields) == 31
     assert list(defaults) == [variable_of(field) for field in Settings.model_fields]
     assert defaults["COIN_HOME"] == "./var"
     assert defaults["COIN_PUBLISH_DIR"] == "$COIN_HOME/published"

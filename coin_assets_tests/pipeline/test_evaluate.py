@@ -50,7 +50,7 @@ def failed(report: EvaluationReport) -> set[str]:
 
 
 def evaluation_file(home: Path) -> Path:
-    (path,) = (home / "evaluations").rglob("*.json")
+    (path,) = (home / "evaluations").rglob("evaluation.json")
     return path
 
 

@@ -6,12 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from coin_assets.domain.forecasting.frame import CHAMPION
+from coin_assets.domain.publishing.manifest_entries import Installation
 from coin_assets.domain.series import Series
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.planning.evaluations import QualityFacts, quality_facts
 from coin_assets.planning.series_status import SeriesStatus, read_status
-from coin_assets.publish.publisher import ManifestInputs, Publisher, publication_of
+from coin_assets.publish.publication import ManifestInputs, publication_of
+from coin_assets.publish.publisher import Publisher
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.models.test_registry import facts as trained
 from coin_assets_tests.models.test_registry import model
@@ -48,7 +50,11 @@ class Home:
         self.store, self.registry = ParquetStore(self.path), ModelRegistry(self.path)
         self.evaluations = EvaluationBook(self.path)
         self.publisher = Publisher(
-            self.path / "published", self.path / "locks", (BTC, ETH), LIMITS, "sandbox"
+            self.path / "published",
+            self.path / "locks",
+            (BTC, ETH),
+            LIMITS,
+            Installation("sandbox"),
         )
 
     def filled(self) -> "Home":

@@ -21,7 +21,7 @@ from coin_assets.errors import MachineFault
 from coin_assets.files.checksummed_json import with_checksum
 from coin_assets.pipeline.publish import quality
 from coin_assets.planning.evaluations import QualityFacts
-from coin_assets.publish.publisher import publication_of
+from coin_assets.publish.publication import publication_of
 from coin_assets_tests.models.test_registry import facts as trained
 from coin_assets_tests.models.test_registry import model
 from coin_assets_tests.planning.artefacts import EVALUATIONS, FILES, MODELS, VERSION, Home

@@ -13,7 +13,8 @@ from coin_assets.domain.publishing.manifest_entries import ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.publish.batch import PublishingBatch
-from coin_assets.publish.publisher import ManifestInputs, Publication, Publisher
+from coin_assets.publish.publication import ManifestInputs, Publication
+from coin_assets.publish.publisher import Publisher
 
 HOURLY = Timeframe("1h")
 SERIES = [Series(f"{coin}/USDT", HOURLY) for coin in ("BTC", "ETH", "SOL")]

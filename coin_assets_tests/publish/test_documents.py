@@ -27,6 +27,7 @@ from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.documents import (
     file_name,
     history_document,
+    overview_of,
     prediction_document,
     without_close_times,
 )
@@ -37,12 +38,20 @@ from coin_assets.domain.publishing.manifest_entries import (
     Attempts,
     GapCounts,
     GapReason,
+    Installation,
     ManifestEntry,
     PublishedFile,
 )
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe
-from coin_assets_tests.schemas import CONTRACT, KINDS, assert_valid, broken_rules, schema_of
+from coin_assets_tests.schemas import (
+    CONTRACT,
+    KINDS,
+    SCHEMAS,
+    assert_valid,
+    broken_rules,
+    schema_of,
+)
 
 SERIES = Series("BTC/USDT", Timeframe.parse("1h"))
 NOW = datetime(2026, 11, 22, 20, 0, 7, 123456, tzinfo=UTC)
@@ -69,6 +78,10 @@ def history() -> Document:
     return history_document(SERIES, candles(SERIES), NOW)
 
 
+def overview(frame: pd.DataFrame) -> Document:
+    return overview_of(SERIES, history_document(SERIES, frame, NOW), prediction())
+
+
 def prediction() -> Document:
     return prediction_document(SERIES, forecast(SERIES), NOW)
 
@@ -78,8 +91,10 @@ def manifest() -> Document:
     eth = Series("ETH/USDT", SERIES.timeframe)
     fresh = ManifestEntry(
         SERIES,
-        PublishedFile("history_BTC_USDT_1h.json", "a" * 64, 300, ORIGIN),
-        PublishedFile("prediction_BTC_USDT_1h.json", "b" * 64, 3000, ORIGIN),
+        PublishedFile("history_BTC_USDT_1h.json", "a" * 64, 300, ORIGIN, has_object=True),
+        PublishedFile("prediction_BTC_USDT_1h.json", "b" * 64, 3000, ORIGIN, has_object=True),
+        evaluation=PublishedFile("evaluations/BTC_USDT_1h.json", "d" * 64, 9000, ORIGIN),
+        overview=overview(candles(SERIES, 30)),
         enough_candles=True,
         coverage_start=datetime(2017, 8, 17, 4, tzinfo=UTC),
         coverage_end=ORIGIN,
@@ -107,7 +122,7 @@ def manifest() -> Document:
         {"1h": limits, "1M": limits},
         NOW,
         {SERIES.timeframe: [outage]},
-        market="sandbox",
+        installation=Installation("sandbox", "https://dagster.example/"),
     )
 
 
@@ -237,6 +252,44 @@ def test_forecast_months_have_calendar_lengths() -> None:
     assert stamps == expected[11:35]
 
 
+# ----------------------------------------------------------------------------------------- overview
+
+
+def test_an_overview_has_the_newest_closes_and_the_end_of_the_forecast() -> None:
+    frame = candles(SERIES, 60).assign(close=np.arange(1.0, 61.0))
+    last = prediction()["forecast"][-1]
+    assert overview(frame) == {
+        "price": 60.0,
+        "previous_price": 36.0,
+        "target_time": last["close_time"],
+        "lower_bound": last["lower_bound"],
+        "upper_bound": last["upper_bound"],
+        "closes": np.arange(13.0, 61.0).tolist(),
+    }
+
+
+def test_an_overview_has_no_earlier_price_where_the_candle_is_missing() -> None:
+    for frame in (candles(SERIES, 24), candles(SERIES, 60).drop(index=[60 - 1 - STEPS])):
+        found = overview(frame)
+        assert found["previous_price"] is None
+        assert len(found["closes"]) == min(len(frame), 48)
+
+
+def test_an_overview_is_shown_only_beside_both_files() -> None:
+    (entry, *_) = manifest()["public"]["entries"]
+    assert entry["overview"] is not None
+    whole = ManifestEntry(
+        SERIES,
+        PublishedFile("history_BTC_USDT_1h.json", "a" * 64, 300, ORIGIN),
+        overview=entry["overview"],
+        enough_candles=True,
+        visibility=PUBLIC,
+    )
+    limits = FreshnessLimits(timedelta(minutes=65), timedelta(minutes=130))
+    (shown,) = manifest_document([whole], {"1h": limits}, NOW)["public"]["entries"]
+    assert (shown["status"], shown["overview"]) == ("missing", None)
+
+
 @pytest.mark.parametrize("rows", [0, 1, STEPS - 1, STEPS + 1])
 def test_a_forecast_with_another_number_of_steps_is_no_document(rows: int) -> None:
     whole = pd.concat([forecast(SERIES), forecast(SERIES)], ignore_index=True)
@@ -282,7 +335,10 @@ Place = tuple[str | int, ...]
 ADDED = {
     "prediction": {"close_time"},
     "history": set[str](),
-    "manifest": {"reason", "caution", "market"},
+    "manifest": {
+        *("reason", "caution", "market"),
+        *("object", "evaluation", "overview", "dagster_url"),
+    },
 }
 
 
@@ -341,8 +397,8 @@ def test_a_schema_lists_the_timeframes_and_status_words_of_the_platform(kind: st
 
 def test_every_schema_has_its_place_in_the_readme() -> None:
     readme = (CONTRACT / "README.md").read_text()
-    assert {path.name for path in CONTRACT.glob("*.json")} == {f"{k}.schema.json" for k in KINDS}
-    for kind in KINDS:
+    assert {path.name for path in CONTRACT.glob("*.json")} == {f"{k}.schema.json" for k in SCHEMAS}
+    for kind in SCHEMAS:
         assert f"`{kind}.schema.json`" in readme
 
 
@@ -461,6 +517,12 @@ BROKEN_MANIFESTS: dict[str, tuple[Place, object]] = {
     "hash no hexadecimal": ((*FIRST, "history", "sha256"), "g" * 64),
     "empty file": ((*FIRST, "history", "bytes"), 0),
     "size with a fraction": ((*FIRST, "history", "bytes"), 10.5),
+    "object of another folder": ((*FIRST, "history", "object"), f"../{'a' * 64}.json"),
+    "object without a hash": ((*FIRST, "history", "object"), "objects/history.json"),
+    "overview without closes": ((*FIRST, "overview", "closes"), []),
+    "overview of no price": ((*FIRST, "overview", "price"), 0),
+    "address with a user": (("ops", "dagster_url"), "https://me:pw@host/"),
+    "address of a file": (("ops", "dagster_url"), "file:///etc/passwd"),
     "file in another folder": ((*FIRST, "history", "file"), "../history_BTC_USDT_1h.json"),
     "file of another kind": ((*FIRST, "prediction", "file"), "model_BTC_USDT_1h.json"),
     "file with an unsafe name": ((*FIRST, "prediction", "file"), "history_BTC/USDT_1h.json"),

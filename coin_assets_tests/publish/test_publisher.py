@@ -36,7 +36,8 @@ from coin_assets.domain.publishing.manifest_entries import HIDDEN, ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.files.atomic import folder_locked, locked
-from coin_assets.publish.publisher import ManifestInputs, Publisher, PublishFailure, publication_of
+from coin_assets.publish.publication import ManifestInputs, PublishFailure, publication_of
+from coin_assets.publish.publisher import Publisher
 from coin_assets_tests.pipeline.known_market import KnownMarket, enough
 from coin_assets_tests.schemas import assert_valid
 
@@ -139,7 +140,8 @@ def locks_of(folder: Path, home: str = "home") -> Path:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    """Names in a published folder, without objects and page, which have tests of their own."""
+    return {path.name for path in folder.iterdir()} - {"objects", "index.html", "assets"}
 
 
 def read(folder: Path, name: str) -> Document:
@@ -175,9 +177,11 @@ def assert_files_are_those_of_the_manifest(folder: Path, publisher: Publisher) -
             content = (folder / file["file"]).read_bytes()
             document = json.loads(content)
             assert_valid(kind, document)
+            digest = hashlib.sha256(content).hexdigest()
             assert file == {
                 "file": f"{kind}_{entry['symbol'].replace('/', '_')}_{entry['timeframe']}.json",
-                "sha256": hashlib.sha256(content).hexdigest(),
+                **({"object": f"objects/{digest}.json"} if "object" in file else {}),
+                "sha256": digest,
                 "bytes": len(content),
                 "as_of": document["as_of"],
             }

@@ -112,7 +112,7 @@ class Evaluation:
         ``promotion`` is None; `evaluate_series` sets it.
         """
         start, end = self.window
-        document: Document = _rounded(
+        document: Document = rounded(
             {
                 "schema_version": SCHEMA_VERSION,
                 "symbol": self.series.symbol,
@@ -236,10 +236,10 @@ def _paired_document(pairs: PairedScores) -> Document | None:
     }
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """``value`` with floats rounded to `_DIGITS` significant digits."""
     if isinstance(value, dict):
-        return {name: _rounded(each) for name, each in value.items()}
+        return {name: rounded(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [_rounded(each) for each in value]
+        return [rounded(each) for each in value]
     return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value

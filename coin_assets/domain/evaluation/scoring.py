@@ -118,13 +118,13 @@ def scores(forecast: Matured, naive: Matured) -> RoleScores:
         smape=_mean(200 * error / (np.abs(actual) + np.abs(median))),
         mase=_mean(error) / _mean(one_step) if np.nansum(one_step) > 0 else None,
         directional_accuracy=_directional_accuracy(actual - last, median - last),
-        coverage=_coverage(forecast),
+        coverage=coverage_of(forecast),
         coverage_by_steps={
-            f"{first}-{final}": _coverage(forecast, steps=slice(first - 1, final))
+            f"{first}-{final}": coverage_of(forecast, steps=slice(first - 1, final))
             for first, final in STEP_BUCKETS
         },
         coverage_by_volatility={
-            name: _coverage(forecast, origins)
+            name: coverage_of(forecast, origins)
             for name, origins in zip(
                 VOLATILITY_TERCILES, _terciles(forecast.volatility), strict=True
             )
@@ -235,7 +235,7 @@ def _mean(cells: Floats) -> float:
     return float(np.nanmean(mean_by_origin(cells)))
 
 
-def _coverage(
+def coverage_of(
     forecast: Matured, origins: Mask | None = None, steps: slice = slice(None)
 ) -> Coverage:
     """Coverage at some origins and steps; by default at all."""

@@ -1,4 +1,4 @@
-"""Contents of the published history and prediction files, as JSON values.
+"""Contents of the published files of a series, as JSON values.
 
 Prices are written as Python writes floats, so that reading them gives the same bits.
 """
@@ -10,18 +10,35 @@ from itertools import pairwise
 import pandas as pd
 
 from coin_assets.domain.candles.frame import COLUMNS
-from coin_assets.domain.forecasting.frame import QUANTILE_COLUMNS, QUANTILES, STEPS
+from coin_assets.domain.forecasting.frame import (
+    CHALLENGER,
+    CHAMPION,
+    QUANTILE_COLUMNS,
+    QUANTILES,
+    STEPS,
+)
 from coin_assets.domain.json_format import TIME_FORMAT, Document, parse_time, time_text
 from coin_assets.domain.series import Series
 
 INTERVAL = 0.8
+OVERVIEW_CLOSES = 48
 _LOWER, _UPPER = "q10", "q90"
 _CLOSE_TIME = "close_time"
+EVALUATION, EVALUATIONS, EVALUATION_VERSION = "evaluation", "evaluations/", 1
 
 
 def file_name(kind: str, series: Series) -> str:
-    """``history_BTC_USDT_1h.json``; ``kind`` is ``history`` or ``prediction``."""
-    return f"{kind}_{series.symbol_name}_{series.timeframe}.json"
+    """``history_BTC_USDT_1h.json``; ``kind`` is ``history``, ``prediction`` or ``evaluation``.
+
+    Evaluations are in a folder of their own: ``evaluations/BTC_USDT_1h.json``.
+    """
+    before = EVALUATIONS if kind == EVALUATION else f"{kind}_"
+    return f"{before}{series.symbol_name}_{series.timeframe}.json"
+
+
+def page_of(site: str, series: Series) -> str:
+    """Address of the series on the page, which is served at ``site``."""
+    return f"{site.rstrip('/')}/#/series/{series.symbol_name}/{series.timeframe}"
 
 
 def published_market(kind: str, argument: str) -> str:
@@ -34,7 +51,7 @@ def published_market(kind: str, argument: str) -> str:
 def identity_of(kind: str, series: Series) -> Document:
     """Members that say which series, and which kind of file, a published file is of."""
     own = {"symbol": series.symbol, "timeframe": series.timeframe.name}
-    return own | ({"type": f"history_{series.timeframe}"} if kind == "history" else {})
+    return own | ({} if kind == "prediction" else {"type": f"{kind}_{series.timeframe}"})
 
 
 def require_content(kind: str, series: Series, document: Document) -> None:
@@ -103,6 +120,48 @@ def prediction_document(series: Series, forecast: pd.DataFrame, now: datetime) -
                 pairwise(times), forecast.to_dict("records"), strict=True
             )
         ],
+    }
+
+
+def evaluation_document(series: Series, evaluation: Document, details: Document) -> Document:
+    """The evaluation file of a series; it depends on its data alone, not on the clock.
+
+    Args:
+        evaluation: as stored; see `Evaluation.document`.
+        details: see `details_of`.
+    """
+    kept = ("as_of", "window", CHAMPION, CHALLENGER, "naive", "unscored", "paired", "drift")
+    promotion = evaluation["promotion"]
+    return {
+        "version": EVALUATION_VERSION,
+        **identity_of(EVALUATION, series),
+        "levels": list(QUANTILES),
+        **{name: evaluation[name] for name in kept},
+        "promotion": promotion
+        and {
+            **promotion,
+            "criteria": [
+                {"name": each["name"], "passed": each["passed"], "finding": each["said"]}
+                for each in promotion["criteria"]
+            ],
+        },
+        **details,
+    }
+
+
+def overview_of(series: Series, history: Document, prediction: Document) -> Document:
+    """The numbers of a first view, of both files: newest closes, and where the forecast ends."""
+    recent = history["data"][-OVERVIEW_CLOSES:]
+    newest, last = parse_time(recent[-1]["timestamp"]), prediction["forecast"][-1]
+    earlier = time_text(series.timeframe.shift(newest, -STEPS))
+    end = series.timeframe.shift(parse_time(prediction["as_of"]), STEPS)
+    return {
+        "price": recent[-1]["close"],
+        "previous_price": {row["timestamp"]: row["close"] for row in recent}.get(earlier),
+        "target_time": time_text(end),
+        "lower_bound": last["lower_bound"],
+        "upper_bound": last["upper_bound"],
+        "closes": [row["close"] for row in recent],
     }
 
 

@@ -13,7 +13,12 @@ from coin_assets.domain.candles.outages import Outage
 from coin_assets.domain.future_data import ahead_reason, why_ahead
 from coin_assets.domain.json_format import Document, time_text
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.publishing.manifest_entries import HIDDEN, ManifestEntry
+from coin_assets.domain.publishing.manifest_entries import (
+    HIDDEN,
+    UNNAMED,
+    Installation,
+    ManifestEntry,
+)
 from coin_assets.domain.publishing.missing import NOT_PUBLISHED, WhyMissing, not_published
 from coin_assets.domain.timeframes import Timeframe
 
@@ -57,7 +62,7 @@ def manifest_document(
     now: datetime,
     outages: Mapping[Timeframe, Sequence[Outage]] | None = None,
     why_missing: WhyMissing = not_published,
-    market: str | None = None,
+    installation: Installation = UNNAMED,
 ) -> Document:
     """The manifest of all series.
 
@@ -65,7 +70,7 @@ def manifest_document(
         limits: by timeframe name.
         outages: of the source timeframes; the newest `MAX_OUTAGES` are shown.
         why_missing: returns why a series lacks a file; called only for those that are `MISSING`.
-        market: where the candles come from; None leaves it out.
+        installation: that writes it.
     """
     ordered = list(facts)
     public = [fact for fact in ordered if fact.is_public]
@@ -83,12 +88,13 @@ def manifest_document(
     return {
         "version": VERSION,
         "generated_at": time_text(now),
-        **({} if market is None else {"market": market}),
+        **({} if installation.market is None else {"market": installation.market}),
         "public": {
             "symbols": list(dict.fromkeys(fact.series.symbol for fact in public)),
             "entries": entries,
         },
         "ops": {
+            "dagster_url": installation.dagster_url,
             "entries": [
                 _ops_entry(fact, limits_of[fact.series], reasons.get(fact.series))
                 for fact in ordered
@@ -121,6 +127,8 @@ def _public_entry(
         "history": facts.history and facts.history.document(),
         "prediction": facts.prediction and facts.prediction.document(),
         "quality": facts.quality,
+        "evaluation": facts.evaluation and facts.evaluation.document(),
+        "overview": facts.overview if facts.history and facts.prediction else None,
     }
 
 

@@ -1,13 +1,37 @@
 """Entries of the manifest before statuses are derived from the clock; see `manifest`."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from coin_assets.domain.json_format import Document, time_text
 from coin_assets.domain.series import Series
 from coin_assets.errors import MachineFault
 
 PUBLIC, HIDDEN = VISIBILITIES = ("public", "hidden_backfilling")
+OBJECTS = "objects"
+
+
+def object_name(sha256: str) -> str:
+    """Immutable name of a published file: its bytes never change under it."""
+    return f"{OBJECTS}/{sha256}.json"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What the manifest says of the installation that writes it.
+
+    Attributes:
+        market: where the candles come from; None leaves it out.
+        dagster_url: address of its Dagster UI, for operators.
+    """
+
+    market: str | None = None
+    dagster_url: str | None = None
+
+
+UNNAMED = Installation()
 
 
 @dataclass(frozen=True)
@@ -17,17 +41,20 @@ class PublishedFile:
     Attributes:
         size: in bytes.
         as_of: close of the newest candle that it was made from.
+        has_object: whether its bytes are also published under `object_name`.
     """
 
     name: str
     sha256: str
     size: int
     as_of: datetime
+    has_object: bool = False
 
     def document(self) -> Document:
-        """The file as in the manifest: name, SHA-256, size in bytes, data time."""
+        """The file as in the manifest: names, SHA-256, size in bytes, data time."""
         return {
             "file": self.name,
+            **({"object": object_name(self.sha256)} if self.has_object else {}),
             "sha256": self.sha256,
             "bytes": self.size,
             "as_of": time_text(self.as_of),
@@ -113,6 +140,8 @@ class ManifestEntry:
         champion: model version of the published forecast.
         caution: what looks implausible in the newest candles.
         quality: scores of its matured forecasts; see `report.quality_of`.
+        evaluation: the file with all scores and the recent forecasts with their outcomes.
+        overview: the numbers of a first view; see `documents.overview_of`.
         visibility: `HIDDEN` until the history was collected once.
         fault: of the machine at a published file; then the entry is as the manifest lists it.
     """
@@ -132,9 +161,26 @@ class ManifestEntry:
     champion: str | None = None
     caution: str | None = None
     quality: Document | None = None
+    evaluation: PublishedFile | None = None
+    overview: Document | None = None
     visibility: str = HIDDEN
     attempts: Attempts = Attempts()
     fault: MachineFault | None = field(default=None, compare=False)
+
+    @property
+    def files(self) -> dict[str, PublishedFile]:
+        """The files that it has, by the name of the attribute."""
+        named = {
+            "history": self.history,
+            "prediction": self.prediction,
+            "evaluation": self.evaluation,
+        }
+        return {name: file for name, file in named.items() if file is not None}
+
+    def with_files(self, files: Mapping[str, PublishedFile | None]) -> "ManifestEntry":
+        """This entry with other files, by the name of the attribute."""
+        changed: dict[str, Any] = dict(files)
+        return replace(self, **changed)
 
     @property
     def history_as_of(self) -> datetime | None:

@@ -24,6 +24,7 @@ from coin_assets.domain.publishing.manifest_entries import (
     GapReason,
     ManifestEntry,
     PublishedFile,
+    object_name,
 )
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
@@ -39,6 +40,7 @@ class _Strict(BaseModel):
 
 class _File(_Strict):
     file: str
+    object: str | None = None
     sha256: str
     bytes: NonNegativeInt
     as_of: str
@@ -50,6 +52,8 @@ class _Public(_Strict):
     history: _File | None
     prediction: _File | None
     quality: dict[str, Any] | None
+    evaluation: _File | None = None
+    overview: dict[str, Any] | None = None
 
 
 class _Reason(_Strict):
@@ -147,6 +151,8 @@ def _facts_of_entries(public: Document | None, ops: Document) -> ManifestEntry:
         champion=ops["champion"],
         caution=ops.get("caution"),
         quality=shown["quality"],
+        evaluation=_published_file(shown.get("evaluation")),
+        overview=shown.get("overview"),
         visibility=ops["visibility"],
         attempts=Attempts(
             last_success_at=_optional_parse(ops["last_success_at"]),
@@ -182,8 +188,13 @@ def _stated_damage(entry: Document, times: Sequence[datetime]) -> str | None:
 def _published_file(document: Document | None) -> PublishedFile | None:
     if document is None:
         return None
+    sha256 = document["sha256"]
     return PublishedFile(
-        document["file"], document["sha256"], document["bytes"], parse_time(document["as_of"])
+        document["file"],
+        sha256,
+        document["bytes"],
+        parse_time(document["as_of"]),
+        has_object=document.get("object") == object_name(sha256),
     )
 
 

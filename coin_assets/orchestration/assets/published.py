@@ -7,6 +7,7 @@ import dagster as dg
 
 from coin_assets.domain.json_format import time_text
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
+from coin_assets.domain.publishing.documents import page_of
 from coin_assets.domain.series import Series
 from coin_assets.orchestration.assets.specs import SeriesAssets, asset_key, failures_named
 from coin_assets.orchestration.failures import RECORD_EVENTS, records_of, unrecorded
@@ -15,7 +16,7 @@ from coin_assets.orchestration.metadata import rounded
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
 from coin_assets.pipeline.publish import manifest_inputs, prepare_publication
 from coin_assets.publish.folder import MANIFEST
-from coin_assets.publish.publisher import Publication, PublishFailure
+from coin_assets.publish.publication import Publication, PublishFailure
 
 
 def published_files(spec: SeriesAssets, all_specs: tuple[SeriesAssets, ...]) -> dg.AssetsDefinition:
@@ -43,8 +44,10 @@ def published_files(spec: SeriesAssets, all_specs: tuple[SeriesAssets, ...]) -> 
             context.log_event(manifest_materialization(rewritten, "rewritten by a run"))
         as_of = publication.entry.as_of
         context.log.info(f"{spec.series} published as of {time_text(as_of) if as_of else 'never'}")
-        folder = pipeline.publisher.folder
-        return dg.MaterializeResult(metadata=publication_metadata(publication, folder, now))
+        metadata = publication_metadata(publication, pipeline.publisher.folder, now)
+        if site := context.resources.publisher.site_url:
+            metadata["page"] = dg.MetadataValue.url(page_of(site, spec.series))
+        return dg.MaterializeResult(metadata=metadata)
 
     return published
 

@@ -32,13 +32,19 @@ from coin_assets.orchestration.sensors.runs import runs_of
 from coin_assets.orchestration.sensors.tick_time import TickTime, left_over
 from coin_assets.pipeline.completeness import known_outages
 from coin_assets.pipeline.missing import why_missing
-from coin_assets.pipeline.publish import completeness, history_candles, quality
+from coin_assets.pipeline.publish import (
+    completeness,
+    evaluation_file,
+    history_candles,
+    quality,
+)
 from coin_assets.planning.facts import Failures, PlanningFacts, Runs
 from coin_assets.planning.gather import planning_facts, sound_specs
 from coin_assets.planning.planner import plan_repairs
 from coin_assets.planning.series_status import SeriesStatus, StatusReader
 from coin_assets.publish.folder import FileDifference
-from coin_assets.publish.publisher import ManifestInputs, Publisher, PublishFailure
+from coin_assets.publish.publication import EvaluationFile, ManifestInputs, PublishFailure
+from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
 from coin_assets.store.forecasts import forecast_at
 
@@ -76,17 +82,19 @@ def publish_due_sensor(
         now, time_left, at = clock.now(), TickTime(clock.monotonic), clock.machine_time()
         runs = runs_of(context.instance, specs, at, month_start(now), time_left)
         stored = store.client().snapshot(series_list)
-        folder = publisher.client()
+        folder, evaluated = publisher.client(), registry.evaluations()
         reader = StatusReader(stored, registry.client(), folder)
         # Each tick reads one series in full and compares its files with the store byte by byte.
         differing = _differing(stored, folder, specs[next(turns) % len(specs)], reader, unread)
         looked_at = known.renew(reader, time_left)
         document, met = None, list[MachineFault]()
         if known.are_complete:  # else the manifest waits for the ticks that read the others
+            qualities, evaluations = _evaluated(evaluated, specs, met)
             document = folder.refresh(
                 _manifest_inputs(stored, registry.client(), specs, known.by_series, runs, now),
                 differing=differing,
-                qualities=_qualities(registry.evaluations(), specs, met),
+                qualities=qualities,
+                evaluations=evaluations,
             )
         faults.note_some("publish_due", [*met, *chain.from_iterable(unread.values())])
         if differing:
@@ -127,15 +135,17 @@ def _manifest_inputs(
     )
 
 
-def _qualities(
-    evaluations: EvaluationBook, specs: Sequence[SeriesAssets], met: list[MachineFault]
-) -> dict[Series, Document | None]:
-    """Scores for the manifest; without those that the machine cannot read, which stay."""
-    found: dict[Series, Document | None] = {}
+def _evaluated(
+    book: EvaluationBook, specs: Sequence[SeriesAssets], met: list[MachineFault]
+) -> tuple[dict[Series, Document | None], dict[Series, EvaluationFile | None]]:
+    """Scores and evaluation files; without those that the machine cannot read, which stay."""
+    qualities: dict[Series, Document | None] = {}
+    files: dict[Series, EvaluationFile | None] = {}
     for spec in specs:
         with faults_of_one_file(met):
-            found[spec.series] = quality(evaluations, spec.series)
-    return found
+            qualities[spec.series] = quality(book, spec.series)
+            files[spec.series] = evaluation_file(book, spec.series)
+    return qualities, files
 
 
 def _with_collected(

@@ -149,8 +149,9 @@ def test_an_evaluation_changes_nothing_but_itself(known: tuple[Platform, KnownMa
     before = files_of(platform.settings.home)
     assert evaluated(platform).success
     after = files_of(platform.settings.home)
-    (name,) = after.keys() - before.keys()
-    assert name == "evaluations/symbol=BTC_USDT/timeframe=1h/evaluation.json"
+    folder = "evaluations/symbol=BTC_USDT/timeframe=1h"
+    names = {f"{folder}/evaluation.json", f"{folder}/published.json"}
+    assert after.keys() - before.keys() == names
     assert {each: after[each] for each in before} == before
     assert evaluated(platform).success
     assert files_of(platform.settings.home) == after
@@ -164,7 +165,7 @@ def test_an_evaluation_that_cannot_be_read_is_replaced_with_a_warning(
 ) -> None:
     platform, market = known
     assert evaluated(platform).success
-    (file,) = (platform.settings.home / "evaluations").rglob("*.json")
+    (file,) = (platform.settings.home / "evaluations").rglob("evaluation.json")
     whole = file.read_bytes()
     file.write_bytes(whole[:100])
     market.until(enough() + DAY)

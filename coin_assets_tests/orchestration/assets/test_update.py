@@ -52,6 +52,8 @@ def opened(home: Path) -> Platform:
         derived_timeframes="4h,1d,1w,1M",
         symbols=f"{BTC},{ETH}",
         history_start="2024-01-01",
+        site_url="https://page.example",
+        dagster_url="https://dagster.example",
     )
 
 
@@ -91,6 +93,12 @@ def test_one_run_goes_from_candles_to_valid_published_files(updated: Platform) -
                 each["lower_bound"],
                 each["upper_bound"],
             )
+
+
+def test_readers_and_operators_find_page_and_web_ui(updated: Platform) -> None:
+    page = updated.metadata("BTC_USDT/published_1h")["page"]
+    assert page == "https://page.example/#/series/BTC_USDT/1h"
+    assert updated.manifest["ops"]["dagster_url"] == "https://dagster.example"
 
 
 def test_the_manifest_has_status_age_and_coverage(updated: Platform) -> None:

@@ -37,7 +37,17 @@ class Operation:
 
 def record(command: list[str], folder: Path, log: Path, **options: object) -> list[Operation]:
     """Operations below ``folder`` of a command, in order."""
-    words = ["strace", "-f", "-y", "-xx", "-s", "100000000", "-e", f"trace={_CALLS}"]
+    words = [
+        "strace",
+        "-f",
+        "--seccomp-bpf",
+        "-y",
+        "-xx",
+        "-s",
+        "100000000",
+        "-e",
+        f"trace={_CALLS}",
+    ]
     words += ["-e", "signal=none", "-o", str(log), *command]
     subprocess.run(words, check=True, **options)  # type: ignore[call-overload]
     return list(_operations(_whole_lines(log.read_text().splitlines()), f"{folder}/"))
@@ -134,6 +144,8 @@ class Disk:
                 self._sync_folder(each.path)
         elif each.call == "rename":
             self._rename(each.path, each.other)
+        elif each.call == "link":
+            self.names[each.other] = self.names[each.path]
         elif each.call == "mkdir":
             self.folders.add(each.path)
         elif each.call == "unlink":

@@ -7,6 +7,7 @@
 - The manifest shows the scores from the next look at it on.
 """
 
+import json
 import shutil
 from collections.abc import Iterable
 from dataclasses import replace
@@ -228,6 +229,10 @@ def test_a_day_ends_with_scores_of_that_day_and_rest(next_day: Platform) -> None
             document = book.read(series(name, symbol))
             assert document is not None
             assert parse_time(document["as_of"]) == utc("2024-03-01")
+    next_day.tick("publish_due")
+    reference = next_day.entry("4h", ETH)["evaluation"]
+    assert reference["as_of"] == "2024-03-01T00:00:00Z"
+    assert_valid("evaluation", json.loads((next_day.published / reference["object"]).read_bytes()))
     assert requests(next_day) == []
     next_day.now, next_day.ahead = "2024-03-01T00:30", 3600.0
     assert requests(next_day) == []
@@ -259,7 +264,9 @@ def test_a_damaged_evaluation_is_made_again(next_day: Platform) -> None:
     next_day.launch(requests(next_day)[0])
     book = EvaluationBook(next_day.settings.home)
     before = book.read(series("1h", ETH))
-    file = next(next_day.settings.home.glob("evaluations/symbol=ETH_USDT/timeframe=1h/*.json"))
+    file = next(
+        next_day.settings.home.glob("evaluations/symbol=ETH_USDT/timeframe=1h/evaluation.json")
+    )
     file.write_bytes(b"{")
     next_day.ahead = 16 * 60.0
     (request,) = requests(next_day)
