@@ -1,0 +1,87 @@
+"""Tabs of a real browser on a served folder: quiet, and on this machine alone."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from coin_assets_tests.browser import CHROMIUM, QUIET
+from coin_assets_tests.site.documents import NOW
+
+# The published folder is in a sub-path, as behind a proxy.
+SUB_PATH = "some/where"
+
+
+@dataclass
+class Watched:
+    """A tab, and what it complained about or asked other hosts for.
+
+    Attributes:
+        excused: of complaints that a test causes, as a regular expression.
+    """
+
+    tab: Page
+    url: str
+    excused: str = r"(?!)"
+    complaints: list[str] = field(default_factory=list)
+
+    def at(self, address: str = "") -> Page:
+        """The tab after it opened a view, for example ``#/status``."""
+        self.tab.goto(f"{self.url}{address}")
+        self.tab.locator("h1").wait_for()
+        return self.tab
+
+    def require_quiet(self) -> None:
+        """Check that nothing was complained about that is not excused."""
+        assert [each for each in self.complaints if not re.search(self.excused, each)] == []
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+@contextmanager
+def watched(
+    started: Browser, port: int, *, now: datetime | None = NOW, **options: object
+) -> Iterator[Watched]:
+    """A tab whose clock starts at ``now``; at its end, nothing may have gone wrong.
+
+    Args:
+        now: None leaves the clock of the machine.
+        options: of Playwright's ``new_context``, for example ``color_scheme="dark"``.
+    """
+    host = f"127.0.0.1:{port}"
+    chosen = {"viewport": {"width": 1280, "height": 900}, "timezone_id": "Europe/Berlin"} | options
+    context = started.new_context(**chosen)  # type: ignore[arg-type]  # the options are many
+    try:
+        tab = context.new_page()
+        tab.set_default_timeout(10_000)
+        if now is not None:
+            tab.clock.install(time=now)
+        found = Watched(tab, f"http://{host}/{SUB_PATH}/")
+        tab.on(
+            "console",
+            lambda message: message.type in ("error", "warning")
+            and found.complaints.append(f"{message.text} {message.location.get('url', '')}"),
+        )
+        tab.on("pageerror", lambda error: found.complaints.append(str(error)))
+        context.on(
+            "request",
+            lambda request: urlsplit(request.url).netloc not in (host, "")
+            and found.complaints.append(f"a request to {request.url}"),
+        )
+        yield found
+        found.require_quiet()
+    finally:
+        context.close()
