@@ -16,6 +16,7 @@ from coin_assets.domain.timeframes import Timeframe
 
 Document = dict[str, Any]
 NOW = datetime(2026, 11, 29, 12, 2, tzinfo=UTC)
+_PRICES = {"BTC": 91_250.0, "ETH": 3_185.0, "XRP": 2.18, "SOL": 141.2, "DOGE": 0.1624}
 # Standard normal quantiles of `QUANTILES`.
 _DEVIATIONS = (-1.645, -1.282, -0.674, 0.0, 0.674, 1.282, 1.645)
 
@@ -30,11 +31,12 @@ def history(
 ) -> Document:
     """A history file of ``count`` candles up to ``end``, without those at the places ``holes``."""
     own, random = Timeframe.parse(timeframe), Random(f"{symbol} {timeframe}")
-    close = 10 ** random.uniform(-1, 5)
     spread = 0.003 * math.sqrt(own.seconds / 3600)
+    moves = [random.gauss(0, spread) for _ in range(count)]
+    close = _PRICES.get(symbol.split("/")[0], 10.0) / math.exp(sum(moves))
     data = []
-    for place in range(count):
-        opened, close = close, close * math.exp(random.gauss(0, spread))
+    for place, move in enumerate(moves):
+        opened, close = close, close * math.exp(move)
         wicks = [math.exp(abs(random.gauss(0, spread / 2))) for _ in range(2)]
         if place in holes:
             continue
@@ -101,10 +103,10 @@ def overview(of: Document, forecast: Document) -> Document:
 
 def evaluation(of: Document, origins: int = 12) -> Document:
     """An evaluation with the newest matured forecasts; champion and challenger have scores."""
-    random = Random(of["symbol"])
+    random = Random(f"{of['symbol']} {of['timeframe']}")
     end = datetime.fromisoformat(of["as_of"])
     start = end - timedelta(days=30)
-    champion, challenger = (_scores(Random(f"{of['symbol']}{role}")) for role in (1, 2))
+    champion, challenger = (_scores(random) for _ in range(2))
     days = [start + timedelta(days=day) for day in range(31)]
     return {
         "version": 1,
@@ -208,10 +210,10 @@ def _past(of: Document, place: int) -> Document:
 def _part(random: Random) -> Document:
     naive = random.uniform(0.004, 0.006)
     return {
-        "pinball": naive * random.uniform(0.88, 1.04),
+        "pinball": naive * random.gauss(0.96, 0.012),
         "naive_pinball": naive,
-        "coverage_80": random.uniform(0.74, 0.86),
-        "coverage_90": random.uniform(0.86, 0.95),
+        "coverage_80": random.gauss(0.8, 0.012),
+        "coverage_90": random.gauss(0.9, 0.01),
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from coin_assets_tests.browser import CHROMIUM, QUIET
 from coin_assets_tests.site.documents import NOW
@@ -33,6 +33,7 @@ class Watched:
         """The tab after it opened a view, for example ``#/status``."""
         self.tab.goto(f"{self.url}{address}")
         self.tab.locator("h1").wait_for()
+        expect(self.tab.locator("main")).not_to_contain_text("Reading the")
         return self.tab
 
     def require_quiet(self) -> None:

@@ -59,7 +59,7 @@ def test_an_open_series_is_withdrawn_when_it_is_too_old(
 def test_new_data_appears_without_moving_the_reader(
     browser: Browser, port: int, own: Folder
 ) -> None:
-    with watched(browser, port) as opened:
+    with watched(browser, port, viewport={"width": 1280, "height": 400}) as opened:
         tab = opened.at()
         chosen = tab.get_by_role("link", name="ETH/USDT 1w")
         chosen.focus()
@@ -95,7 +95,7 @@ def test_an_open_series_follows_the_manifest_and_keeps_the_readers_view(
         own.publish("BTC/USDT", "1h")
         own.save()
         tab.clock.fast_forward("01:00:00")
-        expect(tab.locator(".facts")).to_contain_text("2026-11-29 13:00 UTC")
+        expect(tab.locator(".facts").last).to_contain_text("2026-11-29 13:00 UTC")
         expect(tab.get_by_role("combobox", name="Origin").locator("option").nth(1)).to_have_text(
             "2026-11-28 13:00 UTC"
         )

@@ -80,7 +80,7 @@ def test_a_file_that_changes_while_the_page_reads_is_found_at_once(
         (own.path / reference(own, "history")["object"]).unlink()
         own.publish("BTC/USDT", "1h", holes=(5,))
         own.save()
-        tab.get_by_role("link", name="BTC/USDT 1h").click()
+        tab.locator("a.series").first.press("Enter")
         expect(tab.locator("canvas").first).to_be_visible()
         expect(tab.get_by_role("button", name="199 candles as CSV")).to_be_visible()
 

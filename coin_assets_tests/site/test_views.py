@@ -79,8 +79,8 @@ def test_a_series_shows_candles_forecast_and_exact_values(
         tab = opened.at("#/series/BTC_USDT/1h")
         chart = tab.get_by_role("img", name="Chart of BTC/USDT 1h")
         expect(chart.locator("canvas").first).to_be_visible()
-        expect(tab.locator(".facts")).to_contain_text("2026-11-29 12:00 UTC (2026-11-29 13:00 local)")
-        expect(tab.locator(".facts")).to_contain_text("version 3")
+        expect(tab.locator(".facts").last).to_contain_text("2026-11-29 12:00 UTC (2026-11-29 13:00 local)")
+        expect(tab.locator(".facts").last).to_contain_text("version 3")
         expect(tab.locator(".facts a", has_text="Dagster")).to_have_attribute(
             "href", "http://127.0.0.1:3000/assets/BTC_USDT/published_1h"
         )

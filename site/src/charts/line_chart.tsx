@@ -33,7 +33,7 @@ interface Props {
   square?: boolean;
 }
 
-const MARGIN = { top: 10, right: 12, bottom: 26, left: 50 };
+const MARGIN = { top: 10, right: 20, bottom: 26, left: 50 };
 
 export function LineChart(props: Props) {
   const [ref, width] = useWidth<HTMLDivElement>();
@@ -57,7 +57,7 @@ function Drawing({ width, height, ...props }: Props & { width: number; height: n
       </g>
       <g class="ticks">
         {yTicks.map((value) => <text key={value} x={MARGIN.left - 8} y={y(value) + 4} text-anchor="end">{props.yText(value)}</text>)}
-        {xTicks.map((value) => <text key={value} x={x(value)} y={height - 8} text-anchor={anchor(x(value), width)}>{props.xText(value)}</text>)}
+        {xTicks.map((value) => <text key={value} x={x(value)} y={height - 8} text-anchor={props.square ? "middle" : anchor(x(value), width)}>{props.xText(value)}</text>)}
       </g>
       {props.rule && <line class="rule" x1={MARGIN.left} x2={width - MARGIN.right} y1={y(props.rule.y)} y2={y(props.rule.y)} />}
       {props.diagonal && <line class="rule" x1={x(props.x[0])} y1={y(props.x[0])} x2={x(props.x[1])} y2={y(props.x[1])} />}

@@ -42,6 +42,12 @@ export function signedPercent(share: number | null | undefined, digits = 2): str
   return share > 0 ? `+${text}` : text;
 }
 
+/** Class of a change: `up`, `down`, or none. */
+export function direction(change: number | null): string {
+  if (!change) return "";
+  return change > 0 ? "up" : "down";
+}
+
 export function bytes(count: number): string {
   if (count < 1000) return `${count} B`;
   return count < 1e6 ? `${number(count / 1e3, 1)} kB` : `${number(count / 1e6, 1)} MB`;

@@ -21,7 +21,10 @@ export function useNow(): number {
 
 export function useFeed(feed: Feed): FeedState {
   const [state, setState] = useState(feed.state);
-  useEffect(() => feed.subscribe(() => setState(feed.state)), [feed]);
+  useEffect(() => {
+    setState(feed.state); // it may have changed since the first rendering
+    return feed.subscribe(() => setState(feed.state));
+  }, [feed]);
   return state;
 }
 

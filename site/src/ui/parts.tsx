@@ -29,7 +29,7 @@ export function Time({ of, both = false }: { of: string; both?: boolean }) {
   return (
     <time dateTime={of} title={`${local(of)} local time`}>
       {utc(of)}
-      {both && <> UTC <span class="muted">({local(of)} local)</span></>}
+      {both && <> UTC <span class="local muted">({local(of)} local)</span></>}
     </time>
   );
 }
@@ -39,8 +39,8 @@ export function Ago({ of, now }: { of: string | null; now: number }) {
 }
 
 /** Names and values in two columns. */
-export function Facts({ children }: { children: ComponentChildren }) {
-  return <dl class="facts">{children}</dl>;
+export function Facts({ children, class: name = "" }: { children: ComponentChildren; class?: string }) {
+  return <dl class={`facts ${name}`}>{children}</dl>;
 }
 
 export function Fact({ name, children }: { name: string; children: ComponentChildren }) {
@@ -74,16 +74,18 @@ interface TableProps {
   children: ComponentChildren;
   class?: string;
   hideCaption?: boolean;
+  /** Columns of text in a table of numbers. */
+  textColumns?: number[];
 }
 
 /** A table that scrolls sideways in a narrow window; the scroll box can be focused, for the keyboard. */
-export function Table({ caption, head, children, class: name = "", hideCaption = false }: TableProps) {
+export function Table({ caption, head, children, class: name = "", hideCaption = false, textColumns = [] }: TableProps) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={caption}>
       <table class={name}>
         <caption class={hideCaption ? "visually-hidden" : ""}>{caption}</caption>
         <thead>
-          <tr>{head.map((each, at) => <th key={at} scope="col">{each}</th>)}</tr>
+          <tr>{head.map((each, at) => <th key={at} scope="col" class={textColumns.includes(at) ? "text" : undefined}>{each}</th>)}</tr>
         </thead>
         <tbody>{children}</tbody>
       </table>

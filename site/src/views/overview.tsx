@@ -12,13 +12,13 @@ import { Withheld } from "./withheld";
 const COLUMNS: { name: string; sort?: SortColumn; short?: string; class?: string }[] = [
   { name: "Series", sort: "series" },
   { name: "Status", sort: "status" },
-  { name: "Data age", sort: "age" },
-  { name: "Last price", sort: "price", class: "num" },
-  { name: "Change, 24 candles", sort: "change", class: "num" },
-  { name: "80% range, 24 candles ahead", sort: "range", class: "num" },
-  { name: "Last 48 closes" },
+  { name: "Data age", short: "Age", sort: "age" },
+  { name: "Last price", short: "Price", sort: "price", class: "num" },
+  { name: "Change, 24 candles", short: "Change", sort: "change", class: "num" },
+  { name: "80% range, 24 candles ahead", short: "Range", sort: "range", class: "num" },
+  { name: "Last 48 closes", class: "c-line" },
   { name: "Skill", sort: "skill", class: "num" },
-  { name: "Coverage of 80%", sort: "coverage", class: "num" },
+  { name: "Coverage of 80%", short: "Coverage", sort: "coverage", class: "num" },
 ];
 const FEW: [string, string][] = [["", "All"], ["fresh", "Fresh"], ["stale", "Stale"], ["refused", "Not shown"]];
 
@@ -57,7 +57,9 @@ export function Overview({ manifest, route, now }: { manifest: Manifest; route: 
               {COLUMNS.map((column) => (
                 <th key={column.name} scope="col" role="columnheader" class={column.class} aria-sort={ariaSort(column.sort, sort)}>
                   {column.sort ? (
-                    <button type="button" onClick={() => set({ sort: nextSort(column.sort!, sort) })}>{column.name}</button>
+                    <button type="button" onClick={() => set({ sort: nextSort(column.sort!, sort) })}>
+                      <span class="long">{column.name}</span><span class="short">{column.short ?? column.name}</span>
+                    </button>
                   ) : column.name}
                 </th>
               ))}

@@ -3,7 +3,7 @@
 import { Component } from "preact";
 import { Sparkline } from "../charts/sparkline";
 import type { PublicEntry } from "../data/types";
-import { ago, percent, price, signedPercent, utc } from "../rules/format";
+import { ago, direction, percent, price, signedPercent, utc } from "../rules/format";
 import { hrefOf } from "../rules/routes";
 import { changeOf, type Row } from "../rules/rows";
 import { sentence, StatusBadge } from "../ui/parts";
@@ -64,9 +64,4 @@ function Numbers({ entry }: { entry: PublicEntry }) {
       <td role="cell" class="num c-coverage"><span class="label">Coverage </span>{percent(quality?.coverage_80)}</td>
     </>
   );
-}
-
-function direction(change: number | null): string {
-  if (!change) return "";
-  return change > 0 ? "up" : "down";
 }

@@ -10,7 +10,7 @@ import { useFile } from "../ui/hooks";
 import { Banner, Heading } from "../ui/layout";
 import { Refusal, StatusBadge, Table, Time } from "../ui/parts";
 import { QualityPlots } from "./quality_plots";
-import { QualityTables } from "./quality_tables";
+import { QualityTables, RoleScoresTable } from "./quality_tables";
 
 interface Props {
   manifest: Manifest;
@@ -86,7 +86,7 @@ function OfSeries({ manifest, feed, state, route, now }: Props) {
                 Evaluated with data up to <Time of={evaluation.as_of} both />
                 {evaluation.window && <>, forecasts made from <Time of={evaluation.window.start} /> on</>}.
               </p>
-              <QualityPlots evaluation={evaluation} />
+              <QualityPlots evaluation={evaluation}><RoleScoresTable evaluation={evaluation} /></QualityPlots>
               <QualityTables evaluation={evaluation} />
             </>
           ) : !problem && <p class="muted">{entry.evaluation ? "Reading the evaluation…" : "No evaluation of this series is published."}</p>}

@@ -16,7 +16,8 @@ const ratioText = (value: number) => number(value, 2);
 const shareText = (value: number) => percent(value, 0);
 const dayText = (value: number) => utc(value).slice(0, 10);
 
-export function QualityPlots({ evaluation }: { evaluation: Evaluation }) {
+/** @param children stand beside the reliability plot */
+export function QualityPlots({ evaluation, children }: { evaluation: Evaluation; children: ComponentChildren }) {
   const marks = rollovers(evaluation);
   const reliable = reliability(evaluation);
   return (
@@ -26,6 +27,7 @@ export function QualityPlots({ evaluation }: { evaluation: Evaluation }) {
           xText={shareText} yText={shareText} xTicks={SHARE_TICKS} yTicks={SHARE_TICKS} diagonal dots square />
         <Numbers caption="Observed share by quantile" first="Quantile" points={reliable} xText={(x) => percent(x, 0)} yText={(y) => percent(y)} />
       </Plot>
+      {children}
       <Timed title="Loss beside naive, over time" note="Below 1 the model is better than the naive forecast." points={overTime(evaluation, lossRatio)} rule={NAIVE} yText={ratioText} marks={marks} />
       <Timed title="Coverage of the 80% range, over time" note="Share of closes inside the range." points={overTime(evaluation, coverage80)} rule={NOMINAL} yText={shareText} marks={marks} />
       <Stepped title="Loss beside naive, by step" note="Step 1 is the first candle ahead, step 24 the last." points={byStep(evaluation, lossRatio)} rule={NAIVE} yText={ratioText} />

@@ -20,7 +20,6 @@ const BY: Record<string, string> = { succession: "monthly rollover", update: "fi
 export function QualityTables({ evaluation }: { evaluation: Evaluation }) {
   return (
     <>
-      <Roles evaluation={evaluation} />
       <Volatility evaluation={evaluation} />
       <Gate evaluation={evaluation} />
       <Versions evaluation={evaluation} />
@@ -33,12 +32,13 @@ function rolesIn(evaluation: Evaluation): [string, RoleScores][] {
   return both.filter((each): each is [string, RoleScores] => each[1] !== null);
 }
 
-function Roles({ evaluation }: { evaluation: Evaluation }) {
+export function RoleScoresTable({ evaluation }: { evaluation: Evaluation }) {
   const roles = rolesIn(evaluation);
   const { drift } = evaluation;
   return (
-    <section>
+    <section class="plot-card">
       <h2>Champion and challenger</h2>
+      <p class="muted">Means over the forecasts of each role.</p>
       {roles.length === 0 ? <p>No forecast has matured yet; each takes 24 candles.</p> : (
         <Table caption="Scores by role" hideCaption class="numbers narrow" head={["Score", ...roles.map(([name]) => name)]}>
           {SCORES.map(([name, text]) => (

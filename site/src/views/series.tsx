@@ -16,7 +16,7 @@ import { Banner, Heading } from "../ui/layout";
 import { Refusal, sentence, StatusBadge } from "../ui/parts";
 import { Origins } from "./origins";
 import { SeriesChart } from "./series_chart";
-import { SeriesFacts } from "./series_facts";
+import { KeyFacts, SeriesFacts } from "./series_facts";
 import { SeriesTables } from "./series_tables";
 
 interface Props {
@@ -77,7 +77,7 @@ function Shown({ entry, manifest, history, prediction, evaluation, route, now }:
   const fan = useFan(history, prediction, chosen);
   return (
     <>
-      <SeriesFacts entry={entry} manifest={manifest} prediction={prediction} now={now} />
+      <KeyFacts entry={entry} now={now} />
       <section aria-labelledby="chart-heading">
         <div class="section-head">
           <h2 id="chart-heading">{chosen ? `Forecast of ${utc(chosen.as_of)} UTC and what came` : "Candles and forecast"}</h2>
@@ -85,6 +85,7 @@ function Shown({ entry, manifest, history, prediction, evaluation, route, now }:
         </div>
         <SeriesChart entry={entry} history={history} fan={fan} outages={manifest.ops.outages} />
       </section>
+      <SeriesFacts entry={entry} manifest={manifest} prediction={prediction} />
       <SeriesTables history={history} prediction={prediction} chosen={chosen} />
     </>
   );

@@ -45,7 +45,7 @@ export function GapTable({ entries }: { entries: OpsEntry[] }) {
   const withGaps = entries.filter((each) => each.missing_candles > 0 || (each.gaps && Object.values(each.gaps).some((value) => value > 0)));
   if (withGaps.length === 0) return <p>None: every stored history is complete.</p>;
   return (
-    <Table caption="Missing candles by what is known of them" hideCaption class="numbers"
+    <Table caption="Missing candles by what is known of them" hideCaption class="numbers" textColumns={[7]}
       head={["Series", "Missing", "Verified absent", "Unavailable", "Refused", "Pending", "Failed", "Newest reasons"]}>
       {withGaps.map((each) => (
         <tr key={seriesKey(each)}>

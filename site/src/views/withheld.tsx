@@ -9,7 +9,7 @@ export function Withheld({ manifest }: { manifest: Manifest }) {
   return (
     <section>
       <h2>Not published yet</h2>
-      <p class="muted">The history of these series is still being collected. They appear above when it is complete.</p>
+      <p class="muted">The history of these series is still being collected. They appear in the overview when it is complete.</p>
       <Table caption="Hidden series" hideCaption head={["Series", "Candles so far (UTC)", "Reason"]}>
         {hidden.map((entry) => (
           <tr key={`${entry.symbol} ${entry.timeframe}`}>
