@@ -27,13 +27,15 @@ def present(root: Path = REPOSITORY) -> dict[str, str]:
 
 def differences(root: Path = REPOSITORY) -> list[str]:
     """Names of files that are not as they were at the last build, and what is wrong with each."""
-    listed = dict(
-        reversed(line.split("  ", 1))
-        for line in (root / "site" / "SOURCES.sha256").read_text().splitlines()
-    )
+    lines = (root / "site" / "SOURCES.sha256").read_text().splitlines()
+    listed = {line[66:]: line[:64] for line in lines}
     found = present(root)
     states = {
-        name: "is not listed" if name not in listed else "is gone" if name not in found else "differs"
+        name: "is not listed"
+        if name not in listed
+        else "is gone"
+        if name not in found
+        else "differs"
         for name in listed.keys() | found.keys()
         if listed.get(name) != found.get(name)
     }

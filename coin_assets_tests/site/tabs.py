@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from coin_assets_tests.browser import CHROMIUM, QUIET
 from coin_assets_tests.site.documents import NOW
@@ -35,6 +35,16 @@ class Watched:
         self.tab.locator("h1").wait_for()
         expect(self.tab.locator("main")).not_to_contain_text("Reading the")
         return self.tab
+
+    def keep_message(self, message: ConsoleMessage) -> None:
+        """Keep an error or a warning of the console."""
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.text} {message.location.get('url', '')}")
+
+    def keep_foreign(self, request: Request, host: str) -> None:
+        """Keep a request to another host than ``host``; addresses of blobs have none."""
+        if urlsplit(request.url).netloc not in (host, ""):
+            self.complaints.append(f"a request to {request.url}")
 
     def require_quiet(self) -> None:
         """Check that nothing was complained about that is not excused."""
@@ -71,17 +81,9 @@ def watched(
         if now is not None:
             tab.clock.install(time=now)
         found = Watched(tab, f"http://{host}/{SUB_PATH}/")
-        tab.on(
-            "console",
-            lambda message: message.type in ("error", "warning")
-            and found.complaints.append(f"{message.text} {message.location.get('url', '')}"),
-        )
+        tab.on("console", found.keep_message)
         tab.on("pageerror", lambda error: found.complaints.append(str(error)))
-        context.on(
-            "request",
-            lambda request: urlsplit(request.url).netloc not in (host, "")
-            and found.complaints.append(f"a request to {request.url}"),
-        )
+        context.on("request", lambda request: found.keep_foreign(request, host))
         yield found
         found.require_quiet()
     finally:

@@ -9,10 +9,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from coin_assets_tests.browser import requires_browser
 from coin_assets_tests.realdata import REPOSITORY
-from coin_assets_tests.site.folder import Folder, published, served
+from coin_assets_tests.site.folder import published, served
 from coin_assets_tests.site.tabs import SUB_PATH, watched
 
-pytestmark = requires_browser
+pytestmark = [requires_browser, pytest.mark.usefixtures("folder")]
 AXE = REPOSITORY / "site" / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = {
     "overview": "",
@@ -48,9 +48,7 @@ def findings(tab: Page) -> list[str]:
         pytest.param(375, "dark", marks=pytest.mark.slow),
     ],
 )
-def test_axe_finds_nothing(
-    browser: Browser, port: int, folder: Folder, width: int, scheme: str
-) -> None:
+def test_axe_finds_nothing(browser: Browser, port: int, width: int, scheme: str) -> None:
     viewport = {"width": width, "height": 900}
     with watched(browser, port, color_scheme=scheme, viewport=viewport) as opened:
         found = {}
@@ -60,7 +58,7 @@ def test_axe_finds_nothing(
         assert found == {name: [] for name in VIEWS}
 
 
-def test_nothing_is_wider_than_a_phone(browser: Browser, port: int, folder: Folder) -> None:
+def test_nothing_is_wider_than_a_phone(browser: Browser, port: int) -> None:
     with watched(browser, port, viewport=PHONE, has_touch=True) as opened:
         for address in VIEWS.values():
             tab = opened.at(address)
@@ -75,9 +73,7 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, port: int, folder: Fold
         expect(tab.locator("h1")).to_have_text("BTC/USDT 1h")
 
 
-def test_a_dark_screen_gets_dark_colours_in_the_chart_too(
-    browser: Browser, port: int, folder: Folder
-) -> None:
+def test_a_dark_screen_gets_dark_colours_in_the_chart_too(browser: Browser, port: int) -> None:
     brightness = """canvas => {
         const pixels = canvas.getContext("2d").getImageData(2, 2, 1, 1).data;
         return (pixels[0] + pixels[1] + pixels[2]) / 3;
@@ -95,7 +91,7 @@ def test_a_dark_screen_gets_dark_colours_in_the_chart_too(
         assert ground == "rgb(17, 21, 26)"
 
 
-def test_everything_works_from_the_keyboard(browser: Browser, port: int, folder: Folder) -> None:
+def test_everything_works_from_the_keyboard(browser: Browser, port: int) -> None:
     with watched(browser, port) as opened:
         tab = opened.at()
         tab.keyboard.press("Tab")
@@ -151,7 +147,7 @@ def test_five_hundred_series(browser: Browser, tmp_path: Path) -> None:
             const table = document.querySelector("table.overview");
             new MutationObserver(seen => { changed += seen.length; })
                 .observe(table, {subtree: true, childList: true, characterData: true});
-            setTimeout(() => done(changed), 2500);
+            setTimeout(() => done(changed), 1500);
         })"""
         assert tab.evaluate(ticks) == 0
         tab.clock.fast_forward("00:01:00")
@@ -159,9 +155,7 @@ def test_five_hundred_series(browser: Browser, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_first_view_takes_less_than_a_second(
-    browser: Browser, port: int, folder: Folder
-) -> None:
+def test_the_first_view_takes_less_than_a_second(browser: Browser, port: int) -> None:
     times = []
     for _ in range(5):
         with watched(browser, port, now=None) as opened:

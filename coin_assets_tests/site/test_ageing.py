@@ -1,6 +1,5 @@
 """What the page does as time passes, as the data changes, and while the server is away."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -14,19 +13,17 @@ from coin_assets_tests.site.documents import NOW
 from coin_assets_tests.site.folder import Folder, published, served
 from coin_assets_tests.site.tabs import SUB_PATH, watched
 
-pytestmark = requires_browser
+pytestmark = [requires_browser, pytest.mark.usefixtures("own")]
 UNREACHABLE = "ERR_CONNECTION_REFUSED"
 
 
 @pytest.fixture
-def own(root: Path) -> Iterator[Folder]:
+def own(root: Path) -> Folder:
     """A folder of two symbols that the test may change."""
-    yield published(root / SUB_PATH, ("BTC/USDT", "ETH/USDT"))
+    return published(root / SUB_PATH, ("BTC/USDT", "ETH/USDT"))
 
 
-def test_an_open_page_ages_to_stale_and_then_shows_no_numbers(
-    browser: Browser, port: int, own: Folder
-) -> None:
+def test_an_open_page_ages_to_stale_and_then_shows_no_numbers(browser: Browser, port: int) -> None:
     with watched(browser, port) as opened:
         tab = opened.at()
         row = tab.locator("tr.row").first
@@ -42,9 +39,7 @@ def test_an_open_page_ages_to_stale_and_then_shows_no_numbers(
         expect(tab.get_by_role("status").first).to_contain_text("The manifest is old.")
 
 
-def test_an_open_series_is_withdrawn_when_it_is_too_old(
-    browser: Browser, port: int, own: Folder
-) -> None:
+def test_an_open_series_is_withdrawn_when_it_is_too_old(browser: Browser, port: int) -> None:
     with watched(browser, port) as opened:
         tab = opened.at("#/series/BTC_USDT/1h")
         expect(tab.locator("canvas").first).to_be_visible()
@@ -104,7 +99,7 @@ def test_an_open_series_follows_the_manifest_and_keeps_the_readers_view(
 
 
 def test_a_server_that_is_away_leaves_the_last_state_with_ages_that_go_on(
-    browser: Browser, root: Path, own: Folder
+    browser: Browser, root: Path
 ) -> None:
     with ExitStack() as server:
         port = server.enter_context(served(root))
@@ -137,15 +132,15 @@ def test_a_page_that_finds_no_server_recovers_by_itself(
         opened.excused = "404"
         tab = opened.at()
         expect(tab.locator("h1")).to_have_text("Nothing to show")
-        expect(tab.get_by_role("status").first).to_contain_text("manifest.json is not on the server")
+        expect(tab.get_by_role("status").first).to_contain_text(
+            "manifest.json is not on the server"
+        )
         kept.rename(manifest)
         tab.clock.fast_forward("00:01:00")
         expect(tab.locator("tr.row")).to_have_count(10)
 
 
-def test_a_clock_that_is_behind_the_manifest_is_pointed_out(
-    browser: Browser, port: int, own: Folder
-) -> None:
+def test_a_clock_that_is_behind_the_manifest_is_pointed_out(browser: Browser, port: int) -> None:
     with watched(browser, port, now=NOW - timedelta(hours=3)) as opened:
         banner = opened.at().get_by_role("status").first
         expect(banner).to_contain_text("The clock of this device looks wrong.")

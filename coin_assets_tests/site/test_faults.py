@@ -1,7 +1,6 @@
 """Files that are damaged, absent, of another release, or not to be served."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,8 @@ NUMBERS = ("canvas", "table", ".facts", ".reading")
 
 
 @pytest.fixture
-def own(root: Path) -> Iterator[Folder]:
-    yield published(root / SUB_PATH, ("BTC/USDT",))
+def own(root: Path) -> Folder:
+    return published(root / SUB_PATH, ("BTC/USDT",))
 
 
 def entry_of(folder: Folder) -> dict[str, object]:
@@ -101,7 +100,7 @@ def test_a_manifest_of_an_earlier_release_is_read_by_fixed_names(
         path.unlink()
     with watched(browser, port) as opened:
         tab = opened.at()
-        expect(tab.locator("tr.row").first.locator(".c-price")).to_have_text("–")
+        expect(tab.locator("tr.row").first.locator(".c-price")).to_have_text("\N{EN DASH}")
         tab.goto(f"{opened.url}{SERIES}")
         expect(tab.locator("canvas").first).to_be_visible()
         expect(tab.get_by_role("table", name="Forecast from")).to_be_visible()
@@ -135,10 +134,10 @@ def test_a_damaged_manifest_leaves_the_last_one(browser: Browser, port: int, own
     ("status", "title"),
     [
         ("insufficient_data", "Too few candles"),
-        ("missing", "Missing"),
-        ("corrupt", "Damaged"),
-        ("hard_stale", "Too old"),
-        ("golden", "Refused"),
+        pytest.param("missing", "Missing", marks=pytest.mark.slow),
+        pytest.param("corrupt", "Damaged", marks=pytest.mark.slow),
+        pytest.param("hard_stale", "Too old", marks=pytest.mark.slow),
+        pytest.param("golden", "Refused", marks=pytest.mark.slow),
     ],
 )
 def test_what_may_not_be_served_shows_why_and_no_numbers(

@@ -11,7 +11,7 @@ from coin_assets_tests.site.documents import as_of, history
 from coin_assets_tests.site.folder import HOLES, SYMBOLS, TIMEFRAMES, Folder
 from coin_assets_tests.site.tabs import watched
 
-pytestmark = requires_browser
+pytestmark = [requires_browser, pytest.mark.usefixtures("folder")]
 
 
 def rows(tab: Page) -> list[str]:
@@ -72,14 +72,14 @@ def test_the_overview_sorts_and_filters_and_keeps_that_in_the_address(
         expect(heading).to_have_attribute("aria-sort", "none")
 
 
-def test_a_series_shows_candles_forecast_and_exact_values(
-    browser: Browser, port: int, folder: Folder
-) -> None:
+def test_a_series_shows_candles_forecast_and_exact_values(browser: Browser, port: int) -> None:
     with watched(browser, port) as opened:
         tab = opened.at("#/series/BTC_USDT/1h")
         chart = tab.get_by_role("img", name="Chart of BTC/USDT 1h")
         expect(chart.locator("canvas").first).to_be_visible()
-        expect(tab.locator(".facts").last).to_contain_text("2026-11-29 12:00 UTC (2026-11-29 13:00 local)")
+        expect(tab.locator(".facts").last).to_contain_text(
+            "2026-11-29 12:00 UTC (2026-11-29 13:00 local)"
+        )
         expect(tab.locator(".facts").last).to_contain_text("version 3")
         expect(tab.locator(".facts a", has_text="Dagster")).to_have_attribute(
             "href", "http://127.0.0.1:3000/assets/BTC_USDT/published_1h"
@@ -92,7 +92,7 @@ def test_a_series_shows_candles_forecast_and_exact_values(
         chart.focus()
         tab.keyboard.press("ArrowLeft")
         expect(tab.locator(".reading")).to_contain_text("2026-11-29 11:00 UTC")
-        expect(tab.locator(".reading")).to_contain_text("O ")
+        expect(tab.locator(".reading")).to_contain_text("C\N{NO-BREAK SPACE}91,250.00")
         tab.keyboard.press("ArrowRight")
         expect(tab.locator(".reading")).to_contain_text("2026-11-29 12:00 UTC")
         expect(tab.locator(".reading")).to_contain_text("80% ")
@@ -101,9 +101,7 @@ def test_a_series_shows_candles_forecast_and_exact_values(
         expect(tab.locator("h1")).to_be_focused()
 
 
-def test_the_candles_can_be_downloaded_unrounded(
-    browser: Browser, port: int, folder: Folder
-) -> None:
+def test_the_candles_can_be_downloaded_unrounded(browser: Browser, port: int) -> None:
     with watched(browser, port) as opened:
         tab = opened.at("#/series/BTC_USDT/1h")
         with tab.expect_download() as waited:
@@ -119,9 +117,7 @@ def test_the_candles_can_be_downloaded_unrounded(
         assert numbers == expected
 
 
-def test_a_reader_steps_back_through_past_forecasts(
-    browser: Browser, port: int, folder: Folder
-) -> None:
+def test_a_reader_steps_back_through_past_forecasts(browser: Browser, port: int) -> None:
     with watched(browser, port) as opened:
         tab = opened.at("#/series/ETH_USDT/1h")
         tab.get_by_role("button", name="Earlier").click()
@@ -136,9 +132,7 @@ def test_a_reader_steps_back_through_past_forecasts(
         expect(tab.locator("#chart-heading")).to_have_text("Candles and forecast")
 
 
-def test_the_quality_of_all_series_and_of_one(
-    browser: Browser, port: int, folder: Folder
-) -> None:
+def test_the_quality_of_all_series_and_of_one(browser: Browser, port: int) -> None:
     with watched(browser, port) as opened:
         tab = opened.at("#/quality")
         table = tab.get_by_role("table", name="Scores of the champion by series")
@@ -159,7 +153,7 @@ def test_the_quality_of_all_series_and_of_one(
 
 
 def test_the_status_view_shows_outages_failures_and_missing_candles(
-    browser: Browser, port: int, folder: Folder
+    browser: Browser, port: int
 ) -> None:
     with watched(browser, port) as opened:
         tab = opened.at("#/status")

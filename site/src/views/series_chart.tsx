@@ -72,8 +72,8 @@ function Reading({ slot, history, fan, isSpoken }: { slot: number | null; histor
       <span class="reading-time">{utc(open)} UTC <span class="muted">closes {utc(closes)} UTC, {local(closes)} local</span></span>
       {candle && (
         <span>
-          O {price(candle.open, scale)} H {price(candle.high, scale)} L {price(candle.low, scale)} C {price(candle.close, scale)}
-          {" "}Vol {compact(candle.volume)}
+          {([["O", candle.open], ["H", candle.high], ["L", candle.low], ["C", candle.close]] as const).map(([name, value]) => `${name}\u00a0${price(value, scale)} `)}
+          Vol&nbsp;{compact(candle.volume)}
         </span>
       )}
       {step && (
