@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 from coin_assets_tests.browser import CHROMIUM, QUIET
 from coin_assets_tests.site.documents import NOW
 
+# A name of this machine that is no secure context: browsers offer no Web Crypto there.
+PLAIN = "published.test"
 # The published folder is in a sub-path, as behind a proxy.
 SUB_PATH = "some/where"
 
@@ -55,7 +57,9 @@ class Watched:
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        started = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*QUIET, f"--host-resolver-rules=MAP {PLAIN} 127.0.0.1"]
+        )
         try:
             yield started
         finally:
@@ -64,15 +68,21 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def watched(
-    started: Browser, port: int, *, now: datetime | None = NOW, **options: object
+    started: Browser,
+    port: int,
+    *,
+    now: datetime | None = NOW,
+    name: str = "127.0.0.1",
+    **options: object,
 ) -> Iterator[Watched]:
     """A tab whose clock starts at ``now``; at its end, nothing may have gone wrong.
 
     Args:
         now: None leaves the clock of the machine.
+        name: of this machine in the address.
         options: of Playwright's ``new_context``, for example ``color_scheme="dark"``.
     """
-    host = f"127.0.0.1:{port}"
+    host = f"{name}:{port}"
     chosen = {"viewport": {"width": 1280, "height": 900}, "timezone_id": "Europe/Berlin"} | options
     context = started.new_context(**chosen)  # type: ignore[arg-type]  # the options are many
     try:

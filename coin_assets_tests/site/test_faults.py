@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from coin_assets_tests.browser import requires_browser
 from coin_assets_tests.site.folder import Folder, published
-from coin_assets_tests.site.tabs import SUB_PATH, watched
+from coin_assets_tests.site.tabs import PLAIN, SUB_PATH, watched
 
 pytestmark = requires_browser
 SERIES = "#/series/BTC_USDT/1h"
@@ -52,6 +52,18 @@ def test_a_damaged_file_is_refused_until_it_is_whole_again(
         tab.clock.fast_forward("00:01:00")
         expect(tab.locator("canvas").first).to_be_visible()
         expect(tab.locator(".banner")).to_have_count(0)
+
+
+def test_over_plain_http_hashes_are_compared_too(browser: Browser, port: int, own: Folder) -> None:
+    with watched(browser, port, name=PLAIN) as opened:
+        tab = opened.at(SERIES)
+        assert tab.evaluate("crypto.subtle") is None
+        expect(tab.locator("canvas").first).to_be_visible()
+        path = own.path / reference(own, "history")["object"]
+        path.write_bytes(path.read_bytes().replace(b"1", b"2", 1))
+        tab.reload()
+        expect(tab.locator(".banner")).to_contain_text("its SHA-256 differs")
+        require_no_numbers(tab)
 
 
 def test_a_missing_object_is_named_and_its_successor_found(

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { domainOf, ticks } from "../src/charts/axis";
-import { fanOf, pastFan, slotsOf } from "../src/charts/candle_data";
+import { fanOf, isLogarithmic, pastFan, slotsOf } from "../src/charts/candle_data";
 import { pathOf } from "../src/charts/line_chart";
 import { LEVELS, type Candle, type Quantiles } from "../src/data/types";
 import { csv } from "../src/rules/csv";
@@ -57,6 +57,8 @@ test("a fan starts at the last close, and its slots follow the candles", () => {
   const { opens, gaps } = slotsOf(candles, fan, "1h");
   assert.deepEqual(opens.map((open) => utc(open).slice(11)), ["09:00", "10:00", "11:00", "12:00"]);
   assert.equal(gaps.length, 1);
+  assert.equal(isLogarithmic(fan), true); // 0.95 against 0.05
+  assert.equal(isLogarithmic(null), false);
   assert.equal(fanOf(prediction, candles.slice(0, 1)).start, null); // the candle before it is missing
   const past = { as_of: "2026-11-29T10:00:00Z", model_version: "1", live: true, last: 7, forecast: [{ close_time: "2026-11-29T11:00:00Z", actual: null, quantiles }] };
   assert.deepEqual(pastFan(past, "1h", candles).start, { open: time("2026-11-29T09:00:00"), close: 7 });

@@ -5,6 +5,7 @@ import {
   createChart,
   CrosshairMode,
   HistogramSeries,
+  PriceScaleMode,
   type CandlestickData,
   type IChartApi,
   type ISeriesApi,
@@ -13,10 +14,10 @@ import {
 } from "lightweight-charts";
 import type { Candle } from "../data/types";
 import { price, priceDigits, utc } from "../rules/format";
-import type { Gap } from "../rules/timeframes";
-import { seconds, slotsOf, type Fan } from "./candle_data";
+import { isOutage } from "../rules/timeframes";
+import { isLogarithmic, seconds, slotsOf, type Fan } from "./candle_data";
 import { coloursOf, faded, type Colours } from "./colours";
-import { FanPrimitive } from "./fan_primitive";
+import { FanPrimitive, type MarkedGap } from "./fan_primitive";
 
 const CANDLES_IN_VIEW = 96;
 const ROOM_RIGHT = 2;
@@ -25,6 +26,8 @@ export interface ChartContent {
   candles: readonly Candle[];
   fan: Fan | null;
   timeframe: string;
+  /** Start and end of outages of the exchange, in milliseconds. */
+  outages: readonly { start: number; end: number }[];
 }
 
 export class CandleChart {
@@ -33,7 +36,7 @@ export class CandleChart {
   private readonly volume: ISeriesApi<"Histogram">;
   private readonly primitive = new FanPrimitive();
   private content: ChartContent | null = null;
-  private gaps: Gap[] = [];
+  private gaps: MarkedGap[] = [];
   private opens: number[] = [];
   private shownFan: number | null = null;
 
@@ -67,7 +70,9 @@ export class CandleChart {
     const view = isSame ? this.chart.timeScale().getVisibleRange() : null;
     this.content = content;
     this.shownFan = content.fan?.asOf ?? null;
-    ({ gaps: this.gaps, opens: this.opens } = slotsOf(content.candles, content.fan, content.timeframe));
+    const { gaps, opens } = slotsOf(content.candles, content.fan, content.timeframe);
+    this.gaps = gaps.map((gap) => ({ ...gap, isOutage: isOutage(gap, content.outages) }));
+    this.opens = opens;
     this.paint();
     if (view) this.chart.timeScale().setVisibleRange(view);
     else this.showForecast();
@@ -80,6 +85,8 @@ export class CandleChart {
     const colours = coloursOf(this.element);
     this.applyColours(colours);
     const scale = content.candles.at(-1)?.close ?? 1;
+    const mode = isLogarithmic(content.fan) ? PriceScaleMode.Logarithmic : PriceScaleMode.Normal;
+    this.candles.priceScale().applyOptions({ mode });
     const formatter = (value: number) => price(value, scale);
     this.candles.applyOptions({ priceFormat: { type: "custom", minMove: 10 ** -priceDigits(scale), formatter } });
     const byOpen = new Map(content.candles.map((candle) => [Date.parse(candle.timestamp), candle]));

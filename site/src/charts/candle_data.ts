@@ -71,3 +71,12 @@ export const BANDS = [
   { name: "80%", lower: "0.1", upper: "0.9", opacity: 0.18 },
   { name: "50%", lower: "0.25", upper: "0.75", opacity: 0.26 },
 ] as const satisfies readonly { name: string; lower: (typeof LEVELS)[number]; upper: (typeof LEVELS)[number]; opacity: number }[];
+
+// A linear axis of a wider range would go below zero.
+const WIDEST_LINEAR = 1.6;
+
+/** Whether prices and fan span so much that the axis has to be logarithmic. */
+export function isLogarithmic(fan: Fan | null): boolean {
+  const last = fan?.steps.at(-1)?.quantiles;
+  return last !== undefined && last["0.95"] > WIDEST_LINEAR * last["0.05"];
+}

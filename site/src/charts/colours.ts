@@ -1,6 +1,6 @@
 /** Colours of the canvas, from the custom properties of the style sheet: they follow light and dark. */
 
-const NAMES = ["ground", "ink", "muted", "line", "accent", "up", "down", "gap"] as const;
+const NAMES = ["ground", "ink", "muted", "line", "accent", "up", "down", "gap", "outage"] as const;
 export type Colours = Record<(typeof NAMES)[number], string>;
 
 export function coloursOf(element: Element): Colours {

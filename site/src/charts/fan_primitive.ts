@@ -15,6 +15,10 @@ import type { Gap } from "../rules/timeframes";
 import { BANDS, seconds, type Fan } from "./candle_data";
 import { faded, type Colours } from "./colours";
 
+export interface MarkedGap extends Gap {
+  isOutage: boolean;
+}
+
 interface Point {
   x: number;
   quantiles: Quantiles;
@@ -23,7 +27,7 @@ interface Point {
 export class FanPrimitive implements ISeriesPrimitive<Time> {
   private host: SeriesAttachedParameter<Time> | null = null;
   private fan: Fan | null = null;
-  private gaps: Gap[] = [];
+  private gaps: MarkedGap[] = [];
   private colours: Colours | null = null;
   private readonly view: IPrimitivePaneView = {
     zOrder: () => "bottom",
@@ -42,7 +46,7 @@ export class FanPrimitive implements ISeriesPrimitive<Time> {
     return [this.view];
   }
 
-  show(fan: Fan | null, gaps: Gap[], colours: Colours): void {
+  show(fan: Fan | null, gaps: MarkedGap[], colours: Colours): void {
     [this.fan, this.gaps, this.colours] = [fan, gaps, colours];
     this.host?.requestUpdate();
   }
@@ -78,8 +82,8 @@ export class FanPrimitive implements ISeriesPrimitive<Time> {
   private drawGaps(context: CanvasRenderingContext2D, height: number): void {
     const width = this.host?.chart.timeScale().options().barSpacing ?? 0;
     if (!this.colours) return;
-    context.fillStyle = this.colours.gap;
     for (const gap of this.gaps) {
+      context.fillStyle = gap.isOutage ? this.colours.outage : this.colours.gap;
       const [from, to] = [this.x(gap.start), this.x(gap.end)];
       if (to === null) continue;
       const start = (from ?? to) - width / 2;

@@ -26,6 +26,16 @@ export interface Gap {
   candles: number;
 }
 
+interface Span {
+  start: number;
+  end: number;
+}
+
+/** Whether a gap is part of one of the outages of the exchange. */
+export function isOutage(gap: Span, outages: readonly Span[]): boolean {
+  return outages.some((each) => each.start < gap.end && each.end > gap.start);
+}
+
 /** Gaps between ascending open times. */
 export function gapsOf(opens: readonly number[], timeframe: string): Gap[] {
   const gaps: Gap[] = [];

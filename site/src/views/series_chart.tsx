@@ -1,11 +1,11 @@
 /** The candle chart with the exact values under the crosshair, for mouse, touch and keyboard. */
 
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { CandleChart } from "../charts/candle_chart";
-import { BANDS, type Fan } from "../charts/candle_data";
+import { BANDS, isLogarithmic, type Fan } from "../charts/candle_data";
 import type { History, Outage, PublicEntry } from "../data/types";
 import { compact, count, local, price, utc } from "../rules/format";
-import { gapsOf, nextOpen } from "../rules/timeframes";
+import { gapsOf, isOutage, nextOpen } from "../rules/timeframes";
 import { useIsDark } from "../ui/hooks";
 
 interface Props {
@@ -21,6 +21,7 @@ export function SeriesChart({ entry, history, fan, outages }: Props) {
   const [slot, setSlot] = useState<number | null>(null);
   const [isSpoken, setIsSpoken] = useState(false);
   const isDark = useIsDark();
+  const spans = useMemo(() => spansOf(outages, entry, history), [history]);
   useLayoutEffect(() => {
     const made = new CandleChart(box.current!, (open) => {
       setSlot(open);
@@ -29,7 +30,7 @@ export function SeriesChart({ entry, history, fan, outages }: Props) {
     chart.current = made;
     return () => made.remove();
   }, []);
-  useEffect(() => chart.current?.show({ candles: history.data, fan, timeframe: history.timeframe }), [history, fan]);
+  useEffect(() => chart.current?.show({ candles: history.data, fan, timeframe: history.timeframe, outages: spans }), [history, fan]);
   useEffect(() => chart.current?.paint(), [isDark]);
   const onKey = (event: KeyboardEvent) => {
     const by = { ArrowLeft: -1, ArrowRight: 1, PageUp: -24, PageDown: 24 }[event.key];
@@ -48,12 +49,14 @@ export function SeriesChart({ entry, history, fan, outages }: Props) {
           {BANDS.map((band) => <li key={band.name}><span class={`swatch band-${band.name.slice(0, 2)}`} aria-hidden="true" />{band.name} range</li>)}
           <li><span class="swatch champion" aria-hidden="true" />median</li>
           <li><span class="swatch gap" aria-hidden="true" />no candles</li>
+          {spans.length > 0 && <li><span class="swatch outage" aria-hidden="true" />outage of the exchange</li>}
         </ul>
         <p class="muted">
-          A forecast stands over the candle whose close it forecasts. The axis is UTC. Arrow keys move from candle to candle;
+          A forecast stands over the candle whose close it forecasts. Times on the axis are UTC{isLogarithmic(fan) && ", prices are on a logarithmic scale"}.
+          Arrow keys move from candle to candle;
           the tables below have the same numbers. <button type="button" class="link" onClick={() => chart.current?.showForecast()}>Back to the forecast</button>
         </p>
-        <Gaps entry={entry} history={history} outages={outages} />
+        <Gaps history={history} outages={spans} />
       </figcaption>
     </figure>
   );
@@ -87,18 +90,30 @@ function Reading({ slot, history, fan, isSpoken }: { slot: number | null; histor
   );
 }
 
-function Gaps({ entry, history, outages }: { entry: PublicEntry; history: History; outages: Outage[] }) {
+interface Span {
+  start: number;
+  end: number;
+}
+
+/** Outages of the symbol within the candles. */
+function spansOf(outages: Outage[], entry: PublicEntry, history: History): Span[] {
+  const first = Date.parse(history.data[0]!.timestamp);
+  return outages
+    .filter((each) => each.symbols.includes(entry.symbol))
+    .map((each) => ({ start: Date.parse(each.start), end: Date.parse(each.end) }))
+    .filter((each) => each.end > first);
+}
+
+const GAPS_NAMED = 5;
+
+function Gaps({ history, outages }: { history: History; outages: Span[] }) {
   const gaps = gapsOf(history.data.map((candle) => Date.parse(candle.timestamp)), history.timeframe);
   if (gaps.length === 0) return null;
-  const first = Date.parse(history.data[0]!.timestamp);
-  const wide = outages.filter((each) => each.symbols.includes(entry.symbol) && Date.parse(each.end) > first);
-  const isOutage = (gap: { start: number; end: number }) => wide.some((each) => Date.parse(each.start) < gap.end && Date.parse(each.end) > gap.start);
-  const newest = [...gaps].reverse().slice(0, 5);
+  const newest = [...gaps].reverse().slice(0, GAPS_NAMED).map((gap) =>
+    `${utc(gap.start)} to ${utc(gap.end)} UTC (${count(gap.candles, "candle")}${isOutage(gap, outages) ? ", outage of the exchange" : ""})`);
   return (
     <p class="muted">
-      {count(gaps.length, "gap")} in these candles, newest first: {newest.map((gap) =>
-        `${utc(gap.start)} to ${utc(gap.end)} UTC (${count(gap.candles, "candle")}${isOutage(gap) ? ", outage of the exchange" : ""})`).join("; ")}
-      {gaps.length > newest.length && "; …"}.
+      {count(gaps.length, "gap")} in these candles, newest first: {newest.join("; ")}{gaps.length > GAPS_NAMED && "; …"}.
     </p>
   );
 }

@@ -26,7 +26,7 @@ export function StatusView({ manifest, state, now }: Props) {
       <Heading title="Status">Status</Heading>
       <Facts>
         <Fact name="Series"><Counts manifest={manifest} now={now} /></Fact>
-        <Fact name="Manifest written"><Time of={manifest.generated_at} both /> · <Ago of={manifest.generated_at} now={now} /></Fact>
+        <Fact name="Manifest written"><Ago of={manifest.generated_at} now={now} />, <Time of={manifest.generated_at} both /></Fact>
         {manifest.market && <Fact name="Market">{manifest.market}</Fact>}
         <Metrics manifest={manifest} now={now} />
         {state.problem && <Fact name="Last reading failed">{state.problem.message}</Fact>}
