@@ -17,7 +17,7 @@ IN_DEMO_HOME := sh deploy/home.sh ./var/demo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up site status alerts alert-test ack launch doctor backup restore-check env compose-secrets compose-config test test-fast \
-	test-influxdb test-live test-live-short test-slow fault-matrix lint format bench screenshots lock clean
+	test-influxdb test-live test-live-short test-slow fault-matrix lint format bench screenshots site-build site-check lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -110,6 +110,7 @@ lint: $(DEV) ## Check style, formatting, types and import directions
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/python -c 'import sys, importlinter.cli as cli; sys.exit(cli.lint_imports_command())'
+	$(BIN)/python -m coin_assets_tests.site.sources
 
 format: $(DEV) ## Format the code
 	$(BIN)/python -m ruff check --fix .
@@ -120,6 +121,14 @@ bench: $(BENCH) ## Measure, and write benchmarks/results.json and docs/benchmark
 
 screenshots: $(DEV) ## Take the pictures of docs/images anew (needs Chromium)
 	$(IN_HOME) $(BIN)/python -m docs.screenshots
+	$(BIN)/python -m docs.page_screenshots
+
+site-build: ## Build coin_assets/site from site/, the page's sources (needs node)
+	cd site && npm ci --silent && npm run --silent build
+
+site-check: ## Type check and test the page's sources, and compare a fresh build (needs node)
+	cd site && npm ci --silent && npm run --silent check && npm test --silent
+	cd site && npm run --silent build -- ../var/site-check && cmp SOURCES.sha256 ../var/site-check/SOURCES.sha256
 
 lock: ## Resolve the dependencies again (needs uv)
 	uv pip compile pyproject.toml --no-strip-extras --universal --generate-hashes \

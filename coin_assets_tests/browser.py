@@ -12,7 +12,7 @@ requires_browser = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"
 )
 # The browser's own background traffic would leave the machine.
-_QUIET = [
+QUIET = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -27,7 +27,7 @@ _QUIET = [
 def page() -> Iterator[Page]:
     """One page of 1600 x 1000 pixels."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         try:
             opened = browser.new_page(viewport={"width": 1600, "height": 1000})
             opened.set_default_timeout(60_000)

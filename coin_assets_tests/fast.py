@@ -38,6 +38,7 @@ FAST = (
     "planning/test_splitting.py",
     "publish/test_batch.py",
     "publish/test_documents.py",
+    "site/test_built.py",
     "store/test_coverage.py",
     "store/test_fingerprint.py",
     "store/test_home.py",
