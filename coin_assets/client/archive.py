@@ -32,8 +32,14 @@ class ArchiveFile:
     @classmethod
     def parse(cls, document: Document) -> Self:
         """The file that the index lists; raises one of `CONTENT_ERRORS`."""
-        names = (text_of(document, name) for name in ("kind", "symbol", "timeframe", "month"))
-        return cls(*names, count_of(document, "rows"), FileReference.parse(document))
+        return cls(
+            kind=text_of(document, "kind"),
+            symbol=text_of(document, "symbol"),
+            timeframe=text_of(document, "timeframe"),
+            month=text_of(document, "month"),
+            rows=count_of(document, "rows"),
+            reference=FileReference.parse(document),
+        )
 
     def table(self, content: bytes, name: str) -> pa.Table:
         """The rows of ``content``, with symbol and timeframe.

@@ -166,7 +166,8 @@ class Published:
             return [read[each.reference] for each in files]
 
         table = archives.one_table(self._twice(tables), self._named("archive"))
-        return table.to_pandas()
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
 
     def _frames(
         self, kind: str, symbol: str, timeframe: str, frames_of: Callable[[Document], T]

@@ -4,6 +4,7 @@ A tool that is not installed skips its example.
 """
 
 import ast
+import importlib
 import importlib.util
 import json
 import re
@@ -134,15 +135,21 @@ def test_duckdb(
 
 
 def test_duckdb_over_http(
-    folder: Path, address: str, forecasts: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    address: str,
+    forecasts: pd.DataFrame,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     installed("duckdb")
-    import duckdb
-
+    duckdb = importlib.import_module("duckdb")
     try:
+        duckdb.execute(f"SET extension_directory = '{tmp_path}'")
+        if importlib.util.find_spec("duckdb_extension_httpfs"):  # a package that brings it
+            importlib.import_module("duckdb_extensions").import_extension("httpfs")
         duckdb.execute("LOAD httpfs")
-    except duckdb.Error:
-        pytest.skip("the extension httpfs of DuckDB is not installed")
+    except duckdb.Error as error:
+        pytest.skip(f"DuckDB cannot load its extension httpfs: {str(error).splitlines()[0]}")
     run("duckdb-http", folder, address)
     found = dict(ast.literal_eval(capsys.readouterr().out))
     medians = forecasts[forecasts["output_type_id"] == 0.5]
