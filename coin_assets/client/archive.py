@@ -49,6 +49,7 @@ class ArchiveFile:
         """
         try:
             table = pq.read_table(BytesIO(content), partitioning=None)
+            table = table.replace_schema_metadata(None)  # of the store: the month of this file
             if table.num_rows != self.rows:
                 raise ValueError(f"it has {table.num_rows} rows, not {self.rows}")
         except _PARSE_ERRORS as error:

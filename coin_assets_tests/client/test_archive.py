@@ -33,6 +33,7 @@ from coin_assets_tests.client.folder import (
     replace_file,
     write_manifest,
 )
+from coin_assets_tests.realdata import REPOSITORY
 
 COLUMNS = [
     *("symbol", "timeframe", "origin_time", "target_time", "horizon", "model_id", "role", "kind"),
@@ -87,6 +88,28 @@ def test_candles_have_their_series(reader: Published) -> None:
     assert list(frame.columns[:3]) == ["symbol", "timeframe", "timestamp"]
     assert set(frame["symbol"] + frame["timeframe"]) == {"BTC/USDT4h"}
     pd.testing.assert_frame_equal(frame.iloc[:, 2:], expected)
+
+
+def test_candle_files_of_the_store_are_read(folder: Path, reader: Published) -> None:
+    """The archive has the store's bytes, whose labels differ by month."""
+    home = REPOSITORY / "coin_assets_tests/release_home/candles/symbol=BTC_USDT/timeframe=4h"
+    files = sorted(home.rglob("*.parquet"))
+    rows = pd.concat([pd.read_parquet(each, partitioning=None) for each in files])
+
+    def list_them(index: Document) -> None:
+        index["files"] = []
+        for path in files:
+            month = path.parent.name.removeprefix("month=")
+            listed = {"file": f"archive/{month}.parquet", "kind": "candles", "month": month}
+            listed |= {"symbol": "BTC/USDT", "timeframe": "4h"}
+            listed["rows"] = len(pd.read_parquet(path, partitioning=None))
+            replace_file(folder, listed, path.read_bytes())
+            index["files"].append(listed)
+
+    with_index(folder, list_them)
+    reader.refresh()
+    frame = reader.archive("candles").iloc[:, 2:]
+    pd.testing.assert_frame_equal(frame, rows.reset_index(drop=True))
 
 
 def test_paths_are_numbered(reader: Published) -> None:
