@@ -100,7 +100,11 @@ def test_candle_files_of_the_store_are_read(folder: Path, reader: Published) -> 
         index["files"] = []
         for path in files:
             month = path.parent.name.removeprefix("month=")
-            listed = {"file": f"archive/{month}.parquet", "kind": "candles", "month": month}
+            listed: Document = {
+                "file": f"archive/{month}.parquet",
+                "kind": "candles",
+                "month": month,
+            }
             listed |= {"symbol": "BTC/USDT", "timeframe": "4h"}
             listed["rows"] = len(pd.read_parquet(path, partitioning=None))
             replace_file(folder, listed, path.read_bytes())
