@@ -89,6 +89,7 @@ def test_a_first_and_a_second_demo(home: Path) -> None:
     assert {name: after[name] for name in settled} == {name: before[name] for name in settled}
 
 
+@pytest.mark.slow
 def test_a_killed_demo_heals_and_leaves_no_run_behind(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,7 +104,7 @@ def killed_after(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kills", [8, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [4, pytest.param(30, marks=pytest.mark.slow)])
 def test_kills_leave_no_trace_and_cost_at_most_a_page_each(tmp_path: Path, kills: int) -> None:
     chance = random.Random(20171)
     market = market_with_outages()

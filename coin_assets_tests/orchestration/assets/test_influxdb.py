@@ -35,6 +35,7 @@ def opened(home: Path, store: str, **settings: Any) -> Platform:
     return platform
 
 
+@pytest.mark.slow
 def test_the_whole_main_job_publishes_the_same_files_as_on_parquet(
     tmp_path: Path, influx: InfluxServer
 ) -> None:

@@ -163,7 +163,7 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("is_run_killed", [False, True])
+@pytest.mark.parametrize("is_run_killed", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_runs_survive_the_daemon_and_are_watched_to_their_end(
     daemon: Daemon, is_run_killed: bool
 ) -> None:

@@ -106,6 +106,7 @@ def test_an_edge_is_found_once_and_reported_once_and_holds_up_nothing(rig: EdgeR
         assert edge < rig.edge
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exchange", ["gate"], indirect=True)
 def test_what_an_edge_passes_while_the_platform_is_down_is_unavailable(rig: EdgeRig) -> None:
     rig.rig.collect()

@@ -109,6 +109,7 @@ def test_a_refused_month_in_the_middle_of_an_archive_holds_up_nothing(
     assert_month_failed(rig, OCTOBER, "unaligned", path)
 
 
+@pytest.mark.slow
 def test_the_first_month_of_an_archive_is_retried_ever_more_slowly_until_it_is_mended(
     tmp_path: Path, folder: Path
 ) -> None:
@@ -197,6 +198,7 @@ def beside(home: Path, folder: Path, exchange: FakeExchange, served: int | None 
     return Rig(platform, exchange, connect)
 
 
+@pytest.mark.slow
 def test_the_exchange_has_the_month_that_the_archive_refuses(
     tmp_path: Path, folder: Path, exchange: FakeExchange
 ) -> None:

@@ -32,7 +32,16 @@ def health(platform: Platform) -> str:
     return platform.tick("health_alerts").skip_message or ""
 
 
-@pytest.mark.parametrize("kind", ["ledger", "roles", "history", "evaluation"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "ledger",
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ("roles", "history", "evaluation")
+        ),
+    ],
+)
 def test_a_file_that_cannot_be_read_is_the_machines_condition_of_one_series(
     grown: Path, tmp_path: Path, receiver: Receiver, kind: str
 ) -> None:
