@@ -18,14 +18,20 @@ def write_atomically(path: Path, content: bytes) -> None:
     Readers see the old or the new content. The file gets the permissions of the umask, so a web
     server of another user can read it.
     """
+    partial = write_partial(path, content)
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
+def write_partial(path: Path, content: bytes) -> Path:
+    """The new content of ``path``, synced, in a file beside it that shall replace it."""
     make_folder(path.parent)
     partial = path.with_name(f".{path.name}.{os.getpid()}{_SUFFIX}")
     with partial.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
-    sync_folder(path.parent)
+    return partial
 
 
 def make_folder(folder: Path) -> None:
