@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     publish_dir: Annotated[Path, _by(rules.folder), BeforeValidator(rules.inside_home)] = _setting(
         "$COIN_HOME/published", "a folder that any web server can serve"
     )
+    paths: Annotated[int, _by(notation.whole_number(0), rules.paths)] = _setting(
+        "0", "sample paths of each archived forecast, at most 1000; 0 for none"
+    )
     alert_webhooks: Annotated[tuple[addresses.Webhook, ...], _by(addresses.webhooks)] = _setting(
         "",
         "`discord+https://...`, `slack+https://...`, `json+https://...`, `apprise+<address>`, "
@@ -239,9 +242,8 @@ class Settings(BaseSettings):
     @property
     def timeframes(self) -> tuple[Timeframe, ...]:
         """Source and derived timeframes, shortest first."""
-        return tuple(
-            sorted(self.source_timeframes + self.derived_timeframes, key=attrgetter("seconds"))
-        )
+        both = self.source_timeframes + self.derived_timeframes
+        return tuple(sorted(both, key=attrgetter("seconds")))
 
     @property
     def series_list(self) -> tuple[Series, ...]:

@@ -13,17 +13,14 @@ from coin_assets.domain.json_format import Document
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.documents import file_name, history_document, prediction_document
 from coin_assets.domain.publishing.manifest import manifest_document
-from coin_assets.domain.publishing.manifest_entries import (
-    HIDDEN,
-    PUBLIC,
-    ManifestEntry,
-)
+from coin_assets.domain.publishing.manifest_entries import HIDDEN, PUBLIC, ManifestEntry
 from coin_assets.domain.publishing.missing import WhyMissing, not_published
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import folder_locked, locked, remove_partials, write_atomically
 from coin_assets.files.strict_json import read_errors_named
+from coin_assets.publish.archive import archive_reference, write_index
 from coin_assets.publish.folder import (
     MANIFEST,
     FileDifference,
@@ -247,6 +244,11 @@ class Publisher:
             self._write_manifest(after)
             return after
 
+    def write_archive_index(self, content: bytes) -> None:
+        """Write the list of the archive, which the next manifest refers to."""
+        with self._locked():
+            write_index(self._folder, content)
+
     def manifest(self) -> Document:
         """The manifest.
 
@@ -266,7 +268,7 @@ class Publisher:
                 attempts = fact.attempts.failed(failure.time, failure.error, failure.in_a_row)
                 fact = replace(fact, attempts=attempts)
             facts.append(fact)
-        return manifest_document(
+        document = manifest_document(
             facts,
             self._limits,
             inputs.now,
@@ -274,6 +276,7 @@ class Publisher:
             inputs.why_missing,
             self._market,
         )
+        return {**document, "archive": archive_reference(self._folder)}
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -24,6 +24,12 @@ from coin_assets.domain.candles.outages import Outage
 from coin_assets.domain.forecasting.frame import LIVE, QUANTILE_COLUMNS, STEPS, forecast_frame
 from coin_assets.domain.json_format import Document, parse_time, time_text
 from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.publishing.archive import (
+    FORECASTS,
+    ArchivedFile,
+    ArchivePlace,
+    index_document,
+)
 from coin_assets.domain.publishing.documents import (
     file_name,
     history_document,
@@ -111,7 +117,13 @@ def manifest() -> Document:
     )
 
 
+def archive_list() -> Document:
+    place = ArchivePlace(FORECASTS, SERIES, datetime(2026, 11, 1, tzinfo=UTC))
+    return index_document([ArchivedFile(place, "a" * 64, 3000, 168, ORIGIN, "b" * 64)], NOW)
+
+
 MAKERS: dict[str, Callable[[], Document]] = {
+    "archive": archive_list,
     "history": history,
     "prediction": prediction,
     "manifest": manifest,
@@ -282,7 +294,8 @@ Place = tuple[str | int, ...]
 ADDED = {
     "prediction": {"close_time"},
     "history": set[str](),
-    "manifest": {"reason", "caution", "market"},
+    "manifest": {"reason", "caution", "market", "archive", "object"},
+    "archive": set[str](),
 }
 
 
@@ -372,6 +385,7 @@ def test_no_field_takes_a_value_of_any_type(kind: str, value: object) -> None:
         "reason",
         "champion",
         "caution",
+        "source",
     }
     for place in [(*place, name) for place, node in objects_in(document) for name in node]:
         current = at(document, place)
@@ -390,6 +404,7 @@ OPEN_FIELDS: list[tuple[str, object]] = [
     ("symbols", []),
     ("entries", []),
     ("outages", []),
+    ("files", []),
     ("gap_reasons", []),
 ]
 

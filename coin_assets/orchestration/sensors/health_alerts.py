@@ -70,6 +70,7 @@ WATCHED_JOBS = (
     "reconcile",
     "enforce_retention",
     "prune_records",
+    "publish_archive",
 )
 
 
