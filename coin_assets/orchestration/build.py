@@ -85,8 +85,7 @@ def build_definitions(
     """
     settings = settings or Settings()
     resources: dict[str, Any] = configured_resources(settings)._asdict()
-    unknown = set(resource_overrides) - set(resources)
-    if unknown:
+    if unknown := set(resource_overrides) - set(resources):
         raise ConfigurationError(f"No resources {sorted(unknown)}; there are {sorted(resources)}.")
     _open_home(settings)
     specs = series_specs(settings)
