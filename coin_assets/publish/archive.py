@@ -36,6 +36,7 @@ from coin_assets.files.atomic import (
 )
 from coin_assets.files.cache import FileCache
 from coin_assets.files.checksummed_json import parsed
+from coin_assets.files.faults import machine_faults_named
 from coin_assets.files.strict_json import (
     CONTENT_ERRORS,
     content_of,
@@ -133,17 +134,26 @@ class ArchiveFolder:
         Args:
             tables: its rows, in order; at least one has any.
             source: digest of what the rows were made of.
+
+        Raises:
+            MachineFault: the machine failed; the file that is there stays.
         """
         known = self.known(place)
         content = archive_tables.content_of(place, tables)
         file = _file(place, content, archive_tables.times_of(content, place.kind), source)
-        self._files[place] = file
         if known is not None and known.sha256 == file.sha256:
+            self._files[place] = file
             return False
         path = self._folder / place.name
-        make_folder(path.parent)
-        remove_partials(path.parent)  # of killed runs
-        self._staged[place] = write_partial(path, content)
+        with machine_faults_named(path):
+            make_folder(path.parent)
+            remove_partials(path.parent)  # of killed runs
+            try:
+                self._staged[place] = write_partial(path, content)
+            except OSError:  # a full disk shall not keep it
+                remove_partials(path.parent)
+                raise
+        self._files[place] = file
         return True
 
     def forget(self, place: ArchivePlace) -> None:
@@ -159,11 +169,15 @@ class ArchiveFolder:
 
         Returns:
             Whether the list was written.
+
+        Raises:
+            MachineFault: the machine failed; the next run completes it.
         """
         for place, partial in self._staged.items():
             path = self._folder / place.name
-            partial.replace(path)
-            sync_folder(path.parent)
+            with machine_faults_named(path):
+                partial.replace(path)
+                sync_folder(path.parent)
         self._staged.clear()
         wanted = frozenset(self._files.values())
         if wanted == self._written:
@@ -175,8 +189,12 @@ class ArchiveFolder:
 
 @contextlib.contextmanager
 def archive_locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of the archive's writer; NFS has none, so run one writer there."""
-    with folder_locked(folder / FOLDER):
+    """Hold the lock of the archive's writer; NFS has none, so run one writer there.
+
+    Raises:
+        MachineFault: the machine failed.
+    """
+    with machine_faults_named(folder), folder_locked(folder / FOLDER):
         yield
 
 

@@ -7,6 +7,7 @@
 - Files of candles are the store's, byte for byte, from InfluxDB too.
 """
 
+import resource
 import shutil
 import signal
 from datetime import timedelta
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 
 from coin_assets.domain.forecasting.frame import CHALLENGER, PRICE_COLUMNS, QUANTILES, STEPS
 from coin_assets.domain.forecasting.paths import FEWEST_TRAJECTORIES
-from coin_assets.errors import CorruptArtefact
+from coin_assets.errors import CorruptArtefact, MachineFault
 from coin_assets.pipeline.apply_retention import remove_old
 from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets.store.parquet import ParquetStore
@@ -272,6 +273,27 @@ def test_a_damaged_month_of_the_store_leaves_the_archived_file(sandbox: SeriesSa
     with pytest.raises(CorruptArtefact, match="Remove the file"):
         run(sandbox)
     assert files_of(published(sandbox)) == before
+
+
+def test_a_file_that_the_machine_cannot_write_leaves_the_archive_as_it_was(
+    sandbox: SeriesSandbox,
+) -> None:
+    run(sandbox)
+    before = files_of(published(sandbox))
+    rows = sandbox.store.read_forecasts(sandbox.series, START, utc("2024-02-01")).copy()
+    rows[PRICE_COLUMNS] *= 1.01
+    sandbox.store.revise_forecasts(sandbox.series, rows)
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, unlimited[1]))  # writes fail with EFBIG
+    try:
+        with pytest.raises(MachineFault, match="EFBIG"):
+            run(sandbox)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert files_of(published(sandbox)) == before
+    assert not list(published(sandbox).rglob(".*.partial"))
+    assert run(sandbox) == 1
+    require_same(sandbox)
 
 
 # ---------------------------------------------------------------------------------- other stores
