@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from benchmarks import (
+    archive,
     backfill,
     demo,
     forecast_ablation,
@@ -37,6 +38,7 @@ DOCUMENT = ROOT / "docs" / "benchmarks.md"
 GROUPS: dict[str, Callable[[Bench], list[Figure]]] = {
     "load": load.measure,
     "store": store.measure,
+    "archive": archive.measure,
     "influxdb": influxdb.measure,
     "ingest": ingest.measure,
     "demo": demo.measure,

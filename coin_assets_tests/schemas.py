@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from coin_assets_tests.realdata import REPOSITORY
 
-KINDS = ("history", "prediction", "manifest")
+KINDS = ("history", "prediction", "manifest", "archive")
 SCHEMAS = (*KINDS, "evaluation")
 CONTRACT = REPOSITORY / "docs" / "contract"
 

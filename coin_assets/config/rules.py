@@ -21,6 +21,7 @@ from coin_assets.errors import ConfigurationError
 INFLUXDB_TOKEN = "INFLUXDB_V2_TOKEN"  # noqa: S105 (a name)
 _ADDED_TAGS = "INFLUXDB_V2_TAG_"  # of the client library: tags it adds to all points
 _LAST_PORT = 65535
+_MOST_PATHS = 1000
 Given = Mapping[str, Any]  # the fields before this one, those with a problem left out
 DEFAULT_FRESHNESS = (
     "1m:3/6,5m:12/24,15m:30/60,1h:65/130,4h:250/500,1d:1500/3000,1w:11520/23040,1M:50400/100800"
@@ -143,6 +144,12 @@ def port(number: int, _: Given) -> Iterator[str]:
     """Problem of a number that is no port."""
     if number > _LAST_PORT:
         yield f"{number} is no port; write one up to {_LAST_PORT}, as in 9464, or 0 for none."
+
+
+def paths(number: int, _: Given) -> Iterator[str]:
+    """Problem of a number of sample paths that makes files of gigabytes."""
+    if number > _MOST_PATHS:
+        yield f"{number} are more than {_MOST_PATHS}; write fewer, as in 100, or 0 for none."
 
 
 def only_for_ccxt(archive: SecretStr, given: Given) -> Iterator[str]:

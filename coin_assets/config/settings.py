@@ -124,6 +124,9 @@ class Settings(BaseSettings):
     dagster_url: Annotated[str, _by(addresses.public_url)] = _setting(
         "", "where operators find Dagster's UI; the manifest names it, and the page links to it"
     )
+    paths: Annotated[int, _by(notation.whole_number(0), rules.paths)] = _setting(
+        "0", "sample paths of each archived forecast, at most 1000; 0 for none"
+    )
     alert_webhooks: Annotated[tuple[addresses.Webhook, ...], _by(addresses.webhooks)] = _setting(
         "",
         "`discord+https://...`, `slack+https://...`, `json+https://...`, `apprise+<address>`, "
@@ -214,9 +217,8 @@ class Settings(BaseSettings):
     @property
     def timeframes(self) -> tuple[Timeframe, ...]:
         """Source and derived timeframes, shortest first."""
-        return tuple(
-            sorted(self.source_timeframes + self.derived_timeframes, key=attrgetter("seconds"))
-        )
+        both = self.source_timeframes + self.derived_timeframes
+        return tuple(sorted(both, key=attrgetter("seconds")))
 
     @property
     def series_list(self) -> tuple[Series, ...]:

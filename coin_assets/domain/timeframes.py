@@ -185,6 +185,12 @@ class Timeframe:
         """Vectorised `close_of`: (n,) closes, dtype ``datetime64[us, UTC]``."""
         return self._times(self.ordinals(times) + 1)
 
+    def shift_all(
+        self, times: "pd.Series[pd.Timestamp] | pd.DatetimeIndex", candles: "int | Ordinals"
+    ) -> "pd.DatetimeIndex":
+        """Vectorised `shift`: (n,) opens, dtype ``datetime64[us, UTC]``."""
+        return self._times(self.ordinals(times) + candles)
+
     def divides(self, coarser: "Timeframe") -> bool:
         """Whether every candle of ``coarser`` consists of whole candles of this timeframe."""
         if self.is_month or self.seconds >= coarser.seconds:

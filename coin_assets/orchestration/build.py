@@ -33,6 +33,7 @@ from coin_assets.orchestration.jobs.doctor import doctor_job
 from coin_assets.orchestration.jobs.evaluate import evaluate_job
 from coin_assets.orchestration.jobs.promotion import promote_job, rollback_job
 from coin_assets.orchestration.jobs.prune_records import prune_job, prune_schedule
+from coin_assets.orchestration.jobs.publish_archive import archive_job, archive_schedule
 from coin_assets.orchestration.jobs.recompute import recompute_job
 from coin_assets.orchestration.jobs.reconcile import reconcile_job
 from coin_assets.orchestration.jobs.retention import retention_job, retention_schedule
@@ -88,8 +89,7 @@ def build_definitions(
     """
     settings = settings or Settings()
     resources: dict[str, Any] = configured_resources(settings)._asdict()
-    unknown = set(resource_overrides) - set(resources)
-    if unknown:
+    if unknown := set(resource_overrides) - set(resources):
         raise ConfigurationError(f"No resources {sorted(unknown)}; there are {sorted(resources)}.")
     _open_home(settings)
     specs = series_specs(settings)
@@ -102,10 +102,10 @@ def build_definitions(
     faults = MachineFaults((resources | resource_overrides)["disk"])
     update, training = update_job(steps, checks), training_job(specs)
     recompute, retention = recompute_job(specs), retention_job(specs)
-    prune = prune_job(settings.records_retention)
+    prune, archive = prune_job(settings.records_retention), archive_job(specs, settings.paths)
     evaluate, promote = evaluate_job(scored), promote_job(specs)
-    retrain = retrain_schedule(specs, training)
-    schedules = [retrain, retention_schedule(retention), prune_schedule(prune)]
+    retrain, retain = retrain_schedule(specs, training), retention_schedule(retention)
+    schedules = [retrain, retain, prune_schedule(prune), archive_schedule(archive)]
     sensors: list[Any] = [
         candles_due_sensor(specs, checks_of(steps), [update, training, evaluate, promote], faults),
         publish_due_sensor(specs, checks_of(steps), update, faults),
@@ -116,7 +116,7 @@ def build_definitions(
     watched = [each.name for each in (*sensors, *schedules)]
     definitions = dg.Definitions(
         assets=[*steps, *scored, manifest(chosen)],
-        jobs=[*launched, *_operator_jobs(settings, specs, alerts)],
+        jobs=[*launched, archive, *_operator_jobs(settings, specs, alerts)],
         asset_checks=checks,
         schedules=schedules,
         sensors=[*sensors, health_alerts_sensor(specs, alerts, watched, faults)],

@@ -21,6 +21,7 @@ from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import folder_locked, locked, remove_partials, write_atomically
 from coin_assets.files.strict_json import content_of, read_errors_named
+from coin_assets.publish.archive import archive_reference, write_index
 from coin_assets.publish.folder import (
     MANIFEST,
     FileDifference,
@@ -164,6 +165,11 @@ class Publisher:
             copy_page(self._folder)
             return None if is_same else after
 
+    def write_archive_index(self, content: bytes) -> None:
+        """Write the list of the archive, which the next manifest refers to."""
+        with self._locked():
+            write_index(self._folder, content)
+
     def manifest(self) -> Document:
         """The manifest.
 
@@ -183,7 +189,7 @@ class Publisher:
                 attempts = fact.attempts.failed(failure.time, failure.error, failure.in_a_row)
                 fact = replace(fact, attempts=attempts)
             facts.append(fact)
-        return manifest_document(
+        document = manifest_document(
             facts,
             self._limits,
             inputs.now,
@@ -191,6 +197,7 @@ class Publisher:
             inputs.why_missing,
             self._installation,
         )
+        return {**document, "archive": archive_reference(self._folder)}
 
     def _with_evaluation(
         self, entry: ManifestEntry, evaluation: EvaluationFile | None

@@ -158,6 +158,13 @@ class Store(Protocol):
         """
         ...
 
+    def candles_digest(self, series: Series, month: datetime) -> str | None:
+        """Value that changes with the stored candles of a month, and with nothing else.
+
+        It is found without reading them; None where that is not possible, as in InfluxDB.
+        """
+        ...
+
     def delete_candles(self, series: Series, start: datetime, end: datetime) -> int:
         """Remove the candles of ``[start, end)`` and return their number.
 
@@ -170,6 +177,10 @@ class Store(Protocol):
 
         One row for each role, origin and step; see `coin_assets.domain.forecasting.frame`.
         """
+        ...
+
+    def forecasts_digest(self, series: Series, month: datetime) -> str | None:
+        """As `candles_digest`, of the forecasts whose origins lie in a month."""
         ...
 
     def add_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:

@@ -120,11 +120,31 @@ class MonthFiles:
                 return None
             raise _failure(path, error) from error
 
-    def write(self, file: MonthFile, frame: pd.DataFrame) -> None:
-        """Replace a file by ``frame``; needs the lock of its series."""
+    def digest(self, file: MonthFile) -> str | None:
+        """Hash of the rows that a file records; without a file that of no rows.
+
+        None if the file records none, because an earlier release wrote it.
+
+        Raises:
+            CorruptArtefact, MachineFault: as `extent`.
+        """
+        try:
+            footer = _footer(file.path)
+            self._extent_of(file, footer)
+        except _FAILURES as error:
+            if is_absent(error):
+                return content_hash(self.schema.empty_table())
+            raise _failure(file.path, error) from error
+        return recorded_hash(footer.metadata)
+
+    def table_of(self, frame: pd.DataFrame) -> pa.Table:
+        """``frame`` as a table of this schema, without metadata."""
         # One thread: starting more takes longer than a month of candles.
         table = pa.Table.from_pandas(frame, self.schema, preserve_index=False, nthreads=1)
-        table = table.replace_schema_metadata(None)
+        return table.replace_schema_metadata(None)
+
+    def encoded(self, file: MonthFile, table: pa.Table) -> bytes:
+        """Content of a file with the rows of ``table``; equal rows give equal bytes."""
         sink = pa.BufferOutputStream()
         pq.write_table(
             labelled(file, table),
@@ -133,9 +153,16 @@ class MonthFiles:
             use_dictionary=_repeating(self.schema),  # on prices it costs time and saves no space
             write_page_checksum=True,
         )
+        content: bytes = sink.getvalue().to_pybytes()
+        return content
+
+    def write(self, file: MonthFile, frame: pd.DataFrame) -> None:
+        """Replace a file by ``frame``; needs the lock of its series."""
+        table = self.table_of(frame)
+        content = self.encoded(file, table)
         path = Path(file.path)
         remove_partials(path.parent)
-        write_atomically(path, sink.getvalue().to_pybytes())
+        write_atomically(path, content)
         damage_markers.unmark(path)
         _WRITTEN.put(file.path, (identity_of(path.stat()),), table)
 

@@ -128,6 +128,10 @@ class MonthlyTable:
                 raise
         return (folder, *paths, *identities) if are_settled(identities) else None
 
+    def digest(self, series: Series, month: datetime) -> str | None:
+        """Hash of the rows that the file of a month records; None if it records none."""
+        return self._files.digest(self._month_file(series, month))
+
     def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
         """Newest time of each series that has rows, from file footers alone."""
         found = {}

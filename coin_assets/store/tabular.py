@@ -106,6 +106,10 @@ class Table(Protocol):
         """Value that changes with the rows of ``[start, end)``; see `Store.candles_state`."""
         ...
 
+    def digest(self, series: Series, month: datetime) -> str | None:
+        """Value that changes with the rows of a month; see `Store.candles_digest`."""
+        ...
+
     def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
         """Newest time of each series that has rows."""
         ...
@@ -201,6 +205,10 @@ class TabularStore:
         """See `Store.candles_state`."""
         return self._candles.state(series, start, end)
 
+    def candles_digest(self, series: Series, month: datetime) -> str | None:
+        """See `Store.candles_digest`."""
+        return self._candles.digest(series, month)
+
     def delete_candles(self, series: Series, start: datetime, end: datetime) -> int:
         """See `Store.delete_candles`."""
         return self._candles.delete(series, start, end)
@@ -208,6 +216,10 @@ class TabularStore:
     def read_forecasts(self, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
         """See `Store.read_forecasts`."""
         return self._forecasts.read(series, start, end)
+
+    def forecasts_digest(self, series: Series, month: datetime) -> str | None:
+        """See `Store.forecasts_digest`."""
+        return self._forecasts.digest(series, month)
 
     def add_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:
         """See `Store.add_forecasts`."""

@@ -136,6 +136,7 @@ PARSED: list[tuple[str, str, Any]] = [
     ),
     ("publish_dir", "/srv/www", Path("/srv/www")),
     ("metrics_port", "9464", 9464),
+    ("paths", "1000", 1000),
     ("metrics_textfile", "/srv/coin_assets.prom", Path("/srv/coin_assets.prom")),
     ("ui_hosts", "Coins.example.org, [fd00::1]:3000", ("coins.example.org", "[fd00::1]:3000")),
     ("disk_limits", "1/2/100", DiskLimits(1, 2, 100)),

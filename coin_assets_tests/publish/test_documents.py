@@ -24,6 +24,12 @@ from coin_assets.domain.candles.outages import Outage
 from coin_assets.domain.forecasting.frame import LIVE, QUANTILE_COLUMNS, STEPS, forecast_frame
 from coin_assets.domain.json_format import Document, parse_time, time_text
 from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.publishing.archive import (
+    FORECASTS,
+    ArchivedFile,
+    ArchivePlace,
+    index_document,
+)
 from coin_assets.domain.publishing.documents import (
     file_name,
     history_document,
@@ -126,7 +132,13 @@ def manifest() -> Document:
     )
 
 
+def archive_list() -> Document:
+    place = ArchivePlace(FORECASTS, SERIES, datetime(2026, 11, 1, tzinfo=UTC))
+    return index_document([ArchivedFile(place, "a" * 64, 3000, 168, ORIGIN, "b" * 64)], NOW)
+
+
 MAKERS: dict[str, Callable[[], Document]] = {
+    "archive": archive_list,
     "history": history,
     "prediction": prediction,
     "manifest": manifest,
@@ -337,8 +349,9 @@ ADDED = {
     "history": set[str](),
     "manifest": {
         *("reason", "caution", "market"),
-        *("object", "evaluation", "overview", "dagster_url"),
+        *("object", "evaluation", "overview", "dagster_url", "archive"),
     },
+    "archive": set[str](),
 }
 
 
@@ -428,6 +441,7 @@ def test_no_field_takes_a_value_of_any_type(kind: str, value: object) -> None:
         "reason",
         "champion",
         "caution",
+        "source",
     }
     for place in [(*place, name) for place, node in objects_in(document) for name in node]:
         current = at(document, place)
@@ -446,6 +460,7 @@ OPEN_FIELDS: list[tuple[str, object]] = [
     ("symbols", []),
     ("entries", []),
     ("outages", []),
+    ("files", []),
     ("gap_reasons", []),
 ]
 

@@ -69,6 +69,7 @@ WATCHED_JOBS = (
     "reconcile",
     "enforce_retention",
     "prune_records",
+    "publish_archive",
 )
 
 

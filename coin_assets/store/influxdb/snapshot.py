@@ -83,6 +83,10 @@ class SnapshotTable:
         """See `Table.state`."""
         return self.stored.state(series, start, end)
 
+    def digest(self, series: Series, month: datetime) -> str | None:
+        """See `Table.digest`."""
+        return self.stored.digest(series, month)
+
     def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
         """See `Table.newest`."""
         wanted = list(series_list)
