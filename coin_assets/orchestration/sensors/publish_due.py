@@ -89,12 +89,10 @@ def publish_due_sensor(
         looked_at = known.renew(reader, time_left)
         document, met = None, list[MachineFault]()
         if known.are_complete:  # else the manifest waits for the ticks that read the others
-            qualities, evaluations = _evaluated(evaluated, specs, met)
+            scores, files = _evaluated(evaluated, specs, met)
+            inputs = _manifest_inputs(stored, registry.client(), specs, known.by_series, runs, now)
             document = folder.refresh(
-                _manifest_inputs(stored, registry.client(), specs, known.by_series, runs, now),
-                differing=differing,
-                qualities=qualities,
-                evaluations=evaluations,
+                inputs, differing=differing, qualities=scores, evaluations=files
             )
         faults.note_some("publish_due", [*met, *chain.from_iterable(unread.values())])
         if differing:

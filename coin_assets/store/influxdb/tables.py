@@ -258,10 +258,10 @@ class MeasurementTable:
             if not start < middle < end or monotonic() > until:
                 raise
         if points is None:
-            halves = [(start, middle), (middle, end)]
-            points = pd.concat(
-                [self._points(series, *half, until) for half in halves], ignore_index=True
-            )
+            halves = [
+                self._points(series, *each, until) for each in ((start, middle), (middle, end))
+            ]
+            points = pd.concat(halves, ignore_index=True)
         self._require_possible(points, series, start, end)
         return points
 
