@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 
@@ -240,12 +241,7 @@ class MeasurementTable:
     def _points(
         self, series: Series, start: datetime, end: datetime, until: float | None = None
     ) -> pd.DataFrame:
-        """Points of ``[start, end)``.
-
-        Args:
-            until: of ``time.monotonic``; before it, a range whose answer is too long is asked for
-                in halves.
-        """
+        """Points of ``[start, end)``; up to ``until`` (monotonic), too long an answer is halved."""
         if start >= end:
             return rows_of(b"", self.measurement)
         until = monotonic() + _HALVING_SECONDS if until is None else until
@@ -257,10 +253,8 @@ class MeasurementTable:
         except AnswerTooLong:
             if not start < middle < end or monotonic() > until:
                 raise
-        if points is None:
-            halves = [
-                self._points(series, *each, until) for each in ((start, middle), (middle, end))
-            ]
+        if points is None:  # outside of the block, which would keep the answer in memory
+            halves = [self._points(series, *half, until) for half in pairwise((start, middle, end))]
             points = pd.concat(halves, ignore_index=True)
         self._require_possible(points, series, start, end)
         return points
