@@ -7,9 +7,14 @@ import type { FileRef, Manifest } from "./types";
 
 const SECONDS = 20;
 
-/** Throws a `Problem`. */
+/**
+ * The manifest as the server has it. Not even a cached copy that the server calls unmodified: many
+ * servers compare whole seconds, and the manifest can change twice in one.
+ *
+ * Throws a `Problem`.
+ */
 export async function fetchManifest(): Promise<Manifest> {
-  return checkedManifest(parsed(await bytesOf("manifest.json", "no-cache"), "manifest.json"));
+  return checkedManifest(parsed(await bytesOf("manifest.json", "no-store"), "manifest.json"));
 }
 
 /**
