@@ -28,8 +28,7 @@ def history(facts: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted
     for each in facts:
         source, task = sources[each.source], Task(each.series, CANDLES)
         for month in _months_lacking(each, source):
-            is_ready = each.is_fetched or source.fetched.issuperset(_months_of_source(each, month))
-            if is_ready and runs.is_free_in_background(task, month, now):
+            if _is_ready(each, source, month) and runs.is_free_in_background(task, month, now):
                 wanted[month].append(task)
     return wanted
 
@@ -62,10 +61,17 @@ def _months_lacking(facts: PlanningFacts, source: PlanningFacts) -> tuple[dateti
     return months_never_fetched(facts, _MONTH.shift(running, -1)) if is_begun else ()
 
 
-def _months_of_source(facts: PlanningFacts, month: datetime) -> list[datetime]:
-    """Months of the source that the buckets of ``month`` need."""
+def _is_ready(facts: PlanningFacts, source: PlanningFacts, month: datetime) -> bool:
+    """Whether the source of a derived month is complete.
+
+    Its last bucket can close in the running month, which counts as fetched from its first request
+    on. A symbol that is listed within that bucket has no older candles.
+    """
+    if facts.is_fetched:
+        return True
     end = facts.timeframe.close_of(facts.timeframe.last_open_before(next_month(month)))
-    return months_between(max(month, facts.first), end)
+    is_closed = end <= (source.verified or source.due)
+    return is_closed and source.fetched.issuperset(months_between(max(month, facts.first), end))
 
 
 def gaps(facts: Sequence[PlanningFacts], runs: Runs, now: datetime) -> Wanted:

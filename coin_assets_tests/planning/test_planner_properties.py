@@ -124,9 +124,24 @@ HALF_ASKED = Case(
 )
 
 
+# A symbol is listed within a week of two months, which no tick sees end.
+LISTED_AT_A_WEEKS_END = Case(
+    now=utc("2024-03-04"),
+    hours=[1],
+    rate=0,
+    holes=[(1, 700)],
+    listed=10,
+    silence=(0, 0),
+    enough=1,
+    seed=0,
+    minutes=0,
+)
+
+
 @settings(max_examples=40)
 @given(case=cases())
 @example(case=HALF_ASKED)
+@example(case=LISTED_AT_A_WEEKS_END)
 def test_after_faults_stop_everything_heals_in_bounded_ticks(case: Case) -> None:
     made = case.lived()
     made.faults.rate = 0
