@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -210,17 +211,14 @@ def test_a_flipped_byte_at_the_head_of_any_page_is_found(path: Path) -> None:
 
 def test_of_two_that_find_the_damage_one_moves_the_file(path: Path) -> None:
     overwritten(path)
-    start, moved = threading.Barrier(8), list[Path | None]()
+    start = threading.Barrier(8)
 
-    def examine() -> None:
+    def examine(_number: int) -> Path | None:
         start.wait()
-        moved.append(set_aside_if_damaged(path))
+        return set_aside_if_damaged(path)
 
-    threads = [threading.Thread(target=examine) for _ in range(8)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    with ThreadPoolExecutor(8) as threads:
+        moved = list(threads.map(examine, range(8)))
     assert len([each for each in moved if each is not None]) == 1
 
 
