@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.trailing_volatility import VolatilityScaledBaseline
+from coin_assets.domain.candles.frame import HIGHEST_PRICE, LOWEST_PRICE
 from coin_assets.domain.forecasting.frame import (
     LIVE,
     PRICE_COLUMNS,
@@ -112,6 +113,7 @@ def test_what_the_baseline_forecasts_is_never_called_wrong(
     generator = np.random.default_rng(seed)
     scales = np.repeat(regimes, 250) * volatility
     known = candles(np.clip(scales * generator.standard_t(tails, len(scales)), -0.7, 0.7))
+    assume(known["close"].between(LOWEST_PRICE, HIGHEST_PRICE).all())  # else no candles are stored
     try:
         forecast = made(known)
     except InsufficientData:  # a price that never moved has no forecast
