@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from coin_assets.domain.timeframes import Timeframe
 
 
+@lru_cache(maxsize=4096)  # sensors spell the same names thousands of times a tick
 def safe_name(symbol: str) -> str:
     """Form of a symbol in asset keys, groups, paths and file names.
 
