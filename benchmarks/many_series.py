@@ -21,7 +21,10 @@ from dagster._core.definitions.freshness import FreshnessState, FreshnessStateCh
 from benchmarks.harness import BenchmarkFailed
 from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
+from coin_assets.domain.series import Series
+from coin_assets.domain.timeframes import Timeframe
 from coin_assets.files.checksummed_json import read_checksummed, with_checksum
+from coin_assets.models.evaluations import PUBLISHED_SHA256, EvaluationBook
 from coin_assets.models.registry import SCHEMA_VERSION
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.sensors.requests import PRIORITY_TAG
@@ -99,13 +102,18 @@ def _rename_models(home: Path, symbol: str) -> None:
 
 
 def _copy_evaluations(original: Path, home: Path, symbols: Sequence[str]) -> None:
+    """Evaluations with the file for readers, whose hash they hold."""
+    known, copies = EvaluationBook(original), EvaluationBook(home)
     for path in (original / "evaluations").rglob("evaluation.json"):
-        text = path.read_text()
+        timeframe = Timeframe.parse(path.parent.name.removeprefix("timeframe="))
+        document = known.read(Series(BTC, timeframe)) or {}
+        published = known.published(Series(BTC, timeframe), document[PUBLISHED_SHA256]) or b""
         for symbol in symbols:
             name = symbol.partition("/")[0]
-            copy = home / _renamed(str(path.relative_to(original)), name)
-            copy.parent.mkdir(parents=True)
-            copy.write_text(_renamed(text, name))
+            content = _renamed(published.decode(), name).encode()
+            copied = json.loads(_renamed(json.dumps(document), name))
+            copied[PUBLISHED_SHA256] = hashlib.sha256(content).hexdigest()
+            copies.write(Series(symbol, timeframe), copied, content)
 
 
 def _copy_published(original: Path, folder: Path, symbols: Sequence[str]) -> None:

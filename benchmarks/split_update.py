@@ -14,9 +14,8 @@ from typing import TypedDict
 import dagster as dg
 import yaml  # type: ignore[import-untyped]
 
-from benchmarks.exchange_server import running_exchange
-from benchmarks.harness import ROOT, in_fresh_process, temporary_home
-from benchmarks.symbols import AFTER, BEFORE, FIRST, run_assets, sizes
+from benchmarks.harness import ROOT, in_fresh_process
+from benchmarks.symbols import AFTER, BEFORE, late_exchange, run_assets, sizes
 from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Task
 from coin_assets.domain.timeframes import month_start
@@ -43,16 +42,7 @@ class SplitUpdate(TypedDict):
 
 def measure_split_hour(folder: Path, count: int, delay_seconds: float) -> SplitUpdate:
     """One hourly update of ``count`` symbols of 1h from an exchange whose answers are late."""
-    symbols = [f"C{number:02d}/USDT" for number in range(count)]
-    with (
-        running_exchange(folder, utc(AFTER), symbols, delay_seconds) as url,
-        temporary_home(
-            COIN_MARKET="ccxt:binance",
-            COIN_SYMBOLS=",".join(symbols),
-            COIN_DERIVED_TIMEFRAMES="",
-            COIN_HISTORY_START=FIRST,
-        ) as home,
-    ):
+    with late_exchange(folder, count, delay_seconds) as (url, home):
         return in_fresh_process(home, run_split_update, url=url)
 
 

@@ -4,7 +4,8 @@ One update fetches at the same time, as runs do; the other one symbol after the 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
 from unittest.mock import patch
@@ -12,7 +13,7 @@ from unittest.mock import patch
 import dagster as dg
 
 from benchmarks.exchange_server import pointed_at, running_exchange
-from benchmarks.harness import BenchmarkFailed, Figure, in_fresh_process, say, temporary_home
+from benchmarks.harness import BenchmarkFailed, Figure, Home, in_fresh_process, say, temporary_home
 from benchmarks.timers import Stopwatch
 from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
@@ -79,10 +80,16 @@ def measure_symbols(folder: Path, count: int, delay_seconds: float) -> list[Figu
 
 def measure_hour(folder: Path, count: int, delay_seconds: float) -> Measured:
     """One hourly update of ``count`` symbols from an exchange whose answers are late."""
+    with late_exchange(folder, count, delay_seconds) as (url, home):
+        return in_fresh_process(home, run_update, url=url)
+
+
+@contextmanager
+def late_exchange(folder: Path, count: int, delay_seconds: float) -> Iterator[tuple[str, Home]]:
+    """Address of an exchange whose answers are late, and a home of ``count`` symbols of it."""
     symbols = [f"C{number:02d}/USDT" for number in range(count)]
-    now = utc(AFTER)
     with (
-        running_exchange(folder, now, symbols, delay_seconds) as url,
+        running_exchange(folder, utc(AFTER), symbols, delay_seconds) as url,
         temporary_home(
             COIN_MARKET="ccxt:binance",
             COIN_SYMBOLS=",".join(symbols),
@@ -90,7 +97,7 @@ def measure_hour(folder: Path, count: int, delay_seconds: float) -> Measured:
             COIN_HISTORY_START=FIRST,
         ) as home,
     ):
-        return in_fresh_process(home, run_update, url=url)
+        yield url, home
 
 
 def run_update(url: str) -> Measured:
