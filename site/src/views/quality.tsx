@@ -1,30 +1,22 @@
 /** How good the forecasts were: a table of all series, and the plots of one. */
 
-import type { Feed, FeedState } from "../data/feed";
-import type { Manifest, PublicEntry } from "../data/types";
+import type { PublicEntry } from "../data/types";
 import { number, percent, signedPercent } from "../rules/format";
 import { safeName, seriesKey } from "../rules/names";
-import { hrefOf, type Route } from "../rules/routes";
+import { hrefOf } from "../rules/routes";
 import { servingOf } from "../rules/serving";
 import { useFile } from "../ui/hooks";
 import { Banner, Heading } from "../ui/layout";
 import { Refusal, StatusBadge, Table, Time } from "../ui/parts";
+import type { ViewProps } from "./props";
 import { QualityPlots } from "./quality_plots";
 import { QualityTables, RoleScoresTable } from "./quality_tables";
 
-interface Props {
-  manifest: Manifest;
-  feed: Feed;
-  state: FeedState;
-  route: Route;
-  now: number;
-}
-
-export function Quality(props: Props) {
+export function Quality(props: ViewProps) {
   return props.route.symbol ? <OfSeries {...props} /> : <OfAll {...props} />;
 }
 
-function OfAll({ manifest, now }: Props) {
+function OfAll({ manifest, now }: ViewProps) {
   return (
     <>
       <Heading title="Quality">Quality</Heading>
@@ -65,7 +57,7 @@ function ScoreRow({ entry, now }: { entry: PublicEntry; now: number }) {
   );
 }
 
-function OfSeries({ manifest, feed, state, route, now }: Props) {
+function OfSeries({ manifest, feed, state, route, now }: ViewProps) {
   const entry = manifest.public.entries.find((each) => safeName(each.symbol) === route.symbol && each.timeframe === route.timeframe) ?? null;
   const serving = entry && servingOf(entry, now);
   const { document: evaluation, problem } = useFile("evaluation", serving?.served ? entry : null, feed, state.readAt ?? state.failingSince);

@@ -3,7 +3,6 @@
 import { useMemo } from "preact/hooks";
 import { fanOf, pastFan, type Fan } from "../charts/candle_data";
 import type { Evaluation, PastForecast } from "../data/evaluation";
-import type { Feed, FeedState } from "../data/feed";
 import type { Problem } from "../data/problems";
 import type { History, Manifest, Prediction, PublicEntry } from "../data/types";
 import { utc } from "../rules/format";
@@ -15,19 +14,12 @@ import { useFile } from "../ui/hooks";
 import { Banner, Heading } from "../ui/layout";
 import { Refusal, sentence, StatusBadge } from "../ui/parts";
 import { Origins } from "./origins";
+import type { ViewProps } from "./props";
 import { SeriesChart } from "./series_chart";
 import { KeyFacts, SeriesFacts } from "./series_facts";
 import { SeriesTables } from "./series_tables";
 
-interface Props {
-  manifest: Manifest;
-  feed: Feed;
-  state: FeedState;
-  route: Route;
-  now: number;
-}
-
-export function SeriesView({ manifest, feed, state, route, now }: Props) {
+export function SeriesView({ manifest, feed, state, route, now }: ViewProps) {
   const ofSymbol = manifest.public.entries.filter((each) => safeName(each.symbol) === route.symbol);
   const entry = ofSymbol.find((each) => each.timeframe === route.timeframe) ?? null;
   const attempt = state.readAt ?? state.failingSince;
