@@ -101,3 +101,26 @@ def zeros(megabytes: int, coding: str = "gzip") -> bytes:
         packer.compress(text) + packer.flush(zlib.Z_FULL_FLUSH) for text in (b"[", b"0" * MB, b"]")
     )
     return head + megabyte * megabytes + end + packer.flush()
+
+
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+# Answers of more than a megabyte, as sent or expanded, and answers that never end in time.
+TOO_LONG: dict[str, Answer] = {
+    "a long body": body(b"[" + b" " * 2 * MB + b"]"),
+    "a body without end": without_end(OK + b"\r\n", b" " * 65536),
+    "chunks without end": without_end(CHUNKED, b"400\r\n%s\r\n" % (b" " * 1024)),
+    "gzip bomb": body(zeros(32), "gzip"),
+    "deflate bomb": body(zeros(32, "deflate"), "deflate"),
+    "gzip bomb in gzip": body(zeros(32, "gzip, gzip"), "gzip, gzip"),
+    "preliminary answers without end": without_end(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+TOO_LATE: dict[str, Answer] = {
+    "dripping status": drip(b"", b"H"),
+    "dripping headers": drip(OK, b"a: b\r\n"),
+    "dripping body": drip(OK + b"Content-Length: 999\r\n\r\n", b" "),
+    "dripping chunks": drip(CHUNKED, b"1\r\n \r\n"),
+}
+BROKEN_OFF: dict[str, Answer] = {
+    "headers without end": without_end(OK, b"a: b\r\n"),
+    "fewer bytes than announced": sent(OK, b"Content-Length: 100\r\n\r\n[]"),
+}

@@ -67,19 +67,6 @@ class TestInfluxStore(StoreContract):
 # ------------------------------------------------------------------------------ what is requested
 
 
-@pytest.fixture
-def influx() -> Iterator[InfluxServer]:
-    with InfluxServer() as influx:
-        yield influx
-
-
-@pytest.fixture
-def store(influx: InfluxServer, tmp_path: Path) -> Iterator[InfluxStore]:
-    store = opened(influx, tmp_path)
-    yield store
-    store.close()
-
-
 def opened(influx: InfluxServer, locks: Path, patience: float = 5.0) -> InfluxStore:
     return InfluxStore(connection_to(influx, patience), "sandbox", locks)
 

@@ -7,7 +7,7 @@ What the platform itself can ask for is read, however much it is.
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -27,15 +27,17 @@ from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets_tests.influx.faults import QUERY
 from coin_assets_tests.influx.server import InfluxServer
 from coin_assets_tests.market.hostile import (
+    BROKEN_OFF,
     MB,
     OK,
+    TOO_LATE,
+    TOO_LONG,
     Answer,
     body,
     drip,
     redirect,
     sent,
     serving,
-    without_end,
     zeros,
 )
 from coin_assets_tests.store.contract import (
@@ -49,7 +51,6 @@ from coin_assets_tests.store.contract import (
 )
 from coin_assets_tests.store.influxdb_buckets import connection_to
 from coin_assets_tests.store.influxdb_lies import (
-    CHUNKED,
     LIES,
     after_the_market,
     point,
@@ -62,12 +63,9 @@ LONG, LATE = "sends an answer of more than 1 MB", r"did not send its whole answe
 BROKEN = "could not answer a query"
 
 ANSWERS: dict[str, tuple[Answer, str]] = {
-    "a long body": (body(b"#" * 2 * MB), LONG),
-    "a body without end": (without_end(OK + b"\r\n", b"," * 65536), LONG),
-    "chunks without end": (without_end(CHUNKED, b"400\r\n%s\r\n" % (b"," * 1024)), LONG),
-    "gzip bomb": (body(zeros(32), "gzip"), LONG),
-    "gzip bomb in gzip": (body(zeros(32, "gzip, gzip"), "gzip, gzip"), LONG),
-    "deflate bomb": (body(zeros(32, "deflate"), "deflate"), LONG),
+    **{name: (answer, LONG) for name, answer in TOO_LONG.items()},
+    **{name: (answer, LATE) for name, answer in TOO_LATE.items()},
+    **{name: (answer, BROKEN) for name, answer in BROKEN_OFF.items()},
     "an error that is a bomb": (
         sent(
             b"HTTP/1.1 503 X\r\nContent-Encoding: gzip\r\n",
@@ -76,13 +74,6 @@ ANSWERS: dict[str, tuple[Answer, str]] = {
         ),
         LONG,
     ),
-    "preliminary answers without end": (without_end(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), LONG),
-    "headers without end": (without_end(OK, b"a: b\r\n"), BROKEN),
-    "fewer bytes than announced": (sent(OK, b"Content-Length: 100\r\n\r\n[]"), BROKEN),
-    "dripping status": (drip(b"", b"H"), LATE),
-    "dripping headers": (drip(OK, b"a: b\r\n"), LATE),
-    "dripping body": (drip(OK + b"Content-Length: 999\r\n\r\n", b" "), LATE),
-    "dripping chunks": (drip(CHUNKED, b"1\r\n \r\n"), LATE),
 }
 
 
@@ -136,19 +127,6 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 # ------------------------------------------------------------------------------ what may be asked
-
-
-@pytest.fixture
-def influx() -> Iterator[InfluxServer]:
-    with InfluxServer() as influx:
-        yield influx
-
-
-@pytest.fixture
-def store(influx: InfluxServer, tmp_path: Path) -> Iterator[InfluxStore]:
-    store = InfluxStore(connection_to(influx), "sandbox", tmp_path)
-    yield store
-    store.close()
 
 
 # As wide as numbers get: 17 digits.

@@ -1,6 +1,6 @@
 """Snapshots of the store on InfluxDB: the same answers in requests that many series share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from coin_assets_tests.store.contract import (
     hours,
     revisions_at,
 )
-from coin_assets_tests.store.influxdb_buckets import a_server, connection_to, new_bucket
+from coin_assets_tests.store.influxdb_buckets import a_server, new_bucket
 
 
 def counted(store: Store, series: Series) -> int:
@@ -51,19 +51,6 @@ QUESTIONS: dict[str, Ask] = {
     "state": lambda store, series: store.candles_state(series, NOV, DEC),
     "revisions": lambda store, series: len(store.read_revisions(series, OCT, JAN)),
 }
-
-
-@pytest.fixture
-def influx() -> Iterator[InfluxServer]:
-    with InfluxServer() as influx:
-        yield influx
-
-
-@pytest.fixture
-def store(influx: InfluxServer, tmp_path: Path) -> Iterator[InfluxStore]:
-    store = InfluxStore(connection_to(influx), "sandbox", tmp_path)
-    yield store
-    store.close()
 
 
 def filled(store: Store, count: int) -> list[Series]:

@@ -28,6 +28,7 @@ from coin_assets_tests.orchestration.faults.matrix import Cell
 from coin_assets_tests.orchestration.faults.test_files import sound  # noqa: F401
 from coin_assets_tests.orchestration.faults.watched import (
     NEXT,
+    Sound,
     platform_at,
     published,
     served,
@@ -41,7 +42,6 @@ from coin_assets_tests.orchestration.sensors.failing import FailingMarket
 from coin_assets_tests.platform import ETH, Platform, given
 from coin_assets_tests.watcher.rig import beat_ago, plan_of
 
-Sound = tuple[dict[str, bytes], dict[tuple[str, str], dict[str, float]]]
 DATABASES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db", "a failed run")
 _SILENT_SECONDS = 3.0  # heartbeats are in whole seconds
 

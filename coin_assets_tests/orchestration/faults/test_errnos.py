@@ -20,7 +20,7 @@ import pytest
 
 from coin_assets_tests.orchestration.faults.matrix import Cell
 from coin_assets_tests.orchestration.faults.test_files import sound  # noqa: F401
-from coin_assets_tests.orchestration.faults.watched import told_by
+from coin_assets_tests.orchestration.faults.watched import Sound, told_by
 from coin_assets_tests.orchestration.sensors.conftest import grown  # noqa: F401
 from coin_assets_tests.webui import ROOT
 
@@ -84,7 +84,7 @@ def observed(cell: tuple[str, str], found: dict[str, Any], usual: dict[str, byte
 def check(
     cell: tuple[str, str],
     found: dict[str, Any],
-    expected: tuple[dict[str, bytes], dict[tuple[str, str], dict[str, float]]],
+    expected: Sound,
 ) -> None:
     name, folder = cell
     during, after = found["during"], found["after"]
@@ -110,7 +110,7 @@ def test_a_fault_of_the_machine_is_one_alert_and_heals(
     failing_calls: Path,
     grown: Path,  # noqa: F811
     tmp_path: Path,
-    sound: tuple[dict[str, bytes], dict[tuple[str, str], dict[str, float]]],  # noqa: F811
+    sound: Sound,  # noqa: F811
     record_property: Callable[[str, object], None],
     cell: tuple[str, str],
 ) -> None:

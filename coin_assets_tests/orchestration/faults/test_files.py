@@ -17,6 +17,7 @@ from coin_assets_tests.alerts.receiver import Receiver
 from coin_assets_tests.orchestration.faults.damages import DAMAGES, FILES, cells
 from coin_assets_tests.orchestration.faults.watched import (
     Outcome,
+    Sound,
     cycles,
     outcome,
     platform_at,
@@ -45,7 +46,7 @@ FAST = [
 def sound(
     grown: Path,  # noqa: F811
     tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[dict[str, bytes], dict[tuple[str, str], dict[str, float]]]:
+) -> Sound:
     """Published files, and the prices in them, of the installation without a fault."""
     home = Path(shutil.copytree(grown, tmp_path_factory.mktemp("sound") / "home"))
     with Receiver() as quiet:
@@ -104,7 +105,7 @@ def test_a_fault_of_a_file_stays_local_and_is_reported(
     grown: Path,  # noqa: F811
     tmp_path: Path,
     receiver: Receiver,  # noqa: F811
-    sound: tuple[dict[str, bytes], dict[tuple[str, str], dict[str, float]]],
+    sound: Sound,
     record_property: Callable[[str, object], None],
     cell: tuple[str, str],
 ) -> None:

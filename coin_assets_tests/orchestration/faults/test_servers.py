@@ -36,6 +36,7 @@ from coin_assets_tests.orchestration.faults.matrix import Cell
 from coin_assets_tests.orchestration.faults.test_files import sound  # noqa: F401
 from coin_assets_tests.orchestration.faults.watched import (
     NEXT,
+    Sound,
     cycles,
     platform_at,
     published,
@@ -47,7 +48,6 @@ from coin_assets_tests.orchestration.faults.watched import (
 from coin_assets_tests.orchestration.sensors.conftest import grown, receiver  # noqa: F401
 from coin_assets_tests.platform import ETH, given, utc
 
-Sound = tuple[dict[str, bytes], dict[tuple[str, str], dict[str, float]]]
 AFTER_NEXT = "2024-02-29T14:00:05"
 SYMBOL, EXCHANGE, HOST = "ETH candles", "all answers", "the host"
 FAST = ("candles of BTC/USDT", "redirect to another host")
@@ -89,7 +89,7 @@ class Lied:
         self.way(client)
         client.session = BoundedSession(Bounds(LIMIT_BYTES, self.seconds), REMEDY)
 
-    def shown(self) -> tuple[dict[str, bytes], dict[tuple[str, str], dict[str, float]]]:
+    def shown(self) -> Sound:
         return published(self.platform), served(self.platform)
 
 

@@ -14,6 +14,8 @@ START, NEXT = "2024-02-29T12:30", "2024-02-29T13:00:05"
 # In a month without folders.
 NEXT_MONTH = "2024-03-01T01:00:05"
 _CYCLES = 3
+# Of an installation without a fault: published files, and prices as of `served`.
+Sound = tuple[dict[str, bytes], dict[tuple[str, str], dict[str, float]]]
 _NAMES = [(symbol, timeframe) for symbol in (BTC, ETH) for timeframe in ("1h", "4h")]
 
 
