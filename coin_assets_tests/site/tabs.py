@@ -16,6 +16,10 @@ from coin_assets_tests.site.documents import NOW
 PLAIN = "published.test"
 # The published folder is in a sub-path, as behind a proxy.
 SUB_PATH = "some/where"
+# What was read is rendered, and then asks for files.
+_TWO_FRAMES = """() => new Promise(
+    done => requestAnimationFrame(() => requestAnimationFrame(done))
+)"""
 
 
 @dataclass
@@ -24,12 +28,14 @@ class Watched:
 
     Attributes:
         excused: of complaints that a test causes, as a regular expression.
+        asked: requests that have not ended.
     """
 
     tab: Page
     url: str
     excused: str = r"(?!)"
     complaints: list[str] = field(default_factory=list)
+    asked: set[Request] = field(default_factory=set)
 
     def at(self, address: str = "") -> Page:
         """The tab after it opened a view, for example ``#/status``."""
@@ -37,6 +43,21 @@ class Watched:
         self.tab.locator("h1").wait_for()
         expect(self.tab.locator("main")).not_to_contain_text("Reading the")
         return self.tab
+
+    def advance(self, time: str) -> None:
+        """Let ``time`` (``"hh:mm:ss"``) pass in the page at once, as if a computer had slept.
+
+        The time limit of requests follows the same clock, so the page is let come to rest before.
+        """
+        update = self.tab.get_by_role("button", name="Update")
+        expect(update).to_have_attribute("aria-disabled", "false")
+        self.tab.evaluate(_TWO_FRAMES)
+        for _ in range(500):
+            if not self.asked:
+                break
+            self.tab.wait_for_timeout(20)
+        assert not self.asked, "requests do not end"
+        self.tab.clock.fast_forward(time)
 
     def keep_message(self, message: ConsoleMessage) -> None:
         """Keep an error or a warning of the console."""
@@ -94,6 +115,9 @@ def watched(
         tab.on("console", found.keep_message)
         tab.on("pageerror", lambda error: found.complaints.append(str(error)))
         context.on("request", lambda request: found.keep_foreign(request, host))
+        context.on("request", lambda request: found.asked.add(request))
+        context.on("requestfinished", lambda request: found.asked.discard(request))
+        context.on("requestfailed", lambda request: found.asked.discard(request))
         yield found
         found.require_quiet()
     finally:

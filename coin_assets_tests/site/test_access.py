@@ -151,7 +151,7 @@ def test_five_hundred_series(browser: Browser, tmp_path: Path) -> None:
         })"""
         # Once more if a minute, which rows show, passed just then.
         assert tab.evaluate(ticks) == 0 or tab.evaluate(ticks) == 0
-        tab.clock.fast_forward("00:01:00")
+        opened.advance("00:01:00")
         expect(tab.locator("tr.row").first.locator(".c-age")).to_have_text("3 min ago")
 
 

@@ -28,11 +28,11 @@ def test_an_open_page_ages_to_stale_and_then_shows_no_numbers(browser: Browser, 
         tab = opened.at()
         row = tab.locator("tr.row").first
         expect(row.locator(".c-age")).to_have_text("2 min ago")
-        tab.clock.fast_forward("01:03:30")
+        opened.advance("01:03:30")
         expect(row.locator(".c-status")).to_have_text("Stale")
         expect(row.locator(".c-price")).to_have_count(1)
         expect(tab.get_by_role("status").first).not_to_contain_text("manifest is old")
-        tab.clock.fast_forward("01:05:00")
+        opened.advance("01:05:00")
         expect(row.locator(".c-status")).to_have_text("Too old")
         assert row.locator(".num, svg").count() == 0
         expect(row).to_contain_text("was not to be shown after 2026-11-29 14:10 UTC")
@@ -43,9 +43,9 @@ def test_an_open_series_is_withdrawn_when_it_is_too_old(browser: Browser, port: 
     with watched(browser, port) as opened:
         tab = opened.at("#/series/BTC_USDT/1h")
         expect(tab.locator("canvas").first).to_be_visible()
-        tab.clock.fast_forward("01:03:30")
+        opened.advance("01:03:30")
         expect(tab.locator(".banner", has_text="Stale.")).to_be_visible()
-        tab.clock.fast_forward("01:05:00")
+        opened.advance("01:05:00")
         expect(tab.locator(".refusal")).to_contain_text("Not shown: too old")
         for numbers in ("canvas", "table", ".facts", ".reading"):
             expect(tab.locator(numbers)).to_have_count(0)
@@ -69,7 +69,7 @@ def test_new_data_appears_without_moving_the_reader(
         )
         own.manifest["public"]["entries"][0]["overview"]["price"] *= 1.5
         own.save()
-        tab.clock.fast_forward("01:00:00")
+        opened.advance("01:00:00")
         expect(tab.locator("tr.row").first.locator(".c-age")).to_have_text("2 min ago")
         expect(tab.locator("tr.row").first.locator(".c-price")).not_to_have_text(before)
         expect(chosen).to_be_focused()
@@ -89,7 +89,7 @@ def test_an_open_series_follows_the_manifest_and_keeps_the_readers_view(
         own.manifest["generated_at"] = time_text(own.now)
         own.publish("BTC/USDT", "1h")
         own.save()
-        tab.clock.fast_forward("01:00:00")
+        opened.advance("01:00:00")
         expect(tab.locator(".facts").last).to_contain_text("2026-11-29 13:00 UTC")
         expect(tab.get_by_role("combobox", name="Origin").locator("option").nth(1)).to_have_text(
             "2026-11-28 13:00 UTC"
@@ -108,18 +108,18 @@ def test_a_server_that_is_away_leaves_the_last_state_with_ages_that_go_on(
             tab = opened.at()
             row = tab.locator("tr.row").first
             server.close()
-            tab.clock.fast_forward("00:01:00")
+            opened.advance("00:01:00")
             banner = tab.get_by_role("status").first
             expect(banner).to_contain_text("The server does not answer.")
             expect(banner).to_contain_text("(2026-11-29 12:02 UTC)")
             expect(row.locator(".c-age")).to_have_text("3 min ago")
             expect(row.locator(".c-price")).to_have_count(1)
-            tab.clock.fast_forward("00:10:00")
+            opened.advance("00:10:00")
             expect(row.locator(".c-age")).to_have_text("13 min ago")
             server.enter_context(served(root, port))
             tab.get_by_role("button", name="Update").click()
             expect(banner).not_to_contain_text("The server does not answer.")
-            tab.clock.fast_forward("02:00:00")
+            opened.advance("02:00:00")
             expect(row.locator(".c-status")).to_have_text("Too old")
 
 
@@ -136,7 +136,7 @@ def test_a_page_that_finds_no_server_recovers_by_itself(
             "manifest.json is not on the server"
         )
         kept.rename(manifest)
-        tab.clock.fast_forward("00:01:00")
+        opened.advance("00:01:00")
         expect(tab.locator("tr.row")).to_have_count(10)
 
 

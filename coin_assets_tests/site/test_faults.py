@@ -50,7 +50,7 @@ def test_a_damaged_file_is_refused_until_it_is_whole_again(
         expect(tab.locator(".banner")).to_contain_text("its SHA-256 differs")
         require_no_numbers(tab)
         path.write_bytes(whole)
-        tab.clock.fast_forward("00:01:00")
+        opened.advance("00:01:00")
         expect(tab.locator("canvas").first).to_be_visible()
         expect(tab.locator(".banner")).to_have_count(0)
 
@@ -80,7 +80,7 @@ def test_a_missing_object_is_named_and_its_successor_found(
         require_no_numbers(tab)
         own.publish("BTC/USDT", "1h")
         own.save()
-        tab.clock.fast_forward("00:01:00")
+        opened.advance("00:01:00")
         expect(tab.locator("canvas").first).to_be_visible()
 
 
@@ -130,7 +130,7 @@ def test_a_manifest_of_an_unknown_version_is_refused(
         tab = opened.at(SERIES)
         expect(tab.locator("canvas").first).to_be_visible()
         own.save(version=3)
-        tab.clock.fast_forward("00:01:00")
+        opened.advance("00:01:00")
         expect(tab.get_by_role("status").first).to_contain_text("has version 3; this page knows")
         require_no_numbers(tab)
 
@@ -140,7 +140,7 @@ def test_a_damaged_manifest_leaves_the_last_one(browser: Browser, port: int, own
         tab = opened.at()
         whole = (own.path / "manifest.json").read_text()
         (own.path / "manifest.json").write_text(whole[: len(whole) // 2])
-        tab.clock.fast_forward("00:01:00")
+        opened.advance("00:01:00")
         expect(tab.get_by_role("status").first).to_contain_text("manifest.json is not JSON")
         expect(tab.locator("tr.row").first.locator(".c-price")).to_have_count(1)
 
