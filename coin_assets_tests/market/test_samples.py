@@ -68,7 +68,9 @@ DIFFERENT: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("with_days", [True, False])
-@pytest.mark.parametrize("name", ["5m", "15m", "30m", "1h"])
+@pytest.mark.parametrize(
+    "name", ["5m", *(pytest.param(name, marks=pytest.mark.slow) for name in ("15m", "30m")), "1h"]
+)
 @pytest.mark.parametrize("what", DIFFERENT)
 def test_a_month_that_differs_is_not_stored_as_the_archive_has_it(
     tmp_path: Path, warnings: Callable[[], list[str]], what: str, name: str, with_days: bool

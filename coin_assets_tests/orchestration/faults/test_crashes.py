@@ -40,7 +40,7 @@ from coin_assets_tests.platform import files_of
 from coin_assets_tests.webui import ROOT
 
 _TABLES = ("candles", "ledger", "models")
-_FAST_IMAGES = 4
+_FAST_IMAGES = 2
 
 
 @pytest.fixture(scope="session")

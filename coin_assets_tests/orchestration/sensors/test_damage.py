@@ -65,7 +65,12 @@ def assert_recovers(alerted: Platform, receiver: Receiver) -> None:
 
 
 EACH_FILE = pytest.mark.parametrize(
-    ("layer", "month"), [("candles", "2024-02"), ("candles", "2024-01"), ("forecasts", "2024-02")]
+    ("layer", "month"),
+    [
+        ("candles", "2024-02"),
+        pytest.param("candles", "2024-01", marks=pytest.mark.slow),
+        ("forecasts", "2024-02"),
+    ],
 )
 
 
@@ -177,7 +182,7 @@ def test_damage_that_a_tick_finds_leaves_the_other_series_as_they_are(
     assert wanted == {"BTC_USDT"}
 
 
-@pytest.mark.parametrize("month", ["2024-02", "2024-01"])
+@pytest.mark.parametrize("month", ["2024-02", pytest.param("2024-01", marks=pytest.mark.slow)])
 def test_a_damaged_file_that_is_set_aside_is_made_anew(alerted: Platform, month: str) -> None:
     file = file_of(alerted, "candles", month)
     sound = file.read_bytes()

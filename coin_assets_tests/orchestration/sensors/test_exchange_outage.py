@@ -32,6 +32,7 @@ from coin_assets_tests.platform import BTC, ETH, Platform, given, utc
 START, NOW = "2026-11-01", "2026-11-10T12:00:30"
 CYCLE = 60.0
 MARKET = "market ccxt:binance"
+FAST = ("TLS", "HTML")
 
 
 @pytest.fixture
@@ -108,7 +109,10 @@ def assert_own_words(text: str, reason: str) -> None:
     assert [word for word in FOREIGN if word in text] == []
 
 
-@pytest.mark.parametrize("kind", REASONS)
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind in FAST else pytest.param(kind, marks=pytest.mark.slow) for kind in REASONS],
+)
 def test_an_exchange_out_of_order_is_told_within_three_cycles_and_so_is_its_recovery(
     outage: Outage, exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

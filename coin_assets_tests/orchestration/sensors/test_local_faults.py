@@ -42,7 +42,14 @@ def broken_at(opened: datetime) -> Any:
     return changed_klines(change)
 
 
-@pytest.mark.parametrize("opened", ["2026-09-03T07:00", "2026-10-15T10:00", "2026-11-09T23:00"])
+@pytest.mark.parametrize(
+    "opened",
+    [
+        "2026-09-03T07:00",
+        pytest.param("2026-10-15T10:00", marks=pytest.mark.slow),
+        pytest.param("2026-11-09T23:00", marks=pytest.mark.slow),
+    ],
+)
 def test_a_broken_candle_holds_up_nothing(rig: Rig, exchange: FakeExchange, opened: str) -> None:
     exchange.spoil_always(broken_at(utc(opened)))
     rig.collect()

@@ -214,7 +214,7 @@ def test_the_exchange_has_the_month_that_the_archive_refuses(
         assert rig.advance(12) == []
 
 
-@pytest.mark.parametrize("month", [SEPTEMBER, OCTOBER])
+@pytest.mark.parametrize("month", [SEPTEMBER, pytest.param(OCTOBER, marks=pytest.mark.slow)])
 def test_a_refused_month_that_the_exchange_no_longer_serves_fails_alone(
     tmp_path: Path, folder: Path, exchange: FakeExchange, month: datetime
 ) -> None:

@@ -104,9 +104,14 @@ FAULTS = (
     killed_before_publishing,
     killed_before_the_manifest,
 )
+FAST = (run_failed, boundary_was_missed, killed_before_publishing)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "fault",
+    [each if each in FAST else pytest.param(each, marks=pytest.mark.slow) for each in FAULTS],
+    ids=lambda fault: fault.__name__,
+)
 def test_published_files_reach_the_newest_candle(
     platform: Platform, fault: Callable[[Platform], None]
 ) -> None:
