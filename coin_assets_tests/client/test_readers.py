@@ -77,7 +77,7 @@ def program(name: str) -> str:
 
 
 def test_every_example_is_run() -> None:
-    tested = {"client", "pandas", "polars", "duckdb", "duckdb-http", "arrow", "fetch"}
+    tested = {"client", "pandas", "polars", "duckdb", "duckdb-http", "jsonlite", "arrow", "fetch"}
     assert set(BLOCKS) == tested
 
 
@@ -144,17 +144,38 @@ def test_duckdb_over_http_refuses_a_file_that_is_not_the_listed_one(
         run("duckdb-http", copy, damaged)
 
 
-def test_arrow(folder: Path, address: str) -> None:
-    rscript = program("Rscript")
-    probe = 'quit(status = !all(sapply(c("arrow", "dplyr"), requireNamespace, quietly = TRUE)))'
+def in_r(code: str, *packages: str) -> subprocess.CompletedProcess[str]:
+    """What R makes of an example; it is skipped where R or a package is not installed."""
+    rscript, names = program("Rscript"), ", ".join(f'"{each}"' for each in packages)
+    probe = f"quit(status = !all(sapply(c({names}), requireNamespace, quietly = TRUE)))"
     if subprocess.run([rscript, "-e", probe], capture_output=True, check=False).returncode:
-        pytest.skip("the R packages arrow and dplyr are not installed")
-    done = subprocess.run(
-        [rscript, "-e", block("arrow", folder, address)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        pytest.skip(f"the R packages {' and '.join(packages)} are not installed")
+    return subprocess.run([rscript, "-e", code], capture_output=True, text=True, check=False)
+
+
+def test_jsonlite(folder: Path, address: str) -> None:
+    done = in_r(block("jsonlite", folder, address), "jsonlite", "digest")
+    assert done.returncode == 0, done.stderr
+    head, *rows = done.stdout.splitlines()
+    assert head.split() == ["close_time", "price", "lower_bound", "upper_bound"]
+    steps = json.loads((folder / "prediction_BTC_USDT_4h.json").read_bytes())["forecast"]
+    shown = [[float(number) for number in row.split()[-3:]] for row in rows]
+    expected = [[each[name] for name in head.split()[1:]] for each in steps]
+    assert shown == [pytest.approx(each, rel=1e-5) for each in expected]
+
+
+def test_jsonlite_refuses_a_file_that_is_not_the_listed_one(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "published"))
+    for path in (copy / "objects").iterdir():
+        path.write_bytes(b"{}")
+    with served(copy) as (damaged, _):
+        done = in_r(block("jsonlite", copy, damaged), "jsonlite", "digest")
+    assert done.returncode != 0
+    assert "is not what the manifest lists" in done.stderr
+
+
+def test_arrow(folder: Path, address: str) -> None:
+    done = in_r(block("arrow", folder, address), "arrow", "dplyr")
     assert done.returncode == 0, done.stderr
     assert "24" in done.stdout
 
