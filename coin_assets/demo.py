@@ -1,43 +1,44 @@
 """``make demo``: runs the pipeline once and prints a summary.
 
 It materialises exactly what is missing: incomplete months of candles, then models, forecasts and
-published files of the month of each series' newest origin. At last it retrains series whose newest
-model is stale.
+published files of the month of each series' newest origin. Then it retrains series whose newest
+model is stale, and scores the forecasts that have matured.
 """
 
 import argparse
 import contextlib
-import shlex
 import sys
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 
-from coin_assets.config.settings import Settings, variable_of
-from coin_assets.domain.forecasting.frame import STEPS
-from coin_assets.domain.json_format import Document, time_text
+from coin_assets.config.settings import Settings
+from coin_assets.demo_summary import demo_summary
+from coin_assets.domain.json_format import time_text
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
-from coin_assets.domain.publishing.manifest_entries import HIDDEN
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start, next_month
-from coin_assets.errors import CoinAssetsError
+from coin_assets.errors import CoinAssetsError, CorruptArtefact
 from coin_assets.market.base import Market, RemoteMarket
+from coin_assets.orchestration.assets.evaluations import evaluation_line, scored_without_run
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.build import build_definitions, configured_resources, series_specs
 from coin_assets.orchestration.dead_runs import end_dead_runs
 from coin_assets.orchestration.jobs.update import only
+from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_of
-from coin_assets.orchestration.progress import RunProgress, print_anything, text_table
+from coin_assets.orchestration.progress import RunProgress, print_anything
 from coin_assets.orchestration.records.damage import set_aside_and_report
-from coin_assets.orchestration.resources import Clock
+from coin_assets.orchestration.resources import Clock, pipeline_from
 from coin_assets.orchestration.run_here import run_here
-from coin_assets.store.base import Store
+from coin_assets.pipeline.evaluate import evaluate_series
+from coin_assets.pipeline.publish import publish_evaluations
 from coin_assets.store.coverage import unanswered
 
 
@@ -94,9 +95,8 @@ class Demo:
         set_aside_and_report(settings.home, "make demo")
         self._instance = dg.DagsterInstance.get()
         end_dead_runs(self._instance)  # of an earlier demo that was killed
-        self._store: Store = resources.store.client()
-        self._registry = resources.registry.client()
-        self._publisher = resources.publisher.client()
+        self._pipeline = pipeline_from(resources._replace(clock=clock))
+        self._store = self._pipeline.store
         self._limits = _limits(self._specs, market, clock.closed_by())
 
     def run(self) -> bool:
@@ -118,74 +118,13 @@ class Demo:
         outdated = self._outdated()
         if outdated:
             succeeded.append(self._retrain(outdated))
+        succeeded.append(self._score())
         print(f"Done in {time.monotonic() - started:.0f} s.\n", flush=True)
         return all(succeeded)
 
     def summary(self) -> str:
         """A table of the stored series, and the command of the web UI."""
-        try:
-            manifest = self._publisher.manifest()
-        except FileNotFoundError:
-            return "Nothing was published."
-        rows = [
-            ("symbol", "timeframe", "candles", "newest candle", "model", "forecast to", "status")
-        ]
-        public, ops = (
-            {(entry["symbol"], entry["timeframe"]): entry for entry in manifest[part]["entries"]}
-            for part in ("public", "ops")
-        )
-        for spec in self._specs:
-            name = spec.series.symbol, spec.series.timeframe.name
-            known = ops.get(name, {"champion": None, "visibility": HIDDEN})
-            shown = public.get(name, {"prediction": None, "status": known["visibility"]})
-            extent = self._store.extent(spec.series)
-            horizon = "-"
-            if shown["prediction"] is not None:
-                origin = datetime.fromisoformat(shown["prediction"]["as_of"])
-                horizon = time_text(spec.series.timeframe.shift(origin, STEPS))
-            rows.append(
-                (
-                    *name,
-                    str(extent.rows if extent else 0),
-                    time_text(extent.last) if extent else "-",
-                    known["champion"] or "-",
-                    horizon,
-                    shown["status"],
-                )
-            )
-        return "\n".join(
-            [
-                text_table(rows),
-                "",
-                *_reasons(ops.values()),
-                f"Published files: {self._settings.publish_dir}",
-                f"Look at it in the web UI: {self._command('make up')}{self._also_needed()}",
-            ]
-        )
-
-    def _command(self, command: str) -> str:
-        """``command`` after the settings that differ from the defaults."""
-        settings = self._settings
-        words = {
-            "store": settings.store,
-            "influxdb_v2_url": settings.influxdb_v2_url,
-            "influxdb_v2_org": settings.influxdb_v2_org,
-            "influxdb_bucket": settings.influxdb_bucket,
-            "market": settings.market,
-            "symbols": ",".join(settings.symbols),
-            "source_timeframes": ",".join(map(str, settings.source_timeframes)),
-            "derived_timeframes": ",".join(map(str, settings.derived_timeframes)),
-        }
-        shown = {name: text for name, text in words.items() if name in settings.model_fields_set}
-        shown |= {"home": str(settings.home), "history_start": f"{settings.history_start:%Y-%m-%d}"}
-        set_first = (f"{variable_of(name)}={shlex.quote(text)}" for name, text in shown.items())
-        return " ".join([*set_first, command])
-
-    def _also_needed(self) -> str:
-        """Note on secrets, which the command does not show."""
-        if self._settings.store == "parquet":
-            return ""
-        return " (INFLUXDB_V2_TOKEN must be set as well)"
+        return demo_summary(self._settings, self._pipeline, self._specs)
 
     def _candle_runs(self) -> list[tuple[tuple[datetime, datetime], list[SeriesAssets]]]:
         """Series by range of months to fetch; symbols with the same range share a run."""
@@ -231,7 +170,7 @@ class Demo:
                 versions[-1].cutoff + spec.training_limits.soft < self._limits[spec.series]
                 for spec in self._specs
                 if spec.series.timeframe == timeframe
-                and (versions := self._registry.versions(spec.series))
+                and (versions := self._pipeline.registry.versions(spec.series))
             )
         ]
 
@@ -252,6 +191,41 @@ class Demo:
             f"train_models, {', '.join(names)} on all candles there are",
             config={"ops": {"train": {"config": {"timeframes": names}}}},
         )
+
+    def _score(self) -> bool:
+        """Score series with newer forecasts than their evaluation, and publish the scores.
+
+        It is no run of ``evaluate``, whose plots take longer than all else. False if one failed.
+        """
+        due = [spec for spec in self._specs if self._is_unscored(spec.series)]
+        if due:
+            print(f"\nScores of {len(due)} series:", flush=True)
+        pipeline, failed = self._pipeline, 0
+        for spec in due:
+            try:
+                report = evaluate_series(
+                    pipeline.store, pipeline.registry, pipeline.evaluations, spec.series
+                )
+            except CoinAssetsError as error:
+                print(f"FAILED {spec.series}: {error}", flush=True)
+                failed += 1
+                continue
+            print(evaluation_line(spec, report), flush=True)
+            self._instance.report_runless_asset_event(scored_without_run(spec, report))
+        manifest = publish_evaluations(pipeline, self._specs)
+        if manifest is not None:
+            event = manifest_materialization(manifest, "scores were published")
+            self._instance.report_runless_asset_event(event)
+        return not failed
+
+    def _is_unscored(self, series: Series) -> bool:
+        newest = self._store.newest_forecasts([series]).get(series)
+        if newest is None:
+            return False
+        with contextlib.suppress(CorruptArtefact):
+            known = self._pipeline.evaluations.read(series)
+            return known is None or known["as_of"] != time_text(newest)
+        return True
 
     def _execute(
         self,
@@ -282,17 +256,6 @@ def _limits(
             limits[spec.series] = max(horizon, spec.history_start)  # partitions begin there
     others = max(limits.values(), default=closed_by)
     return {spec.series: limits.get(spec.series, others) for spec in specs}
-
-
-def _reasons(entries: Iterable[Document]) -> list[str]:
-    """Reasons of missing candles, one line a gap, from the manifest."""
-    lines = [
-        f"{entry['symbol']} {entry['timeframe']}: {gap['candles']} candles from {gap['start']} on "
-        f"are {gap['state']}: {gap['reason']}"
-        for entry in entries
-        for gap in entry["gap_reasons"]
-    ]
-    return ["Missing candles:", *lines, ""] if lines else []
 
 
 if __name__ == "__main__":

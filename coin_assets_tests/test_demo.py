@@ -18,7 +18,8 @@ import pytest
 
 from coin_assets.config.settings import Settings
 from coin_assets.demo import Demo
-from coin_assets.domain.timeframes import month_start
+from coin_assets.domain.forecasting.frame import STEPS
+from coin_assets.domain.timeframes import Timeframe, month_start
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.resources import Clock
@@ -77,6 +78,8 @@ def test_a_first_and_a_second_demo(home: Path) -> None:
         trained = ModelRegistry(home).versions(series(name))[-1]
         assert datetime.now(UTC) - trained.cutoff < timedelta(hours=36)
 
+    require_scores_of_what_has_matured(home)
+
     before = files_of(home / "candles")
     second = run(DEMO, env)
     assert second.returncode == 0, second.stderr
@@ -87,6 +90,26 @@ def test_a_first_and_a_second_demo(home: Path) -> None:
     settled = [name for name in before if running_month not in name]
     assert len(settled) >= 60  # files of two symbols, five timeframes and six months
     assert {name: after[name] for name in settled} == {name: before[name] for name in settled}
+
+
+def require_scores_of_what_has_matured(home: Path) -> None:
+    """Check the scores: forecasts begin with the month, and mature 24 candles later."""
+    manifest = json.loads((home / "published/manifest.json").read_text())
+    for entry in manifest["public"]["entries"]:
+        if entry["prediction"] is None:
+            assert (entry["quality"], entry["evaluation"]) == (None, None)
+            continue
+        own, as_of = Timeframe.parse(entry["timeframe"]), datetime.fromisoformat(entry["as_of"])
+        first = own.ceil(month_start(as_of))
+        matured = own.count(first, as_of) - STEPS + 1  # origins, of which the first is the month's
+        content = (home / "published" / entry["evaluation"]["file"]).read_bytes()
+        assert_valid("evaluation", json.loads(content))
+        if matured <= 0:
+            assert entry["quality"] is None
+            continue
+        quality = entry["quality"]
+        assert (quality["origins"], quality["live"]) == (matured, 0)  # all made today
+        assert quality["as_of"] == entry["as_of"]
 
 
 @pytest.mark.slow

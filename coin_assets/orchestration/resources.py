@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -244,7 +244,11 @@ def pipeline_of(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> Pi
 
     The asset or op has to require `PIPELINE`.
     """
-    resources = context.resources
+    return pipeline_from(context.resources)
+
+
+def pipeline_from(resources: Any) -> Pipeline:
+    """The `Pipeline` of `Resources`, or of what a run has under their names."""
     return Pipeline(
         store=resources.store.client(),
         market=resources.market.client(),

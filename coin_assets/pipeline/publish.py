@@ -102,6 +102,23 @@ def evaluation_file(evaluations: EvaluationBook, series: Series) -> EvaluationFi
     return EvaluationFile(digest, as_of, lambda: evaluations.published(series, digest))
 
 
+def publish_evaluations(pipeline: Pipeline, policies: Sequence[SeriesPolicy]) -> Document | None:
+    """Publish the newest evaluation of each series; the manifest, if it changed.
+
+    Args:
+        policies: of all series.
+
+    Raises:
+        MachineFault: the machine failed; files that were not written stay as they are.
+    """
+    evaluations = pipeline.evaluations
+    return pipeline.publisher.refresh(
+        manifest_inputs(pipeline, policies, {}),
+        qualities={each.series: quality(evaluations, each.series) for each in policies},
+        evaluations={each.series: evaluation_file(evaluations, each.series) for each in policies},
+    )
+
+
 def completeness(
     store: Store, policies: Sequence[SeriesPolicy], now: datetime
 ) -> Callable[[Series], bool]:

@@ -4,8 +4,6 @@ A tool that is not installed skips its example.
 """
 
 import ast
-import importlib
-import importlib.util
 import json
 import re
 import shutil
@@ -71,12 +69,6 @@ def run(name: str, folder: Path, address: str) -> dict[str, Any]:
     return names
 
 
-def installed(*modules: str) -> None:
-    for module in modules:
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"the Python package {module} is not installed")
-
-
 def program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
@@ -85,7 +77,7 @@ def program(name: str) -> str:
 
 
 def test_every_example_is_run() -> None:
-    tested = {"client", "pandas", "polars", "duckdb", "duckdb-http", "arrow", "fetch"}
+    tested = {"client", "pandas", "polars", "duckdb", "duckdb-http", "jsonlite", "arrow", "fetch"}
     assert set(BLOCKS) == tested
 
 
@@ -117,7 +109,6 @@ def test_pandas(folder: Path, address: str, forecasts: pd.DataFrame) -> None:
 
 
 def test_polars(folder: Path, address: str, forecasts: pd.DataFrame) -> None:
-    installed("polars")
     medians = run("polars", folder, address)["medians"].collect()
     expected = forecasts[forecasts["output_type_id"] == 0.5]
     assert medians.height == len(expected)
@@ -127,7 +118,6 @@ def test_polars(folder: Path, address: str, forecasts: pd.DataFrame) -> None:
 def test_duckdb(
     folder: Path, address: str, forecasts: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    installed("duckdb")
     run("duckdb", folder, address)
     rows = {row[:2]: row[2:] for row in ast.literal_eval(capsys.readouterr().out)}
     assert rows[SERIES] == ("champion", "live", forecasts["origin_time"].nunique())
@@ -135,38 +125,57 @@ def test_duckdb(
 
 
 def test_duckdb_over_http(
-    folder: Path,
-    address: str,
-    forecasts: pd.DataFrame,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    folder: Path, address: str, forecasts: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    installed("duckdb")
-    duckdb = importlib.import_module("duckdb")
-    try:
-        duckdb.execute(f"SET extension_directory = '{tmp_path}'")
-        if importlib.util.find_spec("duckdb_extension_httpfs"):  # a package that brings it
-            importlib.import_module("duckdb_extensions").import_extension("httpfs")
-        duckdb.execute("LOAD httpfs")
-    except duckdb.Error as error:
-        pytest.skip(f"DuckDB cannot load its extension httpfs: {str(error).splitlines()[0]}")
     run("duckdb-http", folder, address)
     found = dict(ast.literal_eval(capsys.readouterr().out))
     medians = forecasts[forecasts["output_type_id"] == 0.5]
     assert found == pytest.approx(medians.groupby("horizon")["value"].mean().to_dict())
 
 
-def test_arrow(folder: Path, address: str) -> None:
-    rscript = program("Rscript")
-    probe = 'quit(status = !all(sapply(c("arrow", "dplyr"), requireNamespace, quietly = TRUE)))'
+def test_duckdb_over_http_refuses_a_file_that_is_not_the_listed_one(
+    folder: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "published"))
+    other = copy / "archive/forecasts/symbol=BTC_USDT/timeframe=1d"
+    for path in (copy / "archive/forecasts/symbol=BTC_USDT/timeframe=4h").rglob("*.parquet"):
+        shutil.copy(next(other.rglob("*.parquet")), path)
+    with served(copy) as (damaged, _), pytest.raises(SystemExit, match="is not the listed one"):
+        run("duckdb-http", copy, damaged)
+
+
+def in_r(code: str, *packages: str) -> subprocess.CompletedProcess[str]:
+    """What R makes of an example; it is skipped where R or a package is not installed."""
+    rscript, names = program("Rscript"), ", ".join(f'"{each}"' for each in packages)
+    probe = f"quit(status = !all(sapply(c({names}), requireNamespace, quietly = TRUE)))"
     if subprocess.run([rscript, "-e", probe], capture_output=True, check=False).returncode:
-        pytest.skip("the R packages arrow and dplyr are not installed")
-    done = subprocess.run(
-        [rscript, "-e", block("arrow", folder, address)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        pytest.skip(f"the R packages {' and '.join(packages)} are not installed")
+    return subprocess.run([rscript, "-e", code], capture_output=True, text=True, check=False)
+
+
+def test_jsonlite(folder: Path, address: str) -> None:
+    done = in_r(block("jsonlite", folder, address), "jsonlite", "digest")
+    assert done.returncode == 0, done.stderr
+    head, *rows = done.stdout.splitlines()
+    assert head.split() == ["close_time", "price", "lower_bound", "upper_bound"]
+    steps = json.loads((folder / "prediction_BTC_USDT_4h.json").read_bytes())["forecast"]
+    shown = [[float(number) for number in row.split()[-3:]] for row in rows]
+    expected = [[each[name] for name in head.split()[1:]] for each in steps]
+    assert shown == [pytest.approx(each, rel=1e-5) for each in expected]
+
+
+def test_jsonlite_refuses_a_file_that_is_not_the_listed_one(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "published"))
+    for path in (copy / "objects").iterdir():
+        path.write_bytes(b"{}")
+    with served(copy) as (damaged, _):
+        done = in_r(block("jsonlite", copy, damaged), "jsonlite", "digest")
+    assert done.returncode != 0
+    assert "is not what the manifest lists" in done.stderr
+
+
+def test_arrow(folder: Path, address: str) -> None:
+    done = in_r(block("arrow", folder, address), "arrow", "dplyr")
     assert done.returncode == 0, done.stderr
     assert "24" in done.stdout
 

@@ -1,15 +1,20 @@
-"""The page in the published folder: copied when it differs, never in the way of the data."""
+"""The page in the published folder: copied when it differs, never in the way of the data.
+
+Files that only earlier pages have stay for a day, for readers who hold an old index.
+"""
 
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
 
 from coin_assets.domain.publishing.documents import page_of
-from coin_assets.publish.page import copy_page
+from coin_assets.publish.page import copy_page, remove_old
 from coin_assets_tests.publish.test_publisher import BTC, publish, publisher_of
 
+DAY, MINUTE = 24 * 3600.0, 60.0
 FILES = {"index.html": "<title>1</title>", "assets/page-1.js": "1", "assets/page-1.css": "a{}"}
 
 
@@ -65,6 +70,51 @@ def test_a_page_that_cannot_be_copied_leaves_the_data_published(
     publish(publisher_of(folder), BTC)
     assert (folder / "index.html").read_text() == FILES["index.html"]
     assert os.stat(folder / "index.html").st_mode & 0o777 == 0o644  # noqa: PTH116
+
+
+@pytest.fixture
+def renewed(tmp_path: Path, built: Path) -> Path:
+    """A published folder whose page was replaced by one with other names, files of others in it."""
+    folder = tmp_path / "published"
+    copy_page(folder, built)
+    for name, text in (("logo.png", "theirs"), (".page-1.js.9.partial", "half")):
+        (folder / "assets" / name).write_text(text)
+    for path in (folder / "assets").iterdir():
+        os.utime(path, (1, 1))  # what a copied folder says; it does not count
+    (built / "assets/page-1.js").rename(built / "assets/page-2.js")
+    (built / "index.html").write_text("<title>2</title>")
+    copy_page(folder, built)
+    return folder
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "assets").iterdir()}
+
+
+def test_files_of_an_earlier_page_stay_for_a_day_after_its_index_and_go_then(
+    renewed: Path,
+) -> None:
+    whole = {"page-1.js", "page-2.js", "page-1.css", "logo.png"}
+    assert names(renewed) == whole  # a reader of the old index still finds what it names
+    current, replaced = {"assets/page-2.js", "assets/page-1.css"}, time.time()
+    assert remove_old(renewed, current, replaced + DAY - MINUTE) == 0
+    assert remove_old(renewed, current, replaced - 30 * DAY) == 0  # a clock that was set back
+    assert names(renewed) == whole
+    assert remove_old(renewed, current, replaced + DAY + MINUTE) == 1
+    assert names(renewed) == whole - {"page-1.js"}
+    assert remove_old(renewed, current, replaced + 365 * DAY) == 0
+
+
+def test_publishing_removes_what_is_over(
+    renewed: Path, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coin_assets.publish.page.BUILT", built)
+    publish(publisher_of(renewed), BTC)
+    assert "page-1.js" in names(renewed)
+    monkeypatch.setattr("coin_assets.publish.page.KEPT_SECONDS", 0.2)
+    time.sleep(0.3)
+    publish(publisher_of(renewed), BTC)
+    assert names(renewed) == {"page-2.js", "page-1.css", "logo.png"}
 
 
 def test_a_package_without_a_page_copies_nothing(tmp_path: Path) -> None:

@@ -120,11 +120,6 @@ def offer(
     return publisher.inspect()[known.series]
 
 
-@pytest.fixture
-def publisher(tmp_path: Path) -> Publisher:
-    return publisher_of(tmp_path)
-
-
 def publisher_of(
     folder: Path,
     series_list: Sequence[Series] = SERIES_LIST,

@@ -1,5 +1,6 @@
 """The page on what ``make demo`` published, by the clock of this machine."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -34,5 +35,9 @@ def test_every_view_of_a_demo(browser: Browser, tmp_path: Path) -> None:
         expect(tab.locator("tbody tr").first).to_be_visible()
         opened.at("#/quality")
         expect(tab.locator("tbody tr")).to_have_count(10)
+        # Early in a month of forecasts none has matured; the view says so then.
+        expect(tab.locator("tbody")).not_to_contain_text("No forecast is scored yet")
+        hours = tab.locator("tbody tr", has_text="1h").first
+        expect(hours).to_contain_text(re.compile(r"stable|unknown|drifting|has matured yet"))
         opened.at("#/status")
         expect(tab.locator(".facts")).to_contain_text("sandbox")

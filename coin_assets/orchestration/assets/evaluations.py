@@ -36,9 +36,18 @@ def evaluations(spec: SeriesAssets) -> dg.AssetsDefinition:
         if report.damaged:
             context.log.warning(f"Replaced an unreadable evaluation: {report.damaged}")
         context.log.info(evaluation_line(spec, report))
-        return dg.MaterializeResult(metadata=_metadata(spec, report))
+        return dg.MaterializeResult(metadata=_metadata(report) | _plots(spec, report))
 
     return evaluation
+
+
+def scored_without_run(spec: SeriesAssets, report: EvaluationReport) -> dg.AssetMaterialization:
+    """The event of an evaluation outside of a run, without plots: they take longer than scores."""
+    return dg.AssetMaterialization(
+        spec.asset_key(QUALITY),
+        description="scored without a run; the next run of `evaluate` draws the plots",
+        metadata=_metadata(report),
+    )
 
 
 def evaluation_line(spec: SeriesAssets, report: EvaluationReport) -> str:
@@ -58,7 +67,7 @@ def evaluation_line(spec: SeriesAssets, report: EvaluationReport) -> str:
     return line
 
 
-def _metadata(spec: SeriesAssets, report: EvaluationReport) -> dict[str, Any]:
+def _metadata(report: EvaluationReport) -> dict[str, Any]:
     document, found = report.document, report.evaluation
     metadata: dict[str, Any] = {
         "as_of": dg.MetadataValue.timestamp(found.as_of),
@@ -80,13 +89,18 @@ def _metadata(spec: SeriesAssets, report: EvaluationReport) -> dict[str, Any]:
                 ]
             )
         )
-    if found.champion is not None:
-        metadata |= {
-            "latest_outcome": fan_plot(spec.series, found.champion.forecast),
-            "reliability": reliability_plot(spec.series, found),
-            "loss_over_time": loss_plot(spec.series, found),
-        }
     return metadata
+
+
+def _plots(spec: SeriesAssets, report: EvaluationReport) -> dict[str, Any]:
+    found = report.evaluation
+    if found.champion is None:
+        return {}
+    return {
+        "latest_outcome": fan_plot(spec.series, found.champion.forecast),
+        "reliability": reliability_plot(spec.series, found),
+        "loss_over_time": loss_plot(spec.series, found),
+    }
 
 
 def _scores(role: str, scores: Document) -> dict[str, Any]:

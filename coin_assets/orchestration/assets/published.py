@@ -44,18 +44,21 @@ def published_files(spec: SeriesAssets, all_specs: tuple[SeriesAssets, ...]) -> 
             context.log_event(manifest_materialization(rewritten, "rewritten by a run"))
         as_of = publication.entry.as_of
         context.log.info(f"{spec.series} published as of {time_text(as_of) if as_of else 'never'}")
-        metadata = publication_metadata(publication, pipeline.publisher.folder, now)
-        if site := context.resources.publisher.site_url:
-            metadata["page"] = dg.MetadataValue.url(page_of(site, spec.series))
-        return dg.MaterializeResult(metadata=metadata)
+        folder, site = pipeline.publisher.folder, context.resources.publisher.site_url
+        return dg.MaterializeResult(metadata=publication_metadata(publication, folder, site, now))
 
     return published
 
 
 def publication_metadata(
-    publication: Publication, folder: Path, now: datetime
+    publication: Publication, folder: Path, site: str | None, now: datetime
 ) -> dict[str, dg.MetadataValue | int | float]:
-    """Metadata of the published files of a series in ``folder``."""
+    """Metadata of the published files of a series.
+
+    Args:
+        folder: the published folder.
+        site: address of the page, if it has one.
+    """
     entry, metadata = publication.entry, dict[str, dg.MetadataValue | int | float]()
     metadata["candles"] = publication.candles
     for kind, file in (("history", entry.history), ("prediction", entry.prediction)):
@@ -63,6 +66,8 @@ def publication_metadata(
             metadata[kind] = dg.MetadataValue.path(folder / file.name)
             metadata[file.name] = dg.MetadataValue.text(f"{file.size} bytes, {file.sha256}")
     metadata["manifest"] = dg.MetadataValue.path(folder / MANIFEST)
+    if site:
+        metadata["page"] = dg.MetadataValue.url(page_of(site, entry.series))
     if entry.as_of is not None:
         metadata["as_of"] = dg.MetadataValue.timestamp(entry.as_of)
         seconds = (now - entry.as_of).total_seconds()

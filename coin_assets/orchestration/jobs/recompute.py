@@ -154,7 +154,8 @@ class _Recomputation:
             publisher = self.pipeline.publisher
             inputs = manifest_inputs(self.pipeline, [spec], {})
             self.manifests.append(publisher.publish(publication, inputs))
-            published = publication_metadata(publication, publisher.folder, now)
+            site = self.context.resources.publisher.site_url
+            published = publication_metadata(publication, publisher.folder, site, now)
             self._report(spec, PUBLISHED, published, None)
 
     def _shows_candles(self, spec: SeriesAssets, opens: pd.DatetimeIndex) -> bool:

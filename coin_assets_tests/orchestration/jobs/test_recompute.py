@@ -93,7 +93,7 @@ def platform(unchanged: Path, tmp_path: Path) -> Platform:
 
 
 def opened(home: Path) -> Platform:
-    return Platform(home, now=NOW, symbols=f"{ETH},{BTC}")
+    return Platform(home, now=NOW, symbols=f"{ETH},{BTC}", site_url="https://page.example")
 
 
 def repulled(platform: Platform, market: Market, month: str = "2024-06-01") -> dict[str, list[str]]:
@@ -157,6 +157,8 @@ def test_a_changed_candle_reaches_exactly_what_it_touches(
     assert platform.metadata("BTC_USDT/prediction_1h", "2024-06-01")["origins_recomputed"] == 48
     candles = platform.metadata("BTC_USDT/ohlcv_1d", "2024-06-01")
     assert (candles["rows_changed"], candles["missing"], candles["origin"]) == (1, 0, "recomputed")
+    page = platform.metadata("BTC_USDT/published_1d")["page"]
+    assert page == "https://page.example/#/series/BTC_USDT/1d"
 
 
 def test_nothing_pending_changes_and_materialises_nothing(platform: Platform) -> None:

@@ -3,15 +3,18 @@
  * Each function returns its argument with a type, or throws a `Problem`.
  */
 
+import type { ArchiveIndex } from "./archive";
 import type { Evaluation } from "./evaluation";
 import { Problem } from "./problems";
 import { LEVELS, type History, type Manifest, type Prediction, type PublicEntry } from "./types";
 
 const VERSION = 2;
 const EVALUATION_VERSION = 1;
+const ARCHIVE_VERSION = 1;
 const OBJECT = /^objects\/[0-9a-f]{64}\.json$/;
 // Relative names alone: a manifest cannot send the page anywhere else.
 const FILE = /^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./=-]*\.json$/;
+const ARCHIVED = /^archive\/(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./=-]*\.parquet$/;
 
 type Json = Record<string, unknown>;
 
@@ -30,6 +33,7 @@ export function checkedManifest(value: unknown): Manifest {
   for (const each of list(open.entries, "public.entries")) checkEntry(object(each, "a public entry"));
   for (const each of list(ops.entries, "ops.entries")) identity(object(each, "an ops entry"));
   list(ops.outages, "ops.outages");
+  if (manifest.archive) checkReference(object(manifest.archive, "archive"));
   return value as Manifest;
 }
 
@@ -67,6 +71,21 @@ export function checkedEvaluation(value: unknown, entry: PublicEntry): Evaluatio
   const lists = ["levels", "by_step", "over_time", "recent", "roles"];
   const members = Object.entries(found).filter(([name, each]) => !lists.includes(name) || Array.isArray(each));
   return { champion: null, challenger: null, ...Object.fromEntries(members) } as unknown as Evaluation;
+}
+
+export function checkedArchive(value: unknown): ArchiveIndex {
+  const index = object(value, "the list of the archive");
+  if (index.version !== ARCHIVE_VERSION) {
+    throw new Problem("unknown_version", `The list of the archive has version ${JSON.stringify(index.version ?? null)}; this page knows version ${ARCHIVE_VERSION}.`);
+  }
+  for (const each of list(index.files, "files")) {
+    const file = object(each, "an archived file");
+    identity(file);
+    if (typeof file.file !== "string" || !ARCHIVED.test(file.file)) throw damaged(`${JSON.stringify(file.file)} is no archived file`);
+    for (const name of ["kind", "month"]) if (typeof file[name] !== "string") throw damaged(`${file.file} has no ${name}`);
+    for (const name of ["rows", "bytes"]) number(file[name], name);
+  }
+  return value as ArchiveIndex;
 }
 
 function checkEntry(entry: Json): void {

@@ -1,7 +1,8 @@
 /** Hooks: the clock, the address, the feed, files, the width of an element, the colour scheme. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { checkedEvaluation, checkedHistory, checkedPrediction } from "../data/checks";
+import type { ArchiveIndex } from "../data/archive";
+import { checkedArchive, checkedEvaluation, checkedHistory, checkedPrediction } from "../data/checks";
 import type { Evaluation } from "../data/evaluation";
 import type { Feed, FeedState } from "../data/feed";
 import { documentOf } from "../data/files";
@@ -62,15 +63,30 @@ export function useFile<K extends keyof Kinds>(
   feed: Feed,
   attempt: unknown,
 ): FileState<Kinds[K]> {
-  const [state, setState] = useState<FileState<Kinds[K]> & { of: string }>({ document: null, problem: null, of: "" });
-  const reference: FileRef | null = entry?.[kind] ?? null;
   const of = entry ? `${entry.symbol} ${entry.timeframe}` : "";
+  return useReference(of, entry?.[kind] ?? null, (value) => CHECKS[kind](value, entry!) as Kinds[K], feed, attempt);
+}
+
+/** The list of the archive, as `useFile`. */
+export function useArchive(reference: FileRef | null, feed: Feed, attempt: unknown): FileState<ArchiveIndex> {
+  return useReference("archive", reference, checkedArchive, feed, attempt);
+}
+
+/** @param of what the file is about: a file about something else does not stay */
+function useReference<T>(
+  of: string,
+  reference: FileRef | null,
+  checked: (value: unknown) => T,
+  feed: Feed,
+  attempt: unknown,
+): FileState<T> {
+  const [state, setState] = useState<FileState<T> & { of: string }>({ document: null, problem: null, of: "" });
   const failed = state.of === of && state.problem !== null;
   useEffect(() => {
-    if (!entry || !reference) return;
+    if (!reference) return;
     let isCurrent = true;
     documentOf(reference).then(
-      (value) => isCurrent && setState({ of, problem: null, document: CHECKS[kind](value, entry) as Kinds[K] }),
+      (value) => isCurrent && setState({ of, problem: null, document: checked(value) }),
     ).catch((error: unknown) => {
       if (!isCurrent) return;
       const problem = asProblem(error);

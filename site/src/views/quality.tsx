@@ -39,7 +39,7 @@ function ScoreRow({ entry, now }: { entry: PublicEntry; now: number }) {
     <tr>
       <th scope="row"><a href={hrefOf("quality", entry)}>{seriesKey(entry)}</a></th>
       {!serving.served ? <td class="text" colSpan={9}><StatusBadge status={serving.status} /></td> : !quality ? (
-        <td class="text muted" colSpan={9}>No forecast has matured yet.</td>
+        <td class="text muted" colSpan={9}>{entry.evaluation ? "No forecast has matured yet; each takes 24 candles." : "No forecast is scored yet."}</td>
       ) : (
         <>
           <td>{signedPercent(quality.skill, 1)}</td>
@@ -78,10 +78,12 @@ function OfSeries({ manifest, feed, state, route, now }: ViewProps) {
                 Evaluated with data up to <Time of={evaluation.as_of} both />
                 {evaluation.window && <>, forecasts made from <Time of={evaluation.window.start} /> on</>}.
               </p>
-              <QualityPlots evaluation={evaluation}><RoleScoresTable evaluation={evaluation} /></QualityPlots>
+              {evaluation.champion || evaluation.challenger ? (
+                <QualityPlots evaluation={evaluation}><RoleScoresTable evaluation={evaluation} /></QualityPlots>
+              ) : <RoleScoresTable evaluation={evaluation} />}
               <QualityTables evaluation={evaluation} />
             </>
-          ) : !problem && <p class="muted">{entry.evaluation ? "Reading the evaluation…" : "No evaluation of this series is published."}</p>}
+          ) : !problem && <p class="muted">{entry.evaluation ? "Reading the evaluation…" : "No forecast of this series is scored yet. The platform scores once a day; a forecast matures after 24 candles."}</p>}
         </>
       )}
     </>

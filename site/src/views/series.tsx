@@ -13,6 +13,7 @@ import { lengthOf } from "../rules/timeframes";
 import { useFile } from "../ui/hooks";
 import { Banner, Heading } from "../ui/layout";
 import { Refusal, sentence, StatusBadge } from "../ui/parts";
+import { Archive } from "./archive";
 import { Origins } from "./origins";
 import type { ViewProps } from "./props";
 import { SeriesChart } from "./series_chart";
@@ -48,6 +49,7 @@ export function SeriesView({ manifest, feed, state, route, now }: ViewProps) {
       {isShown && history.document && prediction.document ? (
         <Shown entry={entry} manifest={manifest} history={history.document} prediction={prediction.document} evaluation={evaluation.document} route={route} now={now} />
       ) : isShown && !history.problem && !prediction.problem && <p class="muted">Reading the files of this series…</p>}
+      <Archive key={`${entry.symbol} ${entry.timeframe}`} entry={entry} manifest={manifest} feed={feed} attempt={attempt} />
     </>
   );
 }
