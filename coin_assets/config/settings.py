@@ -21,7 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from coin_assets.config import addresses, notation
+from coin_assets.config import addresses, notation, symbol_files
 from coin_assets.config import rules as rules
 from coin_assets.config.fields import parsed_by as _by
 from coin_assets.config.fields import setting as _setting
@@ -63,8 +63,9 @@ class Settings(BaseSettings):
     home: Annotated[Path, _by(rules.home)] = _setting(
         "./var", "everything this installation writes (`make demo`: `./var/demo`)"
     )
-    symbols: Annotated[tuple[str, ...], _by(notation.symbols)] = _setting(
-        "BTC/USDT,ETH/USDT,XRP/USDT,SOL/USDT,DOGE/USDT", "what to follow, in ccxt notation"
+    symbols: Annotated[tuple[str, ...], _by(symbol_files.symbols)] = _setting(
+        "BTC/USDT,ETH/USDT,XRP/USDT,SOL/USDT,DOGE/USDT",
+        "what to follow, in ccxt notation; or `@symbols.txt`, a file with one symbol a line",
     )
     market: Annotated[str, _by(rules.market, rules.servable)] = _setting(
         "sandbox", "source of candles: `sandbox`, `ccxt:<exchange id>`, `archive:<folder>`"
