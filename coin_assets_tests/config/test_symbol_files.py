@@ -35,7 +35,7 @@ def problems_of(folder: Path, content: bytes) -> list[str]:
     ("content", "expected"),
     [
         (b"BTC/USDT\nETH/USDT\n", ("BTC/USDT", "ETH/USDT")),
-        (b"# majors\n\n  BTC/USDT # spot\n\t\nETH/USDT:USDT\t# swap", ("BTC/USDT", "ETH/USDT:USDT")),
+        (b"# a\n\n  A/USDT # spot\n\t\nA/USDT:USDT\t# swap", ("A/USDT", "A/USDT:USDT")),
         (b"\xef\xbb\xbfBTC/USDT\r\n#ETH/USDT\r\n", ("BTC/USDT",)),
         (b"A#1/USDT\n", ("A#1/USDT",)),  # a comment begins after a blank
         ("币安人生/USDT\n".encode(), ("币安人生/USDT",)),

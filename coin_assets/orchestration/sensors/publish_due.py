@@ -11,12 +11,14 @@ import dagster as dg
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import MODELS, QUALITY
 from coin_assets.domain.series import Series
+from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.domain.timeframes import month_start
 from coin_assets.errors import MachineFault
 from coin_assets.files.faults import faults_of_one_file
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.locations import Records
 from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.orchestration.resources import (
     Clock,
@@ -52,7 +54,11 @@ INTERVAL_SECONDS = 15
 
 
 def publish_due_sensor(
-    specs: tuple[SeriesAssets, ...], checks: ChecksOfAsset, job: Any, faults: MachineFaults
+    specs: tuple[SeriesAssets, ...],
+    checks: ChecksOfAsset,
+    job: Any,
+    faults: MachineFaults,
+    shard: Shard = ALONE,
 ) -> dg.SensorDefinition:
     """``publish_due``, which launches ``job`` (``update``) with published assets alone."""
     turns, known = count(), KnownStatuses(specs)
@@ -80,7 +86,8 @@ def publish_due_sensor(
         clock: Clock,
     ) -> dg.SensorResult:
         now, time_left, at = clock.now(), TickTime(clock.monotonic), clock.machine_time()
-        runs = runs_of(context.instance, specs, at, month_start(now), time_left)
+        records = Records.of(context, shard)
+        runs = runs_of(records.instance, specs, at, month_start(now), time_left, records.label)
         stored = store.client().snapshot(series_list)
         folder, evaluated = publisher.client(), registry.evaluations()
         reader = StatusReader(stored, registry.client(), folder)
