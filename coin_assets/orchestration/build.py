@@ -105,19 +105,17 @@ def build_definitions(
     update, training = update_job(steps, checks), training_job(specs)
     recompute, retention = recompute_job(specs), retention_job(specs)
     prune, archive = prune_job(settings.records_retention), archive_job(specs, settings.paths)
-    evaluate, promote = evaluate_job(scored), promote_job(specs)
+    due = [update, training, evaluate_job(scored), promote_job(specs)]
     retrain, retain = retrain_schedule(specs, training), retention_schedule(retention)
     schedules = [retrain, retain, archive_schedule(archive)]
     schedules += [prune_schedule(prune)] if shard.is_first else []  # of the records of all shards
     sensors: list[Any] = [
-        candles_due_sensor(
-            specs, checks_of(steps), [update, training, evaluate, promote], faults, shard
-        ),
+        candles_due_sensor(specs, checks_of(steps), due, faults, shard),
         publish_due_sensor(specs, checks_of(steps), update, faults, shard),
         late_candles_sensor(specs, recompute, faults, shard),
         training_events_sensor(specs, training, faults, shard),
     ]
-    launched: list[Any] = [update, training, evaluate, promote, recompute, retention, prune]
+    launched: list[Any] = [*due, recompute, retention, prune]
     watched = [each.name for each in (*sensors, *schedules)]
     definitions = dg.Definitions(
         assets=[*steps, *scored, manifest(chosen, shard)],

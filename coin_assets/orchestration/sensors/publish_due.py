@@ -51,6 +51,11 @@ from coin_assets.store.base import Store
 from coin_assets.store.forecasts import forecast_at
 
 INTERVAL_SECONDS = 15
+_DESCRIPTION = (
+    "Checks every published file and requests runs that publish missing, damaged or outdated files "
+    "again. Rewrites the manifest when an entry changes: when data becomes stale, when runs fail, "
+    "when a file is damaged."
+)
 
 
 def publish_due_sensor(
@@ -63,18 +68,13 @@ def publish_due_sensor(
     """``publish_due``, which launches ``job`` (``update``) with published assets alone."""
     turns, known = count(), KnownStatuses(specs)
     unread: dict[Series, list[MachineFault]] = {}  # found when the series was last read in full
-    series_list = [spec.series for spec in specs]
 
     @dg.sensor(
         name="publish_due",
         job=job,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=(
-            "Checks every published file and requests runs that publish missing, damaged or "
-            "outdated files again. Rewrites the manifest when an entry changes: when data becomes "
-            "stale, when runs fail, when a file is damaged."
-        ),
+        description=_DESCRIPTION,
     )
     @faults.skipped
     def publish_due(
@@ -88,7 +88,7 @@ def publish_due_sensor(
         now, time_left, at = clock.now(), TickTime(clock.monotonic), clock.machine_time()
         records = Records.of(context, shard)
         runs = runs_of(records.instance, specs, at, month_start(now), time_left, records.label)
-        stored = store.client().snapshot(series_list)
+        stored = store.client().snapshot([spec.series for spec in specs])
         folder, evaluated = publisher.client(), registry.evaluations()
         reader = StatusReader(stored, registry.client(), folder)
         # Each tick reads one series in full and compares its files with the store byte by byte.
