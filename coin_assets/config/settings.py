@@ -69,10 +69,10 @@ class Settings(BaseSettings):
         "what to follow, in ccxt notation; or `@symbols.txt`, a file with one symbol a line",
     )
     shards: Annotated[int, _by(notation.whole_number(1), sharding.populated)] = _setting(
-        "1", "code locations that share the symbols: [shards](operations/scale.md#shards)"
+        "1", "code locations that share the symbols (`docs/operations/scale.md`)"
     )
     shard: Annotated[int | None, _by(sharding.number, sharding.one_of_shards)] = _setting(
-        "", "which of them a process loads, from 0; `coin_assets.shards` needs none"
+        "", "which of them a code server in a container loads, from 0; `make up` starts all"
     )
     market: Annotated[str, _by(rules.market, rules.servable)] = _setting(
         "sandbox", "source of candles: `sandbox`, `ccxt:<exchange id>`, `archive:<folder>`"

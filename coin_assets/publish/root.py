@@ -54,26 +54,24 @@ class PublishedRoot:
         self._market = installation.market
         self.own = folder / installation.shard.folder
 
-    def taken_over(self, entries: Mapping[Series, ManifestEntry]) -> dict[Series, ManifestEntry]:
-        """New entries of series that have files elsewhere and none here; copies these files.
+    def found_elsewhere(
+        self, entries: Mapping[Series, ManifestEntry]
+    ) -> dict[Series, ManifestEntry]:
+        """Entries of series that have files elsewhere and none here.
 
-        A file that has an object was public, and stays so.
+        A file that has an object was public, and its series stays so.
 
         Args:
             entries: of the own folder.
         """
-        places = self._elsewhere()
-        lacking = [series for series, entry in entries.items() if not entry.files] if places else []
+        return {series: entry for series, (_, entry) in self._moved(entries).items()}
+
+    def taken_over(self, entries: Mapping[Series, ManifestEntry]) -> dict[Series, ManifestEntry]:
+        """As `found_elsewhere`; copies these files into the own folder."""
         found = {}
-        for series in lacking:
-            newest: tuple[datetime, Path, ManifestEntry] | None = None
-            for place in places:
-                entry = PublishedFolder(place, [series], self._market).of_files(series)
-                at = None if entry.corrupt or entry.fault else entry.newest_as_of
-                if at is not None and (newest is None or at > newest[0]):
-                    newest = at, place, entry
-            if newest is not None:
-                found[series] = self._copied(*newest[1:])
+        for series, (place, entry) in self._moved(entries).items():
+            with suppress(FileNotFoundError, CorruptArtefact):  # a run of before replaces it
+                found[series] = self._copied(place, entry)
         return found
 
     def settle(self, published: Iterable[Series], now: float) -> None:
@@ -118,15 +116,32 @@ class PublishedRoot:
         found = [each for each in sorted(self._root.glob("shard=*")) if each.is_dir()]
         return [each for each in (self._root, *found) if each != self.own]
 
+    def _moved(
+        self, entries: Mapping[Series, ManifestEntry]
+    ) -> dict[Series, tuple[Path, ManifestEntry]]:
+        """Where the newest files are of each series that has none here, and their entry."""
+        places = self._elsewhere()
+        lacking = [series for series, entry in entries.items() if not entry.files] if places else []
+        found: dict[Series, tuple[Path, ManifestEntry]] = {}
+        for series in lacking:
+            newest: datetime | None = None
+            for place in places:
+                entry = PublishedFolder(place, [series], self._market).of_files(series)
+                at = None if entry.corrupt or entry.fault else entry.newest_as_of
+                if at is not None and (newest is None or at > newest):
+                    was_public = any(file.has_object for file in entry.files.values())
+                    visibility = PUBLIC if was_public else entry.visibility
+                    newest, found[series] = at, (place, replace(entry, visibility=visibility))
+        return found
+
     def _copied(self, place: Path, theirs: ManifestEntry) -> ManifestEntry:
         """The entry of the same files in the own folder."""
-        was_public = any(file.has_object for file in theirs.files.values())
         contents = {
             file.name: content_of(place / file.name, _REMEDY) for file in theirs.files.values()
         }
-        ObjectFolder(self.own).write(contents, contents.keys() if was_public else ())
+        ObjectFolder(self.own).write(contents, contents.keys() if theirs.is_public else ())
         own = PublishedFolder(self.own, [theirs.series], self._market).of_files(theirs.series)
-        return replace(own, visibility=PUBLIC) if was_public else own
+        return replace(own, visibility=theirs.visibility)
 
     def _root_is_written(self) -> bool:
         """Whether the root manifest lists these shards; it does once each has its manifest."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from coin_assets.domain.json_format import Document
+from coin_assets.domain.publishing.archive import folder_of as archive_folder_of
 from coin_assets.domain.publishing.documents import file_name
 from coin_assets.domain.publishing.manifest_entries import Installation
 from coin_assets.domain.publishing.root import root_document
@@ -228,3 +229,33 @@ def test_the_newest_of_several_leftovers_is_taken_over(tmp_path: Path) -> None:
     refresh(shards_of(folder, 3))
     for content in served(folder).values():
         assert json.loads(content)["as_of"] == "2026-11-22T01:00:00Z"
+
+
+@pytest.mark.parametrize("counts", [(1, 2, 3, 1), (3, 1, 2)])
+def test_archived_months_move_once_and_keep_their_bytes(
+    counts: tuple[int, ...], tmp_path: Path
+) -> None:
+    """What retention removed from the store is in the archive alone."""
+    folder, months = tmp_path / "published", ("2026-10", "2026-11")
+
+    def place(number: int, series: Series, count: int, month: str) -> Path:
+        own = folder / Shard(shard_of(series.symbol, count), count).folder
+        return own / archive_folder_of("forecasts", series) / f"month={month}" / f"{number}.parquet"
+
+    for number, series in enumerate(ALL):
+        for month in months:
+            path = place(number, series, counts[0], month)
+            path.parent.mkdir(parents=True)
+            path.write_text(f"{series} {month}")
+    publish_all(shards_of(folder, counts[0]))
+    for count in counts[1:]:
+        for publisher in shards_of(folder, count) * 2:
+            publisher.take_over_archive()
+        found = {path: path.read_text() for path in folder.rglob("*.parquet")}
+        assert found == {
+            place(number, series, count, month): f"{series} {month}"
+            for number, series in enumerate(ALL)
+            for month in months
+        }
+        refresh(shards_of(folder, count))
+        assert set(folder.rglob("*.parquet")) == set(found)
