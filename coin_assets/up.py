@@ -16,18 +16,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
+from dagster._core.remote_origin import (
+    CodeLocationOrigin,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+)
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from coin_assets import metrics, supervision, watcher, web
 from coin_assets.config.settings import Settings, variable_of
+from coin_assets.domain.shards import Shard
 from coin_assets.errors import CoinAssetsError, ConfigurationError
 from coin_assets.files.atomic import private_folder
 from coin_assets.orchestration import dead_runs
 from coin_assets.orchestration.build import build_definitions
+from coin_assets.orchestration.locations import location_of, target_of
 from coin_assets.orchestration.progress import print_anything
 from coin_assets.orchestration.records.damage import set_aside_and_report
-from coin_assets.supervision.home_lock import hold, note_address
+from coin_assets.supervision.home_lock import hold, hold_shard, note_address
 from coin_assets.supervision.parts import CodeLocation, Plan
 from coin_assets.supervision.ports import require_free
 
@@ -44,8 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_anything()
     try:
         settings = Settings()
-        build_definitions(settings)
-        lock = hold(settings.home)
+        shards = _shards(settings, is_one=wanted.code_server)
+        for shard in shards:
+            build_definitions(settings.of_shard(shard.number))
+        is_alone = shards[0].is_alone or not wanted.code_server
+        lock = hold(settings.home) if is_alone else hold_shard(settings.home, shards[0].number)[0]
         require_free("PORT", host, port)
         if settings.metrics_port:
             require_free("COIN_METRICS_PORT", metrics.HOST, settings.metrics_port)
@@ -63,12 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         flush=True,
     )
     if wanted.code_server:
-        command = ["dagster", "code-server", "start", "--module-name", "coin_assets.definitions"]
+        command = ["dagster", "code-server", "start", *target_of(shards[0]).get_cli_args()]
         command += ["--host", host, "--port", str(port)]
     else:
         note_address(lock, f"http://{host}:{port}")
         page = _page_address(settings)
-        command = [supervision.__name__, _plan(wanted, settings, has_page=bool(page)).write()]
+        plan = _plan(wanted, settings, shards, has_page=bool(page))
+        command = [supervision.__name__, plan.write()]
         if page and not settings.site_url:
             os.environ[variable_of("site_url")] = page
         os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # as dagster dev sets it
@@ -100,7 +109,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _plan(wanted: argparse.Namespace, settings: Settings, *, has_page: bool) -> Plan:
+def _shards(settings: Settings, *, is_one: bool) -> list[Shard]:
+    """The shards whose code locations this process starts.
+
+    Args:
+        is_one: a container serves the shard that ``COIN_SHARD`` names.
+    """
+    if is_one or settings.shard is not None:
+        return [settings.own_shard]
+    return [Shard(number, settings.shards) for number in range(settings.shards)]
+
+
+def _origins(shards: Sequence[Shard]) -> Sequence[CodeLocationOrigin]:
+    """Code locations: of the workspace file, or one a shard, like deploy/workspace.sharded.yaml."""
+    if shards[0].is_alone:
+        return WorkspaceFileTarget([WORKSPACE]).create_origins()
+    return [
+        ManagedGrpcPythonEnvCodeLocationOrigin(target_of(each), location_of(each))
+        for each in shards
+    ]
+
+
+def _plan(
+    wanted: argparse.Namespace, settings: Settings, shards: Sequence[Shard], *, has_page: bool
+) -> Plan:
     """What ``dagster dev`` starts, for `supervision`.
 
     ``dagster dev`` warns that it is superseded, and ends as a whole when one server does.
@@ -108,7 +140,7 @@ def _plan(wanted: argparse.Namespace, settings: Settings, *, has_page: bool) -> 
     folder = Path(tempfile.mkdtemp(prefix="coin_up_"))
     python, level = (sys.executable, "-m"), "info" if wanted.verbose else "warning"
     locations, served = [], []
-    for number, origin in enumerate(WorkspaceFileTarget([WORKSPACE]).create_origins()):
+    for number, origin in enumerate(_origins(shards)):
         if not isinstance(origin, ManagedGrpcPythonEnvCodeLocationOrigin):
             raise TypeError(f"{WORKSPACE}: {origin.location_name} is no Python code location")
         target, path = origin.loadable_target_origin, str(folder / f"{number}.sock")

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from coin_assets_tests.realdata import REPOSITORY
 
 KINDS = ("history", "prediction", "manifest", "archive")
-SCHEMAS = (*KINDS, "evaluation")
+SCHEMAS = (*KINDS, "evaluation", "root")
 CONTRACT = REPOSITORY / "docs" / "contract"
 
 

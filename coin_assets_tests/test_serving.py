@@ -30,6 +30,7 @@ TYPES = {
     "assets/page-1.js": "text/javascript",
     "assets/page-1.css": "text/css",
     OBJECT: "application/json",
+    f"shard=0/{OBJECT}": "application/json",
 }
 
 
@@ -94,7 +95,7 @@ def served(
     (folder / PARTIAL).write_text("{")
     for path in (*TYPES, "objects/.a.json.17.partial"):
         file = folder / (path or "index.html")
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("{}")
     (tmp_path / "secret.json").write_text("{}")
     (folder / "link.json").symlink_to(tmp_path / "secret.json")

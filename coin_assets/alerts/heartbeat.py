@@ -17,7 +17,7 @@ from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, document_o
 
 FILE = "heartbeat.json"
 _REMEDY = "The next cycle of the alerting replaces it."
-_MOST_CYCLES = 5
+_MOST_CYCLES, _LEAST_SILENT = 5, timedelta(minutes=2)
 
 
 def is_alive(undelivered_since: datetime | None, now: datetime, cycle: timedelta) -> bool:
@@ -29,25 +29,45 @@ def is_alive(undelivered_since: datetime | None, now: datetime, cycle: timedelta
     return undelivered_since is None or now - undelivered_since <= _MOST_CYCLES * cycle
 
 
-def beat(folder: Path, now: datetime, facts: Mapping[str, Any]) -> None:
+def file_of(shard: int) -> str:
+    """Name of the heartbeat of a shard; that of shard 0 is the one without shards."""
+    return FILE if shard == 0 else FILE.replace(".", f".shard-{shard}.")
+
+
+def silent_after(cycle: timedelta) -> timedelta:
+    """Age from which on a heartbeat counts as silence; a tick may take a minute."""
+    return max(_MOST_CYCLES * cycle, _LEAST_SILENT)
+
+
+def beat(folder: Path, now: datetime, facts: Mapping[str, Any], shard: int = 0) -> None:
     """Replace ``folder/heartbeat.json`` by ``{"at": ..., **facts}``.
 
     Raises:
         MachineFault: the machine failed.
     """
-    document = {"at": time_text(now), **facts}
-    with machine_faults_named(folder / FILE):
-        write_atomically(folder / FILE, (json.dumps(document, indent=1) + "\n").encode())
+    document, path = {"at": time_text(now), **facts}, folder / file_of(shard)
+    with machine_faults_named(path):
+        write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
 
 
-def heartbeat_age(folder: Path, now: datetime) -> timedelta | None:
-    """Time since the last beat; None if there was none.
+def heartbeat_age(folder: Path, now: datetime, shards: int = 1) -> timedelta | None:
+    """Time since the last beat, of the shard that is silent for longest; None if one has none.
+
+    Raises:
+        MachineFault, CorruptArtefact: see `_age`.
+    """
+    ages = [_age(folder / file_of(number), now) for number in range(shards)]
+    known = [age for age in ages if age is not None]
+    return max(known) if len(known) == len(ages) else None
+
+
+def _age(file: Path, now: datetime) -> timedelta | None:
+    """Time since the beat in a file; None if there was none.
 
     Raises:
         MachineFault: the machine failed; the file may be intact.
         CorruptArtefact: the file is not what was written, or its time lies in the future.
     """
-    file = folder / FILE
     try:
         at = parse_time(document_of(content_of(file, _REMEDY))["at"])
     except FileNotFoundError:

@@ -23,7 +23,9 @@ from coin_assets.alerts.database import AlertsLocked, Database
 from coin_assets.alerts.delivery import Clock, Sent, send_due
 from coin_assets.alerts.incidents import Incident, Mute, MuteKind, Rules
 from coin_assets.alerts.messages import Message
+from coin_assets.alerts.shards import ShardSubjects
 from coin_assets.alerts.tables import Pending, SetAside
+from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.errors import ConfigurationError, CorruptArtefact
 from coin_assets.files.sqlite import set_aside, set_aside_if_damaged
 
@@ -78,10 +80,11 @@ class AlertBook:
 
     Args:
         path: of the file, which is created at its first use.
+        shard: to which `advance` and `incidents` are limited.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, shard: Shard = ALONE) -> None:
+        self._path, self._subjects = path, ShardSubjects(shard)
         self._database = Database(path)
 
     def advance(
@@ -105,8 +108,12 @@ class AlertBook:
         def cycle() -> list[Message]:
             with self._database.transaction() as connection:
                 refused = tables.read_set_aside(connection, now - SET_ASIDE_SHOWN)
-                wrong = [*found, *self._database.conditions(), *refused_conditions(refused)]
-                known, mutes = tables.read_incidents(connection), tables.read_mutes(connection)
+                wrong = self._subjects.named(
+                    [*found, *self._database.conditions(), *refused_conditions(refused)]
+                )
+                owns, known = self._subjects.owns, tables.read_incidents(connection)
+                known = {name: incident for name, incident in known.items() if owns(name)}
+                mutes = [each for each in tables.read_mutes(connection) if owns(each.subject)]
                 current, messages = engine.advance(known, wrong, mutes, now, rules)
                 tables.replace_incidents(connection, known, current)
                 holding = engine.still_holding(mutes, current, now)
@@ -195,11 +202,11 @@ class AlertBook:
         return engine.still_holding(mutes, incidents, now)
 
     def incidents(self) -> dict[str, Incident]:
-        """Open incidents by subject."""
+        """Open incidents of the shard, by subject."""
 
         def read() -> dict[str, Incident]:
             with self._database.transaction() as connection:
-                return tables.read_incidents(connection)
+                return self._subjects.own(tables.read_incidents(connection))
 
         return self._on_sound_file(read)
 

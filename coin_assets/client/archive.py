@@ -1,7 +1,7 @@
 """The archive: its index, and its Parquet files as tables."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Self
 
@@ -28,6 +28,10 @@ class ArchiveFile:
     month: str
     rows: int
     reference: FileReference
+
+    def below(self, folder: str) -> Self:
+        """The same file, seen from above ``folder``."""
+        return replace(self, reference=self.reference.below(folder))
 
     @classmethod
     def parse(cls, document: Document) -> Self:

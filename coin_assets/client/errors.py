@@ -42,5 +42,9 @@ class AheadOfClock(NotServed):
     """Its data ends in the future by the reader's clock."""
 
 
+class ShardUnread(UserWarning):
+    """The manifest of a shard cannot be read now; series of other shards can."""
+
+
 class StaleData(UserWarning):
     """The series is stale: it may be served, with this warning."""

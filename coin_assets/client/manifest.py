@@ -1,12 +1,12 @@
 """The manifest as a reader sees it: entries, and what the reader's clock makes of them."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
-from coin_assets.client.errors import Damaged, UnknownVersion
+from coin_assets.client.errors import Damaged, PublishedError, UnknownVersion
 from coin_assets.domain.future_data import CLOCK_TOLERANCE
 from coin_assets.domain.json_format import Document, parse_time, time_text
 from coin_assets.files.strict_json import CONTENT_ERRORS, document_of, shown
@@ -35,6 +35,10 @@ class FileReference:
     sha256: str
     size: int
     as_of: datetime | None
+
+    def below(self, folder: str) -> Self:
+        """The same file, seen from above ``folder``."""
+        return replace(self, name=f"{folder}/{self.name}")
 
     @classmethod
     def parse(cls, document: Document) -> Self:
@@ -114,10 +118,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Entries by symbol and timeframe, in the manifest's order, and the archive's index."""
+    """What one manifest lists, or those of all shards.
+
+    Attributes:
+        entries: by symbol and timeframe, in the manifest's order.
+        archives: folder and index of each archive; the folder is empty for the published one.
+        generated_at: when it was written, as text; the newer of two manifests counts.
+        unread: why the manifest of a shard could not be read, by the folder of the shard.
+    """
 
     entries: Mapping[tuple[str, str], Entry]
-    archive: FileReference | None
+    archives: tuple[tuple[str, FileReference], ...]
+    generated_at: str = ""
+    unread: Mapping[str, PublishedError] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, content: bytes, name: str) -> Self:
@@ -130,9 +143,34 @@ class Manifest:
         try:
             entries = [Entry.parse(each) for each in document["public"]["entries"]]
             archive = _reference(document.get("archive"))
+            generated_at = text_of(document, "generated_at")
         except CONTENT_ERRORS as error:
             raise damaged(name, error) from error
-        return cls({(each.symbol, each.timeframe): each for each in entries}, archive)
+        listed = {(each.symbol, each.timeframe): each for each in entries}
+        return cls(listed, () if archive is None else (("", archive),), generated_at)
+
+    def below(self, folder: str) -> Self:
+        """The same manifest, seen from above ``folder``."""
+        entries = {
+            name: replace(
+                entry,
+                files={kind: file and file.below(folder) for kind, file in entry.files.items()},
+            )
+            for name, entry in self.entries.items()
+        }
+        archives = tuple((folder, index.below(folder)) for _, index in self.archives)
+        return replace(self, entries=entries, archives=archives)
+
+    @classmethod
+    def merged(cls, shards: Collection[Self], unread: Mapping[str, PublishedError]) -> Self:
+        """All shards in one; a series that moves may be in two, and the newer one counts."""
+        ordered = sorted(shards, key=lambda each: each.generated_at)
+        return cls(
+            {name: entry for each in ordered for name, entry in each.entries.items()},
+            tuple(archive for each in shards for archive in each.archives),
+            ordered[0].generated_at if ordered else "",
+            unread,
+        )
 
 
 def versioned(content: bytes, name: str, version: int) -> Document:

@@ -17,6 +17,7 @@ from coin_assets.client.errors import (
     Damaged,
     NotPublished,
     NotServed,
+    ShardUnread,
     StaleData,
     TooOld,
     Unreadable,
@@ -32,14 +33,13 @@ from coin_assets.client.manifest import (
     damaged,
     versioned,
 )
+from coin_assets.client.shards import newest_manifest
 from coin_assets.client.sources import Source, source_of
 from coin_assets.domain.json_format import Document, parse_time
 from coin_assets.files.strict_json import CONTENT_ERRORS, document_of, shown
 
-MANIFEST = "manifest.json"
 SECONDS = 60.0
 EVALUATION_VERSION = 1
-_MOST_MANIFEST_BYTES = 1 << 26
 _MOST_BYTES = 1 << 30  # a history file of all minutes of five years takes a third
 _HELD_SECONDS = 10.0  # a reader that polls, or reads many series, reads the manifest this often
 _MOST_NAMED = 12
@@ -90,18 +90,20 @@ class Published:
         return f"<Published {self._source}>"
 
     def refresh(self) -> None:
-        """Read the manifest now."""
-        content = self._source.read(MANIFEST, _MOST_MANIFEST_BYTES)
-        self._newest = Manifest.parse(content, self._named(MANIFEST))
+        """Read the manifest now, and those of the shards if it lists any."""
+        self._newest = newest_manifest(self._source)
         self._read_at = time.monotonic()
 
     def series(self) -> pd.DataFrame:
         """One row a public series, with its status by this reader's clock.
 
         Columns: ``symbol, timeframe, status, as_of, stale_at, hard_stale_at, serve_allowed,
-        warning, caution``. Show warning and caution to users.
+        warning, caution``. Show warning and caution to users. `ShardUnread` warns of a shard whose
+        series are left out.
         """
         now = self._clock()
+        for why in self._manifest().unread.values():
+            warnings.warn(str(why), ShardUnread, stacklevel=2)
         entries = [each.at(now) for each in self._manifest().entries.values()]
         frame = pd.DataFrame({name: [getattr(e, name) for e in entries] for name in _COLUMNS})
         return frame.astype({**dict.fromkeys(_TIMES, "datetime64[us, UTC]"), "serve_allowed": bool})
@@ -202,8 +204,13 @@ class Published:
             NotPublished: the manifest does not list it.
             NotServed: it must not be served; `TooOld` or `AheadOfClock` if that is why.
         """
-        entries = self._manifest().entries
+        entries, unread = self._manifest().entries, self._manifest().unread
         listed = entries.get((symbol, timeframe))
+        if listed is None and unread:
+            raise Unreadable(
+                f"{symbol} {timeframe} is in no manifest that can be read here. "
+                f"{' '.join(map(str, unread.values()))}"
+            )
         if listed is None:
             known = [" ".join(name) for name in entries]
             more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
@@ -231,13 +238,17 @@ class Published:
         return self._newest
 
     def _archived(self) -> list[archives.ArchiveFile]:
-        reference = self._manifest().archive
-        if reference is None:
+        found = self._manifest().archives
+        if not found:
             raise NotPublished(
                 f"There is no archive here ({self._source}). The job publish_archive writes it; "
                 "earlier releases have none."
             )
-        return archives.listed_files(self._verified(reference), self._named(reference.name))
+        return [
+            file.below(folder) if folder else file
+            for folder, index in found
+            for file in archives.listed_files(self._verified(index), self._named(index.name))
+        ]
 
     def _twice(self, read: Callable[[], T]) -> T:
         """What ``read`` returns, at once or by a newer manifest."""

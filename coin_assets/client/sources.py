@@ -107,7 +107,7 @@ class _Server:
         address = f"{self._base}/{name}"
         # Compressed bytes could expand without end; caches ask the server for all but objects.
         headers = {"Accept-Encoding": "identity", "User-Agent": "coin_assets"}
-        if not name.startswith("objects/"):
+        if "objects" not in name.split("/")[:-1]:  # of the folder, or of a shard
             headers["Cache-Control"] = "no-cache"
         try:
             with self._reply(address, headers) as reply:

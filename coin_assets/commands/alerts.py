@@ -116,7 +116,7 @@ def _document(found: Overview) -> Document:
 
 def _age(settings: Settings, now: datetime) -> timedelta | None:
     try:
-        return heartbeat_age(settings.home / FOLDER, now)
+        return heartbeat_age(settings.home / FOLDER, now, settings.shards)
     except CorruptArtefact:
         return None  # the next cycle replaces it
 

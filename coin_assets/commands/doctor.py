@@ -24,6 +24,7 @@ from coin_assets.market.base import RemoteMarket
 from coin_assets.market.server_clock import ServerTime, time_of
 from coin_assets.orchestration.build import alert_settings, configured_resources
 from coin_assets.orchestration.records.sizes import record_sizes
+from coin_assets.orchestration.resources import Resources
 from coin_assets.orchestration.sensors.health_alerts import WATCHED_JOBS
 from coin_assets.orchestration.sensors.machinery import troubles
 from coin_assets.orchestration.sensors.runs import job_failures
@@ -76,7 +77,7 @@ def found(settings: Settings, now: datetime) -> list[Finding]:
             return [*findings, Finding("records", "there are none yet; make up or demo makes them")]
 
         def of_records() -> Iterable[Finding]:
-            return _of_records(opened.enter_context(dg.DagsterInstance.get()))
+            return _of_records(opened.enter_context(dg.DagsterInstance.get()), settings.shards)
 
         return [*findings, *_looked_at("records", of_records)]
 
@@ -106,7 +107,7 @@ def _of_platform(settings: Settings) -> Iterable[Finding]:
 
 
 def _of_file_systems(settings: Settings) -> Iterable[Finding]:
-    disk, limits = configured_resources(settings).disk, settings.disk_limits
+    disk, limits = _resources(settings).disk, settings.disk_limits
     for space in disk.spaces():
         is_fine = space.percent < limits.warn
         remedy = "" if is_fine else f" (limits {limits}). Free space, or use a larger disk."
@@ -115,8 +116,12 @@ def _of_file_systems(settings: Settings) -> Iterable[Finding]:
     yield Finding("room for records and alerts", pause or "enough is free", pause is None)
 
 
+def _resources(settings: Settings) -> Resources:
+    return configured_resources(settings.of_shard(settings.shard or 0))
+
+
 def _of_exchange(settings: Settings) -> Iterable[Finding]:
-    market = configured_resources(settings).market.client()
+    market = _resources(settings).market.client()
     try:
         if not isinstance(market, RemoteMarket):
             yield Finding("exchange", f"{settings.market} is on this machine")
@@ -141,7 +146,7 @@ def _of_clock(there: ServerTime | None, settings: Settings) -> Finding:
 
 
 def _of_store(settings: Settings, now: datetime) -> Iterable[Finding]:
-    store = configured_resources(settings).store.client()
+    store = _resources(settings).store.client()
     try:
         for each in store.examine(settings.history_start, now):
             yield Finding(f"store: {each.about}", each.detail, each.is_fine)
@@ -174,7 +179,8 @@ _SOUND = {FRESH, INSUFFICIENT_DATA}
 
 def _of_alerts(settings: Settings, now: datetime) -> Iterable[Finding]:
     alerts = alert_settings(settings)
-    overview, age = alerts.book.overview(now), heartbeat_age(alerts.folder, now)
+    overview = alerts.book.overview(now)
+    age = heartbeat_age(alerts.folder, now, settings.shards)
     names = [channel.name for channel in channels_of(alerts.webhooks)]
     yield Finding(
         "alert channels",
@@ -193,10 +199,10 @@ def _of_alerts(settings: Settings, now: datetime) -> Iterable[Finding]:
     yield Finding("health was checked", text, not late)
 
 
-def _of_records(instance: dg.DagsterInstance) -> Iterable[Finding]:
+def _of_records(instance: dg.DagsterInstance, shards: int) -> Iterable[Finding]:
     now = datetime.now(UTC)
     names = {state.instigator_name for state in instance.all_instigator_state()}
-    stopped = troubles(instance, names, now)
+    stopped = troubles(instance, names, now, shards=shards)
     for each in stopped:
         yield Finding(each.subject, each.detail, is_fine=False)
     if not stopped:

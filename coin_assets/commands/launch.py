@@ -10,10 +10,12 @@ import dagster as dg
 from coin_assets.commands.run_config import job_named, month_of, parsed_config, require_valid
 from coin_assets.commands.terminal import finished, shortened
 from coin_assets.commands.web_ui import WebUi
+from coin_assets.config.notation import whole_number
 from coin_assets.config.settings import Settings
 from coin_assets.errors import ConfigurationError
 from coin_assets.orchestration.build import build_definitions, series_specs
 from coin_assets.orchestration.failures import record_in, unrecorded
+from coin_assets.orchestration.locations import location_of
 from coin_assets.supervision.home_lock import address_of
 
 _POLL_SECONDS = 1.0
@@ -35,13 +37,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--job", default="", help="name of the job (make: JOB=)")
     parser.add_argument("--config", default="", help="its settings, as JSON (CONFIG=)")
     parser.add_argument("--partition", default="", help="month of update: 2026-11 (PARTITION=)")
+    parser.add_argument("--shard", default="", help="which of COIN_SHARDS runs it (SHARD=)")
     parser.add_argument(
         "--wait", action="store_true", help="wait for the end; 1 if the run fails (WAIT=1)"
     )
     return parser
 
 
+def _of_shard(settings: Settings, wanted: str) -> Settings:
+    """The settings of the location that runs the job."""
+    if wanted:
+        return settings.of_shard(whole_number(0)(wanted))
+    if settings.shards > 1 and settings.shard is None:
+        raise ConfigurationError(
+            f"SHARD: not given; each shard works on its own symbols. Write SHARD=0 to "
+            f"SHARD={settings.shards - 1}."
+        )
+    return settings
+
+
 def _launch(settings: Settings, wanted: argparse.Namespace) -> int:
+    settings = _of_shard(settings, wanted.shard)
     job = job_named(wanted.job, build_definitions(settings).resolve_all_job_defs())
     config, month = parsed_config(wanted.config), month_of(job, wanted.partition)
     require_valid(job, config, series_specs(settings))
@@ -55,7 +71,9 @@ def _launch(settings: Settings, wanted: argparse.Namespace) -> int:
         word = "no make up runs" if address is None else "no web UI is known"
         raise ConfigurationError(f"{word} on the home {settings.home}. {remedy}")
     ui = WebUi(address)
-    run_id = ui.launch(job.name, config, {} if month is None else {"dagster/partition": month})
+    location = None if settings.shards == 1 else location_of(settings.own_shard)
+    tags = {} if month is None else {"dagster/partition": month}
+    run_id = ui.launch(job.name, config, tags, location)
     print(f"{job.name}: run {run_id} is queued, see {ui.page_of(run_id)}", flush=True)
     return _followed(settings, job.name, run_id) if wanted.wait else 0
 

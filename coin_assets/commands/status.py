@@ -18,13 +18,18 @@ from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.documents import published_market
 from coin_assets.domain.publishing.manifest import CORRUPT, FRESH, MISSING, status_of
 from coin_assets.domain.publishing.manifest_entries import HIDDEN
-from coin_assets.domain.publishing.manifest_reading import ListedEntries, entries_of_manifest
+from coin_assets.domain.publishing.manifest_reading import (
+    ListedEntries,
+    entries_of_manifest,
+    merged_entries,
+)
 from coin_assets.domain.series import Series
 from coin_assets.errors import ConfigurationError, CorruptArtefact
-from coin_assets.files.checksummed_json import parsed, require_same
-from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, shown
+from coin_assets.files.checksummed_json import require_same
+from coin_assets.files.strict_json import CONTENT_ERRORS, shown
 from coin_assets.orchestration.progress import text_table
 from coin_assets.publish.folder import MANIFEST
+from coin_assets.publish.manifests import manifests_in
 from coin_assets.supervision.home_lock import address_of
 
 _MOST_ERROR = 70
@@ -166,16 +171,20 @@ def line_of(listed: ListedEntries, series: Series, settings: Settings, now: date
 
 
 def read_manifest(path: Path, market: str) -> tuple[datetime, ListedEntries] | None:
-    """Time and entries of the manifest of ``market``; None if there is none.
+    """Time and entries of the manifest of ``market``, of all shards; None if there is none.
+
+    The time is that of the oldest one.
 
     Raises:
         ConfigurationError: it cannot be read, or is no manifest of this version or market.
     """
     try:
-        document = parsed(path, content_of(path, _REWRITTEN), _REWRITTEN)
-        if "market" in document:
-            require_same(path, document, {"market": market}, _REWRITTEN)
-        return parse_time(document["generated_at"]), entries_of_manifest(document)
+        documents = manifests_in(path.parent, _REWRITTEN)
+        for document in documents:
+            if "market" in document:
+                require_same(path, document, {"market": market}, _REWRITTEN)
+        times = [parse_time(document["generated_at"]) for document in documents]
+        return min(times), merged_entries([entries_of_manifest(each) for each in documents])
     except FileNotFoundError:
         return None
     except CorruptArtefact as error:

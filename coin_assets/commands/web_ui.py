@@ -32,14 +32,23 @@ class WebUi:
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy to this machine
 
-    def launch(self, job: str, config: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    def launch(
+        self,
+        job: str,
+        config: Mapping[str, Any],
+        tags: Mapping[str, str],
+        location: str | None = None,
+    ) -> str:
         """Queue a run; returns its id.
+
+        Args:
+            location: name of the code location; None for any that has the job.
 
         Raises:
             ConfigurationError: the running code location does not know the job or the settings.
             TemporaryError: it does not answer.
         """
-        repository, location = self._location_of(job)
+        repository, location = self._location_of(job, location)
         params = {
             "selector": {
                 "repositoryName": repository,
@@ -63,15 +72,17 @@ class WebUi:
         """Address of the page of a run."""
         return f"{self._address}/runs/{run_id}"
 
-    def _location_of(self, job: str) -> tuple[str, str]:
+    def _location_of(self, job: str, wanted: str | None) -> tuple[str, str]:
         """Names of the repository and the code location that have the job."""
         answer = self._query(_LOCATIONS, {})["repositoriesOrError"]
         for node in answer.get("nodes", []):
-            if job in {each["name"] for each in node["jobs"]}:
+            is_wanted = wanted in (None, node["location"]["name"])
+            if is_wanted and job in {each["name"] for each in node["jobs"]}:
                 return node["name"], node["location"]["name"]
+        where = "" if wanted is None else f" of {wanted}"
         raise TemporaryError(
-            f"The make up at {self._address} has not loaded {job}; see Deployment in its web UI, "
-            "or try again in a minute if it has just started."
+            f"The make up at {self._address} has not loaded {job}{where}; see Deployment in its "
+            "web UI, or try again in a minute if it has just started."
         )
 
     def _query(self, text: str, variables: Mapping[str, Any]) -> dict[str, Any]:

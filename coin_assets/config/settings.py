@@ -10,7 +10,7 @@ import tomllib
 from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AliasGenerator, BeforeValidator, PrivateAttr, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -21,12 +21,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from coin_assets.config import addresses, notation
+from coin_assets.config import addresses, notation, sharding, symbol_files
 from coin_assets.config import rules as rules
 from coin_assets.config.fields import parsed_by as _by
 from coin_assets.config.fields import setting as _setting
 from coin_assets.domain.limits import DiskLimits, FreshnessLimits
 from coin_assets.domain.series import Series
+from coin_assets.domain.shards import Shard
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 
@@ -63,8 +64,15 @@ class Settings(BaseSettings):
     home: Annotated[Path, _by(rules.home)] = _setting(
         "./var", "everything this installation writes (`make demo`: `./var/demo`)"
     )
-    symbols: Annotated[tuple[str, ...], _by(notation.symbols)] = _setting(
-        "BTC/USDT,ETH/USDT,XRP/USDT,SOL/USDT,DOGE/USDT", "what to follow, in ccxt notation"
+    symbols: Annotated[tuple[str, ...], _by(symbol_files.symbols)] = _setting(
+        "BTC/USDT,ETH/USDT,XRP/USDT,SOL/USDT,DOGE/USDT",
+        "what to follow, in ccxt notation; or `@symbols.txt`, a file with one symbol a line",
+    )
+    shards: Annotated[int, _by(notation.whole_number(1), sharding.populated)] = _setting(
+        "1", "code locations that share the symbols (`docs/operations/scale.md`)"
+    )
+    shard: Annotated[int | None, _by(sharding.number, sharding.one_of_shards)] = _setting(
+        "", "which of them a code server in a container loads, from 0; `make up` starts all"
     )
     market: Annotated[str, _by(rules.market, rules.servable)] = _setting(
         "sandbox", "source of candles: `sandbox`, `ccxt:<exchange id>`, `archive:<folder>`"
@@ -224,6 +232,20 @@ class Settings(BaseSettings):
     def series_list(self) -> tuple[Series, ...]:
         """Every symbol at every timeframe."""
         return tuple(Series(symbol, each) for symbol in self.symbols for each in self.timeframes)
+
+    @property
+    def own_shard(self) -> Shard:
+        """The shard that this process loads; see `sharding.own_shard`."""
+        return sharding.own_shard(self.shards, self.shard)
+
+    def of_shard(self, number: int) -> Self:
+        """These settings for the process of one shard.
+
+        Raises:
+            ConfigurationError: there is no such shard.
+        """
+        sharding.require(number, self.shards)
+        return self.model_copy(update={"shard": number})
 
     def missing_for(self, store: str) -> list[str]:
         """Variables without a value that ``store`` requires."""

@@ -62,7 +62,7 @@ def sources(settings: Settings, instance: dg.DagsterInstance) -> dict[str, Sourc
     return {
         "manifest": lambda: published_metrics(settings.publish_dir, _now()),
         "alerts": lambda: alert_metrics(alerts / BOOK, _now()),
-        "heartbeat": lambda: heartbeat_metrics(alerts, _now()),
+        "heartbeat": lambda: heartbeat_metrics(alerts, _now(), settings.shards),
         "disk": lambda: disk_metrics(settings.home),
         "runs": lambda: run_metrics(instance, _now()),
         "updates": lambda: update_metrics(instance, fetched, published),

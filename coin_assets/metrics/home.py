@@ -38,13 +38,13 @@ def alert_metrics(book: Path, now: datetime) -> Iterator[Metric]:
     )
 
 
-def heartbeat_metrics(folder: Path, now: datetime) -> Iterator[Metric]:
-    """Age of the heartbeat file of the alerting.
+def heartbeat_metrics(folder: Path, now: datetime, shards: int = 1) -> Iterator[Metric]:
+    """Age of the heartbeat file of the alerting, the oldest of the shards.
 
     Raises:
         FileNotFoundError: there was no cycle of the alerting yet.
     """
-    age = heartbeat_age(folder, now)
+    age = heartbeat_age(folder, now, shards)
     if age is None:
         raise FileNotFoundError(f"{folder} has no heartbeat yet")
     yield gauge(

@@ -1,6 +1,5 @@
 """Metrics of each series, from the manifest."""
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,9 +10,9 @@ from coin_assets.domain.json_format import Document, parse_time
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest import STATUSES, status_of
 from coin_assets.domain.publishing.manifest_entries import HIDDEN, ManifestEntry
-from coin_assets.domain.publishing.manifest_reading import entries_of_manifest
+from coin_assets.domain.publishing.manifest_reading import entries_of_manifest, merged_entries
 from coin_assets.metrics.gauges import SERIES, gauge
-from coin_assets.publish.folder import MANIFEST
+from coin_assets.publish.manifests import manifests_in
 
 Name = tuple[str, str]
 _OF_SERIES: dict[str, tuple[str, Callable[[ManifestEntry], float | None]]] = {
@@ -42,18 +41,22 @@ def published_metrics(folder: Path, now: datetime) -> Iterator[Metric]:
 
     Raises:
         FileNotFoundError: nothing was published yet.
-        ConfigurationError, KeyError, TypeError, ValueError: the manifest is damaged.
+        CorruptArtefact, KeyError, TypeError, ValueError: the manifest is damaged.
     """
-    document = json.loads((folder / MANIFEST).read_bytes())
-    entries = entries_of_manifest(document).by_name
+    documents = manifests_in(folder, "publish_due writes it again.")
+    entries = merged_entries([entries_of_manifest(each) for each in documents]).by_name
     limits = {
-        name: _limits_of(each) for each in document["ops"]["entries"] if (name := _name(each))
+        name: _limits_of(each)
+        for document in documents
+        for each in document["ops"]["entries"]
+        if (name := _name(each))
     }
+    oldest = min(parse_time(document["generated_at"]) for document in documents)
     yield gauge(
         "manifest_age_seconds",
-        "Time since the manifest was written.",
+        "Time since the manifest was written; with shards, since the oldest of theirs was.",
         (),
-        [((), (now - parse_time(document["generated_at"])).total_seconds())],
+        [((), (now - oldest).total_seconds())],
     )
     yield from _ages(entries, limits, now)
     yield gauge(

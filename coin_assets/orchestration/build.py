@@ -12,6 +12,7 @@ from coin_assets.alerts.incidents import Rules
 from coin_assets.config.records import records_of, temporary_folder
 from coin_assets.config.settings import STORES, Settings
 from coin_assets.domain.publishing.documents import published_market
+from coin_assets.domain.shards import Shard
 from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
 from coin_assets.files.atomic import private_folder
@@ -88,6 +89,7 @@ def build_definitions(
         ConfigurationError: the settings or the home cannot be used.
     """
     settings = settings or Settings()
+    shard = settings.own_shard
     resources: dict[str, Any] = configured_resources(settings)._asdict()
     if unknown := set(resource_overrides) - set(resources):
         raise ConfigurationError(f"No resources {sorted(unknown)}; there are {sorted(resources)}.")
@@ -103,19 +105,20 @@ def build_definitions(
     update, training = update_job(steps, checks), training_job(specs)
     recompute, retention = recompute_job(specs), retention_job(specs)
     prune, archive = prune_job(settings.records_retention), archive_job(specs, settings.paths)
-    evaluate, promote = evaluate_job(scored), promote_job(specs)
+    due = [update, training, evaluate_job(scored), promote_job(specs)]
     retrain, retain = retrain_schedule(specs, training), retention_schedule(retention)
-    schedules = [retrain, retain, prune_schedule(prune), archive_schedule(archive)]
+    schedules = [retrain, retain, archive_schedule(archive)]
+    schedules += [prune_schedule(prune)] if shard.is_first else []  # of the records of all shards
     sensors: list[Any] = [
-        candles_due_sensor(specs, checks_of(steps), [update, training, evaluate, promote], faults),
-        publish_due_sensor(specs, checks_of(steps), update, faults),
-        late_candles_sensor(specs, recompute, faults),
-        training_events_sensor(specs, training, faults),
+        candles_due_sensor(specs, checks_of(steps), due, faults, shard),
+        publish_due_sensor(specs, checks_of(steps), update, faults, shard),
+        late_candles_sensor(specs, recompute, faults, shard),
+        training_events_sensor(specs, training, faults, shard),
     ]
-    launched: list[Any] = [update, training, evaluate, promote, recompute, retention, prune]
+    launched: list[Any] = [*due, recompute, retention, prune]
     watched = [each.name for each in (*sensors, *schedules)]
     definitions = dg.Definitions(
-        assets=[*steps, *scored, manifest(chosen)],
+        assets=[*steps, *scored, manifest(chosen, shard)],
         jobs=[*launched, archive, *_operator_jobs(settings, specs, alerts)],
         asset_checks=checks,
         schedules=schedules,
@@ -159,7 +162,8 @@ def _operator_jobs(
 
 
 def series_specs(settings: Settings) -> tuple[SeriesAssets, ...]:
-    """One `SeriesAssets` a symbol and timeframe."""
+    """One `SeriesAssets` a symbol and timeframe: of the shard, if the settings name one."""
+    shard = None if settings.shard is None else settings.own_shard
     partitions = monthly_partitions(settings.history_start)
     months = len(months_between(settings.history_start, datetime.now(UTC)))
     mapping = months_so_far(months + MONTHS_UNTIL_RELOAD)
@@ -179,6 +183,7 @@ def series_specs(settings: Settings) -> tuple[SeriesAssets, ...]:
             ),
         )
         for series in settings.series_list
+        if shard is None or shard.owns(series.symbol)
     )
 
 
@@ -210,6 +215,7 @@ def alert_settings(settings: Settings) -> AlertSettings:
         ),
         disk=settings.disk_limits,
         heartbeat_url=settings.heartbeat_url.get_secret_value(),
+        shard=Shard(settings.shard or 0, settings.shards),
     )
 
 
@@ -252,7 +258,7 @@ def store_openers(settings: Settings) -> Openers:
 
 def configured_resources(settings: Settings) -> Resources:
     """Resources configured by ``settings``."""
-    home = str(settings.home)
+    home, shard = str(settings.home), settings.own_shard
     limits = {
         each.name: [limit.total_seconds() / 60 for limit in (known.soft, known.hard)]
         for each, known in ((each, settings.freshness[each]) for each in settings.timeframes)
@@ -270,8 +276,10 @@ def configured_resources(settings: Settings) -> Resources:
         publisher=PublisherResource(
             home=home,
             folder=str(settings.publish_dir),
-            symbols=list(settings.symbols),
+            symbols=list(filter(shard.owns, settings.symbols)),
             limits_minutes=limits,
+            shard=shard.number,
+            shards=shard.count,
             market=published_market(settings.market_kind, settings.market_argument),
             dagster_url=settings.dagster_url or None,
             site_url=settings.site_url or None,

@@ -4,16 +4,23 @@ import dagster as dg
 
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import PUBLISHED
+from coin_assets.domain.publishing.root import shard_in
+from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.orchestration.assets.specs import OWNERS, SeriesAssets
 from coin_assets.publish.folder import MANIFEST
 
-MANIFEST_KEY = dg.AssetKey([MANIFEST.removesuffix(".json")])
+_NAME = MANIFEST.removesuffix(".json")
 
 
-def manifest(specs: tuple[SeriesAssets, ...]) -> dg.AssetSpec:
+def manifest_key(shard: Shard) -> dg.AssetKey:
+    """``manifest``; each of several shards has its own: ``manifest/shard_1``."""
+    return dg.AssetKey([_NAME] if shard.is_alone else [_NAME, f"shard_{shard.number}"])
+
+
+def manifest(specs: tuple[SeriesAssets, ...], shard: Shard = ALONE) -> dg.AssetSpec:
     """The asset of the manifest; each published asset rewrites it and reports the event."""
     return dg.AssetSpec(
-        MANIFEST_KEY,
+        manifest_key(shard),
         deps=[spec.asset_key(PUBLISHED) for spec in specs],
         description=(
             "manifest.json: which files may be served, their age, and the state of the pipeline. "
@@ -35,4 +42,5 @@ def manifest_materialization(
         failures: number of series that failed in the run that rewrote it.
     """
     metadata = {**document["ops"]["summary"], "failures": failures}
-    return dg.AssetMaterialization(MANIFEST_KEY, description=description, metadata=metadata)
+    key = manifest_key(shard_in(document))
+    return dg.AssetMaterialization(key, description=description, metadata=metadata)

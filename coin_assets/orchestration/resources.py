@@ -16,6 +16,7 @@ from pydantic import PrivateAttr
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest_entries import Installation
 from coin_assets.domain.series import Series
+from coin_assets.domain.shards import Shard
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.base import Market
 from coin_assets.market.factory import open_market
@@ -180,7 +181,7 @@ class RegistryResource(dg.ConfigurableResource):
 
 
 class PublisherResource(dg.ConfigurableResource):
-    """The published folder; ``home`` holds its lock."""
+    """The published folder; ``home`` holds its lock. ``symbols`` are those of the shard."""
 
     home: str
     folder: str
@@ -189,6 +190,8 @@ class PublisherResource(dg.ConfigurableResource):
     market: str | None = None
     dagster_url: str | None = None
     site_url: str | None = None  # where readers find the page
+    shard: int = 0
+    shards: int = 1
     _batch: PublishingBatch | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
@@ -220,7 +223,8 @@ class PublisherResource(dg.ConfigurableResource):
             Series(symbol, Timeframe.parse(name)) for symbol in self.symbols for name in limits
         ]
         locks = Path(self.home) / "locks" / "published"
-        installation = Installation(self.market, self.dagster_url)
+        shard = Shard(self.shard, self.shards)
+        installation = Installation(self.market, self.dagster_url, shard)
         return Publisher(Path(self.folder), locks, series_list, limits, installation)
 
 

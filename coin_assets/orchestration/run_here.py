@@ -12,9 +12,11 @@ from dagster._core.remote_origin import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-LOCATION = "coin_assets.definitions"  # as in workspace.yaml
+from coin_assets.domain.shards import ALONE
+from coin_assets.orchestration.locations import location_of, target_of
+
+LOCATION = location_of(ALONE)
 
 
 def run_here(
@@ -42,6 +44,5 @@ def run_here(
 
 
 def _origin(job: str) -> RemoteJobOrigin:
-    target = LoadableTargetOrigin(module_name=LOCATION)
-    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, LOCATION)
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target_of(ALONE), LOCATION)
     return RemoteJobOrigin(RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME), job)

@@ -181,6 +181,7 @@ def archiving(
 ) -> Iterator[Archiving]:
     """An `Archiving` that no other run works beside."""
     with archive_locked(pipeline.publisher.folder):
+        pipeline.publisher.take_over_archive()
         yield Archiving(pipeline, policies, paths, verify=verify)
 
 

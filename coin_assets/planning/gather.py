@@ -5,13 +5,13 @@ Candles are read only for series that lag behind.
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from coin_assets.domain.evaluation.retraining import due_cutoff
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import SeriesPolicy
-from coin_assets.domain.timeframes import Timeframe, month_start, months_between, next_month
+from coin_assets.domain.timeframes import month_start, months_between
 from coin_assets.errors import CorruptArtefact, MachineFault
 from coin_assets.files.faults import faults_of_one_file
 from coin_assets.market.base import Market
@@ -19,18 +19,43 @@ from coin_assets.models.training import why_none
 from coin_assets.planning.facts import PlanningFacts
 from coin_assets.planning.series_status import SeriesStatus
 from coin_assets.publish.fitness import unfitness
-from coin_assets.store.base import Store
+from coin_assets.store.base import CandleRange, Store
 from coin_assets.store.coverage import never_asked, unanswered
 from coin_assets.store.forecasts import forecast_at
+
+_Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
 class _Gatherer:
+    """What facts are made of.
+
+    Attributes:
+        known: spans that were asked for of many series at once; None where there is no candle.
+    """
+
     store: Store
     market: Market
     closed_by: datetime
     now: datetime
     statuses: Mapping[Series, SeriesStatus]
+    known: dict[CandleRange, _Span | None] = field(default_factory=dict)
+
+    def ask(self, ranges: Iterable[CandleRange | None]) -> None:
+        """Ask for the spans of many series at once.
+
+        If a file of one of them is damaged, each is asked for by itself later.
+        """
+        wanted = [each for each in ranges if each is not None]
+        with suppress(CorruptArtefact, MachineFault):
+            found = self.store.spans(wanted) if wanted else {}
+            self.known.update({each: found.get(each) for each in wanted})
+
+    def span(self, wanted: CandleRange) -> _Span | None:
+        """First and last open of a range; None without candles."""
+        if wanted not in self.known:
+            self.known[wanted] = self.store.spans([wanted]).get(wanted)
+        return self.known[wanted]
 
 
 def planning_facts(
@@ -56,12 +81,15 @@ def planning_facts(
     gather = _Gatherer(store, market, closed_by, now, statuses)
     found: dict[Series, PlanningFacts] = {}
     faults: list[MachineFault] = []
-    for spec in sorted(specs, key=lambda spec: not spec.is_fetched):  # sources first
+    gather.ask(_without_forecast(statuses[spec.series]) for spec in specs)
+    for spec in (each for each in specs if each.is_fetched):
         with faults_of_one_file(faults), suppress(CorruptArtefact):
-            if spec.is_fetched:
-                found[spec.series] = _source_facts(gather, spec)
-            elif spec.source in found:
-                found[spec.series] = _derived_facts(gather, spec, found[spec.source])
+            found[spec.series] = _source_facts(gather, spec)
+    derived = [each for each in specs if not each.is_fetched and each.source in found]
+    gather.ask(_without_derived(gather, spec, found[spec.source]) for spec in derived)
+    for spec in derived:
+        with faults_of_one_file(faults), suppress(CorruptArtefact):
+            found[spec.series] = _derived_facts(gather, spec, found[spec.source])
     return [found[spec.series] for spec in specs if spec.series in found], faults
 
 
@@ -94,17 +122,11 @@ def _source_facts(gather: _Gatherer, spec: SeriesPolicy) -> PlanningFacts:
 
 
 def _derived_facts(gather: _Gatherer, spec: SeriesPolicy, source: PlanningFacts) -> PlanningFacts:
-    candles = gather.statuses[spec.series].candles
-    first = max(spec.first_source_expected(gather.now), spec.first_expected(gather.now))
-    lacking = None
-    if source.verified is not None and source.candles is not None:
-        timeframe = spec.series.timeframe
-        # Candles before the first expected one do not count.
-        start = timeframe.ceil(first)
-        start = max(start, candles or start)
-        until = timeframe.floor(source.verified)
-        if start < until:
-            lacking = _buckets(gather.store, source.series, timeframe, start, until)
+    candles, timeframe = gather.statuses[spec.series].candles, spec.series.timeframe
+    first, wanted = _first_of(gather, spec), _without_derived(gather, spec, source)
+    span = None if wanted is None else gather.span(wanted)
+    # Buckets that have source candles.
+    lacking = None if span is None else (timeframe.floor(span[0]), timeframe.floor(span[1]))
     # Buckets without source candles do not exist.
     reached = candles
     if candles is not None and lacking is None and source.verified is not None:
@@ -115,6 +137,33 @@ def _derived_facts(gather: _Gatherer, spec: SeriesPolicy, source: PlanningFacts)
         asked=reached,
         lacking=lacking,
     )
+
+
+def _first_of(gather: _Gatherer, spec: SeriesPolicy) -> datetime:
+    """Time from which on candles of a derived series are expected."""
+    return max(spec.first_source_expected(gather.now), spec.first_expected(gather.now))
+
+
+def _without_derived(
+    gather: _Gatherer, spec: SeriesPolicy, source: PlanningFacts
+) -> CandleRange | None:
+    """Source candles of which no candle of the series is derived yet; None if there are none."""
+    if source.verified is None or source.candles is None:
+        return None
+    timeframe, candles = spec.series.timeframe, gather.statuses[spec.series].candles
+    # Candles before the first expected one do not count.
+    start = timeframe.ceil(_first_of(gather, spec))
+    start = max(start, candles or start)
+    until = timeframe.floor(source.verified)
+    return CandleRange(source.series, start, until) if start < until else None
+
+
+def _without_forecast(status: SeriesStatus) -> CandleRange | None:
+    """Stored candles after the newest forecast; None if there are none."""
+    candles, forecast = status.candles, status.forecast
+    if candles is None or forecast is None or forecast >= candles:
+        return None
+    return CandleRange(status.series, status.series.timeframe.floor(forecast), candles)
 
 
 def _months_of(ranges: Iterable[tuple[datetime, datetime]]) -> set[datetime]:
@@ -128,10 +177,9 @@ def _shared_facts(
     store, series, status = gather.store, spec.series, gather.statuses[spec.series]
     candles, forecast = status.candles, status.forecast
     fetched = frozenset(store.fetched_months(series))
-    next_origin = None
-    if candles is not None and forecast is not None and forecast < candles:
-        opened = _first_open(store, series, series.timeframe.floor(forecast), candles)
-        next_origin = opened and series.timeframe.close_of(opened)
+    wanted = _without_forecast(status)
+    span = None if wanted is None else gather.span(wanted)
+    next_origin = None if span is None else series.timeframe.close_of(span[0])
     is_trainable, monthly_version_missing = _models_wanted(gather, spec, fetched, first, due)
     return PlanningFacts(
         series=series,
@@ -153,8 +201,15 @@ def _shared_facts(
 
 
 def _is_refused(store: Store, status: SeriesStatus) -> bool:
-    """Whether the newest forecast must not be published, and the manifest shows a failure."""
+    """Whether the newest forecast must not be published, and the manifest shows a failure.
+
+    Of a series whose forecast is published this is not asked: an outage fails all of them.
+    """
     if status.published.attempts.consecutive_failures == 0 or status.forecast is None:
+        return False
+    if status.file_damage is None and all(
+        published == stored for _, published, stored in status.data_times
+    ):
         return False
     forecast = forecast_at(store, status.series, status.forecast)
     return bool(unfitness(store, status.series, forecast))
@@ -190,30 +245,3 @@ def _models_wanted(
         month not in cutoffs and has_reached and why_none(store, series, usable, before) is None
     )
     return can_train, monthly
-
-
-def _buckets(
-    store: Store, source: Series, timeframe: Timeframe, start: datetime, until: datetime
-) -> tuple[datetime, datetime] | None:
-    """Opens of the first and the last bucket in ``[start, until)`` that has source candles."""
-    first = _first_open(store, source, start, until)
-    if first is None:
-        return None
-    for month in reversed(months_between(first, until)):
-        opens = store.read_candles(source, max(first, month), min(until, next_month(month)))
-        if len(opens):
-            last = opens["timestamp"].iloc[-1].to_pydatetime()
-            return timeframe.floor(first), timeframe.floor(last)
-    return timeframe.floor(first), timeframe.floor(first)
-
-
-def _first_open(store: Store, series: Series, start: datetime, until: datetime) -> datetime | None:
-    """Open of the first stored candle in ``[start, until)``."""
-    known = set(store.fetched_months(series))
-    for month in months_between(start, until):
-        if month in known:
-            candles = store.read_candles(series, max(start, month), min(until, next_month(month)))
-            if len(candles):
-                opened: datetime = candles["timestamp"].iloc[0].to_pydatetime()
-                return opened
-    return None

@@ -26,6 +26,7 @@ from coin_assets.domain.publishing.manifest_entries import (
     PublishedFile,
 )
 from coin_assets.domain.publishing.manifest_reading import ListedEntries, entries_of_manifest
+from coin_assets.domain.publishing.root import MANIFEST as MANIFEST
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, MachineFault
 from coin_assets.files.checksummed_json import parsed, require_same
@@ -34,7 +35,6 @@ from coin_assets.files.hashes import file_hash
 from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, shown
 from coin_assets.publish.objects import ObjectFolder
 
-MANIFEST = "manifest.json"
 _REPUBLISHED = "publish_due publishes it again."
 _REMADE = "publish_due writes it again."
 
@@ -150,10 +150,8 @@ class PublishedFolder:
             document = prediction_document(series, rows, written)
             forms = (document, without_close_times(document))
             is_same = any(content == json_bytes(form) for form in forms)
-        if is_same:
-            return None
-        reason = f"{path.name} differs from what is stored"
-        return FileDifference(path, hashlib.sha256(content).hexdigest(), reason)
+        digest, reason = hashlib.sha256(content).hexdigest(), f"{path.name} differs from the store"
+        return None if is_same else FileDifference(path, digest, reason)
 
     def _foreign(self, manifest: Document) -> str | None:
         """Why a manifest belongs to another market's folder; None if it does not."""
@@ -164,10 +162,14 @@ class PublishedFolder:
             f"{self._market!r}. {_REPUBLISHED}"
         )
 
+    def of_files(self, series: Series) -> ManifestEntry:
+        """The entry of a series by its files alone."""
+        return _unless_unread(_unpublished(series), self._with_files)
+
     def _facts_without_manifest(
         self, series: Series, is_complete: Callable[[Series], bool]
     ) -> ManifestEntry:
-        facts = _unless_unread(_unpublished(series), self._with_files)
+        facts = self.of_files(series)
         published = facts != _unpublished(series)
         return replace(facts, visibility=PUBLIC) if published and is_complete(series) else facts
 

@@ -1,5 +1,6 @@
 """Writer of the published folder: objects and files, then the manifest, then the page."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,8 +30,8 @@ from coin_assets.publish.folder import (
     json_bytes,
 )
 from coin_assets.publish.objects import ObjectFolder
-from coin_assets.publish.page import copy_page
 from coin_assets.publish.publication import EvaluationFile, ManifestInputs, Publication
+from coin_assets.publish.root import PublishedRoot
 
 _IN_THE_WAY = "Move what is in its place; publish_due writes it again."
 _FORMER_LOCK = ".lock"  # of releases that locked by a file in the published folder
@@ -40,7 +41,8 @@ class Publisher:
     """The published folder. Under one lock, the files of a series and its entry change together.
 
     Args:
-        folder: the published folder. Web servers serve it, so it holds published files only.
+        folder: the published folder. Web servers serve it, so it holds published files only. A
+            shard has a folder of its own in it.
         locks: folder of the home's lock.
         series_list: all series of the manifest, in its order.
         limits: by timeframe name.
@@ -55,8 +57,9 @@ class Publisher:
         limits: dict[str, FreshnessLimits],
         installation: Installation = UNNAMED,
     ) -> None:
-        self._folder = folder
-        self._locks = locks
+        self._root = PublishedRoot(folder, installation)
+        self._folder = folder = self._root.own
+        self._locks = locks / installation.shard.folder
         self.series_list = series_list
         self._limits = limits
         self._installation = installation
@@ -65,8 +68,12 @@ class Publisher:
 
     @property
     def folder(self) -> Path:
-        """The published folder."""
+        """The folder that holds its manifest."""
         return self._folder
+
+    def take_over_archive(self) -> None:
+        """As `PublishedRoot.take_over_archive`, of all series."""
+        self._root.take_over_archive(self.series_list)
 
     def publish(self, publication: Publication, inputs: ManifestInputs) -> Document:
         """Write the files of one series and the manifest; returns the manifest."""
@@ -84,6 +91,7 @@ class Publisher:
         with self._locked():
             remove_partials(self._folder)
             known = self._reader.known_facts(inputs.is_complete)
+            known |= self._root.taken_over(known)
             files, shown = dict[str, bytes | None](), set[str]()
             for publication in publications:
                 series = publication.entry.series
@@ -99,7 +107,7 @@ class Publisher:
                     (self._folder / name).unlink(missing_ok=True)
             manifest = self._document(known, inputs)
             self._write_manifest(manifest)
-            copy_page(self._folder)
+            self._settle(known)
         return manifest
 
     def require_free(self, publication: Publication) -> None:
@@ -124,7 +132,8 @@ class Publisher:
             MachineFault: the machine failed, so nobody knows whether a file is intact.
         """
         with self._locked():
-            return self._reader.inspected(lambda _series: False)
+            known = self._reader.inspected(lambda _series: False)
+            return known | self._root.found_elsewhere(known)
 
     def refresh(
         self,
@@ -145,6 +154,7 @@ class Publisher:
         """
         with self._locked():
             known = self._reader.inspected(inputs.is_complete)
+            known |= self._root.taken_over(known)
             for series, difference in (differing or {}).items():
                 if difference.still_stands():  # it was not published again meanwhile
                     known[series] = replace(known[series], corrupt=difference.reason)
@@ -162,7 +172,7 @@ class Publisher:
             if not is_same:
                 self._write_manifest(after)
             self._objects.sweep(content_of(self._folder / MANIFEST, _IN_THE_WAY))
-            copy_page(self._folder)
+            self._settle(known)
             return None if is_same else after
 
     def write_archive_index(self, content: bytes) -> None:
@@ -181,6 +191,9 @@ class Publisher:
     def difference(self, kind: str, series: Series, rows: pd.DataFrame) -> FileDifference | None:
         """As `PublishedFolder.difference`."""
         return self._reader.difference(kind, series, rows)
+
+    def _settle(self, known: Mapping[Series, ManifestEntry]) -> None:
+        self._root.settle([each for each, entry in known.items() if entry.files], time.time())
 
     def _document(self, known: Mapping[Series, ManifestEntry], inputs: ManifestInputs) -> Document:
         facts = []

@@ -1,9 +1,9 @@
 """The store protocol: candles, forecasts, gap ledgers and revisions in any backend."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pandas as pd
 
@@ -48,6 +48,14 @@ class Finding:
     about: str
     detail: str
     is_fine: bool = True
+
+
+class CandleRange(NamedTuple):
+    """The candles of a series that open in ``[start, end)``."""
+
+    series: Series
+    start: datetime
+    end: datetime
 
 
 class Store(Protocol):
@@ -143,6 +151,15 @@ class Store(Protocol):
 
     def extent(self, series: Series) -> Extent | None:
         """Extent of the stored candles; None if there are none."""
+        ...
+
+    def spans(
+        self, ranges: Collection[CandleRange]
+    ) -> dict[CandleRange, tuple[datetime, datetime]]:
+        """First and last open of the stored candles of each range that has any.
+
+        Ranges of many series share requests.
+        """
         ...
 
     def count_candles(self, series: Series, start: datetime, end: datetime) -> int:

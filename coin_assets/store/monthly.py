@@ -6,7 +6,7 @@ Dot files (locks, partial files) are invisible to hive-aware readers.
 """
 
 import os
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_label, months_between, next_month
 from coin_assets.files.atomic import locked
 from coin_assets.files.cache import FileCache, are_settled, identity_of
-from coin_assets.store.base import Extent, Written
+from coin_assets.store.base import CandleRange, Extent, Written
 from coin_assets.store.changes import changes
 from coin_assets.store.faults import exists, is_absent, typed_errors
 from coin_assets.store.labels import MonthFile
@@ -155,6 +155,28 @@ class MonthlyTable:
             return None
         rows = sum(extent.rows for extent in extents)
         return Extent(extents[0].first, extents[-1].last, rows)
+
+    def spans(
+        self, ranges: Collection[CandleRange]
+    ) -> dict[CandleRange, tuple[datetime, datetime]]:
+        """First and last time of the rows of each range that has any; few months are read."""
+        found = {}
+        for each in ranges:
+            known = set(self.months(each.series))
+            months = [month for month in months_between(each.start, each.end) if month in known]
+            parts = ((place, self._part(each, month)) for place, month in enumerate(months))
+            place, first = next((part for part in parts if len(part[1])), (0, None))
+            if first is not None:
+                later = (self._part(each, month) for month in reversed(months[place + 1 :]))
+                last = next((rows for rows in later if len(rows)), first)
+                times = first[self.kind.time].iloc[0], last[self.kind.time].iloc[-1]
+                found[each] = times[0].to_pydatetime(), times[1].to_pydatetime()
+        return found
+
+    def _part(self, wanted: CandleRange, month: datetime) -> pd.DataFrame:
+        """Rows of a range that lie in a month."""
+        start, end = max(wanted.start, month), min(wanted.end, next_month(month))
+        return self.read(wanted.series, start, end)
 
     def texts(self, series: Series, column: str) -> frozenset[str]:
         """All values of a column of text, month by month."""

@@ -4,20 +4,20 @@ A backend provides a `Table` for each of candles, forecasts and revisions, and i
 rules of merging are defined here only, so all backends apply the same.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 import pandas as pd
 
-from coin_assets.domain.candles.frame import merged, validated
+from coin_assets.domain.candles.frame import merged
 from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.forecasting.frame import ROLES, STEPS, validated_forecasts
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, months_between, next_month
-from coin_assets.errors import InvalidCandles
-from coin_assets.store.base import Extent, Written
+from coin_assets.store.base import CandleRange, Extent, Written
+from coin_assets.store.merging import checked, keep_stored_origins, newer_record
 
 # (stored rows, new rows) -> rows to hold, of whole months; the same for one or several at once.
 Combine = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
@@ -122,6 +122,12 @@ class Table(Protocol):
         """First time, last time and row count of a series; None if it has no rows."""
         ...
 
+    def spans(
+        self, ranges: Collection[CandleRange]
+    ) -> dict[CandleRange, tuple[datetime, datetime]]:
+        """First and last time of the rows of each range that has any."""
+        ...
+
 
 class Ledgers(Protocol):
     """Gap ledgers by series."""
@@ -157,7 +163,7 @@ class TabularStore:
         self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
         """See `Store.write_candles`."""
-        rows = _checked(series, candles, start, end)
+        rows = checked(series, candles, start, end)
 
         def replace(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
             outside = (stored["timestamp"] < start) | (stored["timestamp"] >= end)
@@ -169,7 +175,7 @@ class TabularStore:
         self, series: Series, candles: pd.DataFrame, start: datetime, end: datetime
     ) -> Written:
         """See `Store.merge_candles`."""
-        rows = _checked(series, candles, start, end)
+        rows = checked(series, candles, start, end)
         return self._candles.update(series, rows, months_between(start, end), merged)
 
     def extent(self, series: Series) -> Extent | None:
@@ -197,6 +203,12 @@ class TabularStore:
         """See `Store.newest_candles`."""
         return self._candles.newest(series_list)
 
+    def spans(
+        self, ranges: Collection[CandleRange]
+    ) -> dict[CandleRange, tuple[datetime, datetime]]:
+        """See `Store.spans`."""
+        return self._candles.spans(ranges)
+
     def count_candles(self, series: Series, start: datetime, end: datetime) -> int:
         """See `Store.count_candles`."""
         return self._candles.count(series, start, end)
@@ -223,12 +235,12 @@ class TabularStore:
 
     def add_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:
         """See `Store.add_forecasts`."""
-        return self._put_forecasts(series, forecasts, _keep_stored_origins)
+        return self._put_forecasts(series, forecasts, keep_stored_origins)
 
     def revise_forecasts(self, series: Series, forecasts: pd.DataFrame) -> Written:
         """See `Store.revise_forecasts`."""
         return self._put_forecasts(
-            series, forecasts, lambda stored, new: _keep_stored_origins(new, stored)
+            series, forecasts, lambda stored, new: keep_stored_origins(new, stored)
         )
 
     def delete_forecasts(self, series: Series, start: datetime, end: datetime) -> int:
@@ -258,7 +270,7 @@ class TabularStore:
     def record_revisions(self, series: Series, revisions: pd.DataFrame) -> Written:
         """See `Store.record_revisions`."""
         months = sorted({month_start(opened) for opened in revisions["timestamp"]})
-        return self._revisions.update(series, revisions, months, _newer_record)
+        return self._revisions.update(series, revisions, months, newer_record)
 
     def delete_revisions(self, series: Series, start: datetime, end: datetime) -> int:
         """See `Store.delete_revisions`."""
@@ -268,30 +280,3 @@ class TabularStore:
         rows = validated_forecasts(forecasts, series.timeframe)
         months = sorted({month_start(origin) for origin in rows["as_of"].dt.to_pydatetime()})
         return self._forecasts.update(series, rows, months, combine)
-
-
-def _checked(series: Series, candles: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
-    rows = validated(candles, series.timeframe, f"{series} candles offered to the store")
-    times = rows["timestamp"]
-    outside = times[(times < start) | (times >= end)]
-    if len(outside):
-        raise InvalidCandles(
-            "outside_window",
-            f"{series}: {len(outside)} candles lie outside the window "
-            f"[{start.astimezone(UTC):%Y-%m-%d %H:%M}, {end.astimezone(UTC):%Y-%m-%d %H:%M}).",
-            tuple(str(time) for time in outside.head(3)),
-        )
-    return rows
-
-
-def _keep_stored_origins(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    if len(stored) and len(new) and stored["as_of"].max() < new["as_of"].min():
-        return pd.concat([stored, new], ignore_index=True)  # usual; takes a tenth of the time
-    known = pd.MultiIndex.from_frame(stored[["role", "as_of"]])
-    added = ~pd.MultiIndex.from_frame(new[["role", "as_of"]]).isin(known)
-    return pd.concat([stored, new[added]], ignore_index=True)
-
-
-def _newer_record(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    both = pd.concat([stored, new], ignore_index=True)
-    return both.drop_duplicates(["timestamp", "seen_at"], keep="last")

@@ -66,6 +66,7 @@ def _configured() -> WatchPlan:
         cycle_seconds=settings.alert_cycle_seconds,
         repeat_cycles=settings.alert_repeat_cycles,
         escalate_cycles=settings.alert_escalate_cycles,
+        shards=settings.shards,
     )
 
 

@@ -59,14 +59,14 @@ def _left(folder: str) -> str:
         return ""
 
 
-def seconds_since_heartbeat(folder: str, now: datetime) -> float | None:
-    """Age of the heartbeat; None if there is none that can be read.
+def seconds_since_heartbeat(folder: str, now: datetime, shards: int = 1) -> float | None:
+    """Age of the heartbeat, the oldest of the shards; None if one has none that can be read.
 
     Raises:
         MachineFault: the file system does not answer, or refuses.
     """
     try:
-        age = heartbeat_age(Path(folder), now)
+        age = heartbeat_age(Path(folder), now, shards)
     except OSError as error:
         fault = machine_fault(error, folder)
         if fault is not None:

@@ -21,6 +21,7 @@ class WatchPlan:
         cycle_seconds, repeat_cycles, escalate_cycles: as of other alerts.
         silent_seconds: age of a heartbeat that counts as silence; 0 for the one that fits a cycle.
         start_seconds: the same, before the first heartbeat since the start.
+        shards: each has a heartbeat of its own.
     """
 
     home: str
@@ -34,6 +35,7 @@ class WatchPlan:
     escalate_cycles: int = 60
     silent_seconds: float = 0.0
     start_seconds: float = START_SECONDS
+    shards: int = 1
 
     def text(self) -> bytes:
         """As JSON."""

@@ -69,7 +69,7 @@ class Watcher:
         folders = dict.fromkeys((plan.home, plan.records, plan.published))
         self._writes = {each: Aside(partial(looks.require_writes, each)) for each in folders}
         self._heartbeat = Aside(
-            lambda: looks.seconds_since_heartbeat(plan.alerts, datetime.now(UTC))
+            lambda: looks.seconds_since_heartbeat(plan.alerts, datetime.now(UTC), plan.shards)
         )
         self._databases = [Aside(partial(looks.require_databases, plan.records, plan.alerts))]
         if plan.postgres:

@@ -1,6 +1,7 @@
 """The published folder over HTTP: data, and the page that shows it. Read-only."""
 
 import os
+import re
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -23,7 +24,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_IMMUTABLE_FOLDERS = ("objects", "assets")
+_IMMUTABLE = re.compile(r"(shard=[0-9]+/)?(objects|assets)(/|$)")
 
 
 def app_of(folder: Path) -> Starlette:
@@ -46,7 +47,7 @@ class PublishedFiles(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         """The answer, with the headers of its kind of file."""
         response = await super().get_response(path, scope)
-        is_immutable = Path(path).parts[:1] in [(each,) for each in _IMMUTABLE_FOLDERS]
+        is_immutable = _IMMUTABLE.match(path) is not None
         response.headers["Cache-Control"] = IMMUTABLE if is_immutable else FRESH
         response.headers.update(HEADERS)
         return response

@@ -33,6 +33,21 @@ def test_it_stops_when_a_message_waits_for_more_than_five_cycles() -> None:
     assert not is_alive(NOW - 5 * MINUTE - timedelta(seconds=1), NOW, MINUTE)
 
 
+def test_of_several_shards_the_one_that_is_silent_for_longest_counts(tmp_path: Path) -> None:
+    for shard in (0, 1, 2):
+        assert heartbeat_age(tmp_path, NOW, 3) is None  # until each has beaten
+        beat(tmp_path, NOW - shard * MINUTE, {}, shard)
+    assert heartbeat_age(tmp_path, NOW, 3) == 2 * MINUTE
+    assert heartbeat_age(tmp_path, NOW) == timedelta(0)
+    beat(tmp_path, NOW, {}, 2)
+    assert heartbeat_age(tmp_path, NOW, 3) == MINUTE
+    assert {each.name for each in tmp_path.iterdir()} == {
+        FILE,
+        "heartbeat.shard-1.json",
+        "heartbeat.shard-2.json",
+    }
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"at": "now"}', '{"at": 5}'])
 def test_a_damaged_file_is_no_sign_of_life(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE).write_text(content)

@@ -349,7 +349,7 @@ ADDED = {
     "history": set[str](),
     "manifest": {
         *("reason", "caution", "market"),
-        *("object", "evaluation", "overview", "dagster_url", "archive"),
+        *("object", "evaluation", "overview", "dagster_url", "archive", "shard"),
     },
     "archive": set[str](),
 }

@@ -56,7 +56,7 @@ from coin_assets.domain.forecasting.frame import (
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import DataRefused, InvalidCandles
-from coin_assets.store.base import Extent, Store, Written
+from coin_assets.store.base import CandleRange, Extent, Store, Written
 
 Row = tuple[float, ...]
 
@@ -566,6 +566,27 @@ class StoreContract:
         assert store.extent(HOURLY) == Extent(NOV - 2 * HOUR, NOV + 2 * HOUR, 5)
         store.write_candles(HOURLY, hours(NOV + HOUR, 1), OCT, JAN)
         assert store.extent(HOURLY) == Extent(NOV + HOUR, NOV + HOUR, 1)
+
+    def test_spans_are_the_ends_of_what_is_stored_in_each_range(self, store: Store) -> None:
+        ether, never = series_of("1h", "ETH/USDT"), series_of("1h", "NEVER/USDT")
+        store.write_candles(HOURLY, hours(NOV - 2 * HOUR, 5), OCT, JAN)
+        store.write_candles(ether, candles_at([OCT, NOV, DEC]), OCT, JAN)
+        last = NOV + 2 * HOUR
+        expected: dict[CandleRange, tuple[datetime, datetime] | None] = {
+            CandleRange(HOURLY, OCT, JAN): (NOV - 2 * HOUR, last),
+            CandleRange(HOURLY, OCT, NOV): (NOV - 2 * HOUR, NOV - HOUR),
+            CandleRange(HOURLY, NOV, last): (NOV, NOV + HOUR),  # half-open
+            CandleRange(HOURLY, last, JAN): (last, last),
+            CandleRange(HOURLY, DEC, JAN): None,  # fetched, and empty
+            CandleRange(HOURLY, JAN, OCT): None,
+            CandleRange(ether, OCT + HOUR, JAN): (NOV, DEC),
+            CandleRange(ether, OCT, OCT + HOUR): (OCT, OCT),
+            CandleRange(never, OCT, JAN): None,
+        }
+        assert store.spans(expected.keys()) == {k: v for k, v in expected.items() if v is not None}
+        for each, span in expected.items():
+            assert store.spans([each]).get(each) == span
+        assert store.spans([]) == {}
 
     # -- deleting
 

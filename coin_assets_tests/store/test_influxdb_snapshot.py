@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
-from coin_assets.store.base import Store
+from coin_assets.store.base import CandleRange, Store
 from coin_assets.store.coverage import never_asked
+from coin_assets.store.influxdb import lines, ranges
 from coin_assets.store.influxdb.snapshot import SnapshotIsReadOnly
 from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets.store.parquet import ParquetStore
@@ -100,6 +102,66 @@ def test_requests_do_not_grow_with_the_series(
 
     first = requests_of(influx, lambda: ask_all(few))
     assert requests_of(influx, lambda: ask_all(many)) == first <= 5
+
+
+def test_spans_of_many_series_share_a_request(influx: InfluxServer, store: InfluxStore) -> None:
+    few, many = filled(store, 3), filled(store, 30)
+    for wanted in (few, many):
+        asked = [CandleRange(series, NOV, DEC) for series in wanted]
+        snapshot = store.snapshot(wanted)
+        assert requests_of(influx, partial(snapshot.spans, asked)) == 1
+        found = snapshot.spans(asked)
+        assert found == {k: v for each in asked for k, v in store.spans([each]).items()}
+        assert len(found) == len(wanted) - 1
+    # Rows name their series and not the range, so two ranges of one series take two requests.
+    halves = [CandleRange(series, *half) for series in many for half in ((OCT, NOV), (NOV, DEC))]
+    assert requests_of(influx, lambda: store.spans(halves)) == 2
+
+
+def test_questions_about_more_symbols_than_one_request_may_name_are_split(
+    influx: InfluxServer, store: InfluxStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "SYMBOLS_AT_ONCE", 5)
+    monkeypatch.setattr(ranges, "_SERIES_AT_ONCE", 7)
+    wanted = filled(store, 17)
+    for name, ask in QUESTIONS.items():
+        expected = {series: ask(store, series) for series in wanted}
+        snapshot = store.snapshot(wanted)
+        assert {series: ask(snapshot, series) for series in wanted} == expected, name
+    snapshot = store.snapshot(wanted)
+    assert requests_of(influx, lambda: [snapshot.fetched_months(each) for each in wanted]) == 4
+
+
+def test_symbols_of_other_shards_are_not_sent(influx: InfluxServer, store: InfluxStore) -> None:
+    own, others = filled(store, 4), filled(store, 40)
+    for question in ("months", "ledger", "newest candle", "extent"):
+        before = len(influx.requests)
+        snapshot = store.snapshot(own)
+        for series in own:
+            QUESTIONS[question](snapshot, series)
+        scripts = [request.text for request in influx.requests[before:]]
+        assert any(own[1].symbol in script for script in scripts)
+        assert not any(each.symbol in script for each in others for script in scripts)
+
+
+def test_revisions_of_many_series_share_requests(influx: InfluxServer, store: InfluxStore) -> None:
+    wanted = filled(store, 12)
+    for number, series in enumerate(wanted[2:]):
+        opens = [NOV + each * HOUR for each in range(number % 3 + 1)]
+        store.record_revisions(series, revisions_at(opens, DEC))
+    snapshot = store.snapshot(wanted)
+    found: dict[Series, Any] = {}
+
+    def read() -> None:
+        found.update({each: snapshot.read_revisions(each, OCT, JAN) for each in wanted})
+
+    assert requests_of(influx, read) == 2
+    for series in wanted:
+        assert_same(found[series], store.read_revisions(series, OCT, JAN))
+    found[wanted[3]].iloc[:, 0] = pd.NaT  # what a reader does to its frame stays with it
+    assert_same(
+        snapshot.read_revisions(wanted[3], OCT, JAN), store.read_revisions(wanted[3], OCT, JAN)
+    )
 
 
 COUNTED = [OCT, NOV, NOV + 3 * HOUR, NOV + 20 * HOUR, DEC]

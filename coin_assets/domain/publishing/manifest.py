@@ -20,6 +20,7 @@ from coin_assets.domain.publishing.manifest_entries import (
     ManifestEntry,
 )
 from coin_assets.domain.publishing.missing import NOT_PUBLISHED, WhyMissing, not_published
+from coin_assets.domain.publishing.root import shard_fields
 from coin_assets.domain.timeframes import Timeframe
 
 VERSION = 2
@@ -89,6 +90,7 @@ def manifest_document(
         "version": VERSION,
         "generated_at": time_text(now),
         **({} if installation.market is None else {"market": installation.market}),
+        **shard_fields(installation.shard),
         "public": {
             "symbols": list(dict.fromkeys(fact.series.symbol for fact in public)),
             "entries": entries,

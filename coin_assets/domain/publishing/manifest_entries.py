@@ -7,6 +7,7 @@ from typing import Any
 
 from coin_assets.domain.json_format import Document, time_text
 from coin_assets.domain.series import Series
+from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.errors import MachineFault
 
 PUBLIC, HIDDEN = VISIBILITIES = ("public", "hidden_backfilling")
@@ -25,10 +26,12 @@ class Installation:
     Attributes:
         market: where the candles come from; None leaves it out.
         dagster_url: address of its Dagster UI, for operators.
+        shard: of which it is the manifest.
     """
 
     market: str | None = None
     dagster_url: str | None = None
+    shard: Shard = ALONE
 
 
 UNNAMED = Installation()

@@ -92,6 +92,12 @@ class ListedEntries:
     damage: str | None
 
 
+def merged_entries(listed: Sequence[ListedEntries]) -> ListedEntries:
+    """The entries of several shards; of a series that two list, that of the later one."""
+    by_name = {name: entry for each in listed for name, entry in each.by_name.items()}
+    return ListedEntries(by_name, next((each.damage for each in listed if each.damage), None))
+
+
 def entries_of_manifest(manifest: Document) -> ListedEntries:
     """The entries of a manifest; one that is damaged is left out, the others stand.
 

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from coin_assets.domain.series import Series
+from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.domain.timeframes import month_start
 from coin_assets.errors import MachineFault
 from coin_assets.files.faults import faults_of_one_file
@@ -16,6 +17,7 @@ from coin_assets.market.base import Market
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.locations import Records
 from coin_assets.orchestration.resources import (
     Clock,
     MarketResource,
@@ -53,6 +55,7 @@ def candles_due_sensor(
     checks: ChecksOfAsset,
     jobs: Sequence[Any],
     faults: MachineFaults,
+    shard: Shard = ALONE,
 ) -> dg.SensorDefinition:
     """``candles_due``.
 
@@ -91,13 +94,13 @@ def candles_due_sensor(
             registry.evaluations(),
             publisher.client(),
         )
-        time_left = TickTime(clock.monotonic)
-        look, plan = _plan(context.instance, parts, clients, clock, time_left)
+        time_left, records = TickTime(clock.monotonic), Records.of(context, shard)
+        look, plan = _plan(records, parts, clients, clock, time_left)
         wait = _seconds_to_boundary(specs, clock)
         if plan.is_empty and wait <= _LONGEST_WAIT_SECONDS < time_left.left():
             # The next tick may be late by as much.
             time.sleep(wait)
-            look, plan = _plan(context.instance, parts, clients, clock, time_left)
+            look, plan = _plan(records, parts, clients, clock, time_left)
         faults.note_some("candles_due", look.faults)
         unseen = left_over(look.series, len(specs))
         if plan.is_empty:
@@ -122,7 +125,7 @@ class _Look:
 
 
 def _plan(
-    instance: dg.DagsterInstance,
+    records: Records,
     parts: Rotation[Part],
     clients: _Clients,
     clock: Clock,
@@ -134,7 +137,7 @@ def _plan(
     # Runs are read first: a task whose run ends meanwhile counts as in flight, not as missing.
     specs = [spec for part in parts.items for spec in part]
     store = stored.snapshot([spec.series for spec in specs])
-    runs = runs_of(instance, specs, at, month_start(now), time_left)
+    runs = runs_of(records.instance, specs, at, month_start(now), time_left, records.label)
     reader, look = StatusReader(store, registry, publisher), _Look()
     for part in parts.take(time_left):
         statuses = reader.read([spec.series for spec in part])

@@ -2,27 +2,21 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 import dagster as dg
 
-from coin_assets.alerts import heartbeat
 from coin_assets.alerts.channels import channels_of
 from coin_assets.alerts.conditions import Condition
-from coin_assets.alerts.database import BOOK
-from coin_assets.alerts.incidents import Rules
-from coin_assets.alerts.outbox import AlertBook, DeliveryReport
-from coin_assets.config.addresses import Webhook
-from coin_assets.domain.limits import DiskLimits
+from coin_assets.alerts.outbox import DeliveryReport
 from coin_assets.domain.publishing.manifest import STATUSES
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
-from coin_assets.errors import CoinAssetsError, MachineFault
+from coin_assets.errors import MachineFault
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.dead_runs import end_dead_runs, end_hung_runs
+from coin_assets.orchestration.locations import Records
 from coin_assets.orchestration.resources import (
     Clock,
     DiskResource,
@@ -31,6 +25,8 @@ from coin_assets.orchestration.resources import (
     StoreResource,
 )
 from coin_assets.orchestration.sensors import conditions
+from coin_assets.orchestration.sensors.alert_settings import AlertSettings as AlertSettings
+from coin_assets.orchestration.sensors.alert_settings import beat
 from coin_assets.orchestration.sensors.clock_conditions import clock_conditions
 from coin_assets.orchestration.sensors.clock_results import (
     Evaluated,
@@ -73,26 +69,6 @@ WATCHED_JOBS = (
 )
 
 
-@dataclass(frozen=True)
-class AlertSettings:
-    """How alerts are sent. Addresses can hold secrets and are kept out of representations."""
-
-    folder: Path
-    market: str
-    webhooks: tuple[Webhook, ...]
-    rules: Rules
-    disk: DiskLimits
-    heartbeat_url: str
-
-    def __repr__(self) -> str:
-        return f"AlertSettings({self.folder}, {len(self.webhooks)} webhooks)"
-
-    @property
-    def book(self) -> AlertBook:
-        """Incidents, mutes and the outbox, in the alerts folder."""
-        return AlertBook(self.folder / BOOK)
-
-
 def health_alerts_sensor(
     specs: Sequence[SeriesAssets],
     settings: AlertSettings,
@@ -126,7 +102,8 @@ def health_alerts_sensor(
         disk: DiskResource,
         clock: Clock,
     ) -> dg.SensorResult:
-        now, instance = clock.now(), context.instance
+        now, records = clock.now(), Records.of(context, settings.shard)
+        instance, label = records
         _end_runs(instance, context.log)
         clients = store, registry, publisher
         read = read_statuses(known, specs, clients, TickTime(clock.monotonic), faults)
@@ -138,13 +115,15 @@ def health_alerts_sensor(
         wrong = [
             *(conditions.store_conditions(read.refusal, now) if read.refusal else ()),
             *_of_disk(disk, settings, faults, now),
-            *_of_series(instance, settings, specs, (healths, evaluated, faults), clock),
-            *conditions.machinery_conditions(troubles(instance, watched, clock.machine_time())),
+            *_of_series(records, settings, specs, (healths, evaluated, faults), clock),
+            *conditions.machinery_conditions(
+                troubles(instance, watched, clock.machine_time(), label)
+            ),
         ]
-        wrong += of_records(settings.book.incidents(), wrong, instance, specs)
+        wrong += of_records(settings.book.incidents(), wrong, instance, specs, label)
         report = _deliver(context.log, settings, wrong, now, clock)
         events = changed_results(instance, renewed, evaluated, now)
-        _beat(context.log, settings, healths, report, now)
+        beat(context.log, settings, report, _counts(healths), now)
         unseen = left_over(len(read.looked_at), len(specs)) if renewed else ""
         reason = _summary(healths, wrong, report) + unseen
         return dg.SensorResult(skip_reason=reason, asset_events=events[:_MOST_RESULTS])
@@ -184,7 +163,7 @@ def _of_disk(
 
 
 def _of_series(
-    instance: dg.DagsterInstance,
+    records: Records,
     settings: AlertSettings,
     specs: Sequence[SeriesAssets],
     found: tuple[Sequence[SeriesHealth], Evaluated, MachineFaults],
@@ -196,8 +175,10 @@ def _of_series(
     series that could not be looked at stay as they are.
     """
     now, (healths, evaluated, faults) = clock.now(), found
-    failures = runs_of(instance, specs, clock.machine_time(), month_start(now)).failures
-    jobs = {job: failed for job in WATCHED_JOBS if (failed := job_failures(instance, job))}
+    instance, label = records
+    machine_time, month = clock.machine_time(), month_start(now)
+    failures = runs_of(instance, specs, machine_time, month, label=label).failures
+    jobs = {job: failed for job in WATCHED_JOBS if (failed := job_failures(instance, job, label))}
     by_series = {spec.series: spec for spec in specs}
     of_series = [
         # Of equally bad conditions of a series the first is reported.
@@ -229,38 +210,6 @@ def _deliver(
     for message in book.advance(wrong, now, settings.rules, [each.id for each in channels]):
         log.warning(message.log_line())
     return book.deliver(channels, clock.machine_time, _DELIVERY_SECONDS, log.warning)
-
-
-def _beat(
-    log: logging.Logger,
-    settings: AlertSettings,
-    healths: Sequence[SeriesHealth],
-    report: DeliveryReport,
-    now: datetime,
-) -> None:
-    """Write the heartbeat file and call the heartbeat address, unless no message arrives."""
-    undelivered_since = settings.book.undelivered_since(channels_of(settings.webhooks))
-    if not heartbeat.is_alive(undelivered_since, now, settings.rules.cycle):
-        log.warning(
-            f"no heartbeat: no channel accepts the message of {undelivered_since:%Y-%m-%d %H:%M} "
-            "UTC; try make alert-test"
-        )
-        return
-    facts = {
-        "cycle_seconds": settings.rules.cycle.total_seconds(),
-        "undelivered": report.pending,
-        "set_aside": report.set_aside,
-        **_counts(healths),
-    }
-    try:
-        heartbeat.beat(settings.folder, now, facts)
-    except (OSError, MachineFault) as error:  # the watcher sees the old file
-        log.warning(f"the heartbeat was not written: {error}")
-    if settings.heartbeat_url:
-        try:
-            heartbeat.call(settings.heartbeat_url)
-        except CoinAssetsError as error:
-            log.warning(str(error))  # the monitor behind the address notices the missing call
 
 
 def _counts(healths: Sequence[SeriesHealth]) -> dict[str, int]:

@@ -6,9 +6,11 @@ from typing import Any
 
 import dagster as dg
 
+from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.errors import CorruptArtefact, MachineFault
 from coin_assets.files.faults import faults_of_one_file
 from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.locations import Records
 from coin_assets.orchestration.resources import Clock, StoreResource
 from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.requests import BACKGROUND_LIMIT, PRIORITY_TAG
@@ -28,7 +30,7 @@ INTERVAL_SECONDS = 30
 
 
 def late_candles_sensor(
-    specs: Sequence[SeriesAssets], job: Any, faults: MachineFaults
+    specs: Sequence[SeriesAssets], job: Any, faults: MachineFaults, shard: Shard = ALONE
 ) -> dg.SensorDefinition:
     """``late_candles``, which launches ``job`` (``redo_touched``)."""
     sources = [spec for spec in specs if spec.is_fetched]
@@ -48,9 +50,10 @@ def late_candles_sensor(
     def late_candles(
         context: dg.SensorEvaluationContext, store: StoreResource, clock: Clock
     ) -> dg.SensorResult:
-        if is_running(context.instance, job.name):
+        records = Records.of(context, shard)
+        if is_running(records.instance, job.name, records.label):
             return dg.SensorResult(skip_reason="redo_touched is queued or running")
-        failures = job_failures(context.instance, job.name)
+        failures = job_failures(records.instance, job.name, records.label)
         if failures is not None and clock.machine_time() < failures.retry_at:
             again = f"{failures.retry_at:%H:%M:%S} UTC"
             return dg.SensorResult(skip_reason=f"redo_touched failed; next try at {again}")

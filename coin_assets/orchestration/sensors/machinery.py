@@ -13,6 +13,8 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 
+from coin_assets.orchestration.locations import is_former
+
 # Ticks take up to 60 s, more on a busy machine.
 _SILENT_AFTER = timedelta(minutes=5)
 _DAEMON_SILENT_AFTER = timedelta(minutes=10)
@@ -29,19 +31,24 @@ class Trouble:
     detail: str
 
 
-def troubles(instance: dg.DagsterInstance, names: Iterable[str], now: datetime) -> list[Trouble]:
+def troubles(
+    instance: dg.DagsterInstance,
+    names: Iterable[str],
+    now: datetime,
+    label: str | None = None,
+    shards: int = 1,
+) -> list[Trouble]:
     """Sensors, schedules and daemons that are dead, failing or switched off.
 
     Args:
         names: of the sensors and schedules that should run.
         now: machine time.
+        label: of their location; None for all that this number of shards has.
     """
     wanted = set(names) - _OPTIONAL
-    # An instance in memory, as tools use it, has no sensors.
-    states = instance.all_instigator_state() if instance.schedule_storage else ()
     found = [
         trouble
-        for state in states
+        for state in _states(instance, label, shards)
         if state.instigator_name in wanted
         and (trouble := _of_instigator(instance, state, now)) is not None
     ]
@@ -53,17 +60,31 @@ def troubles(instance: dg.DagsterInstance, names: Iterable[str], now: datetime) 
     return found
 
 
-def seen_to_work(instance: dg.DagsterInstance, subject: str) -> bool:
+def seen_to_work(instance: dg.DagsterInstance, subject: str, label: str | None = None) -> bool:
     """Whether the records hold a tick of a sensor or schedule, or a sign of life of a daemon."""
     kind, _, name = subject.partition(" ")
     if kind == "daemon":
         return name in instance.get_daemon_heartbeats()
-    states = instance.all_instigator_state() if instance.schedule_storage else ()
     return any(
         instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1, statuses=_WORKED)
-        for state in states
+        for state in _states(instance, label)
         if state.instigator_name == name
     )
+
+
+def _states(
+    instance: dg.DagsterInstance, label: str | None, shards: int = 1
+) -> list[InstigatorState]:
+    """Sensors and schedules of the location with this label, else of all that are in use."""
+    # An instance in memory, as tools use it, has no sensors.
+    states = instance.all_instigator_state() if instance.schedule_storage else ()
+    found = []
+    for state in states:
+        repository = state.origin.repository_origin
+        is_former_one = is_former(repository.code_location_origin.location_name, shards)
+        if not is_former_one if label is None else repository.get_label() == label:
+            found.append(state)
+    return found
 
 
 def _of_instigator(

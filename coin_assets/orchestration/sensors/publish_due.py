@@ -11,12 +11,14 @@ import dagster as dg
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import MODELS, QUALITY
 from coin_assets.domain.series import Series
+from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.domain.timeframes import month_start
 from coin_assets.errors import MachineFault
 from coin_assets.files.faults import faults_of_one_file
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.locations import Records
 from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.orchestration.resources import (
     Clock,
@@ -49,26 +51,30 @@ from coin_assets.store.base import Store
 from coin_assets.store.forecasts import forecast_at
 
 INTERVAL_SECONDS = 15
+_DESCRIPTION = (
+    "Checks every published file and requests runs that publish missing, damaged or outdated files "
+    "again. Rewrites the manifest when an entry changes: when data becomes stale, when runs fail, "
+    "when a file is damaged."
+)
 
 
 def publish_due_sensor(
-    specs: tuple[SeriesAssets, ...], checks: ChecksOfAsset, job: Any, faults: MachineFaults
+    specs: tuple[SeriesAssets, ...],
+    checks: ChecksOfAsset,
+    job: Any,
+    faults: MachineFaults,
+    shard: Shard = ALONE,
 ) -> dg.SensorDefinition:
     """``publish_due``, which launches ``job`` (``update``) with published assets alone."""
     turns, known = count(), KnownStatuses(specs)
     unread: dict[Series, list[MachineFault]] = {}  # found when the series was last read in full
-    series_list = [spec.series for spec in specs]
 
     @dg.sensor(
         name="publish_due",
         job=job,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=(
-            "Checks every published file and requests runs that publish missing, damaged or "
-            "outdated files again. Rewrites the manifest when an entry changes: when data becomes "
-            "stale, when runs fail, when a file is damaged."
-        ),
+        description=_DESCRIPTION,
     )
     @faults.skipped
     def publish_due(
@@ -80,8 +86,9 @@ def publish_due_sensor(
         clock: Clock,
     ) -> dg.SensorResult:
         now, time_left, at = clock.now(), TickTime(clock.monotonic), clock.machine_time()
-        runs = runs_of(context.instance, specs, at, month_start(now), time_left)
-        stored = store.client().snapshot(series_list)
+        records = Records.of(context, shard)
+        runs = runs_of(records.instance, specs, at, month_start(now), time_left, records.label)
+        stored = store.client().snapshot([spec.series for spec in specs])
         folder, evaluated = publisher.client(), registry.evaluations()
         reader = StatusReader(stored, registry.client(), folder)
         # Each tick reads one series in full and compares its files with the store byte by byte.

@@ -8,6 +8,7 @@ from coin_assets.alerts.conditions import Condition, Severity
 from coin_assets.alerts.incidents import Incident
 from coin_assets.domain.layers import CANDLES, PUBLISHED
 from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.locations import Records, labelled
 from coin_assets.orchestration.records.damage import records_set_aside
 from coin_assets.orchestration.sensors.machinery import seen_to_work
 
@@ -21,14 +22,17 @@ def of_records(
     current: Iterable[Condition],
     instance: dg.DagsterInstance,
     specs: Sequence[SeriesAssets],
+    label: str | None = None,
 ) -> list[Condition]:
     """Conditions of damaged records, and those that only lost records would end.
 
     Args:
         incidents: open ones, by subject.
         current: all other conditions.
+        label: of this location's runs and sensors among those of several shards.
     """
-    return [*_records_conditions(instance), *unproven(incidents, current, instance, specs)]
+    found = _records_conditions(instance)
+    return [*found, *unproven(incidents, current, instance, specs, label)]
 
 
 def _records_conditions(instance: dg.DagsterInstance) -> list[Condition]:
@@ -58,6 +62,7 @@ def unproven(
     current: Iterable[Condition],
     instance: dg.DagsterInstance,
     specs: Sequence[SeriesAssets],
+    label: str | None = None,
 ) -> list[Condition]:
     """Conditions of open incidents whose failures are gone with the records, not made up for.
 
@@ -67,24 +72,26 @@ def unproven(
     known = {each.subject for each in current}
     silent = [each for each in incidents.values() if each.condition.subject not in known]
     of_machinery = [each.condition for each in silent if each.condition.kind == _OF_MACHINERY]
-    kept = [each for each in of_machinery if not seen_to_work(instance, each.subject)]
+    kept = [each for each in of_machinery if not seen_to_work(instance, each.subject, label)]
     of_runs = [each for each in silent if each.condition.kind in _OF_RUNS]
     if of_runs:
         first = instance.get_run_records(limit=1, ascending=True)
         for each in of_runs:
             is_older = not first or each.opened_at < first[0].create_timestamp
-            if is_older and not _has_succeeded(instance, each.condition.subject, specs):
+            if is_older and not _has_succeeded(
+                Records(instance, label), each.condition.subject, specs
+            ):
                 kept.append(each.condition)
     return kept
 
 
-def _has_succeeded(
-    instance: dg.DagsterInstance, subject: str, specs: Sequence[SeriesAssets]
-) -> bool:
+def _has_succeeded(records: Records, subject: str, specs: Sequence[SeriesAssets]) -> bool:
     """Whether the records hold a success of a job, of a series, or of any series of the market."""
+    instance, label = records
     kind, _, name = subject.partition(" ")
     if kind == "job":
-        succeeded = dg.RunsFilter(job_name=name, statuses=[dg.DagsterRunStatus.SUCCESS])
+        done, tags = [dg.DagsterRunStatus.SUCCESS], labelled(label)
+        succeeded = dg.RunsFilter(job_name=name, statuses=done, tags=tags)
         return bool(instance.get_runs(succeeded, limit=1))
     if kind == "market":
         assets = [spec.asset_key(CANDLES) for spec in specs if spec.is_fetched]

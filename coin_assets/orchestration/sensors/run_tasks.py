@@ -10,6 +10,7 @@ from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Q
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import months_between, next_month
 from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.locations import has_label
 from coin_assets.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 
 UPDATE_JOB = "update"
@@ -49,11 +50,24 @@ def months_of(run: dg.DagsterRun) -> list[datetime]:
     return months_between(start, next_month(end))
 
 
+def concerns(run: dg.DagsterRun, tasks: TaskOfAsset, label: str | None) -> bool:
+    """Whether a run may be about series of this location, which launched it or did not.
+
+    A run that names no symbol and no asset is about all those of its own location.
+
+    Args:
+        label: of this location's runs among those of several shards; None if all are its own.
+    """
+    if has_label(run, label):
+        return True
+    if run.asset_selection:
+        return not run.asset_selection.isdisjoint(tasks)
+    return bool(_config_of(run).get("symbols"))
+
+
 def configured_series(run: dg.DagsterRun, specs: Iterable[SeriesAssets]) -> set[Series]:
     """Series that the config of a one-op job selects."""
-    config: Any = run.run_config
-    if "ops" in config:
-        config = next(iter(config["ops"].values()))["config"]
+    config = _config_of(run)
     symbols, timeframes = config.get("symbols") or (), config.get("timeframes") or ()
     return {
         spec.series
@@ -61,3 +75,9 @@ def configured_series(run: dg.DagsterRun, specs: Iterable[SeriesAssets]) -> set[
         if (not symbols or spec.series.symbol in symbols)
         and (not timeframes or spec.series.timeframe.name in timeframes)
     }
+
+
+def _config_of(run: dg.DagsterRun) -> Any:
+    """The settings of a one-op job."""
+    config: Any = run.run_config
+    return next(iter(config["ops"].values()))["config"] if "ops" in config else config

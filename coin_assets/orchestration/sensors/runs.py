@@ -6,8 +6,7 @@ them once.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from itertools import takewhile
+from datetime import datetime
 from typing import NamedTuple
 
 import dagster as dg
@@ -17,17 +16,32 @@ from coin_assets.domain.layers import MODELS, Task
 from coin_assets.domain.series import Series
 from coin_assets.orchestration.assets.specs import SeriesAssets, asset_key
 from coin_assets.orchestration.failures import OF_RUN
+from coin_assets.orchestration.locations import has_label
 from coin_assets.orchestration.sensors.failed_steps import (
     failed_steps,
     is_misconfigured,
     is_read,
     killed_run,
 )
+from coin_assets.orchestration.sensors.job_runs import (
+    IN_FLIGHT,
+    time_of,
+)
+from coin_assets.orchestration.sensors.job_runs import (
+    NEWEST_OF_A_JOB as NEWEST_OF_A_JOB,
+)
+from coin_assets.orchestration.sensors.job_runs import (
+    is_running as is_running,
+)
+from coin_assets.orchestration.sensors.job_runs import (
+    job_failures as job_failures,
+)
 from coin_assets.orchestration.sensors.run_tasks import (
     UPDATE_JOB as UPDATE_JOB,
 )
 from coin_assets.orchestration.sensors.run_tasks import (
     TaskOfAsset,
+    concerns,
     configured_series,
     months_of,
     tasks_of_assets,
@@ -45,7 +59,6 @@ from coin_assets.planning.facts import (
     Failures,
     Runs,
     failures_look_back,
-    most_counted_failures,
 )
 
 PURPOSE_TAG = "coin_assets/purpose"
@@ -56,16 +69,7 @@ TRAIN_JOB, EVALUATE_JOB, PROMOTE_JOB = (
 )
 _BACKFILL_TAG = "dagster/backfill"
 _BACKGROUND = (HISTORY, GAPS, MONTHLY, EVALUATION)
-_MOST_RUNS = 200
-# Finished runs of a job that its alert looks at: failures in a row.
-NEWEST_OF_A_JOB = max(12, most_counted_failures())
-_IN_FLIGHT = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+_MOST_RUNS, _MOST_RUNS_OF_SHARDS = 200, 2000
 
 
 def runs_of(
@@ -74,6 +78,7 @@ def runs_of(
     now: datetime,
     month: datetime,
     time_left: TickTime | None = None,
+    label: str | None = None,
 ) -> Runs:
     """Runs and failures that a plan at ``now`` depends on.
 
@@ -82,14 +87,17 @@ def runs_of(
         month: start of the running month.
         time_left: failed runs that could not be read within it count as in flight, so that their
             tasks wait for a tick that has read them.
+        label: of this location's runs among those of several shards.
     """
     tasks = tasks_of_assets(specs)
     in_flight: set[tuple[Task, datetime | None]] = set()
     training: set[Series] = set()
     promoting: set[Series] = set()
     busy: set[str] = set()
-    for run in instance.get_runs(dg.RunsFilter(statuses=_IN_FLIGHT)):
-        busy |= {run.tags[PURPOSE_TAG]} if PURPOSE_TAG in run.tags else set()
+    found = instance.get_runs(dg.RunsFilter(statuses=IN_FLIGHT))
+    for run in (each for each in found if concerns(each, tasks, label)):
+        is_own = PURPOSE_TAG in run.tags and has_label(run, label)
+        busy |= {run.tags[PURPOSE_TAG]} if is_own else set()
         if run.job_name == TRAIN_JOB:
             training |= configured_series(run, specs)
         elif run.job_name == PROMOTE_JOB:
@@ -98,14 +106,19 @@ def runs_of(
             in_flight |= tasks_of_run(run, tasks)
     # Background tasks rest after each run.
     rested: set[tuple[Task, datetime | None]] = set()
-    for run in _recent_background(instance, now):
+    recent = _recent_background(instance, now, _most(label))
+    for run in (each for each in recent if concerns(each, tasks, label)):
         if run.job_name == PROMOTE_JOB:
             promoting |= configured_series(run, specs)
         elif run.job_name != TRAIN_JOB:
             rested |= tasks_of_run(run, tasks)
         elif run.is_success:
             training |= configured_series(run, specs)
-    failed = _failed_runs(instance, now, month)
+    failed = [
+        record
+        for record in _failed_runs(instance, now, month, _most(label))
+        if concerns(record.dagster_run, tasks, label)
+    ]
     unread = _read_within(instance, failed, time_left)
     for record in unread:
         in_flight |= tasks_of_run(record.dagster_run, tasks)
@@ -120,46 +133,27 @@ def runs_of(
     )
 
 
-def job_failures(instance: dg.DagsterInstance, job: str) -> Failures | None:
-    """Consecutive failures of a job's newest finished runs; None if the last one succeeded."""
-    finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-    records = instance.get_run_records(
-        dg.RunsFilter(job_name=job, statuses=finished), limit=NEWEST_OF_A_JOB
-    )
-    row = [
-        each
-        for each in takewhile(
-            lambda each: each.dagster_run.status is dg.DagsterRunStatus.FAILURE, records
-        )
-        if not is_misconfigured(instance, each.dagster_run)
-    ]
-    if not row:
-        return None
-    run, ended = row[0].dagster_run, row[0].end_time or row[0].update_timestamp.timestamp()
-    failed = failed_steps(instance, run.run_id).values()
-    newest = next(iter(failed), killed_run(job, _time(ended)))
-    return Failures(len(row), _time(ended), newest)
+def _most(label: str | None) -> int:
+    """Runs that are read at most; with a label, there are also those of other shards."""
+    return _MOST_RUNS if label is None else _MOST_RUNS_OF_SHARDS
 
 
-def is_running(instance: dg.DagsterInstance, job: str) -> bool:
-    """Whether a run of the job is queued or started."""
-    return bool(instance.get_runs(dg.RunsFilter(job_name=job, statuses=_IN_FLIGHT), limit=1))
-
-
-def _recent_background(instance: dg.DagsterInstance, now: datetime) -> list[dg.DagsterRun]:
+def _recent_background(
+    instance: dg.DagsterInstance, now: datetime, most: int
+) -> list[dg.DagsterRun]:
     found = instance.get_runs(
         dg.RunsFilter(
             statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
             tags={PURPOSE_TAG: [*_BACKGROUND, TRAINING, PROMOTION]},
             updated_after=now - LONGEST_DELAY,
         ),
-        limit=_MOST_RUNS,
+        limit=most,
     )
     return list(found)
 
 
 def _failed_runs(
-    instance: dg.DagsterInstance, now: datetime, month: datetime
+    instance: dg.DagsterInstance, now: datetime, month: datetime, most: int
 ) -> list[dg.RunRecord]:
     """Runs that failed within `failures_look_back`, but for those of old months.
 
@@ -169,7 +163,7 @@ def _failed_runs(
         dg.RunsFilter(
             statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - failures_look_back()
         ),
-        limit=_MOST_RUNS,
+        limit=most,
     )
     return [
         record
@@ -209,11 +203,11 @@ def _failures(
         if run.job_name == TRAIN_JOB:
             # One step trains many series; its record lists those that failed.
             began = record.start_time or ended
-            failed = _failed_trainings(instance, run, specs, _time(ended))
+            failed = _failed_trainings(instance, run, specs, time_of(ended))
         else:
-            began, failed = ended, _failed_in(instance, run, tasks, _time(ended))
+            began, failed = ended, _failed_in(instance, run, tasks, time_of(ended))
         for task, failure in failed.items():
-            found.setdefault(task, []).append(_Failure(_time(ended), _time(began), failure))
+            found.setdefault(task, []).append(_Failure(time_of(ended), time_of(began), failure))
     succeeded = _last_successes(instance, found) if found else {}
     failures = {}
     for task, all_known in found.items():
@@ -239,10 +233,6 @@ class _Failure(NamedTuple):
     record: FailureRecord
 
 
-def _time(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(timestamp, UTC)
-
-
 def _last_successes(
     instance: dg.DagsterInstance, tasks: Iterable[Task]
 ) -> dict[Task, datetime | None]:
@@ -250,7 +240,7 @@ def _last_successes(
     found: dict[Task, datetime | None] = {}
     for record in instance.get_asset_records(list(by_asset)):
         entry = record.asset_entry.last_materialization
-        time = None if entry is None else _time(entry.timestamp)
+        time = None if entry is None else time_of(entry.timestamp)
         found[by_asset[record.asset_entry.asset_key]] = time
     return found
 

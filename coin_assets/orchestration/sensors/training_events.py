@@ -10,10 +10,12 @@ import dagster as dg
 from coin_assets.domain.evaluation import training_events as events
 from coin_assets.domain.evaluation.drift import training_reason
 from coin_assets.domain.series import Series
+from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.errors import CoinAssetsError, CorruptArtefact, MachineFault
 from coin_assets.files.faults import faults_of_one_file
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.orchestration.assets.specs import SeriesAssets
+from coin_assets.orchestration.locations import Records
 from coin_assets.orchestration.resources import Clock, RegistryResource, StoreResource
 from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.requests import training_request
@@ -26,7 +28,10 @@ RUNS_A_TICK = 3
 
 
 def training_events_sensor(
-    specs: Sequence[SeriesAssets], job: dg.JobDefinition, faults: MachineFaults
+    specs: Sequence[SeriesAssets],
+    job: dg.JobDefinition,
+    faults: MachineFaults,
+    shard: Shard = ALONE,
 ) -> dg.SensorDefinition:
     """``training_events``: at most `RUNS_A_TICK` trainings, and none while another one is open."""
 
@@ -48,7 +53,8 @@ def training_events_sensor(
         registry: RegistryResource,
         clock: Clock,
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        if is_running(context.instance, job.name):
+        records = Records.of(context, shard)
+        if is_running(records.instance, job.name, records.label):
             yield dg.SkipReason(f"A run of {job.name} has not finished.")
             return
         triggered: dict[Series, str] = {}

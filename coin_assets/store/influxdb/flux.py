@@ -9,18 +9,19 @@ from datetime import UTC, datetime, timedelta
 from coin_assets.store.influxdb.lines import tag_value
 from coin_assets.store.influxdb.measurements import Measurement
 
+Tags = Mapping[str, str] | Sequence[Mapping[str, str]]  # several: points with any of them
 _SECOND, _NANOSECOND = timedelta(seconds=1), "000000001"
 BEGIN, END = datetime(1678, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
 
 
 def values(
-    bucket: str, measurement: Measurement, tags: Mapping[str, str], start: datetime, end: datetime
+    bucket: str, measurement: Measurement, tags: Tags, start: datetime, end: datetime
 ) -> str:
     """Values of the points of ``[start, end)``, a table for each field of each series.
 
     What is the same in every row is dropped; other tags stay, so no two series are mixed.
     """
-    constant = ["_start", "_stop", "_measurement", *tags]
+    constant = ["_start", "_stop", "_measurement", *(tags if isinstance(tags, Mapping) else ())]
     return (
         f"{_points(bucket, measurement, tags, start, end)}"
         f" |> drop(columns: [{', '.join(map(_text, constant))}])"
@@ -30,7 +31,7 @@ def values(
 def times(
     bucket: str,
     measurement: Measurement,
-    tags: Mapping[str, str],
+    tags: Tags,
     start: datetime,
     end: datetime,
     pick: str = "",
@@ -44,6 +45,23 @@ def times(
     return (
         f"{_points(bucket, measurement, tags, start, end, measurement.fields[:1])}{picked}"
         ' |> keep(columns: ["_time", "symbol", "timeframe"])'
+    )
+
+
+def spans(
+    bucket: str,
+    measurement: Measurement,
+    ranges: Mapping[tuple[datetime, datetime], Sequence[Mapping[str, str]]],
+) -> str:
+    """Times of the first and the last point of each series in its range, a row for each.
+
+    Args:
+        ranges: as in `counts`; a series has one of them.
+    """
+    return "\n".join(
+        f'{times(bucket, measurement, each, *range_, pick)} |> yield(name: "{pick}{number}")'
+        for number, (range_, each) in enumerate(ranges.items())
+        for pick in ("first", "last")
     )
 
 
@@ -97,7 +115,7 @@ def delete_bounds(start: datetime, end: datetime) -> tuple[str, str]:
 def _points(
     bucket: str,
     measurement: Measurement,
-    tags: Mapping[str, str] | Sequence[Mapping[str, str]],
+    tags: Tags,
     start: datetime,
     end: datetime,
     fields: tuple[str, ...] = (),

@@ -1,7 +1,7 @@
 """Gap ledgers: one point for each series, with the same JSON as in the Parquet store."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from coin_assets.errors import CorruptArtefact
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.fields import rows_of
 from coin_assets.store.influxdb.installation import ClaimedBucket
-from coin_assets.store.influxdb.lines import SERIES_TAGS, requests_of, series_tags
+from coin_assets.store.influxdb.lines import SERIES_TAGS, requests_of, series_tags, symbol_groups
 from coin_assets.store.influxdb.locks import series_locked
 from coin_assets.store.influxdb.measurements import LEDGER, UNDATED
 from coin_assets.store.ledger_documents import document_of, ledger_of
@@ -38,13 +38,19 @@ class LedgerPoints:
         rows = self._rows(series_tags(series), {})
         return Ledger() if rows.empty else parsed(series, rows["document"].iloc[0])
 
-    def documents(self) -> dict[tuple[str, str], str]:
-        """JSON of all ledgers, by symbol and timeframe; one request."""
-        rows = self._rows({}, dict.fromkeys(SERIES_TAGS, "str"))
-        names = rows[list(SERIES_TAGS)].itertuples(index=False, name=None)
-        return dict(zip(names, rows["document"], strict=True))
+    def documents(self, series_list: Iterable[Series] = ()) -> dict[tuple[str, str], str]:
+        """JSON of the ledgers of all series, by symbol and timeframe; by default of the bucket.
 
-    def _rows(self, tags: dict[str, str], columns: dict[str, str]) -> pd.DataFrame:
+        One request for each `SYMBOLS_AT_ONCE` symbols.
+        """
+        found: dict[tuple[str, str], str] = {}
+        for tags in symbol_groups(series_list) or [[]]:
+            rows = self._rows(tags, dict.fromkeys(SERIES_TAGS, "str"))
+            names = rows[list(SERIES_TAGS)].itertuples(index=False, name=None)
+            found |= dict(zip(names, rows["document"], strict=True))
+        return found
+
+    def _rows(self, tags: flux.Tags, columns: dict[str, str]) -> pd.DataFrame:
         end = UNDATED + timedelta(seconds=1)
         script = flux.values(self.bucket.name, LEDGER, tags, UNDATED, end)
         return self.bucket.query(script, lambda body: rows_of(body, LEDGER, columns))

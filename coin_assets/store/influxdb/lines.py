@@ -5,7 +5,7 @@ InfluxDB cannot store are refused before any line is returned.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,24 @@ from coin_assets.errors import DataRefused, StoreRefused
 from coin_assets.store.influxdb.measurements import Measurement
 
 LINES_A_REQUEST = 5_000
+# A question about many series asks for those of so many symbols at once: a bucket may hold the
+# symbols of other shards as well, and an answer has to stay below the limit.
+SYMBOLS_AT_ONCE = 100
 SERIES_TAGS = ("symbol", "timeframe")
 
 _SPECIAL = re.compile(r"([,= ])")
 # Line protocol has no form of a backslash before one of its special characters, or at the end.
 _INVALID = re.compile(r"[\x00-\x1f\x7f]|\\(?=[,= ]|$)")
+
+
+def symbol_groups(series_list: Iterable[Series]) -> list[list[dict[str, str]]]:
+    """Tags of the symbols of ``series_list``, in groups of `SYMBOLS_AT_ONCE`, in a fixed order."""
+    symbols = sorted({series_name(series)[0] for series in series_list})
+    firsts = range(0, len(symbols), SYMBOLS_AT_ONCE)
+    return [
+        [{SERIES_TAGS[0]: each} for each in symbols[first : first + SYMBOLS_AT_ONCE]]
+        for first in firsts
+    ]
 
 
 def series_tags(series: Series) -> dict[str, str]:

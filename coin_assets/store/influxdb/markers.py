@@ -3,6 +3,7 @@
 A fetched month without candles has no rows, so rows alone are not sufficient.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from coin_assets.domain.timeframes import next_month
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
 from coin_assets.store.influxdb.installation import ClaimedBucket
-from coin_assets.store.influxdb.lines import SERIES_TAGS, requests_of, series_tags
+from coin_assets.store.influxdb.lines import SERIES_TAGS, requests_of, series_tags, symbol_groups
 from coin_assets.store.influxdb.measurements import MONTH, Measurement
 
 
@@ -33,15 +34,19 @@ class MonthMarkers:
         rows = self.bucket.query(script, lambda body: frame_of(body, columns))
         return sorted(time.to_pydatetime() for time in rows["_time"])
 
-    def of_all(self) -> dict[tuple[str, str], list[datetime]]:
-        """Marked months of all series, ascending, by symbol and timeframe; one request."""
-        tags = {"table": self.measurement.name}
-        script = flux.times(self.bucket.name, MONTH, tags, flux.BEGIN, flux.END)
+    def of_all(self, series_list: Iterable[Series]) -> dict[tuple[str, str], list[datetime]]:
+        """Marked months of all series, ascending, by symbol and timeframe.
+
+        One request for each `SYMBOLS_AT_ONCE` symbols.
+        """
         columns = {"_time": MONTH.dtypes[MONTH.time]} | dict.fromkeys(SERIES_TAGS, "str")
-        rows = self.bucket.query(script, lambda body: frame_of(body, columns))
         found: dict[tuple[str, str], list[datetime]] = {}
-        for month, symbol, timeframe in rows.sort_values("_time").itertuples(index=False):
-            found.setdefault((symbol, timeframe), []).append(month.to_pydatetime())
+        for symbols in symbol_groups(series_list):
+            tags = [{**each, "table": self.measurement.name} for each in symbols]
+            script = flux.times(self.bucket.name, MONTH, tags, flux.BEGIN, flux.END)
+            rows = self.bucket.query(script, lambda body: frame_of(body, columns))
+            for month, symbol, timeframe in rows.sort_values("_time").itertuples(index=False):
+                found.setdefault((symbol, timeframe), []).append(month.to_pydatetime())
         return found
 
     def add(self, series: Series, months: list[datetime]) -> None:

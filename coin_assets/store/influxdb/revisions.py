@@ -1,7 +1,7 @@
 """Revision records: one point a candle, that holds all its revisions as a JSON list."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,9 @@ from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.foreign_text import shortened
 from coin_assets.store.changes import Changes
+from coin_assets.store.influxdb import flux
+from coin_assets.store.influxdb.fields import rows_of
+from coin_assets.store.influxdb.lines import SERIES_TAGS, series_name, series_tags
 from coin_assets.store.influxdb.measurements import REVISION
 from coin_assets.store.influxdb.tables import MeasurementTable
 
@@ -27,6 +30,22 @@ class RevisionTable(MeasurementTable):
     def counts(self, ranges: Mapping[Series, tuple[datetime, datetime]]) -> dict[Series, int]:
         """Number of revisions of each series in its half-open range."""
         return {series: len(self.read(series, *range_)) for series, range_ in ranges.items()}
+
+    def read_many(
+        self, series_list: Sequence[Series], start: datetime, end: datetime
+    ) -> dict[Series, pd.DataFrame]:
+        """As `read`, of several series in one request."""
+        tags = [series_tags(each) for each in series_list]
+        script = flux.values(self.bucket.name, self.measurement, tags, start, end)
+        columns = dict.fromkeys(SERIES_TAGS, "str")
+        points = self.bucket.query(script, lambda body: rows_of(body, self.measurement, columns))
+        by_name = dict(list(points.groupby(list(SERIES_TAGS))))
+        found = {}
+        for series in series_list:
+            own = by_name.get(series_name(series), points[:0]).drop(columns=list(SERIES_TAGS))
+            self._require_possible(own, series, start, end)
+            found[series] = self.kind.ordered(self._from_points(own))
+        return found
 
     @property
     def _points_at_once(self) -> int:

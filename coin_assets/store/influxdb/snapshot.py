@@ -4,7 +4,7 @@ A tick asks the same of every series. The first such question is answered for al
 snapshot by one request, so the number of requests does not grow with the number of series.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,14 +16,17 @@ from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import just_after
 from coin_assets.errors import CorruptArtefact
-from coin_assets.store.base import Extent, Finding, Store, Written
+from coin_assets.store.base import CandleRange, Extent, Finding, Store, Written
 from coin_assets.store.influxdb.bounds import AnswerTooLong
 from coin_assets.store.influxdb.ledgers import LedgerPoints, parsed
 from coin_assets.store.influxdb.lines import series_name
+from coin_assets.store.influxdb.revisions import RevisionTable
 from coin_assets.store.influxdb.tables import MeasurementTable
 from coin_assets.store.tabular import Combine, TabularStore
 
 T = TypeVar("T")
+_GROUP = 50  # series whose revisions are read at once
+_Question = tuple[tuple[Series, ...], datetime, datetime]
 
 
 class SnapshotIsReadOnly(TypeError):
@@ -100,13 +103,19 @@ class SnapshotTable:
             return self.stored.extent(series)
         return self._extents.get(series)
 
+    def spans(
+        self, ranges: Collection[CandleRange]
+    ) -> dict[CandleRange, tuple[datetime, datetime]]:
+        """See `Table.spans`."""
+        return self.stored.spans(ranges)
+
     def texts(self, series: Series, column: str) -> frozenset[str]:
         """See `Table.texts`."""
         return self.stored.texts(series, column)
 
     @cached_property
     def _months(self) -> dict[tuple[str, str], list[datetime]] | None:
-        return unless_corrupt(self.stored.all_months)
+        return unless_corrupt(lambda: self.stored.all_months(self.series_list))
 
     @cached_property
     def _newest(self) -> dict[Series, datetime]:
@@ -135,14 +144,50 @@ class SnapshotTable:
 
 
 @dataclass(frozen=True)
+class SnapshotRevisions(SnapshotTable):
+    """`Table` of revisions: a tick reads the same range of all series of a timeframe."""
+
+    stored: RevisionTable
+
+    def read(
+        self, series: Series, start: datetime, end: datetime, *, anew: bool = False
+    ) -> pd.DataFrame:
+        """See `Table.read`; a group of series shares a request."""
+        group = self._group_of(series)
+        if anew or series not in group or start >= end:
+            return super().read(series, start, end, anew=anew)
+        question = group, start, end
+        if question not in self._answers:
+            self._answers[question] = unless_corrupt(lambda: self.stored.read_many(*question))
+        answers = self._answers[question]
+        return self.stored.read(series, start, end) if answers is None else answers[series].copy()
+
+    def _group_of(self, series: Series) -> tuple[Series, ...]:
+        """The series with rows that share requests with this one."""
+        alike = [each for each in self._with_rows if each.timeframe == series.timeframe]
+        place = alike.index(series) if series in alike else 0
+        first = place - place % _GROUP
+        return tuple(alike[first : first + _GROUP])
+
+    @cached_property
+    def _with_rows(self) -> list[Series]:
+        return sorted(self._newest, key=str)
+
+    @cached_property
+    def _answers(self) -> dict[_Question, dict[Series, pd.DataFrame] | None]:
+        return {}
+
+
+@dataclass(frozen=True)
 class SnapshotLedgers:
     """`Ledgers` of a snapshot."""
 
     stored: LedgerPoints
+    series_list: frozenset[Series]
 
     def read(self, series: Series) -> Ledger:
         """See `Ledgers.read`."""
-        if self._documents is None:
+        if series not in self.series_list or self._documents is None:
             return self.stored.read(series)
         if series not in self._parsed:
             document = self._documents.get(series_name(series))
@@ -155,7 +200,7 @@ class SnapshotLedgers:
 
     @cached_property
     def _documents(self) -> dict[tuple[str, str], str] | None:
-        return unless_corrupt(self.stored.documents)
+        return unless_corrupt(lambda: self.stored.documents(self.series_list))
 
     @cached_property
     def _parsed(self) -> dict[Series, Ledger]:
@@ -186,14 +231,15 @@ class Snapshot(TabularStore):
     def __init__(
         self,
         store: Store,
-        tables: tuple[MeasurementTable, MeasurementTable, MeasurementTable],
+        tables: tuple[MeasurementTable, MeasurementTable, RevisionTable],
         ledgers: LedgerPoints,
         series_list: Iterable[Series],
     ) -> None:
         self._store = store
         wanted = frozenset(series_list)
-        candles, forecasts, revisions = (SnapshotTable(table, wanted) for table in tables)
-        super().__init__(candles, forecasts, revisions, SnapshotLedgers(ledgers))
+        candles, forecasts = (SnapshotTable(table, wanted) for table in tables[:2])
+        revisions = SnapshotRevisions(tables[2], wanted)
+        super().__init__(candles, forecasts, revisions, SnapshotLedgers(ledgers, wanted))
 
     def require_readable(self, series: Series) -> None:
         """See `Store.require_readable`."""

@@ -6,7 +6,7 @@ fetched. After a kill at any point, the same update completes the rest.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -18,24 +18,27 @@ import pandas as pd
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import just_after, month_start, months_between, next_month
 from coin_assets.errors import CorruptArtefact
-from coin_assets.store.base import Extent, Written
+from coin_assets.store.base import CandleRange, Extent, Written
 from coin_assets.store.changes import Changes, changes
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import frame_of
 from coin_assets.store.influxdb.bounds import AnswerTooLong
 from coin_assets.store.influxdb.fields import rows_of
 from coin_assets.store.influxdb.installation import ClaimedBucket
-from coin_assets.store.influxdb.lines import SERIES_TAGS, requests_of, series_name, series_tags
+from coin_assets.store.influxdb.lines import (
+    requests_of,
+    series_tags,
+)
 from coin_assets.store.influxdb.locks import series_locked
 from coin_assets.store.influxdb.markers import MonthMarkers
 from coin_assets.store.influxdb.measurements import Measurement
+from coin_assets.store.influxdb.questions import SeriesQuestions
 from coin_assets.store.influxdb.ranges import month_runs, ranges_of
 from coin_assets.store.tabular import Combine, TableKind
 
 _HALVING_SECONDS = 300.0
 _MOST_TEXT = 96 << 20  # characters of one read: a million rows of forecasts take half
 _SECOND = timedelta(seconds=1)
-_NAMED = dict.fromkeys(SERIES_TAGS, "str")
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,9 @@ class MeasurementTable:
         """See `Table.months`."""
         return self._required_markers().of(series)
 
-    def all_months(self) -> dict[tuple[str, str], list[datetime]]:
-        """As `months`, of all series, by symbol and timeframe; one request."""
-        return self._required_markers().of_all()
+    def all_months(self, series_list: Iterable[Series]) -> dict[tuple[str, str], list[datetime]]:
+        """As `months`, of all series, by symbol and timeframe; see `MonthMarkers.of_all`."""
+        return self._required_markers().of_all(series_list)
 
     def count(self, series: Series, start: datetime, end: datetime) -> int:
         """See `Table.count`."""
@@ -117,19 +120,14 @@ class MeasurementTable:
         return self.counts({series: (start, end)})[series]
 
     def counts(self, ranges: Mapping[Series, tuple[datetime, datetime]]) -> dict[Series, int]:
-        """Number of rows of each series in its half-open range; one request for all."""
-        wanted: dict[tuple[datetime, datetime], list[dict[str, str]]] = {}
-        for series, (start, end) in ranges.items():
-            if start < end:
-                wanted.setdefault((start, end), []).append(series_tags(series))
-        if not wanted:
-            return dict.fromkeys(ranges, 0)
-        script = flux.counts(self.bucket.name, self.measurement, wanted)
-        rows = self.bucket.query(script, lambda body: frame_of(body, _NAMED | {"_value": "int64"}))
-        found: Counter[tuple[str, str]] = Counter()
-        for symbol, timeframe, count in rows.itertuples(index=False):
-            found[symbol, timeframe] += count
-        return {series: found[series_name(series)] for series in ranges}
+        """Number of rows of each series in its half-open range; as few requests as possible."""
+        return self._questions.counts(ranges)
+
+    def spans(
+        self, ranges: Collection[CandleRange]
+    ) -> dict[CandleRange, tuple[datetime, datetime]]:
+        """See `Table.spans`."""
+        return self._questions.spans(ranges)
 
     def state(self, series: Series, start: datetime, end: datetime) -> Hashable | None:
         """See `Table.state`: number of rows, and the newest time of the series."""
@@ -142,7 +140,7 @@ class MeasurementTable:
     def newest(self, series_list: Iterable[Series]) -> dict[Series, datetime]:
         """See `Table.newest`."""
         wanted = list(series_list)
-        return self._ends(wanted, "last", max) if wanted else {}
+        return self._questions.ends(wanted, "last") if wanted else {}
 
     def texts(self, series: Series, column: str) -> frozenset[str]:
         """See `Table.texts`; the server finds them."""
@@ -166,7 +164,7 @@ class MeasurementTable:
         last = self.newest(wanted) if last is None else last
         if not last:
             return {}
-        first = self._ends(wanted, "first", min)
+        first = self._questions.ends(wanted, "first")
         counts = self.counts({each: (flux.BEGIN, just_after(time)) for each, time in last.items()})
         return {
             series: Extent(first[series], time, counts[series])
@@ -233,6 +231,10 @@ class MeasurementTable:
             or self.count(series, min(next_month(month), end), next_month(month))
         )
 
+    @property
+    def _questions(self) -> SeriesQuestions:
+        return SeriesQuestions(self.bucket, self.measurement)
+
     def _required_markers(self) -> MonthMarkers:
         if self.markers is None:
             raise NotImplementedError(f"{self.kind.name} do not record their months")
@@ -272,24 +274,6 @@ class MeasurementTable:
                 f"at most {most} and {_MOST_TEXT} are possible. Delete those that this platform "
                 "has not written."
             )
-
-    def _ends(
-        self, series_list: list[Series], pick: str, choose: Callable[[datetime, datetime], datetime]
-    ) -> dict[Series, datetime]:
-        """First or last time of each series that has rows; one request for all."""
-        wanted = {series_name(series): series for series in series_list}
-        one = series_tags(series_list[0]) if len(wanted) == 1 else {}
-        tags = one | dict(self.measurement.one_of)
-        script = flux.times(self.bucket.name, self.measurement, tags, flux.BEGIN, flux.END, pick)
-        columns = {"_time": self.measurement.dtypes[self.measurement.time]} | _NAMED
-        rows = self.bucket.query(script, lambda body: frame_of(body, columns))
-        found: dict[Series, datetime] = {}
-        for time, *name in rows.itertuples(index=False):
-            series = wanted.get((name[0], name[1]))
-            if series is not None:
-                own = time.to_pydatetime()
-                found[series] = choose(own, found.get(series, own))
-        return found
 
 
 def _bits(rows: pd.DataFrame) -> bytes:

@@ -40,6 +40,48 @@ def requests_of_ticks(influx: InfluxServer, home: Path, symbols: str) -> dict[st
     return found
 
 
+# A boundary at which every series lags: of ten symbols at a time, one request each for source
+# candles that are not derived yet and for candles without a forecast; one more for each further
+# derived timeframe, because rows do not name the range.
+MOST_AT_BOUNDARY = MOST["candles_due"] + 3
+SYMBOLS = [f"C{number}/USDT" for number in range(10)]
+
+
+def requests_at_a_boundary(influx: InfluxServer, home: Path, count: int) -> int:
+    """Requests of the tick that finds all source candles stored, and nothing made of them."""
+    influx.database.remove(influx.database.bucket(influx.bucket).id)
+    influx.database.create(influx.bucket)
+    symbols = SYMBOLS[:count]
+    platform = Platform(
+        home,
+        now=NOW,
+        store="influxdb",
+        symbols=",".join(symbols),
+        derived_timeframes="2h,4h,8h,1d",
+        freshness="2h:150/300,8h:500/1000",
+        history_start=MONTHS[0],
+    )
+    assert platform.update(*MONTHS).success
+    platform.settle("candles_due")
+    platform.now = "2024-05-11T00:30"
+    sources = [f"{symbol.replace('/', '_')}/ohlcv_1h" for symbol in symbols]
+    assert platform.materialise(sources, MONTHS[1]).success
+    before = len(influx.requests)
+    assert platform.tick("candles_due").run_requests
+    return len(influx.requests) - before
+
+
+@pytest.mark.parametrize("symbols", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_requests_at_a_boundary_do_not_grow_with_the_series(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, symbols: int
+) -> None:
+    """5 series against 10, or against 50."""
+    with influx_in_use(monkeypatch) as influx:
+        one = requests_at_a_boundary(influx, tmp_path / "one", 1)
+        many = requests_at_a_boundary(influx, tmp_path / "many", symbols)
+    assert many == one <= MOST_AT_BOUNDARY
+
+
 @pytest.mark.parametrize("part", [1, pytest.param(10, marks=pytest.mark.slow)])
 def test_requests_of_a_tick_do_not_grow_with_the_series(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int

@@ -26,7 +26,8 @@ from dagster._core.scheduler.instigation import (
 from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
-from coin_assets.orchestration.sensors.machinery import Trouble, troubles
+from coin_assets.orchestration.locations import WHOLE
+from coin_assets.orchestration.sensors.machinery import Trouble, seen_to_work, troubles
 from coin_assets_tests.platform import utc
 
 NOW = utc("2026-11-22T22:05")
@@ -76,13 +77,15 @@ class Machinery:
     def troubles(self, now: datetime = NOW) -> list[Trouble]:
         return troubles(self.instance, [SENSOR, SCHEDULE, "training_events"], now)
 
+    location: str = "coin_assets.definitions"
+
     def _state(
         self,
         name: str,
         status: InstigatorStatus = InstigatorStatus.DECLARED_IN_CODE,
         interval: int | None = None,
     ) -> InstigatorState:
-        location = RegisteredCodeLocationOrigin("coin_assets.definitions")
+        location = RegisteredCodeLocationOrigin(self.location)
         origin = RemoteInstigatorOrigin(
             RemoteRepositoryOrigin(location, "__repository__"), instigator_name=name
         )
@@ -198,3 +201,31 @@ def test_each_daemon_that_is_needed_is_missed(machinery: Machinery) -> None:
     assert {trouble.subject for trouble in machinery.troubles(NOW + SECOND)} == {
         f"daemon {each}" for each in needed[1:]
     }
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_sensors_of_locations_that_are_no_more_are_no_trouble(
+    machinery: Machinery, shards: int
+) -> None:
+    """`COIN_SHARDS` was changed: Dagster keeps what it knew of them."""
+    names = {1: ("coin_assets.shard_0", "coin_assets.shard_1"), 2: (WHOLE, "coin_assets.shard_2")}
+    for machinery.location in names[shards]:
+        machinery.add(SENSOR)
+        machinery.tick(SENSOR, 9 * timedelta(hours=1))
+    assert troubles(machinery.instance, [SENSOR], NOW, shards=shards) == []
+    machinery.location = WHOLE if shards == 1 else "coin_assets.shard_1"
+    machinery.add(SENSOR)
+    machinery.tick(SENSOR, 9 * timedelta(hours=1))
+    (found,) = troubles(machinery.instance, [SENSOR], NOW, shards=shards)
+    assert found.subject == f"sensor {SENSOR}"
+
+
+def test_a_shard_looks_at_the_sensors_of_its_own_location(machinery: Machinery) -> None:
+    for machinery.location, ago in (("coin_assets.shard_0", 9), ("coin_assets.shard_1", 0)):
+        machinery.add(SENSOR)
+        machinery.tick(SENSOR, ago * timedelta(hours=1))
+    labels = [f"__repository__@coin_assets.shard_{number}" for number in range(2)]
+    found = [troubles(machinery.instance, [SENSOR], NOW, label) for label in labels]
+    assert list(map(len, found)) == [1, 0]
+    assert seen_to_work(machinery.instance, f"sensor {SENSOR}", labels[1])
+    assert not seen_to_work(machinery.instance, f"sensor {SENSOR}", "__repository__@other")

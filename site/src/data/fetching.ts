@@ -3,18 +3,22 @@
 import { checkedManifest } from "./checks";
 import { Problem } from "./problems";
 import { sha256 } from "./sha256";
+import { readShards, shardFolders } from "./shards";
 import type { FileRef, Manifest } from "./types";
 
 const SECONDS = 20;
 
 /**
- * The manifest as the server has it. Not even a cached copy that the server calls unmodified: many
+ * The manifest as the server has it, or those of all shards in one. Not even a cached copy that the server calls unmodified: many
  * servers compare whole seconds, and the manifest can change twice in one.
  *
  * Throws a `Problem`.
  */
 export async function fetchManifest(): Promise<Manifest> {
-  return checkedManifest(parsed(await bytesOf("manifest.json", "no-store"), "manifest.json"));
+  const read = async (name: string) => parsed(await bytesOf(name, "no-store"), name);
+  const root = await read("manifest.json");
+  const folders = shardFolders(root);
+  return folders ? readShards(folders, async (name) => checkedManifest(await read(name))) : checkedManifest(root);
 }
 
 /**

@@ -72,6 +72,9 @@ function Banners({ state, now }: { state: FeedState; now: number }) {
           {problem.message} {manifest && <LastState state={state} />}
         </Banner>
       )}
+      {manifest?.unread && manifest.unread.length > 0 && (
+        <Banner tone="stale" title="Some series are left out.">{manifest.unread.join(" ")}</Banner>
+      )}
       {age?.isOld && (
         <Banner tone="stale" title="The manifest is old.">
           It was written {utc(manifest!.generated_at)} UTC and should never be older than {duration(age.limitMs!)}. The platform
