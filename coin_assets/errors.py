@@ -66,6 +66,20 @@ class StoreUnavailable(TemporaryError):
     alert_cause = "the store's server does not answer"
 
 
+class LockUnavailable(TemporaryError):
+    """A lock is held by another process for too long, or the server of the locks is away."""
+
+    code = "lock_unavailable"
+    alert_cause = "a lock is not to be had"
+
+
+class LockLost(TemporaryError):
+    """The server ended this process's lock; what was to be written under it was not."""
+
+    code = "lock_lost"
+    alert_cause = "a lock was lost"
+
+
 class MachineFault(TemporaryError):
     """The machine failed, not the data: a full or failing disk, too many open files, no access.
 

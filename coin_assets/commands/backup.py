@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from coin_assets.commands.terminal import finished
+from coin_assets.config.locks import choose_locks
 from coin_assets.config.settings import Settings
 from coin_assets.errors import ConfigurationError
 from coin_assets.orchestration.build import configured_store
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None, now: datetime | None = None) ->
 def _back_up(settings: Settings, to: str, now: datetime) -> int:
     if not to.strip():
         raise ConfigurationError("TO: names no folder; as in make backup TO=/backups/today.")
+    choose_locks(settings)
     target, began = Path(to).absolute(), datetime.now(UTC)
     store = configured_store(settings).client() if settings.store == "parquet" else None
     made = back_up(settings.home, target, store, settings.series_list, now, _progress)

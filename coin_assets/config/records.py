@@ -23,8 +23,13 @@ class Records:
 def records_of(home: Path) -> Records:
     """The records of the installation with this home, from the environment."""
     folder = os.environ.get("COIN_DAGSTER_HOME") or home / "dagster"
+    return Records(Path(folder), postgres_parameters())
+
+
+def postgres_parameters() -> dict[str, str]:
+    """Parameters of a connection to the records in PostgreSQL; empty with SQLite."""
     given = {name: os.environ.get(f"DAGSTER_POSTGRES_{end}", "") for name, end in _POSTGRES.items()}
-    return Records(Path(folder), given if given["host"] else {})
+    return given if given["host"] else {}
 
 
 def temporary_folder() -> str:

@@ -236,6 +236,16 @@ def influxdb_environment(token: str, environment: Mapping[str, str]) -> Iterator
             )
 
 
+def postgres_environment(environment: Mapping[str, str]) -> Iterator[str]:
+    """Problems of the environment variables with `COIN_LOCKS=postgres`."""
+    needed = [f"DAGSTER_POSTGRES_{end}" for end in ("HOST", "USER", "PASSWORD", "DB")]
+    if missing := [name for name in needed if not environment.get(name)]:
+        yield (
+            f"COIN_LOCKS: 'postgres' needs {', '.join(missing)}, which is not set; set what "
+            "deploy/dagster.yaml reads, or use COIN_LOCKS=files on one machine."
+        )
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Hint at the closest known word, or empty text."""
     close = get_close_matches(word, list(known), 1)

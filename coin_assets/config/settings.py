@@ -33,6 +33,7 @@ from coin_assets.errors import ConfigurationError
 
 SETTINGS_FILE = "coin_assets.toml"
 STORES = ("parquet", "influxdb")
+LOCKS = ("files", "postgres")
 _VARIABLES_OF_OTHERS = {"COIN_DAGSTER_HOME"}  # dagster.yaml reads it
 
 
@@ -82,6 +83,11 @@ class Settings(BaseSettings):
     )
     store: Annotated[str, _by(notation.one_of(*STORES))] = _setting(
         "parquet", "`parquet` or `influxdb`"
+    )
+    locks: Annotated[str, _by(notation.one_of(*LOCKS))] = _setting(
+        "files",
+        "locks of writers: `files` on one machine, `postgres` for several; these are in the "
+        "database of Dagster's records (`DAGSTER_POSTGRES_*`)",
     )
     source_timeframes: Annotated[
         tuple[Timeframe, ...], _by(notation.timeframes, rules.any_source)
@@ -193,6 +199,8 @@ class Settings(BaseSettings):
         if not problems and self.store == "influxdb":
             token = self.influxdb_v2_token.get_secret_value()
             problems += rules.influxdb_environment(token, os.environ)
+        if not problems and self.locks == "postgres":
+            problems += rules.postgres_environment(os.environ)
         # Raised outside of `except`, because the caught error contains all values, also secrets.
         if problems:
             raise ConfigurationError("\n".join(problems))

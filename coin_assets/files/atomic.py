@@ -1,13 +1,17 @@
-"""Atomic file writes, and locks on folders."""
+"""Atomic file writes, and locks of one machine on folders."""
 
 import contextlib
 import fcntl
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
+
+from coin_assets.errors import LockLost
+from coin_assets.files.leases import holds_leases, require_leases
 
 _SUFFIX = ".partial"
 
@@ -17,16 +21,37 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     Readers see the old or the new content. The file gets the permissions of the umask, so a web
     server of another user can read it.
+
+    Raises:
+        LockLost: this thread lost a lock that it holds; the file stays as it is.
     """
-    partial = write_partial(path, content)
-    partial.replace(path)
+    replace(write_partial(path, content), path)
     sync_folder(path.parent)
 
 
+def replace(partial: Path, path: Path) -> None:
+    """Let what `write_partial` wrote take its place, if this thread still holds its locks.
+
+    Raises:
+        LockLost: it does not; the file stays as it is.
+    """
+    try:
+        require_leases()
+    except LockLost:
+        partial.unlink(missing_ok=True)
+        raise
+    partial.replace(path)
+
+
 def write_partial(path: Path, content: bytes) -> Path:
-    """The new content of ``path``, synced, in a file beside it that shall replace it."""
+    """The new content of ``path``, synced, in a file beside it that shall replace it.
+
+    Under a lock of several machines its name is this write's alone: another machine may have a
+    process of the same number.
+    """
     make_folder(path.parent)
-    partial = path.with_name(f".{path.name}.{os.getpid()}{_SUFFIX}")
+    own = f"{os.getpid()}-{secrets.token_hex(4)}" if holds_leases() else os.getpid()
+    partial = path.with_name(f".{path.name}.{own}{_SUFFIX}")
     with partial.open("wb") as file:
         file.write(content)
         file.flush()
@@ -76,7 +101,10 @@ def private_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the exclusive lock of ``folder``; the kernel releases it when a process ends."""
+    """Hold the exclusive lock of ``folder``; the kernel releases it when a process ends.
+
+    Of writers, `coin_assets.files.locks` decides which lock they hold.
+    """
     make_folder(folder)
     with FileLock(folder / ".lock"):
         yield

@@ -16,9 +16,10 @@ from coin_assets.domain.evaluation.stored import require_evaluation
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
-from coin_assets.files.atomic import locked, remove_partials, write_atomically
+from coin_assets.files.atomic import remove_partials, write_atomically
 from coin_assets.files.cache import FileCache
 from coin_assets.files.checksummed_json import read_checksummed, require_same, with_checksum
+from coin_assets.files.locks import locked
 from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, read_errors_named, shown
 
 PUBLISHED_SHA256 = "published_sha256"

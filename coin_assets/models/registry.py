@@ -19,7 +19,7 @@ from coin_assets.domain.evaluation.roles import RoleChange, Roles, next_challeng
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, Forecaster
 from coin_assets.domain.series import Series
 from coin_assets.errors import ConfigurationError, CorruptArtefact, DataRefused
-from coin_assets.files.atomic import locked, write_atomically
+from coin_assets.files.atomic import write_atomically
 from coin_assets.files.checksummed_json import (
     json_bytes,
     parsed,
@@ -27,6 +27,7 @@ from coin_assets.files.checksummed_json import (
     require_same,
     with_checksum,
 )
+from coin_assets.files.locks import locked
 from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, read_errors_named, shown
 from coin_assets.models.forecasters import restored_forecaster
 from coin_assets.models.role_files import read_roles, update_roles

@@ -13,9 +13,10 @@ from coin_assets.domain.evaluation.roles import RoleChange, Roles
 from coin_assets.domain.json_format import plausible
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, DataRefused
-from coin_assets.files.atomic import locked, remove_partials, write_atomically
+from coin_assets.files.atomic import remove_partials, write_atomically
 from coin_assets.files.cache import FileCache
 from coin_assets.files.checksummed_json import read_checksummed, require_same, with_checksum
+from coin_assets.files.locks import fence, locked
 from coin_assets.files.strict_json import CONTENT_ERRORS, read_errors_named, shown
 
 SCHEMA_VERSION = 1
@@ -61,6 +62,7 @@ def update_roles(folder: Path, series: Series, change: Callable[[Roles], Roles])
     """
     path = folder / _NAME
     with read_errors_named(path, _REMEDY), locked(folder):
+        fence(folder)
         known = read_roles(folder, series)
         wanted = change(known)
         if wanted != known:

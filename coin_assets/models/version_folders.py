@@ -16,6 +16,7 @@ from coin_assets.domain.json_format import plausible
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import sync_folder
 from coin_assets.files.cache import FileCache
+from coin_assets.files.leases import require_leases
 from coin_assets.files.strict_json import read_errors_named
 
 # How to do without a version that cannot be used.
@@ -81,6 +82,7 @@ def partial_of(folder: Path) -> Path:
 def complete(folder: Path, number: int, cutoff: datetime) -> Path:
     """Rename the folder `partial_of` to its final name, which it returns."""
     version = folder / f"{number:04d}_{cutoff:{_STAMP}}"
+    require_leases()
     partial_of(folder).rename(version)
     sync_folder(folder)
     return version
@@ -88,6 +90,7 @@ def complete(folder: Path, number: int, cutoff: datetime) -> Path:
 
 def discard(version: Path) -> None:
     """Mark a version as removed, then delete its files."""
+    require_leases()
     version.rename(version.with_name(version.name + _REMOVED))
     sync_folder(version.parent)
     clear(version.parent)

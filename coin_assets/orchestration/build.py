@@ -9,6 +9,7 @@ import dagster as dg
 
 from coin_assets.alerts.database import FOLDER
 from coin_assets.alerts.incidents import Rules
+from coin_assets.config.locks import choose_locks
 from coin_assets.config.records import records_of, temporary_folder
 from coin_assets.config.settings import STORES, Settings
 from coin_assets.domain.publishing.documents import published_market
@@ -93,6 +94,7 @@ def build_definitions(
     resources: dict[str, Any] = configured_resources(settings)._asdict()
     if unknown := set(resource_overrides) - set(resources):
         raise ConfigurationError(f"No resources {sorted(unknown)}; there are {sorted(resources)}.")
+    choose_locks(settings)
     _open_home(settings)
     specs = series_specs(settings)
     chosen = _chosen(specs, symbol_names)

@@ -22,9 +22,10 @@ from coin_assets.errors import (
     CorruptArtefact,
     TemporaryError,
 )
-from coin_assets.files.atomic import locked, sync_folder, write_atomically
+from coin_assets.files.atomic import sync_folder, write_atomically
 from coin_assets.files.checksummed_json import read_checksummed, with_checksum
 from coin_assets.files.faults import machine_faults_named
+from coin_assets.files.locks import locked
 from coin_assets.files.sqlite import fault_of, is_passing
 from coin_assets.pipeline.copy_tables import TABLES, CopiedTable, copy_windows
 from coin_assets.store.base import Store

@@ -28,15 +28,16 @@ from coin_assets.domain.publishing.manifest_entries import object_name
 from coin_assets.domain.series import Series
 from coin_assets.errors import ConfigurationError, CorruptArtefact
 from coin_assets.files.atomic import (
-    folder_locked,
     make_folder,
     remove_partials,
+    replace,
     sync_folder,
     write_partial,
 )
 from coin_assets.files.cache import FileCache
 from coin_assets.files.checksummed_json import parsed
 from coin_assets.files.faults import machine_faults_named
+from coin_assets.files.locks import folder_locked
 from coin_assets.files.strict_json import (
     CONTENT_ERRORS,
     content_of,
@@ -177,7 +178,7 @@ class ArchiveFolder:
         for place, partial in self._staged.items():
             path = self._folder / place.name
             with machine_faults_named(path):
-                partial.replace(path)
+                replace(partial, path)
                 sync_folder(path.parent)
         self._staged.clear()
         wanted = frozenset(self._files.values())
@@ -190,7 +191,7 @@ class ArchiveFolder:
 
 @contextlib.contextmanager
 def archive_locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of the archive's writer; NFS has none, so run one writer there.
+    """Hold the lock of the archive's writer; as a file on NFS it may be missing.
 
     Raises:
         MachineFault: the machine failed.

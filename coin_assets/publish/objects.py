@@ -17,8 +17,14 @@ from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 from coin_assets.domain.publishing.manifest_entries import OBJECTS, PublishedFile, object_name
-from coin_assets.errors import CorruptArtefact
-from coin_assets.files.atomic import make_folder, sync_folder, write_atomically, write_partial
+from coin_assets.errors import CorruptArtefact, LockLost
+from coin_assets.files.atomic import (
+    make_folder,
+    replace,
+    sync_folder,
+    write_atomically,
+    write_partial,
+)
 from coin_assets.files.hashes import file_hash
 from coin_assets.files.strict_json import content_of
 
@@ -64,8 +70,13 @@ class ObjectFolder:
                 with contextlib.suppress(OSError):
                     each.unlink()
             raise
-        for partial, path in partials.items():
-            partial.replace(path)
+        try:
+            for partial, path in partials.items():
+                replace(partial, path)
+        except LockLost:  # another holder may use the objects by now; what is prepared is ours
+            for partial in partials:
+                partial.unlink(missing_ok=True)
+            raise
         for folder in {path.parent for path in partials.values()}:
             sync_folder(folder)
 

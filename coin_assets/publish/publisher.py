@@ -20,7 +20,9 @@ from coin_assets.domain.publishing.manifest_entries import (
 )
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
-from coin_assets.files.atomic import folder_locked, locked, remove_partials, write_atomically
+from coin_assets.files.atomic import remove_partials, write_atomically
+from coin_assets.files.leases import require_leases
+from coin_assets.files.locks import fence, folder_locked, locked
 from coin_assets.files.strict_json import content_of, read_errors_named
 from coin_assets.publish.archive import archive_reference, write_index
 from coin_assets.publish.folder import (
@@ -104,6 +106,7 @@ class Publisher:
             )
             for name, content in files.items():
                 if content is None:
+                    require_leases()
                     (self._folder / name).unlink(missing_ok=True)
             manifest = self._document(known, inputs)
             self._write_manifest(manifest)
@@ -218,6 +221,7 @@ class Publisher:
         """``entry`` with the evaluation, whose file is written if it is another one."""
         name, listed = file_name(EVALUATION, entry.series), entry.evaluation
         if evaluation is None:
+            require_leases()
             (self._folder / name).unlink(missing_ok=True)
             return entry.with_files({EVALUATION: None})
         if not entry.is_public or (listed and listed.sha256 == evaluation.sha256):
@@ -251,6 +255,8 @@ class Publisher:
             locked(self._locks),
             folder_locked(self._folder),
         ):
+            fence(self._folder)
+            fence(self._folder / EVALUATIONS)
             yield
 
     def _write_manifest(self, document: Document) -> None:

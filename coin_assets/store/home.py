@@ -12,8 +12,9 @@ from pathlib import Path
 
 from coin_assets.domain.series import safe_name
 from coin_assets.errors import ConfigurationError
-from coin_assets.files.atomic import locked, write_atomically
+from coin_assets.files.atomic import write_atomically
 from coin_assets.files.faults import machine_fault
+from coin_assets.files.locks import locked
 
 _MARKET = "market.json"
 _NAMES = "names"

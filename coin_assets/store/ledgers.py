@@ -11,8 +11,9 @@ from pathlib import Path
 from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
-from coin_assets.files.atomic import locked, remove_partials, write_atomically
+from coin_assets.files.atomic import remove_partials, write_atomically
 from coin_assets.files.cache import FileCache, identity_of
+from coin_assets.files.locks import fence, locked
 from coin_assets.foreign_text import shortened
 from coin_assets.store.faults import is_absent, typed_errors
 from coin_assets.store.ledger_documents import document_of, ledger_of
@@ -64,6 +65,7 @@ class LedgerFiles:
         """Replace the ledger by ``change(ledger)``; an equal one is not written."""
         path = Path(self._path(series))
         with typed_errors(path), locked(path.parent):
+            fence(path.parent)
             known = self._read(str(path), series)
             wanted = change(known)
             if wanted != known:

@@ -13,6 +13,7 @@ from coin_assets.errors import CoinAssetsError
 from coin_assets.files.atomic import remove_partials, write_atomically
 from coin_assets.files.cache import FileCache, Identity, LargeFileCache, identity_of
 from coin_assets.files.faults import machine_fault
+from coin_assets.files.leases import require_leases
 from coin_assets.foreign_text import shortened
 from coin_assets.store import damage_markers
 from coin_assets.store.base import Extent
@@ -169,6 +170,7 @@ class MonthFiles:
     def remove(self, file: MonthFile) -> None:
         """Remove a file; needs the lock of its series."""
         path = Path(file.path)
+        require_leases()
         path.unlink()
         damage_markers.unmark(path)
 

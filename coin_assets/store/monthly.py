@@ -19,8 +19,8 @@ import pyarrow as pa
 from coin_assets.domain.candles.frame import by_month
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_label, months_between, next_month
-from coin_assets.files.atomic import locked
 from coin_assets.files.cache import FileCache, are_settled, identity_of
+from coin_assets.files.locks import fence, locked
 from coin_assets.store.base import CandleRange, Extent, Written
 from coin_assets.store.changes import changes
 from coin_assets.store.faults import exists, is_absent, typed_errors
@@ -84,6 +84,7 @@ class MonthlyTable:
         with self._locked(series):
             for month in months_between(start, end):
                 file = self._month_file(series, month)
+                fence(Path(file.path).parent)
                 table = self._files.read_to_write(file)
                 if table is None:
                     continue
@@ -190,6 +191,7 @@ class MonthlyTable:
     ) -> tuple[int, int]:
         """Rows that the month holds afterwards, and rows that differ from before."""
         file = self._month_file(series, month)
+        fence(Path(file.path).parent)
         table = self._files.read_to_write(file)
         stored = self._frame(self.schema.empty_table() if table is None else table)
         wanted = self.kind.result(combine, stored, rows)

@@ -635,6 +635,21 @@ def test_tags_that_the_client_would_add_stop_the_load(monkeypatch: pytest.Monkey
     assert Settings().store == "parquet"
 
 
+def test_locks_of_several_machines_need_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {f"DAGSTER_POSTGRES_{end}": "x" for end in ("HOST", "PORT", "USER", "PASSWORD", "DB")}
+    for name in given:
+        monkeypatch.delenv(name, raising=False)
+    (problem,) = problems_of(monkeypatch, COIN_LOCKS="postgres")
+    assert problem.startswith("COIN_LOCKS: 'postgres' needs DAGSTER_POSTGRES_HOST")
+    for name, text in given.items():
+        monkeypatch.setenv(name, text)
+    assert Settings().locks == "postgres"
+    monkeypatch.delenv("DAGSTER_POSTGRES_PASSWORD")
+    (problem,) = problems_of(monkeypatch, COIN_LOCKS="postgres")
+    assert "needs DAGSTER_POSTGRES_PASSWORD," in problem
+    assert Settings(locks="files").locks == "files"
+
+
 def test_error_keeps_no_reference_to_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COIN_HEARTBEAT_URL", f"ftp://h.example/{SECRET}")
     with pytest.raises(ConfigurationError) as caught:
@@ -741,7 +756,7 @@ def test_ccxt_is_imported_for_ccxt_markets_only() -> None:
 def test_table_has_one_row_a_variable_with_its_default() -> None:
     rows = [line.split(" | ") for line in settings_table().splitlines()[2:]]
     defaults = {row[0].strip("| `"): row[1].strip("`") for row in rows}
-    assert len(rows) == len(Settings.model_fields) == 34
+    assert len(rows) == len(Settings.model_fields) == 35
     assert list(defaults) == [variable_of(field) for field in Settings.model_fields]
     assert defaults["COIN_HOME"] == "./var"
     assert defaults["COIN_PUBLISH_DIR"] == "$COIN_HOME/published"

@@ -11,8 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +39,33 @@ requires_postgres = pytest.mark.skipif(
 )
 
 
-@dataclass(frozen=True)
 class Postgres:
-    """Where a server is, and how to get in."""
+    """A server in a folder; it can be stopped and started again with what it holds."""
 
-    port: int
-    password: str
+    def __init__(self, folder: Path) -> None:
+        self.port, self.password = free_port(), secrets.token_hex(8)
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        password = folder / "password"
+        password.write_text(self.password)
+        if os.getuid() == 0:
+            shutil.chown(folder, "nobody")
+            shutil.chown(password, "nobody")
+        subprocess.run(
+            _command(
+                "initdb",
+                f"--pgdata={folder}/data",
+                f"--username={USER}",
+                f"--pwfile={password}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--no-sync",
+            ),
+            check=True,
+            capture_output=True,
+            cwd="/",
+        )
 
     @property
     def environment(self) -> dict[str, str]:
@@ -57,57 +77,77 @@ class Postgres:
             "DAGSTER_POSTGRES_DB": DATABASE,
         }
 
-    def count(self, table: str, where: str = "true") -> int:
-        """Rows of a table; both names come from tests alone."""
-        with closing(_connected(self.port, self.password, DATABASE)) as link:
-            cursor = link.cursor()
-            cursor.execute(f"select count(*) from {table} where {where}")  # noqa: S608
-            (number,) = cursor.fetchone()
-            return int(number)
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Of a connection, as for libpq."""
+        return {
+            "host": "127.0.0.1",
+            "port": str(self.port),
+            "user": USER,
+            "password": self.password,
+            "dbname": DATABASE,
+        }
 
-
-@contextmanager
-def running() -> Iterator[Postgres]:
-    """A fresh server with the database and user of the platform, until the end of the block."""
-    folder, password = Path(tempfile.mkdtemp(prefix="coin_assets_postgres_")), secrets.token_hex(8)
-    try:
-        (folder / "password").write_text(password)
-        if os.getuid() == 0:
-            shutil.chown(folder, "nobody")
-            shutil.chown(folder / "password", "nobody")
-        subprocess.run(
-            _command(
-                "initdb",
-                f"--pgdata={folder}/data",
-                f"--username={USER}",
-                f"--pwfile={folder}/password",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--no-locale",
-                "--no-sync",
-            ),
-            check=True,
-            capture_output=True,
-            cwd="/",
-        )
-        port = free_port()
-        with (folder / "log").open("w") as log:
-            server = subprocess.Popen(
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with (self._folder / "log").open("a") as log:
+            self._process = subprocess.Popen(
                 _command(
                     "postgres",
-                    *("-D", f"{folder}/data", "-p", str(port), "-k", str(folder)),
+                    *("-D", f"{self._folder}/data", "-p", str(self.port), "-k", str(self._folder)),
                     *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"),
                 ),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd="/",
             )
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            assert self._process.poll() is None, f"postgres ended: {self.log}"
+            assert time.monotonic() < deadline, f"postgres is not there: {self.log}"
+            with suppress(psycopg2.OperationalError):
+                self.run("select 1", database="postgres")
+                return
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End it, and its clients' sessions."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(30)
+            self._process = None
+
+    def run(self, statement: str, database: str = DATABASE) -> list[Any]:
+        """Rows of a statement of a test."""
+        parameters = self.parameters | {"dbname": database}
+        with closing(psycopg2.connect(**parameters)) as link:
+            link.autocommit = True  # databases are not made in transactions
+            cursor = link.cursor()
+            cursor.execute(statement)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def count(self, table: str, where: str = "true") -> int:
+        """Rows of a table; both names come from tests alone."""
+        ((number,),) = self.run(f"select count(*) from {table} where {where}")  # noqa: S608
+        return int(number)
+
+    @property
+    def log(self) -> str:
+        return (self._folder / "log").read_text()
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """A fresh server with the database and user of the platform, until the end of the block."""
+    folder = Path(tempfile.mkdtemp(prefix="coin_assets_postgres_"))
+    try:
+        server = Postgres(folder)
+        server.start()
         try:
-            _wait(server, port, password, folder / "log")
-            yield Postgres(port, password)
+            server.run(f"create database {DATABASE}", database="postgres")
+            yield server
         finally:
-            server.send_signal(signal.SIGINT)  # ends its clients, too
-            server.wait(30)
+            server.stop()
     finally:
         shutil.rmtree(folder)
 
@@ -117,26 +157,3 @@ def _command(program: str, *arguments: str) -> list[str]:
     assert BINARIES is not None
     other = ["--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.getuid() == 0 else []
     return ["setpriv", *other, "--pdeathsig=INT", str(BINARIES / program), *arguments]
-
-
-def _connected(port: int, password: str, database: str) -> Any:
-    return psycopg2.connect(
-        host="127.0.0.1", port=port, user=USER, password=password, dbname=database
-    )
-
-
-def _wait(server: "subprocess.Popen[bytes]", port: int, password: str, log: Path) -> None:
-    """Wait until the server answers, and make the database."""
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        assert server.poll() is None, f"postgres ended: {log.read_text()}"
-        assert time.monotonic() < deadline, f"postgres is not there: {log.read_text()}"
-        try:
-            link = _connected(port, password, "postgres")
-        except psycopg2.OperationalError:
-            time.sleep(0.1)
-            continue
-        with closing(link):
-            link.autocommit = True  # databases are not made in transactions
-            link.cursor().execute(f"create database {DATABASE}")
-        return

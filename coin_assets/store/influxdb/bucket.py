@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from coin_assets.bounded_http import within
 from coin_assets.domain.backoff import backoff
 from coin_assets.errors import StoreUnavailable
+from coin_assets.files.leases import require_leases
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import QueryFailed
 from coin_assets.store.influxdb.bounds import OF_OTHERS, OF_QUERY, allowance, limit
@@ -44,6 +45,7 @@ class Bucket:
 
         Raises:
             StoreRefused, StoreUnavailable: as all methods.
+            LockLost: this thread lost the lock of the series; the request was not sent.
         """
         from influxdb_client.client.write_api import SYNCHRONOUS  # see above
         from influxdb_client.domain.write_precision import WritePrecision
@@ -52,6 +54,7 @@ class Bucket:
 
         def attempt() -> None:
             writer = self.connected(compressed=True).write_api(SYNCHRONOUS)
+            require_leases()  # at each attempt, because a request is repeated for a while
             writer.write(where.bucket, where.org, lines, write_precision=WritePrecision.S)  # type: ignore[arg-type]
 
         self._repeated("store points", attempt)
@@ -72,13 +75,19 @@ class Bucket:
     def delete(
         self, measurement: Measurement, tags: dict[str, str], start: datetime, end: datetime
     ) -> None:
-        """Remove the points of ``[start, end)``."""
+        """Remove the points of ``[start, end)``.
+
+        Raises:
+            LockLost: as `write`.
+        """
         where = self.connection
         first, last = flux.delete_bounds(start, end)
         which = flux.predicate(measurement, tags)
 
         def attempt() -> None:
-            self.connected().delete_api().delete(first, last, which, where.bucket, where.org)
+            api = self.connected().delete_api()
+            require_leases()
+            api.delete(first, last, which, where.bucket, where.org)
 
         self._repeated("delete points", attempt)
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import pandas as pd
 
 from coin_assets.errors import ConfigurationError
-from coin_assets.files.atomic import locked
+from coin_assets.files.locks import locked
 from coin_assets.store.faults import typed_errors
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.bucket import Bucket

@@ -1,11 +1,11 @@
-"""Locks of the writers of a bucket on this machine: a series of a measurement has one at a time."""
+"""Locks of the writers of a bucket: a series of a measurement has one at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from coin_assets.domain.series import Series
-from coin_assets.files.atomic import locked
+from coin_assets.files.locks import locked
 from coin_assets.store.faults import typed_errors
 from coin_assets.store.influxdb.measurements import Measurement
 
