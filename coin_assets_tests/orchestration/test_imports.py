@@ -8,8 +8,10 @@ import pytest
 
 from coin_assets_tests.webui import ROOT, environment
 
-_SEVERAL = ("amqp", "billiard", "celery", "dagster_celery", "dagster_postgres", "kombu", "psycopg")
-_SEVERAL += ("psycopg2", "redis")
+_SEVERAL = (
+    *("amqp", "billiard", "celery", "dagster_celery", "dagster_postgres", "kombu"),
+    *("psycopg", "psycopg2", "redis"),
+)
 # What the processes of `make up` and of its runs load, on the repository's dagster.yaml.
 _LOADED = """
 import sys
