@@ -2,8 +2,9 @@
 
 Everything is there that sensors look at: 28 months of candles, forecasts, models and ledgers,
 evaluations, published files with their manifest, and a Dagster instance with runs, check results
-and freshness states. Files of the store are hard links to those of the one symbol; of the models,
-those that name their symbol are written anew where sensors read them.
+and freshness states. Files of the store name their symbol, so each has its own, with the one name
+replaced; the names are equally long. Models are hard links to those of the one symbol, but for
+the versions that sensors read.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice, product
 from pathlib import Path
 from string import ascii_uppercase
@@ -39,7 +41,7 @@ FIRST_MONTH, LAST_MONTH, MONTHS = "2024-01-01", "2026-04-01", 28
 TIMEFRAMES = 5
 _DERIVED = "4h,1d,1w,1M"
 _NAME = BTC.partition("/")[0]
-_FOLDERS = ("candles", "forecasts", "ledger", "models")
+_STORED = ("candles", "forecasts", "ledger")
 _RUNS = 48
 
 
@@ -77,19 +79,23 @@ def make_original() -> None:
 
 def copy_original(original: Path, home: Path, symbols: Sequence[str]) -> None:
     """Give ``home`` everything that ``original`` has, for each of ``symbols``."""
-    for name in _FOLDERS:
-        folder = original / name / f"symbol={BTC.replace('/', '_')}"
-        for symbol in symbols:
+    for symbol in symbols:
+        for name in (*_STORED, "models"):
             shutil.copytree(
-                folder,
+                original / name / f"symbol={BTC.replace('/', '_')}",
                 home / name / f"symbol={symbol.replace('/', '_')}",
-                copy_function=os.link,
+                copy_function=partial(_relabel, symbol) if name in _STORED else os.link,
                 ignore=shutil.ignore_patterns(".*"),
             )
-    for symbol in symbols:
         _rename_models(home, symbol)
     _copy_evaluations(original, home, symbols)
     _copy_published(original / "published", home / "published", symbols)
+
+
+def _relabel(symbol: str, source: str, target: str) -> None:
+    """A copy of a file of the store that says it is of ``symbol``."""
+    content = Path(source).read_bytes()
+    Path(target).write_bytes(content.replace(BTC.encode(), symbol.encode()))
 
 
 def _rename_models(home: Path, symbol: str) -> None:
