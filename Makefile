@@ -55,7 +55,7 @@ ack: $(RUNTIME) ## Acknowledge alerts: SUBJECT= HOURS= NOTE= MUTE=1 LIFT=1, all 
 
 launch: $(RUNTIME) ## Launch a job in the running make up: JOB= CONFIG='{...}' PARTITION= WAIT=1
 	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.launch --job="$$JOB" --config="$$CONFIG" \
-		--partition="$$PARTITION" --shard="$$SHARD" $(if $(WAIT),--wait)
+		--partition="$$PARTITION" $(if $(SHARD),--shard="$$SHARD") $(if $(WAIT),--wait)
 
 doctor: $(RUNTIME) ## Look at settings, disks, exchange, store, sensors, series, alerts (JSON=1)
 	@$(IN_HOME) $(BIN)/python -m coin_assets.commands.doctor $(if $(JSON),--json)
