@@ -18,20 +18,19 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from coin_assets.config import addresses, notation, sharding, symbol_files
 from coin_assets.config import rules as rules
 from coin_assets.config.fields import parsed_by as _by
 from coin_assets.config.fields import setting as _setting
+from coin_assets.config.settings_file import SETTINGS_FILE, SettingsFile
 from coin_assets.domain.limits import DiskLimits, FreshnessLimits
 from coin_assets.domain.series import Series
 from coin_assets.domain.shards import Shard
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 
-SETTINGS_FILE = "coin_assets.toml"
 STORES = ("parquet", "influxdb")
 LOCKS = ("files", "postgres")
 _VARIABLES_OF_OTHERS = {"COIN_DAGSTER_HOME"}  # dagster.yaml reads it
@@ -218,7 +217,7 @@ class Settings(BaseSettings):
         **__: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Sources of values, by descending priority."""
-        return init_settings, env_settings, _File(settings_cls)
+        return init_settings, env_settings, SettingsFile(settings_cls)
 
     @property
     def market_kind(self) -> str:
@@ -266,19 +265,6 @@ class Settings(BaseSettings):
             return None
         dividing = [source for source in self.source_timeframes if source.divides(timeframe)]
         return max(dividing, key=attrgetter("seconds"))
-
-
-class _File(TomlConfigSettingsSource):
-    """The settings file. It must not contain the token: runs read it from the environment."""
-
-    def __call__(self) -> dict[str, Any]:
-        values = super().__call__()
-        if rules.INFLUXDB_TOKEN in values:
-            raise ConfigurationError(
-                f"{rules.INFLUXDB_TOKEN}: a token does not belong into {SETTINGS_FILE}, which "
-                "others can read; remove it there, and set the environment variable."
-            )
-        return values
 
 
 def settings_table() -> str:

@@ -18,11 +18,11 @@ from pydantic import SecretStr, ValidationError
 
 from coin_assets.config.addresses import Webhook
 from coin_assets.config.settings import (
-    SETTINGS_FILE,
     Settings,
     settings_table,
     variable_of,
 )
+from coin_assets.config.settings_file import SETTINGS_FILE
 from coin_assets.domain.limits import DiskLimits, FreshnessLimits
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
