@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkedManifest } from "../src/data/checks";
 import { Problem } from "../src/data/problems";
-import { readShards, shardFolders } from "../src/data/shards";
+import { archiveOf, readShards, shardFolders, unreadOf } from "../src/data/shards";
 import type { Manifest } from "../src/data/types";
 import { entryOf, manifestOf, SHA } from "./entries";
 
@@ -33,7 +33,7 @@ test("entries of all shards are there, with names below their folders", async ()
   assert.deepEqual(new Set(manifest.public.symbols), new Set(["BTC/USDT", "ETH/USDT"]));
   assert.equal(manifest.generated_at, "2026-11-29T12:01:00Z");
   assert.equal(manifest.ops.entries.length, 2);
-  assert.deepEqual(manifest.unread, []);
+  assert.deepEqual(unreadOf(manifest), []);
   const bitcoin = manifest.public.entries.find((each) => each.symbol === "BTC/USDT")!;
   assert.equal(bitcoin.history!.object, `shard=0/${object}`);
   assert.equal(bitcoin.prediction!.file, "shard=0/prediction_BTC_USDT_1h.json");
@@ -43,7 +43,7 @@ test("entries of all shards are there, with names below their folders", async ()
 test("a shard that cannot be read hides its own series alone, and is named", async () => {
   const manifest = await readShards(FOLDERS, reading({ "shard=0": manifestOf([entryOf()]) }));
   assert.deepEqual(manifest.public.symbols, ["BTC/USDT"]);
-  assert.deepEqual(manifest.unread, ["shard=1/manifest.json is not there."]);
+  assert.deepEqual(unreadOf(manifest), ["shard=1/manifest.json is not there."]);
   await assert.rejects(readShards(FOLDERS, reading({})), /shard=0\/manifest.json is not there/);
 });
 
@@ -59,4 +59,18 @@ test("of a series in two shards the newer manifest counts; an outage of both is 
   }));
   assert.deepEqual(manifest.public.entries.map((each) => each.status), ["fresh"]);
   assert.deepEqual(manifest.ops.outages, [{ ...outage, symbols: ["B/X", "A/X"] }]);
+});
+
+test("the archive of a series is that of its shard, whatever a document says", async () => {
+  const archive = { file: "archive/index.json", sha256: SHA, bytes: 9, as_of: "2026-11-29T12:00:00Z" };
+  const forged = { ...entryOf(), shard: { folder: "https://x.org/", archive: null } };
+  const whole = checkedManifest({ ...manifestOf([forged]), archive });
+  assert.deepEqual(archiveOf(whole, whole.public.entries[0]!), { archive, folder: "" });
+  const manifest = await readShards(FOLDERS, reading({
+    "shard=0": { ...manifestOf([entryOf()]), archive },
+    "shard=1": manifestOf([entryOf({ symbol: "ETH/USDT" })]),
+  }));
+  const [bitcoin, ether] = ["BTC/USDT", "ETH/USDT"].map((symbol) => manifest.public.entries.find((each) => each.symbol === symbol)!);
+  assert.deepEqual(archiveOf(manifest, bitcoin!), { archive: { ...archive, file: "shard=0/archive/index.json" }, folder: "shard=0/" });
+  assert.deepEqual(archiveOf(manifest, ether!), { archive: null, folder: "shard=1/" });
 });

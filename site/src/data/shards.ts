@@ -6,6 +6,26 @@ import type { FileRef, Manifest, Outage, PublicEntry } from "./types";
 const ROOT_VERSION = 3;
 const LISTED = /^(shard=\d+)\/manifest\.json$/;
 
+/** Where the archive of a series is, and the folder that its names are relative to. */
+interface ArchivePlace {
+  archive: FileRef | null;
+  folder: string;
+}
+
+// Beside the documents, so that no document can claim to be of another place.
+const places = new WeakMap<PublicEntry, ArchivePlace>();
+const unread = new WeakMap<Manifest, string[]>();
+
+/** The list of the archive that has the files of a series: of its shard, if there are shards. */
+export function archiveOf(manifest: Manifest, entry: PublicEntry): ArchivePlace {
+  return places.get(entry) ?? { archive: manifest.archive ?? null, folder: "" };
+}
+
+/** Why manifests of shards could not be read; their series are left out. */
+export function unreadOf(manifest: Manifest): string[] {
+  return unread.get(manifest) ?? [];
+}
+
 /** Folders of the shards that a root manifest lists; null for another document. Throws a `Problem`. */
 export function shardFolders(value: unknown): string[] | null {
   const root = (typeof value === "object" ? value : null) as { version?: unknown; shards?: unknown } | null;
@@ -19,29 +39,30 @@ export function shardFolders(value: unknown): string[] | null {
 }
 
 /**
- * What all shards list. One that cannot be read hides its own series alone, and is named in `unread`.
+ * What all shards list. One that cannot be read hides its own series alone; `unreadOf` names it.
  *
  * Throws the `Problem` of the first if none can be read.
  */
 export async function readShards(folders: string[], read: (name: string) => Promise<Manifest>): Promise<Manifest> {
   const results = await Promise.allSettled(folders.map((folder) => read(`${folder}/manifest.json`)));
   const manifests: Manifest[] = [];
-  const unread: string[] = [];
+  const reasons: string[] = [];
   results.forEach((result, place) => {
     if (result.status === "fulfilled") manifests.push(below(folders[place]!, result.value));
-    else unread.push(asProblem(result.reason).message);
+    else reasons.push(asProblem(result.reason).message);
   });
   if (manifests.length === 0) throw asProblem((results[0] as PromiseRejectedResult).reason);
-  return merged(manifests, unread);
+  const all = merged(manifests);
+  unread.set(all, reasons);
+  return all;
 }
 
 /** All in one. Of a series that moves between shards, and is in two, the newer manifest's entry counts. */
-export function merged(manifests: Manifest[], unread: string[]): Manifest {
+function merged(manifests: Manifest[]): Manifest {
   const ordered = [...manifests].sort((a, b) => a.generated_at.localeCompare(b.generated_at));
   const entries = byName(ordered.flatMap((each) => each.public.entries));
   return {
     ...ordered[0]!, // the oldest: its age is that of the whole
-    unread,
     public: { symbols: [...new Set(entries.map((each) => each.symbol))], entries },
     ops: {
       ...ordered[0]!.ops,
@@ -71,8 +92,13 @@ function below(folder: string, manifest: Manifest): Manifest {
     reference
       ? { ...reference, file: `${folder}/${reference.file}`, ...(reference.object ? { object: `${folder}/${reference.object}` } : {}) }
       : null;
-  const entries = manifest.public.entries.map((entry): PublicEntry => ({
-    ...entry, history: moved(entry.history), prediction: moved(entry.prediction), evaluation: moved(entry.evaluation),
-  }));
-  return { ...manifest, archive: moved(manifest.archive), public: { ...manifest.public, entries } };
+  const place = { archive: moved(manifest.archive), folder: `${folder}/` };
+  const entries = manifest.public.entries.map((entry): PublicEntry => {
+    const seen = {
+      ...entry, history: moved(entry.history), prediction: moved(entry.prediction), evaluation: moved(entry.evaluation),
+    };
+    places.set(seen, place);
+    return seen;
+  });
+  return { ...manifest, archive: null, public: { ...manifest.public, entries } };
 }

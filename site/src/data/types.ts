@@ -101,8 +101,6 @@ export interface Manifest {
   generated_at: string;
   market?: string;
   archive?: FileRef | null;
-  /** Why manifests of shards could not be read; their series are left out. */
-  unread?: string[];
   public: { symbols: string[]; entries: PublicEntry[] };
   ops: { entries: OpsEntry[]; outages: Outage[]; dagster_url?: string | null };
 }

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Feed, FeedState } from "../data/feed";
+import { unreadOf } from "../data/shards";
 import { duration, utc, zone } from "../rules/format";
 import { manifestAge } from "../rules/manifest_age";
 import { hrefOf, type Route, type View } from "../rules/routes";
@@ -72,8 +73,8 @@ function Banners({ state, now }: { state: FeedState; now: number }) {
           {problem.message} {manifest && <LastState state={state} />}
         </Banner>
       )}
-      {manifest?.unread && manifest.unread.length > 0 && (
-        <Banner tone="stale" title="Some series are left out.">{manifest.unread.join(" ")}</Banner>
+      {manifest && unreadOf(manifest).length > 0 && (
+        <Banner tone="stale" title="Some series are left out.">{unreadOf(manifest).join(" ")}</Banner>
       )}
       {age?.isOld && (
         <Banner tone="stale" title="The manifest is old.">

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import type { Feed } from "../data/feed";
+import { archiveOf } from "../data/shards";
 import type { Manifest, PublicEntry } from "../data/types";
 import { archivedMonths, downloadName, kindName } from "../rules/archive";
 import { bytes, count } from "../rules/format";
@@ -19,7 +20,7 @@ interface Props {
 
 export function Archive({ manifest, ...of }: Props) {
   const [isOpen, setIsOpen] = useState(false);
-  const reference = manifest.archive ?? null;
+  const reference = archiveOf(manifest, of.entry).archive;
   return (
     <section>
       <h2>Archive</h2>
@@ -34,7 +35,8 @@ export function Archive({ manifest, ...of }: Props) {
 }
 
 function Files({ entry, manifest, feed, attempt }: Props) {
-  const { document, problem } = useArchive(manifest.archive ?? null, feed, attempt);
+  const { archive, folder } = archiveOf(manifest, entry);
+  const { document, problem } = useArchive(archive, feed, attempt);
   if (problem) return <div role="status"><Banner tone="refused" title="The list of the archive cannot be read.">{problem.message}</Banner></div>;
   if (!document) return <p class="muted">Reading the list of the archive…</p>;
   const { kinds, months } = archivedMonths(document, entry);
@@ -43,7 +45,7 @@ function Files({ entry, manifest, feed, attempt }: Props) {
     <>
       <p class="muted">
         One file a month (UTC). Forecasts have one row a quantile: origin, target time, model, champion or challenger, made live or as a
-        backtest. Candles are all that are stored. <a href={manifest.archive!.file}>The list</a> has the SHA-256 of each file.
+        backtest. Candles are all that are stored. <a href={archive!.file}>The list</a> has the SHA-256 of each file.
       </p>
       <Table caption={`Archived files of ${seriesKey(entry)}`} hideCaption class="numbers" head={["Month", ...kinds.map(kindName)]}>
         {months.map(({ month, files }) => (
@@ -51,7 +53,7 @@ function Files({ entry, manifest, feed, attempt }: Props) {
             <th scope="row">{month}</th>
             {files.map((file, at) => (
               <td key={kinds[at]}>
-                {file ? <a href={file.file} download={downloadName(file)}>{count(file.rows, "row")}, {bytes(file.bytes)}</a> : "–"}
+                {file ? <a href={folder + file.file} download={downloadName(file)}>{count(file.rows, "row")}, {bytes(file.bytes)}</a> : "–"}
               </td>
             ))}
           </tr>
