@@ -36,10 +36,10 @@ def test_events_of_a_run_appear_while_it_goes_on(tmp_path: Path) -> None:
                 shown = tab.get_by_text(f"event {4 * number + 4}", exact=True)
                 expect(shown).to_have_count(0)
                 report(instance, writer.batch(_RUN, number), str(number))
-                expect(shown).to_be_visible(timeout=5_000)
+                expect(shown).to_be_visible()
                 time.sleep(2)  # a quiet time, after which the next poll is a second away
             instance.report_run_failed(given(instance), "its process is gone")
-            expect(tab.get_by_text("its process is gone").first).to_be_visible(timeout=5_000)
+            expect(tab.get_by_text("its process is gone").first).to_be_visible()
             assert len(loads) == 1
             assert sockets
 
