@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,7 +31,7 @@ from dagster._serdes.config_class import ConfigurableClassData
 from coin_assets.orchestration import run_server
 from coin_assets.orchestration.dead_runs import fail_overdue, limit_of
 from coin_assets.orchestration.run_processes import RunProcess, process_of
-from coin_assets.orchestration.run_server import GO, READY, STALE, Order
+from coin_assets.orchestration.run_server import GO, READY, STALE, TIED, UNTIED, Order
 
 # A machine that swaps may take long; both are well below start_timeout_seconds of dagster.yaml.
 _PRELOAD_SECONDS, _FORK_SECONDS = 60.0, 30.0
@@ -41,8 +42,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         self._inst_data = inst_data
-        self._lock = threading.Lock()
-        self._server: RunServer | None = None
+        self._servers = RunServers()
         super().__init__()  # type: ignore[no-untyped-call]
 
     @property
@@ -84,11 +84,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
             tag = RunProcess.recorded(process_id).tag
             self._instance.add_run_tags(run.run_id, tag)
 
-        with self._lock:
-            if not self._running().launch(order, note):  # it died unnoticed, or its code is old
-                self._stop()
-                if not self._running().launch(order, note):
-                    raise _failure("Two run servers in a row could not take it.")
+        self._servers.start(order, note)
 
     def terminate(self, run_id: str) -> bool:
         """Interrupt the process of a run; False if there is none.
@@ -122,32 +118,80 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
 
     def dispose(self) -> None:
         """Let the server end when its runs have ended."""
+        self._servers.close()
+
+    @property
+    def _server(self) -> "RunServer | None":
+        return self._servers.current
+
+
+class RunServers:
+    """The run server of this process: another one when it has died or when its code is old.
+
+    Args:
+        preloaded: modules that it imports besides.
+        tied: whether its runs are killed when this process is.
+    """
+
+    def __init__(self, preloaded: Sequence[str] = (), *, tied: bool = False) -> None:
+        self._preloaded, self._tied = preloaded, tied
+        self._lock = threading.Lock()
+        self.current: RunServer | None = None
+
+    def start(self, order: Order, note: Callable[[int], None]) -> None:
+        """Start the process of a run; see `RunServer.launch`.
+
+        Raises:
+            DagsterLaunchFailedError: there is no such process; the run will not execute.
+        """
+        with self._lock:
+            if not self._running().launch(order, note):  # it died unnoticed, or its code is old
+                self._stop()
+                if not self._running().launch(order, note):
+                    raise _failure("Two run servers in a row could not take it.")
+
+    def prepare(self) -> None:
+        """Start the server before the first run comes.
+
+        Raises:
+            DagsterLaunchFailedError: it could not import what runs need.
+        """
+        with self._lock:
+            self._running()
+
+    def close(self) -> None:
+        """Let the server end when its runs have ended."""
         with self._lock:
             self._stop()
 
     def _running(self) -> "RunServer":
-        if self._server is None:
-            self._server = RunServer()
-        return self._server
+        if self.current is None:
+            self.current = RunServer(self._preloaded, tied=self._tied)
+        return self.current
 
     def _stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self.current is not None:
+            self.current.close()
+            self.current = None
 
 
 class RunServer:
-    """The server's process, from the launcher's side.
+    """The server's process, from the launcher's side; arguments as of `RunServers`.
 
     Raises:
         DagsterLaunchFailedError: it could not import what runs need.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, preloaded: Sequence[str] = (), *, tied: bool = False) -> None:
+        self._tied = tied
         self._control, control = socket.socketpair()
         with control:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", run_server.__name__, str(control.fileno())],
+                [
+                    *(sys.executable, "-m", run_server.__name__, str(control.fileno())),
+                    *([TIED] if tied else []),
+                    *preloaded,
+                ],
                 pass_fds=[control.fileno()],
                 stdin=subprocess.DEVNULL,
             )
@@ -205,6 +249,9 @@ class RunServer:
 
     def close(self) -> None:
         """Take no more runs. The process ends with its last run, and is then reaped."""
+        if self._tied:
+            with suppress(OSError):  # it is gone
+                self._control.sendall(UNTIED)
         self._control.close()
         threading.Thread(target=self._process.wait, daemon=True).start()
 

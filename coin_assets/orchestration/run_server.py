@@ -20,7 +20,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from dagster._core.storage.dagster_run import DagsterRun
 
 READY, STALE, GO = b"ready\n", b"stale\n", b"go\n"
+# An argument: runs are killed when the launcher is gone, unless it said before that they may end.
+TIED, UNTIED = "--tied", b"untied\n"
 
 # What a live run imports: what executes runs, the storage of dagster.yaml with SQLAlchemy, the
 # modules of the assets with pandas, pyarrow and Pillow, scikit-learn through the forecaster.
@@ -62,28 +64,28 @@ class Order:
     instance: str
 
 
-def main(control: socket.socket) -> int:
+def main(control: socket.socket, preloaded: Sequence[str] = (), *, tied: bool = False) -> int:
     """Serve until the launcher is gone and all runs have ended; also the end of a run's process."""
     for each in _INTERRUPTS:  # Ctrl-C reaches the whole process group; runs report their end here
         signal.signal(each, signal.SIG_IGN)
     try:
-        preload()
+        preload(preloaded)
     except BaseException:
         control.sendall(json.dumps(traceback.format_exc()).encode() + b"\n")
         raise
-    server = _Server(control, file_stamps())
+    server = _Server(control, file_stamps(), tied=tied)
     with suppress(OSError):  # the launcher is gone, which `serve` notices
         control.sendall(READY)
     work = server.serve()
     return work() if work else 0
 
 
-def preload() -> None:
+def preload(more: Sequence[str] = ()) -> None:
     """Import the modules, and leave one thread."""
     gc.disable()  # a fifth of the time of the imports
     given = os.environ.get(_MALLOC)
     os.environ[_MALLOC] = _NO_THREADS
-    for name in PRELOADED:
+    for name in (*PRELOADED, *more):
         importlib.import_module(name)
     del os.environ[_MALLOC]
     if given is not None:
@@ -115,8 +117,15 @@ def _stamp(file: str) -> tuple[int, int] | None:
 class _Server:
     """Forks processes and notices how they end."""
 
-    def __init__(self, control: socket.socket, stamps: dict[str, tuple[int, int] | None]) -> None:
+    def __init__(
+        self,
+        control: socket.socket,
+        stamps: dict[str, tuple[int, int] | None],
+        *,
+        tied: bool = False,
+    ) -> None:
         self._control: socket.socket | None = control
+        self._tied = tied
         self._stamps = stamps
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
@@ -144,10 +153,15 @@ class _Server:
     def _accept(self) -> Callable[[], int] | None:
         assert self._control is not None  # noqa: S101 (for the type checker)
         line, connection = _receive(self._control)
+        if line == UNTIED:
+            self._tied = False
+            return None
         if line is None or connection is None:  # the launcher is gone
             self._selector.unregister(self._control)
             self._control.close()
             self._control = None
+            for process_id in self._runs if self._tied else ():
+                os.kill(process_id, signal.SIGKILL)  # not reaped yet, so the id is its own
             return None
         with connection:
             if any(_stamp(file) != stamp for file, stamp in self._stamps.items()):
@@ -292,4 +306,5 @@ def _instance(order: Order) -> "DagsterInstance":
 
 
 if __name__ == "__main__":
-    sys.exit(main(socket.socket(fileno=int(sys.argv[1]))))
+    control = socket.socket(fileno=int(sys.argv[1]))
+    sys.exit(main(control, [each for each in sys.argv[2:] if each != TIED], tied=TIED in sys.argv))
