@@ -11,6 +11,7 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 import dagster as dg
 from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
@@ -20,6 +21,15 @@ from coin_assets.domain.failures import RUN_OVERDUE, FailureRecord
 from coin_assets.orchestration.failures import record_of_run, report_of_run
 from coin_assets.orchestration.records.files import RunFiles
 from coin_assets.orchestration.run_processes import RunProcess, process_of, recorded_process
+
+
+@runtime_checkable
+class Resending(Protocol):
+    """A launcher that sends runs to workers."""
+
+    def resend_lost(self) -> list[str]:
+        """Send runs again that have no worker for long; returns their ids."""
+
 
 _STARTED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _ENDED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -45,6 +55,12 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             RunFiles(instance).mended(run.run_id, report)
             ended.append(run.run_id)
     return ended
+
+
+def resend_lost_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Send runs again that were lost on their way to a worker; return their ids."""
+    launcher = instance.run_launcher
+    return launcher.resend_lost() if isinstance(launcher, Resending) else []
 
 
 def end_hung_runs(instance: dg.DagsterInstance) -> list[str]:

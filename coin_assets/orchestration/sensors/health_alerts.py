@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 
 import dagster as dg
+from dagster._core.errors import DagsterUserCodeUnreachableError
 
 from coin_assets.alerts.channels import channels_of
 from coin_assets.alerts.conditions import Condition
@@ -15,7 +16,11 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
 from coin_assets.errors import MachineFault
 from coin_assets.orchestration.assets.specs import SeriesAssets
-from coin_assets.orchestration.dead_runs import end_dead_runs, end_hung_runs
+from coin_assets.orchestration.dead_runs import (
+    end_dead_runs,
+    end_hung_runs,
+    resend_lost_runs,
+)
 from coin_assets.orchestration.locations import Records
 from coin_assets.orchestration.resources import (
     Clock,
@@ -137,6 +142,11 @@ def _end_runs(instance: dg.DagsterInstance, log: logging.Logger) -> None:
         log.warning(f"run {run_id} was marked as failed: its process is gone")
     for run_id in end_hung_runs(instance):
         log.warning(f"run {run_id} should have ended: its process was killed")
+    try:
+        for run_id in resend_lost_runs(instance):
+            log.warning(f"run {run_id} waits for a worker, and was sent again")
+    except DagsterUserCodeUnreachableError as error:
+        log.warning(f"runs that wait for a worker were not sent again: {error}")
 
 
 def _healths(
