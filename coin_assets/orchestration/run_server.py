@@ -24,8 +24,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from coin_assets.orchestration.source_stamps import Stamps, any_differs, file_stamps
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -100,30 +101,10 @@ def preload(more: Sequence[str] = ()) -> None:
     gc.freeze()  # collections of a run would copy the pages that it shares with this process
 
 
-def file_stamps() -> dict[str, tuple[int, int] | None]:
-    """Modification time and size of the file of each imported module."""
-    files = {getattr(module, "__file__", None) for module in tuple(sys.modules.values())}
-    return {file: _stamp(file) for file in files if file}
-
-
-def _stamp(file: str) -> tuple[int, int] | None:
-    try:
-        status = Path(file).stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
-
-
 class _Server:
     """Forks processes and notices how they end."""
 
-    def __init__(
-        self,
-        control: socket.socket,
-        stamps: dict[str, tuple[int, int] | None],
-        *,
-        tied: bool = False,
-    ) -> None:
+    def __init__(self, control: socket.socket, stamps: Stamps, *, tied: bool) -> None:
         self._control: socket.socket | None = control
         self._tied = tied
         self._stamps = stamps
@@ -164,7 +145,7 @@ class _Server:
                 os.kill(process_id, signal.SIGKILL)  # not reaped yet, so the id is its own
             return None
         with connection:
-            if any(_stamp(file) != stamp for file, stamp in self._stamps.items()):
+            if any_differs(self._stamps):
                 connection.sendall(STALE)
                 return None
             order = Order(**json.loads(line))
@@ -306,5 +287,5 @@ def _instance(order: Order) -> "DagsterInstance":
 
 
 if __name__ == "__main__":
-    control = socket.socket(fileno=int(sys.argv[1]))
-    sys.exit(main(control, [each for each in sys.argv[2:] if each != TIED], tied=TIED in sys.argv))
+    own = socket.socket(fileno=int(sys.argv[1]))
+    sys.exit(main(own, [each for each in sys.argv[2:] if each != TIED], tied=TIED in sys.argv))

@@ -6,6 +6,7 @@ As in the live test, every expectation is a wait for a state with a generous dea
 import signal
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import dagster as dg
 
@@ -93,9 +94,9 @@ def postgres_is_away(scale: Scale) -> None:
 def holder_is_stopped_past_its_lease(scale: Scale) -> None:
     rig, stack = scale.rig, scale.stack
     with rig.step("a worker whose run holds a lock is stopped past its lease, then goes on"):
-        name, holder = until(
-            "a run holds a lock, stopped", lambda: _stopped(stack), HEALING_SECONDS
-        )
+        found = until("a run holds a lock, stopped", lambda: _stopped(stack), HEALING_SECONDS)
+        assert found is not None
+        name, holder = found
         rig.timeline.note(DISTURBED, f"worker {name} and its run (process {holder}) are stopped")
         in_flight = _started(rig)
         rig.until("the lock is free", lambda: holder not in stack.holders(), BOUNDARY_SECONDS)
@@ -104,7 +105,7 @@ def holder_is_stopped_past_its_lease(scale: Scale) -> None:
         signalled(stack.live[name].pid, signal.SIGCONT)
         rig.timeline.note("up", f"worker {name} goes on")
         for run_id in in_flight:
-            rig.until(f"run {run_id[:8]} has ended", lambda run_id=run_id: _ended(rig, run_id), 300)
+            rig.until(f"run {run_id[:8]} has ended", partial(_ended, rig, run_id), 300)
             for line in _lost(rig, run_id):
                 rig.timeline.note("met", f"{run_id[:8]}: {line}")
         _all_fresh_again(scale)
