@@ -23,6 +23,7 @@ from dagster._core.definitions.freshness import FreshnessState, FreshnessStateCh
 from benchmarks.harness import BenchmarkFailed
 from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
+from coin_assets.domain.publishing.root import MANIFEST
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.files.checksummed_json import read_checksummed, with_checksum
@@ -32,7 +33,6 @@ from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.sensors.requests import PRIORITY_TAG
 from coin_assets.orchestration.sensors.runs import PURPOSE_TAG, UPDATE_JOB
 from coin_assets.planning.facts import LIVE
-from coin_assets.publish.folder import MANIFEST
 from coin_assets_tests.platform import BTC, Platform, failures
 
 # The time at which everything is there: a little after a boundary.

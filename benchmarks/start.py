@@ -10,8 +10,8 @@ import dagster as dg
 
 from benchmarks.harness import Bench, BenchmarkFailed, Figure, Home, say, temporary_home
 from benchmarks.services import make_up
+from coin_assets.domain.publishing.root import MANIFEST
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.publish.folder import MANIFEST
 
 _MONTHS, _QUICK_MONTHS = (30, 112), (30,)
 _SERIES_A_SYMBOL = 5

@@ -16,8 +16,8 @@ from benchmarks.services import Services, running_services
 from benchmarks.update_steps import measure_steps, rewind
 from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
+from coin_assets.domain.publishing.root import MANIFEST
 from coin_assets.orchestration.build import build_definitions, series_specs
-from coin_assets.publish.folder import MANIFEST
 
 _JOB = "update"
 _RUN_SECONDS = 300

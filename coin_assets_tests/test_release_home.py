@@ -20,7 +20,7 @@ from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.domain.publishing.documents import without_close_times
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
-from coin_assets.publish.folder import json_bytes
+from coin_assets.publish.json_files import json_bytes
 from coin_assets_tests import make_release_home
 from coin_assets_tests.platform import Platform, failures, files_of, series, utc
 from coin_assets_tests.schemas import assert_valid

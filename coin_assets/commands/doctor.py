@@ -19,6 +19,7 @@ from coin_assets.domain.durations import duration_text
 from coin_assets.domain.json_format import time_text
 from coin_assets.domain.publishing.documents import published_market
 from coin_assets.domain.publishing.manifest import FRESH, INSUFFICIENT_DATA
+from coin_assets.domain.publishing.root import MANIFEST
 from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import RemoteMarket
 from coin_assets.market.server_clock import ServerTime, time_of
@@ -29,7 +30,6 @@ from coin_assets.orchestration.sensors.health_alerts import WATCHED_JOBS
 from coin_assets.orchestration.sensors.machinery import troubles
 from coin_assets.orchestration.sensors.runs import job_failures
 from coin_assets.pipeline.exchange_clock import REMEDY as CLOCK_REMEDY
-from coin_assets.publish.folder import MANIFEST
 from coin_assets.store.base import Finding
 from coin_assets.supervision.home_lock import address_of
 

@@ -23,12 +23,12 @@ from coin_assets.domain.publishing.manifest_reading import (
     entries_of_manifest,
     merged_entries,
 )
+from coin_assets.domain.publishing.root import MANIFEST
 from coin_assets.domain.series import Series
 from coin_assets.errors import ConfigurationError, CorruptArtefact
 from coin_assets.files.checksummed_json import require_same
 from coin_assets.files.strict_json import CONTENT_ERRORS, shown
 from coin_assets.orchestration.progress import text_table
-from coin_assets.publish.folder import MANIFEST
 from coin_assets.publish.manifests import manifests_in
 from coin_assets.supervision.home_lock import address_of
 

@@ -56,8 +56,9 @@ from coin_assets.orchestration.resources import (
     Resources,
     StoreResource,
 )
+from coin_assets.orchestration.sensors.alert_settings import AlertSettings
 from coin_assets.orchestration.sensors.candles_due import candles_due_sensor
-from coin_assets.orchestration.sensors.health_alerts import AlertSettings, health_alerts_sensor
+from coin_assets.orchestration.sensors.health_alerts import health_alerts_sensor
 from coin_assets.orchestration.sensors.late_candles import late_candles_sensor
 from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.publish_due import publish_due_sensor

@@ -4,10 +4,9 @@ import dagster as dg
 
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import PUBLISHED
-from coin_assets.domain.publishing.root import shard_in
+from coin_assets.domain.publishing.root import MANIFEST, shard_in
 from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.orchestration.assets.specs import OWNERS, SeriesAssets
-from coin_assets.publish.folder import MANIFEST
 
 _NAME = MANIFEST.removesuffix(".json")
 

@@ -15,7 +15,7 @@ from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, MonthsNotFetched
 from coin_assets.models.evaluations import PUBLISHED_SHA256, EvaluationBook
 from coin_assets.models.registry import ModelRegistry
-from coin_assets.publish.folder import json_bytes
+from coin_assets.publish.json_files import json_bytes
 from coin_assets.store.base import Store
 
 

@@ -45,7 +45,7 @@ from coin_assets.files.strict_json import (
     shown,
 )
 from coin_assets.publish import archive_tables
-from coin_assets.publish.folder import json_bytes
+from coin_assets.publish.json_files import json_bytes
 from coin_assets.publish.objects import ObjectFolder
 
 _REMEDY = "publish_archive writes it again."

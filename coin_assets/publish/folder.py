@@ -1,7 +1,6 @@
 """Reader of the published folder: the manifest, and whether the files match it."""
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +12,8 @@ from coin_assets.domain.publishing.documents import (
     EVALUATION,
     file_name,
     history_document,
-    identity_of,
     overview_of,
     prediction_document,
-    require_content,
     without_close_times,
 )
 from coin_assets.domain.publishing.manifest_entries import (
@@ -26,16 +23,21 @@ from coin_assets.domain.publishing.manifest_entries import (
     PublishedFile,
 )
 from coin_assets.domain.publishing.manifest_reading import ListedEntries, entries_of_manifest
-from coin_assets.domain.publishing.root import MANIFEST as MANIFEST
+from coin_assets.domain.publishing.root import MANIFEST
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, MachineFault
-from coin_assets.files.checksummed_json import parsed, require_same
+from coin_assets.files.checksummed_json import parsed
 from coin_assets.files.faults import faults_of_one_file
 from coin_assets.files.hashes import file_hash
 from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, shown
+from coin_assets.publish.json_files import (
+    REPUBLISHED,
+    json_bytes,
+    published_file,
+    required_document,
+)
 from coin_assets.publish.objects import ObjectFolder
 
-_REPUBLISHED = "publish_due publishes it again."
 _REMADE = "publish_due writes it again."
 
 
@@ -50,7 +52,7 @@ class FileDifference:
     def still_stands(self) -> bool:
         """Whether the file is unchanged since the comparison."""
         try:
-            return file_hash(self.path, _REPUBLISHED) == self.sha256
+            return file_hash(self.path, REPUBLISHED) == self.sha256
         except CorruptArtefact:
             return self.sha256 is None
 
@@ -137,8 +139,8 @@ class PublishedFolder:
         """
         path, content = self._folder / file_name(kind, series), None
         try:
-            content = content_of(path, _REPUBLISHED)
-            written = parse_time(parsed(path, content, _REPUBLISHED)["updated_at"])
+            content = content_of(path, REPUBLISHED)
+            written = parse_time(parsed(path, content, REPUBLISHED)["updated_at"])
         except FileNotFoundError:
             return None
         except (CorruptArtefact, *CONTENT_ERRORS) as error:
@@ -150,8 +152,10 @@ class PublishedFolder:
             document = prediction_document(series, rows, written)
             forms = (document, without_close_times(document))
             is_same = any(content == json_bytes(form) for form in forms)
-        digest, reason = hashlib.sha256(content).hexdigest(), f"{path.name} differs from the store"
-        return None if is_same else FileDifference(path, digest, reason)
+        if is_same:
+            return None
+        reason = f"{path.name} differs from what is stored"
+        return FileDifference(path, hashlib.sha256(content).hexdigest(), reason)
 
     def _foreign(self, manifest: Document) -> str | None:
         """Why a manifest belongs to another market's folder; None if it does not."""
@@ -159,7 +163,7 @@ class PublishedFolder:
             return None
         return (
             f"{MANIFEST} belongs elsewhere: its market is {shown(manifest['market'])}, not "
-            f"{self._market!r}. {_REPUBLISHED}"
+            f"{self._market!r}. {REPUBLISHED}"
         )
 
     def of_files(self, series: Series) -> ManifestEntry:
@@ -179,8 +183,8 @@ class PublishedFolder:
         for kind in ("history", "prediction"):
             path = self._folder / file_name(kind, facts.series)
             try:
-                content = content_of(path, _REPUBLISHED)
-                document = documents[kind] = _required(kind, facts.series, path, content)
+                content = content_of(path, REPUBLISHED)
+                document = documents[kind] = required_document(kind, facts.series, path, content)
                 file = published_file(path.name, content, document)
             except FileNotFoundError:
                 continue
@@ -197,7 +201,7 @@ class PublishedFolder:
         for kind, file in (("history", facts.history), ("prediction", facts.prediction)):
             path = self._folder / file_name(kind, facts.series)
             try:
-                digest = file_hash(path, _REPUBLISHED)
+                digest = file_hash(path, REPUBLISHED)
             except CorruptArtefact as error:
                 digest, corrupt = "", self._reason(path, error)
             found[kind] = file if file is None else self._with_object(file, digest)
@@ -230,7 +234,7 @@ class PublishedFolder:
     def _why_another(self, kind: str, series: Series, path: Path) -> str:
         """Why a file is not the one that the manifest lists."""
         try:
-            _required(kind, series, path, content_of(path, _REPUBLISHED))
+            required_document(kind, series, path, content_of(path, REPUBLISHED))
         except FileNotFoundError:
             return f"{path.name} is gone"
         except CorruptArtefact as error:
@@ -254,47 +258,6 @@ def _unless_unread(
     return replace(facts, fault=faults[0])
 
 
-def _required(kind: str, series: Series, path: Path, content: bytes) -> Document:
-    """The document of a published file of ``series``.
-
-    Raises:
-        CorruptArtefact: it is none, or that of another series or kind.
-    """
-    document = parsed(path, content, _REPUBLISHED)
-    require_same(path, document, identity_of(kind, series), _REPUBLISHED)
-    try:
-        require_content(kind, series, document)
-    except CONTENT_ERRORS as error:
-        raise CorruptArtefact(f"{path} cannot be read ({shown(error)}). {_REPUBLISHED}") from error
-    return document
-
-
 def _unpublished(series: Series) -> ManifestEntry:
     """The entry of a series without files; its candles may be enough for a forecast."""
     return ManifestEntry(series, enough_candles=True)
-
-
-def published_file(name: str, content: bytes, document: Document) -> PublishedFile:
-    """Name, checksum, size in bytes and data time of a published file.
-
-    Args:
-        name: of the file in the published folder.
-        content: its bytes.
-        document: its JSON values.
-
-    Raises:
-        KeyError, TypeError, ValueError: ``as_of`` in ``document`` is not a time.
-    """
-    digest = hashlib.sha256(content).hexdigest()
-    return PublishedFile(name, digest, len(content), parse_time(document["as_of"]))
-
-
-def json_bytes(document: Document, indent: int | None = None) -> bytes:
-    """JSON in UTF-8 with a final newline; compact without ``indent``.
-
-    Raises:
-        ValueError: a number is NaN or infinite.
-    """
-    separators = (",", ":") if indent is None else (",", ": ")
-    text = json.dumps(document, indent=indent, separators=separators, allow_nan=False)
-    return (text + "\n").encode()

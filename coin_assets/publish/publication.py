@@ -18,7 +18,7 @@ from coin_assets.domain.publishing.manifest_entries import HIDDEN, PUBLIC, Manif
 from coin_assets.domain.publishing.missing import WhyMissing, not_published
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.publish.folder import json_bytes, published_file
+from coin_assets.publish.json_files import json_bytes, published_file
 
 
 @dataclass(frozen=True)

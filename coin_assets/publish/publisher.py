@@ -18,6 +18,7 @@ from coin_assets.domain.publishing.manifest_entries import (
     ManifestEntry,
     PublishedFile,
 )
+from coin_assets.domain.publishing.root import MANIFEST
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import remove_partials, write_atomically
@@ -25,12 +26,8 @@ from coin_assets.files.leases import require_leases
 from coin_assets.files.locks import fence, folder_locked, locked
 from coin_assets.files.strict_json import content_of, read_errors_named
 from coin_assets.publish.archive import archive_reference, write_index
-from coin_assets.publish.folder import (
-    MANIFEST,
-    FileDifference,
-    PublishedFolder,
-    json_bytes,
-)
+from coin_assets.publish.folder import FileDifference, PublishedFolder
+from coin_assets.publish.json_files import json_bytes
 from coin_assets.publish.objects import ObjectFolder
 from coin_assets.publish.publication import EvaluationFile, ManifestInputs, Publication
 from coin_assets.publish.root import PublishedRoot

@@ -32,7 +32,8 @@ from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import make_folder, sync_folder, write_atomically
 from coin_assets.files.checksummed_json import parsed
 from coin_assets.files.strict_json import CONTENT_ERRORS, content_of
-from coin_assets.publish.folder import PublishedFolder, json_bytes
+from coin_assets.publish.folder import PublishedFolder
+from coin_assets.publish.json_files import json_bytes
 from coin_assets.publish.objects import ObjectFolder
 from coin_assets.publish.page import copy_page
 

@@ -24,7 +24,7 @@ from coin_assets.domain.publishing.manifest import manifest_document
 from coin_assets.domain.publishing.manifest_entries import PUBLIC, ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.publish.folder import json_bytes, published_file
+from coin_assets.publish.json_files import json_bytes, published_file
 
 H4, D1 = Timeframe.parse("4h"), Timeframe.parse("1d")
 BTC, BTC_DAILY, ETH, YOUNG = (

@@ -38,16 +38,6 @@ INFLUXDB = {
 SECRET = "s3cr3t-path"  # noqa: S105
 
 
-@pytest.fixture(autouse=True)
-def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty current directory and an environment without settings."""
-    for name in list(os.environ):
-        if name.startswith(("COIN_", "INFLUXDB_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def timeframes(*names: str) -> tuple[Timeframe, ...]:
     return tuple(Timeframe.parse(name) for name in names)
 

@@ -1,8 +1,5 @@
 """``COIN_SHARDS`` and ``COIN_SHARD``: what is refused, and which symbols a process loads."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from coin_assets.config.settings import Settings
@@ -10,14 +7,6 @@ from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.errors import ConfigurationError
 
 MANY = ",".join(f"C{number}/USDT" for number in range(200))
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith(("COIN_", "INFLUXDB_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 def test_without_shards_there_is_one() -> None:

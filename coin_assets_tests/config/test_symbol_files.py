@@ -1,21 +1,11 @@
 """``COIN_SYMBOLS=@symbols.txt``: what a file of symbols may hold, and what its errors name."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from coin_assets.config.settings import Settings
 from coin_assets.errors import ConfigurationError
-
-
-@pytest.fixture(autouse=True)
-def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    for name in list(os.environ):
-        if name.startswith(("COIN_", "INFLUXDB_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def symbols_of(folder: Path, content: bytes, value: str = "@symbols.txt") -> tuple[str, ...]:

@@ -12,9 +12,9 @@ import pandas as pd
 
 from coin_assets.domain.candles.gaps import find_gaps
 from coin_assets.domain.publishing.documents import file_name, history_document, prediction_document
+from coin_assets.domain.publishing.root import MANIFEST
 from coin_assets.domain.series import Series
 from coin_assets.market.sandbox import SandboxMarket
-from coin_assets.publish.folder import MANIFEST
 from coin_assets.store.base import Store
 from coin_assets.store.forecasts import newest_forecast
 from coin_assets_tests.live.receiver import Delivery

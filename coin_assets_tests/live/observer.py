@@ -14,9 +14,9 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from coin_assets.domain.json_format import parse_time
 from coin_assets.domain.layers import CANDLES, PUBLISHED
 from coin_assets.domain.publishing.documents import file_name
+from coin_assets.domain.publishing.root import MANIFEST
 from coin_assets.domain.series import Series
 from coin_assets.orchestration.assets.specs import asset_key
-from coin_assets.publish.folder import MANIFEST
 from coin_assets_tests.live.timeline import Timeline
 
 _POLL_SECONDS, _SLOW_POLL_SECONDS = 0.2, 2.0

@@ -9,7 +9,7 @@ from coin_assets.domain.publishing.documents import file_name
 from coin_assets.domain.publishing.manifest_entries import ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.publish.folder import json_bytes, published_file
+from coin_assets.publish.json_files import json_bytes, published_file
 from coin_assets.publish.publication import ManifestInputs, Publication
 from coin_assets.publish.publisher import Publisher
 

@@ -8,6 +8,7 @@ import dagster as dg
 from coin_assets.domain.json_format import time_text
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
 from coin_assets.domain.publishing.documents import page_of
+from coin_assets.domain.publishing.root import MANIFEST
 from coin_assets.domain.series import Series
 from coin_assets.orchestration.assets.specs import SeriesAssets, asset_key, failures_named
 from coin_assets.orchestration.failures import RECORD_EVENTS, records_of, unrecorded
@@ -15,7 +16,6 @@ from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.orchestration.metadata import rounded
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
 from coin_assets.pipeline.publish import manifest_inputs, prepare_publication
-from coin_assets.publish.folder import MANIFEST
 from coin_assets.publish.publication import Publication, PublishFailure
 
 

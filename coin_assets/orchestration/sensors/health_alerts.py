@@ -25,8 +25,7 @@ from coin_assets.orchestration.resources import (
     StoreResource,
 )
 from coin_assets.orchestration.sensors import conditions
-from coin_assets.orchestration.sensors.alert_settings import AlertSettings as AlertSettings
-from coin_assets.orchestration.sensors.alert_settings import beat
+from coin_assets.orchestration.sensors.alert_settings import AlertSettings, beat
 from coin_assets.orchestration.sensors.clock_conditions import clock_conditions
 from coin_assets.orchestration.sensors.clock_results import (
     Evaluated,

@@ -22,7 +22,7 @@ import pytest
 from coin_assets.domain.forecasting.frame import PRICE_COLUMNS
 from coin_assets.domain.publishing.documents import without_close_times
 from coin_assets.models.forecasters import new_forecaster
-from coin_assets.publish.folder import json_bytes
+from coin_assets.publish.json_files import json_bytes
 from coin_assets_tests.orchestration.sensors.failing import FailingMarket
 from coin_assets_tests.platform import BTC, ETH, Platform, series, utc
 from coin_assets_tests.schemas import assert_valid
