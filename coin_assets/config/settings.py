@@ -20,8 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from coin_assets.config import addresses, notation, sharding, symbol_files
-from coin_assets.config import rules as rules
+from coin_assets.config import addresses, notation, rules, sharding, symbol_files
 from coin_assets.config.fields import parsed_by as _by
 from coin_assets.config.fields import setting as _setting
 from coin_assets.config.settings_file import SETTINGS_FILE, SettingsFile
