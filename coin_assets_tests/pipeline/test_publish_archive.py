@@ -222,9 +222,9 @@ def test_a_file_that_an_operator_removed_is_listed_no_more(sandbox: SeriesSandbo
 # ----------------------------------------------------------------------------------------- faults
 
 
-@pytest.mark.parametrize("step", [6, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("step", "kills"), [(6, 2), pytest.param(3, 4, marks=pytest.mark.slow)])
 def test_a_killed_run_leaves_what_the_next_one_completes_to_the_same_bytes(
-    sandbox: SeriesSandbox, original: Path, tmp_path: Path, step: int
+    sandbox: SeriesSandbox, original: Path, tmp_path: Path, step: int, kills: int
 ) -> None:
     whole = copy_of(original, tmp_path / "whole")
     run(whole, paths=5)
@@ -238,7 +238,7 @@ def test_a_killed_run_leaves_what_the_next_one_completes_to_the_same_bytes(
         assert found.items() <= expected.items()  # never half a file
         if child.exitcode == 0:
             break
-    assert killed > 1
+    assert killed >= kills
     run(sandbox, paths=5)
     assert files_of(published(sandbox)) == expected
     assert not list(published(sandbox).rglob(".*.partial"))
