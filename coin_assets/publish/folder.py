@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -26,10 +27,11 @@ from coin_assets.domain.publishing.manifest_reading import ListedEntries, entrie
 from coin_assets.domain.publishing.root import MANIFEST
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, MachineFault
+from coin_assets.files.cache import FileCache
 from coin_assets.files.checksummed_json import parsed
 from coin_assets.files.faults import faults_of_one_file
 from coin_assets.files.hashes import file_hash
-from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, shown
+from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, read_errors_named, shown
 from coin_assets.publish.json_files import (
     REPUBLISHED,
     json_bytes,
@@ -38,7 +40,11 @@ from coin_assets.publish.json_files import (
 )
 from coin_assets.publish.objects import ObjectFolder
 
+T = TypeVar("T")
 _REMADE = "publish_due writes it again."
+# Sensors read the manifest every few seconds. A process looks at few folders.
+_MANIFESTS: FileCache[Document] = FileCache(10)
+_ENTRIES: FileCache[ListedEntries] = FileCache(10)
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,16 @@ class PublishedFolder:
     def manifest(self) -> Document:
         """The manifest.
 
+        The document is cached. Callers must not modify it.
+
         Raises:
             FileNotFoundError: nothing was published yet.
             MachineFault: the machine failed; the file may be intact.
             CorruptArtefact: it is no JSON document.
         """
-        path = self._folder / MANIFEST
-        return parsed(path, content_of(path, _REMADE), _REMADE)
+        return self._cached(
+            _MANIFESTS, lambda path: parsed(path, content_of(path, _REMADE), _REMADE)
+        )
 
     def known_facts(self, is_complete: Callable[[Series], bool]) -> dict[Series, ManifestEntry]:
         """Entries of all series from the last manifest; series that it lacks are unpublished.
@@ -92,7 +101,7 @@ class PublishedFolder:
         """
         try:
             manifest = self.manifest()
-            listed = entries_of_manifest(manifest)
+            listed = self._cached(_ENTRIES, lambda _path: entries_of_manifest(self.manifest()))
         except (FileNotFoundError, CorruptArtefact, *CONTENT_ERRORS):
             manifest, listed = {}, ListedEntries({}, "the manifest cannot be read")
         if (foreign := self._foreign(manifest)) is not None:
@@ -156,6 +165,12 @@ class PublishedFolder:
             return None
         reason = f"{path.name} differs from what is stored"
         return FileDifference(path, hashlib.sha256(content).hexdigest(), reason)
+
+    def _cached(self, cache: FileCache[T], make: Callable[[Path], T]) -> T:
+        """Something made of the manifest."""
+        path = self._folder / MANIFEST
+        with read_errors_named(path, _REMADE):
+            return cache.of(str(path), lambda _path: make(path))
 
     def _foreign(self, manifest: Document) -> str | None:
         """Why a manifest belongs to another market's folder; None if it does not."""

@@ -104,14 +104,14 @@ class MonthlyTable:
         return [month for month in _listed(folder) if exists(self._file(folder, month))]
 
     def count(self, series: Series, start: datetime, end: datetime) -> int:
-        """Number of rows in ``[start, end)``; whole months are counted by their footers."""
-        known, count = set(self.months(series)), 0
+        """Number of rows in ``[start, end)``; files with rows outside of it too are read."""
+        count = 0
         for month in months_between(start, end):
-            if month not in known:
+            extent = self._files.extent(self._month_file(series, month))
+            if extent is None or extent.last < start or end <= extent.first:
                 continue
-            if start <= month and next_month(month) <= end:
-                extent = self._files.extent(self._month_file(series, month))
-                count += 0 if extent is None else extent.rows
+            if start <= extent.first and extent.last < end:
+                count += extent.rows
             else:
                 count += len(self.read(series, max(month, start), min(next_month(month), end)))
         return count

@@ -19,10 +19,11 @@ from sqlalchemy.engine import Connection
 
 from coin_assets.orchestration.records.connections import SqliteConnections, create_once, url_of
 from coin_assets.orchestration.records.index import BatchedIndex, insert_events, is_indexed
+from coin_assets.orchestration.records.latest import LatestRecords
 from coin_assets.orchestration.records.watch import RunWatcher
 
 
-class BatchedSqliteEventLog(SqliteEventLogStorage, BatchedIndex):
+class BatchedSqliteEventLog(LatestRecords, SqliteEventLogStorage, BatchedIndex):
     """`SqliteEventLogStorage` on the same files, with two transactions a batch instead of an event.
 
     Reads and tables are those of the parent class. What differs:

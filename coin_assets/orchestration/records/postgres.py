@@ -26,6 +26,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from coin_assets.orchestration.records.batches import enable_batches
 from coin_assets.orchestration.records.index import BatchedIndex, Last, insert_events
+from coin_assets.orchestration.records.latest import LatestRecords
 
 
 class PostgresRecords(DagsterPostgresStorage):
@@ -67,7 +68,7 @@ class PostgresRecords(DagsterPostgresStorage):
         )
 
 
-class BatchedPostgresEventLog(PostgresEventLogStorage, BatchedIndex):
+class BatchedPostgresEventLog(LatestRecords, PostgresEventLogStorage, BatchedIndex):
     """`PostgresEventLogStorage` that stores a batch in two transactions, whatever its events."""
 
     _joined: threading.local
