@@ -29,6 +29,7 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.files.checksummed_json import read_checksummed, with_checksum
 from coin_assets.models.evaluations import PUBLISHED_SHA256, EvaluationBook
 from coin_assets.models.registry import SCHEMA_VERSION
+from coin_assets.models.role_files import SCHEMA_VERSION as ROLES_VERSION
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.sensors.requests import PRIORITY_TAG
 from coin_assets.orchestration.sensors.runs import PURPOSE_TAG, UPDATE_JOB
@@ -99,12 +100,14 @@ def _relabel(symbol: str, source: str, target: str) -> None:
 
 
 def _rename_models(home: Path, symbol: str) -> None:
-    """The newest version of each timeframe belongs to ``symbol``; the others are only listed."""
+    """Roles and newest version of each timeframe belong to ``symbol``; others are only listed."""
     for folder in (home / "models" / f"symbol={symbol.replace('/', '_')}").iterdir():
-        path = max(folder.glob("[0-9]*/metadata.json"))
-        known = read_checksummed(path, SCHEMA_VERSION, "")
-        path.unlink()  # it is a link
-        path.write_bytes(with_checksum({**known, "symbol": symbol}))
+        named = {max(folder.glob("[0-9]*/metadata.json")): SCHEMA_VERSION}
+        named |= dict.fromkeys(folder.glob("roles.json"), ROLES_VERSION)
+        for path, version in named.items():
+            known = read_checksummed(path, version, "")
+            path.unlink()  # it is a link
+            path.write_bytes(with_checksum({**known, "symbol": symbol}))
 
 
 def _copy_evaluations(original: Path, home: Path, symbols: Sequence[str]) -> None:

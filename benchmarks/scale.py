@@ -128,7 +128,8 @@ def _of_ticks(home: Home, count: int) -> list[Figure]:
                 f"{count} symbols: tick of {name} a series",
                 1000 * min(later) / series,
                 "ms",
-                f"CPU; {min(later):.2f} s in all, {first:.2f} s the first in its process",
+                f"CPU; {min(later):.2f} s in all, {first:.2f} s the first "
+                f"{found['reading']} in its process",
             )
         )
     return figures
