@@ -139,10 +139,13 @@ class PostgresLocks:
         self._of_thread = threading.local()
 
     def _beat(self) -> None:
-        """Let the server hear of the sessions in use, and close the others, for ever."""
+        """Let the server hear of the sessions in use, and close the others, until none is left."""
         while True:
             time.sleep(self._lease / _BEATS)
             with self._lock:
+                if not (self._in_use or self._free):  # the next session starts another thread
+                    self._heart = None
+                    return
                 in_use, since = tuple(self._in_use), time.monotonic() - self._lease / 2
                 idle = [each for each in self._free if each.free_since < since]
                 self._free = [each for each in self._free if each not in idle]

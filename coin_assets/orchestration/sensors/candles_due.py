@@ -1,9 +1,9 @@
 """The sensor ``candles_due``: requests runs from closed candles to published files."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import sleep
 from typing import Any
 
 import dagster as dg
@@ -99,7 +99,7 @@ def candles_due_sensor(
         wait = _seconds_to_boundary(specs, clock)
         if plan.is_empty and wait <= _LONGEST_WAIT_SECONDS < time_left.left():
             # The next tick may be late by as much.
-            time.sleep(wait)
+            sleep(wait)
             look, plan = _plan(records, parts, clients, clock, time_left)
         faults.note_some("candles_due", look.faults)
         unseen = left_over(look.series, len(specs))

@@ -167,7 +167,7 @@ def test_a_tick_shortly_before_a_boundary_waits_for_it(
         slept.append(seconds)
         platform.now = f"{begun + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
 
-    monkeypatch.setattr("coin_assets.orchestration.sensors.candles_due.time.sleep", sleep)
+    monkeypatch.setattr("coin_assets.orchestration.sensors.candles_due.sleep", sleep)
     requested = due(platform)
     assert slept == ([float(ahead)] if waits else [])
     assert tasks(requested) == ({"2024-02-01": hours("BTC") | hours("ETH")} if waits else {})
