@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from coin_assets_tests.budget import mark_slow
 from coin_assets_tests.fast import is_fast, refuse_processes
 from coin_assets_tests.market.fault_table import print_fault_table
 from coin_assets_tests.orchestration.faults.matrix import print_matrix
@@ -38,12 +39,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="only the test files that fast.py lists")
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mix the files, in the same way each time.
 
     Those that wait for services have few tests. Side by side, at the end, they leave the processors
     idle for minutes; pytest-xdist would sort them so.
     """
+    mark_slow(items)
     items.sort(key=lambda item: zlib.crc32(item.location[0].encode()))
 
 
