@@ -239,3 +239,24 @@ class Plan:
     def is_empty(self) -> bool:
         """Whether nothing is to be requested."""
         return not (self.requests or self.training or self.evaluations or self.promotions)
+
+
+def is_behind_store(
+    candles: datetime | None,
+    forecast: datetime | None,
+    history: datetime | None,
+    prediction: datetime | None,
+) -> bool:
+    """Whether the published files are missing or older than what is stored.
+
+    Args:
+        candles: close of the newest stored candle.
+        forecast: newest stored origin.
+        history: data time of the published history.
+        prediction: data time of the published forecast.
+    """
+    if candles is None:
+        return False
+    if history is None or history < candles:
+        return True
+    return forecast is not None and (prediction is None or prediction < forecast)

@@ -36,6 +36,7 @@ from coin_assets.planning.facts import (
     Request,
     Runs,
     Wanted,
+    is_behind_store,
 )
 from coin_assets.planning.months import close_of, first_open_of, floor_of
 from coin_assets.planning.splitting import split
@@ -241,14 +242,7 @@ def _month_to_predict(
 
 
 def _is_behind_store(facts: PlanningFacts) -> bool:
-    """Whether the published files are missing or older than the store."""
-    if facts.candles is None:
-        return False
-    if facts.history is None or facts.history < facts.candles:
-        return True
-    return facts.forecast is not None and (
-        facts.prediction is None or facts.prediction < facts.forecast
-    )
+    return is_behind_store(facts.candles, facts.forecast, facts.history, facts.prediction)
 
 
 def _earliest(purpose: str, wanted: Wanted) -> list[Request]:

@@ -15,6 +15,7 @@ from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, MachineFault
 from coin_assets.files.faults import faults_of_one_file
 from coin_assets.models.registry import ModelRegistry, ModelVersion
+from coin_assets.planning.facts import is_behind_store
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
 
@@ -98,6 +99,13 @@ class SeriesStatus:
             ),
             None,
         )
+
+    @property
+    def is_behind_store(self) -> bool:
+        """Whether the published files are missing or older than what is stored."""
+        published = self.published
+        times = (published.history_as_of, published.prediction_as_of)
+        return is_behind_store(self.candles, self.forecast, *times)
 
     @property
     def cutoffs(self) -> frozenset[datetime]:

@@ -1,7 +1,7 @@
 """The sensor ``publish_due``: repairs published files and keeps the manifest true."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, count
 from typing import Any
@@ -105,11 +105,13 @@ def publish_due_sensor(
         if differing:
             renewed = StatusReader(stored, registry.client(), folder)
             known.by_series |= renewed.read(list(differing))
-        sound = sound_specs(looked_at, known.by_series)
-        facts, _ = planning_facts(  # candles_due reports the faults
-            sound, stored, market.client(), known.by_series, now, clock.settled()
-        )
-        facts = _with_collected(facts, known.by_series, completeness(stored, specs, now))
+        sound, facts = sound_specs(looked_at, known.by_series), list[PlanningFacts]()
+        collected = _Collected(known.by_series, completeness(stored, specs, now))
+        if any(_may_need_repair(known.by_series[spec.series], collected) for spec in sound):
+            facts, _ = planning_facts(  # candles_due reports the faults
+                sound, stored, market.client(), known.by_series, now, clock.settled()
+            )
+            facts = [collected.noted(each) for each in facts]
         plan = plan_repairs(facts, runs, at)
         unseen, events = left_over(len(looked_at), len(specs)), _rewritten(document)
         if plan.is_empty:
@@ -153,20 +155,28 @@ def _evaluated(
     return qualities, files
 
 
-def _with_collected(
-    facts: Sequence[PlanningFacts],
-    statuses: Mapping[Series, SeriesStatus],
-    is_complete: Callable[[Series], bool],
-) -> list[PlanningFacts]:
-    """``facts``, with a reason to publish series again whose history is complete since then."""
-    return [
-        replace(each, damage="its history is complete now")
-        if not statuses[each.series].published.is_public
-        and each.history is not None
-        and is_complete(each.series)
-        else each
-        for each in facts
-    ]
+@dataclass(frozen=True)
+class _Collected:
+    """Series whose history has become complete, so they are published again to become public."""
+
+    statuses: Mapping[Series, SeriesStatus]
+    is_complete: Callable[[Series], bool]
+
+    def __contains__(self, series: Series) -> bool:
+        published = self.statuses[series].published
+        has_history = published.history_as_of is not None
+        return not published.is_public and has_history and self.is_complete(series)
+
+    def noted(self, facts: PlanningFacts) -> PlanningFacts:
+        """``facts``, with the reason to publish the series again."""
+        if facts.series not in self:
+            return facts
+        return replace(facts, damage="its history is complete now")
+
+
+def _may_need_repair(status: SeriesStatus, collected: _Collected) -> bool:
+    """Whether a plan may rewrite files of a series; facts for a plan of all take long."""
+    return status.file_damage is not None or status.is_behind_store or status.series in collected
 
 
 def _rewritten(document: Document | None) -> list[dg.AssetMaterialization]:
