@@ -1,6 +1,6 @@
 """Dagster homes of both kinds: with Dagster's SQLite storage, and with the project's."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,8 +69,12 @@ def report(instance: dg.DagsterInstance, events: Sequence[dg.EventLogEntry], bat
         instance.handle_new_event(event, batch_metadata=metadata if len(events) > 1 else None)
 
 
-def apply(instances: Sequence[dg.DagsterInstance], steps: Sequence[Step]) -> None:
-    """Report the same events to all ``instances``, and remove the same."""
+def apply(
+    instances: Sequence[dg.DagsterInstance],
+    steps: Sequence[Step],
+    then: Callable[[], None] = lambda: None,
+) -> None:
+    """Report and remove the same in all ``instances``; after each step comes ``then``."""
     sequencer = Sequencer()
     for number, step in enumerate(steps):
         events = sequencer.events(step.events)
@@ -80,6 +84,7 @@ def apply(instances: Sequence[dg.DagsterInstance], steps: Sequence[Step]) -> Non
                 event_log(instance).wipe_asset(step.wiped)
             if step.deleted is not None:
                 event_log(instance).delete_events(step.deleted)
+        then()
 
 
 def tables(instance: dg.DagsterInstance, runs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:

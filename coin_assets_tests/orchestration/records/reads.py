@@ -39,6 +39,17 @@ def answers(instance: dg.DagsterInstance) -> Answers:
     )
 
 
+def latest(instance: dg.DagsterInstance) -> Answers:
+    """What sensors ask for every few seconds: the newest check results and freshness states."""
+    storage = event_log(instance)
+    keys = [dg.AssetCheckKey(asset, check) for asset in ASSETS for check in CHECKS]
+    records = storage.get_latest_asset_check_execution_by_key(keys)
+    return {
+        "executions": {key: _execution(record) for key, record in records.items()},
+        "freshness": dict(storage.get_freshness_state_records(ASSETS)),
+    }
+
+
 def _pages(of: Any, *arguments: Any, **options: Any) -> list[Any]:
     """All pages of three, by cursor."""
     pages, cursor = [], None

@@ -10,9 +10,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from hypothesis import Phase, example, given, settings
 
 from coin_assets.orchestration.records.events import BatchedSqliteEventLog
@@ -25,8 +27,8 @@ from coin_assets_tests.orchestration.records.generated import (
     Spec,
     Step,
 )
-from coin_assets_tests.orchestration.records.homes import apply, both, event_log, tables
-from coin_assets_tests.orchestration.records.reads import answers
+from coin_assets_tests.orchestration.records.homes import apply, both, event_log, open_home, tables
+from coin_assets_tests.orchestration.records.reads import answers, latest
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*instead of get_event_records")
 ALL_RUNS = (*RUNS, NO_RUN)
@@ -71,6 +73,22 @@ _TURNS = (0, 1, 0)
 
 @example([Step(tuple(_spec(Kind.ASSET_MATERIALIZATION, RUNS[0], asset) for asset in _TURNS))])
 @example([Step(tuple(_spec(Kind.ASSET_OBSERVATION, RUNS[turn]) for turn in _TURNS))])
+@example(
+    [
+        *(
+            Step((_spec(kind, RUNS[0]),))
+            for kind in (
+                Kind.ASSET_CHECK_EVALUATION_PLANNED,
+                Kind.ASSET_CHECK_EVALUATION,
+                Kind.ASSET_CHECK_EVALUATION,  # of a repeated step, into the same row
+            )
+        ),
+        Step((_spec(Kind.FRESHNESS_STATE_CHANGE, NO_RUN),)),
+        Step(wiped=ASSETS[0]),
+        Step((_spec(Kind.FRESHNESS_STATE_CHANGE, NO_RUN),)),
+        Step((_spec(Kind.ASSET_CHECK_EVALUATION, RUNS[1]),)),
+    ]
+)
 @given(STEPS)
 # Without shrinking, which takes many minutes here.
 @settings(max_examples=8, derandomize=True, phases=[Phase.explicit, Phase.generate])
@@ -96,10 +114,48 @@ def assert_same(template: Path, steps: Sequence[Step]) -> None:
             shutil.copytree(template / home, Path(folder) / home)
         with both(Path(folder)) as (usual, own):
             assert isinstance(event_log(own), BatchedSqliteEventLog)
-            apply((usual, own), steps)
+            apply((usual, own), steps, lambda: assert_same_latest(usual, own))
             for run in ALL_RUNS:
                 assert tables(own, [run]) == tables(usual, [run])
             assert answers(own) == answers(usual)
+
+
+def assert_same_latest(usual: dg.DagsterInstance, own: dg.DagsterInstance) -> None:
+    """The project's storage has seen earlier answers, and remembers none that is over."""
+    assert latest(own) == latest(usual)
+
+
+def test_a_result_that_has_not_changed_is_unpacked_once(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    for name in ("get_latest_asset_check_execution_by_key", "get_freshness_state_records"):
+        usual = getattr(SqlEventLogStorage, name)
+
+        def counted(storage: object, keys: Sequence[object], *rest: object, of: Any = usual) -> Any:
+            asked.extend(keys)
+            return of(storage, keys, *rest)
+
+        monkeypatch.setattr(SqlEventLogStorage, name, counted)
+    shutil.copytree(template / "own", tmp_path / "own")
+    with open_home(tmp_path / "own") as own:
+        results = [_spec(Kind.ASSET_CHECK_EVALUATION, NO_RUN, asset) for asset in (0, 1)]
+        states = [_spec(Kind.FRESHNESS_STATE_CHANGE, NO_RUN, asset) for asset in (0, 1)]
+        check = dg.AssetCheckKey(ASSETS[0], "contract")
+        news: list[Sequence[object]] = []
+        for step in (
+            Step((*results, *states)),
+            Step(),
+            Step((_spec(Kind.ASSET_CHECK_EVALUATION, RUNS[0]),)),
+            Step((states[0],)),
+        ):
+            apply([own], [step])
+            asked.clear()
+            latest(own)
+            news.append(list(asked))
+    everything = [check, dg.AssetCheckKey(ASSETS[1], "contract"), *ASSETS[:2]]
+    assert sorted(map(str, news[0])) == sorted(map(str, everything))
+    assert news[1:] == [[], [check], [ASSETS[0]]]
 
 
 def test_either_storage_goes_on_in_a_home_of_the_other(template: Path, tmp_path: Path) -> None:
