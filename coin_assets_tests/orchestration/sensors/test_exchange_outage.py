@@ -32,7 +32,7 @@ from coin_assets_tests.platform import BTC, ETH, Platform, given, utc
 START, NOW = "2026-11-01", "2026-11-10T12:00:30"
 CYCLE = 60.0
 MARKET = "market ccxt:binance"
-FAST = ("TLS", "HTML")
+FAST = ("HTML",)
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ FAULTS = (
     killed_before_publishing,
     killed_before_the_manifest,
 )
-FAST = (run_failed, boundary_was_missed, killed_before_publishing)
+FAST = (boundary_was_missed, killed_before_publishing)
 
 
 @pytest.mark.parametrize(
