@@ -67,7 +67,7 @@ class Fleet(Daemon):
         super().__init__(folder, INSTANCE.read_text())
         self.postgres, self.redis = postgres, redis
         self.environment: dict[str, str] = {}  # of workers; fixtures of tests hide some of it
-        self._workers: list[Worker] = []
+        self.workers: list[Worker] = []
 
     @property
     def workers_launcher(self) -> WorkerRunLauncher:
@@ -77,7 +77,7 @@ class Fleet(Daemon):
 
     def worker(self, queue: str = "background", slots: int = 2) -> Worker:
         worker = Worker(self.folder, self.environment, queue, slots)
-        self._workers.append(worker)
+        self.workers.append(worker)
         return worker
 
     def launch(self, job: str = "described", **tags: str) -> str:
@@ -90,7 +90,7 @@ class Fleet(Daemon):
     def until_started(self, run_id: str) -> None:
         until(
             lambda: self.run(run_id).status is dg.DagsterRunStatus.STARTED,
-            lambda: [self.messages(run_id), *(each.log for each in self._workers)],
+            lambda: [self.messages(run_id), *(each.log for each in self.workers)],
         )
 
     def executions(self, run_id: str) -> int:
@@ -98,9 +98,9 @@ class Fleet(Daemon):
         return self.messages(run_id).count("Started process for run")
 
     def end_workers(self) -> None:
-        for each in self._workers:
+        for each in self.workers:
             each.end()
-        self._workers.clear()
+        self.workers.clear()
 
 
 @contextmanager

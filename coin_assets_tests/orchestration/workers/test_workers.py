@@ -1,15 +1,12 @@
 """Runs on Celery workers, with real PostgreSQL, Redis and worker processes.
 
-- A run is executed once, by a worker of its queue, in a process of its own; live runs do not wait.
-- Whatever is killed or lost (worker, machine, Redis and what it held, the database), a run ends,
-  is found dead, or is sent again; none is executed twice.
-- Runs are canceled and overdue runs killed on whatever machine they are.
+- A run is executed by a worker of its queue, in a process of its own; live runs do not wait.
+- When a worker, its machine or a task is lost, a run ends, is found dead, or is sent again.
 """
 
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -19,44 +16,20 @@ import yaml  # type: ignore[import-untyped]
 
 pytest.importorskip("dagster_celery", reason="requirements-scale.lock is not installed")
 
-from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher.base import LaunchRunContext, WorkerStatus
 
-from coin_assets.domain.failures import RUN_OVERDUE
 from coin_assets.errors import ConfigurationError
 from coin_assets.orchestration.dead_runs import end_dead_runs
-from coin_assets.orchestration.sensors.failed_steps import failed_steps
 from coin_assets.orchestration.workers import launcher as launchers
 from coin_assets.orchestration.workers.lost_runs import resend_lost_runs
 from coin_assets_tests.deploy.postgres import requires_postgres
 from coin_assets_tests.deploy.redis import requires_redis
 from coin_assets_tests.orchestration.launcher.launching import lives, until
-from coin_assets_tests.orchestration.workers.fleet import INSTANCE, Fleet, Worker, fleet
+from coin_assets_tests.orchestration.workers.fleet import INSTANCE, Fleet, Worker
 from coin_assets_tests.webui import ROOT
 
 pytestmark = [requires_postgres, requires_redis]
 LIVE = {"coin_assets__purpose": "live"}
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with fleet(tmp_path_factory.mktemp("fleet")) as made:
-        yield made
-
-
-@pytest.fixture
-def sent(servers: Fleet, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
-    """A daemon whose runs no worker takes yet; afterwards nothing is left of it."""
-    for name, text in servers.environment.items():
-        monkeypatch.setenv(name, text)
-    yield servers
-    servers.go()
-    servers.end_workers()
-    for run in servers.instance.get_runs():
-        if not run.is_finished:
-            servers.instance.report_run_failed(run)
-    servers.redis.empty()
-    (servers.folder / "go").unlink(missing_ok=True)
 
 
 def test_all_sections_but_launcher_and_limits_are_those_of_the_containers() -> None:
@@ -89,6 +62,7 @@ def test_a_run_waits_for_a_worker_of_its_queue(sent: Fleet) -> None:
     assert sent.executions(run_id) == sent.executions(live) == 1
 
 
+@pytest.mark.slow  # the test above starts a live run beside a waiting one, too
 def test_live_runs_do_not_wait_for_others(sent: Fleet) -> None:
     sent.worker("background", slots=1)
     sent.worker("live", slots=1)
@@ -98,20 +72,6 @@ def test_live_runs_do_not_wait_for_others(sent: Fleet) -> None:
     sent.until_started(live)
     statuses = {sent.run(each).status for each in (busy, waiting)}
     assert statuses == {dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING}
-
-
-def test_a_task_that_comes_twice_is_executed_once(sent: Fleet) -> None:
-    run_id = sent.launch()
-    for _ in range(3):
-        sent.workers_launcher.launch_run(LaunchRunContext(sent.run(run_id), None))
-    assert sent.redis.length("background") == 4
-    sent.worker(slots=2)
-    sent.worker(slots=2)
-    sent.until_started(run_id)
-    until(lambda: sent.redis.length("background") == 0)
-    sent.go()
-    assert sent.end(run_id) == "SUCCESS"
-    assert sent.executions(run_id) == 1
 
 
 def test_runs_of_a_killed_worker_end_with_it(sent: Fleet) -> None:
@@ -159,66 +119,6 @@ def test_a_task_that_was_lost_is_sent_again(sent: Fleet, monkeypatch: pytest.Mon
     assert sent.executions(run_id) == 1
 
 
-def test_while_redis_is_away_runs_stay_in_the_queue_and_workers_wait(sent: Fleet) -> None:
-    sent.worker()
-    first = sent.launch()
-    sent.until_started(first)
-    sent.redis.stop()
-    try:
-        with pytest.raises(DagsterUserCodeUnreachableError, match="waits in Dagster's queue"):
-            sent.launch()
-    finally:
-        sent.redis.start()
-    second = sent.launch()
-    sent.until_started(second)
-    sent.go()
-    assert [sent.end(each) for each in (first, second)] == ["SUCCESS", "SUCCESS"]
-
-
-def test_a_run_survives_a_restart_of_the_database(sent: Fleet) -> None:
-    sent.worker()
-    run_id = sent.launch()
-    process = sent.description(run_id)["pid"]
-    sent.postgres.stop()
-    time.sleep(4)  # its worker looks at it at least once
-    sent.postgres.start()
-    until(lambda: sent.workers_launcher.leases.is_held(run_id))
-    assert lives(process)
-    sent.go()
-    assert sent.end(run_id) == "SUCCESS"
-
-
-def test_a_waiting_run_is_canceled_at_once_and_never_starts(sent: Fleet) -> None:
-    run_id = sent.launch()
-    assert sent.workers_launcher.terminate(run_id)
-    assert sent.run(run_id).status is dg.DagsterRunStatus.CANCELED
-    worker = sent.worker()
-    until(lambda: sent.redis.length("background") == 0, lambda: worker.log)
-    other = sent.launch()
-    sent.until_started(other)
-    assert sent.executions(run_id) == 0
-    assert not sent.workers_launcher.terminate(run_id)
-
-
-def test_a_run_on_a_worker_is_canceled(sent: Fleet) -> None:
-    sent.worker()
-    run_id = sent.launch()
-    process = sent.description(run_id)["pid"]
-    assert sent.workers_launcher.terminate(run_id)
-    assert sent.end(run_id) == "CANCELED"
-    until(lambda: not lives(process))
-
-
-def test_a_run_that_hangs_is_killed_when_its_time_is_over(sent: Fleet) -> None:
-    sent.worker()
-    run_id = sent.launch("hanging", dagster__max_runtime="1")
-    process = sent.description(run_id)["pid"]
-    assert sent.end(run_id) == "FAILURE"
-    until(lambda: not lives(process))
-    codes = {record.code for record in failed_steps(sent.instance, run_id).values()}
-    assert RUN_OVERDUE in codes
-
-
 def test_a_stopped_worker_lets_its_runs_end(sent: Fleet) -> None:
     worker, run_id = sent.worker(), sent.launch()
     sent.until_started(run_id)
@@ -241,7 +141,6 @@ def test_what_writes_files_of_one_machine_is_not_sent(sent: Fleet) -> None:
     [
         ("COIN_LOCKS", "files", "COIN_LOCKS: 'files' excludes the writers of one machine only"),
         ("DAGSTER_HOME", str(ROOT), "has the run launcher WarmRunLauncher"),
-        ("COIN_LOCKS", "redis", "COIN_LOCKS"),
     ],
 )
 def test_a_worker_that_could_not_work_does_not_start(
