@@ -100,8 +100,9 @@ test-live: $(DEV) ## Run the platform live through outages and kills (about 25 m
 test-live-short: $(DEV) ## The cut of the live test that CI runs (about 5 minutes)
 	$(BIN)/python -m coin_assets_tests.live --short
 
-test-scale: $(DEV) $(SCALE) ## The platform on workers, PostgreSQL and Redis, through outages (about 25 minutes)
+test-scale: $(DEV) $(SCALE) ## Shards, workers, PostgreSQL and Redis through outages, and two hosts (about 45 minutes)
 	$(BIN)/python -m coin_assets_tests.scale
+	$(BIN)/python -m coin_assets_tests.scale.hosts
 
 test-scale-short: $(DEV) $(SCALE) ## The cut of the scale test (about 10 minutes)
 	$(BIN)/python -m coin_assets_tests.scale --short

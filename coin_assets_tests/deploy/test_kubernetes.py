@@ -1,6 +1,7 @@
 """deploy/helm-values.yaml and kubernetes.yaml, as far as it can be told without a cluster.
 
-The keys of the values were compared with the chart's schema by hand: the chart is not at hand here.
+The keys of the values were compared by hand with the chart's schema and with its template of
+dagster.yaml; the chart is not at hand here.
 """
 
 import importlib
@@ -45,25 +46,29 @@ def test_the_launcher_and_the_limits_are_those_of_the_containers() -> None:
     launcher = VALUES["runLauncher"]
     assert launcher["type"] == "CustomRunLauncher"
     assert launcher["config"]["customRunLauncher"] == INSTANCE["run_launcher"]
-    assert VALUES["additionalInstanceConfig"] == {
-        name: INSTANCE[name] for name in ("freshness", "nux", "concurrency")
+    ours = ("concurrency", "freshness", "nux", "retention", "run_coordinator", "run_monitoring")
+    assert VALUES["additionalInstanceConfig"] == {name: INSTANCE[name] for name in ours}
+    # The chart would write them, too.
+    for section in ("runCoordinator", "runMonitoring"):
+        assert VALUES["dagsterDaemon"][section] == {"enabled": False}
+    logs = INSTANCE["python_logs"]
+    assert VALUES["pythonLogs"] == {
+        "pythonLogLevel": logs["python_log_level"],
+        "managedPythonLoggers": logs["managed_python_loggers"],
     }
-    coordinator = VALUES["dagsterDaemon"]["runCoordinator"]["config"]["customRunCoordinator"]
-    assert coordinator == INSTANCE["run_coordinator"]
-    monitoring = VALUES["dagsterDaemon"]["runMonitoring"]
-    for ours, theirs in (
-        ("start_timeout_seconds", "startTimeoutSeconds"),
-        ("cancel_timeout_seconds", "cancelTimeoutSeconds"),
-        ("poll_interval_seconds", "pollIntervalSeconds"),
-    ):
-        assert monitoring[theirs] == INSTANCE["run_monitoring"][ours]
+    for name in ("sensors", "schedules"):
+        threads = VALUES["dagsterDaemon"][name]
+        assert INSTANCE[name] == {
+            "use_threads": threads["useThreads"],
+            "num_workers": threads["numWorkers"],
+        }
 
 
 def test_modules_that_are_named_are_there() -> None:
     pytest.importorskip("dagster_celery", reason="requirements-scale.lock is not installed")
     for each in (
         VALUES["runLauncher"]["config"]["customRunLauncher"],
-        VALUES["dagsterDaemon"]["runCoordinator"]["config"]["customRunCoordinator"],
+        VALUES["additionalInstanceConfig"]["run_coordinator"],
     ):
         assert hasattr(importlib.import_module(each["module"]), each["class"])
 

@@ -1,6 +1,7 @@
 """An installation on PostgreSQL, Redis and Celery workers, all real and harmed by the test."""
 
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -18,9 +19,12 @@ from coin_assets_tests.deploy.redis import Redis
 from coin_assets_tests.live.installation import Installation, installation
 from coin_assets_tests.orchestration.workers.fleet import INSTANCE, Worker
 
+SHARDS = 2
+LIVE_SLOTS, OTHER_SLOTS = 4, 2
+OTHER_QUEUES = ("background", "training")
+_SLOTS = 2 * LIVE_SLOTS + len(OTHER_QUEUES) * OTHER_SLOTS
 _HOLDERS = """SELECT DISTINCT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted"""
-_OTHER_QUEUES = ("background", "training")
 
 
 @dataclass
@@ -40,21 +44,25 @@ class Stack:
     def start_workers(self) -> None:
         for name in ("A", "B"):
             self.start(name)
-        for queue in _OTHER_QUEUES:
-            self.others.append(self._worker(queue))
+        for queue in OTHER_QUEUES:
+            self.others.append(self._worker(queue, OTHER_SLOTS))
 
     def start(self, name: str) -> None:
         """Start the worker ``name`` for live runs."""
-        self.live[name] = self._worker("live")
+        self.live[name] = self._worker("live", LIVE_SLOTS)
 
     def end_workers(self) -> None:
         for each in (*self.live.values(), *self.others):
             signalled(each.pid, signal.SIGKILL)
             each.end()
 
-    def holders(self) -> set[int]:
-        """Process ids that hold a lock: a worker the lease of a run, a run the lock of a series."""
-        prefix = f"coin_assets {socket.gethostname()} "
+    def holders(self, host: str | None = None) -> set[int]:
+        """Process ids that hold a lock: a worker the lease of a run, a run the lock of a series.
+
+        Args:
+            host: on which they are; default this one.
+        """
+        prefix = f"coin_assets {host or socket.gethostname()} "
         names = {str(name) for (name,) in self.postgres.run(_HOLDERS)}
         return {int(name.removeprefix(prefix)) for name in names if name.startswith(prefix)}
 
@@ -66,9 +74,9 @@ class Stack:
     def log(self) -> str:
         return "\n".join(each.log[-3000:] for each in (*self.live.values(), *self.others))
 
-    def _worker(self, queue: str) -> Worker:
+    def _worker(self, queue: str, slots: int) -> Worker:
         made = self.installation
-        return Worker(made.folder, made.environment, queue, slots=4)
+        return Worker(made.folder, made.environment, queue, slots)
 
 
 def family(pid: int) -> list[int]:
@@ -85,28 +93,30 @@ def signalled(pid: int, number: int) -> None:
             os.kill(each, number)
 
 
+def _instance() -> str:
+    """deploy/dagster.celery.yaml with as many runs as the workers of the test have slots."""
+    limit = "max_concurrent_runs: "
+    return re.sub(rf"{limit}\d+", f"{limit}{_SLOTS}", INSTANCE.read_text())
+
+
 @contextmanager
 def stack(variables: Mapping[str, str]) -> Iterator[Stack]:
-    """Servers and workers that run, and an installation that is not started yet."""
-    with ExitStack() as stack:
-        postgres = stack.enter_context(postgres_servers.running())
-        redis = stack.enter_context(redis_servers.running())
-        instance = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scale-instance-")))
-        (instance / "dagster.yaml").write_text(INSTANCE.read_text())
-        made = stack.enter_context(
-            installation(
-                "scale-",
-                {
-                    **variables,
-                    **postgres.environment,
-                    "DAGSTER_POSTGRES_PASSWORD": postgres.password,
-                    "DAGSTER_CELERY_BROKER": redis.url,
-                    "DAGSTER_HOME": str(instance),
-                    "COIN_LOCKS": "postgres",
-                    "COIN_SITE_PORT": "0",
-                },
-            )
+    """Servers that run, and an installation and workers that are not started yet."""
+    with ExitStack() as opened:
+        postgres = opened.enter_context(postgres_servers.running())
+        redis = opened.enter_context(redis_servers.running())
+        instance = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="scale-instance-")))
+        (instance / "dagster.yaml").write_text(_instance())
+        of_servers = postgres.environment | {
+            "DAGSTER_POSTGRES_PASSWORD": postgres.password,
+            "DAGSTER_CELERY_BROKER": redis.url,
+            "DAGSTER_HOME": str(instance),
+            "COIN_LOCKS": "postgres",
+            "COIN_SITE_PORT": "0",
+        }
+        made = opened.enter_context(
+            installation("scale-", {**of_servers, **variables}, locations=SHARDS)
         )
         found = Stack(postgres, redis, made, {}, [])
-        stack.callback(found.end_workers)
+        opened.callback(found.end_workers)
         yield found

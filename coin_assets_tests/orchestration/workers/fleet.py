@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -22,15 +22,25 @@ INSTANCE = ROOT / "deploy" / "dagster.celery.yaml"
 
 
 class Worker:
-    """A worker of one queue, as its operator starts it."""
+    """A worker of one queue, as its operator starts it.
+
+    Args:
+        within: a command that runs another one, on another host for example.
+    """
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], queue: str, slots: int = 2
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        queue: str,
+        slots: int = 2,
+        within: Sequence[str] = (),
     ) -> None:
         self._log = folder / f"{queue}.log"
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
                 [
+                    *within,
                     *(sys.executable, "-m", "coin_assets.commands.worker"),
                     *("--queue", queue, "--slots", str(slots)),
                 ],
