@@ -60,8 +60,11 @@ class Execution:
                 self._log("the records are away, so it is not started", error)
                 return
             if is_ours and (process := self._start(servers)):
-                self._watch(process)
-                self._settle()
+                try:
+                    self._watch(process)
+                    self._settle()
+                finally:
+                    process.kill()  # after an error here nobody would watch it
 
     def _start(self, servers: RunServers) -> RunProcess | None:
         """The process of the run; a run that cannot have one is failed."""
