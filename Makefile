@@ -11,13 +11,14 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
+SCALE := $(VENV)/.scale
 # Of a command: COIN_HOME, completed, DAGSTER_HOME and COIN_DAGSTER_HOME.
 IN_HOME := sh deploy/home.sh ./var
 IN_DEMO_HOME := sh deploy/home.sh ./var/demo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up site status alerts alert-test ack launch doctor backup restore-check env compose-secrets compose-config test test-fast \
-	test-influxdb test-live test-live-short test-slow fault-matrix lint format bench screenshots site-build site-check lock clean
+	test-influxdb test-live test-live-short test-scale test-scale-short test-slow fault-matrix lint format bench screenshots site-build site-check lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -99,6 +100,13 @@ test-live: $(DEV) ## Run the platform live through outages and kills (about 25 m
 test-live-short: $(DEV) ## The cut of the live test that CI runs (about 5 minutes)
 	$(BIN)/python -m coin_assets_tests.live --short
 
+test-scale: $(DEV) $(SCALE) ## Shards, workers, PostgreSQL and Redis through outages, and two hosts (about 45 minutes)
+	$(BIN)/python -m coin_assets_tests.scale
+	$(BIN)/python -m coin_assets_tests.scale.hosts
+
+test-scale-short: $(DEV) $(SCALE) ## The cut of the scale test (about 10 minutes)
+	$(BIN)/python -m coin_assets_tests.scale --short
+
 test-slow: $(DEV) ## The slow tests: two simulated years with faults, kills, promotions (an hour)
 	$(BIN)/python -m pytest -m slow -s --numprocesses 2
 
@@ -138,6 +146,8 @@ lock: ## Resolve the dependencies again (needs uv)
 		--generate-hashes --python-version 3.11 -o requirements-dev.lock -q
 	uv pip compile pyproject.toml --extra bench -c requirements-dev.lock --no-strip-extras \
 		--universal --generate-hashes --python-version 3.11 -o requirements-bench.lock -q
+	uv pip compile pyproject.toml --extra scale -c requirements-dev.lock --no-strip-extras \
+		--universal --generate-hashes --python-version 3.11 -o requirements-scale.lock -q
 
 clean: ## Remove the environment and the caches, never the data
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
@@ -156,6 +166,12 @@ $(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
 $(DEV): requirements-dev.lock $(RUNTIME)
 	@echo "Installing the development tools ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# What workers need; nothing else imports it.
+$(SCALE): requirements-scale.lock $(RUNTIME)
+	@echo "Installing what workers need ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-scale.lock
 	@touch $@
 
 # What forecasts are compared with is optional: without it the benchmarks leave its rows out.

@@ -19,7 +19,7 @@ from coin_assets.orchestration.jobs.acknowledge import AcknowledgeConfig, acknow
 def main(arguments: Sequence[str] | None = None, now: datetime | None = None) -> int:
     """Acknowledge, mute or lift; returns 0, or 2 if there is no such alert."""
     wanted = _parser().parse_args(arguments)
-    return finished("ack", lambda: _acknowledge(Settings(), wanted, now or datetime.now(UTC)))
+    return finished("make ack", lambda: _acknowledge(Settings(), wanted, now or datetime.now(UTC)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None, now: datetime | None = None) ->
         description="Send a test message to every channel of COIN_ALERT_WEBHOOKS at once. Needs no "
         "running make up. Exit code 0: all accepted it; 1: not; 2: no channel, or wrong settings.",
     ).parse_args(arguments)
-    return finished("alert-test", lambda: _test(Settings(), now or datetime.now(UTC)))
+    return finished("make alert-test", lambda: _test(Settings(), now or datetime.now(UTC)))
 
 
 def _test(settings: Settings, now: datetime) -> int:

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None, now: datetime | None = None) ->
     )
     parser.add_argument("--json", action="store_true", help="for programs (make: JSON=1)")
     wanted = parser.parse_args(arguments)
-    return finished("alerts", lambda: _show(Settings(), now or datetime.now(UTC), wanted.json))
+    return finished("make alerts", lambda: _show(Settings(), now or datetime.now(UTC), wanted.json))
 
 
 def _show(settings: Settings, now: datetime, as_json: bool) -> int:

@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None, now: datetime | None = None) ->
     )
     parser.add_argument("--to", required=True, help="a folder that is new or empty (make: TO=)")
     wanted = parser.parse_args(arguments)
-    return finished("backup", lambda: _back_up(Settings(), wanted.to, now or datetime.now(UTC)))
+    return finished(
+        "make backup", lambda: _back_up(Settings(), wanted.to, now or datetime.now(UTC))
+    )
 
 
 def _back_up(settings: Settings, to: str, now: datetime) -> int:

@@ -25,7 +25,7 @@ _MOST_CAUSE = 400
 def main(arguments: Sequence[str] | None = None) -> int:
     """Launch; 0 when it is queued (or has succeeded), 1 if the run failed, 2 if nothing began."""
     wanted = _parser().parse_args(arguments)
-    return finished("launch", lambda: _launch(Settings(), wanted))
+    return finished("make launch", lambda: _launch(Settings(), wanted))
 
 
 def _parser() -> argparse.ArgumentParser:

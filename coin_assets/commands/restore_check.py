@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "temporary folder, removed afterwards",
     )
     wanted = parser.parse_args(arguments)
-    return finished("restore-check", lambda: _check(Settings(), wanted.backup, wanted.into))
+    return finished("make restore-check", lambda: _check(Settings(), wanted.backup, wanted.into))
 
 
 def _check(settings: Settings, backup: str, into: str) -> int:

@@ -13,12 +13,16 @@ from coin_assets.store.base import Finding
 
 
 def finished(name: str, command: Callable[[], int]) -> int:
-    """Exit code of ``command``; 2 after an error of the platform, which is printed."""
+    """Exit code of ``command``; 2 after an error of the platform, which is printed.
+
+    Args:
+        name: what a person typed, for example ``make status``.
+    """
     print_anything()
     try:
         return command()
     except CoinAssetsError as error:
-        print(f"make {name}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # as in make status | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,17 +6,12 @@ server, starts it with the first run, and starts it again when it has died or wh
 that it imported has changed. Web server and command line only cancel runs, by their process ids.
 """
 
-import json
-import socket
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from dagster._config.config_schema import UserConfigSchema
-from dagster._core.errors import DagsterLaunchFailedError
 from dagster._core.launcher.base import (
     CheckRunHealthResult,
     LaunchRunContext,
@@ -27,13 +22,10 @@ from dagster._core.storage.dagster_run import DagsterRun
 from dagster._serdes import ConfigurableClass, serialize_value
 from dagster._serdes.config_class import ConfigurableClassData
 
-from coin_assets.orchestration import run_server
 from coin_assets.orchestration.dead_runs import fail_overdue, limit_of
 from coin_assets.orchestration.run_processes import RunProcess, process_of
-from coin_assets.orchestration.run_server import GO, READY, STALE, Order
-
-# A machine that swaps may take long; both are well below start_timeout_seconds of dagster.yaml.
-_PRELOAD_SECONDS, _FORK_SECONDS = 60.0, 30.0
+from coin_assets.orchestration.run_server import Order
+from coin_assets.orchestration.run_server_client import RunServers, launch_failure
 
 
 class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
@@ -41,8 +33,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         self._inst_data = inst_data
-        self._lock = threading.Lock()
-        self._server: RunServer | None = None
+        self.servers = RunServers()
         super().__init__()  # type: ignore[no-untyped-call]
 
     @property
@@ -74,7 +65,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
         origin = run.job_code_origin
         where = origin and origin.repository_origin.executable_path
         if where is None or _folder_of(where) != _folder_of(sys.executable):
-            raise _failure(
+            raise launch_failure(
                 f"WarmRunLauncher executes code of {sys.executable}, but the code location of this "
                 f"run is loaded by {where}. Remove run_launcher from dagster.yaml."
             )
@@ -84,11 +75,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
             tag = RunProcess.recorded(process_id).tag
             self._instance.add_run_tags(run.run_id, tag)
 
-        with self._lock:
-            if not self._running().launch(order, note):  # it died unnoticed, or its code is old
-                self._stop()
-                if not self._running().launch(order, note):
-                    raise _failure("Two run servers in a row could not take it.")
+        self.servers.start(order, note)
 
     def terminate(self, run_id: str) -> bool:
         """Interrupt the process of a run; False if there is none.
@@ -122,112 +109,9 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
 
     def dispose(self) -> None:
         """Let the server end when its runs have ended."""
-        with self._lock:
-            self._stop()
-
-    def _running(self) -> "RunServer":
-        if self._server is None:
-            self._server = RunServer()
-        return self._server
-
-    def _stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-
-
-class RunServer:
-    """The server's process, from the launcher's side.
-
-    Raises:
-        DagsterLaunchFailedError: it could not import what runs need.
-    """
-
-    def __init__(self) -> None:
-        self._control, control = socket.socketpair()
-        with control:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", run_server.__name__, str(control.fileno())],
-                pass_fds=[control.fileno()],
-                stdin=subprocess.DEVNULL,
-            )
-        try:
-            reply = _line(self._control, _PRELOAD_SECONDS)
-        except TimeoutError:
-            reply = json.dumps(f"It was not ready after {_PRELOAD_SECONDS:.0f} s.").encode()
-        if reply != READY:
-            self.kill()
-            cause = json.loads(reply) if reply else f"It ended with code {self._process.wait()}."
-            raise _failure(f"The run server could not start. {cause}")
-
-    @property
-    def process_id(self) -> int:
-        """Id of the process."""
-        return self._process.pid
-
-    def launch(self, order: Order, note: Callable[[int], None]) -> bool:
-        """Start the process of a run; False if this server cannot, and another may.
-
-        Args:
-            note: records the id of the process before it executes anything.
-
-        Raises:
-            DagsterLaunchFailedError: the machine has no process for it.
-        """
-        ours, theirs = socket.socketpair()
-        with ours:
-            with theirs:
-                message = json.dumps(vars(order)).encode() + b"\n"
-                try:
-                    socket.send_fds(self._control, [message], [theirs.fileno()])
-                except OSError:
-                    return False
-            try:
-                reply = _line(ours, _FORK_SECONDS)
-                if reply == STALE or (not reply and self._has_ended()):
-                    return False
-                if not reply.strip().isdigit():
-                    cause = reply.decode().strip() or "it ended at once"
-                    raise _failure(f"No process for the run: {cause}.")
-                note(int(reply))
-                ours.sendall(GO)
-            except OSError as error:  # TimeoutError is one
-                self.kill()
-                raise _failure(f"The run server failed: {error!r}.") from error
-        return True
-
-    def _has_ended(self) -> bool:
-        try:
-            self._process.wait(1)  # its connections close a little before it ends
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def close(self) -> None:
-        """Take no more runs. The process ends with its last run, and is then reaped."""
-        self._control.close()
-        threading.Thread(target=self._process.wait, daemon=True).start()
-
-    def kill(self) -> None:
-        """End the process at once; runs go on."""
-        self._control.close()
-        self._process.kill()
-        self._process.wait()
+        self.servers.close()
 
 
 def _folder_of(interpreter: str) -> Path:
     """Folder of an interpreter, which tells environments apart; names and links do not."""
     return Path(interpreter).parent.resolve()
-
-
-def _failure(cause: str) -> DagsterLaunchFailedError:
-    return DagsterLaunchFailedError(cause)  # type: ignore[no-untyped-call]
-
-
-def _line(connection: socket.socket, seconds: float) -> bytes:
-    """What comes until a line or the connection ends."""
-    connection.settimeout(seconds)
-    reply = b""
-    while not reply.endswith(b"\n") and (data := connection.recv(65536)):
-        reply += data
-    return reply

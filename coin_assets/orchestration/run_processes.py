@@ -20,6 +20,8 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 
 # Of a run that has a process of its own; hidden in the UI. It is there before the run executes.
 PROCESS_TAG = ".dagster/coin_assets_process"
+# Of a run that was sent to a worker, with its queue: no process of this machine is meant.
+WORKER_TAG = ".dagster/coin_assets_worker"
 _KILL_SECONDS = 5.0
 
 
@@ -104,7 +106,12 @@ class RunProcess:
 
 
 def process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunProcess | None:
-    """The process that executes a run, from its tag or the executor's event; None if unknown."""
+    """The process that executes a run, from its tag or the executor's event; None if unknown.
+
+    Processes of workers may be on any machine, so they are unknown.
+    """
+    if WORKER_TAG in run.tags:
+        return None
     if (recorded := recorded_process(run)) is not None:
         return recorded
     for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):

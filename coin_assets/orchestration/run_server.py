@@ -1,7 +1,7 @@
 """A process that has imported what runs need, and forks a process for each run.
 
-`coin_assets.orchestration.launcher` starts it. Definitions are not preloaded: each run builds
-them from the settings that hold then. Nothing here opens a file, a database or a network
+`coin_assets.orchestration.run_server_client` starts it. Definitions are not preloaded: each run
+builds them from the settings that hold then. Nothing here opens a file, a database or a network
 connection before the fork, and the server has one thread, so that forking is safe.
 
 Protocol: each message on the control socket is a line of JSON (`Order`) and one end of a
@@ -20,18 +20,21 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from coin_assets.orchestration.source_stamps import Stamps, any_differs, file_stamps
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
     from dagster._core.storage.dagster_run import DagsterRun
 
 READY, STALE, GO = b"ready\n", b"stale\n", b"go\n"
+# An argument: the runs are killed with the launcher, unless it sent UNTIED before.
+TIED, UNTIED = "--tied", b"untied\n"
 
 # What a live run imports: what executes runs, the storage of dagster.yaml with SQLAlchemy, the
 # modules of the assets with pandas, pyarrow and Pillow, scikit-learn through the forecaster.
@@ -62,28 +65,28 @@ class Order:
     instance: str
 
 
-def main(control: socket.socket) -> int:
+def main(control: socket.socket, preloaded: Sequence[str] = (), *, tied: bool = False) -> int:
     """Serve until the launcher is gone and all runs have ended; also the end of a run's process."""
     for each in _INTERRUPTS:  # Ctrl-C reaches the whole process group; runs report their end here
         signal.signal(each, signal.SIG_IGN)
     try:
-        preload()
+        preload(preloaded)
     except BaseException:
         control.sendall(json.dumps(traceback.format_exc()).encode() + b"\n")
         raise
-    server = _Server(control, file_stamps())
+    server = _Server(control, file_stamps(), tied=tied)
     with suppress(OSError):  # the launcher is gone, which `serve` notices
         control.sendall(READY)
     work = server.serve()
     return work() if work else 0
 
 
-def preload() -> None:
+def preload(more: Sequence[str] = ()) -> None:
     """Import the modules, and leave one thread."""
     gc.disable()  # a fifth of the time of the imports
     given = os.environ.get(_MALLOC)
     os.environ[_MALLOC] = _NO_THREADS
-    for name in PRELOADED:
+    for name in (*PRELOADED, *more):
         importlib.import_module(name)
     del os.environ[_MALLOC]
     if given is not None:
@@ -98,25 +101,12 @@ def preload() -> None:
     gc.freeze()  # collections of a run would copy the pages that it shares with this process
 
 
-def file_stamps() -> dict[str, tuple[int, int] | None]:
-    """Modification time and size of the file of each imported module."""
-    files = {getattr(module, "__file__", None) for module in tuple(sys.modules.values())}
-    return {file: _stamp(file) for file in files if file}
-
-
-def _stamp(file: str) -> tuple[int, int] | None:
-    try:
-        status = Path(file).stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
-
-
 class _Server:
     """Forks processes and notices how they end."""
 
-    def __init__(self, control: socket.socket, stamps: dict[str, tuple[int, int] | None]) -> None:
+    def __init__(self, control: socket.socket, stamps: Stamps, *, tied: bool) -> None:
         self._control: socket.socket | None = control
+        self._tied = tied
         self._stamps = stamps
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
@@ -144,13 +134,18 @@ class _Server:
     def _accept(self) -> Callable[[], int] | None:
         assert self._control is not None  # noqa: S101 (for the type checker)
         line, connection = _receive(self._control)
+        if line == UNTIED:
+            self._tied = False
+            return None
         if line is None or connection is None:  # the launcher is gone
             self._selector.unregister(self._control)
             self._control.close()
             self._control = None
+            for process_id in self._runs if self._tied else ():
+                os.kill(process_id, signal.SIGKILL)  # not reaped yet, so the id is its own
             return None
         with connection:
-            if any(_stamp(file) != stamp for file, stamp in self._stamps.items()):
+            if any_differs(self._stamps):
                 connection.sendall(STALE)
                 return None
             order = Order(**json.loads(line))
@@ -292,4 +287,5 @@ def _instance(order: Order) -> "DagsterInstance":
 
 
 if __name__ == "__main__":
-    sys.exit(main(socket.socket(fileno=int(sys.argv[1]))))
+    own = socket.socket(fileno=int(sys.argv[1]))
+    sys.exit(main(own, [each for each in sys.argv[2:] if each != TIED], tied=TIED in sys.argv))

@@ -23,7 +23,8 @@ from coin_assets_tests.webui import ROOT
 DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("code", "daemon", "web", "watcher")
+WORKERS = ("worker-live", "worker-background", "worker-training")
+OURS = ("code", "daemon", "web", "watcher", *WORKERS)
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 READ_BY_ENTRYPOINT = re.findall(
     r"^read_secret (\w+)", (DEPLOY / "entrypoint.sh").read_text(), re.MULTILINE
@@ -42,7 +43,10 @@ def environment_of(name: str) -> dict[str, str | None]:
 
 
 def test_there_are_the_databases_and_the_parts_of_the_platform() -> None:
-    assert set(SERVICES) == {"influxdb", "postgres", *OURS}
+    assert set(SERVICES) == {"influxdb", "postgres", "redis", *OURS}
+    of_scale = {name for name in SERVICES if SERVICES[name].get("profiles") == ["scale"]}
+    assert of_scale == {"redis", *WORKERS}
+    assert all("profiles" not in SERVICES[name] for name in set(SERVICES) - of_scale)
 
 
 def test_a_validator_accepts_it() -> None:
@@ -87,7 +91,7 @@ def test_rights_are_few(name: str) -> None:
     service = SERVICES[name]
     assert "no-new-privileges:true" in service["security_opt"]
     assert not {"privileged", "cap_add", "devices", "pid", "user"} & set(service)
-    if name in OURS:
+    if name in (*OURS, "redis"):
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["init"] is True
@@ -101,13 +105,16 @@ def test_what_grows_is_bounded() -> None:
 
 def test_only_daemon_and_web_reach_the_code_server() -> None:
     internal = [name for name, each in COMPOSE["networks"].items() if each.get("internal")]
-    assert internal == ["grpc", "records"]
+    assert internal == ["grpc", "records", "tasks"]
     assert {name for name in SERVICES if "grpc" in SERVICES[name]["networks"]} == {
         *("code", "daemon", "web")
     }
     assert SERVICES["code"]["networks"]["grpc"] == {"aliases": ["code-grpc"]}
     assert "ports" not in SERVICES["code"]
     assert SERVICES["postgres"]["networks"] == ["records"]
+    assert SERVICES["redis"]["networks"] == ["tasks"]
+    with_tasks = {name for name in SERVICES if "tasks" in SERVICES[name]["networks"]}
+    assert with_tasks == {"redis", "code", "daemon", *WORKERS}
     # A published port needs a network that is not internal.
     for name, service in SERVICES.items():
         assert not service.get("ports") or set(service["networks"]) - set(internal), name
@@ -132,17 +139,18 @@ def test_volumes_have_names_that_the_guides_tell() -> None:
 
 def test_images_are_pinned() -> None:
     images = [SERVICES[name]["image"] for name in ("influxdb", "postgres")]
-    images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
-    assert len(images) == 4
+    for file in (DOCKERFILE, (DEPLOY / "redis.Dockerfile").read_text()):
+        images += re.findall(r"^FROM (\S+)", file, re.MULTILINE)
+    assert len(images) == 5
     for image in images:
         assert re.fullmatch(r"[a-z]+:\d+(\.\d+)*(-[a-z-]+)?@sha256:[0-9a-f]{64}", image), image
-    assert len(set(images)) == 3  # both stages of ours begin with the same one
+    assert len(set(images)) == 3  # ours begin with the same one
 
 
 def test_no_secret_stands_in_the_file_or_has_a_default() -> None:
     text = (DEPLOY / "compose.yaml").read_text()
     assert set(re.findall(r"\$\{\w*", text)) == {
-        *("${UI_PORT", "${INFLUXDB_PORT", "${COIN_UI_HOSTS")
+        *("${UI_PORT", "${INFLUXDB_PORT", "${COIN_UI_HOSTS", "${COMPOSE_PROFILES")
     }
     for name in SERVICES:
         for variable, value in environment_of(name).items():
@@ -167,9 +175,9 @@ def test_only_who_looks_at_the_store_gets_its_token() -> None:
         for name, service in SERVICES.items()
         if any(mount.startswith("influxdb-token:") for mount in service["volumes"])
     }
-    assert with_token == {"influxdb", "code"}
+    assert with_token == {"influxdb", "code", *WORKERS}
     assert "influxdb-token:/run/influxdb:ro" in SERVICES["code"]["volumes"]
-    for name in ("daemon", "web"):
+    for name in ("daemon", "web", *WORKERS):
         assert SERVICES[name]["secrets"] == ["postgres_password"]
     assert SERVICES["watcher"]["secrets"] == ["postgres_password", "alert_webhooks"]
 
@@ -192,6 +200,32 @@ def test_the_code_location_is_offered_every_setting_and_no_other() -> None:
     given = environment_of("code")
     names = {name.removesuffix("_FILE") for name in given if not name.startswith("DAGSTER_")}
     assert names - {"COIN_DAGSTER_HOME"} == {variable_of(name) for name in Settings.model_fields}
+
+
+def test_workers_have_the_settings_and_volumes_of_the_code_location() -> None:
+    code = environment_of("code")
+    own = {"COIN_SHARD", "COIN_ALERT_WEBHOOKS_FILE", "COIN_HEARTBEAT_URL_FILE"}
+    for name in WORKERS:
+        assert environment_of(name) == {key: code[key] for key in code.keys() - own}
+        assert SERVICES[name]["volumes"] == SERVICES["code"]["volumes"]
+        assert f"--queue={name.removeprefix('worker-')}" in SERVICES[name]["command"]
+        assert SERVICES[name]["command"][:4] == SERVICES[name]["healthcheck"]["test"][2:6]
+
+
+def test_one_word_switches_all_processes_to_the_instance_of_the_workers() -> None:
+    homes = {environment_of(name)["DAGSTER_HOME"] for name in (*WORKERS, "code", "daemon", "web")}
+    assert homes == {"/app/${COMPOSE_PROFILES:-}"}
+    assert "deploy/dagster.celery.yaml /app/scale/dagster.yaml" in DOCKERFILE
+    assert SERVICES["redis"]["profiles"] == ["scale"]
+
+
+def test_workers_have_the_slots_that_the_instance_fills() -> None:
+    limits = yaml.safe_load((DEPLOY / "dagster.celery.yaml").read_text())["concurrency"]["runs"]
+    slots = {name: int(SERVICES[name]["command"][-1].removeprefix("--slots=")) for name in WORKERS}
+    assert limits["max_concurrent_runs"] == sum(slots.values())
+    others = sum(each["limit"] for each in limits["tag_concurrency_limits"])
+    assert others <= slots["worker-background"]
+    assert slots["worker-training"] == 1  # the pool "training"
 
 
 def test_the_settings_of_the_code_location_are_valid(

@@ -60,9 +60,13 @@ _LAUNCH = """mutation($params: ExecutionParams!) {
 
 
 class Installation:
-    """The processes over ``folder``; they can be killed and started again over the same home."""
+    """The processes over ``folder``; they can be killed and started again over the same home.
 
-    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
+    Args:
+        locations: number of code locations, one a shard.
+    """
+
+    def __init__(self, folder: Path, variables: Mapping[str, str], locations: int = 1) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.log = folder / "dagster.log"
@@ -81,6 +85,7 @@ class Installation:
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._location = ("", "")
+        self._locations = locations
 
     @property
     def ui(self) -> WebUi:
@@ -128,6 +133,23 @@ class Installation:
             lambda: bool(set(self._daemons()) - set(killed)),
             _START_SECONDS,
         )
+
+    def kill_location(self, name: str) -> None:
+        """SIGKILL to a code location of several; ``make up`` starts it again."""
+        killed = self._of_location(name)
+        assert killed, f"no process of {name}"
+        for pid in killed:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        until(
+            f"make up has started {name} again",
+            lambda: bool(set(self._of_location(name)) - set(killed)),
+            _START_SECONDS,
+        )
+
+    def _of_location(self, name: str) -> list[int]:
+        family = self._family(self._running().pid)
+        return [pid for pid in family if f"\0{name}\0".encode() in _read(pid, "cmdline")]
 
     def _daemons(self) -> list[int]:
         family = self._family(self._running().pid)
@@ -224,20 +246,23 @@ class Installation:
             return False
         nodes = answer["repositoriesOrError"].get("nodes", [])
         daemons = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
-        if not nodes or not all(each["healthy"] for each in daemons if each["required"]):
+        is_healthy = all(each["healthy"] for each in daemons if each["required"])
+        if len(nodes) < self._locations or not is_healthy:
             return False
         self._location = nodes[0]["name"], nodes[0]["location"]["name"]
         return True
 
 
 @contextmanager
-def installation(prefix: str, variables: Mapping[str, str]) -> Iterator[Installation]:
+def installation(
+    prefix: str, variables: Mapping[str, str], locations: int = 1
+) -> Iterator[Installation]:
     """An installation that is not started yet; in the end its processes are stopped.
 
     Its folder is removed unless the block fails.
     """
     folder = Path(tempfile.mkdtemp(prefix=prefix))
-    made = Installation(folder, variables)
+    made = Installation(folder, variables, locations)
     try:
         yield made
     except BaseException:

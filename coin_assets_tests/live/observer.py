@@ -35,6 +35,9 @@ class Published:
 class Observer:
     """Notes every change in the timeline.
 
+    Args:
+        sees_dagster: whether it looks at native freshness and checks as well.
+
     Attributes:
         native: Dagster's freshness states by asset key, as last seen.
         checks: status words (or ``failed``, ``passed``) of the data-time checks.
@@ -46,6 +49,8 @@ class Observer:
         series_list: list[Series],
         instance: dg.DagsterInstance,
         timeline: Timeline,
+        *,
+        sees_dagster: bool = True,
     ) -> None:
         self._folder = published
         self._keys = series_list
@@ -59,10 +64,11 @@ class Observer:
         self._ended = threading.Event()
         self._threads = [
             threading.Thread(target=self._watch, args=(look, seconds), daemon=True)
-            for look, seconds in (
-                (self._look_at_files, _POLL_SECONDS),
-                (self._look_at_dagster, _SLOW_POLL_SECONDS),
+            for look, seconds, is_wanted in (
+                (self._look_at_files, _POLL_SECONDS, True),
+                (self._look_at_dagster, _SLOW_POLL_SECONDS, sees_dagster),
             )
+            if is_wanted
         ]
 
     def __enter__(self) -> "Observer":

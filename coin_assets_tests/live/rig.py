@@ -1,8 +1,8 @@
 """Everything the live test acts on and looks at, in one place."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,15 +43,9 @@ class Rig:
     def published(self) -> Path:
         return self.installation.home / "published"
 
-    @contextmanager
-    def step(self, what: str) -> Iterator[None]:
+    def step(self, what: str) -> AbstractContextManager[None]:
         """A part of the scenario; a failure says in which."""
-        self.timeline.note("step", what)
-        try:
-            yield
-        except BaseException as error:
-            self.timeline.note("failed", f"{what}: {error}")
-            raise
+        return self.timeline.step(what)
 
     def set_market(self, what: str, control: Control) -> None:
         control.write(self.control)

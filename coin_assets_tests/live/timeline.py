@@ -3,6 +3,8 @@
 import json
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +38,16 @@ class Timeline:
         if kind in self._loud:
             print(self._line(event), flush=True)  # noqa: T201 (a person waits for it)
 
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """A part of the scenario; a failure says in which."""
+        self.note("step", what)
+        try:
+            yield
+        except BaseException as error:
+            self.note("failed", f"{what}: {error}")
+            raise
+
     @property
     def events(self) -> list[Event]:
         """All events by time."""
@@ -52,8 +64,9 @@ class Timeline:
                 return False
         return calm
 
-    def text(self) -> str:
-        return "\n".join(self._line(event) for event in self.events)
+    def text(self, without: tuple[str, ...] = ()) -> str:
+        """A line each event, but for those of some kinds."""
+        return "\n".join(self._line(event) for event in self.events if event.kind not in without)
 
     def write(self, file: Path, **more: Any) -> None:
         """As JSON: ``started_at``, ``events`` with seconds since then, and ``more``."""

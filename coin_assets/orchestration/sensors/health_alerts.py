@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 
 import dagster as dg
+from dagster._core.errors import DagsterUserCodeUnreachableError
 
 from coin_assets.alerts.channels import channels_of
 from coin_assets.alerts.conditions import Condition
@@ -49,6 +50,7 @@ from coin_assets.orchestration.sensors.machinery import troubles
 from coin_assets.orchestration.sensors.records import of_records
 from coin_assets.orchestration.sensors.runs import job_failures, runs_of
 from coin_assets.orchestration.sensors.tick_time import TickTime, left_over
+from coin_assets.orchestration.workers.lost_runs import resend_lost_runs
 from coin_assets.planning.series_status import SeriesStatus
 
 # A tick may take 60 s in all.
@@ -131,11 +133,19 @@ def health_alerts_sensor(
 
 
 def _end_runs(instance: dg.DagsterInstance, log: logging.Logger) -> None:
-    """End runs that do not end by themselves; their tasks would count as in flight for hours."""
+    """End runs that do not end by themselves, and send those again that no worker received.
+
+    Their tasks would count as in flight for hours.
+    """
     for run_id in end_dead_runs(instance):
         log.warning(f"run {run_id} was marked as failed: its process is gone")
     for run_id in end_hung_runs(instance):
         log.warning(f"run {run_id} should have ended: its process was killed")
+    try:
+        for run_id in resend_lost_runs(instance):
+            log.warning(f"run {run_id} had no worker for long, and was sent again")
+    except DagsterUserCodeUnreachableError as error:
+        log.warning(f"runs without a worker were not sent again: {error}")
 
 
 def _healths(

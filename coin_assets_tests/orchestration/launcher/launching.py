@@ -56,8 +56,8 @@ class Daemon:
     @property
     def server(self) -> int:
         """Process id of the run server."""
-        assert self.launcher._server is not None
-        return self.launcher._server.process_id
+        assert self.launcher.servers.current is not None
+        return self.launcher.servers.current.process_id
 
     def create(self, job: str = "described", **tags: str) -> str:
         return created(self.instance, job, tags)
@@ -175,7 +175,7 @@ def launching(folder: Path) -> Iterator[Daemon]:
             yield daemon
         finally:
             daemon.go()
-            server = daemon.launcher._server
+            server = daemon.launcher.servers.current
             daemon.instance.dispose()
             if server is not None:
                 until(lambda: not lives(server.process_id))

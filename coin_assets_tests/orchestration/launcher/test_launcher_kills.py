@@ -158,7 +158,7 @@ from coin_assets_tests.orchestration.launcher.launching import created
 instance = dg.DagsterInstance.from_config(sys.argv[1])
 run_id = created(instance, "described")
 instance.launch_run(run_id, None)
-print(run_id, instance.run_launcher._server.process_id, flush=True)
+print(run_id, instance.run_launcher.servers.current.process_id, flush=True)
 time.sleep(600)
 """
 
@@ -188,7 +188,7 @@ def test_an_unconfirmed_launch_never_executes(daemon: Daemon) -> None:
     daemon.go()
     assert daemon.end(daemon.launch()) == "SUCCESS"
     run_id = daemon.create()
-    server = daemon.launcher._server
+    server = daemon.launcher.servers.current
     assert server is not None
     order = Order(run_id, "")  # the launcher dies before it confirms
     ours, theirs = socket.socketpair()
