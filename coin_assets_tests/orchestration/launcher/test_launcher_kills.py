@@ -18,8 +18,7 @@ from dagster._daemon.monitoring.run_monitoring import check_run_timeout
 from filelock import FileLock, Timeout
 
 from coin_assets.domain.failures import RUN_OVERDUE
-from coin_assets.orchestration import dead_runs
-from coin_assets.orchestration import launcher as launcher_module
+from coin_assets.orchestration import dead_runs, run_server_client
 from coin_assets.orchestration.dead_runs import end_dead_runs, end_hung_runs
 from coin_assets.orchestration.run_server import Order
 from coin_assets.orchestration.sensors.failed_steps import failed_steps
@@ -86,7 +85,7 @@ def test_a_stopped_server_fails_the_launch_and_is_replaced(
 ) -> None:
     daemon.go()
     assert daemon.end(daemon.launch()) == "SUCCESS"
-    monkeypatch.setattr(launcher_module, "_FORK_SECONDS", 1.0)
+    monkeypatch.setattr(run_server_client, "_FORK_SECONDS", 1.0)
     server, run_id = daemon.server, daemon.create()
     os.kill(server, signal.SIGSTOP)
     with pytest.raises(DagsterLaunchFailedError, match="TimeoutError"):
