@@ -146,9 +146,9 @@ class MonthlyTable:
 
     def extent(self, series: Series) -> Extent | None:
         """First time, last time and row count of a series, from file footers alone."""
-        folder = self._where(series)
+        folder, files = self._where(series), self._files
         found = [
-            self._files.extent(MonthFile(self._file(folder, month), self.kind, series, month))
+            files.extent(MonthFile(self._file(folder, month), self.kind, series, month))
             for month in _listed(folder)
         ]
         extents = [extent for extent in found if extent is not None]

@@ -11,10 +11,12 @@ import dagster as dg
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import MODELS, QUALITY
 from coin_assets.domain.series import Series
+from coin_assets.domain.series_policy import SeriesPolicy
 from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.domain.timeframes import month_start
 from coin_assets.errors import MachineFault
 from coin_assets.files.faults import faults_of_one_file
+from coin_assets.market.base import Market
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets.specs import SeriesAssets
@@ -105,13 +107,9 @@ def publish_due_sensor(
         if differing:
             renewed = StatusReader(stored, registry.client(), folder)
             known.by_series |= renewed.read(list(differing))
-        sound, facts = sound_specs(looked_at, known.by_series), list[PlanningFacts]()
-        collected = _Collected(known.by_series, completeness(stored, specs, now))
-        if any(_may_need_repair(known.by_series[spec.series], collected) for spec in sound):
-            facts, _ = planning_facts(  # candles_due reports the faults
-                sound, stored, market.client(), known.by_series, now, clock.settled()
-            )
-            facts = [collected.noted(each) for each in facts]
+        repairs = _Repairs(known.by_series, completeness(stored, specs, now))
+        sound = sound_specs(looked_at, known.by_series)
+        facts = repairs.facts(sound, stored, market.client(), now, clock.settled())
         plan = plan_repairs(facts, runs, at)
         unseen, events = left_over(len(looked_at), len(specs)), _rewritten(document)
         if plan.is_empty:
@@ -156,8 +154,11 @@ def _evaluated(
 
 
 @dataclass(frozen=True)
-class _Collected:
-    """Series whose history has become complete, so they are published again to become public."""
+class _Repairs:
+    """Facts for a plan that writes published files again.
+
+    A series is published again, too, to become public when its history is complete.
+    """
 
     statuses: Mapping[Series, SeriesStatus]
     is_complete: Callable[[Series], bool]
@@ -167,16 +168,27 @@ class _Collected:
         has_history = published.history_as_of is not None
         return not published.is_public and has_history and self.is_complete(series)
 
-    def noted(self, facts: PlanningFacts) -> PlanningFacts:
-        """``facts``, with the reason to publish the series again."""
-        if facts.series not in self:
-            return facts
-        return replace(facts, damage="its history is complete now")
+    def facts(
+        self,
+        specs: Sequence[SeriesPolicy],
+        store: Store,
+        market: Market,
+        now: datetime,
+        closed_by: datetime,
+    ) -> list[PlanningFacts]:
+        """Facts for a plan of repairs; none if there is nothing to repair, for they take long."""
+        if not any(self._may_need_repair(spec.series) for spec in specs):
+            return []
+        # candles_due reports the faults.
+        found, _ = planning_facts(specs, store, market, self.statuses, now, closed_by)
+        return [
+            replace(each, damage="its history is complete now") if each.series in self else each
+            for each in found
+        ]
 
-
-def _may_need_repair(status: SeriesStatus, collected: _Collected) -> bool:
-    """Whether a plan may rewrite files of a series; facts for a plan of all take long."""
-    return status.file_damage is not None or status.is_behind_store or status.series in collected
+    def _may_need_repair(self, series: Series) -> bool:
+        status = self.statuses[series]
+        return status.file_damage is not None or status.is_behind_store or series in self
 
 
 def _rewritten(document: Document | None) -> list[dg.AssetMaterialization]:
