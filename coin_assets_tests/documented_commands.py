@@ -142,6 +142,8 @@ TESTED = {
     r"(for part in candles forecasts|rm -f) .+": f"{_FILES}test_a_symbol_is_deleted",
     r"python -m coin_assets\.watcher( --once)?": "watcher/test_watcher.py::"
     "test_it_reads_the_settings_and_looks_once_on_request",
+    r"python -m coin_assets\.commands\.worker .+": "orchestration/workers/test_workers.py::"
+    "test_a_run_waits_for_a_worker_of_its_queue",
     "test -n .+": f"{_FILES}test_an_old_heartbeat_is_reported",
     "echo '.+' > .+yaml": f"{_HERE}test_settings_of_copy_store_are_accepted",
 }
