@@ -101,7 +101,9 @@ def _of_settings(settings: Settings) -> Iterable[Finding]:
 def _of_platform(settings: Settings) -> Iterable[Finding]:
     address = address_of(settings.home)
     if address is None:
-        yield Finding("make up", "does not run on this home; nothing is collected", is_fine=False)
+        yield Finding(
+            "make up", "does not run on this home; nothing is collected. Start it.", is_fine=False
+        )
     else:
         yield Finding("make up", f"runs{f' at {address}' if address else ''}")
 
@@ -170,6 +172,8 @@ def _of_series(settings: Settings, now: datetime) -> Iterable[Finding]:
         yield Finding(str(line.series), f"{line.status}{age}{trouble}", is_fine=False)
     counts = Counter(line.status for line in lines)
     text = ", ".join(f"{count} {word}" for word, count in counts.items())
+    if degraded := sum(line.degraded for line in lines):
+        text += f"; {degraded} degraded"
     more = len(wrong) - _MOST_SERIES
     yield Finding("series", text + (f"; {more} more than listed" if more > 0 else ""), not wrong)
 

@@ -77,9 +77,7 @@ class ParquetStore(tabular.TabularStore):
             return Finding("layout", "every file lies where it belongs")
         names = ", ".join(map(shown, found[:_MOST_STRAYS]))
         more = " and others" if len(found) > _MOST_STRAYS else ""
-        detail = (
-            f"{names}{more} cannot be read or does not belong there, and is ignored. Move it away."
-        )
+        detail = f"{names}{more} does not belong in the store, and is ignored. Move it away."
         return Finding("layout", detail, is_fine=False)
 
     def close(self) -> None:

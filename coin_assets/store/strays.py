@@ -1,5 +1,6 @@
 """Strays: files and folders in the store that the platform did not make. Readers ignore them."""
 
+import errno
 import logging
 import os
 import re
@@ -45,7 +46,10 @@ def is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def strays(home: Path) -> Iterator[Path]:
-    """Everything in the tables and ledgers of a home that has no place there, in order."""
+    """Everything in the tables and ledgers of a home that has no place there, in order.
+
+    What is in a folder that cannot be read is unknown; whoever reads the series reports that.
+    """
     for name, levels in _LEVELS.items():
         file = "ledger.json" if name == "ledger" else f"{name}.parquet"
         yield from _strays(home / name, levels, file)
@@ -55,10 +59,9 @@ def _strays(folder: Path, levels: Sequence[re.Pattern[str]], file: str) -> Itera
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
-    except FileNotFoundError:
-        return
-    except OSError:  # no folder, or none that may be read
-        yield folder
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):  # no folder
+            yield folder
         return
     for entry in found:
         if entry.name.startswith("."):  # locks, partial files, markers, what was set aside

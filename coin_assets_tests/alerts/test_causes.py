@@ -30,6 +30,7 @@ NAMED = [
     [
         *sorted({kind.alert_cause for kind in NAMED}),
         "a check blocked it",
+        "a published file is damaged",
         "the run was killed",
         "unexpected ...",
     ],

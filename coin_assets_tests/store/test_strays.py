@@ -1,5 +1,6 @@
 """Strays stop nothing: readers ignore them, log them once, and `examine` names them."""
 
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -78,6 +79,24 @@ def test_a_stray_beside_months_is_ignored_logged_once_and_found(
     assert shown(name) in layout.detail
     layout.detail.encode()
     assert layout.detail.endswith("Move it away.")
+
+
+def test_a_folder_that_cannot_be_read_is_not_to_be_moved_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tests may run as root, whom permissions do not stop; the system call fails as for others."""
+    store = ParquetStore(tmp_path)
+    store.write_candles(HOURLY, hours(NOV, 3), OCT, DEC)
+    scandir = os.scandir
+
+    def refused(path: str | Path) -> object:
+        if Path(path) == tmp_path / FOLDER:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("coin_assets.store.strays.os.scandir", refused)
+    (layout,) = [each for each in examined(store) if each.about == "layout"]
+    assert layout.is_fine
 
 
 def examined(store: ParquetStore) -> list[Finding]:

@@ -29,7 +29,7 @@ _RECOVERY_PAGE = "docs/operations/recovery.md"
 _TRAINING_PAGE = "docs/operations/training.md"
 _STORAGE_PAGE = "docs/operations/storage.md"
 _STORE_PAGE = "docs/operations/influxdb.md"
-_NO_FAILURE = "no run failed"
+_NO_FAILURE, _FILE_DAMAGE = "no run failed", "a published file is damaged"
 
 
 def series_conditions(
@@ -148,7 +148,7 @@ def _unhealthy(
     return Condition(
         subject=str(health.series),
         kind=health.status,
-        cause=failed.cause if failed else _NO_FAILURE,
+        cause=_cause(health, failed),
         severity=Severity.WARNING if health.status == STALE else Severity.CRITICAL,
         since=_since(health, spec, now),
         detail=_detail(health, spec, failed, now),
@@ -157,6 +157,12 @@ def _unhealthy(
         # publish_due writes a missing file within two ticks.
         only_when_lasting=health.status in (STALE, MISSING),
     )
+
+
+def _cause(health: SeriesHealth, failed: Failures | None) -> str:
+    if health.status == CORRUPT and health.file_damage is not None:
+        return _FILE_DAMAGE
+    return failed.cause if failed else _NO_FAILURE
 
 
 def _damaged(series: Series, damage: str, now: datetime) -> Condition:
@@ -185,7 +191,7 @@ def _since(health: SeriesHealth, spec: SeriesAssets, now: datetime) -> datetime:
 def _detail(
     health: SeriesHealth, spec: SeriesAssets, failed: Failures | None, now: datetime
 ) -> str:
-    parts = []
+    parts = [health.file_damage] if health.file_damage else []
     if health.as_of is not None:
         minutes = int((now - health.as_of).total_seconds() // 60)
         limit = spec.limits.soft if health.status == STALE else spec.limits.hard

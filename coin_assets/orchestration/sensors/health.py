@@ -43,6 +43,7 @@ class SeriesHealth:
         damage: a damaged file in the store or of a model, or data that ends in the future; then the
             status is corrupt.
         caution: what looks implausible in the newest candles, as published.
+        file_damage: what is wrong with a published file.
     """
 
     series: Series
@@ -54,6 +55,7 @@ class SeriesHealth:
     is_new: bool
     damage: str | None = None
     caution: str | None = None
+    file_damage: str | None = None
 
 
 def series_healths(
@@ -86,6 +88,7 @@ def series_healths(
                 facts.champion is None,
                 damage,
                 facts.caution,
+                facts.corrupt,
             )
         )
     return found

@@ -198,6 +198,17 @@ def test_ticks_and_runs_are_one_condition_by_errno() -> None:
     assert machine_conditions([], failures[1:], AT) == []
 
 
+def test_the_alert_of_a_damaged_published_file_names_it(platform: Platform) -> None:
+    why = "prediction_BTC_USDT_1h.json cannot be read (...)"
+    health = SeriesHealth(
+        series("1h"), "corrupt", "corrupt", "fresh", AT, True, False, file_damage=why
+    )
+    (spec,) = (each for each in series_specs(platform.settings) if each.series == series("1h"))
+    (found,) = series_conditions([health], {spec.series: spec}, {}, AT)
+    assert (found.kind, found.cause) == ("corrupt", "a published file is damaged")
+    assert found.detail.startswith(f"{why}; data ends ")
+
+
 def test_series_that_fail_because_of_it_are_left_to_it(platform: Platform) -> None:
     health = SeriesHealth(series("1h"), "fresh", "fresh", "fresh", AT, True, False)
     stale = SeriesHealth(series("1h"), "stale", "stale", "fresh", AT, True, False)
