@@ -1,5 +1,6 @@
 """Writer of the published folder: objects and files, then the manifest, then the page."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from coin_assets.publish.objects import ObjectFolder
 from coin_assets.publish.publication import EvaluationFile, ManifestInputs, Publication
 from coin_assets.publish.root import PublishedRoot
 
+_LOG = logging.getLogger(__name__)
 _IN_THE_WAY = "Move what is in its place; publish_due writes it again."
 _FORMER_LOCK = ".lock"  # of releases that locked by a file in the published folder
 
@@ -261,7 +263,16 @@ class Publisher:
         path, content = self._folder / MANIFEST, json_bytes(document, indent=1)
         try:
             before: bytes | None = content_of(path, _IN_THE_WAY)
-        except FileNotFoundError:
+        except (FileNotFoundError, CorruptArtefact):  # a link that leads nowhere is replaced
             before = None
         self._objects.retire(before, content)
+        _make_way(path)
         write_atomically(path, content)
+
+
+def _make_way(path: Path) -> None:
+    """Move a folder in the place of the manifest aside, because the manifest says what is wrong."""
+    if path.is_dir() and not path.is_symlink():
+        aside = path.with_name(f"{path.name}.in_the_way-{time.time_ns()}")
+        path.rename(aside)
+        _LOG.warning("a folder was in the place of %s; it is %s now", path, aside)

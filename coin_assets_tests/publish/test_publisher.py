@@ -370,6 +370,25 @@ def test_a_lost_manifest_shows_no_hidden_series(tmp_path: Path, publisher: Publi
         assert statuses(publisher) == {BTC: "fresh", BTC_DAILY: HIDDEN, ETH: HIDDEN}
 
 
+@pytest.mark.parametrize("what", ["a folder", "a loop of links"])
+def test_what_is_in_the_place_of_the_manifest_stops_nothing_and_is_kept(
+    tmp_path: Path, publisher: Publisher, what: str
+) -> None:
+    publish(publisher, BTC)
+    path = tmp_path / "manifest.json"
+    expected = json.loads(path.read_bytes())["public"]["symbols"]
+    path.unlink()
+    if what == "a folder":
+        path.mkdir()
+        (path / "note").write_text("of somebody")
+    else:
+        path.symlink_to(path.name)
+    assert publisher.refresh(ManifestInputs(NOW, lambda _: True)) is not None
+    assert json.loads(path.read_bytes())["public"]["symbols"] == expected
+    kept = [each.read_text() for each in tmp_path.glob("manifest.json.in_the_way-*/note")]
+    assert kept == (["of somebody"] if what == "a folder" else [])
+
+
 def test_the_manifest_shows_the_outages_it_is_given(publisher: Publisher) -> None:
     outage = Outage(AS_OF, AS_OF + timedelta(hours=3), 3, ("BTC/USDT", "ETH/USDT"))
     publisher.publish(
