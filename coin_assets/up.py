@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command += ["--host", host, "--port", str(port)]
     else:
         note_address(lock, f"http://{host}:{port}")
-        page = _page_address(settings)
+        page = _page_address(settings, port)
         plan = _plan(wanted, settings, shards, has_page=bool(page))
         command = [supervision.__name__, plan.write()]
         if page and not settings.site_url:
@@ -175,11 +175,19 @@ def _plan(
     )
 
 
-def _page_address(settings: Settings) -> str | None:
-    """Where the page will be served; None if it will not, for example beside another make up."""
+def _page_address(settings: Settings, port: int) -> str | None:
+    """Where the page will be served; None if it will not, for example beside another make up.
+
+    Args:
+        port: of the web UI, which will only be in use later.
+    """
     if not settings.site_port:
         return None
     try:
+        if settings.site_port == port:
+            raise ConfigurationError(
+                f"COIN_SITE_PORT: {port} is the port of the web UI (PORT=); choose another one."
+            )
         require_free("COIN_SITE_PORT", HOST, settings.site_port)
     except ConfigurationError as error:
         print(f"make up: the page is not served: {error}", flush=True)

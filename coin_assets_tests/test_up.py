@@ -21,7 +21,9 @@ import psutil
 import pytest
 from dagster._core.events import EngineEventData
 
+from coin_assets.config.settings import Settings
 from coin_assets.domain.timeframes import month_start
+from coin_assets.up import _page_address
 from coin_assets_tests.webui import ROOT, WebUi, environment, free_port, started, wait_until_loaded
 
 # What `&` does in a script: the process and all its children ignore Ctrl-C.
@@ -300,3 +302,11 @@ def free_again(port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
     return True
+
+
+def test_a_page_on_the_port_of_the_web_ui_is_not_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(home=tmp_path, site_port=3999)
+    assert _page_address(settings, 3999) is None
+    assert "COIN_SITE_PORT: 3999 is the port of the web UI" in capsys.readouterr().out

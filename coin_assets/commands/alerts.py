@@ -53,6 +53,7 @@ def _print(found: Overview, now: datetime) -> None:
     else:
         rows = [_cells(each, found.mutes, now) for each in found.incidents.values()]
         print(text_table([_HEAD, *rows]))
+        print("\nWhole texts, remedies and runbooks: make alerts JSON=1")
     for mute in found.mutes:
         if mute.subject not in found.incidents:
             print(f"{mute.subject}: {_silenced(mute)}")

@@ -126,6 +126,8 @@ def _show(settings: Settings, now: datetime, as_json: bool) -> int:
         degraded = sum(line.degraded for line in lines)
         age = duration_text(now - generated_at)
         print(f"\n{len(lines)} series: {words}; {degraded} degraded. Published {age} ago.")
+        if any(len(line.trouble) > _MOST_ERROR for line in lines):
+            print("Whole errors: make doctor, or make status JSON=1")
     # Each time a series is renewed, the manifest is written.
     if now - generated_at > min(settings.freshness[each].soft for each in settings.timeframes):
         age = duration_text(now - generated_at)
