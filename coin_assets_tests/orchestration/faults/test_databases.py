@@ -52,9 +52,11 @@ def _zeroed(path: Path) -> None:
 
 
 def _zeroed_with_log(path: Path) -> None:
-    """What the log still holds hides damage of the database."""
+    """What the log still holds hides damage of the database; a closed one has none."""
     _zeroed(path)
-    _zeroed(path.with_name(f"{path.name}-wal"))
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():
+        _zeroed(log)
 
 
 def _torn(path: Path) -> None:
