@@ -161,5 +161,5 @@ def test_only_what_the_platform_makes_is_in_its_place(tmp_path: Path) -> None:
     for path in wrong:
         file(tmp_path / path)
     (_, layout) = examined(store)
-    named = layout.detail.partition(" cannot be read")[0].split(", ")
+    named = layout.detail.partition(" does not belong")[0].split(", ")
     assert named == [str(tmp_path / path) for path in wrong]
