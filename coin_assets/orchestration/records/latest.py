@@ -84,22 +84,19 @@ def _renewed(
     versions: Mapping[KeyT, Hashable],
     ask: Callable[[Sequence[KeyT]], Mapping[KeyT, ValueT]],
 ) -> dict[KeyT, ValueT]:
-    """Values of the keys that have one, after those of other versions were asked for again."""
-    changed = [
-        key
-        for key, version in versions.items()
-        if version is not None and (key not in known or known[key][0] != version)
-    ]
+    """Values of the keys that have one, after those of other versions were asked for again.
+
+    Threads share ``known``, so each key is looked up in it once.
+    """
+    current = {key: known.get(key) for key, version in versions.items() if version is not None}
+    changed = [key for key, kept in current.items() if kept is None or kept[0] != versions[key]]
     found = ask(changed) if changed else {}
     for key in changed:
+        current[key] = None
         known.pop(key, None)  # it may be wiped by now
         if key in found:
-            known[key] = versions[key], found[key]
-    return {
-        key: known[key][1]
-        for key, version in versions.items()
-        if version is not None and key in known
-    }
+            current[key] = known[key] = versions[key], found[key]
+    return {key: kept[1] for key, kept in current.items() if kept is not None}
 
 
 @lru_cache(maxsize=50_000)
