@@ -97,6 +97,11 @@ class PlanningFacts:
         return self.series.timeframe
 
     @property
+    def is_behind_store(self) -> bool:
+        """Whether the published files are missing or older than what is stored."""
+        return is_behind_store(self.candles, self.forecast, self.history, self.prediction)
+
+    @property
     def last_due(self) -> datetime:
         """Open of the newest expected candle."""
         return self.timeframe.shift(self.due, -1)

@@ -36,7 +36,6 @@ from coin_assets.planning.facts import (
     Request,
     Runs,
     Wanted,
-    is_behind_store,
 )
 from coin_assets.planning.months import close_of, first_open_of, floor_of
 from coin_assets.planning.splitting import split
@@ -79,7 +78,7 @@ def plan_repairs(facts: Sequence[PlanningFacts], runs: Runs, now: datetime) -> P
     runs renew the series or its source; damaged files do not wait for runs that fail before they
     publish. A series with a refused forecast waits for its next forecast.
     """
-    behind = [each for each in facts if each.damage or _is_behind_store(each)]
+    behind = [each for each in facts if each.damage or each.is_behind_store]
     wrong = [each for each in behind if not each.is_refused]
     if not wrong:
         return Plan()
@@ -239,10 +238,6 @@ def _month_to_predict(
     month = month_start(min(first, until))
     last = min(due, facts.timeframe.last_open_before(next_month(month)))
     return month if reach >= last else None
-
-
-def _is_behind_store(facts: PlanningFacts) -> bool:
-    return is_behind_store(facts.candles, facts.forecast, facts.history, facts.prediction)
 
 
 def _earliest(purpose: str, wanted: Wanted) -> list[Request]:
