@@ -3,11 +3,9 @@
 The exit code tells whether every expectation was met. The timeline is printed in any case.
 """
 
-import argparse
 import os
 import statistics
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -24,6 +22,7 @@ from coin_assets_tests.live.boundaries import (
     run_times,
     table,
 )
+from coin_assets_tests.live.command import played
 from coin_assets_tests.live.installation import installation
 from coin_assets_tests.live.market import Control
 from coin_assets_tests.live.observer import Observer
@@ -36,17 +35,13 @@ SETTLE_SECONDS = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m coin_assets_tests.live", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="the cut that CI runs")
-    parser.add_argument("--json", type=Path, help="write timeline and figures to this file")
-    given = parser.parse_args(arguments)
-    try:
-        run(SHORT if given.short else WHOLE, given.json)
-    except Exception:  # noqa: BLE001 (whatever it is, the test has failed)
-        traceback.print_exc()
-        return 1
-    print("live test: every expectation was met")  # noqa: T201
-    return 0
+    return played(
+        "live",
+        __doc__,
+        "the cut that CI runs",
+        arguments,
+        lambda is_short, report: run(SHORT if is_short else WHOLE, report),
+    )
 
 
 def run(plan: Plan, report: Path | None) -> None:

@@ -1,7 +1,6 @@
 """Everything the live test acts on and looks at, in one place."""
 
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +16,7 @@ from coin_assets_tests.live.installation import Installation
 from coin_assets_tests.live.market import Control
 from coin_assets_tests.live.observer import Observer
 from coin_assets_tests.live.receiver import Delivery, Receiver
-from coin_assets_tests.live.timeline import DISTURBED, Timeline
-from coin_assets_tests.live.waiting import until
+from coin_assets_tests.live.timeline import DISTURBED, NotesWaits, Timeline
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT")
 MINUTE, FIVE = Timeframe("1m"), Timeframe("5m")
@@ -28,7 +26,7 @@ SERIES_LIST = [*MINUTES, *FIVES]
 
 
 @dataclass(frozen=True)
-class Rig:
+class Rig(NotesWaits):
     """The running installation, its market's control file, its receiver, and what is seen of it."""
 
     installation: Installation
@@ -118,16 +116,6 @@ class Rig:
             seconds,
             lambda: f"{self.receiver.heartbeats - before} heartbeats",
         )
-
-    def until(
-        self,
-        what: str,
-        probe: Callable[[], object],
-        seconds: float,
-        seen: Callable[[], object] = lambda: "",
-    ) -> None:
-        until(what, probe, seconds, seen)
-        self.timeline.note("met", what)
 
     def damage(self, deleted: Series, damaged: Series) -> float:
         """Delete the history file of one key and damage the prediction file of another; returns

@@ -3,12 +3,14 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from coin_assets_tests.live.waiting import until
 
 DISTURBED, CALM = "disturbed", "calm"
 
@@ -82,3 +84,20 @@ class Timeline:
     def _line(self, event: Event) -> str:
         clock = datetime.fromtimestamp(event.at, UTC)
         return f"{event.at - self.started:8.1f} s  {clock:%H:%M:%S}  {event.kind:14} {event.text}"
+
+
+class NotesWaits:
+    """Something with a timeline that waits, and notes what was met."""
+
+    timeline: Timeline
+
+    def until(
+        self,
+        what: str,
+        probe: Callable[[], object],
+        seconds: float,
+        seen: Callable[[], object] = lambda: "",
+    ) -> None:
+        """As `coin_assets_tests.live.waiting.until`."""
+        until(what, probe, seconds, seen)
+        self.timeline.note("met", what)

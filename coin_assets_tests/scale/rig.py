@@ -1,7 +1,7 @@
 """What the scale test looks at: the published files of each shard, the store, records, alerts."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,8 +21,7 @@ from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.live import invariants
 from coin_assets_tests.live.observer import Observer
 from coin_assets_tests.live.receiver import Receiver
-from coin_assets_tests.live.timeline import Timeline
-from coin_assets_tests.live.waiting import until
+from coin_assets_tests.live.timeline import NotesWaits, Timeline
 from coin_assets_tests.scale.stack import SHARDS, Stack, stack
 
 MINUTE, FIVE = Timeframe("1m"), Timeframe("5m")
@@ -73,7 +72,7 @@ class ShardView:
 
 
 @dataclass(frozen=True)
-class Scale:
+class Scale(NotesWaits):
     """The installation under test with all that is beneath it, and all that is seen of it."""
 
     stack: Stack
@@ -86,16 +85,6 @@ class Scale:
     @property
     def series(self) -> list[Series]:
         return [series for each in self.shards for series in each.series]
-
-    def until(
-        self,
-        what: str,
-        probe: Callable[[], object],
-        seconds: float,
-        seen: Callable[[], object] = lambda: "",
-    ) -> None:
-        until(what, probe, seconds, seen)
-        self.timeline.note("met", what)
 
     def await_boundary(self, seconds: float) -> datetime:
         """Wait until both shards have published the next minute; returns it."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import dagster as dg
 
 from coin_assets.orchestration.locations import location_of
+from coin_assets_tests.deploy.postgres import Postgres
+from coin_assets_tests.deploy.redis import Redis
 from coin_assets_tests.live import invariants
 from coin_assets_tests.live.timeline import CALM, DISTURBED
 from coin_assets_tests.live.waiting import until
@@ -44,9 +46,9 @@ def play(scale: Scale, plan: Plan) -> None:
     first_publication(scale)
     boundaries_are_met(scale, plan.boundaries)
     worker_is_killed_in_a_run(scale)
-    redis_is_away(scale, plan.redis_seconds)
+    server_is_away(scale, "Redis", scale.stack.redis, plan.redis_seconds)
     location_is_killed(scale)
-    postgres_is_away(scale, plan.postgres_seconds)
+    server_is_away(scale, "PostgreSQL", scale.stack.postgres, plan.postgres_seconds)
     holder_is_stopped_past_its_lease(scale)
     boundaries_are_met(scale, plan.boundaries)
     everything_holds(scale)
@@ -87,13 +89,13 @@ def worker_is_killed_in_a_run(scale: Scale) -> None:
         scale.timeline.note("up", f"worker {name} is started again")
 
 
-def redis_is_away(scale: Scale, seconds: float) -> None:
-    with scale.timeline.step(f"Redis is away for {seconds:.0f} s"):
-        scale.timeline.note(DISTURBED, "Redis is stopped")
-        scale.stack.redis.stop()
+def server_is_away(scale: Scale, name: str, server: Postgres | Redis, seconds: float) -> None:
+    with scale.timeline.step(f"{name} is away for {seconds:.0f} s"):
+        scale.timeline.note(DISTURBED, f"{name} is stopped")
+        server.stop()
         time.sleep(seconds)
-        scale.stack.redis.start()
-        scale.timeline.note("up", "Redis is started")
+        server.start()
+        scale.timeline.note("up", f"{name} is started")
         _all_fresh_again(scale)
 
 
@@ -103,16 +105,6 @@ def location_is_killed(scale: Scale) -> None:
         scale.timeline.note(DISTURBED, f"{name} is killed")
         scale.stack.installation.kill_location(name)
         scale.timeline.note("up", f"make up has started {name} again")
-        _all_fresh_again(scale)
-
-
-def postgres_is_away(scale: Scale, seconds: float) -> None:
-    with scale.timeline.step(f"PostgreSQL is away for {seconds:.0f} s"):
-        scale.timeline.note(DISTURBED, "PostgreSQL is stopped")
-        scale.stack.postgres.stop()
-        time.sleep(seconds)
-        scale.stack.postgres.start()
-        scale.timeline.note("up", "PostgreSQL is started")
         _all_fresh_again(scale)
 
 
