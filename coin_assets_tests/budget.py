@@ -70,8 +70,6 @@ CELLS = {
     "once_for_a_person": 1,
     "orchestration/records/test_planned_events.py::test_800_planned_events_take_as_many_"
     "transactions_as_8": 0,
-    "orchestration/records/test_processes.py::test_after_a_kill_at_any_moment_each_event_is_there_"
-    "once_and_work_goes_on": 0,
     "orchestration/test_failures.py::test_step_and_run_fail_with_the_cause_and_not_with_the_number_"
     "of_attempts": 2,
     "deploy/test_postgres_records.py::test_all_answers_are_those_of_dagsters_storage": 0,
