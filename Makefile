@@ -107,7 +107,7 @@ test-scale: $(DEV) $(SCALE) ## Shards, workers, PostgreSQL and Redis through out
 test-scale-short: $(DEV) $(SCALE) ## The cut of the scale test (about 10 minutes)
 	$(BIN)/python -m coin_assets_tests.scale --short
 
-test-slow: $(DEV) ## The slow tests: two simulated years with faults, kills, promotions (an hour)
+test-slow: $(DEV) ## What make test leaves out: every cell, two simulated years, more kills (more than an hour)
 	$(BIN)/python -m pytest -m slow -s --numprocesses 2
 
 fault-matrix: $(DEV) ## Every fault of files, writes, databases and servers, and a table (an hour)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -40,11 +40,18 @@ from coin_assets.publish.json_files import (
 )
 from coin_assets.publish.objects import ObjectFolder
 
-T = TypeVar("T")
 _REMADE = "publish_due writes it again."
+
+
+class _Manifest(NamedTuple):
+    """A manifest, and its entries; None of a manifest of another version or form."""
+
+    document: Document
+    listed: ListedEntries | None
+
+
 # Sensors read the manifest every few seconds. A process looks at few folders.
-_MANIFESTS: FileCache[Document] = FileCache(10)
-_ENTRIES: FileCache[ListedEntries] = FileCache(10)
+_MANIFESTS: FileCache[_Manifest] = FileCache(10)
 
 
 @dataclass(frozen=True)
@@ -88,9 +95,7 @@ class PublishedFolder:
             MachineFault: the machine failed; the file may be intact.
             CorruptArtefact: it is no JSON document.
         """
-        return self._cached(
-            _MANIFESTS, lambda path: parsed(path, content_of(path, _REMADE), _REMADE)
-        )
+        return self._read().document
 
     def known_facts(self, is_complete: Callable[[Series], bool]) -> dict[Series, ManifestEntry]:
         """Entries of all series from the last manifest; series that it lacks are unpublished.
@@ -100,9 +105,10 @@ class PublishedFolder:
         market's manifest nothing is used, and every series is corrupt until it is published.
         """
         try:
-            manifest = self.manifest()
-            listed = self._cached(_ENTRIES, lambda _path: entries_of_manifest(self.manifest()))
-        except (FileNotFoundError, CorruptArtefact, *CONTENT_ERRORS):
+            manifest, listed = self._read()
+        except (FileNotFoundError, CorruptArtefact):
+            manifest, listed = {}, None
+        if listed is None:
             manifest, listed = {}, ListedEntries({}, "the manifest cannot be read")
         if (foreign := self._foreign(manifest)) is not None:
             return {
@@ -166,11 +172,11 @@ class PublishedFolder:
         reason = f"{path.name} differs from what is stored"
         return FileDifference(path, hashlib.sha256(content).hexdigest(), reason)
 
-    def _cached(self, cache: FileCache[T], make: Callable[[Path], T]) -> T:
-        """Something made of the manifest."""
+    def _read(self) -> _Manifest:
+        """Raises: as `manifest`."""
         path = self._folder / MANIFEST
         with read_errors_named(path, _REMADE):
-            return cache.of(str(path), lambda _path: make(path))
+            return _MANIFESTS.of(str(path), lambda _path: _manifest_at(path))
 
     def _foreign(self, manifest: Document) -> str | None:
         """Why a manifest belongs to another market's folder; None if it does not."""
@@ -271,6 +277,14 @@ def _unless_unread(
     with faults_of_one_file(faults):
         return look(facts)
     return replace(facts, fault=faults[0])
+
+
+def _manifest_at(path: Path) -> _Manifest:
+    document = parsed(path, content_of(path, _REMADE), _REMADE)
+    try:
+        return _Manifest(document, entries_of_manifest(document))
+    except CONTENT_ERRORS:
+        return _Manifest(document, None)
 
 
 def _unpublished(series: Series) -> ManifestEntry:
