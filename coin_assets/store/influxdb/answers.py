@@ -97,10 +97,17 @@ def blocks(body: bytes) -> Iterator[Block]:
             yield Block(names, kinds, rows)
 
 
-def arrow_table(alike: Sequence[Block], types: Mapping[str, pa.DataType]) -> pa.Table:
-    """Columns ``types`` of blocks with the same columns.
+def arrow_table(
+    alike: Sequence[Block], types: Mapping[str, pa.DataType], repeated: str = "", most: int = 0
+) -> pa.Table:
+    """Columns ``types``, then ``repeated``, of blocks with the same columns.
 
     Arrow reads floats to the bit in a quarter of the time of pandas.
+
+    Args:
+        repeated: a column of few different texts, which becomes a dictionary.
+        most: how many different texts that may be; with more it becomes anything else, and a
+            dictionary of millions of texts is never made.
 
     Raises:
         KeyError, ValueError: a column or value is missing or has another type.
@@ -113,12 +120,14 @@ def arrow_table(alike: Sequence[Block], types: Mapping[str, pa.DataType]) -> pa.
         csv.ReadOptions(use_threads=False, block_size=len(rows), column_names=list(alike[0].names)),
         csv.ParseOptions(newlines_in_values=b'"' in rows),
         csv.ConvertOptions(
-            include_columns=list(types),
+            include_columns=[*types, repeated] if repeated else list(types),
             column_types=dict(types),
+            auto_dict_encode=True,
+            auto_dict_max_cardinality=most,
             null_values=["", "NaN"],  # not for texts: a symbol may be called NA
         ),
     )
-    lacking = [name for name in types if table[name].null_count]
+    lacking = [name for name in table.column_names if table[name].null_count]
     if lacking:
         raise ValueError(f"no value in some rows of {lacking}")
     return table

@@ -93,14 +93,13 @@ def _fields(
         if not chosen:
             continue
         types = {name: ARROW_TYPES[kind] for name, kind in identity.items()} | {
-            _FIELD: pa.dictionary(pa.int32(), pa.string()),
             _VALUE: pa.string() if is_text else pa.float64(),
         }
-        table = arrow_table(chosen, types)
+        table = arrow_table(chosen, types, _FIELD, most)
+        if not pa.types.is_dictionary(table[_FIELD].type):
+            raise ValueError(f"more fields than {most}, or names that are no text")
         names = table[_FIELD].combine_chunks()
         codes = names.indices
-        if len(names.dictionary) > most:
-            raise ValueError(f"{len(names.dictionary)} fields where there can be {most}")
         for code, name in enumerate(names.dictionary.to_pylist()):
             own = table if len(names.dictionary) == 1 else table.filter(pc.equal(codes, code))
             parts.setdefault(name, []).append(own)
