@@ -1,4 +1,4 @@
-"""``python -m coin_assets_tests.scale``: two shards of 25 symbols on workers, on loopback alone.
+"""``python -m coin_assets_tests.scale``: two shards of symbols on workers, on loopback alone.
 
 The exit code tells whether every expectation was met. The timeline is printed in any case.
 """
@@ -11,15 +11,13 @@ from coin_assets_tests.deploy.postgres import BINARIES
 from coin_assets_tests.deploy.redis import PROGRAM
 from coin_assets_tests.live.command import played
 
-SYMBOLS_OF_A_SHARD = 25
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     servers = (("postgresql", BINARIES), ("redis-server", PROGRAM))
     if missing := [name for name, found in servers if not found]:
         print(f"scale test: install Debian's {' and '.join(missing)}", file=sys.stderr)  # noqa: T201
         return 2
-    return played("scale", __doc__, "shorter outages, fewer boundaries", arguments, run)
+    return played("scale", __doc__, "fewer symbols and boundaries, shorter outages", arguments, run)
 
 
 def run(is_short: bool, report: Path | None) -> None:
@@ -32,10 +30,11 @@ def run(is_short: bool, report: Path | None) -> None:
     from coin_assets_tests.scale.rig import assembled
     from coin_assets_tests.scale.scenario import SHORT, WHOLE, play
 
-    with assembled(SYMBOLS_OF_A_SHARD) as scale:
+    plan = SHORT if is_short else WHOLE
+    with assembled(plan.symbols) as scale:
         failed = True
         try:
-            play(scale, SHORT if is_short else WHOLE)
+            play(scale, plan)
             failed = False
         finally:
             tell(scale, report, failed=failed)

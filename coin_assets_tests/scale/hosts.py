@@ -36,7 +36,7 @@ _CUT_SECONDS = 45.0  # longer than a lease
 _FIRST_SECONDS, _BOUNDARY_SECONDS, _HEALING_SECONDS = 900.0, 240.0, 600.0
 _SYMBOLS_OF_A_SHARD = 5
 # What the first host may lock in the home: files of one process (docs/operations/scale.md).
-_OF_ONE_PROCESS = {".up.lock", "alerts/.deliver.lock"}
+_OF_ONE_PROCESS = {".up.lock", "alerts/.deliver.lock", "alerts/.lock"}
 
 
 class OtherHost:
@@ -62,7 +62,7 @@ class OtherHost:
 
     def command(self) -> list[str]:
         """The words before a command that is to run there."""
-        hide = [f"mount -t tmpfs -o ro none {each}" for each in self._hidden]
+        hide = [f"mount -t tmpfs -o ro,mode=700 none {each}" for each in self._hidden]
         script = " && ".join([f"hostname {OTHER}", *hide, 'exec "$@"'])
         return [
             *("ip", "netns", "exec", OTHER, "unshare", "--mount", "--uts", "--ipc", "--pid"),
@@ -76,18 +76,23 @@ class Forwarder:
     def __init__(self, ports: Sequence[int]) -> None:
         self._ports = ports
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._ended = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        """Close all connections."""
+        self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
 
-    def _serve(self) -> None:
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
         for port in self._ports:
-            served = asyncio.start_server(partial(_pass_on, port), _NEAR, port)
-            self._loop.run_until_complete(served)
-        self._loop.run_forever()
+            await asyncio.start_server(partial(_pass_on, port), _NEAR, port)
+        await self._ended.wait()
 
 
 async def _pass_on(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -109,8 +114,8 @@ def main() -> int:
     if _INSIDE not in os.environ:
         begun = ("unshare", "--net", "--mount", "--uts")
         if subprocess.run([*begun, "true"], capture_output=True, check=False).returncode:
-            print("two hosts: skipped, namespaces are not permitted here")  # noqa: T201
-            return 0
+            print("two hosts: not run, namespaces are not permitted here; run it as root")  # noqa: T201
+            return 2
         again = [sys.executable, "-m", "coin_assets_tests.scale.hosts"]
         environment = os.environ | {_INSIDE: "1"}
         return subprocess.run([*begun, *again], env=environment, check=False).returncode

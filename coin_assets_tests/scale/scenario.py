@@ -25,20 +25,22 @@ _HEALING_SECONDS = 600.0  # a back-off may have to end first
 
 @dataclass(frozen=True)
 class Plan:
-    """How long each part lasts.
+    """How many series there are, and how long each part lasts.
 
     Attributes:
+        symbols: of each shard.
         boundaries: met in the calm before, and after all.
         redis_seconds, postgres_seconds: outages.
     """
 
+    symbols: int
     boundaries: int
     redis_seconds: float
     postgres_seconds: float
 
 
-SHORT = Plan(boundaries=1, redis_seconds=15, postgres_seconds=20)
-WHOLE = Plan(boundaries=6, redis_seconds=60, postgres_seconds=60)
+SHORT = Plan(symbols=4, boundaries=1, redis_seconds=15, postgres_seconds=20)
+WHOLE = Plan(symbols=25, boundaries=6, redis_seconds=60, postgres_seconds=60)
 
 
 def play(scale: Scale, plan: Plan) -> None:
