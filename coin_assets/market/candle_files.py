@@ -35,6 +35,7 @@ from coin_assets.domain.candles.frame import (
 from coin_assets.domain.candles.time_diagnosis import spacing
 from coin_assets.domain.timeframes import Timeframe, as_micros
 from coin_assets.errors import InvalidCandles
+from coin_assets.files.faults import machine_fault
 from coin_assets.foreign_text import shortened
 from coin_assets.market.candle_text import TIME_NAMES, header_of, normal
 from coin_assets.market.candle_times import read_times
@@ -99,6 +100,8 @@ def _read(path: Path, most_rows: int) -> pd.DataFrame:
                 return frame.set_axis(header, axis=1)  # pandas renames the second of equal names
     # A damaged Parquet file can lack anything, even keys of its own description.
     except (ValueError, OSError, LookupError, TypeError, csv.Error, pa.ArrowException) as error:
+        if (fault := machine_fault(error, path)) is not None:
+            raise fault from error
         raise _unreadable(
             path, f" ({shortened(str(error), _REASON)})", _cause(path, error)
         ) from error

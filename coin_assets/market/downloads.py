@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from coin_assets.bounded_http import Bounds
 from coin_assets.errors import ConfigurationError, InvalidCandles, PermanentError
+from coin_assets.files.faults import machine_fault
 from coin_assets.market.base import Meter, Usage
 from coin_assets.market.bounds import OF_FILE, OF_SMALL_FILE
 from coin_assets.market.pace import Halt
@@ -243,6 +244,8 @@ class _Folder:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
+            if (fault := machine_fault(error, path)) is not None:
+                raise fault from error
             raise InvalidCandles("unreadable", f"{path} cannot be read ({error}).") from error
         self.meter.count(requests=1)
         return content

@@ -7,6 +7,8 @@
   nothing in it can tell.
 """
 
+import errno
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -18,7 +20,7 @@ import pytest
 from coin_assets.domain.candles.frame import VALUES, empty_candles
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import NAMES, Timeframe
-from coin_assets.errors import InvalidCandles
+from coin_assets.errors import InvalidCandles, MachineFault
 from coin_assets.market.candle_files import read_candle_file
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets_tests.realdata import REAL_DATA, bad_file, real_candles, requires_real_data
@@ -386,3 +388,20 @@ def test_close_times_that_switch_to_microseconds_are_read_whole() -> None:
 def test_good_files_are_read(path: Path) -> None:
     candles = read_candle_file(path, Timeframe(path.stem.rsplit("_", 1)[1]))
     assert len(candles) == len(pd.read_parquet(path))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.EACCES])
+def test_a_file_that_the_machine_cannot_read_is_no_bad_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, number: int
+) -> None:
+    path = tmp_path / f"BTC_USDT_1h.{suffix}"
+    path.touch()
+
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "stat", failing)
+    with pytest.raises(MachineFault, match=errno.errorcode[number]) as raised:
+        read_candle_file(path, HOUR)
+    assert str(path) in str(raised.value)

@@ -7,6 +7,7 @@
 - What is not there is None; a server that fails is asked again, and then unavailable.
 """
 
+import errno
 import hashlib
 import itertools
 import os
@@ -24,6 +25,7 @@ import pytest
 from coin_assets.errors import (
     ConfigurationError,
     InvalidCandles,
+    MachineFault,
     MarketUnavailable,
     PermanentError,
 )
@@ -380,3 +382,17 @@ def test_things_are_made_one_ahead_of_their_use() -> None:
     assert list(itertools.islice(ahead, 5)) == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="no more"):
         next(ahead)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.EACCES])
+def test_a_file_of_a_folder_that_the_machine_cannot_read_is_no_bad_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    put(tmp_path, NAME, CONTENT)
+
+    def failing(path: Path) -> bytes:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    with pytest.raises(MachineFault, match=errno.errorcode[number]):
+        ArchiveFiles(str(tmp_path), tmp_path / "work").fetch(NAME)
