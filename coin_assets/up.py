@@ -23,6 +23,7 @@ from dagster._core.remote_origin import (
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from coin_assets import metrics, supervision, watcher, web
+from coin_assets.config import notation
 from coin_assets.config.settings import Settings, variable_of
 from coin_assets.domain.shards import Shard
 from coin_assets.errors import CoinAssetsError, ConfigurationError
@@ -45,9 +46,10 @@ _CODE_SECONDS = 180  # to load the definitions; as dagster dev allows
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start web UI and daemon; returns 2 if the settings, the home or the port cannot be used."""
     wanted = _parser().parse_args(arguments)
-    host, port = wanted.host, wanted.port
+    host = wanted.host
     print_anything()
     try:
+        port = _port(wanted.port)
         settings = Settings()
         shards = _shards(settings, is_one=wanted.code_server)
         for shard in shards:
@@ -76,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         note_address(lock, f"http://{host}:{port}")
         page = _page_address(settings, port)
-        plan = _plan(wanted, settings, shards, has_page=bool(page))
+        plan = _plan(wanted, port, settings, shards, has_page=bool(page))
         command = [supervision.__name__, plan.write()]
         if page and not settings.site_url:
             os.environ[variable_of("site_url")] = page
@@ -96,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Web UI and daemon on localhost; settings: docs/settings.md. A server that "
         "ends is started again. Ctrl-C stops all, runs too; a second one kills them.",
     )
-    parser.add_argument("--port", type=int, default=3000, help="port of the web UI (make: PORT=)")
+    parser.add_argument("--port", default="3000", help="port of the web UI (make: PORT=)")
     parser.add_argument("--host", default=HOST, help="address to listen on")
     parser.add_argument(
         "--verbose",
@@ -107,6 +109,13 @@ def _parser() -> argparse.ArgumentParser:
         "--code-server", action="store_true", help="only the code location, for gRPC clients"
     )
     return parser
+
+
+def _port(text: str) -> int:
+    try:
+        return notation.port(3000, required=True)(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"PORT: {error}") from error
 
 
 def _shards(settings: Settings, *, is_one: bool) -> list[Shard]:
@@ -131,7 +140,12 @@ def _origins(shards: Sequence[Shard]) -> Sequence[CodeLocationOrigin]:
 
 
 def _plan(
-    wanted: argparse.Namespace, settings: Settings, shards: Sequence[Shard], *, has_page: bool
+    wanted: argparse.Namespace,
+    port: int,
+    settings: Settings,
+    shards: Sequence[Shard],
+    *,
+    has_page: bool,
 ) -> Plan:
     """What ``dagster dev`` starts, for `supervision`.
 
@@ -158,7 +172,7 @@ def _plan(
     return Plan(
         locations=tuple(locations),
         web=(
-            *(*python, web.__name__, "--host", wanted.host, "--port", str(wanted.port)),
+            *(*python, web.__name__, "--host", wanted.host, "--port", str(port)),
             *("--ui-hosts", ",".join(settings.ui_hosts)),
             *("--dagster-log-level", level, "--workspace", str(workspace)),
         ),

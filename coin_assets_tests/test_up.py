@@ -23,7 +23,7 @@ from dagster._core.events import EngineEventData
 
 from coin_assets.config.settings import Settings
 from coin_assets.domain.timeframes import month_start
-from coin_assets.up import _page_address
+from coin_assets.up import _page_address, main
 from coin_assets_tests.webui import ROOT, WebUi, environment, free_port, started, wait_until_loaded
 
 # What `&` does in a script: the process and all its children ignore Ctrl-C.
@@ -159,6 +159,7 @@ def test_the_log_is_short_and_an_interrupt_ends_everything(tmp_path: Path) -> No
     for word in ("DEBUG", "SensorDaemon", "supersed", "Traceback"):
         assert word not in text
     assert "coin_assets.runs - INFO - update" in text
+    assert text.count(f"web UI ready: http://127.0.0.1:{made.port}\n") == 1
     assert free_again(made.port)
 
 
@@ -302,6 +303,15 @@ def free_again(port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
     return True
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", ""])
+def test_a_port_that_is_none_is_told_with_its_variable(
+    port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--port", port]) == 2
+    expected = f"make up: PORT: {port!r} is no port; write a number up to 65535, as in 3000.\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_a_page_on_the_port_of_the_web_ui_is_not_served(

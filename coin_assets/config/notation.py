@@ -17,6 +17,7 @@ from coin_assets.domain.symbols import symbol_problem
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 
+_LAST_PORT = 65535
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 T = TypeVar("T")
@@ -126,6 +127,29 @@ def whole_number(minimum: int) -> Callable[[object], int]:
             raise ConfigurationError(
                 f"{value!r} is not a whole number of at least {minimum}; write one, "
                 f"as in {minimum + 2}."
+            )
+        return number
+
+    return parse
+
+
+def port(usual: int, *, required: bool = False) -> Callable[[object], int]:
+    """Parser of ports; 0 stands for none.
+
+    Args:
+        usual: the one that the error gives as an example.
+        required: refuse 0.
+    """
+
+    def parse(value: object) -> int:
+        try:
+            number = whole_number(1 if required else 0)(value)
+        except ConfigurationError:
+            number = _LAST_PORT + 1
+        if number > _LAST_PORT:
+            raise ConfigurationError(
+                f"{value!r} is no port; write a number up to {_LAST_PORT}, as in {usual}"
+                f"{'.' if required else ', or 0 for none.'}"
             )
         return number
 

@@ -20,7 +20,6 @@ from coin_assets.errors import ConfigurationError
 
 INFLUXDB_TOKEN = "INFLUXDB_V2_TOKEN"  # noqa: S105 (a name)
 _ADDED_TAGS = "INFLUXDB_V2_TAG_"  # of the client library: tags it adds to all points
-_LAST_PORT = 65535
 _MOST_PATHS = 1000
 Given = Mapping[str, Any]  # the fields before this one, those with a problem left out
 DEFAULT_FRESHNESS = (
@@ -138,12 +137,6 @@ def secret_url(value: Any) -> SecretStr:
 
 
 # Rules: each yields the problems of a parsed value.
-
-
-def port(number: int, _: Given) -> Iterator[str]:
-    """Problem of a number that is no port."""
-    if number > _LAST_PORT:
-        yield f"{number} is no port; write one up to {_LAST_PORT}, as in 9464, or 0 for none."
 
 
 def paths(number: int, _: Given) -> Iterator[str]:

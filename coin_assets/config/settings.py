@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     publish_dir: Annotated[Path, _by(rules.folder), BeforeValidator(rules.inside_home)] = _setting(
         "$COIN_HOME/published", "a folder that any web server can serve"
     )
-    site_port: Annotated[int, _by(notation.whole_number(0), rules.port)] = _setting(
+    site_port: Annotated[int, _by(notation.port(8088))] = _setting(
         "8088", "port of the published folder and its page on localhost; 0 for none"
     )
     site_url: Annotated[str, _by(addresses.public_url)] = _setting(
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     disk_limits: Annotated[DiskLimits, _by(notation.disk_limits)] = _setting(
         "70/85/90", "warn, critical, block (percent)"
     )
-    metrics_port: Annotated[int, _by(notation.whole_number(0), rules.port)] = _setting(
+    metrics_port: Annotated[int, _by(notation.port(9464))] = _setting(
         "0", "port of the metrics for Prometheus on localhost; 0 for none"
     )
     metrics_textfile: Annotated[Path | None, _by(rules.textfile)] = _setting(

@@ -2,13 +2,14 @@
 
 import re
 
+READY = "web UI ready:"  # begins the line of a web server that listens
 RUNS = "coin_assets.runs"  # logger of the lines that say how runs start and end
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 # As Dagster, uvicorn and gRPC begin a record; other lines belong to the record before.
 _RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+ - (?P<logger>\S+) - (?P<level>[A-Z]+) - ")
 _OF_OTHERS = re.compile(r"(INFO|DEBUG): +|[IW]\d{4} \d\d:\d\d:\d\d")
 # Of this project, and of an interpreter that ends.
-_UNMARKED = re.compile(r"make up: |Traceback \(most recent|Fatal Python error")
+_UNMARKED = re.compile(rf"make up: |{READY} |Traceback \(most recent|Fatal Python error")
 _HARMLESS = "No cursor for event type"  # Dagster warns so at the first start of a home
 _SHOWN_LEVELS = {"WARNING", "ERROR", "CRITICAL"}
 

@@ -4,6 +4,7 @@ It has the options of ``dagster-webserver``, without those of its parent process
 ``--ui-hosts``.
 """
 
+from socket import socket
 from typing import Any
 
 import click
@@ -19,8 +20,10 @@ from dagster_webserver.version import __version__
 
 from coin_assets.config.addresses import hosts
 from coin_assets.errors import ConfigurationError
+from coin_assets.supervision.log_lines import READY
 from coin_assets.web.guard import Guard
 
+_NOT_STARTED = 3  # as uvicorn.run exits
 _LEFT_OUT = {"suppress_warnings", "instance_ref", "shutdown_pipe"}
 
 
@@ -55,12 +58,26 @@ def serve(**options: Any) -> None:
             app = create_app_from_workspace_process_context(
                 context, options["path_prefix"], options["live_data_poll_rate"]
             )
-            uvicorn.run(
-                Guard(app, options["host"], named),
-                host=options["host"],
-                port=options["port"] or DEFAULT_WEBSERVER_PORT,
-                log_level=options["uvicorn_log_level"],
+            server = _Server(
+                uvicorn.Config(
+                    Guard(app, options["host"], named),
+                    host=options["host"],
+                    port=options["port"] or DEFAULT_WEBSERVER_PORT,
+                    log_level=options["uvicorn_log_level"],
+                )
             )
+            server.run()
+            if not server.started:
+                raise SystemExit(_NOT_STARTED)
+
+
+class _Server(uvicorn.Server):
+    """Prints its address when it listens: loading the definitions takes a while until then."""
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(f"{READY} http://{self.config.host}:{self.config.port}", flush=True)  # noqa: T201
 
 
 command = click.Command(
