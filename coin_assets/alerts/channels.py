@@ -14,7 +14,7 @@ from coin_assets.foreign_text import shortened
 # https://docs.discord.com/developers/resources/webhook; a text object of Slack is as long.
 DISCORD_CHARACTERS, SLACK_CHARACTERS = 2000, 3000
 TITLE_CHARACTERS, SUBJECTS, SUBJECT_CHARACTERS = 500, 1000, 240
-_REMEDY = "It is tried again by itself; check COIN_ALERT_WEBHOOKS if that does not help."
+_REMEDY = "Check COIN_ALERT_WEBHOOKS, and the service at that address."
 _NO_PREVIEWS = 1 << 2  # Discord's flag SUPPRESS_EMBEDS
 
 

@@ -63,7 +63,8 @@ def send_due(database: Database, channel: Channel, clock: Clock, end: datetime) 
         except DeliveryRefused as refusal:
             _note_refusal(database, claimed, refusal, clock())
             sent.refusal = sent.refusal or str(refusal)
-            sent.log_lines.append(f"alert {claimed.message.id} stays in the outbox: {refusal}")
+            stays = "stays in the outbox and is tried again"
+            sent.log_lines.append(f"alert {claimed.message.id} {stays}: {refusal}")
             if not _is_refused_for_itself(claimed, refusal):
                 break
             passed.append(claimed)

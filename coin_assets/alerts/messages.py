@@ -100,7 +100,7 @@ def compose(
         f"{affected} are affected by now." if affected > len(subjects) else "",
         "" if over or not worst.cause else f"Cause: {shortened(worst.cause, _MOST_CAUSE)}",
         "" if over or not worst.remedy else f"To do: {shortened(worst.remedy, _MOST_REMEDY)}",
-        f"Runbook: {worst.runbook}" if kind == MessageKind.ESCALATION and worst.runbook else "",
+        "" if over or not worst.runbook else f"Runbook: {worst.runbook}",
     ]
     return Message(
         id=_identity(kind, worst, subjects, now),

@@ -25,7 +25,6 @@ from coin_assets.errors import CorruptArtefact
 
 KEPT_DELIVERED = timedelta(days=30)
 KEPT_UNCONFIGURED = timedelta(days=7)
-_TRIED = ". It is tried again"  # the end of a refusal, which is not true of what was set aside
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,7 @@ def read_set_aside(connection: Connection, since: datetime) -> list[SetAside]:
     )
     with _rows_readable():
         return [
-            SetAside(parse_message(document), channel, parse_stamp(at), error.partition(_TRIED)[0])
+            SetAside(parse_message(document), channel, parse_stamp(at), error)
             for document, channel, at, error in rows
         ]
 

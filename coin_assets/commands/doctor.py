@@ -26,6 +26,7 @@ from coin_assets.market.server_clock import ServerTime, time_of
 from coin_assets.orchestration.build import alert_settings, configured_resources
 from coin_assets.orchestration.records.sizes import record_sizes
 from coin_assets.orchestration.resources import Resources
+from coin_assets.orchestration.sensors.conditions import MACHINERY_REMEDY
 from coin_assets.orchestration.sensors.health_alerts import WATCHED_JOBS
 from coin_assets.orchestration.sensors.machinery import troubles
 from coin_assets.orchestration.sensors.runs import job_failures
@@ -161,7 +162,8 @@ def _of_series(settings: Settings, now: datetime) -> Iterable[Finding]:
     market = published_market(settings.market_kind, settings.market_argument)
     manifest = read_manifest(path, market)
     if manifest is None:
-        yield Finding("series", f"nothing is published in {path.parent} yet", is_fine=False)
+        text = f"nothing is published in {path.parent} yet. Start make up, and look at its runs."
+        yield Finding("series", text, is_fine=False)
         return
     _, listed = manifest
     lines = [line_of(listed, each, settings, now) for each in settings.series_list]
@@ -175,7 +177,9 @@ def _of_series(settings: Settings, now: datetime) -> Iterable[Finding]:
     if degraded := sum(line.degraded for line in lines):
         text += f"; {degraded} degraded"
     more = len(wrong) - _MOST_SERIES
-    yield Finding("series", text + (f"; {more} more than listed" if more > 0 else ""), not wrong)
+    text += f"; {more} more than listed" if more > 0 else ""
+    text += ". What to do: docs/operations/stale.md" if wrong else ""
+    yield Finding("series", text, not wrong)
 
 
 _SOUND = {FRESH, INSUFFICIENT_DATA}
@@ -191,7 +195,10 @@ def _of_alerts(settings: Settings, now: datetime) -> Iterable[Finding]:
         ", ".join(names) or "none: nobody is alerted; set COIN_ALERT_WEBHOOKS",
         bool(names),
     )
-    yield Finding("undelivered messages", str(overview.pending), overview.pending == 0)
+    waiting = f"{overview.pending}. See which channel refuses them: make alerts"
+    yield Finding(
+        "undelivered messages", waiting if overview.pending else "0", overview.pending == 0
+    )
     for each in overview.set_aside:
         what = f"{each.message.headline} ({each.message.id}) at {each.at:%Y-%m-%d %H:%M}"
         yield Finding("message set aside", f"{what}: {each.reason}", is_fine=False)
@@ -200,7 +207,8 @@ def _of_alerts(settings: Settings, now: datetime) -> Iterable[Finding]:
     yield Finding("open alerts", shown if len(subjects) <= _MOST_SERIES else f"{shown}, ...")
     late = age is None or age > _LATE_CYCLES * timedelta(seconds=settings.alert_cycle_seconds)
     text = "never" if age is None else f"{duration_text(age)} ago"
-    yield Finding("health was checked", text, not late)
+    remedy = ". Start make up; if it runs, switch the sensor health_alerts on in the web UI."
+    yield Finding("health was checked", text + (remedy if late else ""), not late)
 
 
 def _of_records(instance: dg.DagsterInstance, shards: int) -> Iterable[Finding]:
@@ -208,12 +216,13 @@ def _of_records(instance: dg.DagsterInstance, shards: int) -> Iterable[Finding]:
     names = {state.instigator_name for state in instance.all_instigator_state()}
     stopped = troubles(instance, names, now, shards=shards)
     for each in stopped:
-        yield Finding(each.subject, each.detail, is_fine=False)
+        yield Finding(each.subject, f"{each.detail} {MACHINERY_REMEDY}", is_fine=False)
     if not stopped:
         yield Finding("sensors and daemons", f"{len(names)} sensors and schedules on record")
     for job in WATCHED_JOBS:
         if failed := job_failures(instance, job):
-            yield Finding(f"job {job}", f"failed at {failed.last}: {failed.message}", is_fine=False)
+            text = f"failed at {failed.last}: {failed.message} Read the run in the web UI."
+            yield Finding(f"job {job}", text, is_fine=False)
     in_flight = dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED])
     yield Finding("runs in flight", str(instance.get_runs_count(in_flight)))
     for kind in record_sizes(instance, now):

@@ -28,11 +28,12 @@ from coin_assets.domain.series import Series
 from coin_assets.errors import ConfigurationError, CorruptArtefact
 from coin_assets.files.checksummed_json import require_same
 from coin_assets.files.strict_json import CONTENT_ERRORS, shown
+from coin_assets.foreign_text import visible
 from coin_assets.orchestration.progress import text_table
 from coin_assets.publish.manifests import manifests_in
 from coin_assets.supervision.home_lock import address_of
 
-_MOST_ERROR = 70
+_MOST_ERROR, _MOST_WHOLE = 70, 10  # characters in the table; troubles below it
 _REWRITTEN = "A running make up writes it anew within a minute."
 _HEAD = ("symbol", "timeframe", "status", "age", "newest candle", "forecast to", "trouble")
 
@@ -126,8 +127,7 @@ def _show(settings: Settings, now: datetime, as_json: bool) -> int:
         degraded = sum(line.degraded for line in lines)
         age = duration_text(now - generated_at)
         print(f"\n{len(lines)} series: {words}; {degraded} degraded. Published {age} ago.")
-        if any(len(line.trouble) > _MOST_ERROR for line in lines):
-            print("Whole errors: make doctor, or make status JSON=1")
+        _print_whole([line for line in lines if len(line.trouble) > _MOST_ERROR])
     # Each time a series is renewed, the manifest is written.
     if now - generated_at > min(settings.freshness[each].soft for each in settings.timeframes):
         age = duration_text(now - generated_at)
@@ -137,6 +137,14 @@ def _show(settings: Settings, now: datetime, as_json: bool) -> int:
         )
         return 1
     return 0 if set(counts) == {FRESH} else 1
+
+
+def _print_whole(long: Sequence[Line]) -> None:
+    """Print the troubles that the table cuts, with the paths and remedies in them."""
+    for line in long[:_MOST_WHOLE]:
+        print(f"\n{line.series}: {visible(' '.join(line.trouble.split()))}")
+    if len(long) > _MOST_WHOLE:
+        print(f"\n{len(long) - _MOST_WHOLE} more: make status JSON=1")
 
 
 def line_of(listed: ListedEntries, series: Series, settings: Settings, now: datetime) -> Line:

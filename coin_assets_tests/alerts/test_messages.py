@@ -30,6 +30,7 @@ def test_an_alert_contains_the_detail_and_the_remedy() -> None:
         "data ends 2026-11-22 20:00, 125 min old (limit 130)",
         "Cause: the exchange does not answer",
         "To do: check the exchange, then run update",
+        "Runbook: docs/operations/stale.md",
     ]
     assert composed.headline == f"[CRITICAL] {composed.title}"
     assert composed.since == SINCE

@@ -42,6 +42,8 @@ def test_all_are_asked_at_once_and_one_that_refuses_is_told(
         assert alert_test.main([]) == 1
     printed = capsys.readouterr().out
     assert SECRET not in printed
+    assert "tried again" not in printed
+    assert "Check COIN_ALERT_WEBHOOKS" in printed
     assert len(re.findall(r": refused after \d+ ms: .* HTTP 403\.", printed)) == 2
     (accepted,) = re.findall(r": accepted after (\d+) ms", printed)
     assert 500 <= int(accepted) < 1000

@@ -48,8 +48,17 @@ def test_what_is_wrong_is_named_and_hides_nothing(home: Path) -> None:
     found = findings(SOON + timedelta(days=40))
     assert "hard_stale" in found["BTC/USDT 4h"].detail
     assert not found["series"].is_fine
+    assert found["series"].detail.endswith("docs/operations/stale.md")
     assert "heartbeat" in found["alerts"].detail
     assert found["store: folder"].is_fine
+
+
+def test_health_that_nobody_checks_has_a_remedy(home: Path) -> None:
+    found = findings(SOON)
+    assert found["health was checked"].detail.startswith("never. Start make up; if it runs, ")
+    beat(home / "alerts", SOON - timedelta(hours=2), {})
+    found = findings(SOON)
+    assert found["health was checked"].detail.startswith("2 h ago. Start make up; ")
 
 
 @pytest.mark.usefixtures("empty_home")

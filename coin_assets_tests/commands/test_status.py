@@ -81,6 +81,7 @@ def test_a_degraded_series_says_why_in_one_line(
     assert line.endswith("...")
     assert len(line) < 180
     assert "1 degraded" in printed
+    assert f"\nBTC/USDT 4h: failed 3 times: the market does not answer. {'x' * 200}\n" in printed
 
 
 def test_a_series_that_is_hidden_or_new_is_no_fresh_one(

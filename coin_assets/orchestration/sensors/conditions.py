@@ -22,6 +22,7 @@ from coin_assets.orchestration.sensors.machinery import Trouble
 from coin_assets.planning.facts import Failures
 
 # Fewer failures are no condition: the planner retries within seconds.
+MACHINERY_REMEDY = "Look at Automation in the UI and switch it on; if it is on, restart make up."
 _FAILING_FROM = 3
 _OUTAGE_FROM = 2
 _STALE_PAGE = "docs/operations/stale.md"
@@ -135,7 +136,7 @@ def machinery_conditions(found: Iterable[Trouble]) -> list[Condition]:
             severity=Severity.CRITICAL,
             since=trouble.since,
             detail=trouble.detail,
-            remedy="Look at Automation in the UI and switch it on; if it is on, restart make up.",
+            remedy=MACHINERY_REMEDY,
             runbook=_RECOVERY_PAGE,
         )
         for trouble in found
