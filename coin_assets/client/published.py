@@ -266,8 +266,9 @@ class Published:
             raise Damaged(
                 f"{self._named(reference.name)} is not what the manifest lists: it has "
                 f"{len(content)} bytes and SHA-256 {digest[:12]}..., not {reference.size} and "
-                f"{reference.sha256[:12]}.... Try again; a cache may have kept an old file. If it "
-                "stays so, have the platform publish it again."
+                f"{reference.sha256[:12]}.... Try again: it may come from another moment than the "
+                "manifest, as out of a cache or an unfinished copy. If it stays so, it is damaged: "
+                "have the platform publish it again."
             )
         return content
 

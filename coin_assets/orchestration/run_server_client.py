@@ -14,7 +14,7 @@ from coin_assets.orchestration import run_server
 from coin_assets.orchestration.run_server import GO, READY, STALE, TIED, UNTIED, Order
 
 # A machine that swaps may take long; both are well below start_timeout_seconds of dagster.yaml.
-_PRELOAD_SECONDS, _FORK_SECONDS = 60.0, 30.0
+_PRELOAD_SECONDS, _FORK_SECONDS = 120.0, 30.0
 
 
 class RunServers:

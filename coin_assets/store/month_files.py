@@ -39,6 +39,9 @@ _EXTENTS: FileCache[Extent | None] = FileCache(120_000)
 _DAMAGED: FileCache[DamageMarker] = FileCache(10_000)
 # A task needs a month several times, and so do the tasks after it.
 _BYTES = 64 * 2**20
+_REMEDY = (
+    "Remove the file: candles come back by themselves; materialise the month of anything else."
+)
 _MOST_TEXT = 400  # characters of an error of pyarrow
 
 
@@ -267,7 +270,7 @@ def _failure(path: str, error: BaseException, read: Identity | None = None) -> C
         return fault
     text = shortened(str(error), _MOST_TEXT)
     what = text if isinstance(error, _Wrong) else f"cannot be read ({text})"
-    message = f"{path} {what}. Remove the file and materialise its month again."
+    message = f"{path} {what}. {_REMEDY}"
     marker = damage_markers.mark(Path(path), read, message)
     _DAMAGED.put(path, (marker.identity,), marker)
     return marker.error()

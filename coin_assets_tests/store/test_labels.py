@@ -84,7 +84,7 @@ def test_a_file_of_another_series_or_month_is_refused_by_both(
         USES[use](ParquetStore(tmp_path / "home"))
     assert str(refusal.value) == (
         f"{path} belongs elsewhere: it says {says}. "
-        "Remove the file and materialise its month again."
+        "Remove the file: candles come back by themselves; materialise the month of anything else."
     )
     assert refusal.value.found_at is not None  # a marker tells other processes
     assert len(list(path.parent.parent.glob(".damaged_*"))) == 1
