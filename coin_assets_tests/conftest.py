@@ -1,5 +1,6 @@
 """Fixtures for every test: no setting of the machine reaches a test, no test reaches a network."""
 
+import gc
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from hypothesis import settings
 
 from coin_assets_tests.budget import mark_slow
 from coin_assets_tests.fast import is_fast, refuse_processes
+from coin_assets_tests.instances_in_memory import make_them_quickly
 from coin_assets_tests.market.fault_table import print_fault_table
 from coin_assets_tests.orchestration.faults.matrix import print_matrix
 
@@ -22,6 +24,7 @@ settings.load_profile("untimed")
 
 # Processes in the background of a shell ignore signals, and those of tests would inherit that.
 def pytest_configure() -> None:
+    make_them_quickly()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_IGN:
             is_interrupt = number == signal.SIGINT
@@ -47,7 +50,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     idle for minutes; pytest-xdist would sort them so.
     """
     mark_slow(items)
-    items.sort(key=lambda item: zlib.crc32(item.location[0].encode()))
+    items.sort(key=lambda item: zlib.crc32(item.nodeid.partition("::")[0].encode()))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected, which stays to the end, out of garbage collections."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

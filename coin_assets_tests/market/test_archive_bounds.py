@@ -3,6 +3,7 @@
 import io
 import time
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -127,22 +128,24 @@ def of_size(content: bytes, size: int) -> bytes:
     return content[:at] + size.to_bytes(4, "little") + content[at + 4 :]
 
 
-BOMBS = {
-    "a bomb": packed(("a.csv", bytes(64 * MB))),
-    "a bomb of another kind": packed(("a.csv", bytes(64 * MB)), how=zipfile.ZIP_LZMA),
-    "a bomb that looks small": of_size(packed(("a.csv", ROW.encode() * 50_000)), 100),
-    "many members": packed(*((f"{number}.csv", b"") for number in range(1000))),
-    "long names": packed(*((f"{number}{'a' * 60_000}.csv", b"") for number in range(3))),
-    "another packing": packed(("a.csv", ROW.encode()), how=zipfile.ZIP_BZIP2),
-    "a long file": packed(("a.csv", ROW.encode()), how=zipfile.ZIP_STORED) + bytes(MB),
+# Made by their tests: to pack 64 MB takes seconds of every process that imports this.
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "a bomb": lambda: packed(("a.csv", bytes(64 * MB))),
+    "a bomb of another kind": lambda: packed(("a.csv", bytes(64 * MB)), how=zipfile.ZIP_LZMA),
+    "a bomb that looks small": lambda: of_size(packed(("a.csv", ROW.encode() * 50_000)), 100),
+    "many members": lambda: packed(*((f"{number}.csv", b"") for number in range(1000))),
+    "long names": lambda: packed(*((f"{number}{'a' * 60_000}.csv", b"") for number in range(3))),
+    "another packing": lambda: packed(("a.csv", ROW.encode()), how=zipfile.ZIP_BZIP2),
+    "a long file": lambda: packed(("a.csv", ROW.encode()), how=zipfile.ZIP_STORED) + bytes(MB),
 }
 
 
 @pytest.mark.parametrize("what", BOMBS)
 def test_a_zip_beyond_what_candles_can_take_is_refused_before_it_is_expanded(what: str) -> None:
+    bomb = BOMBS[what]()
     began = time.process_time()
     with pytest.raises(InvalidCandles, match=rf"\[unreadable\] {NAME}") as refused:
-        read_klines(BOMBS[what], MONTH, HOUR)
+        read_klines(bomb, MONTH, HOUR)
     assert time.process_time() - began < 1
     assert len(str(refused.value)) < 600
 

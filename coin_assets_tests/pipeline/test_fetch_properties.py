@@ -187,7 +187,7 @@ def homes() -> Iterator[Iterator[Path]]:
         yield (Path(folder) / str(number) for number in count())
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(case=cases())
 def test_each_candle_is_stored_or_explained_and_fetching_again_changes_no_byte(case: Case) -> None:
     with homes() as folders:
@@ -199,7 +199,7 @@ def test_each_candle_is_stored_or_explained_and_fetching_again_changes_no_byte(c
         assert files_of(home) == before
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(case=cases(), data=st.data())
 def test_order_of_months_size_of_pages_and_failures_leave_no_trace(
     case: Case, data: st.DataObject
@@ -219,7 +219,7 @@ def test_order_of_months_size_of_pages_and_failures_leave_no_trace(
         assert files_of(after_failure) == files_of(at_once)
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(case=cases(), steps=st.lists(st.integers(1, 5 * 3600), min_size=1, max_size=4))
 def test_fetches_now_and_then_end_with_what_one_fetch_has(case: Case, steps: list[int]) -> None:
     """The clock moves by up to five candles at a time; nothing is forgotten meanwhile."""

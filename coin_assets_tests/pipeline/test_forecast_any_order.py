@@ -26,7 +26,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(actions=ACTIONS)
 def test_in_any_order_forecasts_stay_and_agree_with_the_record(actions: list[str]) -> None:
     with TemporaryDirectory() as folder:

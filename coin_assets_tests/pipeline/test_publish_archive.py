@@ -146,7 +146,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(CHANGES)
 def test_archive_is_store_whatever_happened(
     original: Path, tmp_path: Path, changes: list[tuple[str, int]]

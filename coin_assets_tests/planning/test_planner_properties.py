@@ -138,7 +138,7 @@ LISTED_AT_A_WEEKS_END = Case(
 )
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(case=cases())
 @example(case=HALF_ASKED)
 @example(case=LISTED_AT_A_WEEKS_END)
@@ -170,7 +170,7 @@ def test_after_faults_stop_everything_heals_in_bounded_ticks(case: Case) -> None
     assert made.converge(2) <= 2
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(case=cases())
 def test_without_faults_the_plan_is_empty_after_rounds_bounded_by_the_months(case: Case) -> None:
     made = case.world()
@@ -181,7 +181,7 @@ def test_without_faults_the_plan_is_empty_after_rounds_bounded_by_the_months(cas
     assert all(made.is_up_to_date(each) for each in made.series)
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(case=cases(), many=st.booleans())
 def test_months_that_fail_for_good_are_retried_ever_more_slowly_and_hold_up_nothing(
     case: Case, many: bool
@@ -216,7 +216,7 @@ def test_months_that_fail_for_good_are_retried_ever_more_slowly_and_hold_up_noth
         assert 10 <= len(times) <= 16
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(case=cases())
 def test_the_order_of_the_keys_does_not_matter_and_the_same_facts_give_the_same_plan(
     case: Case,
@@ -234,7 +234,7 @@ def test_the_order_of_the_keys_does_not_matter_and_the_same_facts_give_the_same_
         assert set(one.training) == set(other.training)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(case=cases(), data=st.data())
 def test_what_is_in_flight_or_backing_off_or_up_to_date_is_never_asked_for(
     case: Case, data: st.DataObject

@@ -61,7 +61,7 @@ from coin_assets.store.base import CandleRange, Extent, Store, Written
 Row = tuple[float, ...]
 
 SLOW_LAW = settings(
-    max_examples=15,
+    max_examples=8,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,  # every example has its own symbol
         HealthCheck.differing_executors,  # every backend is one

@@ -39,7 +39,7 @@ from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import DataRefused, InvalidCandles
 from coin_assets_tests.realdata import REAL_DATA, bad_file, real_candles, requires_real_data
 
-LAW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LAW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 HOUR = Timeframe.parse("1h")
 START = datetime(2024, 2, 29, 20, tzinfo=UTC)  # so that five hours cross a day and a month
 
@@ -402,7 +402,7 @@ any_number = st.one_of(near_prices, near_prices, near_prices, odd_numbers)
 any_rows = st.tuples(any_number, any_number, any_number, any_number, any_number)
 
 
-@settings(LAW, max_examples=200)
+@settings(LAW, max_examples=100)
 @given(
     st.lists(
         st.tuples(

@@ -422,7 +422,7 @@ def single(ranges: list[tuple[datetime, datetime]], timeframe: Timeframe) -> lis
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(name=st.sampled_from(["1m", "1h", "1w", "1M"]), questions=QUESTIONS)
 def test_any_questions_leave_each_candle_stored_or_explained_as_a_dictionary_has_it(
     name: str, questions: list[Question]
@@ -584,7 +584,7 @@ def runs(hours: frozenset[int]) -> list[Missing]:
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     lacking=st.dictionaries(
         st.sampled_from("ABCD"), st.frozensets(st.integers(0, CANDLES - 1)), max_size=4

@@ -248,7 +248,7 @@ PAST = st.builds(
 
 
 @given(pasts=st.lists(PAST, min_size=4, max_size=20))
-@settings(max_examples=8, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, suppress_health_check=list(HealthCheck))
 def test_statuses_are_as_before_for_any_history(
     tmp_path_factory: pytest.TempPathFactory, empty: Path, pasts: list[Past]
 ) -> None:

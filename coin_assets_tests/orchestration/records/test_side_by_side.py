@@ -91,7 +91,7 @@ _TURNS = (0, 1, 0)
 )
 @given(STEPS)
 # Without shrinking, which takes many minutes here.
-@settings(max_examples=8, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=4, derandomize=True, phases=[Phase.explicit, Phase.generate])
 def test_all_rows_and_answers_are_those_of_dagsters_storage(
     template: Path, steps: Sequence[Step]
 ) -> None:

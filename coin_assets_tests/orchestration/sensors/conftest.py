@@ -10,6 +10,7 @@ import pytest
 
 from coin_assets.planning import facts as work
 from coin_assets_tests.alerts.receiver import Receiver
+from coin_assets_tests.made_once import made_once
 from coin_assets_tests.orchestration.sensors.failing import FailingMarket
 from coin_assets_tests.platform import BTC, ETH, Platform, given
 
@@ -23,11 +24,14 @@ def _two_symbols(home: Path) -> Platform:
 @pytest.fixture(scope="session")
 def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two symbols, 1h and 4h, everything published at `NOW`."""
-    platform = _two_symbols(tmp_path_factory.mktemp("grown") / "home")
-    assert platform.update("2024-01-01", "2024-02-01").success
-    platform.settle("candles_due")
-    platform.tick("publish_due")  # what was evaluated last goes into the manifest
-    return platform.settings.home
+
+    def make(home: Path) -> None:
+        platform = _two_symbols(home)
+        assert platform.update("2024-01-01", "2024-02-01").success
+        platform.settle("candles_due")
+        platform.tick("publish_due")  # what was evaluated last goes into the manifest
+
+    return made_once(tmp_path_factory, "grown", make)
 
 
 @pytest.fixture

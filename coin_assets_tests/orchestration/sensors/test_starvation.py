@@ -104,7 +104,7 @@ FAULTS = (
     killed_before_publishing,
     killed_before_the_manifest,
 )
-FAST = (boundary_was_missed, killed_before_publishing)
+FAST = (killed_before_publishing,)
 
 
 @pytest.mark.parametrize(
