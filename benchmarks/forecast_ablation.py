@@ -35,13 +35,14 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "the volume": {"groups": (LEVERAGE, CALENDAR)},
     "the falls": {"groups": (VOLUME, CALENDAR)},
     "all but volatilities": {"groups": ()},
-    "the range, by squared returns alone": {"range_share": 0.0},
+    "the variance of hours, by the own range": {"realised": False},
+    "the range, by squared returns alone": {"range_share": 0.0, "realised": False},
     "the regression, by the mean of the log volatilities": {"penalty": _ENDLESS},
     "forgetting in the regression": {"half_life": _ENDLESS},
     "shrinkage": {"scale_prior_strength": 0.0},
     "the recent long-run level, by that of 4096 candles": {"level_window": 4096},
     "the shrinkage of the long-run level": {"level_weight": 1.0},
-    "forgetting in the quantiles": {"calibrated": 8192},
+    "forgetting in the quantiles": {"calibrated": 8192, "calibration_half_life": None},
 }
 # Timeframe -> other settings that were compared with the chosen ones.
 ALTERNATIVES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -54,6 +55,27 @@ ALTERNATIVES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "calibrated": 500,
             "scale_prior_strength": 300.0,
             "level_weight": 1.0,
+        },
+        "the variance of hours, a prior strength of 250, a half-life of 160 candles": {
+            "realised": True,
+            "scale_prior_strength": 250.0,
+            "calibration_half_life": 160.0,
+        },
+    },
+    "1w": {
+        "a prior strength of 300": {"scale_prior_strength": 300.0},
+        "a prior strength of 50": {"scale_prior_strength": 50.0},
+        "a prior strength of the quantiles of 40": {"quantile_prior_strength": 40.0},
+        "quantiles from 156 candles, all alike": {
+            "calibrated": 156,
+            "calibration_half_life": None,
+        },
+        "all as before: own range, prior strengths 300 and 40, 156 candles all alike": {
+            "realised": False,
+            "scale_prior_strength": 300.0,
+            "quantile_prior_strength": 40.0,
+            "calibrated": 156,
+            "calibration_half_life": None,
         },
     },
 }

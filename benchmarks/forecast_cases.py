@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.forecast_pictures import Fan
-from benchmarks.forecast_protocol import Span, load_test, scored_origins
+from benchmarks.forecast_protocol import Span, load_hours, load_test, scored_origins
 from benchmarks.forecast_scores import Outcome, Scores, known_variance, outcome, score
 from benchmarks.harness import say, timed
 from benchmarks.prophet_forecasts import prophet_quantiles
@@ -15,6 +15,7 @@ from benchmarks.published_path import installation
 from coin_assets.domain.forecasting.frame import Floats
 from coin_assets.domain.forecasting.naive import naive_quantiles
 from coin_assets.domain.series import Series
+from coin_assets.domain.timeframe_rules import rules_of
 from coin_assets.domain.timeframes import Timeframe
 
 # Prophet takes half a second an origin, so it forecasts every n-th scored origin. Five times 25
@@ -62,7 +63,9 @@ def scored_case(symbol: str, timeframe: str, span: Span, prophet_at_most: int | 
     series = Series(symbol, Timeframe.parse(timeframe))
     candles = load_test(symbol, timeframe)
     origins = scored_origins(candles, series.timeframe, span)
-    with installation(series, candles, span.end) as home:
+    is_measured = rules_of(series.timeframe).realised
+    hours = load_hours(symbol, series.timeframe.floor(span.end)) if is_measured else None
+    with installation(series, candles, span.end, hours) as home:
         seconds, _ = timed(home.live, origins)
         quantiles = home.quantiles(origins)
     say(f"{series}: {len(origins)} origins scored; forecast in {seconds:.0f} s")

@@ -25,6 +25,8 @@ from benchmarks.harness import (
 from benchmarks.published_path import installation
 from coin_assets.domain.candles.resampling import derive
 from coin_assets.domain.series import Series
+from coin_assets.domain.series_policy import VarianceSource
+from coin_assets.domain.timeframe_rules import rules_of
 from coin_assets.domain.timeframes import Timeframe, month_start, next_month
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, train_all
@@ -89,7 +91,8 @@ def train_series(symbols: list[str]) -> Trained:
         if extent is None:
             raise BenchmarkFailed(f"{series} has no candles.")
         cutoff = series.timeframe.close_of(extent.last)
-        requests.append(TrainingRequest(series, cutoff, month_start(extent.first)))
+        start = month_start(extent.first)
+        requests.append(TrainingRequest(series, cutoff, start, source=_source(series, start)))
     seconds, results = timed(train_all, store, registry, requests, _NOW, lambda _: None)
     for result in results:
         if result.version is None:
@@ -119,7 +122,7 @@ def forecast_newest(symbols: list[str]) -> Forecast:
     imported = time.perf_counter()
     for series, (month, start) in newest.items():
         now = _NOW + timedelta(seconds=5)
-        visible = VisibleCandles(start, now)
+        visible = VisibleCandles(start, now, _source(series, start))
         request = ForecastRequest(series, month, next_month(month), visible, now)
         report = predict_window(store, registry, request)
         if report.added != 1:
@@ -141,6 +144,12 @@ def run_candles_only() -> list[str]:
 def _all_series(symbols: list[str]) -> list[Series]:
     names = (_HOUR.name, *_DERIVED)
     return [Series(symbol, Timeframe.parse(name)) for symbol in symbols for name in names]
+
+
+def _source(series: Series, start: datetime) -> VarianceSource | None:
+    """What measures the variance in a default installation, which fetches hours."""
+    is_measured = rules_of(series.timeframe).realised
+    return VarianceSource(series.at(_HOUR), start) if is_measured else None
 
 
 def _store_candles(folder: Path, symbol: str, source: str) -> None:

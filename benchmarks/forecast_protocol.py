@@ -17,9 +17,11 @@ import pandas as pd
 from benchmarks.harness import REAL_CANDLES, BenchmarkFailed
 from coin_assets.domain.candles.frame import between, closed_by, validated
 from coin_assets.domain.forecasting.frame import STEPS, Floats, Forecaster
+from coin_assets.domain.forecasting.realised import with_realised_variance
 from coin_assets.domain.series import Series, safe_name
 from coin_assets.domain.timeframes import Timeframe, month_start
 
+HOUR = Timeframe("1h")
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT")
 
 
@@ -59,7 +61,9 @@ TUNING = {
 
 
 def load(symbol: str, timeframe: str, span: Span, folder: Path = REAL_CANDLES) -> pd.DataFrame:
-    """Real candles for tuning, from the listing to the end of ``span``.
+    """Real candles for tuning, from the listing to the end of ``span``, measured by hours.
+
+    Days and weeks have the column `VARIANCE`, from hours of the same time.
 
     Raises:
         HeldOut: ``span`` reaches into the test span; no file was read.
@@ -75,7 +79,7 @@ def load(symbol: str, timeframe: str, span: Span, folder: Path = REAL_CANDLES) -
 
 
 def load_test(symbol: str, timeframe: str, folder: Path = REAL_CANDLES) -> pd.DataFrame:
-    """Real candles for scoring, from the listing to the end of the test span.
+    """Real candles for scoring, from the listing to the end of the test span; see `load`.
 
     Raises:
         BenchmarkFailed: the file of these candles is missing.
@@ -83,13 +87,30 @@ def load_test(symbol: str, timeframe: str, folder: Path = REAL_CANDLES) -> pd.Da
     return _candles(symbol, timeframe, TEST[timeframe], folder)
 
 
+def load_hours(symbol: str, end: datetime, folder: Path = REAL_CANDLES) -> pd.DataFrame:
+    """Real hours that open before ``end``, the source of a series that is scored.
+
+    Raises:
+        BenchmarkFailed: the file of these candles is missing.
+    """
+    return _stored(symbol, HOUR, end, folder)
+
+
 def _candles(symbol: str, timeframe: str, span: Span, folder: Path) -> pd.DataFrame:
+    parsed = Timeframe.parse(timeframe)
+    end = parsed.floor(span.end)
+    candles = _stored(symbol, parsed, end, folder)
+    if not HOUR.divides(parsed):
+        return candles
+    return with_realised_variance(candles, parsed, _stored(symbol, HOUR, end, folder), HOUR)
+
+
+def _stored(symbol: str, timeframe: Timeframe, end: datetime, folder: Path) -> pd.DataFrame:
     path = folder / f"{safe_name(symbol)}_{timeframe}.parquet"
     if not path.exists():
         raise BenchmarkFailed(f"{path} is missing. Forecasts are scored on real candles only.")
-    parsed = Timeframe.parse(timeframe)
-    rows = pd.read_parquet(path, filters=[("timestamp", "<", parsed.floor(span.end))])
-    return validated(rows, parsed, path.name)
+    rows = pd.read_parquet(path, filters=[("timestamp", "<", end)])
+    return validated(rows, timeframe, path.name)
 
 
 def scored_origins(candles: pd.DataFrame, timeframe: Timeframe, span: Span) -> pd.DatetimeIndex:

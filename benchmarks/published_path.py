@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from benchmarks.forecast_protocol import Span
+from benchmarks.forecast_protocol import HOUR, Span
 from benchmarks.harness import BenchmarkFailed, temporary_home
 from coin_assets.domain.forecasting.frame import (
     CHAMPION,
@@ -22,6 +22,7 @@ from coin_assets.domain.forecasting.frame import (
     Floats,
 )
 from coin_assets.domain.series import Series
+from coin_assets.domain.series_policy import VarianceSource
 from coin_assets.domain.timeframes import month_start, months_between, next_month
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, train
@@ -37,6 +38,7 @@ class Installation:
 
     Attributes:
         start: first month of the history.
+        source: the series whose candles measure the variance; None for the own range.
     """
 
     series: Series
@@ -44,6 +46,7 @@ class Installation:
     registry: ModelRegistry
     start: datetime
     now: datetime
+    source: VarianceSource | None
 
     def walk_forward(self, span: Span) -> None:
         """Train the monthly versions of ``span`` and make the forecasts of these months.
@@ -74,13 +77,13 @@ class Installation:
             self._predict((origin, origin + _INSTANT), origin)
 
     def _train(self, month: datetime) -> None:
-        request = TrainingRequest(self.series, month, self.start)
+        request = TrainingRequest(self.series, month, self.start, source=self.source)
         result = train(self.store, self.registry, request, self.now)
         if result.insufficient is not None:
             raise BenchmarkFailed(f"{self.series}, {month:%Y-%m}: {result.insufficient}")
 
     def _predict(self, window: tuple[datetime, datetime], now: datetime) -> None:
-        visible = VisibleCandles(self.start, now)
+        visible = VisibleCandles(self.start, now, self.source)
         request = ForecastRequest(self.series, *window, visible, now)
         predict_window(self.store, self.registry, request)
 
@@ -102,10 +105,20 @@ class Installation:
 
 
 @contextmanager
-def installation(series: Series, candles: pd.DataFrame, now: datetime) -> Iterator[Installation]:
-    """A temporary home that has fetched ``candles``, all that the market had until ``now``."""
+def installation(
+    series: Series, candles: pd.DataFrame, now: datetime, hours: pd.DataFrame | None = None
+) -> Iterator[Installation]:
+    """A temporary home that has fetched ``candles``, all that the market had until ``now``.
+
+    Args:
+        hours: source of ``candles``, if these measure the variance.
+    """
     with temporary_home() as home:
         store = ParquetStore(home.folder)
         start = month_start(candles["timestamp"].iloc[0])
         store.write_candles(series, candles, start, now)
-        yield Installation(series, store, ModelRegistry(home.folder), start, now)
+        source = None
+        if hours is not None:
+            source = VarianceSource(series.at(HOUR), start)
+            store.write_candles(source.series, hours, start, now)
+        yield Installation(series, store, ModelRegistry(home.folder), start, now, source)

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from benchmarks import forecast_ablation
-from benchmarks.forecast_protocol import TEST, TUNING, HeldOut, Span, load, load_test
+from benchmarks.forecast_protocol import TEST, TUNING, HeldOut, Span, load, load_hours, load_test
 from benchmarks.harness import Bench
+from coin_assets.domain.forecasting.realised import VARIANCE
 from coin_assets.domain.timeframes import Timeframe
 
 BTC, TIMEFRAMES = "BTC/USDT", sorted(TEST)
@@ -40,6 +41,21 @@ def test_candles_of_a_tuning_span_end_before_the_test_span(timeframe: str, folde
     found = load(BTC, timeframe, tuning, folder)
     assert newest_close(found, timeframe) <= test.start
     assert newest_close(load_test(BTC, timeframe, folder), timeframe) > test.start
+
+
+@pytest.mark.parametrize("timeframe", ["1d", "1w"])
+def test_hours_of_the_test_span_measure_nothing_in_a_tuning_span(
+    timeframe: str, folder: Path
+) -> None:
+    path, tuning = folder / "BTC_USDT_1h.parquet", TUNING[timeframe]
+    hours = pd.read_parquet(path)
+    found = load(BTC, timeframe, tuning, folder)
+    assert found[VARIANCE].notna().any()
+    later = hours["timestamp"] >= tuning.end
+    hours.loc[later, ["open", "high", "low", "close"]] *= 9.0
+    hours.to_parquet(path)
+    pd.testing.assert_frame_equal(load(BTC, timeframe, tuning, folder), found, check_exact=True)
+    assert load_hours(BTC, tuning.end, folder)["timestamp"].max() < pd.Timestamp(tuning.end)
 
 
 @pytest.mark.parametrize("timeframe", TIMEFRAMES)

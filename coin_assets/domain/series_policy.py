@@ -9,6 +9,20 @@ from coin_assets.domain.timeframe_rules import rules_of
 
 
 @dataclass(frozen=True)
+class VarianceSource:
+    """Finer candles that measure the variance of a series' candles; see `forecasting.realised`.
+
+    Attributes:
+        series: the series that the candles are derived from.
+        first: candles of ``series`` before this are not kept. A candle that needs one of them is
+            measured by its own range.
+    """
+
+    series: Series
+    first: datetime
+
+
+@dataclass(frozen=True)
 class SeriesPolicy:
     """Limits, retention and windows of one series.
 
@@ -35,6 +49,17 @@ class SeriesPolicy:
     def is_fetched(self) -> bool:
         """Whether candles come from the market; otherwise they are derived."""
         return self.source == self.series
+
+    @property
+    def measures_by_source(self) -> bool:
+        """Whether models and forecasts read the candles of the source too."""
+        return not self.is_fetched and rules_of(self.series.timeframe).realised
+
+    def variance_source(self, now: datetime) -> VarianceSource | None:
+        """What measures the variance of the candles at ``now``; None for their own ranges."""
+        if not self.measures_by_source:
+            return None
+        return VarianceSource(self.source, self.first_source_expected(now))
 
     def first_expected(self, now: datetime) -> datetime:
         """Earliest open of a candle that is kept and expected at ``now``."""

@@ -40,6 +40,9 @@ class TimeframeRules:
         minimum_candles: candles needed for a forecast.
         calibrated_candles: newest candles that the quantiles of a forecast are learned from. The
             whole history of a long timeframe is several markets in a row, so it uses few.
+        calibration_half_life: of the weights of these candles, in candles; None weights all alike.
+        realised: whether forecasts measure the variance of a candle by the finer candles that it
+            is derived from.
         evaluation_window: span of the origins of an evaluation: long enough to be evidence, short
             enough to describe the present. The trial period of a challenger is a multiple of it.
         retraining: when models are trained again: when a long candle has just closed, or daily.
@@ -51,6 +54,8 @@ class TimeframeRules:
     evaluation_window: timedelta
     retraining: Retraining
     model_limits: FreshnessLimits
+    calibration_half_life: float | None = None
+    realised: bool = False
 
     def evaluated_origins(self, timeframe: Timeframe) -> int:
         """Origins in the evaluation window of a gapless market."""
@@ -81,7 +86,9 @@ BY_UNIT = {
     ),
     "w": TimeframeRules(
         minimum_candles=52,
-        calibrated_candles=156,
+        calibrated_candles=312,
+        calibration_half_life=156.0,
+        realised=True,
         evaluation_window=timedelta(weeks=104),
         retraining=Retraining.MONDAYS,
         model_limits=_limits(9, 16),
@@ -89,6 +96,7 @@ BY_UNIT = {
     "M": TimeframeRules(
         minimum_candles=24,
         calibrated_candles=156,
+        realised=True,
         evaluation_window=timedelta(days=36 * 30),  # a month counts as 30 days
         retraining=Retraining.FIRST_OF_MONTH,
         model_limits=_limits(35, 70),

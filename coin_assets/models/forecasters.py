@@ -6,10 +6,13 @@ The import of scikit-learn takes seconds, so the functions import it when they n
 from typing import Any
 
 from coin_assets.domain.forecasting.frame import Forecaster
-from coin_assets.domain.forecasting.trainable import calibrated_candles
 from coin_assets.domain.series import Series
+from coin_assets.domain.timeframe_rules import rules_of
 from coin_assets.errors import CorruptArtefact
 
+# With the variance measured by finer candles, the volatility is better known and its long-run level
+# needs less weight.
+_MEASURED = {"scale_prior_strength": 100.0, "quantile_prior_strength": 80.0}
 # Deviations from the defaults of `HarForecaster` by unit of the timeframe, chosen on candles before
 # the test spans (docs/forecasting.md). Longer windows gave no gain, and make more forecasts depend
 # on a revised candle.
@@ -20,8 +23,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "level_window": 128,
         "level_weight": 0.5,
     },
-    "w": {"longest": 16, "level_window": 256},
-    "M": {"longest": 8, "level_window": 64},
+    "w": {"longest": 16, "level_window": 256, **_MEASURED},
+    "M": {"longest": 8, "level_window": 64, **_MEASURED},
 }
 
 
@@ -29,9 +32,13 @@ def new_forecaster(series: Series) -> Forecaster:
     """An unfitted forecaster for ``series``."""
     from coin_assets.domain.forecasting.har import HarForecaster
 
-    calibrated = calibrated_candles(series.timeframe)
+    rules = rules_of(series.timeframe)
     return HarForecaster(
-        series.timeframe.name, calibrated=calibrated, **_PARAMETERS.get(series.timeframe.unit, {})
+        series.timeframe.name,
+        calibrated=rules.calibrated_candles,
+        calibration_half_life=rules.calibration_half_life,
+        realised=rules.realised,
+        **_PARAMETERS.get(series.timeframe.unit, {}),
     )
 
 

@@ -5,16 +5,19 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from importlib.metadata import version as library_version
 from threading import Lock
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from coin_assets.domain.candles.frame import closed_by, content_hash, validated
 from coin_assets.domain.evaluation.holdout import validation, validation_facts
 from coin_assets.domain.evaluation.scoring import recent_loss
+from coin_assets.domain.forecasting.realised import VARIANCE
 from coin_assets.domain.forecasting.trainable import (
     calibrated_candles,
     minimum_candles,
@@ -22,14 +25,16 @@ from coin_assets.domain.forecasting.trainable import (
     why_no_model,
 )
 from coin_assets.domain.series import Series
+from coin_assets.domain.series_policy import VarianceSource
 from coin_assets.domain.timeframes import just_after
 from coin_assets.errors import CoinAssetsError, InsufficientData
 from coin_assets.models.forecasters import new_forecaster
+from coin_assets.models.measured import measured
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import require_covered, require_newest
 
-CODE_VERSION = "3"  # increased when the same candles give another artefact
+CODE_VERSION = "4"  # increased when the same candles give another artefact
 CHALLENGES = "newest training while there is no challenger"
 # Results of `why_none` in this process, each with the state of the candles it was computed from.
 _ANSWERS: dict[tuple[Series, datetime, datetime], tuple[Hashable, str | None]] = {}
@@ -49,6 +54,7 @@ class TrainingRequest:
             all.
         lookback_text: ``lookback`` as the operator wrote it, part of the version's identity.
         run_id: of the Dagster run, recorded with the version.
+        source: finer candles that measure the variance; None for the candles' own ranges.
     """
 
     series: Series
@@ -57,6 +63,7 @@ class TrainingRequest:
     lookback: timedelta | None = None
     lookback_text: str | None = None
     run_id: str | None = None
+    source: VarianceSource | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ class TrainingResult:
 
 
 def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
-    """The candles that a request uses, as candle frame.
+    """The candles that a request uses, as candle frame with their variance; see `measured`.
 
     Raises:
         MonthsNotFetched: months of the range were never stored.
@@ -104,7 +111,8 @@ def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
     require_newest(store, series, newest)
     stored = store.read_candles(series, start, request.cutoff)
     candles = validated(stored, series.timeframe, f"{series} candles in the store")
-    return closed_by(candles, series.timeframe, request.cutoff)
+    candles = closed_by(candles, series.timeframe, request.cutoff)
+    return measured(store, series, candles, request.source)
 
 
 def train(
@@ -266,7 +274,22 @@ def _facts(candles: pd.DataFrame, request: TrainingRequest, now: datetime) -> di
         "data_end": closes[-1].isoformat(),
         "rows": len(candles),
         "data_hash": content_hash(candles),
+        **_realised_facts(candles, request.source),
         "code_version": CODE_VERSION,
         "package_version": library_version("coin_assets"),
         "libraries": {name: library_version(name) for name in ("numpy", "pandas", "scikit-learn")},
+    }
+
+
+def _realised_facts(candles: pd.DataFrame, source: VarianceSource | None) -> dict[str, Any]:
+    """What measured the variance of the candles, how many of them, and a hash of the values."""
+    if source is None:
+        return {}
+    variance = np.ascontiguousarray(candles[VARIANCE], dtype="<f8")
+    return {
+        "realised": {
+            "source": source.series.timeframe.name,
+            "rows": int(np.isfinite(variance).sum()),
+            "hash": sha256(variance.tobytes()).hexdigest(),
+        }
     }

@@ -16,8 +16,10 @@ from coin_assets.domain.forecasting.frame import (
     kind_of,
 )
 from coin_assets.domain.series import Series
+from coin_assets.domain.series_policy import VarianceSource
 from coin_assets.domain.timeframes import just_after
 from coin_assets.errors import CoinAssetsError, ModelMissing
+from coin_assets.models.measured import measured
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.models.training import why_none
 from coin_assets.pipeline.monthly_rollover import apply_monthly_rollover
@@ -38,10 +40,12 @@ class VisibleCandles:
         first: candles that open before this are not kept, so no model sees them.
         closed_by: candles that close up to here are final; a forecast whose first candle closed by
             then is a backtest.
+        source: finer candles that measure the variance; None for the candles' own ranges.
     """
 
     first: datetime
     closed_by: datetime
+    source: VarianceSource | None = None
 
 
 @dataclass(frozen=True)
@@ -163,8 +167,7 @@ def forecasts_by(
         role: one of `ROLES`.
         store, registry: of the platform.
         origins: closes of stored candles, ascending.
-        closed_by: the clock; see `kind_of`.
-        history_start: start of the first month.
+        visible: what the forecasts may see.
 
     Raises:
         MonthsNotFetched: candles that the model reads were never stored.
@@ -176,7 +179,8 @@ def forecasts_by(
     first = max(first, visible.first)
     last = origins[-1].to_pydatetime()
     require_covered(store, series, first, last)
-    quantiles = forecaster.predict_quantiles(store.read_candles(series, first, last), origins)
+    candles = measured(store, series, store.read_candles(series, first, last), visible.source)
+    quantiles = forecaster.predict_quantiles(candles, origins)
     kinds = [kind_of(origin, series.timeframe, visible.closed_by) for origin in origins]
     return forecast_frame(origins, quantiles, version.name, kinds, role)
 

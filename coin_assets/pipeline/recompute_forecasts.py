@@ -89,8 +89,7 @@ def recompute_forecasts(
     registry: ModelRegistry,
     series: Series,
     touched: TouchedForecasts,
-    history_start: datetime,
-    closed_by: datetime,
+    visible: VisibleCandles,
 ) -> int:
     """Recompute forecasts from the stored candles, and store those that differ.
 
@@ -100,15 +99,14 @@ def recompute_forecasts(
         store, registry: of the platform.
         series: symbol and timeframe.
         touched: from `touched_forecasts`.
-        history_start: start of the first month.
-        closed_by: the clock; see `kind_of`.
+        visible: what the forecasts may see.
 
     Returns:
         Number of origins whose forecast changed.
     """
     stored = store.read_forecasts(series, touched.month, next_month(touched.month))
     known = pd.MultiIndex.from_frame(stored[_VALUES])
-    visible, changed = VisibleCandles(history_start, closed_by), 0
+    changed = 0
     for (role, version), origins in touched.by_maker.items():
         new = forecasts_by(store, registry, version, role, origins, visible)
         same = pd.MultiIndex.from_frame(new[_VALUES]).isin(known)

@@ -1,9 +1,10 @@
 """What is kept of candles moves once a day, at midnight UTC, and never by the minute.
 
+The source measures the variance of weeks and months, as far back as it is kept.
 Of model versions those go that are old, not monthly, not among the newest, and named by nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coin_assets.domain.evaluation.version_retention import expendable_versions
-from coin_assets.domain.series_policy import kept_from
+from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.series_policy import SeriesPolicy, VarianceSource, kept_from
 from coin_assets.domain.timeframes import months_between
-from coin_assets_tests.platform import utc
+from coin_assets_tests.platform import series, utc
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,33 @@ def test_what_is_kept_is_never_less_than_promised() -> None:
     for hour in range(72):
         now: datetime = utc("2024-07-10") + timedelta(hours=hour)
         assert now - keep - timedelta(days=1) < kept_from(now, keep) <= now - keep
+
+
+# ------------------------------------------------------------------------------------ the variance
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "source", "is_measured"),
+    [
+        ("1w", "1h", True),
+        ("1M", "1d", True),
+        ("1w", "1m", True),
+        ("1w", "1w", False),
+        ("1d", "1h", False),
+        ("4h", "1h", False),
+    ],
+)
+def test_weeks_and_months_are_measured_by_the_source_candles_that_are_kept(
+    timeframe: str, source: str, is_measured: bool
+) -> None:
+    finer, limit = series(source), FreshnessLimits(timedelta(days=1), timedelta(days=2))
+    year, start = timedelta(days=365), utc("2020-01-01")
+    policy = SeriesPolicy(series(timeframe), finer, start, limit, None, 2, None, year)
+    assert policy.measures_by_source == is_measured
+    expected = VarianceSource(finer, utc("2023-07-11")) if is_measured else None
+    assert policy.variance_source(utc("2024-07-10T12:30")) == expected
+    kept = replace(policy, source_retention=None).variance_source(utc("2024-07-10"))
+    assert kept == (VarianceSource(finer, start) if is_measured else None)
 
 
 # ----------------------------------------------------------------------------------------- versions

@@ -31,7 +31,7 @@ def test_exceptions_by_name_are_timeframes() -> None:
         ("12h", 240, 8192, 90 * 2, Retraining.DAILY, 1.5, 3),
         ("1d", 120, 320, 180, Retraining.DAILY, 1.5, 3),
         ("3d", 120, 320, 60, Retraining.DAILY, 1.5, 3),
-        ("1w", 52, 156, 104, Retraining.MONDAYS, 9, 16),
+        ("1w", 52, 312, 104, Retraining.MONDAYS, 9, 16),
         ("1M", 24, 156, 36, Retraining.FIRST_OF_MONTH, 35, 70),
     ],
 )

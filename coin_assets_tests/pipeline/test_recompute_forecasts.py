@@ -13,6 +13,7 @@ import pytest
 
 from coin_assets.domain.forecasting.frame import BACKTEST, CHALLENGER, CHAMPION, LIVE, ROLES
 from coin_assets.domain.timeframes import next_month
+from coin_assets.pipeline.forecast import VisibleCandles
 from coin_assets.pipeline.promote import promote
 from coin_assets.pipeline.recompute_forecasts import (
     TouchedForecasts,
@@ -72,7 +73,11 @@ def recomputed(sandbox: SeriesSandbox, *opens: datetime) -> int:
     """Make again what sees the candles; returns how many forecasts changed."""
     return sum(
         recompute_forecasts(
-            sandbox.store, sandbox.registry, sandbox.series, each, START, sandbox.now
+            sandbox.store,
+            sandbox.registry,
+            sandbox.series,
+            each,
+            VisibleCandles(START, sandbox.now),
         )
         for each in touched(sandbox, *opens)
     )

@@ -42,7 +42,32 @@ def shrinkage_weight(observations: float, prior_strength: float) -> float:
     return observations / (observations + prior_strength) if observations else 0.0
 
 
-def standardised_quantiles(returns: Floats, scales: Floats, prior_strength: float) -> Floats:
+def recency_weights(ages: Floats, half_life: float | None) -> Floats:
+    """Weights of observations by age, 1 at age 0; all 1 without a half-life.
+
+    Args:
+        ages: in candles, any shape.
+        half_life: age at which the weight is one half, in candles.
+    """
+    return np.ones_like(ages) if half_life is None else np.asarray(0.5 ** (ages / half_life))
+
+
+def weighted_quantiles(values: Floats, weights: Floats, shares: tuple[float, ...]) -> Floats:
+    """Values below which these shares of the weights lie, with half of each value's own weight.
+
+    Args:
+        values, weights: shape (n,), at least one; weights above zero.
+        shares: 0 to 1.
+    """
+    order = np.argsort(values, kind="stable")
+    ordered = weights[order]
+    below = (np.cumsum(ordered) - ordered / 2) / ordered.sum()
+    return np.asarray(np.interp(shares, below, values[order]), dtype=np.float64)
+
+
+def standardised_quantiles(
+    returns: Floats, scales: Floats, prior_strength: float, weights: Floats | None = None
+) -> Floats:
     """Quantiles of returns over their scales, symmetric about zero.
 
     The direction is not forecast, so both tails are estimated from absolute returns. Overlapping
@@ -54,6 +79,8 @@ def standardised_quantiles(returns: Floats, scales: Floats, prior_strength: floa
         scales: predicted sizes of the returns, shape (rows, `STEPS`).
         prior_strength: weight of the one-step quantiles, in observations; see
             `shrinkage_weight`.
+        weights: of the rows, shape (rows,), above zero; by default all are equal. Weighted rows
+            count as fewer observations (Kish, Survey sampling, 1965).
 
     Returns:
         Shape (`STEPS`, quantiles), without unit; non-decreasing along the last axis, 0 at the
@@ -62,9 +89,21 @@ def standardised_quantiles(returns: Floats, scales: Floats, prior_strength: floa
     sizes = np.abs(returns / scales)
     upper = np.empty((STEPS, len(_SHARES)))
     for step in range(1, STEPS + 1):
-        known = sizes[:, step - 1][np.isfinite(sizes[:, step - 1])]
-        own = np.quantile(known, _SHARES) if len(known) else np.zeros(len(_SHARES))
+        is_known = np.isfinite(sizes[:, step - 1])
+        own, count = _quantiles(
+            sizes[is_known, step - 1], None if weights is None else weights[is_known]
+        )
         one_step = own if step == 1 else upper[0]
-        weight = shrinkage_weight(len(known) / step, prior_strength)
+        weight = shrinkage_weight(count / step, prior_strength)
         upper[step - 1] = weight * own + (1 - weight) * one_step
     return np.hstack([-upper[:, ::-1], np.zeros((STEPS, 1)), upper])
+
+
+def _quantiles(sizes: Floats, weights: Floats | None) -> tuple[Floats, float]:
+    """Quantiles at `_SHARES`, and the number of equally weighted values that tell as much."""
+    if not len(sizes):
+        return np.zeros(len(_SHARES)), 0.0
+    if weights is None:
+        return np.quantile(sizes, _SHARES), float(len(sizes))
+    count = weights.sum() ** 2 / (weights**2).sum()
+    return weighted_quantiles(sizes, weights, _SHARES), float(count)

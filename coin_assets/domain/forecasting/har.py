@@ -15,7 +15,11 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from coin_assets.domain.forecasting.calibration import log_returns, standardised_quantiles
+from coin_assets.domain.forecasting.calibration import (
+    log_returns,
+    recency_weights,
+    standardised_quantiles,
+)
 from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
 from coin_assets.domain.forecasting.har_features import FLOOR, GROUPS, FeatureSet, Grid
 from coin_assets.domain.forecasting.har_scale import ScaleFitting, ScaleModel
@@ -35,6 +39,9 @@ _STORED_NAMES = {
     "level_weight": "usual_belief",
 }
 _PARAMETER_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
+# Parameters that later releases added, with the values at which they change nothing. These are not
+# stored.
+_WITHOUT: dict[str, Any] = {"realised": False, "calibration_half_life": None}
 
 
 class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -56,6 +63,9 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             1.
         calibrated: newest candles that the quantiles are estimated from. Over many years the
             spread of standardised returns changes.
+        calibration_half_life: of the weights of these candles, in candles; None weights all alike.
+        realised: whether the variance of a candle is the column `VARIANCE` of the frame, where it
+            has a value; see `realised`.
 
     Attributes:
         typical_volatility_: mean volatility of one candle, as log return.
@@ -78,6 +88,8 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         level_window: int = 256,
         level_weight: float = 1.0,
         calibrated: int = MOST_CALIBRATED,
+        calibration_half_life: float | None = None,
+        realised: bool = False,
     ) -> None:
         self.timeframe = timeframe
         self.longest = longest
@@ -90,6 +102,8 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         self.level_window = level_window
         self.level_weight = level_weight
         self.calibrated = calibrated
+        self.calibration_half_life = calibration_half_life
+        self.realised = realised
 
     @property
     def context(self) -> int:
@@ -111,9 +125,10 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             InsufficientData: `why_no_model` gives a reason against it.
         """
         timeframe = Timeframe.parse(self.timeframe)
-        if (reason := why_no_model(candles, timeframe, self.calibrated)) is not None:
+        reason = why_no_model(candles, timeframe, self.calibrated, self.calibration_half_life)
+        if reason is not None:
             raise InsufficientData(reason)
-        grid = Grid.of(candles, timeframe, self.range_share)
+        grid = self._grid(candles)
         places = np.flatnonzero(np.isfinite(grid.close))
         self.typical_volatility_ = float(grid.volatility[places].mean())
         columns, level_columns = self._columns(grid, places)
@@ -127,8 +142,14 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             columns, level_columns, np.log(np.maximum(np.sqrt(variance), floor)), places
         )
         scales = scales[-self.calibrated :]
-        returns = log_returns(grid.close)[places[-len(scales) :]]
-        self.quantiles_ = standardised_quantiles(returns, scales, self.quantile_prior_strength)
+        newest = places[-len(scales) :]
+        weights = recency_weights(places[-1] - newest, self.calibration_half_life)
+        self.quantiles_ = standardised_quantiles(
+            log_returns(grid.close)[newest],
+            scales,
+            self.quantile_prior_strength,
+            None if self.calibration_half_life is None else weights,
+        )
         return self
 
     def predict_quantiles(self, candles: pd.DataFrame, origins: pd.DatetimeIndex) -> Floats:
@@ -140,7 +161,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         """
         check_is_fitted(self, "quantiles_")
         timeframe = Timeframe.parse(self.timeframe)
-        grid = Grid.of(candles, timeframe, self.range_share)
+        grid = self._grid(candles)
         places = timeframe.ordinals(origins) - 1 - grid.first
         inside = np.clip(places, 0, len(grid.close) - 1)
         last = grid.close[inside]
@@ -165,7 +186,9 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         parameters = self.get_params() | {"groups": list(self.groups)}
         return {
             "parameters": {
-                _STORED_NAMES.get(name, name): value for name, value in parameters.items()
+                _STORED_NAMES.get(name, name): value
+                for name, value in parameters.items()
+                if name not in _WITHOUT or value != _WITHOUT[name]
             },
             "features": list(self.features),
             "typical_volatility": self.typical_volatility_,
@@ -187,7 +210,9 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         if "usual_belief" not in stored:  # champions of older homes: the long-run level in full
             stored = stored | {"usual_belief": 1.0}
             state = state | {"long_usual": [0.0] * STEPS}
-        parameters = {_PARAMETER_NAMES.get(name, name): value for name, value in stored.items()}
+        parameters = _WITHOUT | {
+            _PARAMETER_NAMES.get(name, name): value for name, value in stored.items()
+        }
         estimator = cls(**parameters | {"groups": tuple(parameters["groups"])})
         if parameters.keys() != estimator.get_params().keys():
             raise ValueError(f"parameters are {sorted(stored)}, of another version of the method")
@@ -206,6 +231,8 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             raise ValueError("quantiles decrease, or the median is not zero")
         if not estimator.typical_volatility_ > 0:
             raise ValueError("the typical volatility is not positive")
+        if not isinstance(estimator.realised, bool):
+            raise TypeError("realised is neither true nor false")
         shares = np.append(estimator.scale_model_.exponents, estimator.level_weight)
         if not ((shares >= 0) & (shares <= 1)).all():
             raise ValueError("an exponent or the weight of the long-run level is not a share")
@@ -218,6 +245,10 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         means = recent_means(columns, present, len(grid.close), self.level_window)
         rows = np.searchsorted(present, places)
         return [column[rows] for column in columns], [mean[places] for mean in means]
+
+    def _grid(self, candles: pd.DataFrame) -> Grid:
+        timeframe = Timeframe.parse(self.timeframe)
+        return Grid.of(candles, timeframe, self.range_share, realised=self.realised)
 
     def _features(self) -> FeatureSet:
         return FeatureSet(Timeframe.parse(self.timeframe), self.longest, tuple(self.groups))

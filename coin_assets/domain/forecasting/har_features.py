@@ -15,6 +15,7 @@ import pandas as pd
 from coin_assets.domain.candles.frame import VALUES
 from coin_assets.domain.candles.grid import CandleGrid, candle_returns
 from coin_assets.domain.forecasting.frame import Floats
+from coin_assets.domain.forecasting.realised import VARIANCE
 from coin_assets.domain.forecasting.variance import candle_variance, trailing_means, trailing_sums
 from coin_assets.domain.timeframes import Ordinals, Timeframe
 
@@ -41,7 +42,7 @@ class Grid:
         first: number of the candle at place 0.
         close: prices.
         volume: in units of the base asset.
-        volatility: square root of `candle_variance`, as log return.
+        volatility: square root of the variance of the candle, as log return.
         returns: one-step log returns; NaN where a candle or the one before is missing.
     """
 
@@ -52,12 +53,21 @@ class Grid:
     returns: Floats
 
     @classmethod
-    def of(cls, candles: pd.DataFrame, timeframe: Timeframe, range_share: float) -> "Grid":
+    def of(
+        cls,
+        candles: pd.DataFrame,
+        timeframe: Timeframe,
+        range_share: float,
+        *,
+        realised: bool = False,
+    ) -> "Grid":
         """The grid from the first to the last of ``candles``.
 
         Args:
             candles: candle frame with at least one candle.
             range_share: see `candle_variance`.
+            realised: whether the column `VARIANCE` of ``candles``, where it has a value, replaces
+                the variance from the range.
         """
         grid = CandleGrid.of(candles, timeframe)
         columns = {name: grid.on_grid(candles[name]) for name in VALUES}
@@ -65,6 +75,9 @@ class Grid:
         variance = candle_variance(
             columns["open"], columns["high"], columns["low"], close, range_share
         )
+        if realised and VARIANCE in candles:
+            measured = grid.on_grid(candles[VARIANCE])
+            variance = np.where(np.isnan(measured), variance, measured)
         returns = candle_returns(close)
         return cls(grid.first, close, columns["volume"], np.sqrt(variance), returns)
 

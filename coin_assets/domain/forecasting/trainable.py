@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.candles.grid import adjacent
+from coin_assets.domain.forecasting.calibration import recency_weights
 from coin_assets.domain.timeframe_rules import MOST_CALIBRATED, rules_of
 from coin_assets.domain.timeframes import Timeframe
 
@@ -23,18 +24,25 @@ def calibrated_candles(timeframe: Timeframe) -> int:
 
 
 def why_no_model(
-    candles: pd.DataFrame, timeframe: Timeframe, calibrated: int | None = None
+    candles: pd.DataFrame,
+    timeframe: Timeframe,
+    calibrated: int | None = None,
+    half_life: float | None = None,
 ) -> str | None:
     """The reason why no model can be trained on ``candles``; None if one can.
 
     Args:
         candles: candle frame; gaps are allowed.
         timeframe: of the candles.
-        calibrated: number of newest candles in which the price has to move; default
-            `calibrated_candles`.
+        calibrated: number of newest candles in which the price has to move; by default it and
+            ``half_life`` are those of the timeframe.
+        half_life: of the weights of these candles, in candles; None weights all alike.
     """
+    if calibrated is None:
+        rules = rules_of(timeframe)
+        calibrated, half_life = rules.calibrated_candles, rules.calibration_half_life
     few = too_few(len(candles), timeframe)
-    return few or hardly_moves(candles, timeframe, calibrated or calibrated_candles(timeframe))
+    return few or hardly_moves(candles, timeframe, calibrated, half_life)
 
 
 def too_few(count: int, timeframe: Timeframe) -> str | None:
@@ -45,19 +53,24 @@ def too_few(count: int, timeframe: Timeframe) -> str | None:
     return f"{count} {timeframe} candles are too few; a forecast needs {needed}."
 
 
-def hardly_moves(candles: pd.DataFrame, timeframe: Timeframe, calibrated: int) -> str | None:
+def hardly_moves(
+    candles: pd.DataFrame, timeframe: Timeframe, calibrated: int, half_life: float | None = None
+) -> str | None:
     """The reason in the prices; None if they move often enough.
 
     A move across a missing candle does not count, because its one-step return is unknown.
     """
     newest = candles.tail(min(calibrated, MOST_CALIBRATED))
-    moves = np.diff(newest["close"].to_numpy())[adjacent(newest, timeframe)] != 0
+    known = adjacent(newest, timeframe)
+    moves = np.diff(newest["close"].to_numpy())[known] != 0
     if not len(moves):
         return (
             f"No two of {len(newest)} {timeframe} candles follow each other; a forecast needs "
             "the move from one candle to the next."
         )
-    share = float(moves.mean())
+    places = timeframe.ordinals(newest["timestamp"])
+    weights = recency_weights((places[-1] - places[:-1])[known], half_life)
+    share = float(np.average(moves, weights=weights))
     if share >= LEAST_MOVED:
         return None
     return (

@@ -10,6 +10,8 @@ import numpy as np
 from coin_assets.domain.forecasting.frame import Floats
 from coin_assets.domain.timeframes import Ordinals
 
+RANGE_SHARE = 0.75  # weight of the range in the variance of a candle; see `candle_variance`
+
 
 def candle_variance(
     opened: Floats, high: Floats, low: Floats, close: Floats, range_share: float

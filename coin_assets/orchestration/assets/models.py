@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from coin_assets.domain.layers import CANDLES, MODELS
+from coin_assets.domain.layers import MODELS
 from coin_assets.domain.timeframes import months_between
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, TrainingResult, train
@@ -30,7 +30,7 @@ def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
     @dg.asset(
         **spec.common(MODELS, {"scikitlearn", "json"}),
         **spec.partitioned(),
-        deps=[dg.AssetDep(spec.asset_key(CANDLES), partition_mapping=spec.months_so_far)],
+        deps=spec.candles_so_far,
         description=f"Models of {spec.series} whose cutoff lies in the month; never replaced.",
         freshness_policy=spec.training_freshness,
         pool=TRAINING_POOL,
@@ -46,7 +46,13 @@ def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
             for month in months_between(start, end):
                 extent = store.client().extent(spec.series)
                 first = spec.first_usable(clock.now(), None if extent is None else extent.first)
-                request = TrainingRequest(spec.series, month, first, run_id=context.run.run_id)
+                request = TrainingRequest(
+                    spec.series,
+                    month,
+                    first,
+                    run_id=context.run.run_id,
+                    source=spec.variance_source(clock.now()),
+                )
                 result = train(store.client(), registry.client(), request, clock.now())
                 context.log.info(training_line(result))
                 facts = training_metadata(result)

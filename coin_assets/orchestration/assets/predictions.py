@@ -9,7 +9,7 @@ import pandas as pd
 from coin_assets.domain.candles.frame import empty_candles
 from coin_assets.domain.forecasting.frame import FORECAST_SCHEMA
 from coin_assets.domain.forecasting.sanity import RECENT_CANDLES, forecast_problems
-from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS
+from coin_assets.domain.layers import MODELS, PREDICTIONS
 from coin_assets.domain.timeframes import month_start
 from coin_assets.orchestration.assets.fan_chart import forecast_plot
 from coin_assets.orchestration.assets.specs import SeriesAssets, column_schema, failures_named
@@ -42,8 +42,8 @@ def predictions(spec: SeriesAssets) -> dg.AssetsDefinition:
         **spec.common(PREDICTIONS, {"scikitlearn", "parquet"}, SCHEMA),
         **spec.partitioned(),
         deps=[
-            dg.AssetDep(spec.asset_key(layer), partition_mapping=spec.months_so_far)
-            for layer in (CANDLES, MODELS)
+            *spec.candles_so_far,
+            dg.AssetDep(spec.asset_key(MODELS), partition_mapping=spec.months_so_far),
         ],
         description=f"24-step forecasts of {spec.series} at each candle close; never changed.",
         freshness_policy=spec.freshness,
@@ -84,10 +84,12 @@ def predictions(spec: SeriesAssets) -> dg.AssetsDefinition:
 def _request(
     pipeline: Pipeline, spec: SeriesAssets, window: tuple[datetime, datetime]
 ) -> ForecastRequest:
-    closed_by, extent = pipeline.clock.closed_by(), pipeline.store.extent(spec.series)
-    first = spec.first_usable(pipeline.clock.now(), None if extent is None else extent.first)
+    now, closed_by = pipeline.clock.now(), pipeline.clock.closed_by()
+    extent = pipeline.store.extent(spec.series)
+    first = spec.first_usable(now, None if extent is None else extent.first)
+    visible = VisibleCandles(first, closed_by, spec.variance_source(now))
     horizon = pipeline.market.horizon(spec.source, closed_by)
-    return ForecastRequest(spec.series, *window, VisibleCandles(first, closed_by), horizon)
+    return ForecastRequest(spec.series, *window, visible, horizon)
 
 
 def _report_months_without_forecast(

@@ -44,6 +44,18 @@ class SeriesAssets(SeriesPolicy):
         return asset_key(self.series, layer)
 
     @property
+    def candles_so_far(self) -> list[dg.AssetDep]:
+        """The candles that a month of models or forecasts depends on.
+
+        Its own, and those of the source where these measure the variance.
+        """
+        read = [self.series, *([self.source] if self.measures_by_source else [])]
+        return [
+            dg.AssetDep(asset_key(series, CANDLES), partition_mapping=self.months_so_far)
+            for series in read
+        ]
+
+    @property
     def freshness(self) -> dg.FreshnessPolicy:
         """Data-age limits, applied by Dagster to the time of the last materialisation."""
         return dg.FreshnessPolicy.time_window(

@@ -21,6 +21,7 @@ from coin_assets.orchestration.manifest import manifest_materialization
 from coin_assets.orchestration.partitions import partition_of
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
 from coin_assets.pipeline.context import Pipeline
+from coin_assets.pipeline.forecast import VisibleCandles
 from coin_assets.pipeline.publish import manifest_inputs, prepare_publication
 from coin_assets.pipeline.recompute import (
     PendingRevisions,
@@ -136,11 +137,12 @@ class _Recomputation:
         store, series, clock = self.pipeline.store, spec.series, self.pipeline.clock
         now = clock.now()
         window = spec.first_expected(now), clock.closed_by()
+        visible = VisibleCandles(*window, spec.variance_source(now))
         newest = store.newest_forecasts([series]).get(series)
         origins = forecasts = 0
         shows_forecast = False
         for touched in touched_forecasts(store, self.pipeline.registry, series, opens, *window):
-            changed = recompute_forecasts(store, self.pipeline.registry, series, touched, *window)
+            changed = recompute_forecasts(store, self.pipeline.registry, series, touched, visible)
             found = touched.origins
             facts = {"origins_recomputed": len(found), "forecasts_changed": changed}
             self._report(spec, PREDICTIONS, facts, partition_of(touched.month))

@@ -230,7 +230,9 @@ def _request(
             f"{spec.series}. Choose one after {spec.history_start:%Y-%m-%d} and not after now."
         )
     first = spec.first_usable(now, None if extent is None else extent.first)
-    return TrainingRequest(spec.series, cutoff, first, lookback, config.lookback, run_id)
+    return TrainingRequest(
+        spec.series, cutoff, first, lookback, config.lookback, run_id, spec.variance_source(now)
+    )
 
 
 def _lookback(text: str | None) -> timedelta | None:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 from coin_assets.domain.forecasting.har import HarForecaster
+from coin_assets.domain.forecasting.realised import VARIANCE
 from coin_assets.errors import DataRefused, InsufficientData
 from coin_assets_tests.domain.forecasting.laws import (
     closes_of,
@@ -93,6 +94,39 @@ def test_corrupting_the_future_changes_nothing_up_to_an_origin_and_everything_af
     assert (after[row + 1 :] != honest[row + 1 :]).any(axis=(1, 2)).all()
     truncated = estimator.predict_quantiles(candles[: row + 1], origins[: row + 1])
     assert truncated.tobytes() == honest[: row + 1].tobytes()
+
+
+@LAW
+@given(candles=broken_walks(), data=st.data())
+def test_realised_variance_of_the_future_changes_nothing_up_to_an_origin(
+    candles: pd.DataFrame, data: st.DataObject
+) -> None:
+    generator = np.random.default_rng(data.draw(st.integers(0, 99), label="seed"))
+    variance = 1e-4 * generator.chisquare(3, len(candles))
+    variance[generator.random(len(candles)) < 0.3] = np.nan  # these by their own range
+    measured = candles.assign(**{VARIANCE: variance})
+    estimator = HarForecaster("1h", longest=64, realised=True).fit(measured)
+    require_ordered_quantiles(estimator, measured)
+    require_context_alone(estimator, measured, data)
+    row, origins = data.draw(st.integers(0, len(candles) - 2), label="row"), closes_of(candles)
+    another = measured.copy()
+    another.loc[another.index > row, VARIANCE] = 1.0
+    honest, changed = (estimator.predict_quantiles(each, origins) for each in (measured, another))
+    assert changed[: row + 1].tobytes() == honest[: row + 1].tobytes()
+    assert (changed[row + 1 :] != honest[row + 1 :]).any()
+
+
+def test_an_unknown_realised_variance_is_that_of_the_own_range() -> None:
+    candles = random_candles(seed=3, count=600)
+    plain, empty = candles, candles.assign(**{VARIANCE: np.nan})
+    one, other = (
+        HarForecaster("1h", longest=64, realised=realised).fit(frame)
+        for realised, frame in ((False, plain), (True, empty))
+    )
+    origins = closes_of(candles)
+    expected = one.predict_quantiles(plain, origins).tobytes()
+    assert other.predict_quantiles(empty, origins).tobytes() == expected
+    assert other.predict_quantiles(plain, origins).tobytes() == expected
 
 
 def test_an_artefact_without_a_weight_of_the_long_run_level_forecasts_as_it_did() -> None:

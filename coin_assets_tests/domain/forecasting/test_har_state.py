@@ -11,6 +11,8 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from coin_assets.domain.forecasting.har import HarForecaster
+from coin_assets.domain.forecasting.realised import VARIANCE
+from coin_assets_tests.domain.forecasting.laws import closes_of
 from coin_assets_tests.domain.forecasting.test_har import LAW, fitted, same_forecasts
 from coin_assets_tests.domain.walks import (
     broken_walks,
@@ -87,10 +89,32 @@ def lifted(rows: list[list[float]]) -> list[list[float]]:
         ("long_usual", shortened, r"shape \(24,\)"),
         ("parameters", without_one, "of another version"),
         ("parameters", boundless, "share"),
+        ("parameters", lambda parameters: parameters | {"realised": 1}, "realised"),
         ("typical_volatility", lambda value: -value, "volatility"),
     ],
 )
 def test_a_broken_state_is_refused(name: str, broken: Any, message: str) -> None:
     state = fitted(random_candles(seed=1, count=300)).state()
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         HarForecaster.from_state(state | {name: broken(state[name])})
+
+
+def test_parameters_of_later_releases_are_stored_only_where_they_are_used() -> None:
+    candles = random_candles(seed=1, count=300)
+    plain = fitted(candles).state()["parameters"]
+    assert not {"realised", "calibration_half_life"} & set(plain)
+    later = HarForecaster("1h", longest=64, realised=True, calibration_half_life=90.0)
+    stored = later.fit(candles).state()["parameters"]
+    assert stored == plain | {"realised": True, "calibration_half_life": 90.0}
+    assert HarForecaster.from_state(later.state()).get_params() == later.get_params()
+
+
+def test_an_artefact_of_before_measures_by_the_own_range_whatever_hours_say() -> None:
+    """Artefacts without the parameter forecast as they did, in a frame with realised variances."""
+    candles = random_candles(seed=4, count=600)
+    estimator = fitted(candles)
+    restored = HarForecaster.from_state(json.loads(json.dumps(estimator.state())))
+    measured = candles.assign(**{VARIANCE: 1e-3})
+    origins = closes_of(candles)
+    honest = estimator.predict_quantiles(candles, origins)
+    assert restored.predict_quantiles(measured, origins).tobytes() == honest.tobytes()

@@ -120,6 +120,10 @@ def test_ranges_of_months_are_one_run(definitions: dg.Definitions) -> None:
         ("model_1h", "ohlcv_1h", "2017-10-01", ["2017-08-01", "2017-09-01", "2017-10-01"]),
         ("prediction_1d", "ohlcv_1d", "2017-09-01", ["2017-08-01", "2017-09-01"]),
         ("prediction_1d", "model_1d", "2017-09-01", ["2017-08-01", "2017-09-01"]),
+        # Hours measure the variance of weeks and months.
+        ("model_1w", "ohlcv_1h", "2017-09-01", ["2017-08-01", "2017-09-01"]),
+        ("prediction_1w", "ohlcv_1h", "2017-09-01", ["2017-08-01", "2017-09-01"]),
+        ("prediction_1M", "ohlcv_1h", "2017-09-01", ["2017-08-01", "2017-09-01"]),
     ],
 )
 def test_months_depend_on_the_months_they_need(
@@ -136,6 +140,24 @@ def test_months_depend_on_the_months_they_need(
         partitions.subset_with_partition_keys([month]), partitions, partitions
     )
     assert list(found.partitions_subset.get_partition_keys()) == needed
+
+
+def test_models_depend_on_the_source_only_where_it_measures_their_variance(
+    definitions: dg.Definitions,
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    for timeframe, depends in {"4h": False, "1d": False, "1w": True, "1M": True}.items():
+        for layer in ("model", "prediction"):
+            parents = graph.get(dg.AssetKey(["BTC_USDT", f"{layer}_{timeframe}"])).parent_keys
+            assert (dg.AssetKey(["BTC_USDT", "ohlcv_1h"]) in parents) == depends
+
+
+def test_weeks_that_are_fetched_themselves_are_measured_by_their_own_range(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, source_timeframes="1h,1w", derived_timeframes="1M")
+    graph = build_definitions(settings).resolve_asset_graph()
+    for timeframe, expected in {"1w": {"1w"}, "1M": {"1M", "1h"}}.items():
+        parents = graph.get(dg.AssetKey(["BTC_USDT", f"model_{timeframe}"])).parent_keys
+        assert {key.path[-1].removeprefix("ohlcv_") for key in parents} == expected
 
 
 def test_the_jobs_are_the_designed_ones(definitions: dg.Definitions) -> None:
