@@ -23,7 +23,7 @@ from dagster._core.remote_origin import (
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from coin_assets import metrics, supervision, watcher, web
-from coin_assets.config import notation
+from coin_assets.config import numbers
 from coin_assets.config.settings import Settings, variable_of
 from coin_assets.domain.shards import Shard
 from coin_assets.errors import CoinAssetsError, ConfigurationError
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _port(text: str) -> int:
     try:
-        return notation.port(3000, required=True)(text)
+        return numbers.port(3000, required=True)(text)
     except ConfigurationError as error:
         raise ConfigurationError(f"PORT: {error}") from error
 

@@ -10,7 +10,7 @@ import dagster as dg
 from coin_assets.commands.run_config import job_named, month_of, parsed_config, require_valid
 from coin_assets.commands.terminal import finished, shortened
 from coin_assets.commands.web_ui import WebUi
-from coin_assets.config.notation import whole_number
+from coin_assets.config.numbers import whole_number
 from coin_assets.config.settings import Settings
 from coin_assets.errors import ConfigurationError
 from coin_assets.orchestration.build import build_definitions, series_specs

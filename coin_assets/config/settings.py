@@ -20,7 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from coin_assets.config import addresses, notation, rules, sharding, symbol_files
+from coin_assets.config import addresses, notation, numbers, rules, sharding, symbol_files
 from coin_assets.config.fields import parsed_by as _by
 from coin_assets.config.fields import setting as _setting
 from coin_assets.config.settings_file import SETTINGS_FILE, SettingsFile
@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         "BTC/USDT,ETH/USDT,XRP/USDT,SOL/USDT,DOGE/USDT",
         "what to follow, in ccxt notation; or `@symbols.txt`, a file with one symbol a line",
     )
-    shards: Annotated[int, _by(notation.whole_number(1), sharding.populated)] = _setting(
+    shards: Annotated[int, _by(numbers.whole_number(1), sharding.populated)] = _setting(
         "1", "code locations that share the symbols (`docs/operations/scale.md`)"
     )
     shard: Annotated[int | None, _by(sharding.number, sharding.one_of_shards)] = _setting(
@@ -96,10 +96,10 @@ class Settings(BaseSettings):
     history_start: Annotated[datetime, _by(notation.first_of_month, rules.begun)] = _setting(
         "2017-08-01", "first partition; must be the 1st of a month"
     )
-    settle_seconds: Annotated[int, _by(notation.whole_number(0))] = _setting(
+    settle_seconds: Annotated[int, _by(numbers.whole_number(0))] = _setting(
         "2", "wait after a boundary until a candle counts as closed"
     )
-    reread_candles: Annotated[int, _by(notation.whole_number(0))] = _setting(
+    reread_candles: Annotated[int, _by(numbers.whole_number(0))] = _setting(
         "3", "closed candles read again at each fetch"
     )
     retention: Annotated[
@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     publish_dir: Annotated[Path, _by(rules.folder), BeforeValidator(rules.inside_home)] = _setting(
         "$COIN_HOME/published", "a folder that any web server can serve"
     )
-    site_port: Annotated[int, _by(notation.port(8088))] = _setting(
+    site_port: Annotated[int, _by(numbers.port(8088))] = _setting(
         "8088", "port of the published folder and its page on localhost; 0 for none"
     )
     site_url: Annotated[str, _by(addresses.public_url)] = _setting(
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     dagster_url: Annotated[str, _by(addresses.public_url)] = _setting(
         "", "where operators find Dagster's UI; the manifest names it, and the page links to it"
     )
-    paths: Annotated[int, _by(notation.whole_number(0), rules.paths)] = _setting(
+    paths: Annotated[int, _by(numbers.whole_number(0), rules.paths)] = _setting(
         "0", "sample paths of each archived forecast, at most 1000; 0 for none"
     )
     alert_webhooks: Annotated[tuple[addresses.Webhook, ...], _by(addresses.webhooks)] = _setting(
@@ -144,13 +144,13 @@ class Settings(BaseSettings):
         "`discord+https://...`, `slack+https://...`, `json+https://...`, `apprise+<address>`, "
         "comma separated",
     )
-    alert_cycle_seconds: Annotated[int, _by(notation.whole_number(5))] = _setting(
+    alert_cycle_seconds: Annotated[int, _by(numbers.whole_number(5))] = _setting(
         "60", "seconds between two health checks"
     )
-    alert_repeat_cycles: Annotated[int, _by(notation.whole_number(1))] = _setting(
+    alert_repeat_cycles: Annotated[int, _by(numbers.whole_number(1))] = _setting(
         "3", "cycles after which an open alert is sent again"
     )
-    alert_escalate_cycles: Annotated[int, _by(notation.whole_number(1))] = _setting(
+    alert_escalate_cycles: Annotated[int, _by(numbers.whole_number(1))] = _setting(
         "60", "cycles after which an open alert is escalated"
     )
     heartbeat_url: Annotated[SecretStr, _by(rules.secret_url)] = _setting(
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     disk_limits: Annotated[DiskLimits, _by(notation.disk_limits)] = _setting(
         "70/85/90", "warn, critical, block (percent)"
     )
-    metrics_port: Annotated[int, _by(notation.port(9464))] = _setting(
+    metrics_port: Annotated[int, _by(numbers.port(9464))] = _setting(
         "0", "port of the metrics for Prometheus on localhost; 0 for none"
     )
     metrics_textfile: Annotated[Path | None, _by(rules.textfile)] = _setting(

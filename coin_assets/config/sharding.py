@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from coin_assets.config import notation
+from coin_assets.config import numbers
 from coin_assets.domain.shards import Shard, shard_of
 from coin_assets.errors import ConfigurationError
 
@@ -12,7 +12,7 @@ _MOST = 100
 
 def number(value: Any) -> int | None:
     """Number of a shard, or None for empty text."""
-    return None if value is None or value == "" else notation.whole_number(0)(value)
+    return None if value is None or value == "" else numbers.whole_number(0)(value)
 
 
 def populated(count: int, given: Mapping[str, Any]) -> Iterator[str]:
