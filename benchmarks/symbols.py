@@ -6,6 +6,7 @@ One update fetches at the same time, as runs do; the other one symbol after the 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count as numbers
 from pathlib import Path
 from typing import TypedDict
 from unittest.mock import patch
@@ -17,6 +18,7 @@ from benchmarks.harness import BenchmarkFailed, Figure, Home, in_fresh_process, 
 from benchmarks.timers import Stopwatch
 from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
+from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.orchestration.assets.specs import asset_key
 from coin_assets.orchestration.build import build_definitions
@@ -85,9 +87,21 @@ def measure_hour(folder: Path, count: int, delay_seconds: float) -> Measured:
 
 
 @contextmanager
-def late_exchange(folder: Path, count: int, delay_seconds: float) -> Iterator[tuple[str, Home]]:
-    """Address of an exchange whose answers are late, and a home of ``count`` symbols of it."""
-    symbols = [f"C{number:02d}/USDT" for number in range(count)]
+def late_exchange(
+    folder: Path, count: int, delay_seconds: float, shard: Shard = ALONE
+) -> Iterator[tuple[str, Home]]:
+    """Address of an exchange whose answers are late, and a home of ``count`` symbols of it.
+
+    Args:
+        shard: has ``count`` symbols; the others have about as many.
+    """
+    symbols, owned = [], 0
+    for number in numbers():
+        if owned == count:
+            break
+        symbols.append(f"C{number:02d}/USDT")
+        owned += shard.owns(symbols[-1])
+    sharded = {"COIN_SHARDS": str(shard.count), "COIN_SHARD": str(shard.number)}
     with (
         running_exchange(folder, utc(AFTER), symbols, delay_seconds) as url,
         temporary_home(
@@ -95,6 +109,7 @@ def late_exchange(folder: Path, count: int, delay_seconds: float) -> Iterator[tu
             COIN_SYMBOLS=",".join(symbols),
             COIN_DERIVED_TIMEFRAMES="",
             COIN_HISTORY_START=FIRST,
+            **({} if shard.is_alone else sharded),
         ) as home,
     ):
         yield url, home
