@@ -15,6 +15,7 @@ import dagster as dg
 
 from benchmarks.exchange_server import pointed_at, running_exchange
 from benchmarks.harness import BenchmarkFailed, Figure, Home, in_fresh_process, say, temporary_home
+from benchmarks.installation_size import KLINES_WEIGHT, LIST_WEIGHT, WEIGHT_A_MINUTE
 from benchmarks.timers import Stopwatch
 from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
@@ -29,8 +30,6 @@ from coin_assets_tests.platform import StoppedClock, given, utc
 FIRST, _LAST = "2025-05-01", "2025-06-01"
 BEFORE, _IN_TURN, AFTER = (f"2025-06-30T{hour}:00:03" for hour in (21, 22, 23))
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-# Binance: a klines request weighs 2, the list of symbols 20; 6000 are allowed a minute.
-_KLINES_WEIGHT, _LIST_WEIGHT, _WEIGHT_A_MINUTE = 2, 20, 6000
 
 
 class Measured(TypedDict):
@@ -47,7 +46,7 @@ def measure_symbols(folder: Path, count: int, delay_seconds: float) -> list[Figu
     """Figures of hourly updates of ``count`` symbols."""
     say(f"hourly update of {count} symbols")
     found = measure_hour(folder, count, delay_seconds)
-    weight = _KLINES_WEIGHT * (found["requests"] - 1) + _LIST_WEIGHT
+    weight = KLINES_WEIGHT * (found["requests"] - 1) + LIST_WEIGHT
     minutes = max(found["seconds"], 60) / 60
     how = f"{count} symbols of 1h, candles to published files, {found['steps']} steps in one run"
     return [
@@ -73,9 +72,9 @@ def measure_symbols(folder: Path, count: int, delay_seconds: float) -> list[Figu
         ),
         Figure(
             "share of the exchange's limit",
-            100 * weight / minutes / _WEIGHT_A_MINUTE,
+            100 * weight / minutes / WEIGHT_A_MINUTE,
             "%",
-            f"weight {weight} of the {_WEIGHT_A_MINUTE} that Binance allows a minute",
+            f"weight {weight} of the {WEIGHT_A_MINUTE} that Binance allows a minute",
         ),
     ]
 
