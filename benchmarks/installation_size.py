@@ -5,21 +5,23 @@ Pure arithmetic. Each row tells its formula, and what it rests on: *settings*, c
 row whose figures are not in the results yet has no value.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
-from coin_assets.planning.splitting import MOST_SYMBOLS
+from benchmarks.installation_plan import (
+    DAYS_A_MONTH,
+    EXTRAPOLATED,
+    HOURS,
+    LAYERS_DUE,
+    MINUTES,
+    QUEUES,
+    Plan,
+    Row,
+    counted,
+)
 
-SETTINGS, EXTRAPOLATED = "settings", "extrapolated"
 # Seconds between two ticks of a sensor.
 INTERVALS = {"candles_due": 5, "publish_due": 15, "late_candles": 30, "health_alerts": 60}
-LAYERS_DUE = 3  # of a close: candles, predictions, published; models have a time of their own
-QUEUES = 3
-# Binance: klines weigh 2, the list of symbols 20; 6,000 are allowed a minute.
-KLINES_WEIGHT, LIST_WEIGHT, WEIGHT_A_MINUTE = 2, 20, 6000
 _DAY = 86_400.0
-_DAYS_A_MONTH = 365.25 / 12
 # The sizes at which the groups `shards` and `workers` measure: series of a location, of all.
 _SHARD_SERIES = {"50 symbols a shard": 50 * 5, "250 symbols a shard": 250 * 5}
 _WORKER_SERIES = {"5 symbols": 5 * 2, "2 x 25 symbols": 2 * 25 * 2}
@@ -56,125 +58,9 @@ INPUTS = (
 )
 
 
-@dataclass(frozen=True)
-class Plan:
-    """An installation.
-
-    Attributes:
-        seconds: length of each timeframe, the source first.
-        slots: runs at a time, of all workers.
-        months: of candles.
-    """
-
-    symbols: int
-    seconds: tuple[float, ...]
-    symbols_a_shard: int
-    slots: int
-    months: int
-
-    @property
-    def series(self) -> int:
-        return self.symbols * len(self.seconds)
-
-    @property
-    def shards(self) -> int:
-        return math.ceil(self.symbols / self.symbols_a_shard)
-
-    @property
-    def closes_a_day(self) -> float:
-        """Of one symbol."""
-        return sum(_DAY / each for each in self.seconds)
-
-    @property
-    def runs(self) -> int:
-        """At a close of the source timeframe."""
-        in_shard = math.ceil(self.symbols / self.shards)
-        return self.shards * math.ceil(in_shard / MOST_SYMBOLS)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the table; without a value it is not measured yet."""
-
-    name: str
-    value: float | None
-    unit: str
-    basis: str
-    formula: str
-
-
-_HOUR = 3600.0
-# 1h with the derived 4h, 12h, 1d, 1w, 1M; and 1m with the derived 5m, 15m, 1h, 4h, 1d.
-HOURS = Plan(
-    2000, (_HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 7 * _DAY, _DAYS_A_MONTH * _DAY), 250, 25, 112
-)
-MINUTES = Plan(2000, (60.0, 300.0, 900.0, _HOUR, 4 * _HOUR, _DAY), 250, 25, 12)
-
-
 def rows(plan: Plan, figures: Figures) -> list[Row]:
     """The table of an installation."""
-    return [*_counted(plan), *_load(plan, figures), *_memory(plan, figures), *_kept(plan, figures)]
-
-
-def _counted(plan: Plan) -> Iterator[Row]:
-    """What follows from the settings."""
-    weight = plan.symbols * KLINES_WEIGHT + plan.runs * LIST_WEIGHT
-    source_minutes = plan.seconds[0] / 60
-    yield Row("series", plan.series, "", SETTINGS, "symbols x timeframes")
-    yield Row("assets", 4 * plan.series + plan.shards, "", SETTINGS, "4 a series, 1 a shard")
-    yield Row("shards", plan.shards, "", SETTINGS, f"{plan.symbols_a_shard} symbols each")
-    fixed = 2 * plan.shards + 2 * QUEUES + 6
-    yield Row(
-        "processes that stay",
-        fixed,
-        "",
-        SETTINGS,
-        "2 a code location, 2 a worker (3 queues), daemon, web UI, watcher, make up, PostgreSQL's "
-        "and Redis' first ones",
-    )
-    yield Row(
-        "processes of runs, at most",
-        5 * plan.slots,
-        "",
-        SETTINGS,
-        "slots x (a run, and four small ones that keep what it prints)",
-    )
-    yield Row(
-        "runs at a close of the source",
-        plan.runs,
-        "",
-        SETTINGS,
-        f"at most {MOST_SYMBOLS} symbols each, whole shards",
-    )
-    yield Row(
-        "tasks a day",
-        plan.symbols * plan.closes_a_day * LAYERS_DUE,
-        "",
-        SETTINGS,
-        "symbols x closes a day x 3 (candles, predictions, published)",
-    )
-    yield Row(
-        "requests at a close of the source",
-        plan.symbols + plan.runs,
-        "",
-        SETTINGS,
-        "one a symbol, and the list of symbols once a run; derived timeframes ask nothing",
-    )
-    yield Row(
-        "requests a minute, mean",
-        (plan.symbols + plan.runs) / source_minutes,
-        "",
-        SETTINGS,
-        "the row above by the minutes between two closes",
-    )
-    yield Row(
-        "share of the exchange's limit, if sent within a minute",
-        100 * weight / WEIGHT_A_MINUTE,
-        "%",
-        SETTINGS,
-        f"weight {weight:,} of {WEIGHT_A_MINUTE:,} a minute (Binance: {KLINES_WEIGHT} a request, "
-        f"{LIST_WEIGHT} for the list), from one address",
-    )
+    return [*counted(plan), *_load(plan, figures), *_memory(plan, figures), *_kept(plan, figures)]
 
 
 def _load(plan: Plan, figures: Figures) -> Iterator[Row]:
@@ -310,7 +196,7 @@ def connections(plan: Plan, figures: Figures) -> float:
 
 def _kept(plan: Plan, figures: Figures) -> Iterator[Row]:
     """Records and disk."""
-    tasks = plan.symbols * plan.closes_a_day * LAYERS_DUE
+    tasks = plan.tasks_a_day
 
     def of_task(name: str) -> float:
         return figures["workers", f"{_LARGEST}: {name} a task"]
@@ -318,7 +204,9 @@ def _kept(plan: Plan, figures: Figures) -> Iterator[Row]:
     def stored(name: str) -> float:
         return figures["shards", f"stored: {name}"]
 
-    closes_a_month = plan.symbols * plan.closes_a_day * _DAYS_A_MONTH
+    def closes(months: int) -> float:
+        return plan.symbols * plan.closes_kept(months * DAYS_A_MONTH)
+
     yield _row(
         "events a day",
         lambda: tasks * of_task("events"),
@@ -339,16 +227,16 @@ def _kept(plan: Plan, figures: Figures) -> Iterator[Row]:
     )
     yield _row(
         "candles",
-        lambda: plan.months * closes_a_month * stored("a candle") / 1e9,
+        lambda: closes(plan.months) * stored("a candle") / 1e9,
         "GB",
-        f"{HOURS.months} months of hours, {MINUTES.months} of minutes: closes x bytes a candle, "
-        "Parquet",
+        f"{HOURS.months} months of hours, {MINUTES.months} of minutes, of which 1m is kept for "
+        f"{MINUTES.source_days:.0f} days: closes x bytes a candle, Parquet",
     )
     yield _row(
         "forecasts of a year",
-        lambda: 12 * closes_a_month * stored("a forecast") / 1e9,
+        lambda: closes(12) * stored("a forecast") / 1e9,
         "GB",
-        "symbols x closes of a year x bytes a forecast, Parquet; COIN_RETENTION limits them",
+        "closes that are kept of a year x bytes a forecast, Parquet",
     )
     yield _row(
         "models, evaluations, ledgers, published files",

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.harness import number_text
-from benchmarks.installation_size import EXTRAPOLATED, HOURS, INPUTS, MINUTES, SETTINGS, Row, rows
+from benchmarks.installation_plan import EXTRAPOLATED, HOURS, MINUTES, SETTINGS, Row
+from benchmarks.installation_size import INPUTS, rows
 
 _MISSING = "not measured yet"
 _HEAD = """## Size of an installation
@@ -12,8 +13,8 @@ _HEAD = """## Size of an installation
 2,000 symbols x 6 timeframes, in shards of 250 symbols with 25 slots of workers. *Hours* fetches
 `1h` and derives `4h`, `12h`, `1d`, `1w`, `1M`. *Minutes* fetches `1m` and derives `5m`, `15m`,
 `1h`, `4h`, `1d`. Nobody has run an installation of this size: the first table is exact, the second
-one takes the figures of the third one to this size. `benchmarks/installation_size.py` is the
-arithmetic.
+one takes the figures of the third one to this size. The arithmetic is in
+`benchmarks/installation_plan.py` and `benchmarks/installation_size.py`.
 """
 
 

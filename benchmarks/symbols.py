@@ -15,7 +15,7 @@ import dagster as dg
 
 from benchmarks.exchange_server import pointed_at, running_exchange
 from benchmarks.harness import BenchmarkFailed, Figure, Home, in_fresh_process, say, temporary_home
-from benchmarks.installation_size import KLINES_WEIGHT, LIST_WEIGHT, WEIGHT_A_MINUTE
+from benchmarks.installation_plan import KLINES_WEIGHT, LIST_WEIGHT, WEIGHT_A_MINUTE
 from benchmarks.timers import Stopwatch
 from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED

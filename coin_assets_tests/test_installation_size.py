@@ -1,23 +1,13 @@
 """The computed size of an installation: its arithmetic, its inputs, and the page that shows it."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from benchmarks.installation_size import (
-    EXTRAPOLATED,
-    HOURS,
-    INPUTS,
-    INTERVALS,
-    MINUTES,
-    SETTINGS,
-    Figures,
-    Plan,
-    connections,
-    line,
-    rows,
-)
+from benchmarks.installation_plan import EXTRAPOLATED, HOURS, MINUTES, SETTINGS, Plan
+from benchmarks.installation_size import INPUTS, INTERVALS, Figures, connections, line, rows
 from benchmarks.report import document, read_results
 from benchmarks.size_tables import size_tables
 from coin_assets.config.settings import Settings
@@ -81,6 +71,13 @@ def test_what_was_measured_is_taken_to_the_size() -> None:
     a_month = 100 * 25 * 365.25 / 12
     assert found["candles"] == pytest.approx(10 * a_month * 2 / 1e9)
     assert found["forecasts of a year"] == pytest.approx(12 * a_month * 2 / 1e9)
+
+
+def test_a_source_that_is_not_kept_takes_no_more() -> None:
+    short = replace(SMALL, source_days=14.0)
+    assert short.closes_kept(10) == 10 * 24 + 10
+    assert short.closes_kept(100) == 14 * 24 + 100
+    assert SMALL.closes_kept(100) == 100 * 25
 
 
 def test_connections_are_the_most_of_each_process() -> None:
