@@ -28,6 +28,7 @@ from benchmarks import (
     start,
     store,
     update,
+    workers,
 )
 from benchmarks.harness import FAIL, ROOT, Bench, BenchmarkFailed, Figure
 from benchmarks.machine import describe_machine, load_average
@@ -51,6 +52,7 @@ GROUPS: dict[str, Callable[[Bench], list[Figure]]] = {
     "records": records.measure,
     "scale": scale.measure,
     "shards": shards.measure,
+    "workers": workers.measure,
     "idle": idle.measure,
     "forecasts": forecasts.measure,
     "forecast_costs": forecast_costs.measure,

@@ -171,3 +171,12 @@ def in_fresh_process(home: Home, function: Callable[..., T], **arguments: Any) -
     execute(home, *program, target, json.dumps(arguments), str(answer))
     result: T = json.loads(answer.read_text())
     return result
+
+
+def number_text(value: float | str) -> str:
+    """About three digits, no exponent: 1,234,567 and 45.6 and 0.0789."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) or value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import Figure
+from benchmarks.harness import Figure, number_text
+from benchmarks.size_tables import size_tables
 
 Results = dict[str, Any]  # group -> what `group_result` returns
 
@@ -63,6 +64,7 @@ def document(results: Results) -> str:
             f"load average before: {result['load_before']}.\n"
         )
         parts.append(_figure_table(result["figures"]))
+    parts.append(size_tables(results))
     return "\n".join(parts)
 
 
@@ -101,20 +103,11 @@ def _figure_table(figures: list[dict[str, Any]]) -> str:
 
 
 def _value(figure: dict[str, Any]) -> str:
-    return f"{_number(figure['value'])} {figure['unit']}".strip()
+    return f"{number_text(figure['value'])} {figure['unit']}".strip()
 
 
 def _spread(figure: dict[str, Any]) -> str:
     samples = figure["samples"]
     if not samples:
         return ""
-    return f"{len(samples)}: {_number(min(samples))} to {_number(max(samples))}"
-
-
-def _number(value: float | str) -> str:
-    """About three digits, no exponent: 1,234,567 and 45.6 and 0.0789."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) or value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"
+    return f"{len(samples)}: {number_text(min(samples))} to {number_text(max(samples))}"

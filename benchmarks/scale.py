@@ -1,8 +1,5 @@
 """Benchmark ``scale``: what one more series costs, in a location of few or of many."""
 
-import time
-from typing import TypedDict
-
 from benchmarks.harness import (
     REAL_CANDLES,
     Bench,
@@ -13,6 +10,7 @@ from benchmarks.harness import (
     say,
     temporary_home,
 )
+from benchmarks.location_costs import hour_figures, location_figures
 from benchmarks.many_series import (
     TIMEFRAMES,
     copy_original,
@@ -21,22 +19,9 @@ from benchmarks.many_series import (
     symbols_of,
 )
 from benchmarks.sensors import NAMES, measure_ticks, prepare
-from benchmarks.split_update import measure_split_hour
 
 _COUNTS, _QUICK_COUNTS = (5, 50, 200), (5,)
 _LATER_TICKS = 3
-_DELAY_SECONDS = 0.2
-_KB = 1000
-
-
-class Location(TypedDict):
-    """Costs of one code location, of a process of its own."""
-
-    build_seconds: float
-    snapshot_seconds: float
-    snapshot_bytes: int
-    jobs_bytes: int
-    largest_job_bytes: int
 
 
 def measure(bench: Bench) -> list[Figure]:
@@ -52,7 +37,9 @@ def measure(bench: Bench) -> list[Figure]:
     if not REAL_CANDLES.is_dir():
         raise BenchmarkFailed(f"needs real candles in {REAL_CANDLES}")
     figures, counts = [], bench.pick(_COUNTS, _QUICK_COUNTS)
-    hours = {count: _of_hour(count) for count in counts}  # wall times: best while all is quiet
+    hours = {
+        count: hour_figures(f"{count} symbols", count) for count in counts
+    }  # wall times: best while all is quiet
     with temporary_home() as original:
         say("one symbol with 28 months")
         in_fresh_process(original, make_original)
@@ -60,61 +47,12 @@ def measure(bench: Bench) -> list[Figure]:
             symbols = symbols_of(count * TIMEFRAMES)
             with temporary_home(**settings_of(symbols)) as home:
                 say(f"{count} symbols: definitions")
-                figures += _of_location(home, count)
+                figures += location_figures(home, f"{count} symbols", count)
                 say(f"{count} symbols: ticks")
                 copy_original(original.folder, home.folder, symbols)
                 figures += _of_ticks(home, count)
             figures += hours[count]
     return figures
-
-
-def _of_location(home: Home, count: int) -> list[Figure]:
-    found, series = in_fresh_process(home, measure_location), count * TIMEFRAMES
-    seconds = found["build_seconds"] + found["snapshot_seconds"]
-    return [
-        Figure(
-            f"{count} symbols: snapshot a series",
-            found["snapshot_bytes"] / series / _KB,
-            "kB",
-            f"{found['snapshot_bytes'] / _KB**2:.1f} MB in all; gRPC passes 100 MB",
-        ),
-        Figure(
-            f"{count} symbols: graphs of all jobs a series",
-            found["jobs_bytes"] / series / _KB,
-            "kB",
-            f"the largest one has {found['largest_job_bytes'] / _KB**2:.1f} MB",
-        ),
-        Figure(
-            f"{count} symbols: load a series",
-            1000 * seconds / series,
-            "ms",
-            f"CPU: {found['build_seconds']:.1f} s for the definitions, which each run pays, and "
-            f"{found['snapshot_seconds']:.1f} s for the snapshot",
-        ),
-    ]
-
-
-def measure_location() -> Location:
-    """Costs of the definitions of this process; runs in a process of its own."""
-    from dagster._core.remote_representation.external_data import RepositorySnap
-    from dagster_shared.serdes import serialize_value
-
-    from coin_assets.orchestration.build import build_definitions
-
-    began = time.process_time()
-    repository = build_definitions().get_repository_def()
-    built = time.process_time()
-    snapshot = serialize_value(RepositorySnap.from_def(repository, defer_snapshots=True))
-    ended = time.process_time()
-    whole = RepositorySnap.from_def(repository, defer_snapshots=False)
-    jobs = [len(serialize_value(job)) for job in whole.job_datas or ()]
-    return {
-        "build_seconds": built - began,
-        "snapshot_seconds": ended - built,
-        "snapshot_bytes": len(snapshot),
-        "jobs_bytes": sum(jobs),
-        "largest_job_bytes": max(jobs),
-    }
 
 
 def _of_ticks(home: Home, count: int) -> list[Figure]:
@@ -133,26 +71,3 @@ def _of_ticks(home: Home, count: int) -> list[Figure]:
             )
         )
     return figures
-
-
-def _of_hour(count: int) -> list[Figure]:
-    say(f"{count} symbols: an hourly update")
-    found = measure_split_hour(REAL_CANDLES, count, _DELAY_SECONDS)
-    tasks, title = found["tasks"], f"{count} symbols: hourly update"
-    how = f"wall time of {tasks} tasks of 1h in {found['runs']} runs, {found['at_once']} at a time"
-    return [
-        Figure(title, found["seconds"], "s", how),
-        Figure(f"{title}, CPU a task", 1000 * found["cpu_seconds"] / tasks, "ms", ""),
-        Figure(
-            f"{title}, records a series",
-            found["records_bytes"] / count / _KB,
-            "kB",
-            "growth of the folder of Dagster's records",
-        ),
-        Figure(
-            f"{title}, home a series",
-            found["home_bytes"] / count / _KB,
-            "kB",
-            "growth of all other files of the home; most of it replaces older files later",
-        ),
-    ]

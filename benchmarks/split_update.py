@@ -18,6 +18,7 @@ from benchmarks.harness import ROOT, in_fresh_process
 from benchmarks.symbols import AFTER, BEFORE, late_exchange, run_assets, sizes
 from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, Task
+from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.domain.timeframes import month_start
 from coin_assets.orchestration.assets.specs import asset_key
 from coin_assets.orchestration.run_server import PRELOADED
@@ -40,9 +41,15 @@ class SplitUpdate(TypedDict):
     at_once: int
 
 
-def measure_split_hour(folder: Path, count: int, delay_seconds: float) -> SplitUpdate:
-    """One hourly update of ``count`` symbols of 1h from an exchange whose answers are late."""
-    with late_exchange(folder, count, delay_seconds) as (url, home):
+def measure_split_hour(
+    folder: Path, count: int, delay_seconds: float, shard: Shard = ALONE
+) -> SplitUpdate:
+    """One hourly update of ``count`` symbols of 1h from an exchange whose answers are late.
+
+    Args:
+        shard: whose symbols they are.
+    """
+    with late_exchange(folder, count, delay_seconds, shard) as (url, home):
         return in_fresh_process(home, run_split_update, url=url)
 
 
@@ -55,7 +62,8 @@ def run_split_update(url: str) -> SplitUpdate:
     for name in PRELOADED:
         importlib.import_module(name)
     settings = Settings()
-    series_list = settings.series_list
+    owns = settings.own_shard.owns
+    series_list = [series for series in settings.series_list if owns(series.symbol)]
     at_once = yaml.safe_load((ROOT / "dagster.yaml").read_text())["concurrency"]["runs"][
         "max_concurrent_runs"
     ]

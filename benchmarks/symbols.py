@@ -6,6 +6,7 @@ One update fetches at the same time, as runs do; the other one symbol after the 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count as numbers
 from pathlib import Path
 from typing import TypedDict
 from unittest.mock import patch
@@ -14,9 +15,11 @@ import dagster as dg
 
 from benchmarks.exchange_server import pointed_at, running_exchange
 from benchmarks.harness import BenchmarkFailed, Figure, Home, in_fresh_process, say, temporary_home
+from benchmarks.installation_plan import KLINES_WEIGHT, LIST_WEIGHT, WEIGHT_A_MINUTE
 from benchmarks.timers import Stopwatch
 from coin_assets.config.settings import Settings
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
+from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.market.ccxt import CcxtMarket
 from coin_assets.orchestration.assets.specs import asset_key
 from coin_assets.orchestration.build import build_definitions
@@ -27,8 +30,6 @@ from coin_assets_tests.platform import StoppedClock, given, utc
 FIRST, _LAST = "2025-05-01", "2025-06-01"
 BEFORE, _IN_TURN, AFTER = (f"2025-06-30T{hour}:00:03" for hour in (21, 22, 23))
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-# Binance: a klines request weighs 2, the list of symbols 20; 6000 are allowed a minute.
-_KLINES_WEIGHT, _LIST_WEIGHT, _WEIGHT_A_MINUTE = 2, 20, 6000
 
 
 class Measured(TypedDict):
@@ -45,7 +46,7 @@ def measure_symbols(folder: Path, count: int, delay_seconds: float) -> list[Figu
     """Figures of hourly updates of ``count`` symbols."""
     say(f"hourly update of {count} symbols")
     found = measure_hour(folder, count, delay_seconds)
-    weight = _KLINES_WEIGHT * (found["requests"] - 1) + _LIST_WEIGHT
+    weight = KLINES_WEIGHT * (found["requests"] - 1) + LIST_WEIGHT
     minutes = max(found["seconds"], 60) / 60
     how = f"{count} symbols of 1h, candles to published files, {found['steps']} steps in one run"
     return [
@@ -71,9 +72,9 @@ def measure_symbols(folder: Path, count: int, delay_seconds: float) -> list[Figu
         ),
         Figure(
             "share of the exchange's limit",
-            100 * weight / minutes / _WEIGHT_A_MINUTE,
+            100 * weight / minutes / WEIGHT_A_MINUTE,
             "%",
-            f"weight {weight} of the {_WEIGHT_A_MINUTE} that Binance allows a minute",
+            f"weight {weight} of the {WEIGHT_A_MINUTE} that Binance allows a minute",
         ),
     ]
 
@@ -85,9 +86,21 @@ def measure_hour(folder: Path, count: int, delay_seconds: float) -> Measured:
 
 
 @contextmanager
-def late_exchange(folder: Path, count: int, delay_seconds: float) -> Iterator[tuple[str, Home]]:
-    """Address of an exchange whose answers are late, and a home of ``count`` symbols of it."""
-    symbols = [f"C{number:02d}/USDT" for number in range(count)]
+def late_exchange(
+    folder: Path, count: int, delay_seconds: float, shard: Shard = ALONE
+) -> Iterator[tuple[str, Home]]:
+    """Address of an exchange whose answers are late, and a home of ``count`` symbols of it.
+
+    Args:
+        shard: has ``count`` symbols; the others have about as many.
+    """
+    symbols, owned = [], 0
+    for number in numbers():
+        if owned == count:
+            break
+        symbols.append(f"C{number:02d}/USDT")
+        owned += shard.owns(symbols[-1])
+    sharded = {"COIN_SHARDS": str(shard.count), "COIN_SHARD": str(shard.number)}
     with (
         running_exchange(folder, utc(AFTER), symbols, delay_seconds) as url,
         temporary_home(
@@ -95,6 +108,7 @@ def late_exchange(folder: Path, count: int, delay_seconds: float) -> Iterator[tu
             COIN_SYMBOLS=",".join(symbols),
             COIN_DERIVED_TIMEFRAMES="",
             COIN_HISTORY_START=FIRST,
+            **({} if shard.is_alone else sharded),
         ) as home,
     ):
         yield url, home

@@ -228,6 +228,17 @@ def test_workers_have_the_slots_that_the_instance_fills() -> None:
     assert slots["worker-training"] == 1  # the pool "training"
 
 
+def test_the_database_has_connections_for_all_slots() -> None:
+    # docs/operations/postgres.md has the formula; the benchmark `workers` measures its numbers.
+    slots = sum(int(SERVICES[name]["command"][-1].removeprefix("--slots=")) for name in WORKERS)
+    needed = 5 + 2 * len(WORKERS) + 11 * slots + 20
+    (most,) = re.findall(r"max_connections=(\d+)", " ".join(SERVICES["postgres"]["command"]))
+    assert int(most) >= needed
+    page = (ROOT / "docs" / "operations" / "postgres.md").read_text()
+    assert f"That is {needed} for one\nlocation" in page
+    assert f"`deploy/compose.yaml` sets {most}." in page
+
+
 def test_the_settings_of_the_code_location_are_valid(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

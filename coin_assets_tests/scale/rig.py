@@ -18,11 +18,13 @@ from coin_assets.domain.timeframes import Timeframe, month_start
 from coin_assets.orchestration.locations import labelled, location_of
 from coin_assets.store.base import Store
 from coin_assets.store.parquet import ParquetStore
+from coin_assets.up import WORKSPACE
 from coin_assets_tests.live import invariants
 from coin_assets_tests.live.observer import Observer
 from coin_assets_tests.live.receiver import Receiver
 from coin_assets_tests.live.timeline import NotesWaits, Timeline
 from coin_assets_tests.scale.stack import SHARDS, Stack, stack
+from coin_assets_tests.webui import ROOT
 
 MINUTE, FIVE = Timeframe("1m"), Timeframe("5m")
 SETTLE_SECONDS = 2
@@ -86,6 +88,10 @@ class Scale(NotesWaits):
     def series(self) -> list[Series]:
         return [series for each in self.shards for series in each.series]
 
+    def has_published(self, boundary: datetime) -> bool:
+        """Whether nothing that was due at ``boundary`` is missing."""
+        return not self._behind(boundary)
+
     def await_boundary(self, seconds: float) -> datetime:
         """Wait until both shards have published the next minute; returns it."""
         boundary = MINUTE.next(datetime.now(UTC))
@@ -133,42 +139,48 @@ class Scale(NotesWaits):
 
 
 @contextmanager
-def assembled(symbols: int, more: Mapping[str, str] | None = None) -> Iterator[Scale]:
+def assembled(
+    symbols: int, more: Mapping[str, str] | None = None, shards: int = SHARDS
+) -> Iterator[Scale]:
     """An installation that is not started yet; everything is stopped in the end.
 
     Args:
         symbols: of each shard.
         more: settings besides.
+        shards: 1 is an installation without shards.
     """
     timeline = Timeline()
     receiver = Receiver(timeline)
     owned = {
         shard: _symbols_of(shard, symbols)
-        for shard in (Shard(number, SHARDS) for number in range(SHARDS))
+        for shard in (Shard(number, shards) for number in range(shards))
     }
     every = [symbol for own in owned.values() for symbol in own]
     with ExitStack() as cleanup:
         cleanup.callback(receiver.go_away)
-        settings = {**_variables(every, receiver.port), **(more or {})}
-        made = cleanup.enter_context(stack(settings))
+        settings = {**_variables(every, receiver.port, shards), **(more or {})}
+        made = cleanup.enter_context(stack(settings, shards))
+        if shards == 1:  # the market of the live test is not wanted here
+            workspace = (ROOT / WORKSPACE).read_text()
+            (made.installation.folder / WORKSPACE).write_text(workspace)
         environment, home = made.installation.environment, made.installation.home
         here = {name: environment[name] for name in environment if name.startswith(_READ_HERE)}
         cleanup.enter_context(patch.dict(os.environ, here))
         instance = cleanup.enter_context(dg.DagsterInstance.get())
-        shards = []
+        views = []
         for shard, own in owned.items():
             series = tuple(Series(symbol, each) for symbol in own for each in (MINUTE, FIVE))
             folder = home / "published" / shard.folder
             observer = Observer(folder, list(series), instance, timeline, sees_dagster=False)
-            shards.append(ShardView(shard, series, folder, cleanup.enter_context(observer)))
-        yield Scale(made, timeline, receiver, instance, ParquetStore(home), tuple(shards))
+            views.append(ShardView(shard, series, folder, cleanup.enter_context(observer)))
+        yield Scale(made, timeline, receiver, instance, ParquetStore(home), tuple(views))
 
 
-def _variables(symbols: Sequence[str], port: int) -> dict[str, str]:
+def _variables(symbols: Sequence[str], port: int, shards: int) -> dict[str, str]:
     """Settings of the installation; `stack` adds folders and servers."""
     return {
         "COIN_SYMBOLS": ",".join(symbols),
-        "COIN_SHARDS": str(SHARDS),
+        "COIN_SHARDS": str(shards),
         "COIN_SOURCE_TIMEFRAMES": "1m",
         "COIN_DERIVED_TIMEFRAMES": "5m",
         "COIN_HISTORY_START": f"{month_start(datetime.now(UTC) - _LEAST_HISTORY):%Y-%m-%d}",

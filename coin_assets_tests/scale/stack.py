@@ -93,20 +93,20 @@ def signalled(pid: int, number: int) -> None:
             os.kill(each, number)
 
 
-def _instance() -> str:
+def instance_text() -> str:
     """deploy/dagster.celery.yaml with as many runs as the workers of the test have slots."""
     limit = "max_concurrent_runs: "
     return re.sub(rf"{limit}\d+", f"{limit}{_SLOTS}", INSTANCE.read_text())
 
 
 @contextmanager
-def stack(variables: Mapping[str, str]) -> Iterator[Stack]:
+def stack(variables: Mapping[str, str], shards: int = SHARDS) -> Iterator[Stack]:
     """Servers that run, and an installation and workers that are not started yet."""
     with ExitStack() as opened:
         postgres = opened.enter_context(postgres_servers.running())
         redis = opened.enter_context(redis_servers.running())
         instance = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="scale-instance-")))
-        (instance / "dagster.yaml").write_text(_instance())
+        (instance / "dagster.yaml").write_text(instance_text())
         of_servers = postgres.environment | {
             "DAGSTER_POSTGRES_PASSWORD": postgres.password,
             "DAGSTER_CELERY_BROKER": redis.url,
@@ -115,7 +115,7 @@ def stack(variables: Mapping[str, str]) -> Iterator[Stack]:
             "COIN_SITE_PORT": "0",
         }
         made = opened.enter_context(
-            installation("scale-", {**of_servers, **variables}, locations=SHARDS)
+            installation("scale-", {**of_servers, **variables}, locations=shards)
         )
         found = Stack(postgres, redis, made, {}, [])
         opened.callback(found.end_workers)

@@ -58,6 +58,10 @@ class Worker:
     def log(self) -> str:
         return self._log.read_text()
 
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
