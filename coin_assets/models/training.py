@@ -21,6 +21,7 @@ from coin_assets.domain.forecasting.trainable import (
     too_few,
     why_no_model,
 )
+from coin_assets.domain.methods import DEFAULT_METHOD
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import just_after
 from coin_assets.errors import CoinAssetsError, InsufficientData
@@ -49,6 +50,8 @@ class TrainingRequest:
             all.
         lookback_text: ``lookback`` as the operator wrote it, part of the version's identity.
         run_id: of the Dagster run, recorded with the version.
+        method: that is trained.
+        others: further methods, trained on the same candles.
     """
 
     series: Series
@@ -57,6 +60,8 @@ class TrainingRequest:
     lookback: timedelta | None = None
     lookback_text: str | None = None
     run_id: str | None = None
+    method: str = DEFAULT_METHOD
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class TrainingResult:
         loss: `recent_loss` of the version on its own candles; None if it was not scored.
         skill: `Validation.skill` of the method on held-out candles; None if it was not scored.
         seconds: duration of the training, or of finding the existing version.
+        others: outcomes of the further methods, in their order.
     """
 
     request: TrainingRequest
@@ -84,6 +90,12 @@ class TrainingResult:
     loss: float | None = None
     skill: float | None = None
     seconds: float = field(default=0.0, compare=False)
+    others: tuple["TrainingResult", ...] = ()
+
+    @property
+    def of_all_methods(self) -> tuple["TrainingResult", ...]:
+        """The outcome of each method, first that of the request's own."""
+        return self, *self.others
 
 
 def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
@@ -110,9 +122,10 @@ def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
 def train(
     store: Store, registry: ModelRegistry, request: TrainingRequest, now: datetime
 ) -> TrainingResult:
-    """Train the requested version, unless it exists.
+    """Train the requested version, and those of the further methods, unless they exist.
 
-    Then `ModelRegistry.appoint_next_challenger` appoints a challenger if there is none.
+    Then `ModelRegistry.appoint_next_challenger` appoints challengers where there are none. An error
+    of a further method is in its result, and does not affect the other methods.
 
     Args:
         store: provides the candles.
@@ -126,12 +139,27 @@ def train(
         CorruptArtefact: a version of that cutoff, the record of roles, or a stored forecast is
             damaged.
     """
-    begun = perf_counter()
-    result = _trained(store, registry, request, now)
-    if result.version is not None:
+    result = _timed(store, registry, request, now)
+    others = []
+    for method in request.others:
+        further = replace(request, method=method, others=())
+        try:
+            others.append(_timed(store, registry, further, now))
+        except CoinAssetsError as error:
+            others.append(TrainingResult(further, error=error))
+    result = replace(result, others=tuple(others))
+    if any(each.version is not None for each in result.of_all_methods):
         registry.appoint_next_challenger(
             request.series, reason=CHALLENGES, by="training", recorded_at=now
         )
+    return result
+
+
+def _timed(
+    store: Store, registry: ModelRegistry, request: TrainingRequest, now: datetime
+) -> TrainingResult:
+    begun = perf_counter()
+    result = _trained(store, registry, request, now)
     return replace(result, seconds=perf_counter() - begun)
 
 
@@ -140,18 +168,18 @@ def _trained(
 ) -> TrainingResult:
     series = request.series
     registry.roles(series)  # a damaged record fails before the training, not after it
-    known = registry.find(series, request.cutoff, request.lookback_text)
+    known = registry.find(series, request.cutoff, request.lookback_text, request.method)
     if known is not None:
         facts = known.metadata()
         loss, skill = facts.get("loss"), facts.get("validation_skill")
         return TrainingResult(request, known, rows=facts.get("rows", 0), loss=loss, skill=skill)
     candles = training_candles(store, request)
     try:
-        forecaster = new_forecaster(series).fit(candles)
+        forecaster = new_forecaster(series, request.method).fit(candles)
     except InsufficientData as error:
         return TrainingResult(request, rows=len(candles), insufficient=str(error))
     loss = recent_loss(forecaster, candles, series.timeframe)
-    held_out = validation(new_forecaster(series), candles, series.timeframe)
+    held_out = validation(new_forecaster(series, request.method), candles, series.timeframe)
     facts = {
         **_facts(candles, request, now),
         "features": list(forecaster.features),

@@ -16,7 +16,13 @@ from math import exp, sqrt
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.evaluation.promotion import KEEP, GateVerdict, PairedScores, judge
+from coin_assets.domain.evaluation.promotion import (
+    KEEP,
+    GateVerdict,
+    PairedScores,
+    TrialTerms,
+    judge,
+)
 from coin_assets.domain.evaluation.scoring import pinball_loss
 from coin_assets.domain.forecasting.frame import QUANTILES, STEPS, Floats
 from coin_assets.domain.timeframes import Timeframe
@@ -168,9 +174,8 @@ def interim_tests(
         verdict = judge(
             history.at(every < matured),
             world.timeframe,
+            TrialTerms(START, trial_period=world.live * world.candle),
             earlier_passes=passes,
-            champion_since=START,
-            trial_period=world.live * world.candle,
             now=now,
         )
         yield verdict
