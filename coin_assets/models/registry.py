@@ -30,8 +30,9 @@ from coin_assets.files.checksummed_json import (
 from coin_assets.files.locks import locked
 from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, read_errors_named, shown
 from coin_assets.models.forecasters import restored_forecaster
-from coin_assets.models.model_version import SCHEMA_VERSION, identity
+from coin_assets.models.model_version import SCHEMA_VERSION as SCHEMA_VERSION
 from coin_assets.models.model_version import ModelVersion as ModelVersion
+from coin_assets.models.model_version import identity
 from coin_assets.models.role_files import read_roles, update_roles
 from coin_assets.models.version_folders import (
     REMEDY,
