@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 from coin_assets.domain.limits import DiskLimits, FreshnessLimits
-from coin_assets.domain.methods import DEFAULT_METHOD, METHODS, NAIVE, ordered_methods
 from coin_assets.domain.series import safe_name
 from coin_assets.domain.symbols import symbol_problem
 from coin_assets.domain.timeframes import Timeframe
@@ -55,19 +54,6 @@ def symbols(value: object) -> tuple[str, ...]:
     ]
     _refuse(problems)
     return tuple(names)
-
-
-def methods(value: object) -> tuple[str, ...]:
-    """Forecasting methods, `DEFAULT_METHOD` among them, in the order of `METHODS`."""
-    names = each(one_of(*METHODS), _items(value))
-    problems = _repeated(names)
-    if DEFAULT_METHOD not in names:
-        problems.append(
-            f"{DEFAULT_METHOD} is missing; it makes the first forecasts. Write for example "
-            f"{DEFAULT_METHOD},{NAIVE}."
-        )
-    _refuse(problems)
-    return ordered_methods(names)
 
 
 def one_of(*words: str) -> Callable[[object], str]:

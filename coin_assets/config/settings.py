@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         "soft/hard limits in minutes of data age; replaces only the limits of the timeframes "
         "it names",
     )
-    methods: Annotated[tuple[str, ...], _by(notation.methods)] = _setting(
+    methods: Annotated[tuple[str, ...], _by(rules.methods, rules.with_default_method)] = _setting(
         "har",
         "forecasting methods: `har`, and `naive` if it is to be trained and scored beside it as a "
         "challenger",

@@ -4,7 +4,6 @@ One champion forecasts for readers. Each method has a challenger's role of its o
 challengers forecast the same origins and each has its own record.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 CHAMPION, CHALLENGER, CHALLENGER_NAIVE = ROLES = ("champion", "challenger", "challenger_naive")
@@ -59,9 +58,3 @@ def method_of_role(role: str) -> Method:
         KeyError: there is none.
     """
     return {each.role: each for each in METHODS.values()}[role]
-
-
-def ordered_methods(names: Iterable[str]) -> tuple[str, ...]:
-    """``names`` of methods in the order of `METHODS`, each once."""
-    wanted = set(names)
-    return tuple(name for name in METHODS if name in wanted)
