@@ -20,6 +20,8 @@ from coin_assets_tests.domain.evaluation.promotion_worlds import (
     expected_ratio,
     histories,
     lucky_histories,
+    rivalries,
+    winner,
 )
 
 _HISTORIES, _QUICK = 200, 10
@@ -44,6 +46,12 @@ _WORLDS = {
     "better, 1d, live only": replace(BETTER, backtest=0, live=180, timeframe=_DAYS),
 }
 _EQUALS = ("equal", "equal, live only")
+# Several challengers of one champion, of which the first ought to win if it is better.
+_RIVALRIES = (
+    ("better beside a worse one", BETTER, (Role(0.15), Role(0.4))),
+    ("better beside one that is slightly better", BETTER, (Role(0.15), AVERAGE)),
+    ("one of three equal ones", EQUAL, (AVERAGE,) * 3),
+)
 
 
 def measure(bench: Bench) -> list[Figure]:
@@ -61,6 +69,7 @@ def measure(bench: Bench) -> list[Figure]:
         seeds = range(_SEED, _SEED + (_TIMES_EQUAL if name in _EQUALS else 1))
         played = [history for seed in seeds for history in histories(world, count, seed)]
         figures.append(_rate(name, world, played))
+    figures += [_rivalry(name, world, rivals, count) for name, world, rivals in _RIVALRIES]
     lucky = lucky_histories(EQUAL_LIVE, count, _SEED, _AMONG * count, _FEW)
     chosen = f"the luckiest of {_AMONG * count} equal ones after {_FEW // 24} days, "
     figures.append(_rate("lucky, so far", EQUAL_LIVE, lucky, chosen + "until then", _FEW))
@@ -81,6 +90,25 @@ def _rate(
         100 * found[PROMOTE] / len(played),
         "%",
         f"{how or loss}; {outcome}; 95% interval {low:.1%} to {high:.1%}",
+    )
+
+
+def _rivalry(name: str, world: World, rivals: tuple[Role, ...], count: int) -> Figure:
+    played = rivalries(world, rivals, count, _SEED)
+    seconds, found = timed(lambda: Counter(winner(each, world) for each in played))
+    wanted = sum(number for place, number in found.items() if place is not None)
+    if len(set(rivals)) > 1:
+        wanted = found[0]
+    losses = ", ".join(f"{expected_ratio(each, world.champion):.3f}" for each in rivals)
+    outcome = ", ".join(f"{found[place]} of number {place + 1}" for place in range(len(rivals)))
+    low, high = _wilson(wanted, count)
+    say(f"{name}: {outcome} ({seconds:.0f} s)")
+    return Figure(
+        f"promoted: {name}",
+        100 * wanted / count,
+        "%",
+        f"expected losses {losses} of the champion's; promotions: {outcome}; "
+        f"95% interval {low:.1%} to {high:.1%}",
     )
 
 

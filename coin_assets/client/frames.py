@@ -64,6 +64,8 @@ def evaluation_frames(document: Document) -> Frames:
     """
     levels = document.get("levels") or []
     scored = [(role, document[role]) for role in _ROLES if document.get(role)]
+    further = document.get("challengers") or ()
+    scored += [(each["role"], each["scores"]) for each in further if each.get("scores")]
     parts: dict[str, list[Document]] = {
         "scores": [{"role": role, **_scalars(each)} for role, each in scored],
         "by_volatility": [

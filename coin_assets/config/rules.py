@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationInfo
 
 from coin_assets.config import addresses, notation
 from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.methods import DEFAULT_METHOD, METHODS, NAIVE
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 
@@ -126,6 +127,13 @@ def freshness(value: Any) -> dict[Timeframe, FreshnessLimits]:
     return notation.freshness(DEFAULT_FRESHNESS) | notation.freshness(value)
 
 
+def methods(value: Any) -> tuple[str, ...]:
+    """Forecasting methods in the order of `METHODS`."""
+    given = value if isinstance(value, list | tuple) else notation.split(notation.text(value))
+    names = notation.each(notation.one_of(*METHODS), given)
+    return tuple(sorted(names, key=list(METHODS).index))
+
+
 def secret(value: Any) -> SecretStr:
     """Secret text."""
     return value if isinstance(value, SecretStr) else SecretStr(notation.secret_text(value))
@@ -137,6 +145,17 @@ def secret_url(value: Any) -> SecretStr:
 
 
 # Rules: each yields the problems of a parsed value.
+
+
+def with_default_method(names: tuple[str, ...], _: Given) -> Iterator[str]:
+    """Problems of methods that are given twice, or lack the one that is always trained."""
+    if len(names) > len(set(names)):
+        yield f"{','.join(names)!r} names a method twice; write each once."
+    if DEFAULT_METHOD not in names:
+        yield (
+            f"{DEFAULT_METHOD} is missing; it makes the first forecasts. Write "
+            f"{DEFAULT_METHOD},{NAIVE}."
+        )
 
 
 def paths(number: int, _: Given) -> Iterator[str]:

@@ -124,6 +124,11 @@ class Settings(BaseSettings):
         "soft/hard limits in minutes of data age; replaces only the limits of the timeframes "
         "it names",
     )
+    methods: Annotated[tuple[str, ...], _by(rules.methods, rules.with_default_method)] = _setting(
+        "har",
+        "forecasting methods: `har`, and `naive` if it is to be trained and scored beside it as a "
+        "challenger",
+    )
     publish_dir: Annotated[Path, _by(rules.folder), BeforeValidator(rules.inside_home)] = _setting(
         "$COIN_HOME/published", "a folder that any web server can serve"
     )

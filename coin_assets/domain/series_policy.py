@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.methods import DEFAULT_METHOD
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframe_rules import rules_of
 
@@ -34,6 +35,7 @@ class SeriesPolicy:
         reread_candles: number of stored candles that a fetch reads again before the new ones.
         retention, source_retention: how long candles of the series and of its source are kept;
             None is without limit.
+        methods: names of the methods that are trained, `DEFAULT_METHOD` first.
     """
 
     series: Series
@@ -44,6 +46,7 @@ class SeriesPolicy:
     reread_candles: int
     retention: timedelta | None
     source_retention: timedelta | None
+    methods: tuple[str, ...] = (DEFAULT_METHOD,)
 
     @property
     def is_fetched(self) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from coin_assets.domain.evaluation.report import SCHEMA_VERSION
 from coin_assets.domain.evaluation.stored import require_evaluation
 from coin_assets.domain.json_format import Document
+from coin_assets.domain.methods import CHALLENGERS
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import remove_partials, write_atomically
@@ -90,7 +91,10 @@ class EvaluationBook:
             MachineFault, CorruptArtefact: as `read`.
         """
         document = self.read(series)
-        scored = [] if document is None else [document["champion"], document["challenger"]]
+        if document is None:
+            return frozenset()
+        scored = [document["champion"], document["challenger"]]
+        scored += [each["scores"] for each in document.get(CHALLENGERS, ())]
         return frozenset(version for each in scored if each for version in each["versions"])
 
     def _path(self, series: Series) -> Path:

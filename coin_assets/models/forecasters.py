@@ -6,6 +6,7 @@ The import of scikit-learn takes seconds, so the functions import it when they n
 from typing import Any
 
 from coin_assets.domain.forecasting.frame import Forecaster
+from coin_assets.domain.methods import DEFAULT_METHOD, NAIVE
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframe_rules import rules_of
 from coin_assets.errors import CorruptArtefact
@@ -28,10 +29,13 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
-def new_forecaster(series: Series) -> Forecaster:
-    """An unfitted forecaster for ``series``."""
+def new_forecaster(series: Series, method: str = DEFAULT_METHOD) -> Forecaster:
+    """An unfitted forecaster for ``series``; ``method`` is one of `METHODS`."""
     from coin_assets.domain.forecasting.har import HarForecaster
+    from coin_assets.domain.forecasting.naive_forecaster import NaiveForecaster
 
+    if method == NAIVE:
+        return NaiveForecaster(series.timeframe.name)
     rules = rules_of(series.timeframe)
     return HarForecaster(
         series.timeframe.name,
@@ -60,5 +64,6 @@ def restored_forecaster(name: str, state: dict[str, Any]) -> Forecaster:
 def _methods() -> tuple[type[Forecaster], ...]:
     """Methods that the registry can restore."""
     from coin_assets.domain.forecasting.har import HarForecaster
+    from coin_assets.domain.forecasting.naive_forecaster import NaiveForecaster
 
-    return (HarForecaster,)
+    return HarForecaster, NaiveForecaster

@@ -4,32 +4,35 @@
     <home>/models/symbol=BTC_USDT/timeframe=1h/roles.json
 
 Versions are numbered from 1 per series. A version never changes once its folder exists. The name
-of the folder contains the cutoff, so the version for an origin is found without opening a file.
+of the folder contains cutoff and method, so the version for an origin is found without opening a
+file.
 ``roles.json`` records champion and challenger over time. Loading never executes stored code.
 """
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from coin_assets.domain.evaluation.roles import RoleChange, Roles, next_challenger
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, Forecaster
+from coin_assets.domain.forecasting.frame import CHAMPION, Forecaster
+from coin_assets.domain.methods import DEFAULT_METHOD, METHODS, method_of_forecaster
 from coin_assets.domain.series import Series
 from coin_assets.errors import ConfigurationError, CorruptArtefact, DataRefused
 from coin_assets.files.atomic import write_atomically
 from coin_assets.files.checksummed_json import (
     json_bytes,
     parsed,
-    read_checksummed,
     require_same,
     with_checksum,
 )
 from coin_assets.files.locks import locked
 from coin_assets.files.strict_json import CONTENT_ERRORS, content_of, read_errors_named, shown
 from coin_assets.models.forecasters import restored_forecaster
+from coin_assets.models.model_version import SCHEMA_VERSION as SCHEMA_VERSION
+from coin_assets.models.model_version import ModelVersion as ModelVersion
+from coin_assets.models.model_version import identity
 from coin_assets.models.role_files import read_roles, update_roles
 from coin_assets.models.version_folders import (
     REMEDY,
@@ -44,47 +47,8 @@ from coin_assets.models.version_folders import (
     whole_seconds,
 )
 
-SCHEMA_VERSION = 2
 # Errors that `Forecaster.from_state` may raise for an invalid state.
 _UNUSABLE = (*CONTENT_ERRORS, ConfigurationError, DataRefused)
-
-
-@dataclass(frozen=True)
-class ModelVersion:
-    """One trained model of a series.
-
-    Attributes:
-        series: symbol and timeframe.
-        number: counts from 1 per series.
-        cutoff: the model saw only candles closed by this time.
-        folder: holds the artefact and its metadata.
-    """
-
-    series: Series
-    number: int
-    cutoff: datetime
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        """Name in forecasts and roles, for example ``3``."""
-        return str(self.number)
-
-    def metadata(self) -> dict[str, Any]:
-        """Metadata recorded at training; see `ModelRegistry.add`.
-
-        Raises:
-            MachineFault: the machine failed; the file may be intact.
-            CorruptArtefact: the file is missing, damaged, or belongs to another version.
-        """
-        path = self.folder / "metadata.json"
-        try:
-            metadata = read_checksummed(path, SCHEMA_VERSION, REMEDY)
-        except FileNotFoundError as error:
-            raise CorruptArtefact(f"{path} is missing. {REMEDY}") from error
-        own = _identity(self.series, self.cutoff) | {"model_version": self.name}
-        require_same(path, metadata, own, REMEDY)
-        return metadata
 
 
 class ModelRegistry:
@@ -97,15 +61,19 @@ class ModelRegistry:
         """All versions of a series, lowest number first; raises as `listed`."""
         return [ModelVersion(series, *found) for found in listed(self.folder_of(series))]
 
-    def find(self, series: Series, cutoff: datetime, lookback: str | None) -> ModelVersion | None:
-        """The version of exactly this cutoff and lookback; None if there is none.
+    def find(
+        self, series: Series, cutoff: datetime, lookback: str | None, method: str = DEFAULT_METHOD
+    ) -> ModelVersion | None:
+        """The version of exactly this cutoff, lookback and method; None if there is none.
 
         Raises:
             CorruptArtefact: a version of that cutoff is damaged.
         """
         wanted = whole_seconds(cutoff)
         for version in self.versions(series):
-            if version.cutoff == wanted and version.metadata().get("lookback") == lookback:
+            if (version.cutoff, version.method) != (wanted, method):
+                continue
+            if version.metadata().get("lookback") == lookback:
                 return version
         return None
 
@@ -129,32 +97,33 @@ class ModelRegistry:
             cutoff: the forecaster saw only candles closed by this time.
             facts: JSON values that are added to the metadata.
             used: names of versions that stored forecasts refer to. Their folders may be gone.
-            once: return the version of this cutoff and lookback instead, if another process has
-                stored one meanwhile.
+            once: return the version of this cutoff, lookback and method instead, if another process
+                has stored one meanwhile.
 
         Raises:
             MachineFault: the machine failed; nothing was added.
             CorruptArtefact: no folder is in its place, or the record of roles is damaged.
         """
-        cutoff = whole_seconds(cutoff)
-        identity = {
+        cutoff, method = whole_seconds(cutoff), method_of_forecaster(forecaster.name).name
+        own = {
             "schema_version": SCHEMA_VERSION,
             "forecaster": forecaster.name,
-            **_identity(series, cutoff),
+            **identity(series, cutoff),
         }
-        artefact = json_bytes(identity | {"state": forecaster.state()})
+        artefact = json_bytes(own | {"state": forecaster.state()})
         home = self.folder_of(series)
         with read_errors_named(home, REMEDY), locked(home):
             clear(home)
-            if once and (found := self.find(series, cutoff, facts["lookback"])) is not None:
+            if once and (found := self.find(series, cutoff, facts["lookback"], method)):
                 return found
             number = next_number(home, {*used, *self.roles(series).appointed})
             digest = hashlib.sha256(artefact).hexdigest()
             known = {"model_version": str(number), "artefact_sha256": digest}
             write_atomically(partial_of(home) / "model.json", artefact)
-            metadata = with_checksum({**facts, **identity, **known})
+            metadata = with_checksum({**facts, **own, **known})
             write_atomically(partial_of(home) / "metadata.json", metadata)
-            return ModelVersion(series, number, cutoff, complete(home, number, cutoff))
+            folder = complete(home, number, cutoff, method)
+            return ModelVersion(series, number, cutoff, folder, method)
 
     def load(self, version: ModelVersion) -> Forecaster:
         """The fitted forecaster of a version.
@@ -172,15 +141,21 @@ class ModelRegistry:
             raise CorruptArtefact(f"{path} differs from its checksum in metadata.json. {REMEDY}")
         artefact = parsed(path, content, REMEDY)
         method = {name: metadata.get(name) for name in ("schema_version", "forecaster")}
-        own = method | _identity(version.series, version.cutoff)
+        own = method | identity(version.series, version.cutoff)
         require_same(path, artefact, own, REMEDY)
         try:
-            return restored_forecaster(artefact["forecaster"], artefact["state"])
+            forecaster = restored_forecaster(artefact["forecaster"], artefact["state"])
         except _UNUSABLE as error:
             raise CorruptArtefact(
                 f"{path} is intact, but this release cannot load it ({shown(error)}); another "
                 f"release may have written it. Install that release. {REPLACE}"
             ) from error
+        if forecaster.name != METHODS[version.method].forecaster:
+            raise CorruptArtefact(
+                f"{path} holds a model of {forecaster.name}, but its folder is one of the method "
+                f"{version.method}. The folder was renamed. {REMEDY}"
+            )
+        return forecaster
 
     def remove(self, version: ModelVersion) -> None:
         """Remove a version.
@@ -247,6 +222,11 @@ class ModelRegistry:
                     f"{series} has no version {version.name} with cutoff {version.cutoff}. Appoint "
                     f"one of {', '.join(each.name for each in self.versions(series)) or 'none'}."
                 )
+            if version is not None and role not in (CHAMPION, METHODS[version.method].role):
+                raise DataRefused(
+                    f"Version {version.name} of {series} is of the method {version.method} and "
+                    f"cannot be {role}. Appoint it {METHODS[version.method].role}."
+                )
             return roles.with_change(change, None if version is None else version.cutoff)
 
         return update_roles(self.folder_of(series), series, appointed)
@@ -254,29 +234,31 @@ class ModelRegistry:
     def appoint_next_challenger(
         self, series: Series, *, reason: str, by: str, recorded_at: datetime
     ) -> Roles:
-        """Appoint `next_challenger`, if there is one.
+        """Appoint the `next_challenger` of each method that has one.
 
-        The appointment takes effect at its cutoff, or at the end of the earlier challenger if that
-        is later. Nothing is appointed while the champion's version is missing from the registry;
-        forecasts then fail with the reason.
+        An appointment takes effect at its cutoff, or at the end of the method's earlier challenger
+        if that is later. Nothing is appointed while the champion's version is missing from the
+        registry; forecasts then fail with the reason.
 
         Returns:
-            The record after the appointment.
+            The record after the appointments.
 
         Raises:
             CorruptArtefact: the record is damaged.
         """
 
         def appointed(roles: Roles) -> Roles:
-            versions, last = self.versions(series), roles.last_change(CHALLENGER)
-            champion = roles.holder(CHAMPION)
-            cutoff = next((each.cutoff for each in versions if each.name == champion), None)
-            chosen = None if cutoff is None else next_challenger(versions, roles, cutoff)
-            if chosen is None:
-                return roles
-            since = chosen.cutoff if last is None else max(chosen.cutoff, last.since)
-            change = RoleChange(CHALLENGER, chosen.name, since, reason, by, recorded_at)
-            return roles.with_change(change, chosen.cutoff)
+            versions, name = self.versions(series), roles.holder(CHAMPION)
+            champion = next((each for each in versions if each.name == name), None)
+            for method in METHODS.values():
+                last = roles.last_change(method.role)
+                chosen = champion and next_challenger(versions, roles, champion, method)
+                if chosen is None:
+                    continue
+                since = chosen.cutoff if last is None else max(chosen.cutoff, last.since)
+                change = RoleChange(method.role, chosen.name, since, reason, by, recorded_at)
+                roles = roles.with_change(change, chosen.cutoff)
+            return roles
 
         if appointed(known := self.roles(series)) == known:
             return known  # without the lock, which most calls do not need
@@ -285,12 +267,3 @@ class ModelRegistry:
     def folder_of(self, series: Series) -> Path:
         """Folder of the versions of a series, and of its roles."""
         return self._root / f"symbol={series.symbol_name}" / f"timeframe={series.timeframe}"
-
-
-def _identity(series: Series, cutoff: datetime) -> dict[str, Any]:
-    """Fields of artefact and metadata that identify the version."""
-    return {
-        "symbol": series.symbol,
-        "timeframe": series.timeframe.name,
-        "cutoff": cutoff.isoformat(),
-    }

@@ -1,13 +1,12 @@
 """Training of series on their candles up to a cutoff."""
 
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from importlib.metadata import version as library_version
-from threading import Lock
 from time import perf_counter
 from typing import Any
 
@@ -18,12 +17,7 @@ from coin_assets.domain.candles.frame import closed_by, content_hash, validated
 from coin_assets.domain.evaluation.holdout import validation, validation_facts
 from coin_assets.domain.evaluation.scoring import recent_loss
 from coin_assets.domain.forecasting.realised import VARIANCE
-from coin_assets.domain.forecasting.trainable import (
-    calibrated_candles,
-    minimum_candles,
-    too_few,
-    why_no_model,
-)
+from coin_assets.domain.methods import DEFAULT_METHOD
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import VarianceSource
 from coin_assets.domain.timeframes import just_after
@@ -36,10 +30,6 @@ from coin_assets.store.coverage import require_covered, require_newest
 
 CODE_VERSION = "4"  # increased when the same candles give another artefact
 CHALLENGES = "newest training while there is no challenger"
-# Results of `why_none` in this process, each with the state of the candles it was computed from.
-_ANSWERS: dict[tuple[Series, datetime, datetime], tuple[Hashable, str | None]] = {}
-_ANSWERS_LOCK = Lock()
-_MOST_ANSWERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -55,6 +45,8 @@ class TrainingRequest:
         lookback_text: ``lookback`` as the operator wrote it, part of the version's identity.
         run_id: of the Dagster run, recorded with the version.
         source: finer candles that measure the variance; None for the candles' own ranges.
+        method: that is trained.
+        others: further methods, trained on the same candles.
     """
 
     series: Series
@@ -64,6 +56,8 @@ class TrainingRequest:
     lookback_text: str | None = None
     run_id: str | None = None
     source: VarianceSource | None = None
+    method: str = DEFAULT_METHOD
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +74,7 @@ class TrainingResult:
         loss: `recent_loss` of the version on its own candles; None if it was not scored.
         skill: `Validation.skill` of the method on held-out candles; None if it was not scored.
         seconds: duration of the training, or of finding the existing version.
+        others: outcomes of the further methods, in their order.
     """
 
     request: TrainingRequest
@@ -91,6 +86,12 @@ class TrainingResult:
     loss: float | None = None
     skill: float | None = None
     seconds: float = field(default=0.0, compare=False)
+    others: tuple["TrainingResult", ...] = ()
+
+    @property
+    def of_all_methods(self) -> tuple["TrainingResult", ...]:
+        """The outcome of each method, first that of the request's own."""
+        return self, *self.others
 
 
 def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
@@ -118,9 +119,10 @@ def training_candles(store: Store, request: TrainingRequest) -> pd.DataFrame:
 def train(
     store: Store, registry: ModelRegistry, request: TrainingRequest, now: datetime
 ) -> TrainingResult:
-    """Train the requested version, unless it exists.
+    """Train the requested version, and those of the further methods, unless they exist.
 
-    Then `ModelRegistry.appoint_next_challenger` appoints a challenger if there is none.
+    Then `ModelRegistry.appoint_next_challenger` appoints challengers where there are none. An error
+    of a further method is in its result, and does not affect the other methods.
 
     Args:
         store: provides the candles.
@@ -134,12 +136,27 @@ def train(
         CorruptArtefact: a version of that cutoff, the record of roles, or a stored forecast is
             damaged.
     """
-    begun = perf_counter()
-    result = _trained(store, registry, request, now)
-    if result.version is not None:
+    result = _timed(store, registry, request, now)
+    others = []
+    for method in request.others:
+        further = replace(request, method=method, others=())
+        try:
+            others.append(_timed(store, registry, further, now))
+        except CoinAssetsError as error:
+            others.append(TrainingResult(further, error=error))
+    result = replace(result, others=tuple(others))
+    if any(each.version is not None for each in result.of_all_methods):
         registry.appoint_next_challenger(
             request.series, reason=CHALLENGES, by="training", recorded_at=now
         )
+    return result
+
+
+def _timed(
+    store: Store, registry: ModelRegistry, request: TrainingRequest, now: datetime
+) -> TrainingResult:
+    begun = perf_counter()
+    result = _trained(store, registry, request, now)
     return replace(result, seconds=perf_counter() - begun)
 
 
@@ -148,18 +165,18 @@ def _trained(
 ) -> TrainingResult:
     series = request.series
     registry.roles(series)  # a damaged record fails before the training, not after it
-    known = registry.find(series, request.cutoff, request.lookback_text)
+    known = registry.find(series, request.cutoff, request.lookback_text, request.method)
     if known is not None:
         facts = known.metadata()
         loss, skill = facts.get("loss"), facts.get("validation_skill")
         return TrainingResult(request, known, rows=facts.get("rows", 0), loss=loss, skill=skill)
     candles = training_candles(store, request)
     try:
-        forecaster = new_forecaster(series).fit(candles)
+        forecaster = new_forecaster(series, request.method).fit(candles)
     except InsufficientData as error:
         return TrainingResult(request, rows=len(candles), insufficient=str(error))
     loss = recent_loss(forecaster, candles, series.timeframe)
-    held_out = validation(new_forecaster(series), candles, series.timeframe)
+    held_out = validation(new_forecaster(series, request.method), candles, series.timeframe)
     facts = {
         **_facts(candles, request, now),
         "features": list(forecaster.features),
@@ -218,44 +235,6 @@ def train_all(
     if defects:
         raise defects[0][1]
     return results
-
-
-def why_none(store: Store, series: Series, history_start: datetime, cutoff: datetime) -> str | None:
-    """The reason why no model can be trained by ``cutoff``; None if one can.
-
-    The result equals `why_no_model` of all candles closed by ``cutoff``. Only as many candles are
-    read as the rule needs. The result is cached until the stored candles change.
-    """
-    end = series.timeframe.floor(cutoff)
-    count = store.count_candles(series, history_start, end)
-    if (few := too_few(count, series.timeframe)) is not None:
-        return few
-    state = store.candles_state(series, history_start, end)
-    question = (series, history_start, end)
-    known = _ANSWERS.get(question)
-    if state is not None and known is not None and known[0] == state:
-        return known[1]
-    reason = why_no_model(_deciding(store, series, history_start, end, count), series.timeframe)
-    if state is not None:
-        with _ANSWERS_LOCK:
-            if question not in _ANSWERS and len(_ANSWERS) >= _MOST_ANSWERS:
-                del _ANSWERS[next(iter(_ANSWERS))]  # the oldest entry
-            _ANSWERS[question] = state, reason
-    return reason
-
-
-def _deciding(
-    store: Store, series: Series, start: datetime, end: datetime, count: int
-) -> pd.DataFrame:
-    """The newest of ``count`` candles in ``[start, end)``, enough for `why_no_model`."""
-    timeframe = series.timeframe
-    wanted = min(count, max(calibrated_candles(timeframe), minimum_candles(timeframe)))
-    opens = wanted
-    begin = max(start, timeframe.shift(end, -opens))
-    while begin > start and store.count_candles(series, begin, end) < wanted:
-        opens *= 2
-        begin = max(start, timeframe.shift(end, -opens))
-    return store.read_candles(series, begin, end)
 
 
 def _cancel(futures: list[Future[TrainingResult]]) -> None:

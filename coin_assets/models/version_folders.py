@@ -1,9 +1,10 @@
 """Folders of model versions. Their names alone state which versions exist.
 
-0001_20261101T000000Z   number and cutoff; a folder with this name is complete
-.partial                a version being written
-<version>.removed       a version being removed
-<version>.damaged       set aside by an operator
+0001_20261101T000000Z         number and cutoff; a folder with this name is complete
+0002_20261101T000000Z_naive   the same of another method than `DEFAULT_METHOD`
+.partial                      a version being written
+<version>.removed             a version being removed
+<version>.damaged             set aside by an operator
 """
 
 import re
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from coin_assets.domain.json_format import plausible
+from coin_assets.domain.methods import DEFAULT_METHOD, METHODS
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import sync_folder
 from coin_assets.files.cache import FileCache
@@ -27,10 +29,11 @@ REPLACE = (
 )
 REMEDY = f"Restore the version's folder from a backup. {REPLACE}"
 _STAMP = "%Y%m%dT%H%M%SZ"
-_VERSION = re.compile(r"[0-9]{4,9}_[0-9]{8}T[0-9]{6}Z")
+_SUFFIXES = {f"_{name}": name for name in METHODS if name != DEFAULT_METHOD} | {"": DEFAULT_METHOD}
+_VERSION = re.compile(rf"([0-9]{{4,9}})_([0-9]{{8}}T[0-9]{{6}}Z)({'|'.join(_SUFFIXES)})")
 _PARTIAL, _REMOVED = ".partial", ".removed"
 
-Found = tuple[int, datetime, Path]  # number, cutoff, folder
+Found = tuple[int, datetime, Path, str]  # number, cutoff, folder, method
 # Process-wide cache by folder; the name of a version's folder never changes.
 _VERSIONS: FileCache[tuple[Found, ...]] = FileCache(10_000)
 
@@ -79,9 +82,10 @@ def partial_of(folder: Path) -> Path:
     return folder / _PARTIAL
 
 
-def complete(folder: Path, number: int, cutoff: datetime) -> Path:
+def complete(folder: Path, number: int, cutoff: datetime, method: str) -> Path:
     """Rename the folder `partial_of` to its final name, which it returns."""
-    version = folder / f"{number:04d}_{cutoff:{_STAMP}}"
+    suffix = "" if method == DEFAULT_METHOD else f"_{method}"
+    version = folder / f"{number:04d}_{cutoff:{_STAMP}}{suffix}"
     require_leases()
     partial_of(folder).rename(version)
     sync_folder(folder)
@@ -106,9 +110,10 @@ def clear(folder: Path) -> None:
 def _list(folder: str) -> tuple[Found, ...]:
     found: dict[int, Found] = {}
     for each in sorted(Path(folder).iterdir()):
-        if not _VERSION.fullmatch(each.name):
+        parts = _VERSION.fullmatch(each.name)
+        if parts is None:
             continue
-        digits, stamp = each.name.split("_")
+        digits, stamp, suffix = parts.groups()
         try:
             cutoff = plausible(datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC))
         except ValueError as error:
@@ -118,5 +123,5 @@ def _list(folder: str) -> tuple[Found, ...]:
         number = int(digits)
         if number in found:
             raise CorruptArtefact(f"{found[number][2]} and {each} have the same number. {REMEDY}")
-        found[number] = number, cutoff, each
+        found[number] = number, cutoff, each, _SUFFIXES[suffix]
     return tuple(sorted(found.values()))

@@ -184,6 +184,7 @@ def series_specs(settings: Settings) -> tuple[SeriesAssets, ...]:
             source_retention=settings.retention.get(
                 settings.source_of(series.timeframe) or series.timeframe
             ),
+            methods=settings.methods,
         )
         for series in settings.series_list
         if shard is None or shard.owns(series.symbol)

@@ -1,15 +1,23 @@
-"""Evaluation of a series: scores matured forecasts and tests the challenger."""
+"""Evaluation of a series: scores matured forecasts and tests the challengers."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from coin_assets.domain.evaluation.challengers import (
+    challenger_document,
+    promotion_in,
+    with_one_promotion,
+)
 from coin_assets.domain.evaluation.details import details_of
-from coin_assets.domain.evaluation.promotion import GateVerdict, judge
-from coin_assets.domain.evaluation.report import Evaluation, evaluation
+from coin_assets.domain.evaluation.promotion import GateVerdict, TrialTerms, judge
+from coin_assets.domain.evaluation.report import FURTHER_ROLES, Evaluation, evaluation
+from coin_assets.domain.evaluation.roles import RoleChange, Roles
 from coin_assets.domain.evaluation.windows import candles_from, challenger_window_start, window_of
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.domain.json_format import Document, parse_time, time_text
+from coin_assets.domain.methods import CHALLENGER_ROLES, CHALLENGERS, method_of_role
 from coin_assets.domain.publishing.documents import evaluation_document
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, MonthsNotFetched
@@ -20,29 +28,47 @@ from coin_assets.store.base import Store
 
 
 @dataclass(frozen=True)
+class Trial:
+    """An interim test of one challenger.
+
+    Attributes:
+        role: of the challenger.
+        challenger: name of its version.
+        verdict: of the gate.
+    """
+
+    role: str
+    challenger: str
+    verdict: GateVerdict
+
+    @property
+    def method(self) -> str:
+        """Name of the challenger's method."""
+        return method_of_role(self.role).name
+
+
+@dataclass(frozen=True)
 class EvaluationReport:
     """A stored evaluation.
 
     Attributes:
         evaluation: the scores.
-        document: as stored, with the verdict.
-        verdict: on the challenger; None without a challenger or a champion.
-        challenger: name of the version that the verdict applies to.
-        damaged: why the previous evaluation could not be read; the challenger's earlier passes are
+        document: as stored, with the verdicts.
+        trials: one a challenger; none without a champion on record. One at most promotes.
+        damaged: why the previous evaluation could not be read; the challengers' earlier passes are
             then lost.
     """
 
     evaluation: Evaluation
     document: Document
-    verdict: GateVerdict | None
-    challenger: str | None
+    trials: tuple[Trial, ...]
     damaged: str | None
 
 
 def evaluate_series(
     store: Store, registry: ModelRegistry, evaluations: EvaluationBook, series: Series
 ) -> EvaluationReport:
-    """Evaluate a series, test its challenger, and store the result.
+    """Evaluate a series, test its challengers, and store the result.
 
     The result depends on the stored candles, forecasts, roles and earlier evaluations. Evaluating
     the same data again stores the same bytes.
@@ -62,36 +88,84 @@ def evaluate_series(
     start, end = window_of(series.timeframe, as_of)
     found = _scored(store, series, start, as_of)
     roles = registry.roles(series)
-    challenger, tenure = roles.last_change(CHALLENGER), roles.tenure
     before, damaged = _before(evaluations, series)
-    document = found.document()
-    verdict = None
-    if challenger and challenger.version and tenure:
-        first = challenger_window_start(series.timeframe, as_of, challenger.since)
-        trial = found if first >= start else _scored(store, series, first, as_of)
-        passes = _passes(before, challenger.version, as_of)
-        # The challenger is compared with all published forecasts of the champion's tenure.
-        champions = {each.version for each in tenure if each.version is not None}
-        verdict = judge(
-            trial.pairs_of(champions, {challenger.version}),
-            series.timeframe,
-            earlier_passes=passes,
-            champion_since=min(tenure[0].since, as_of),
-            trial_period=end - start,
-            now=as_of,
-        )
-        passed = [*passes, as_of] if verdict.passed else []
-        document["promotion"] = {
-            **verdict.document(),
-            "challenger": challenger.version,
-            "champion": roles.holder(CHAMPION),
-            "passes": [time_text(time) for time in passed],
-        }
+    trials = _trials(store, found, roles, before, (start, end))
+    document, promotions = found.document(), _promotions(trials, roles, before, as_of)
+    document["promotion"] = promotions.get(CHALLENGER)
+    further = [role for role in FURTHER_ROLES if role in promotions or role in found.further]
+    if further:
+        document[CHALLENGERS] = [
+            challenger_document(found, role, promotions.get(role)) for role in further
+        ]
     details = details_of(found, roles.changes)
     published = json_bytes(evaluation_document(series, document, details))
     document[PUBLISHED_SHA256] = hashlib.sha256(published).hexdigest()
     evaluations.write(series, document, published)
-    return EvaluationReport(found, document, verdict, roles.holder(CHALLENGER), damaged)
+    return EvaluationReport(found, document, trials, damaged)
+
+
+def _trials(
+    store: Store,
+    found: Evaluation,
+    roles: Roles,
+    before: Document | None,
+    window: tuple[datetime, datetime],
+) -> tuple[Trial, ...]:
+    """Interim tests of all challengers against the champion.
+
+    Args:
+        found: scores of the evaluation window.
+        before: the previous evaluation.
+        window: of the evaluation.
+    """
+    challenges, tenure = list(_challenges(roles)), roles.tenure
+    if not tenure:
+        return ()
+    series, as_of, (start, end) = found.series, found.as_of, window
+    # A challenger is compared with all published forecasts of the champion's tenure.
+    champions = {each.version for each in tenure if each.version is not None}
+    verdicts = {}
+    for role, change, version in challenges:
+        first = challenger_window_start(series.timeframe, as_of, change.since)
+        scored = found if first >= start else _scored(store, series, first, as_of)
+        verdicts[role, version] = judge(
+            scored.pairs_of(champions, {version}, role),
+            series.timeframe,
+            TrialTerms(
+                min(tenure[0].since, as_of),
+                trial_period=end - start,
+                challengers=len(challenges),
+                is_reference=method_of_role(role).is_reference,
+            ),
+            earlier_passes=_passes(before, role, version, as_of),
+            now=as_of,
+        )
+    return tuple(Trial(*of, verdict) for of, verdict in with_one_promotion(verdicts).items())
+
+
+def _challenges(roles: Roles) -> Iterator[tuple[str, RoleChange, str]]:
+    """Role, appointment and version of each challenger."""
+    for role in CHALLENGER_ROLES:
+        change = roles.last_change(role)
+        if change is not None and change.version is not None:
+            yield role, change, change.version
+
+
+def _promotions(
+    trials: tuple[Trial, ...], roles: Roles, before: Document | None, as_of: datetime
+) -> dict[str, Document]:
+    """Verdicts as JSON values, by role."""
+    promotions = {}
+    for trial in trials:
+        passes = _passes(before, trial.role, trial.challenger, as_of)
+        passed = [*passes, as_of] if trial.verdict.passed else []
+        promotions[trial.role] = {
+            **trial.verdict.document(),
+            "challenger": trial.challenger,
+            "champion": roles.holder(CHAMPION),
+            "passes": [time_text(time) for time in passed],
+        }
+    return promotions
 
 
 def _scored(store: Store, series: Series, start: datetime, as_of: datetime) -> Evaluation:
@@ -108,9 +182,9 @@ def _before(evaluations: EvaluationBook, series: Series) -> tuple[Document | Non
         return None, str(error)
 
 
-def _passes(before: Document | None, challenger: str, as_of: datetime) -> list[datetime]:
+def _passes(before: Document | None, role: str, challenger: str, as_of: datetime) -> list[datetime]:
     """Data times before ``as_of`` of the challenger's consecutive passes."""
-    promotion = before and before["promotion"]
+    promotion = before and promotion_in(before, role)
     if not promotion or promotion["challenger"] != challenger:
         return []
     times = [parse_time(text) for text in promotion["passes"]]

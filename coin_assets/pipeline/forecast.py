@@ -1,7 +1,7 @@
-"""Missing forecasts of a window, by champion and challenger."""
+"""Missing forecasts of a window, by champion and challengers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -9,19 +9,19 @@ import pandas as pd
 from coin_assets.domain.evaluation.roles import FIRST, Roles, version_for
 from coin_assets.domain.evaluation.windows import has_trial
 from coin_assets.domain.forecasting.frame import (
-    CHALLENGER,
     CHAMPION,
     LIVE,
     forecast_frame,
     kind_of,
 )
+from coin_assets.domain.methods import CHALLENGER_ROLES
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import VarianceSource
 from coin_assets.domain.timeframes import just_after
 from coin_assets.errors import CoinAssetsError, ModelMissing
 from coin_assets.models.measured import measured
 from coin_assets.models.registry import ModelRegistry, ModelVersion
-from coin_assets.models.training import why_none
+from coin_assets.models.trainability import why_none
 from coin_assets.pipeline.monthly_rollover import apply_monthly_rollover
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import require_covered, require_newest
@@ -76,10 +76,10 @@ class PredictionReport:
     Attributes:
         origins: number of closed-candle origins in the window.
         added: number of origins that got a forecast.
-        challenger_added: number of origins that got a forecast of the challenger.
+        challenger_added: number of forecasts of challengers that were added.
         unmodelled: number of origins before the first model; they have no forecast.
         newest: champion's forecast rows of the newest origin; empty if there are none.
-        challenger_error: why the challenger's forecasts failed; None if they did not.
+        challenger_errors: why forecasts of challengers failed, by role.
         rollover_error: why the monthly rollover failed; None if it did not.
     """
 
@@ -88,7 +88,7 @@ class PredictionReport:
     challenger_added: int
     unmodelled: int
     newest: pd.DataFrame
-    challenger_error: CoinAssetsError | None = None
+    challenger_errors: Mapping[str, CoinAssetsError] = field(default_factory=dict)
     rollover_error: CoinAssetsError | None = None
 
 
@@ -99,8 +99,8 @@ def predict_window(
 
     Existing forecasts never change. The first live forecast of a series makes its version the
     champion if challengers have a trial period (`has_trial`); monthly rollovers follow
-    (`apply_monthly_rollover`). The challenger forecasts the same origins as the champion. An error
-    of the challenger or of the rollover does not affect the champion's forecasts.
+    (`apply_monthly_rollover`). Challengers forecast the same origins as the champion. An error of
+    a challenger or of the rollover does not affect the other forecasts.
 
     Raises:
         MonthsNotFetched, CandlesNotYetAvailable: candles up to the newest due origin are missing.
@@ -125,16 +125,17 @@ def predict_window(
     if roles.holder(CHAMPION) is None and has_trial(series.timeframe):
         # A version that fails to forecast does not become champion.
         roles = _first_champion(registry, series, champions, closed_by) or roles
-    followed = _without(_without(origins, unmodelled), _origins_of(stored, CHALLENGER))
-    challenger_frames, error = list[pd.DataFrame](), None
-    try:
-        challengers, _ = _makers(CHALLENGER, versions, roles, followed)
-        challenger_frames = [
-            forecasts_by(store, registry, version, CHALLENGER, times, visible)
-            for version, times in challengers.items()
-        ]
-    except CoinAssetsError as raised:
-        error = raised
+    challenger_frames, errors = list[pd.DataFrame](), dict[str, CoinAssetsError]()
+    for role in CHALLENGER_ROLES:
+        followed = _without(_without(origins, unmodelled), _origins_of(stored, role))
+        try:
+            challengers, _ = _makers(role, versions, roles, followed)
+            challenger_frames += [
+                forecasts_by(store, registry, version, role, times, visible)
+                for version, times in challengers.items()
+            ]
+        except CoinAssetsError as raised:
+            errors[role] = raised
     champion = of_role(stored, CHAMPION)
     if made or challenger_frames:
         store.add_forecasts(series, pd.concat([*made, *challenger_frames], ignore_index=True))
@@ -147,7 +148,7 @@ def predict_window(
         challenger_added=sum(frame["as_of"].nunique() for frame in challenger_frames),
         unmodelled=len(unmodelled),
         newest=champion[champion["as_of"] == champion["as_of"].max()],
-        challenger_error=error,
+        challenger_errors=errors,
         rollover_error=rollover_error,
     )
 

@@ -12,7 +12,8 @@ from datetime import datetime
 import pandas as pd
 
 from coin_assets.domain.evaluation.roles import MONTHLY_ROLLOVER, Roles, rollover_candidates
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, LIVE, kind_of
+from coin_assets.domain.forecasting.frame import CHAMPION, LIVE, kind_of
+from coin_assets.domain.methods import METHODS
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.store.base import Store
 
@@ -31,7 +32,7 @@ def apply_monthly_rollover(
     """Make the newest monthly version champion, if it has the champion's method.
 
     The rollover requires that the newest origin is live, and that the monthly version has the same
-    forecaster and lookback as the champion. It takes effect at the first origin without a forecast.
+    method and lookback as the champion. It takes effect at the first origin without a forecast.
     It also retires an older challenger of that method. A champion appointed by an operator or by
     the gate stays until the monthly version of a later month.
 
@@ -56,7 +57,7 @@ def apply_monthly_rollover(
         series, champion = version.series, by_name[roles.holder(CHAMPION) or ""]
         if kind_of(newest, series.timeframe, closed_by) != LIVE:
             return roles
-        if _method(version) != _method(champion):
+        if not _is_same_method(version, champion):
             continue
         registry.load(version)  # a champion must be able to forecast
         stored = store.newest_forecasts([series]).get(series)
@@ -83,14 +84,15 @@ def _retire_overtaken(
     since: datetime,
     recorded_at: datetime,
 ) -> Roles:
-    """Leave the challenger's role vacant, if the new champion has overtaken the challenger."""
-    challenge = roles.last_change(CHALLENGER)
+    """Leave the method's challenger's role vacant, if the new champion has overtaken it."""
+    role = METHODS[champion.method].role
+    challenge = roles.last_change(role)
     challenger = by_name.get((challenge and challenge.version) or "")
     if not challenge or not challenger or not _is_overtaken(challenger, champion):
         return roles
     return registry.appoint(
         champion.series,
-        CHALLENGER,
+        role,
         None,
         max(since, challenge.since),
         reason=OVERTAKEN_REASON,
@@ -101,10 +103,14 @@ def _retire_overtaken(
 
 def _is_overtaken(challenger: ModelVersion, champion: ModelVersion) -> bool:
     """Whether a challenger has the champion's method and an earlier cutoff."""
-    return challenger.cutoff < champion.cutoff and _method(challenger) == _method(champion)
+    return challenger.cutoff < champion.cutoff and _is_same_method(challenger, champion)
 
 
-def _method(version: ModelVersion) -> tuple[object, object]:
-    """Forecaster and lookback; equal for versions of the same method."""
-    metadata = version.metadata()
-    return metadata.get("forecaster"), metadata.get("lookback")
+def _is_same_method(version: ModelVersion, other: ModelVersion) -> bool:
+    """Whether two versions have the same method and lookback.
+
+    Metadata of another method are not read, so that they may be damaged.
+    """
+    if version.method != other.method:
+        return False
+    return bool(version.metadata().get("lookback") == other.metadata().get("lookback"))

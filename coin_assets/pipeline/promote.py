@@ -9,11 +9,12 @@ from datetime import datetime
 
 from coin_assets.domain.evaluation.promotion import PROMOTE, RETIRE, GateVerdict
 from coin_assets.domain.evaluation.roles import Roles
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.forecasting.frame import CHAMPION
+from coin_assets.domain.methods import CHALLENGER_ROLES
 from coin_assets.domain.series import Series
 from coin_assets.errors import ConfigurationError, CorruptArtefact
 from coin_assets.models.registry import ModelRegistry, ModelVersion
-from coin_assets.pipeline.evaluate import EvaluationReport
+from coin_assets.pipeline.evaluate import EvaluationReport, Trial
 from coin_assets.store.base import Store
 from coin_assets.store.forecasts import newest_forecast
 
@@ -24,29 +25,45 @@ UNTIL_THEN = "forecast until the first appointment"
 def apply_verdict(
     store: Store, registry: ModelRegistry, report: EvaluationReport, now: datetime
 ) -> str:
-    """Apply the verdict of a new evaluation.
+    """Apply the verdicts of a new evaluation, each challenger's for itself.
 
     Returns:
-        A sentence that reports the change, for the log.
+        Sentences that report the changes, for the log.
 
     Raises:
-        CorruptArtefact: the challenger cannot be loaded; the champion stays.
+        CorruptArtefact: a challenger cannot be loaded; the champion stays. The verdicts on the
+            other challengers are applied.
     """
     series = report.evaluation.series
-    if report.verdict is None or report.challenger is None:
+    if not report.trials:
         return f"{series}: there is no challenger"
-    decision, reason = report.verdict.decision, _reason(report.verdict)
-    if decision == PROMOTE:
-        challenger = _recorded_version(registry, series, report.challenger)
-        since = _appoint(store, registry, challenger, now, reason, GATE)
-        return f"{series}: version {challenger.name} is champion from {since} on: {reason}"
-    if decision == RETIRE:
-        registry.appoint(series, CHALLENGER, None, now, reason=reason, by=GATE, recorded_at=now)
+    outcomes, error = [], None
+    for trial in report.trials:
+        try:
+            outcomes.append(_apply(store, registry, series, trial, now))
+        except CorruptArtefact as raised:
+            error = error or raised
+    if any(trial.verdict.decision == RETIRE for trial in report.trials):
         registry.appoint_next_challenger(
             series, reason="the previous challenger was retired", by=GATE, recorded_at=now
         )
-        return f"{series}: challenger {report.challenger} is retired: {reason}"
-    return f"{series}: version {report.challenger} stays challenger: {reason}"
+    if error is not None:
+        raise error
+    return "\n".join(outcomes)
+
+
+def _apply(
+    store: Store, registry: ModelRegistry, series: Series, trial: Trial, now: datetime
+) -> str:
+    decision, reason, name = trial.verdict.decision, _reason(trial.verdict), trial.challenger
+    if decision == PROMOTE:
+        challenger = _recorded_version(registry, series, name)
+        since = _appoint(store, registry, challenger, now, reason, GATE)
+        return f"{series}: version {name} is champion from {since} on: {reason}"
+    if decision == RETIRE:
+        registry.appoint(series, trial.role, None, now, reason=reason, by=GATE, recorded_at=now)
+        return f"{series}: challenger {name} is retired: {reason}"
+    return f"{series}: version {name} stays challenger: {reason}"
 
 
 def promote(
@@ -62,7 +79,7 @@ def promote(
     Args:
         store, registry: of the platform.
         series: symbol and timeframe.
-        version: name of the version; None selects the challenger.
+        version: name of the version; None selects the only challenger.
         reason: recorded for operators.
         now: time of the change.
 
@@ -70,16 +87,11 @@ def promote(
         A sentence that reports the change, for the log.
 
     Raises:
-        ConfigurationError: there is no such version, or no challenger.
+        ConfigurationError: there is no such version, or not exactly one challenger.
         DataRefused: the version saw candles after ``now``.
         CorruptArtefact: the version cannot be loaded; the champion stays.
     """
-    name = version or registry.roles(series).holder(CHALLENGER)
-    if name is None:
-        raise ConfigurationError(
-            f"{series} has no challenger. Name one of its versions: "
-            f"{_names(registry.versions(series))}."
-        )
+    name = version or _only_challenger(registry, series)
     chosen = version_named(registry, series, name)
     if registry.roles(series).holder(CHAMPION) == name:
         return f"{series}: version {name} is champion already"
@@ -123,6 +135,21 @@ def version_named(registry: ModelRegistry, series: Series, name: str) -> ModelVe
             f"{series} has no version {name}. Its versions: {_names(versions)}."
         )
     return found
+
+
+def _only_challenger(registry: ModelRegistry, series: Series) -> str:
+    roles = registry.roles(series)
+    challengers = [name for role in CHALLENGER_ROLES if (name := roles.holder(role)) is not None]
+    if not challengers:
+        raise ConfigurationError(
+            f"{series} has no challenger. Name one of its versions: "
+            f"{_names(registry.versions(series))}."
+        )
+    if len(challengers) > 1:
+        raise ConfigurationError(
+            f"{series} has several challengers. Name one of them: {', '.join(challengers)}."
+        )
+    return challengers[0]
 
 
 def _recorded_version(registry: ModelRegistry, series: Series, name: str) -> ModelVersion:

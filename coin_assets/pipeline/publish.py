@@ -17,7 +17,7 @@ from coin_assets.domain.timeframes import just_after, months_between
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.faults import faults_of_one_file
 from coin_assets.models.evaluations import PUBLISHED_SHA256, EvaluationBook
-from coin_assets.models.training import why_none
+from coin_assets.models.trainability import why_none
 from coin_assets.pipeline.completeness import history_of, known_outages
 from coin_assets.pipeline.context import Pipeline
 from coin_assets.pipeline.missing import why_missing

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from coin_assets.domain.evaluation.challengers import promotion_in
 from coin_assets.domain.evaluation.promotion import KEEP
-from coin_assets.domain.forecasting.frame import CHALLENGER
 from coin_assets.domain.json_format import parse_time
 from coin_assets.domain.layers import QUALITY, Task
+from coin_assets.domain.methods import CHALLENGER_ROLES
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.evaluations import EvaluationBook
@@ -24,7 +25,7 @@ class QualityFacts:
 
     Attributes:
         evaluated: its data time; None without a readable evaluation.
-        is_decided: whether it decides to promote or to retire the present challenger.
+        is_decided: whether it decides to promote or to retire a present challenger.
     """
 
     evaluated: datetime | None = None
@@ -79,16 +80,16 @@ def _day(time: datetime) -> date:
 def _facts(evaluations: EvaluationBook, registry: ModelRegistry, series: Series) -> QualityFacts:
     try:
         document = evaluations.read(series)
-        challenger = registry.roles(series).holder(CHALLENGER)
+        roles = registry.roles(series)
     except CorruptArtefact:
         return QualityFacts()  # the evaluation replaces the one file and fails on the other
     if document is None:
         return QualityFacts()
-    promotion = document["promotion"]
-    is_decided = (
+    promotions = {role: promotion_in(document, role) for role in CHALLENGER_ROLES}
+    is_decided = any(
         promotion is not None
-        and challenger is not None
-        and promotion["challenger"] == challenger
+        and promotion["challenger"] == roles.holder(role)
         and promotion["decision"] != KEEP
+        for role, promotion in promotions.items()
     )
     return QualityFacts(parse_time(document["as_of"]), is_decided)

@@ -15,7 +15,7 @@ from coin_assets.domain.timeframes import month_start, months_between
 from coin_assets.errors import CorruptArtefact, MachineFault
 from coin_assets.files.faults import faults_of_one_file
 from coin_assets.market.base import Market
-from coin_assets.models.training import why_none
+from coin_assets.models.trainability import why_none
 from coin_assets.planning.facts import PlanningFacts
 from coin_assets.planning.series_status import SeriesStatus
 from coin_assets.publish.fitness import unfitness
@@ -224,13 +224,15 @@ def _models_wanted(
 ) -> tuple[bool, bool]:
     """Whether a model can be trained now, and whether the monthly version is due and missing."""
     store, series, status = gather.store, spec.series, gather.statuses[spec.series]
-    candles, cutoffs, month = status.candles, status.cutoffs, month_start(due)
+    candles, month = status.candles, month_start(due)
+    cutoffs = [status.cutoffs_of(method) for method in spec.methods]
     if candles is None or (status.model_damage and status.model_damage.fault):
         return False, False
     # The last training of the schedule was killed or missed, or this is a new home.
     needed = min(due_cutoff(series.timeframe, gather.now), candles)
-    lacks_model = not any(needed <= cutoff <= candles for cutoff in cutoffs)
-    if month in cutoffs and not lacks_model:
+    lacks_model = not all(any(needed <= each <= candles for each in known) for known in cutoffs)
+    lacks_month = not all(month in known for known in cutoffs)
+    if not lacks_month and not lacks_model:
         return False, False
     if not fetched.issuperset(months_between(first, candles)) or unanswered(
         store, series, first, candles
@@ -241,7 +243,5 @@ def _models_wanted(
     can_train = lacks_model and why_none(store, series, usable, candles) is None
     before = series.timeframe.floor(month)
     has_reached = candles >= before
-    monthly = (
-        month not in cutoffs and has_reached and why_none(store, series, usable, before) is None
-    )
+    monthly = lacks_month and has_reached and why_none(store, series, usable, before) is None
     return can_train, monthly

@@ -10,6 +10,7 @@ from datetime import datetime
 from coin_assets.domain.candles.future_ledgers import why_ledger_ahead
 from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.future_data import why_ahead
+from coin_assets.domain.methods import DEFAULT_METHOD
 from coin_assets.domain.publishing.manifest_entries import ManifestEntry
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, MachineFault
@@ -109,13 +110,18 @@ class SeriesStatus:
 
     @property
     def cutoffs(self) -> frozenset[datetime]:
-        """Cutoffs of the model versions."""
-        return frozenset(version.cutoff for version in self.versions)
+        """Cutoffs of the versions of `DEFAULT_METHOD`."""
+        return self.cutoffs_of(DEFAULT_METHOD)
 
     @property
     def newest_version(self) -> ModelVersion | None:
-        """The version with the latest cutoff."""
-        return max(self.versions, key=lambda version: version.cutoff, default=None)
+        """The version of `DEFAULT_METHOD` with the latest cutoff."""
+        usual = [version for version in self.versions if version.method == DEFAULT_METHOD]
+        return max(usual, key=lambda version: version.cutoff, default=None)
+
+    def cutoffs_of(self, method: str) -> frozenset[datetime]:
+        """Cutoffs of the versions of a method."""
+        return frozenset(each.cutoff for each in self.versions if each.method == method)
 
 
 def read_status(

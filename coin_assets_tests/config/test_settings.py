@@ -86,6 +86,7 @@ def test_defaults_are_those_of_the_contract(folder: Path) -> None:
         "1w": "11520/23040",
         "1M": "50400/100800",
     }
+    assert settings.methods == ("har",)
     assert settings.publish_dir == folder / "var" / "published"
     assert settings.alert_webhooks == ()
     assert settings.alert_cycle_seconds == 60
@@ -124,6 +125,8 @@ PARSED: list[tuple[str, str, Any]] = [
             Timeframe("1d"): timedelta(weeks=52),
         },
     ),
+    ("methods", " naive , har", ("har", "naive")),
+    ("methods", "har", ("har",)),
     ("publish_dir", "/srv/www", Path("/srv/www")),
     ("metrics_port", "9464", 9464),
     ("paths", "1000", 1000),
@@ -410,6 +413,10 @@ REFUSED: list[tuple[str, str, str]] = [
         "'23h' is shorter than .* write 1d or more",
     ),
     ("COIN_HISTORY_WINDOW", "1h:1y", "'1y' is not a duration"),
+    ("COIN_METHODS", "naive", "har is missing; .* Write har,naive"),
+    ("COIN_METHODS", "", "har is missing"),
+    ("COIN_METHODS", "har,prophet", "'prophet' is not known; write har or naive"),
+    ("COIN_METHODS", "har,har", "'har,har' names a method twice"),
     ("COIN_FRESHNESS", "1h:65", "'65' is not made of 2 whole numbers .* as in 65/130"),
     ("COIN_FRESHNESS", "1h:130/65", "'130/65' is not a pair of limits; .* as in 65/130"),
     ("COIN_FRESHNESS", "1h:65/65", "is not a pair of limits"),
@@ -748,7 +755,7 @@ def test_ccxt_is_imported_for_ccxt_markets_only() -> None:
 def test_table_has_one_row_a_variable_with_its_default() -> None:
     rows = [line.split(" | ") for line in settings_table().splitlines()[2:]]
     defaults = {row[0].strip("| `"): row[1].strip("`") for row in rows}
-    assert len(rows) == len(Settings.model_fields) == 35
+    assert len(rows) == len(Settings.model_fields) == 36
     assert list(defaults) == [variable_of(field) for field in Settings.model_fields]
     assert defaults["COIN_HOME"] == "./var"
     assert defaults["COIN_PUBLISH_DIR"] == "$COIN_HOME/published"

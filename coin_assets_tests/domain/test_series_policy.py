@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from coin_assets.domain.evaluation.version_retention import expendable_versions
 from coin_assets.domain.limits import FreshnessLimits
+from coin_assets.domain.methods import HAR
 from coin_assets.domain.series_policy import SeriesPolicy, VarianceSource, kept_from
 from coin_assets.domain.timeframes import months_between
 from coin_assets_tests.platform import series, utc
@@ -78,6 +79,7 @@ NOW = utc("2024-07-10T12:30")
 class Version:
     number: int
     cutoff: datetime
+    method: str = HAR
 
     @property
     def name(self) -> str:

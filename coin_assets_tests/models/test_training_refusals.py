@@ -22,9 +22,9 @@ from coin_assets.errors import (
     TemporaryError,
 )
 from coin_assets.models.registry import ModelRegistry
+from coin_assets.models.trainability import why_none
 from coin_assets.models.training import (
     train,
-    why_none,
 )
 from coin_assets.store.labels import MonthFile
 from coin_assets.store.month_files import MonthFiles

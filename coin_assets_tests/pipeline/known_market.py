@@ -18,11 +18,14 @@ from coin_assets.domain.forecasting.frame import (
     CHAMPION,
     LIVE,
     QUANTILES,
+    ROLES,
     STEPS,
     forecast_frame,
 )
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.naive import NAIVE_WINDOW
+from coin_assets.domain.forecasting.naive_forecaster import NaiveForecaster
+from coin_assets.domain.methods import CHALLENGER_NAIVE
 from coin_assets.domain.timeframes import next_month
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
@@ -44,16 +47,17 @@ class KnownMarket:
     """1h candles, models and forecasts of both roles in a home.
 
     Args:
-        widths: spread of the forecasts of champion and challenger; 1 is right.
+        widths: spread of the forecasts of champion, challenger, and of a challenger of the naive
+            method if there is a third; 1 is right.
         kind: of all forecasts.
     """
 
     def __init__(
-        self, home: Path, widths: tuple[float, float] = (WIDE, TRUE), kind: str = LIVE
+        self, home: Path, widths: tuple[float, ...] = (WIDE, TRUE), kind: str = LIVE
     ) -> None:
         self.store, self.registry = ParquetStore(home), ModelRegistry(home)
         self.evaluations = EvaluationBook(home)
-        self.widths, self.kind = dict(zip((CHAMPION, CHALLENGER), widths, strict=True)), kind
+        self.widths, self.kind = dict(zip(ROLES, widths, strict=False)), kind
         self._candles = _candles()
         self._appoint()
 
@@ -61,9 +65,8 @@ class KnownMarket:
         """Store the candles and forecasts up to ``now``, which is an origin."""
         candles = self._candles[self._candles["timestamp"] < now]
         self.store.write_candles(SERIES, candles, START, next_month(now))
-        made = [
-            self.forecasts(role, version) for role, version in ((CHAMPION, "1"), (CHALLENGER, "2"))
-        ]
+        versions = {CHAMPION: "1", CHALLENGER: "2", CHALLENGER_NAIVE: "4"}
+        made = [self.forecasts(role, versions[role]) for role in self.widths]
         both = pd.concat(made, ignore_index=True)
         self.store.add_forecasts(SERIES, both[both["as_of"] <= now])
 
@@ -83,7 +86,10 @@ class KnownMarket:
         return evaluate_series(self.store, self.registry, self.evaluations, SERIES)
 
     def _appoint(self) -> None:
-        """Versions 1 and 2, champion and challenger since `FIRST`, and a version 3."""
+        """Versions 1 and 2, champion and challenger since `FIRST`, and a version 3.
+
+        Of the naive method a version 4, challenger since `FIRST`.
+        """
         for cutoff in (FIRST - 2 * HOUR, FIRST - HOUR, FIRST):
             self.registry.add(SERIES, _model(self._candles, cutoff), cutoff, {"lookback": None})
         for role, version in zip(
@@ -91,6 +97,14 @@ class KnownMarket:
         ):
             self.registry.appoint(
                 SERIES, role, version, FIRST, reason="", by="test", recorded_at=FIRST
+            )
+        if CHALLENGER_NAIVE in self.widths:
+            seen = self._candles[self._candles["timestamp"] < FIRST]
+            naive = self.registry.add(
+                SERIES, NaiveForecaster("1h").fit(seen), FIRST, {"lookback": None}
+            )
+            self.registry.appoint(
+                SERIES, CHALLENGER_NAIVE, naive, FIRST, reason="", by="test", recorded_at=FIRST
             )
 
 

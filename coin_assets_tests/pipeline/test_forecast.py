@@ -195,10 +195,11 @@ def test_a_damaged_challenger_changes_no_byte_of_the_champions_and_is_made_up_fo
     )
     whole = artefact(of_number(broken, 2)).read_bytes()
     damage(of_number(broken, 2))
-    assert sound.predict().challenger_error is None
+    assert not sound.predict().challenger_errors
     report = broken.predict()
-    assert isinstance(report.challenger_error, CorruptArtefact)
-    assert str(artefact(of_number(broken, 2))) in str(report.challenger_error)
+    error = report.challenger_errors[CHALLENGER]
+    assert isinstance(error, CorruptArtefact)
+    assert str(artefact(of_number(broken, 2))) in str(error)
     assert (report.added, report.challenger_added) == (1, 0)
     pd.testing.assert_frame_equal(
         broken.forecasts(CHAMPION), sound.forecasts(CHAMPION), check_exact=True

@@ -16,10 +16,10 @@ import pytest
 
 from coin_assets.domain.candles.frame import closed_by
 from coin_assets.domain.evaluation.roles import MONTHLY_ROLLOVER
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, Forecaster, eligible_version
-from coin_assets.domain.forecasting.har import HarForecaster
+from coin_assets.domain.forecasting.frame import CHAMPION, Forecaster, eligible_version
+from coin_assets.domain.forecasting.naive_forecaster import NaiveForecaster
+from coin_assets.domain.methods import CHALLENGER_NAIVE
 from coin_assets.domain.timeframes import next_month
-from coin_assets.models import forecasters
 from coin_assets.models.registry import ModelVersion
 from coin_assets.pipeline.promote import promote, roll_back
 from coin_assets_tests.pipeline.series_sandbox import ALWAYS, START, SeriesSandbox, small_forecaster
@@ -27,16 +27,6 @@ from coin_assets_tests.platform import utc
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 JANUARY, FEBRUARY, MARCH, APRIL = (utc(f"2024-0{month}-01") for month in (1, 2, 3, 4))
-
-
-class OtherMethod(HarForecaster):
-    name = "other_method"
-
-
-@pytest.fixture(autouse=True)
-def other_method_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    methods = (HarForecaster, OtherMethod)
-    monkeypatch.setattr(forecasters, "_methods", lambda: methods)
 
 
 @pytest.fixture
@@ -150,7 +140,7 @@ def test_who_was_appointed_since_the_month_began_stays_until_the_next(
 @pytest.mark.parametrize(
     "other",
     [
-        lambda sandbox: monthly_version(sandbox, FEBRUARY, OtherMethod),
+        lambda sandbox: monthly_version(sandbox, FEBRUARY, NaiveForecaster),
         lambda sandbox: monthly_version(sandbox, FEBRUARY, lookback="10d"),
     ],
     ids=["another method", "another length of history"],
@@ -243,13 +233,14 @@ def test_a_challenger_of_the_same_method_makes_room_and_one_of_another_stays(
     monthly_version(sandbox, FEBRUARY)
     assert forecast_at(sandbox, FEBRUARY + 4 * HOUR) == "3"
     assert sandbox.holders() == ("3", None)
-    other = monthly_version(sandbox, FEBRUARY + 2 * HOUR, OtherMethod)
+    other = monthly_version(sandbox, FEBRUARY + 2 * HOUR, NaiveForecaster)
     now, series, registry = sandbox.now, sandbox.series, sandbox.registry
-    registry.appoint(series, CHALLENGER, other, now, reason="", by="test", recorded_at=now)
+    registry.appoint(series, CHALLENGER_NAIVE, other, now, reason="", by="test", recorded_at=now)
     sandbox.until(MARCH)
     monthly_version(sandbox, MARCH)
     assert forecast_at(sandbox, MARCH + HOUR) == "5"
-    assert sandbox.holders() == ("5", "4")
+    assert sandbox.holders() == ("5", None)
+    assert registry.roles(series).holder(CHALLENGER_NAIVE) == "4"
 
 
 def test_there_is_nobody_to_follow_before_there_is_a_champion(tmp_path: Path) -> None:

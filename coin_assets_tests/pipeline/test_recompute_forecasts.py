@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.forecasting.frame import BACKTEST, CHALLENGER, CHAMPION, LIVE, ROLES
+from coin_assets.domain.forecasting.frame import BACKTEST, CHALLENGER, CHAMPION, LIVE
 from coin_assets.domain.timeframes import next_month
 from coin_assets.pipeline.forecast import VisibleCandles
 from coin_assets.pipeline.promote import promote
@@ -97,7 +97,7 @@ def test_both_roles_end_as_if_the_change_had_always_been_there(tmp_path: Path) -
     pd.testing.assert_frame_equal(numbers(sandbox), numbers(always), check_exact=True)
     assert set(sandbox.versions(CHAMPION).values()) == {"1"}
     assert set(sandbox.versions(CHALLENGER).values()) == {"2"}
-    for role in ROLES:
+    for role in (CHAMPION, CHALLENGER):
         kinds = sandbox.forecasts(role).groupby("as_of")["kind"].first()
         assert set(kinds[kinds.index <= opened]) == {LIVE}
         # These have matured; the newest one has not.
@@ -127,7 +127,7 @@ def test_a_change_reaches_as_far_as_the_models_look(
     newest = [origins.isin([sandbox.now]).sum() for each in found for origins in [each.origins]]
     assert sum(newest) == expected
     roles = {role for each in found for role, _ in each.by_maker}
-    assert roles == (set(ROLES) if expected else {CHAMPION})
+    assert roles == ({CHAMPION, CHALLENGER} if expected else {CHAMPION})
 
 
 def test_who_is_champion_now_rewrites_nothing_of_the_one_before(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ from coin_assets.domain.forecasting.frame import (
     FORECAST_SCHEMA,
     LIVE,
     PRICE_COLUMNS,
+    ROLES,
     STEPS,
     forecast_frame,
 )
@@ -789,12 +790,13 @@ class StoreContract:
         origins = [NOV - HOUR, NOV, NOV + HOUR]
         champion = forecasts_at(origins, price=1 / 3)
         challenger = forecasts_at(origins, role="challenger", price=0.1 + 0.2)
-        offered = pd.concat([champion, challenger]).sample(frac=1, random_state=1)
+        naive = forecasts_at(origins, role="challenger_naive", price=0.7)
+        offered = pd.concat([champion, naive, challenger]).sample(frac=1, random_state=1)
         written = store.add_forecasts(HOURLY, offered)
-        assert written == Written(rows=6 * STEPS, rows_changed=6 * STEPS)
+        assert written == Written(rows=9 * STEPS, rows_changed=9 * STEPS)
         stored = all_forecasts(store, HOURLY)
         assert list(stored.columns) == list(FORECAST_SCHEMA)
-        assert_same(stored, pd.concat([challenger, champion], ignore_index=True))
+        assert_same(stored, pd.concat([challenger, naive, champion], ignore_index=True))
 
     @pytest.mark.parametrize(
         ("start", "end", "expected"),
@@ -1054,7 +1056,7 @@ class StoreContract:
     @given(
         changes=st.lists(
             st.tuples(
-                st.sampled_from(["champion", "challenger", "revise", "delete"]),
+                st.sampled_from([*ROLES, "revise", "delete"]),
                 st.lists(st.integers(0, 40), min_size=1, max_size=5, unique=True),
             ),
             max_size=8,

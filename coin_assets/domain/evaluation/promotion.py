@@ -27,6 +27,7 @@ from coin_assets.domain.evaluation.promotion_criteria import (
     covers,
     days,
     has_cooled,
+    is_naive,
     lasts,
     recent,
 )
@@ -135,13 +136,30 @@ class GateVerdict:
         return {**asdict(self), "criteria": [each.document() for each in self.criteria]}
 
 
+@dataclass(frozen=True)
+class TrialTerms:
+    """Terms of the trial of one challenger.
+
+    Attributes:
+        champion_since: start of the champion's tenure; None without a recorded champion.
+        trial_period: time from the first live origin after which a challenger that does not pass
+            is retired.
+        challengers: number of challengers that are tested against this champion.
+        is_reference: whether the challenger is the naive forecast, which need not beat itself.
+    """
+
+    champion_since: datetime | None
+    trial_period: timedelta
+    challengers: int = 1
+    is_reference: bool = False
+
+
 def judge(
     paired: PairedScores,
     timeframe: Timeframe,
+    terms: TrialTerms,
     *,
     earlier_passes: Sequence[datetime],
-    champion_since: datetime | None,
-    trial_period: timedelta,
     now: datetime,
 ) -> GateVerdict:
     """Test a challenger against the champion.
@@ -153,17 +171,16 @@ def judge(
     Args:
         paired: scores of the champion's tenure and this challenger only.
         timeframe: of the forecasts.
+        terms: of the trial.
         earlier_passes: times of the interim tests just before this one that passed without a
             failed one in between; ascending.
-        champion_since: start of the champion's tenure; None without a recorded champion.
-        trial_period: time from the first live origin in ``paired`` after which a challenger that
-            does not pass is retired.
         now: time of this interim test; always data time, or always the clock.
 
     Raises:
         DataRefused: a time has no time zone or lies after ``now``, or passes do not ascend.
     """
-    _refuse_disorder(paired, earlier_passes, champion_since, now)
+    since = terms.champion_since
+    _refuse_disorder(paired, earlier_passes, since, now)
     parts = (paired, paired.at(paired.live), paired.at(~paired.live))
     whole, live, backtest = (_tally(each) for each in parts)
     enough = _sample("sample", paired, "", FEWEST_SAMPLE_BLOCKS, SHORTEST_SAMPLE)
@@ -175,19 +192,19 @@ def judge(
         enough,
         _sample("live", parts[1], "live ", FEWEST_LIVE_BLOCKS, SHORTEST_LIVE_SAMPLE),
         recent(paired.origins[-1].to_pydatetime() if len(paired) else None, timeframe, now),
-        beats_naive(whole.to_naive, naive_p_value),
-        beats_champion(whole.to_champion, p_value),
+        is_naive() if terms.is_reference else beats_naive(whole.to_naive, naive_p_value),
+        beats_champion(whole.to_champion, p_value, terms.challengers),
         agrees_live(live.to_champion),
         covers(whole.coverage),
     )
     passed = all(each.passed for each in evidence)
     status = (
         lasts(passed, earlier_passes, timeframe, now),
-        has_cooled(champion_since, timeframe, now),
+        has_cooled(since, timeframe, now),
     )
     if passed and all(each.passed for each in status):
         decision = PROMOTE
-    elif not passed and champion_since is not None and _trial_is_over(parts[1], trial_period, now):
+    elif not passed and since is not None and _trial_is_over(parts[1], terms.trial_period, now):
         decision = RETIRE
     else:
         decision = KEEP

@@ -18,7 +18,10 @@ FEWEST_SAMPLE_BLOCKS, SHORTEST_SAMPLE = 5, timedelta(days=14)
 # Part of the evidence must be live, because an error in the walk-forward procedure shows only in
 # live forecasts.
 FEWEST_LIVE_BLOCKS, SHORTEST_LIVE_SAMPLE = 3, timedelta(days=7)
-CHAMPION_LEVEL = 0.0075  # of one interim test against the champion
+# Of one interim test against the champion, shared by all challengers that are tested (Bonferroni).
+# Holm's procedure would gain nothing: one challenger at most is promoted, and its first step is
+# Bonferroni's level.
+CHAMPION_LEVEL = 0.0075
 LARGEST_RATIO = 0.995  # to the champion's loss; a smaller gain does not justify a change
 NAIVE_LEVEL = 0.05  # of one interim test against the naive forecast
 COVERAGE, COVERAGE_OFF = 0.8, 0.04
@@ -60,12 +63,21 @@ def beats_naive(ratio: float | None, p_value: float | None) -> Criterion:
     return _better("naive", "the naive forecast's", ratio, 1.0, p_value, NAIVE_LEVEL)
 
 
-def beats_champion(ratio: float | None, p_value: float | None) -> Criterion:
+def is_naive() -> Criterion:
+    """In place of `beats_naive` for a challenger that is the naive forecast."""
+    return Criterion("naive", True, "The challenger is the naive forecast itself.")
+
+
+def beats_champion(ratio: float | None, p_value: float | None, challengers: int = 1) -> Criterion:
     """The challenger's loss is significantly lower than the champion's, by `LARGEST_RATIO` or more.
 
     Arguments as in `beats_naive`, against the champion.
+
+    Args:
+        challengers: number of challengers that are tested; they share `CHAMPION_LEVEL`.
     """
-    return _better("champion", "the champion's", ratio, LARGEST_RATIO, p_value, CHAMPION_LEVEL)
+    level = CHAMPION_LEVEL / challengers
+    return _better("champion", "the champion's", ratio, LARGEST_RATIO, p_value, level)
 
 
 def agrees_live(ratio: float | None) -> Criterion:

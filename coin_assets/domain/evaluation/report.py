@@ -3,8 +3,9 @@
 The result depends on candles and forecasts only, not on the clock.
 """
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,9 +20,12 @@ from coin_assets.domain.evaluation.windows import candles_from, window_of
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.domain.forecasting.naive import has_naive
 from coin_assets.domain.json_format import Document, time_text
+from coin_assets.domain.methods import CHALLENGER_ROLES
 from coin_assets.domain.series import Series
 
 SCHEMA_VERSION = 1
+# Roles of challengers of further methods than the one that is always trained.
+FURTHER_ROLES = tuple(role for role in CHALLENGER_ROLES if role != CHALLENGER)
 _DIGITS = 9  # significant digits; machines may differ in later ones
 # Scores of the champion in the manifest, in this order.
 _SHOWN = (
@@ -83,6 +87,7 @@ class Evaluation:
         champion, challenger: None where no forecast of the role has matured.
         unscored: role -> number of origins without a naive forecast, which are left out.
         drift: of the champion.
+        further: matured forecasts of challengers of further methods, by role.
     """
 
     series: Series
@@ -92,24 +97,35 @@ class Evaluation:
     challenger: Judged | None
     unscored: dict[str, int]
     drift: Drift
+    further: Mapping[str, Judged] = field(default_factory=dict)
+
+    def of_role(self, role: str) -> Judged | None:
+        """Matured forecasts of a challenger's role; None where there are none."""
+        return self.challenger if role == CHALLENGER else self.further.get(role)
 
     def pairs_of(
-        self, champions: AbstractSet[str] | None, challengers: AbstractSet[str] | None
+        self,
+        champions: AbstractSet[str] | None,
+        challengers: AbstractSet[str] | None,
+        role: str = CHALLENGER,
     ) -> PairedScores:
         """Paired scores at the common matured origins of some versions.
 
         Args:
             champions, challengers: names of model versions; None selects all.
+            role: of the challengers.
         """
+        challenger = self.of_role(role)
         return paired(
             self.champion and self.champion.of_versions(champions),
-            self.challenger and self.challenger.of_versions(challengers),
+            challenger and challenger.of_versions(challengers),
         )
 
     def document(self) -> Document:
         """The evaluation as JSON values, numbers to `_DIGITS` digits.
 
-        ``promotion`` is None; `evaluate_series` sets it.
+        ``promotion`` is None, and challengers of further methods are missing; `evaluate_series`
+        adds both.
         """
         start, end = self.window
         document: Document = rounded(
@@ -123,7 +139,7 @@ class Evaluation:
                 CHALLENGER: self.challenger and self.challenger.scores.document(),
                 "naive": self.champion and self.champion.naive_document(),
                 "unscored": self.unscored,
-                "paired": _paired_document(self.pairs_of(None, None)),
+                "paired": paired_document(self.pairs_of(None, None)),
                 "drift": self.drift.document(),
                 "promotion": None,
             }
@@ -138,7 +154,7 @@ def evaluation(
     as_of: datetime,
     start: datetime | None = None,
 ) -> Evaluation:
-    """Score the forecasts of both roles that have matured by ``as_of``.
+    """Score the forecasts of all roles that have matured by ``as_of``.
 
     Args:
         series: of candles and forecasts.
@@ -159,7 +175,8 @@ def evaluation(
     made = forecasts[(forecasts["as_of"] >= start) & (forecasts["as_of"] < end)]
     judged: dict[str, Judged | None] = {}
     unscored = {}
-    for role in (CHAMPION, CHALLENGER):
+    further = set(made["role"]).intersection(FURTHER_ROLES)
+    for role in (CHAMPION, CHALLENGER, *sorted(further)):
         stored = matured(made, seen, timeframe, role, as_of)
         known = has_naive(seen, stored.origins, timeframe)
         kept = stored.at(known)
@@ -172,7 +189,8 @@ def evaluation(
         window=(start, end),
         champion=champion,
         challenger=challenger,
-        unscored=unscored,
+        unscored={role: unscored[role] for role in (CHAMPION, CHALLENGER)},
+        further={role: found for role in further if (found := judged[role]) is not None},
         drift=Drift(UNKNOWN) if champion is None else drift_of(champion.forecast, champion.naive),
     )
 
@@ -222,7 +240,8 @@ def quality_of(document: Document) -> Document | None:
     }
 
 
-def _paired_document(pairs: PairedScores) -> Document | None:
+def paired_document(pairs: PairedScores) -> Document | None:
+    """Mean losses at common origins as JSON values; None without such origins."""
     if not len(pairs.origins):
         return None
     live = int(pairs.live.sum())

@@ -1,4 +1,4 @@
-"""Roles of model versions: champion and challenger, now and at any earlier origin.
+"""Roles of model versions: champion and challengers, now and at any earlier origin.
 
 The record is append-only. Each appointment takes effect at an origin not before the last one, so
 the role holder of an earlier origin never changes.
@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Protocol, Self, TypeVar
 
 from coin_assets.domain.forecasting.frame import (
-    CHALLENGER,
     CHAMPION,
     ROLES,
     HasCutoff,
     eligible_version,
 )
+from coin_assets.domain.methods import CHALLENGER_ROLES, DEFAULT_METHOD, METHODS, Method
 from coin_assets.domain.timeframes import just_after, month_start
 from coin_assets.errors import CorruptArtefact, DataRefused
 
@@ -24,11 +24,16 @@ AUTOMATIC = MONTHLY_ROLLOVER, FIRST = "succession", "update"
 
 
 class NamedVersion(HasCutoff, Protocol):
-    """A model version with its name."""
+    """A model version with its name and method."""
 
     @property
     def name(self) -> str:
         """Name in forecasts and roles, unique within its series."""
+        ...
+
+    @property
+    def method(self) -> str:
+        """Name of its method, one of `METHODS`."""
         ...
 
 
@@ -126,7 +131,7 @@ class Roles:
     def with_change(self, change: RoleChange, cutoff: datetime | None) -> Self:
         """The record with ``change`` appended, or unchanged if the version holds the role already.
 
-        When a challenger becomes champion, the challenger's role becomes vacant.
+        When a challenger becomes champion, its challenger's role becomes vacant.
 
         Args:
             change: the appointment.
@@ -144,17 +149,18 @@ class Roles:
                 f"{change.role} from {_time(change.since)} on. Appoint it from its cutoff on or "
                 "later."
             )
-        challenges = change.role == CHALLENGER and change.version is not None
+        challenges = change.role != CHAMPION and change.version is not None
         if challenges and change.version == self.holder(CHAMPION):
             raise DataRefused(
                 f"Version {change.version} is champion and cannot be challenger too. Appoint "
                 "another version."
             )
         changes = [*self.changes, change]
-        challenge = self.last_change(CHALLENGER)
-        if change.role == CHAMPION and challenge and challenge.version == change.version:
-            since = max(change.since, challenge.since)
-            changes.append(replace(change, role=CHALLENGER, version=None, since=since))
+        for role in CHALLENGER_ROLES if change.role == CHAMPION else ():
+            challenge = self.last_change(role)
+            if challenge and challenge.version == change.version:
+                since = max(change.since, challenge.since)
+                changes.append(replace(change, role=role, version=None, since=since))
         return replace(self, changes=tuple(changes))
 
 
@@ -164,7 +170,7 @@ def version_for(
     """The version that forecasts ``origin`` in ``role``; None if there is none.
 
     This is the version that held the role at the origin. Before the first record the champion is
-    the newest eligible version (`eligible_version`), and there is no challenger.
+    the newest eligible version of `DEFAULT_METHOD` (`eligible_version`); there is no challenger.
 
     Args:
         role: one of `ROLES`.
@@ -178,7 +184,8 @@ def version_for(
     """
     change = roles.change_at(role, origin)
     if change is None:
-        return eligible_version(versions, origin) if role == CHAMPION else None
+        usual = (each for each in versions if each.method == DEFAULT_METHOD)
+        return eligible_version(usual, origin) if role == CHAMPION else None
     if change.version is None:
         return None
     found = next((each for each in versions if each.name == change.version), None)
@@ -227,25 +234,36 @@ def rollover_candidates(
 
 
 def next_challenger(
-    versions: Sequence[Version], roles: Roles, champion_cutoff: datetime
+    versions: Sequence[Version],
+    roles: Roles,
+    champion: Version,
+    method: Method = METHODS[DEFAULT_METHOD],
 ) -> Version | None:
-    """The version to appoint challenger: the one with the newest cutoff.
+    """The version to appoint challenger of a method: the one with the newest cutoff.
 
     Args:
         versions: all versions of the series, lowest number first.
         roles: record of the series.
-        champion_cutoff: cutoff of the champion.
+        champion: version that is champion.
+        method: whose versions are considered.
 
     Returns:
-        None without a champion, while there is a challenger, and if no version that never held a
-        role has a later cutoff than the champion.
+        None without a champion on record, while the method has a challenger, and if no version of
+        the method that never held a role is new: it has a later cutoff than the champion, or the
+        same one if the champion is of another method. A reference does not challenge itself.
     """
-    if roles.holder(CHAMPION) is None or roles.holder(CHALLENGER) is not None:
+    if roles.holder(CHAMPION) is None or roles.holder(method.role) is not None:
         return None
+    is_own = champion.method == method.name
+    if is_own and method.is_reference:
+        return None
+    first = just_after(champion.cutoff) if is_own else champion.cutoff
     fresh = [
         version
         for version in versions
-        if version.cutoff > champion_cutoff and version.name not in roles.appointed
+        if version.method == method.name
+        and version.cutoff >= first
+        and version.name not in roles.appointed
     ]
     return max(reversed(fresh), key=lambda version: version.cutoff, default=None)
 

@@ -44,6 +44,13 @@ class _Promotion(_Strict):
     passes: list[str]
 
 
+class _Challenger(_Strict):
+    method: str
+    role: str
+    scores: _Scores | None
+    promotion: _Promotion | None
+
+
 class _Evaluation(_Strict):
     symbol: str
     timeframe: str
@@ -53,6 +60,7 @@ class _Evaluation(_Strict):
     challenger: _Scores | None
     drift: _Drift
     promotion: _Promotion | None
+    challengers: list[_Challenger] = []  # of further methods
 
 
 def require_evaluation(document: Document) -> None:
@@ -63,7 +71,8 @@ def require_evaluation(document: Document) -> None:
     """
     found = _Evaluation.model_validate(document)
     times = [found.as_of, found.window.start, found.window.end]
-    times += found.promotion.passes if found.promotion else []
+    for promotion in (found.promotion, *(each.promotion for each in found.challengers)):
+        times += promotion.passes if promotion else []
     times += [found.drift.since] if found.drift.since is not None else []
     for text in times:
         parse_time(text)

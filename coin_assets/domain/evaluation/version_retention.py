@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from coin_assets.domain.evaluation.roles import NamedVersion
+from coin_assets.domain.methods import METHODS
 from coin_assets.domain.timeframes import month_start
 
 VERSIONS_KEPT_FOR = timedelta(days=90)
@@ -29,7 +30,8 @@ def expendable_versions(
     """Versions of a series that may be removed, lowest number first.
 
     A version may be removed when its cutoff is older than `VERSIONS_KEPT_FOR`. Kept are monthly
-    versions, which backfills use, the newest `NEWEST_VERSIONS_KEPT`, and the ``named``.
+    versions, which backfills use, the newest `NEWEST_VERSIONS_KEPT` of each method, and the
+    ``named``.
 
     Args:
         versions: all versions of the series.
@@ -37,10 +39,16 @@ def expendable_versions(
         now: time that the age is measured to.
     """
     by_number = sorted(versions, key=lambda version: version.number)
+    newest = {
+        version.number
+        for method in METHODS
+        for version in [each for each in by_number if each.method == method][-NEWEST_VERSIONS_KEPT:]
+    }
     return [
         version
-        for version in by_number[:-NEWEST_VERSIONS_KEPT]
-        if version.cutoff < now - VERSIONS_KEPT_FOR
+        for version in by_number
+        if version.number not in newest
+        and version.cutoff < now - VERSIONS_KEPT_FOR
         and version.cutoff != month_start(version.cutoff)
         and version.name not in named
     ]

@@ -13,6 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
+from coin_assets.domain.methods import CHALLENGER as CHALLENGER
+from coin_assets.domain.methods import CHAMPION as CHAMPION
+from coin_assets.domain.methods import ROLES as ROLES
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import DataRefused
 
@@ -23,7 +26,7 @@ QUANTILE_COLUMNS = [f"q{round(level * 100):02d}" for level in QUANTILES]
 PRICE_COLUMNS = ["price", *QUANTILE_COLUMNS]
 FORECAST_SCHEMA = {
     "as_of": ("timestamp[us, UTC]", "origin: close of the newest candle used"),
-    "role": ("string", "champion or challenger"),
+    "role": ("string", "champion, or the challenger of a method"),
     "step": ("int64", f"1..{STEPS}, candles after the origin"),
     "price": ("float64", "median of the close of the forecast candle"),
     **{
@@ -35,7 +38,6 @@ FORECAST_SCHEMA = {
 }
 _DTYPES = {"timestamp[us, UTC]": TIMESTAMP_DTYPE, "string": "str"}  # others are as documented
 _TYPES = {name: _DTYPES.get(kind, kind) for name, (kind, _) in FORECAST_SCHEMA.items()}
-CHAMPION, CHALLENGER = ROLES = ("champion", "challenger")
 # Kinds of forecasts; `planning.facts.LIVE` is the purpose of a run.
 LIVE, BACKTEST = KINDS = ("live", "backtest")
 

@@ -18,6 +18,7 @@ from coin_assets.domain.forecasting.frame import (
     STEPS,
 )
 from coin_assets.domain.json_format import TIME_FORMAT, Document, parse_time, time_text
+from coin_assets.domain.methods import CHALLENGERS
 from coin_assets.domain.series import Series
 
 INTERVAL = 0.8
@@ -131,21 +132,29 @@ def evaluation_document(series: Series, evaluation: Document, details: Document)
         details: see `details_of`.
     """
     kept = ("as_of", "window", CHAMPION, CHALLENGER, "naive", "unscored", "paired", "drift")
-    promotion = evaluation["promotion"]
+    further = [
+        {**each, "promotion": _published_promotion(each["promotion"])}
+        for each in evaluation.get(CHALLENGERS, ())
+    ]
     return {
         "version": EVALUATION_VERSION,
         **identity_of(EVALUATION, series),
         "levels": list(QUANTILES),
         **{name: evaluation[name] for name in kept},
-        "promotion": promotion
-        and {
-            **promotion,
-            "criteria": [
-                {"name": each["name"], "passed": each["passed"], "finding": each["said"]}
-                for each in promotion["criteria"]
-            ],
-        },
+        "promotion": _published_promotion(evaluation["promotion"]),
+        **({CHALLENGERS: further} if further else {}),
         **details,
+    }
+
+
+def _published_promotion(promotion: Document | None) -> Document | None:
+    """A verdict as readers get it."""
+    return promotion and {
+        **promotion,
+        "criteria": [
+            {"name": each["name"], "passed": each["passed"], "finding": each["said"]}
+            for each in promotion["criteria"]
+        ],
     }
 
 

@@ -7,25 +7,26 @@ import dagster as dg
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, QUALITY
+from coin_assets.domain.methods import CHALLENGERS
 from coin_assets.orchestration.assets.quality_plots import fan_plot, loss_plot, reliability_plot
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
 from coin_assets.orchestration.metadata import rounded
 from coin_assets.orchestration.resources import PIPELINE, pipeline_of
-from coin_assets.pipeline.evaluate import EvaluationReport, evaluate_series
+from coin_assets.pipeline.evaluate import EvaluationReport, Trial, evaluate_series
 
 # Scores that the UI plots over time.
 _PLOTTED = ("skill", "pinball", "coverage_80", "coverage_90", "sharpness", "mae")
 
 
 def evaluations(spec: SeriesAssets) -> dg.AssetsDefinition:
-    """Scores of champion and challenger against the naive forecast."""
+    """Scores of champion and challengers against the naive forecast."""
 
     @dg.asset(
         **spec.common(QUALITY, {"scikitlearn", "json"}),
         required_resource_keys=PIPELINE,
         # Without partitions, so it depends on all months.
         deps=[spec.asset_key(layer) for layer in (CANDLES, PREDICTIONS)],
-        description=f"Scores of matured {spec.series} forecasts, drift, verdict on the challenger.",
+        description=f"Scores of matured {spec.series} forecasts, drift, verdict on challengers.",
     )
     def evaluation(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with failures_named():
@@ -62,8 +63,8 @@ def evaluation_line(spec: SeriesAssets, report: EvaluationReport) -> str:
         f"{spec.series}: {champion['origins']} matured forecasts, {skill_text}, "
         f"the 80% interval held {coverage:.1%}"
     )
-    if report.verdict is not None:
-        line += f"; challenger {report.challenger}: {report.verdict.decision}"
+    for trial in report.trials:
+        line += f"; {trial.role.replace('_', ' ')} {trial.challenger}: {trial.verdict.decision}"
     return line
 
 
@@ -77,19 +78,22 @@ def _metadata(report: EvaluationReport) -> dict[str, Any]:
     for role in (CHAMPION, CHALLENGER):
         if document[role] is not None:
             metadata |= _scores(role, document[role])
-    if report.verdict is not None:
-        metadata["decision"] = report.verdict.decision
-        metadata["promotion"] = dg.MetadataValue.md(
-            "\n".join(
-                ["| criterion | | |", "|---|---|---|"]
-                + [
-                    f"| {each.name} | {'passed' if each.passed else 'not passed'} "
-                    f"| {each.finding} |"
-                    for each in report.verdict.criteria
-                ]
-            )
-        )
+    for each in document.get(CHALLENGERS, ()):
+        if each["scores"] is not None:
+            metadata |= _scores(each["role"], each["scores"])
+    for trial in report.trials:
+        suffix = "" if trial.role == CHALLENGER else f"_{trial.method}"
+        metadata[f"decision{suffix}"] = trial.verdict.decision
+        metadata[f"promotion{suffix}"] = _criteria(trial)
     return metadata
+
+
+def _criteria(trial: Trial) -> dg.MetadataValue:
+    rows = [
+        f"| {each.name} | {'passed' if each.passed else 'not passed'} | {each.finding} |"
+        for each in trial.verdict.criteria
+    ]
+    return dg.MetadataValue.md("\n".join(["| criterion | | |", "|---|---|---|", *rows]))
 
 
 def _plots(spec: SeriesAssets, report: EvaluationReport) -> dict[str, Any]:

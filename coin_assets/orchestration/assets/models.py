@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from coin_assets.domain.layers import MODELS
+from coin_assets.domain.methods import DEFAULT_METHOD
 from coin_assets.domain.timeframes import months_between
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import TrainingRequest, TrainingResult, train
@@ -25,7 +26,7 @@ STATES = CREATED, KEPT, INSUFFICIENT, FAILED = ("created", "kept", "insufficient
 
 
 def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
-    """Monthly versions, trained on the candles closed when the month began."""
+    """Monthly versions of each method, trained on the candles closed when the month began."""
 
     @dg.asset(
         **spec.common(MODELS, {"scikitlearn", "json"}),
@@ -52,11 +53,17 @@ def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
                     first,
                     run_id=context.run.run_id,
                     source=spec.variance_source(clock.now()),
+                    method=spec.methods[0],
+                    others=spec.methods[1:],
                 )
                 result = train(store.client(), registry.client(), request, clock.now())
-                context.log.info(training_line(result))
+                for each in result.of_all_methods:
+                    context.log.info(training_line(each))
                 facts = training_metadata(result)
                 context.add_asset_metadata(facts, partition_key=partition_of(month))
+                for each in result.others:
+                    if each.error is not None:
+                        raise each.error
             report_months_without_model(context, spec, registry.client(), start)
         return dg.MaterializeResult()
 
@@ -78,11 +85,17 @@ def report_months_without_model(
 def training_line(result: TrainingResult) -> str:
     """One line for the log."""
     request = result.request
-    head = f"{request.series} model, cutoff {request.cutoff:%Y-%m-%d %H:%M}"
+    head = f"{_subject(request)} model, cutoff {request.cutoff:%Y-%m-%d %H:%M}"
     if result.version is None:
         return f"{head}: none, {result.insufficient or result.error}"
     state = "trained" if result.created else "kept"
     return f"{head}: version {result.version.name} {state}, {result.rows} candles"
+
+
+def _subject(request: TrainingRequest) -> str:
+    """Series, and the method where it is a further one."""
+    method = "" if request.method == DEFAULT_METHOD else f" {request.method}"
+    return f"{request.series}{method}"
 
 
 def training_state(result: TrainingResult) -> str:
@@ -96,9 +109,10 @@ def training_state(result: TrainingResult) -> str:
 
 def training_summary(results: Sequence[TrainingResult], seconds: float) -> dict[str, Any]:
     """Counts by state and a table of the trainings, which took ``seconds`` together."""
+    results = [each for result in results for each in result.of_all_methods]
     states = [training_state(result) for result in results]
     rows = [
-        f"| {result.request.series} | {result.version.name if result.version else ''} | {state} "
+        f"| {_subject(result.request)} | {result.version.name if result.version else ''} | {state} "
         f"| {result.rows} | {result.seconds:.2f} "
         f"| {'' if result.loss is None else f'{result.loss:.6f}'} |"
         for result, state in zip(results, states, strict=True)
@@ -115,7 +129,10 @@ def training_summary(results: Sequence[TrainingResult], seconds: float) -> dict[
 
 
 def training_metadata(result: TrainingResult) -> dict[str, Any]:
-    """Metadata of one training; the UI plots its floats over time."""
+    """Metadata of one training; the UI plots its floats over time.
+
+    Those of further methods begin with the method, for example ``naive_loss``.
+    """
     facts: dict[str, Any] = {
         "cutoff": dg.MetadataValue.timestamp(result.request.cutoff),
         "training_rows": float(result.rows),
@@ -125,6 +142,8 @@ def training_metadata(result: TrainingResult) -> dict[str, Any]:
     for name in ("loss", "skill"):
         if (score := getattr(result, name)) is not None:
             facts[name] = rounded(score)
+    for each in result.others:
+        facts |= _of_further_method(each)
     if result.version is None:
         return facts | {"insufficient_data": result.insufficient or ""}
     stored = result.version.metadata()
@@ -138,3 +157,16 @@ def training_metadata(result: TrainingResult) -> dict[str, Any]:
         "artefact": dg.MetadataValue.path(str(result.version.folder)),
     }
     return facts
+
+
+def _of_further_method(result: TrainingResult) -> dict[str, Any]:
+    """Metadata of the training of a further method; none without a version or an error."""
+    if result.error is not None:
+        facts: dict[str, Any] = {"error": str(result.error)}
+    elif result.version is None:
+        facts = {}
+    else:
+        scores = {"loss": result.loss, "skill": result.skill}
+        known = {name: rounded(score) for name, score in scores.items() if score is not None}
+        facts = {"model_version": result.version.name, **known}
+    return {f"{result.request.method}_{name}": fact for name, fact in facts.items()}

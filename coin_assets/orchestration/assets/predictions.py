@@ -71,7 +71,7 @@ def predictions(spec: SeriesAssets) -> dg.AssetsDefinition:
                 "origins": report.origins,
                 "forecasts_added": report.added,
                 "challenger_forecasts_added": report.challenger_added,
-                "challenger_error": str(report.challenger_error or ""),
+                "challenger_error": "; ".join(map(str, report.challenger_errors.values())),
                 "successor_error": str(report.rollover_error or ""),
                 "origins_without_model": report.unmodelled,
             },
@@ -118,15 +118,13 @@ def _report_months_without_forecast(
 def _log_report(
     context: dg.AssetExecutionContext, spec: SeriesAssets, report: PredictionReport
 ) -> None:
-    """Log the forecasts that were added, and errors of challenger and rollover."""
+    """Log the forecasts that were added, and errors of challengers and rollover."""
     context.log.info(
         f"{spec.series}: {report.added} forecasts added at {report.origins} origins, "
         f"{report.unmodelled} without a model; {report.challenger_added} added of the challenger"
     )
-    if report.challenger_error is not None:
-        context.log.error(
-            f"{spec.series}: no forecasts of the challenger: {report.challenger_error}"
-        )
+    for role, error in report.challenger_errors.items():
+        context.log.error(f"{spec.series}: no forecasts of the {role}: {error}")
     if report.rollover_error is not None:
         context.log.error(f"{spec.series}: the champion stays: {report.rollover_error}")
 

@@ -19,6 +19,7 @@ from coin_assets.domain.forecasting.frame import (
     STEPS,
     Floats,
 )
+from coin_assets.domain.methods import CHALLENGER_NAIVE
 from coin_assets.domain.series import Series
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ _HISTORY = 48
 _PNG_COLOURS = 32
 _BOX = "\N{WHITE SQUARE}"
 _BANDS = ((0.05, 0.95, "90%", 0.18), (0.1, 0.9, "80%", 0.25), (0.25, 0.75, "50%", 0.35))
-_BLUE, _ORANGE, _INK, _GREY = "#1f6feb", "#bc4c00", "#24292f", "#8c959f"
-_COLOURS = {CHAMPION: _BLUE, CHALLENGER: _ORANGE}
+_BLUE, _ORANGE, _GREEN = "#1f6feb", "#bc4c00", "#1a7f37"
+_INK, _GREY = "#24292f", "#8c959f"
+_COLOURS = {CHAMPION: _BLUE, CHALLENGER: _ORANGE, CHALLENGER_NAIVE: _GREEN}
 # Neighbouring forecasts share this many outcomes; a shorter mean would show their overlap only.
 _FEWEST_SMOOTHED, _SMOOTHED_SHARE = STEPS, 20
 
@@ -117,8 +119,9 @@ def loss_plot(series: Series, evaluation: Evaluation) -> dg.MetadataValue:
 
 def _roles(evaluation: Evaluation) -> list[tuple[str, Judged]]:
     """Roles with matured forecasts."""
-    both = ((CHAMPION, evaluation.champion), (CHALLENGER, evaluation.challenger))
-    return [(role, judged) for role, judged in both if judged is not None]
+    roles = ((CHAMPION, evaluation.champion), (CHALLENGER, evaluation.challenger))
+    known = [(role, judged) for role, judged in roles if judged is not None]
+    return [*known, *sorted(evaluation.further.items())]
 
 
 def _rolling_ratio(judged: Judged, window: int) -> Floats:

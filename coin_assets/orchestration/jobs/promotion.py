@@ -26,7 +26,7 @@ class PromoteConfig(dg.Config):
     override: bool = Field(default=False, description="Promote without the gate; needs a reason.")
     version: int | None = Field(
         default=None,
-        description="Version to promote, with override; default is the challenger.",
+        description="Version to promote, with override; default is the only challenger.",
     )
     reason: str = Field(default="", description="Why, for the record; with override.")
 

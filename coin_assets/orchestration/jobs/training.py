@@ -71,7 +71,7 @@ def training_job(
 
     @dg.op(
         pool=TRAINING_POOL,
-        description="Train a version for each chosen series and report it on its model asset.",
+        description="Train each method for each chosen series and report it on its model asset.",
     )
     def train(
         context: dg.OpExecutionContext,
@@ -147,7 +147,12 @@ def _require_all_trained(
     """Attach the summary to the op's output, or to its failure."""
     summary = training_summary(results, seconds)
     context.log.info(summary["series"].value)
-    failed = {str(each.request.series): each.error for each in results if each.error is not None}
+    failed = {
+        str(result.request.series): each.error
+        for result in results
+        for each in result.of_all_methods
+        if each.error is not None
+    }
     try:
         with _retried(context, retry_after):
             require_all_done(context, "series", len(results), failed)
@@ -199,7 +204,8 @@ def _report(
     registry: ModelRegistry,
 ) -> None:
     """Log one line, and once a run the materialization of the model asset."""
-    context.log.info(training_line(result))
+    for each in result.of_all_methods:
+        context.log.info(training_line(each))
     asset = spec.asset_key(MODELS)
     if result.error is None and asset not in earlier:
         report_months_without_model(context, spec, registry, result.request.cutoff)
@@ -231,7 +237,15 @@ def _request(
         )
     first = spec.first_usable(now, None if extent is None else extent.first)
     return TrainingRequest(
-        spec.series, cutoff, first, lookback, config.lookback, run_id, spec.variance_source(now)
+        spec.series,
+        cutoff,
+        first,
+        lookback,
+        config.lookback,
+        run_id,
+        method=spec.methods[0],
+        others=spec.methods[1:],
+        source=spec.variance_source(now),
     )
 
 

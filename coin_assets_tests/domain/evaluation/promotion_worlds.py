@@ -7,7 +7,7 @@ forecasts do, rise and fall together, and the intervals of a role have their nom
 unless it narrows them on purpose.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -16,7 +16,15 @@ from math import exp, sqrt
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.evaluation.promotion import KEEP, GateVerdict, PairedScores, judge
+from coin_assets.domain.evaluation.challengers import with_one_promotion
+from coin_assets.domain.evaluation.promotion import (
+    KEEP,
+    PROMOTE,
+    GateVerdict,
+    PairedScores,
+    TrialTerms,
+    judge,
+)
 from coin_assets.domain.evaluation.scoring import pinball_loss
 from coin_assets.domain.forecasting.frame import QUANTILES, STEPS, Floats
 from coin_assets.domain.timeframes import Timeframe
@@ -126,16 +134,25 @@ def _scored(
 
 def histories(world: World, count: int, seed: int) -> Iterator[PairedScores]:
     """``count`` independent histories of a world, as they are at the end."""
+    for (history,) in rivalries(world, (world.challenger,), count, seed):
+        yield history
+
+
+def rivalries(
+    world: World, rivals: Sequence[Role], count: int, seed: int
+) -> Iterator[tuple[PairedScores, ...]]:
+    """``count`` independent histories of several challengers of one champion in one market."""
     log_volatility, moves = _markets(seed, count, world.origins)
     rng = np.random.default_rng([seed, 1])
     naive, _ = _scored(Role(NAIVE_ERROR), rng, log_volatility, moves)
     champion, _ = _scored(world.champion, rng, log_volatility, moves)
-    challenger, covered = _scored(world.challenger, rng, log_volatility, moves)
+    scored = [_scored(rival, rng, log_volatility, moves) for rival in rivals]
     origins = pd.date_range(START, periods=world.origins, freq=world.candle)
     live = np.arange(world.origins) >= world.backtest
     for each in range(count):
-        yield PairedScores(
-            origins, champion[each], challenger[each], naive[each], covered[each], live
+        yield tuple(
+            PairedScores(origins, champion[each], lost[each], naive[each], covered[each], live)
+            for lost, covered in scored
         )
 
 
@@ -160,23 +177,46 @@ def interim_tests(
     Args:
         until: number of matured origins at which testing ends early.
     """
-    passes: list[datetime] = []
-    every = np.arange(len(history))
-    pace = max(1, timedelta(days=1) // world.candle)
-    for matured in range(world.backtest + pace, (until or len(history)) + 1, pace):
-        now = history.origins[matured - 1].to_pydatetime() + STEPS * world.candle
-        verdict = judge(
-            history.at(every < matured),
-            world.timeframe,
-            earlier_passes=passes,
-            champion_since=START,
-            trial_period=world.live * world.candle,
-            now=now,
-        )
+    for (verdict,) in _rounds((history,), world, until):
         yield verdict
         if verdict.decision != KEEP:
             return
-        passes = [*passes, now] if verdict.passed else []
+
+
+def winner(rivalry: Sequence[PairedScores], world: World) -> int | None:
+    """Place of the challenger that is promoted in the trial period; None if none is."""
+    for verdicts in _rounds(rivalry, world):
+        for place, verdict in enumerate(verdicts):
+            if verdict.decision == PROMOTE:
+                return place
+    return None
+
+
+def _rounds(
+    rivalry: Sequence[PairedScores], world: World, until: int | None = None
+) -> Iterator[list[GateVerdict]]:
+    """Verdicts on all challengers, test by test."""
+    length, every = len(rivalry[0]), np.arange(len(rivalry[0]))
+    passes: list[list[datetime]] = [[] for _ in rivalry]
+    pace = max(1, timedelta(days=1) // world.candle)
+    terms = TrialTerms(START, world.live * world.candle, challengers=len(rivalry))
+    for matured in range(world.backtest + pace, (until or length) + 1, pace):
+        now = rivalry[0].origins[matured - 1].to_pydatetime() + STEPS * world.candle
+        verdicts = [
+            judge(
+                history.at(every < matured),
+                world.timeframe,
+                terms,
+                earlier_passes=earlier,
+                now=now,
+            )
+            for history, earlier in zip(rivalry, passes, strict=True)
+        ]
+        yield list(with_one_promotion(dict(enumerate(verdicts))).values())
+        passes = [
+            [*earlier, now] if verdict.passed else []
+            for earlier, verdict in zip(passes, verdicts, strict=True)
+        ]
 
 
 def decision(history: PairedScores, world: World, until: int | None = None) -> str:

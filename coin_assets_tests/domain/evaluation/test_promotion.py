@@ -15,6 +15,7 @@ from coin_assets.domain.evaluation.promotion import (
     PROMOTE,
     GateVerdict,
     PairedScores,
+    TrialTerms,
     judge,
 )
 from coin_assets.domain.forecasting.frame import STEPS
@@ -56,13 +57,14 @@ def verdict_of(
     passes: Iterable[datetime] = DAYS_AGO,
     since: datetime | None = NOW - timedelta(days=60),
     trial_period: timedelta = TRIAL_PERIOD,
+    challengers: int = 1,
+    is_reference: bool = False,
 ) -> GateVerdict:
     return judge(
         paired,
         timeframe,
+        TrialTerms(since, trial_period, challengers, is_reference),
         earlier_passes=list(passes),
-        champion_since=since,
-        trial_period=trial_period,
         now=NOW,
     )
 

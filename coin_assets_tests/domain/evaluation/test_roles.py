@@ -12,6 +12,7 @@ import pytest
 
 from coin_assets.domain.evaluation.roles import RoleChange, Roles, next_challenger, version_for
 from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, ROLES
+from coin_assets.domain.methods import CHALLENGER_NAIVE, HAR, METHODS, NAIVE
 from coin_assets.errors import CorruptArtefact, DataRefused
 from coin_assets_tests.domain.evaluation.role_holders import holder_at
 
@@ -22,6 +23,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 class Version:
     number: int
     cutoff: datetime
+    method: str = HAR
 
     @property
     def name(self) -> str:
@@ -32,8 +34,8 @@ def day(number: float) -> datetime:
     return START + timedelta(days=number)
 
 
-def version(number: int, cutoff: float) -> Version:
-    return Version(number, day(cutoff))
+def version(number: int, cutoff: float, method: str = HAR) -> Version:
+    return Version(number, day(cutoff), method)
 
 
 def change(role: str, name: str | None, since: float) -> RoleChange:
@@ -55,7 +57,7 @@ def appointed(record: Roles, role: str, holder: Version | None, since: float) ->
 def test_nobody_holds_anything_at_first() -> None:
     empty = Roles()
     assert empty.is_empty
-    assert [empty.holder(role) for role in ROLES] == [None, None]
+    assert [empty.holder(role) for role in ROLES] == [None] * len(ROLES)
     assert empty.last_change(CHAMPION) is None
     assert empty.previous_champion() is None
     assert empty.appointed == frozenset()
@@ -185,11 +187,53 @@ def test_a_version_that_takes_the_place_of_a_damaged_one_counts_from_the_same_ti
 def test_the_newest_training_that_never_held_a_role_challenges() -> None:
     versions = [version(number, cutoff) for number, cutoff in ((1, 0), (2, 3), (3, 9), (4, 6))]
     record = roles((CHAMPION, "1", 1))
-    assert next_challenger(versions, record, day(0)) == versions[2]
+    assert next_challenger(versions, record, versions[0]) == versions[2]
     retired = roles((CHAMPION, "1", 1), (CHALLENGER, "3", 9), (CHALLENGER, None, 12))
-    assert next_challenger(versions, retired, day(0)) == versions[3]
+    assert next_challenger(versions, retired, versions[0]) == versions[3]
     twins = [version(1, 0), version(2, 5), version(3, 5)]
-    assert next_challenger(twins, record, day(0)) == twins[2]
+    assert next_challenger(twins, record, twins[0]) == twins[2]
+
+
+def test_each_method_has_a_challenger_of_its_own() -> None:
+    versions = [version(1, 0), version(2, 0, NAIVE), version(3, 4, NAIVE), version(4, 5)]
+    record, naive = roles((CHAMPION, "1", 1)), METHODS[NAIVE]
+    assert next_challenger(versions, record, versions[0]) == versions[3]
+    assert next_challenger(versions, record, versions[0], naive) == versions[2]
+    tested = roles((CHAMPION, "1", 1), (CHALLENGER, "4", 5))
+    assert next_challenger(versions, tested, versions[0]) is None
+    assert next_challenger(versions, tested, versions[0], naive) == versions[2]
+
+
+def test_another_method_may_have_the_cutoff_of_the_champion_and_none_before() -> None:
+    versions = [version(1, 3), version(2, 3), version(3, 3, NAIVE), version(4, 2, NAIVE)]
+    record, naive = roles((CHAMPION, "1", 3)), METHODS[NAIVE]
+    assert next_challenger(versions, record, versions[0]) is None
+    assert next_challenger(versions, record, versions[0], naive) == versions[2]
+    later = [version(1, 4), *versions[1:]]
+    assert next_challenger(later, record, later[0], naive) is None
+
+
+def test_the_naive_forecast_does_not_challenge_itself() -> None:
+    versions = [version(1, 0, NAIVE), version(2, 4, NAIVE), version(3, 4)]
+    record = roles((CHAMPION, "1", 1))
+    assert next_challenger(versions, record, versions[0], METHODS[NAIVE]) is None
+    assert next_challenger(versions, record, versions[0]) == versions[2]
+
+
+def test_without_a_record_another_method_never_forecasts() -> None:
+    versions = [version(1, 0), version(2, 3, NAIVE), version(3, 5, NAIVE)]
+    assert version_for(CHAMPION, versions, Roles(), day(9)) == versions[0]
+    assert version_for(CHAMPION, versions[1:], Roles(), day(9)) is None
+
+
+def test_a_challenger_that_becomes_champion_leaves_its_own_role_only() -> None:
+    record = roles((CHAMPION, "1", 0), (CHALLENGER, "3", 1), (CHALLENGER_NAIVE, "2", 1))
+    after = appointed(record, CHAMPION, version(2, 0, NAIVE), 5)
+    assert after.holder(CHAMPION) == "2"
+    assert after.holder(CHALLENGER_NAIVE) is None
+    assert after.holder(CHALLENGER) == "3"
+    with pytest.raises(DataRefused, match="is champion and cannot be challenger"):
+        appointed(after, CHALLENGER_NAIVE, version(2, 0, NAIVE), 6)
 
 
 @pytest.mark.parametrize(
@@ -204,4 +248,4 @@ def test_the_newest_training_that_never_held_a_role_challenges() -> None:
 )
 def test_otherwise_nobody_challenges(record: Roles, champion_cutoff: float) -> None:
     versions = [version(1, 0), version(2, 4), version(3, 4)]
-    assert next_challenger(versions, record, day(champion_cutoff)) is None
+    assert next_challenger(versions, record, version(9, champion_cutoff)) is None

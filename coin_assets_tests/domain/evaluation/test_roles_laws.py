@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coin_assets.domain.evaluation.roles import RoleChange, Roles, next_challenger, version_for
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, ROLES
+from coin_assets.domain.forecasting.frame import CHAMPION, ROLES
+from coin_assets.domain.methods import CHALLENGER_ROLES, DEFAULT_METHOD, METHODS
 from coin_assets.errors import DataRefused
 from coin_assets_tests.domain.evaluation.role_holders import holder_at
 from coin_assets_tests.domain.evaluation.test_roles import (
-    START,
     Version,
     appointed,
     change,
@@ -16,9 +16,9 @@ from coin_assets_tests.domain.evaluation.test_roles import (
     version,
 )
 
-VERSIONS = st.lists(st.integers(0, 30), min_size=1, max_size=6).map(
-    lambda cutoffs: [version(number, cutoff) for number, cutoff in enumerate(cutoffs, 1)]
-)
+VERSIONS = st.lists(
+    st.tuples(st.integers(0, 30), st.sampled_from(sorted(METHODS))), min_size=1, max_size=6
+).map(lambda made: [version(number, *each) for number, each in enumerate(made, 1)])
 # (role, place of the version or -1 for none, since) as somebody might request them
 REQUESTS = st.lists(
     st.tuples(st.sampled_from(ROLES), st.integers(-1, 5), st.integers(0, 40)), max_size=12
@@ -52,6 +52,8 @@ def test_no_origin_is_ever_forecast_by_a_version_that_saw_its_future(
         recorded = [each for each in record.changes if each.role == role and each.since <= day(at)]
         if recorded:
             assert (found and found.name) == recorded[-1].version
+        else:
+            assert found is None or found.method == DEFAULT_METHOD
 
 
 @given(VERSIONS, REQUESTS)
@@ -67,7 +69,7 @@ def test_a_record_is_only_added_to_and_stays_the_same_for_all_earlier_origins(
 
 
 @given(VERSIONS, REQUESTS)
-def test_appointing_again_changes_nothing_and_one_version_never_holds_both_roles(
+def test_appointing_again_changes_nothing_and_a_champion_never_challenges(
     versions: list[Version], requests: list[tuple[str, int, int]]
 ) -> None:
     for before, after, wanted in history(versions, requests):
@@ -76,7 +78,7 @@ def test_appointing_again_changes_nothing_and_one_version_never_holds_both_roles
             cutoff = next((each.cutoff for each in versions if each.name == wanted.version), None)
             assert after.with_change(wanted, cutoff) is after
         champion = after.holder(CHAMPION)
-        assert champion is None or champion != after.holder(CHALLENGER)
+        assert champion is None or champion not in map(after.holder, CHALLENGER_ROLES)
 
 
 @given(VERSIONS, REQUESTS)
@@ -95,19 +97,27 @@ def test_rolling_back_again_and_again_ends_with_the_first_champion(
         assert visited[-1:] == champions[:1]
 
 
-@given(VERSIONS, REQUESTS)
-def test_a_next_challenger_is_new_and_saw_more_than_the_champion(
-    versions: list[Version], requests: list[tuple[str, int, int]]
+@given(VERSIONS, REQUESTS, st.sampled_from(sorted(METHODS)))
+def test_a_next_challenger_is_new_and_saw_as_much_as_the_champion(
+    versions: list[Version], requests: list[tuple[str, int, int]], name: str
 ) -> None:
+    method = METHODS[name]
     for _, record, _ in history(versions, requests):
         champion = next((each for each in versions if each.name == record.holder(CHAMPION)), None)
         if champion is None:
-            assert next_challenger(versions, record, START) is None
+            found = [next_challenger(versions, record, each, method) for each in versions]
+            assert not any(found)
             continue
-        found = next_challenger(versions, record, champion.cutoff)
-        if found is None:
+        chosen = next_challenger(versions, record, champion, method)
+        if chosen is None:
             continue
-        assert record.holder(CHALLENGER) is None
-        assert found.name not in record.appointed
-        better = [each for each in versions if each.name not in record.appointed]
-        assert found.cutoff == max(each.cutoff for each in better) > champion.cutoff
+        assert record.holder(method.role) is None
+        assert chosen.name not in record.appointed
+        assert chosen.method == name
+        fresh = [
+            each.cutoff
+            for each in versions
+            if each.method == name and each.name not in record.appointed
+        ]
+        assert chosen.cutoff == max(fresh) >= champion.cutoff
+        assert champion.method != name or chosen.cutoff > champion.cutoff

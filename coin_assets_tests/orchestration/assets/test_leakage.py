@@ -1,4 +1,4 @@
-"""No forecast uses the future: champion's and challenger's, walked forward over months.
+"""No forecast uses the future: champion's and each challenger's, walked forward over months.
 
 The same months are collected, trained on and forecast from markets that differ in what comes after
 one moment. Up to it every stored forecast is the same to the bit; after it they differ.
@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.forecasting.frame import BACKTEST, CHALLENGER, CHAMPION, LIVE, ROLES
+from coin_assets.domain.methods import CHALLENGER_NAIVE
 from coin_assets.domain.series import Series
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
@@ -51,8 +52,9 @@ class AnotherFuture(WrappedMarket):
 
 def walked_forward(home: Path, now: str, future: Market | None = None, **settings: str) -> Platform:
     """Candles, models and forecasts up to ``now``; April's model is champion, May's follows it, and
-    one of the middle of April challenges."""
-    platform = Platform(home, now, history_start=FIRST, derived_timeframes="4h", **settings)
+    those of the middle of April challenge, one of each method."""
+    parts = {"history_start": FIRST, "derived_timeframes": "4h", "methods": "har,naive"}
+    platform = Platform(home, now, **parts, **settings)
     platform.market = None if future is None else given(future)
     candles, models, predictions = (
         [f"BTC_USDT/{layer}_{name}" for name in TIMEFRAMES]
@@ -63,8 +65,10 @@ def walked_forward(home: Path, now: str, future: Market | None = None, **setting
     assert platform.train(cutoff="2024-04-15T00:00:00Z").success
     registry = ModelRegistry(home)
     for each in map(series, TIMEFRAMES):
-        april, _, middle = registry.versions(each)
-        for role, version in ((CHAMPION, april), (CHALLENGER, middle)):
+        april, _, _, _, middle, naive = registry.versions(each)
+        assert [naive.method, middle.method] == ["naive", "har"]
+        holders = ((CHAMPION, april), (CHALLENGER, middle), (CHALLENGER_NAIVE, naive))
+        for role, version in holders:
             registry.appoint(
                 each, role, version, version.cutoff, reason="", by="", recorded_at=version.cutoff
             )
@@ -96,7 +100,7 @@ def test_without_a_future_the_forecasts_are_the_same(
 ) -> None:
     known, all_made = forecasts(truncated, timeframe), forecasts(whole, timeframe)
     assert set(known["role"]) == {*ROLES}
-    assert set(known["model_version"]) == {"1", "2", "3"}
+    assert set(known["model_version"]) == {"1", "3", "5", "6"}
     # The newest origin was live then and is a backtest with hindsight; its numbers are the same.
     assert set(known["kind"]) == {LIVE, BACKTEST}
     assert set(until_moment(all_made)["kind"]) == {BACKTEST}
