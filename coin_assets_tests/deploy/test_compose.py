@@ -231,7 +231,7 @@ def test_workers_have_the_slots_that_the_instance_fills() -> None:
 def test_the_database_has_connections_for_all_slots() -> None:
     # docs/operations/postgres.md has the formula; the benchmark `workers` measures its numbers.
     slots = sum(int(SERVICES[name]["command"][-1].removeprefix("--slots=")) for name in WORKERS)
-    needed = 5 + 2 * len(WORKERS) + 11 * slots + 20
+    needed = 6 + 2 * len(WORKERS) + 11 * slots + 20
     (most,) = re.findall(r"max_connections=(\d+)", " ".join(SERVICES["postgres"]["command"]))
     assert int(most) >= needed
     page = (ROOT / "docs" / "operations" / "postgres.md").read_text()
