@@ -94,18 +94,18 @@ def _rate(
 
 
 def _rivalry(name: str, world: World, rivals: tuple[Role, ...], count: int) -> Figure:
-    played = rivalries(world, rivals, count, _SEED)
+    are_equal = len({world.champion, *rivals}) == 1
+    seeds = range(_SEED, _SEED + (_TIMES_EQUAL if are_equal else 1))
+    played = [each for seed in seeds for each in rivalries(world, rivals, count, seed)]
     seconds, found = timed(lambda: Counter(winner(each, world) for each in played))
-    wanted = sum(number for place, number in found.items() if place is not None)
-    if len(set(rivals)) > 1:
-        wanted = found[0]
+    counted = len(played) - found[None] if are_equal else found[0]
     losses = ", ".join(f"{expected_ratio(each, world.champion):.3f}" for each in rivals)
     outcome = ", ".join(f"{found[place]} of number {place + 1}" for place in range(len(rivals)))
-    low, high = _wilson(wanted, count)
+    low, high = _wilson(counted, len(played))
     say(f"{name}: {outcome} ({seconds:.0f} s)")
     return Figure(
         f"promoted: {name}",
-        100 * wanted / count,
+        100 * counted / len(played),
         "%",
         f"expected losses {losses} of the champion's; promotions: {outcome}; "
         f"95% interval {low:.1%} to {high:.1%}",
