@@ -25,7 +25,7 @@ CELLS = {
     "test_makefile.py::test_a_demo_in_an_odd_home_with_odd_symbols": 0,
     "test_up.py::test_servers_that_are_killed_start_again_and_no_secret_shows": 0,
     "test_up_shards.py::test_two_shards_are_served_as_one": 0,
-    "test_webui.py::test_a_documented_line_materialises": 1,
+    "test_webui.py::test_a_documented_line_materialises": 0,
     "test_webui.py::test_a_second_server_on_the_home_or_the_port_is_refused": 0,
     "orchestration/launcher/test_launcher_kills.py::test_runs_survive_the_server_and_the_next_"
     "launch_starts_another": 0,
@@ -120,6 +120,14 @@ CELLS = {
     "publish/test_publisher.py::test_two_processes_that_publish_different_series_lose_neither": 1,
     "shards/test_resharding.py::test_a_home_goes_through_numbers_of_shards_and_nothing_is_lost": 0,
     "site/test_faults.py::test_a_damaged_file_is_refused_until_it_is_whole_again": 1,
+    "orchestration/assets/test_predictions.py::test_later_candles_change_no_forecast": 0,
+    "orchestration/sensors/test_publish_due.py::test_a_forecast_that_is_not_sane_is_blocked_"
+    "in_the_run_and_healed_by_the_next": 0,
+    "orchestration/jobs/test_recompute.py::test_a_candle_that_comes_late_brings_its_"
+    "forecasts_with_it": 0,
+    "pipeline/test_evaluate.py::test_a_challenger_just_as_good_is_never_promoted_and_goes_"
+    "when_its_term_is_over": 0,
+    "market/test_combined.py::test_days_that_are_compared_together_fail_by_month": 0,
     # Tables of many rows of one kind.
     "market/test_ccxt.py::test_the_first_candle_is_found_with_few_requests": 1,
     "market/test_ccxt.py::test_trouble_that_passes_is_waited_for": 6,
