@@ -96,7 +96,7 @@ class Forwarder:
 
 
 async def _pass_on(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):  # either side may end at any time
+    with suppress(OSError, asyncio.CancelledError):  # either side may end at any time, and `end`
         theirs, to_them = await asyncio.open_connection("127.0.0.1", port)
         await asyncio.gather(_copy(reader, to_them), _copy(theirs, writer))
 
