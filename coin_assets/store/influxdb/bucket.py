@@ -16,7 +16,7 @@ from coin_assets.errors import StoreUnavailable
 from coin_assets.files.leases import require_leases
 from coin_assets.store.influxdb import flux
 from coin_assets.store.influxdb.answers import QueryFailed
-from coin_assets.store.influxdb.bounds import OF_OTHERS, OF_QUERY, allowance, limit
+from coin_assets.store.influxdb.bounds import OF_OTHERS, OF_QUERY, allowance, limit, taken
 from coin_assets.store.influxdb.connection import Connection
 from coin_assets.store.influxdb.measurements import Measurement
 from coin_assets.store.influxdb.refusals import failure_of
@@ -68,7 +68,7 @@ class Bucket:
 
         def attempt() -> T:
             answer = self.connected().query_api().query_raw(script, self.connection.org)
-            return parse(answer.data)
+            return parse(taken(answer))
 
         return self._repeated("answer a query", attempt, OF_QUERY)
 
