@@ -22,7 +22,7 @@ from dagster._core.storage.dagster_run import DagsterRun
 from dagster._serdes import ConfigurableClass, serialize_value
 from dagster._serdes.config_class import ConfigurableClassData
 
-from coin_assets.orchestration.dead_runs import fail_overdue, limit_of
+from coin_assets.orchestration.overdue_runs import fail_overdue, limit_of
 from coin_assets.orchestration.run_processes import RunProcess, process_of
 from coin_assets.orchestration.run_server import Order
 from coin_assets.orchestration.run_server_client import RunServers, launch_failure

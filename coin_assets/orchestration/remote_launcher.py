@@ -9,7 +9,7 @@ import time
 
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 
-from coin_assets.orchestration.dead_runs import limit_of, report_overdue
+from coin_assets.orchestration.overdue_runs import limit_of, report_overdue
 from coin_assets.orchestration.run_processes import recorded_process
 
 

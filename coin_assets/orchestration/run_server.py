@@ -269,7 +269,7 @@ def _log(run: "DagsterRun", what: str) -> None:
 
 def _report_end(order: Order, exit_code: int) -> int:
     """Mark the run as ended if it is not: its process is gone."""
-    from coin_assets.orchestration.dead_runs import report_end
+    from coin_assets.orchestration.overdue_runs import report_end
 
     with _instance(order) as instance:
         run = instance.get_run_by_id(order.run_id)

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from coin_assets.domain.failures import RUN_OVERDUE
 from coin_assets.orchestration import dead_runs
-from coin_assets.orchestration.dead_runs import end_dead_runs, end_hung_runs
+from coin_assets.orchestration.dead_runs import end_and_report, end_dead_runs, end_hung_runs
 from coin_assets.orchestration.failures import record_of_run
 from coin_assets.orchestration.records.damage import records_set_aside
 from coin_assets.orchestration.run_processes import (
@@ -27,6 +27,7 @@ from coin_assets.orchestration.run_processes import (
     recorded_process,
 )
 from coin_assets_tests.orchestration.records.homes import open_home
+from coin_assets_tests.webui import ROOT
 
 CANCELED = dg.DagsterRunStatus.CANCELED
 FAILED, STARTED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED
@@ -137,6 +138,44 @@ def test_a_process_of_another_user_lives(
     monkeypatch.setattr(psutil.Process, "cmdline", refuse)
     assert end_dead_runs(instance) == []
     assert status_of(instance, run) is STARTED
+
+
+def test_a_run_whose_process_was_killed_before_it_executed_ends(
+    instance: dg.DagsterInstance,
+) -> None:
+    starting = dg.DagsterRunStatus.STARTING
+    gone, own = RunProcess(ended_process(), "another-boot 1"), RunProcess.recorded(os.getpid())
+    dead, living_, unknown = (
+        create_run_for_test(instance, "update", status=starting, tags=tags)
+        for tags in (gone.tag, own.tag, {})
+    )
+    assert end_dead_runs(instance) == [dead.run_id]
+    assert status_of(instance, dead) is FAILED
+    assert {status_of(instance, each) for each in (living_, unknown)} == {starting}
+
+
+@pytest.mark.parametrize("is_own", [True, False], ids=["warm launcher", "Dagster's"])
+def test_a_launch_that_was_cut_off_ends_with_the_next_start(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    is_own: bool,
+) -> None:
+    """Another launcher may have sent the run to a machine that starts it later."""
+    starting, new = dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED
+    own = RunProcess.recorded(os.getpid())
+    monkeypatch.setenv("COIN_DAGSTER_HOME", str(tmp_path))
+    with dg.DagsterInstance.from_config(str(ROOT)) if is_own else open_home(tmp_path) as instance:
+        cut_off, begun, waiting = (
+            create_run_for_test(instance, "update", status=status, tags=tags)
+            for status, tags in ((starting, {}), (starting, own.tag), (new, {}))
+        )
+        end_and_report(instance)
+        assert status_of(instance, cut_off) is (FAILED if is_own else starting)
+        assert status_of(instance, begun) is starting
+        assert status_of(instance, waiting) is new
+    printed = "make up: marked 1 runs of killed processes as failed\n"
+    assert capsys.readouterr().out == (printed if is_own else "")
 
 
 def test_damaged_events_of_a_dead_run_keep_no_other_from_its_end(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ _TRAINING_MINUTES = 240.0
 
 
 def time_limit(minutes: float) -> dict[str, str]:
-    """The tag of a run that may take as long; `dead_runs` ends it then."""
+    """The tag of a run that may take as long; `overdue_runs` ends it then."""
     return {MAX_RUNTIME_SECONDS_TAG: f"{minutes * 60:.0f}"}
 
 

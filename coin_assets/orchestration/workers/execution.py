@@ -15,7 +15,7 @@ from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy.exc import SQLAlchemyError
 
 from coin_assets.errors import LockUnavailable
-from coin_assets.orchestration.dead_runs import fail_overdue, limit_of
+from coin_assets.orchestration.overdue_runs import fail_overdue, limit_of
 from coin_assets.orchestration.run_processes import RunProcess
 from coin_assets.orchestration.run_server import Order
 from coin_assets.orchestration.run_server_client import RunServers
