@@ -116,34 +116,19 @@ def _memory(plan: Plan, figures: Figures) -> Iterator[Row]:
     def role(name: str, what: str = "memory") -> float:
         return figures["workers", f"{_LARGEST}: {what} of {name}"]
 
+    def location() -> float:
+        known = {each: figures["shards", f"{name}: memory"] for name, each in _SHARD_SERIES.items()}
+        return line(known, plan.series / plan.shards) / _MIB_A_GIB
+
     yield _row(
         "memory of a code location",
-        lambda: (
-            line(
-                {
-                    each: figures["shards", f"{name}: memory"]
-                    for name, each in _SHARD_SERIES.items()
-                },
-                plan.series / plan.shards,
-            )
-            / _MIB_A_GIB
-        ),
+        location,
         "GiB",
         "line through 250 and 1,250 series a shard",
     )
     yield _row(
         "memory of all code locations",
-        lambda: (
-            plan.shards
-            * line(
-                {
-                    each: figures["shards", f"{name}: memory"]
-                    for name, each in _SHARD_SERIES.items()
-                },
-                plan.series / plan.shards,
-            )
-            / _MIB_A_GIB
-        ),
+        lambda: plan.shards * location(),
         "GiB",
         "x shards",
     )
