@@ -11,7 +11,9 @@ from threading import Event, Thread
 
 MB = 1 << 20
 _PAUSE = 0.05  # between two bytes, well within what is waited for a packet
-_LONGEST = 30.0  # of an answer without end, should the client never hang up
+_LONGEST = 300.0  # of an answer without end, should the client never hang up
+# A deadline that no limit on bytes misses, however busy the machine is.
+PATIENT_SECONDS = 120.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 Answer = Callable[[socket.socket], None]

@@ -25,6 +25,7 @@ from coin_assets_tests.market.hostile import (
     CHUNKED,
     MB,
     OK,
+    PATIENT_SECONDS,
     TOO_LATE,
     TOO_LONG,
     Answer,
@@ -55,8 +56,9 @@ def bounded(address: str, bounds: Bounds) -> Configure:
     return configure
 
 
-def market(address: str) -> CcxtMarket:
-    configure = bounded(address, Bounds(MB, 0.5))
+def market(address: str, expected: str) -> CcxtMarket:
+    """A client of a megabyte; its deadline is short only for an answer that must miss it."""
+    configure = bounded(address, Bounds(MB, 0.5 if expected == LATE else PATIENT_SECONDS))
     return CcxtMarket("binance", configure, sleep=lambda _: None)
 
 
@@ -92,11 +94,8 @@ ANSWERS: dict[str, tuple[Answer, str]] = {
 @pytest.mark.parametrize("what", ANSWERS)
 def test_an_answer_beyond_bounds_is_an_outage_that_names_host_and_limit(what: str) -> None:
     answer, expected = ANSWERS[what]
-    with serving(answer) as address:
-        began = time.monotonic()
-        with pytest.raises(MarketUnavailable, match=expected) as raised:
-            list(market(address).pages(BTC_1H, NOW.replace(hour=0), NOW, NOW))
-        assert time.monotonic() - began < 5
+    with serving(answer) as address, pytest.raises(MarketUnavailable, match=expected) as raised:
+        list(market(address, expected).pages(BTC_1H, NOW.replace(hour=0), NOW, NOW))
     text = str(raised.value)
     assert REMEDY in text
     assert expected.startswith(ODD) or address.removeprefix("http://") in text
@@ -128,9 +127,9 @@ def exchange() -> Iterator[FakeExchange]:
 def test_a_connection_is_kept_for_many_answers_and_has_a_deadline_for_each(
     exchange: FakeExchange,
 ) -> None:
-    own = CcxtMarket("binance", bounded(exchange.url, Bounds(MB, 1.0)))
+    own = CcxtMarket("binance", bounded(exchange.url, Bounds(MB, 2.0)))
     for _ in range(4):
-        time.sleep(0.4)
+        time.sleep(0.6)
         (page,) = own.pages(BTC_1H, NOW.replace(hour=1), NOW, NOW)
         assert len(page.candles) == 18
     own.close()
