@@ -14,13 +14,8 @@ import pandas as pd
 
 from benchmarks.forecast_protocol import HOUR, Span
 from benchmarks.harness import BenchmarkFailed, temporary_home
-from coin_assets.domain.forecasting.frame import (
-    CHAMPION,
-    QUANTILE_COLUMNS,
-    QUANTILES,
-    STEPS,
-    Floats,
-)
+from coin_assets.domain.forecasting.frame import QUANTILE_COLUMNS, QUANTILES, STEPS, Floats
+from coin_assets.domain.methods import CHAMPION
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import VarianceSource
 from coin_assets.domain.timeframes import month_start, months_between, next_month

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from coin_assets.domain.evaluation.roles import Roles
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets_tests.platform import Platform, series
 

@@ -16,7 +16,7 @@ import pytest
 
 from coin_assets.alerts.outbox import AlertBook
 from coin_assets.domain.candles.gap_ledger import Missing
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.domain.publishing.documents import without_close_times
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry

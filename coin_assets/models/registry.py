@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from coin_assets.domain.evaluation.roles import RoleChange, Roles, next_challenger
-from coin_assets.domain.forecasting.frame import CHAMPION, Forecaster
-from coin_assets.domain.methods import DEFAULT_METHOD, METHODS, method_of_forecaster
+from coin_assets.domain.forecasting.frame import Forecaster
+from coin_assets.domain.methods import CHAMPION, DEFAULT_METHOD, METHODS, method_of_forecaster
 from coin_assets.domain.series import Series
 from coin_assets.errors import ConfigurationError, CorruptArtefact, DataRefused
 from coin_assets.files.atomic import write_atomically

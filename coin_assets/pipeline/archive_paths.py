@@ -10,13 +10,13 @@ import pandas as pd
 import pyarrow as pa
 
 from coin_assets.domain.candles.frame import empty_candles
-from coin_assets.domain.forecasting.frame import CHAMPION
 from coin_assets.domain.forecasting.paths import (
     Trajectories,
     first_needed,
     sample_paths,
     trajectories,
 )
+from coin_assets.domain.methods import CHAMPION
 from coin_assets.domain.publishing.archive import CANDLES, FORECASTS, PATHS, ArchivePlace
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import SeriesPolicy

@@ -15,9 +15,14 @@ from coin_assets.domain.evaluation.promotion import GateVerdict, TrialTerms, jud
 from coin_assets.domain.evaluation.report import FURTHER_ROLES, Evaluation, evaluation
 from coin_assets.domain.evaluation.roles import RoleChange, Roles
 from coin_assets.domain.evaluation.windows import candles_from, challenger_window_start, window_of
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.domain.json_format import Document, parse_time, time_text
-from coin_assets.domain.methods import CHALLENGER_ROLES, CHALLENGERS, method_of_role
+from coin_assets.domain.methods import (
+    CHALLENGER,
+    CHALLENGER_ROLES,
+    CHALLENGERS,
+    CHAMPION,
+    method_of_role,
+)
 from coin_assets.domain.publishing.documents import evaluation_document
 from coin_assets.domain.series import Series
 from coin_assets.errors import CorruptArtefact, MonthsNotFetched

@@ -8,13 +8,8 @@ import pandas as pd
 
 from coin_assets.domain.evaluation.roles import FIRST, Roles, version_for
 from coin_assets.domain.evaluation.windows import has_trial
-from coin_assets.domain.forecasting.frame import (
-    CHAMPION,
-    LIVE,
-    forecast_frame,
-    kind_of,
-)
-from coin_assets.domain.methods import CHALLENGER_ROLES
+from coin_assets.domain.forecasting.frame import LIVE, forecast_frame, kind_of
+from coin_assets.domain.methods import CHALLENGER_ROLES, CHAMPION
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import VarianceSource
 from coin_assets.domain.timeframes import just_after

@@ -12,8 +12,8 @@ from datetime import datetime
 import pandas as pd
 
 from coin_assets.domain.evaluation.roles import MONTHLY_ROLLOVER, Roles, rollover_candidates
-from coin_assets.domain.forecasting.frame import CHAMPION, LIVE, kind_of
-from coin_assets.domain.methods import METHODS
+from coin_assets.domain.forecasting.frame import LIVE, kind_of
+from coin_assets.domain.methods import CHAMPION, METHODS
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.store.base import Store
 

@@ -9,8 +9,7 @@ from datetime import datetime
 
 from coin_assets.domain.evaluation.promotion import PROMOTE, RETIRE, GateVerdict
 from coin_assets.domain.evaluation.roles import Roles
-from coin_assets.domain.forecasting.frame import CHAMPION
-from coin_assets.domain.methods import CHALLENGER_ROLES
+from coin_assets.domain.methods import CHALLENGER_ROLES, CHAMPION
 from coin_assets.domain.series import Series
 from coin_assets.errors import ConfigurationError, CorruptArtefact
 from coin_assets.models.registry import ModelRegistry, ModelVersion

@@ -8,7 +8,8 @@ import pandas as pd
 
 from coin_assets.domain.candles.revisions import touched_origins
 from coin_assets.domain.evaluation.roles import version_for
-from coin_assets.domain.forecasting.frame import PRICE_COLUMNS, ROLES
+from coin_assets.domain.forecasting.frame import PRICE_COLUMNS
+from coin_assets.domain.methods import ROLES
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import just_after, months_between, next_month
 from coin_assets.models.registry import ModelRegistry, ModelVersion

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from coin_assets.domain.forecasting.frame import CHAMPION
+from coin_assets.domain.methods import CHAMPION
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import just_after
 from coin_assets.store.base import Store

@@ -13,7 +13,8 @@ import pandas as pd
 
 from coin_assets.domain.candles.frame import merged
 from coin_assets.domain.candles.gap_ledger import Ledger
-from coin_assets.domain.forecasting.frame import ROLES, STEPS, validated_forecasts
+from coin_assets.domain.forecasting.frame import STEPS, validated_forecasts
+from coin_assets.domain.methods import ROLES
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, months_between, next_month
 from coin_assets.store.base import CandleRange, Extent, Written

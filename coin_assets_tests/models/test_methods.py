@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from coin_assets.domain.forecasting.frame import CHALLENGER
-from coin_assets.domain.methods import CHALLENGER_NAIVE, DEFAULT_METHOD, HAR, NAIVE
+from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, DEFAULT_METHOD, HAR, NAIVE
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.forecasters import restored_forecaster
 from coin_assets.models.registry import ModelRegistry

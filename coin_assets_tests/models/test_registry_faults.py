@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.errors import DataRefused
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets_tests.models.test_registry import (

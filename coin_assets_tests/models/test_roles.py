@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from coin_assets.domain.evaluation.roles import Roles, version_for
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.errors import CorruptArtefact, DataRefused
 from coin_assets.files.cache import FileCache
 from coin_assets.models.registry import ModelRegistry, ModelVersion

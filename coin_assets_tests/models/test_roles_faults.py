@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.checksummed_json import with_checksum
 from coin_assets.models.registry import ModelRegistry, ModelVersion

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.forecasting.frame import CHALLENGER
+from coin_assets.domain.methods import CHALLENGER
 from coin_assets.domain.series import Series
 from coin_assets.errors import (
     CorruptArtefact,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.models.training import train

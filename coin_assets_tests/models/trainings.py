@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from coin_assets.domain.forecasting.frame import CHAMPION
+from coin_assets.domain.methods import CHAMPION
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.models.registry import ModelRegistry, ModelVersion

@@ -13,19 +13,11 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.evaluation.windows import window_of
-from coin_assets.domain.forecasting.frame import (
-    CHALLENGER,
-    CHAMPION,
-    LIVE,
-    QUANTILES,
-    ROLES,
-    STEPS,
-    forecast_frame,
-)
+from coin_assets.domain.forecasting.frame import LIVE, QUANTILES, STEPS, forecast_frame
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.naive import NAIVE_WINDOW
 from coin_assets.domain.forecasting.naive_forecaster import NaiveForecaster
-from coin_assets.domain.methods import CHALLENGER_NAIVE
+from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, CHAMPION, ROLES
 from coin_assets.domain.timeframes import next_month
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry

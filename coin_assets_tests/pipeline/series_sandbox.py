@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from coin_assets.domain.candles.frame import closed_by
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.har_features import CALENDAR, LEVERAGE
 from coin_assets.domain.forecasting.trainable import minimum_candles
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.domain.timeframes import next_month
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.models.registry import ModelRegistry, ModelVersion

@@ -16,8 +16,9 @@ import pytest
 from coin_assets.domain.evaluation.promotion import KEEP, PROMOTE, RETIRE
 from coin_assets.domain.evaluation.roles import MONTHLY_ROLLOVER
 from coin_assets.domain.evaluation.windows import window_of
-from coin_assets.domain.forecasting.frame import BACKTEST, CHALLENGER, CHAMPION, LIVE
+from coin_assets.domain.forecasting.frame import BACKTEST, LIVE
 from coin_assets.domain.json_format import parse_time
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.errors import CorruptArtefact, MonthsNotFetched
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry

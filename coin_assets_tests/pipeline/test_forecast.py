@@ -17,7 +17,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.forecasting.frame import BACKTEST, CHALLENGER, CHAMPION, LIVE
+from coin_assets.domain.forecasting.frame import BACKTEST, LIVE
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.errors import CorruptArtefact
 from coin_assets.models.registry import ModelVersion
 from coin_assets.pipeline.promote import promote

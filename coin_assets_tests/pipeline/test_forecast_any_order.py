@@ -8,7 +8,8 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, LIVE, kind_of
+from coin_assets.domain.forecasting.frame import LIVE, kind_of
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.errors import ConfigurationError
 from coin_assets.pipeline.promote import promote, roll_back
 from coin_assets_tests.pipeline.series_sandbox import (

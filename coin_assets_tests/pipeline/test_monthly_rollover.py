@@ -16,9 +16,9 @@ import pytest
 
 from coin_assets.domain.candles.frame import closed_by
 from coin_assets.domain.evaluation.roles import MONTHLY_ROLLOVER
-from coin_assets.domain.forecasting.frame import CHAMPION, Forecaster, eligible_version
+from coin_assets.domain.forecasting.frame import Forecaster, eligible_version
 from coin_assets.domain.forecasting.naive_forecaster import NaiveForecaster
-from coin_assets.domain.methods import CHALLENGER_NAIVE
+from coin_assets.domain.methods import CHALLENGER_NAIVE, CHAMPION
 from coin_assets.domain.timeframes import next_month
 from coin_assets.models.registry import ModelVersion
 from coin_assets.pipeline.promote import promote, roll_back

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.errors import ConfigurationError, CorruptArtefact
 from coin_assets.pipeline.promote import promote, roll_back
 from coin_assets_tests.pipeline.known_market import (

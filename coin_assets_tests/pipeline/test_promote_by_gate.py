@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.errors import CorruptArtefact
 from coin_assets.pipeline.promote import apply_verdict
 from coin_assets_tests.pipeline.known_market import (

@@ -21,8 +21,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coin_assets.domain.forecasting.frame import CHALLENGER, PRICE_COLUMNS, QUANTILES, STEPS
+from coin_assets.domain.forecasting.frame import PRICE_COLUMNS, QUANTILES, STEPS
 from coin_assets.domain.forecasting.paths import FEWEST_TRAJECTORIES
+from coin_assets.domain.methods import CHALLENGER
 from coin_assets.errors import CorruptArtefact, MachineFault
 from coin_assets.pipeline.apply_retention import remove_old
 from coin_assets.store.influxdb.store import InfluxStore

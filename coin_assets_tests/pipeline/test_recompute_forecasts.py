@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.forecasting.frame import BACKTEST, CHALLENGER, CHAMPION, LIVE
+from coin_assets.domain.forecasting.frame import BACKTEST, LIVE
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.domain.timeframes import next_month
 from coin_assets.pipeline.forecast import VisibleCandles
 from coin_assets.pipeline.promote import promote

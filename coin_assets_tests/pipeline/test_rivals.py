@@ -7,9 +7,8 @@ import pytest
 
 from coin_assets.domain.evaluation.promotion import KEEP, PROMOTE, RETIRE
 from coin_assets.domain.evaluation.promotion_criteria import CHAMPION_LEVEL
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, ROLES
 from coin_assets.domain.forecasting.naive_forecaster import NaiveForecaster
-from coin_assets.domain.methods import CHALLENGER_NAIVE
+from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, CHAMPION, ROLES
 from coin_assets.errors import ConfigurationError, CorruptArtefact, DataRefused
 from coin_assets.models.evaluations import PUBLISHED_SHA256
 from coin_assets.pipeline.evaluate import EvaluationReport

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from coin_assets.domain.forecasting.frame import CHAMPION
+from coin_assets.domain.methods import CHAMPION
 from coin_assets.domain.publishing.manifest_entries import Installation
 from coin_assets.domain.series import Series
 from coin_assets.models.evaluations import EvaluationBook

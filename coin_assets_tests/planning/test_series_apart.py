@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from coin_assets.domain.candles.gap_ledger import Ledger
-from coin_assets.domain.forecasting.frame import CHAMPION
+from coin_assets.domain.methods import CHAMPION
 from coin_assets.errors import MachineFault
 from coin_assets.files.checksummed_json import with_checksum
 from coin_assets.pipeline.publish import quality

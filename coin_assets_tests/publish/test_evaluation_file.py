@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.evaluation.details import PERIODS, RECENT_FORECASTS
-from coin_assets.domain.forecasting.frame import CHAMPION, QUANTILE_COLUMNS, STEPS
+from coin_assets.domain.forecasting.frame import QUANTILE_COLUMNS, STEPS
 from coin_assets.domain.json_format import Document, parse_time
+from coin_assets.domain.methods import CHAMPION
 from coin_assets.pipeline.publish import evaluation_file, quality
 from coin_assets.publish.publication import ManifestInputs
 from coin_assets.publish.publisher import Publisher

@@ -46,14 +46,13 @@ from coin_assets.domain.candles.revisions import (
     revisions_between,
 )
 from coin_assets.domain.forecasting.frame import (
-    CHAMPION,
     FORECAST_SCHEMA,
     LIVE,
     PRICE_COLUMNS,
-    ROLES,
     STEPS,
     forecast_frame,
 )
+from coin_assets.domain.methods import CHAMPION, ROLES
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import DataRefused, InvalidCandles

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from coin_assets.domain.forecasting.frame import CHAMPION
+from coin_assets.domain.methods import CHAMPION
 from coin_assets.errors import LockLost
 from coin_assets.files.atomic import write_atomically
 from coin_assets.files.leases import holding, require_leases

@@ -18,8 +18,9 @@ from coin_assets.domain.evaluation.matured import Matured
 from coin_assets.domain.evaluation.report import Evaluation, Judged, rounded
 from coin_assets.domain.evaluation.roles import RoleChange
 from coin_assets.domain.evaluation.scoring import coverage_of, mean_by_origin, pinball_loss
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, QUANTILES, STEPS, Floats
+from coin_assets.domain.forecasting.frame import QUANTILES, STEPS, Floats
 from coin_assets.domain.json_format import Document, time_text
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.domain.timeframes import Timeframe
 
 RECENT_FORECASTS, PERIODS, MOST_CHANGES = 30, 30, 50

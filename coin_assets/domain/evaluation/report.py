@@ -17,10 +17,9 @@ from coin_assets.domain.evaluation.matured import Matured, matured, naive_of
 from coin_assets.domain.evaluation.promotion import PairedScores
 from coin_assets.domain.evaluation.scoring import RoleScores, inside, losses, mean_by_origin, scores
 from coin_assets.domain.evaluation.windows import candles_from, window_of
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.domain.forecasting.naive import has_naive
 from coin_assets.domain.json_format import Document, time_text
-from coin_assets.domain.methods import CHALLENGER_ROLES
+from coin_assets.domain.methods import CHALLENGER, CHALLENGER_ROLES, CHAMPION
 from coin_assets.domain.series import Series
 
 SCHEMA_VERSION = 1

@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, Self, TypeVar
 
-from coin_assets.domain.forecasting.frame import (
+from coin_assets.domain.forecasting.frame import HasCutoff, eligible_version
+from coin_assets.domain.methods import (
+    CHALLENGER_ROLES,
     CHAMPION,
+    DEFAULT_METHOD,
+    METHODS,
     ROLES,
-    HasCutoff,
-    eligible_version,
+    Method,
 )
-from coin_assets.domain.methods import CHALLENGER_ROLES, DEFAULT_METHOD, METHODS, Method
 from coin_assets.domain.timeframes import just_after, month_start
 from coin_assets.errors import CorruptArtefact, DataRefused
 

@@ -13,9 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
-from coin_assets.domain.methods import CHALLENGER as CHALLENGER
-from coin_assets.domain.methods import CHAMPION as CHAMPION
-from coin_assets.domain.methods import ROLES as ROLES
+from coin_assets.domain.methods import CHAMPION, ROLES
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import DataRefused
 
@@ -42,7 +40,22 @@ _TYPES = {name: _DTYPES.get(kind, kind) for name, (kind, _) in FORECAST_SCHEMA.i
 LIVE, BACKTEST = KINDS = ("live", "backtest")
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 Version = TypeVar("Version", bound="HasCutoff")
+
+
+def require_closes(are_closes: Bools, origins: pd.DatetimeIndex, timeframe: Timeframe) -> None:
+    """Check that each origin is the close of a candle.
+
+    Raises:
+        DataRefused: one is not.
+    """
+    if not are_closes.all():
+        others = origins[~are_closes]
+        raise DataRefused(
+            f"{len(others)} of {len(origins)} origins are not the close of a {timeframe} candle, "
+            f"first {others[0]}. Pass closes of its candles."
+        )
 
 
 class HasCutoff(Protocol):

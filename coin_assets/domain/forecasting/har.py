@@ -20,7 +20,7 @@ from coin_assets.domain.forecasting.calibration import (
     recency_weights,
     standardised_quantiles,
 )
-from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
+from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats, require_closes
 from coin_assets.domain.forecasting.har_features import FLOOR, GROUPS, FeatureSet, Grid
 from coin_assets.domain.forecasting.har_scale import ScaleFitting, ScaleModel
 from coin_assets.domain.forecasting.ridge import Linear
@@ -28,7 +28,7 @@ from coin_assets.domain.forecasting.trainable import why_no_model
 from coin_assets.domain.forecasting.variance import forward_means, recent_means
 from coin_assets.domain.timeframe_rules import MOST_CALIBRATED
 from coin_assets.domain.timeframes import Ordinals, Timeframe
-from coin_assets.errors import DataRefused, InsufficientData
+from coin_assets.errors import InsufficientData
 
 # Parameter -> its name in stored artefacts. Stored names never change, so that artefacts of
 # earlier releases stay readable and the same candles give the same bytes.
@@ -165,12 +165,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         places = timeframe.ordinals(origins) - 1 - grid.first
         inside = np.clip(places, 0, len(grid.close) - 1)
         last = grid.close[inside]
-        unknown = (inside != places) | np.isnan(last)
-        if unknown.any():
-            raise DataRefused(
-                f"{int(unknown.sum())} of {len(origins)} origins are not the close of a "
-                f"{timeframe} candle, first {origins[unknown][0]}. Pass closes of its candles."
-            )
+        require_closes((inside == places) & ~np.isnan(last), origins, timeframe)
         scales = self.scale_model_.scales(*self._columns(grid, places))
         prices = last[:, None, None] * np.exp(scales[:, :, None] * self.quantiles_)
         return np.asarray(prices, dtype=np.float64)

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from coin_assets.domain.candles.grid import CandleGrid, candle_rows
-from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
+from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats, require_closes
 from coin_assets.domain.forecasting.naive import (
     FEWEST_RETURNS,
     NAIVE_WINDOW,
@@ -22,7 +22,7 @@ from coin_assets.domain.forecasting.naive import (
 from coin_assets.domain.forecasting.trainable import why_no_model
 from coin_assets.domain.methods import METHODS, NAIVE
 from coin_assets.domain.timeframes import Timeframe
-from coin_assets.errors import DataRefused, InsufficientData
+from coin_assets.errors import InsufficientData
 
 _DECIMALS = 12  # mathematical libraries agree on these, so artefacts are the same bytes
 
@@ -94,11 +94,7 @@ class NaiveForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is u
         rows = candle_rows(
             timeframe.ordinals(candles["timestamp"]), timeframe.ordinals(origins) - 1
         )
-        if (rows < 0).any():
-            raise DataRefused(
-                f"{int((rows < 0).sum())} of {len(origins)} origins are not the close of a "
-                f"{timeframe} candle, first {origins[rows < 0][0]}. Pass closes of its candles."
-            )
+        require_closes(rows >= 0, origins, timeframe)
         last = np.ascontiguousarray(candles["close"], dtype=np.float64)[rows]
         prices = np.asarray(last[:, None, None] * np.exp(self.returns_), dtype=np.float64)
         known = has_naive(candles, origins, timeframe, self.window)

@@ -10,15 +10,9 @@ from itertools import pairwise
 import pandas as pd
 
 from coin_assets.domain.candles.frame import COLUMNS
-from coin_assets.domain.forecasting.frame import (
-    CHALLENGER,
-    CHAMPION,
-    QUANTILE_COLUMNS,
-    QUANTILES,
-    STEPS,
-)
+from coin_assets.domain.forecasting.frame import QUANTILE_COLUMNS, QUANTILES, STEPS
 from coin_assets.domain.json_format import TIME_FORMAT, Document, parse_time, time_text
-from coin_assets.domain.methods import CHALLENGERS
+from coin_assets.domain.methods import CHALLENGER, CHALLENGERS, CHAMPION
 from coin_assets.domain.series import Series
 
 INTERVAL = 0.8

@@ -4,10 +4,9 @@ from typing import Any
 
 import dagster as dg
 
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, QUALITY
-from coin_assets.domain.methods import CHALLENGERS
+from coin_assets.domain.methods import CHALLENGER, CHALLENGERS, CHAMPION
 from coin_assets.orchestration.assets.quality_plots import fan_plot, loss_plot, reliability_plot
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
 from coin_assets.orchestration.metadata import rounded

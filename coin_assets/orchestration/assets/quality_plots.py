@@ -11,15 +11,8 @@ import pandas as pd
 from coin_assets.domain.evaluation.matured import Matured
 from coin_assets.domain.evaluation.report import Evaluation, Judged
 from coin_assets.domain.evaluation.scoring import losses
-from coin_assets.domain.forecasting.frame import (
-    CHALLENGER,
-    CHAMPION,
-    MEDIAN,
-    QUANTILES,
-    STEPS,
-    Floats,
-)
-from coin_assets.domain.methods import CHALLENGER_NAIVE
+from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
+from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, CHAMPION
 from coin_assets.domain.series import Series
 
 if TYPE_CHECKING:

@@ -16,8 +16,6 @@ from hypothesis import strategies as st
 from coin_assets.domain.evaluation.matured import Matured, matured, naive_of
 from coin_assets.domain.forecasting.frame import (
     BACKTEST,
-    CHALLENGER,
-    CHAMPION,
     LIVE,
     QUANTILE_COLUMNS,
     QUANTILES,
@@ -26,6 +24,7 @@ from coin_assets.domain.forecasting.frame import (
     forecast_frame,
 )
 from coin_assets.domain.forecasting.naive import naive_quantiles
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.errors import DataRefused
 from coin_assets_tests.domain.evaluation.test_scoring import HOUR, START, candles
 from coin_assets_tests.domain.forecasting.test_naive import origins_of, without

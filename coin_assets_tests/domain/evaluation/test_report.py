@@ -22,9 +22,10 @@ from coin_assets.domain.evaluation.report import (
 )
 from coin_assets.domain.evaluation.scoring import inside, losses
 from coin_assets.domain.evaluation.windows import candles_from, window_of
-from coin_assets.domain.forecasting.frame import BACKTEST, CHALLENGER, LIVE, STEPS
+from coin_assets.domain.forecasting.frame import BACKTEST, LIVE, STEPS
 from coin_assets.domain.forecasting.naive import naive_quantiles
 from coin_assets.domain.json_format import parse_time, time_text
+from coin_assets.domain.methods import CHALLENGER
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets_tests.domain.evaluation.test_matured import forecasts
 from coin_assets_tests.domain.evaluation.test_scoring import HOUR, START, candles

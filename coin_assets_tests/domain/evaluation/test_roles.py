@@ -11,8 +11,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from coin_assets.domain.evaluation.roles import RoleChange, Roles, next_challenger, version_for
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, ROLES
-from coin_assets.domain.methods import CHALLENGER_NAIVE, HAR, METHODS, NAIVE
+from coin_assets.domain.methods import (
+    CHALLENGER,
+    CHALLENGER_NAIVE,
+    CHAMPION,
+    HAR,
+    METHODS,
+    NAIVE,
+    ROLES,
+)
 from coin_assets.errors import CorruptArtefact, DataRefused
 from coin_assets_tests.domain.evaluation.role_holders import holder_at
 

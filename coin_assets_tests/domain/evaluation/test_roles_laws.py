@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coin_assets.domain.evaluation.roles import RoleChange, Roles, next_challenger, version_for
-from coin_assets.domain.forecasting.frame import CHAMPION, ROLES
-from coin_assets.domain.methods import CHALLENGER_ROLES, DEFAULT_METHOD, METHODS
+from coin_assets.domain.methods import CHALLENGER_ROLES, CHAMPION, DEFAULT_METHOD, METHODS, ROLES
 from coin_assets.errors import DataRefused
 from coin_assets_tests.domain.evaluation.role_holders import holder_at
 from coin_assets_tests.domain.evaluation.test_roles import (

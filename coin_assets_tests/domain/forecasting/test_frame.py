@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from coin_assets.domain.forecasting.frame import (
     BACKTEST,
-    CHAMPION,
     FORECAST_SCHEMA,
     LIVE,
     PRICE_COLUMNS,
@@ -31,6 +30,7 @@ from coin_assets.domain.forecasting.frame import (
     validated_forecasts,
 )
 from coin_assets.domain.forecasting.trainable import minimum_candles
+from coin_assets.domain.methods import CHAMPION
 from coin_assets.domain.timeframes import NAMES, Timeframe
 from coin_assets.errors import DataRefused
 

@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from coin_assets.domain.forecasting.frame import CHAMPION
 from coin_assets.domain.forecasting.har import HarForecaster
+from coin_assets.domain.methods import CHAMPION
 from coin_assets.domain.series import Series
 from coin_assets.errors import MarketUnavailable
 from coin_assets.market.base import Page

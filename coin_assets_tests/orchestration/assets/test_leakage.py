@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coin_assets.domain.forecasting.frame import BACKTEST, CHALLENGER, CHAMPION, LIVE, ROLES
-from coin_assets.domain.methods import CHALLENGER_NAIVE
+from coin_assets.domain.forecasting.frame import BACKTEST, LIVE
+from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, CHAMPION, ROLES
 from coin_assets.domain.series import Series
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket

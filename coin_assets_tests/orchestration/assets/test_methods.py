@@ -11,8 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION, ROLES
-from coin_assets.domain.methods import CHALLENGER_NAIVE
+from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, CHAMPION, ROLES
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.store.forecasts import of_role
 from coin_assets_tests.contested import (

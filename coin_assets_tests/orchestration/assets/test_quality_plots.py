@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from coin_assets.domain.evaluation.report import Evaluation
-from coin_assets.domain.forecasting.frame import CHALLENGER
+from coin_assets.domain.methods import CHALLENGER
 from coin_assets.orchestration.assets.quality_plots import fan_plot, loss_plot, reliability_plot
 from coin_assets_tests.domain.evaluation.test_matured import forecasts
 from coin_assets_tests.domain.evaluation.test_report import FRAME, ORIGINS, both, evaluated

@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from coin_assets.domain.forecasting.frame import CHAMPION
+from coin_assets.domain.methods import CHAMPION
 from coin_assets_tests.contested import (
     HOUR,
     MONTH,

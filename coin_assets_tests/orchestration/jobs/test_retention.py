@@ -19,7 +19,7 @@ import pytest
 from coin_assets.domain.candles.frame import VALUES
 from coin_assets.domain.candles.gap_ledger import Ledger
 from coin_assets.domain.candles.revisions import revisions_between
-from coin_assets.domain.forecasting.frame import CHALLENGER, CHAMPION
+from coin_assets.domain.methods import CHALLENGER, CHAMPION
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets_tests.market.patchy import PatchyMarket

@@ -20,9 +20,9 @@ import pytest
 from dagster_shared.record import copy as replaced
 
 from coin_assets.domain.evaluation.report import quality_of
-from coin_assets.domain.forecasting.frame import CHALLENGER
 from coin_assets.domain.json_format import parse_time
 from coin_assets.domain.layers import QUALITY, Task
+from coin_assets.domain.methods import CHALLENGER
 from coin_assets.domain.series import Series
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.pipeline.promote import apply_verdict
