@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # it needs what requirements-scale.lock lists
 # Shards, and symbols of each; the name is that of the figures.
 _SIZES = {"5 symbols": (1, 5), "2 x 25 symbols": (2, 25)}
 # An even number: each launcher has the same of those with five minutes, too.
-BOUNDARIES, QUICK_BOUNDARIES = 20, 4
+BOUNDARIES, QUICK_BOUNDARIES = 10, 4
 _WARM_SECONDS, _FRESH_SECONDS, _LATE_SECONDS = 120.0, 2400.0, 600.0
 _ALTERNATING = "benchmarks.alternating_launcher", "AlternatingLauncher"
 DEFAULT, WORKERS, BOTH = "default launcher", "workers", "both"
@@ -67,7 +67,7 @@ def measure(bench: Bench) -> list[Figure]:
     A real installation on PostgreSQL and Redis of the Debian packages (loopback only; PostgreSQL
     without fsync), with locks in PostgreSQL: the one of the scale test, two live workers with
     four slots, one each for the other queues, the sandbox market, `1m` and derived `5m`. An empty
-    home becomes fresh and has all models; then 20 boundaries are measured (a quick run: 4, of 5
+    home becomes fresh and has all models; then 10 boundaries are measured (a quick run: 4, of 5
     symbols). In even minutes runs go to workers, in odd ones to the run server of the default
     launcher, so both share the load, the home and the records. Both are warm. 5 symbols are one
     code location, 2 x 25 two shards, of which the slower one counts. The group `live` has the
