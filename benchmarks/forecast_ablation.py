@@ -10,7 +10,6 @@ from benchmarks.forecast_protocol import SYMBOLS, TUNING, Span, load, scored_ori
 from benchmarks.forecast_scores import (
     NOMINAL,
     Scores,
-    block_length,
     mean_ratio,
     outcome,
     ratio_interval,
@@ -18,6 +17,7 @@ from benchmarks.forecast_scores import (
 )
 from benchmarks.harness import Bench, Figure, say, timed
 from benchmarks.trailing_volatility import VolatilityScaledBaseline
+from coin_assets.domain.evaluation.bootstrap import block_length
 from coin_assets.domain.forecasting.frame import Forecaster
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.har_features import CALENDAR, LEVERAGE, VOLUME

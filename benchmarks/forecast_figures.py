@@ -19,12 +19,12 @@ from benchmarks.forecast_cases import PROPHET_EVERY, Case, Duel
 from benchmarks.forecast_scores import (
     NOMINAL,
     Scores,
-    block_length,
     coverage_interval,
     mean_ratio,
     ratio_interval,
 )
 from benchmarks.harness import Figure, say
+from coin_assets.domain.evaluation.bootstrap import block_length
 from coin_assets.domain.forecasting.frame import Floats
 
 _LOW, _HIGH = 0, 2  # positions in `Scores.tercile_coverage`

@@ -1,24 +1,23 @@
 """Outcomes and scores at the scored origins, with bootstrap intervals.
 
-Intervals come from the moving block bootstrap (Kunsch, The jackknife and the bootstrap for general
-stationary observations, Annals of Statistics 17, 1989). It is paired: forecast and naive are drawn
-at the same origins, and all symbols together.
+Intervals come from the moving block bootstrap of `coin_assets.domain.evaluation.bootstrap`. It is
+paired: forecast and naive are drawn at the same origins, and all symbols together.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from coin_assets.domain.evaluation.bootstrap import block_starts, central_interval
 from coin_assets.domain.evaluation.scoring import pinball_loss
 from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
 from coin_assets.domain.forecasting.naive import NAIVE_WINDOW
 from coin_assets.domain.timeframes import Ordinals, Timeframe
 
-_DRAWS, _SEED, _LEVEL = 2000, 7, 0.95
+_DRAWS = 2000
 _TERCILES = 3
 NOMINAL = 0.8  # nominal coverage of the published interval
 
@@ -146,15 +145,6 @@ def known_variance(candles: pd.DataFrame, timeframe: Timeframe, came: Outcome) -
     return np.asarray(came.last[:, None, None] * widened, dtype=np.float64)
 
 
-def block_length(origins: int, every: int) -> int:
-    """Origins in a block of the bootstrap, for origins that lie ``every`` candles apart.
-
-    A block spans the overlap of forecasts, `STEPS` candles, and at least the cube root of the
-    sample, because volatility is persistent (Hall, Horowitz and Jing, Biometrika 82, 1995).
-    """
-    return min(origins, max(ceil(STEPS / every), ceil(float(np.cbrt(origins)))))
-
-
 def mean_ratio(losses: Sequence[Floats], reference: Sequence[Floats]) -> float:
     """Mean over symbols of the ratio of mean losses."""
     pairs = zip(losses, reference, strict=True)
@@ -173,7 +163,9 @@ def ratio_interval(
     """
     ours, theirs = np.array(losses), np.array(reference)
     drawn = _drawn(ours.shape[1], block)
-    return _central((ours[:, drawn].mean(axis=2) / theirs[:, drawn].mean(axis=2)).mean(axis=0))
+    return central_interval(
+        (ours[:, drawn].mean(axis=2) / theirs[:, drawn].mean(axis=2)).mean(axis=0)
+    )
 
 
 def coverage_interval(scores: Sequence[Scores], tercile: int, block: int) -> tuple[float, float]:
@@ -189,19 +181,13 @@ def coverage_interval(scores: Sequence[Scores], tercile: int, block: int) -> tup
     drawn = _drawn(covered.shape[1], block)
     hits, totals = ((each[:, drawn]).sum(axis=2) for each in (covered * counted, counted))
     with np.errstate(invalid="ignore"):
-        return _central(np.nanmean(hits / totals, axis=0))
+        return central_interval(np.nanmean(hits / totals, axis=0))
 
 
 def _drawn(origins: int, block: int) -> Ordinals:
     """Rows of each draw of the bootstrap, shape (draws, origins)."""
-    generator = np.random.default_rng(_SEED)
-    starts = generator.integers(0, origins - block + 1, (_DRAWS, ceil(origins / block)))
+    starts = block_starts(origins, block, _DRAWS)
     return (starts[:, :, None] + np.arange(block)).reshape(_DRAWS, -1)[:, :origins]
-
-
-def _central(values: Floats) -> tuple[float, float]:
-    low, high = np.quantile(values, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return float(low), float(high)
 
 
 def _on_grid(

@@ -126,7 +126,7 @@ def scores(forecast: Matured, naive: Matured) -> RoleScores:
         coverage_by_volatility={
             name: coverage_of(forecast, origins)
             for name, origins in zip(
-                VOLATILITY_TERCILES, _terciles(forecast.volatility), strict=True
+                VOLATILITY_TERCILES, volatility_terciles(forecast.volatility), strict=True
             )
         },
         sharpness=float(np.log(_quantile(forecast, 0.9) / _quantile(forecast, 0.1)).mean()),
@@ -247,7 +247,7 @@ def coverage_of(
     return Coverage(*shares)
 
 
-def _terciles(volatility: Floats) -> tuple[Mask, Mask, Mask]:
+def volatility_terciles(volatility: Floats) -> tuple[Mask, Mask, Mask]:
     """Masks of the origins of low, mid and high volatility; equal values share a tercile."""
     if not np.isfinite(volatility).any():
         nowhere = np.zeros(len(volatility), dtype=bool)

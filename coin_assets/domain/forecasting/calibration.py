@@ -9,6 +9,7 @@ Random World, 2005). In-sample scales would make the quantiles too narrow.
 
 import numpy as np
 
+from coin_assets.domain.candles.grid import Mask
 from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
 
 # Shares of |return| below each upper quantile of a symmetric distribution.
@@ -80,7 +81,7 @@ def standardised_quantiles(
         prior_strength: weight of the one-step quantiles, in observations; see
             `shrinkage_weight`.
         weights: of the rows, shape (rows,), above zero; by default all are equal. Weighted rows
-            count as fewer observations (Kish, Survey sampling, 1965).
+            count as fewer observations; see `effective_count`.
 
     Returns:
         Shape (`STEPS`, quantiles), without unit; non-decreasing along the last axis, 0 at the
@@ -90,20 +91,30 @@ def standardised_quantiles(
     upper = np.empty((STEPS, len(_SHARES)))
     for step in range(1, STEPS + 1):
         is_known = np.isfinite(sizes[:, step - 1])
-        own, count = _quantiles(
-            sizes[is_known, step - 1], None if weights is None else weights[is_known]
-        )
+        own = _quantiles(sizes[is_known, step - 1], None if weights is None else weights[is_known])
         one_step = own if step == 1 else upper[0]
-        weight = shrinkage_weight(count / step, prior_strength)
+        weight = shrinkage_weight(effective_count(is_known, weights) / step, prior_strength)
         upper[step - 1] = weight * own + (1 - weight) * one_step
     return np.hstack([-upper[:, ::-1], np.zeros((STEPS, 1)), upper])
 
 
-def _quantiles(sizes: Floats, weights: Floats | None) -> tuple[Floats, float]:
-    """Quantiles at `_SHARES`, and the number of equally weighted values that tell as much."""
+def effective_count(known: Mask, weights: Floats | None) -> float:
+    """Number of equally weighted values that tell as much (Kish, Survey sampling, 1965).
+
+    Args:
+        known: which rows have a value, shape (rows,).
+        weights: of the rows, shape (rows,), above zero; None weights all alike.
+    """
+    if weights is None or not known.any():
+        return float(known.sum())
+    counted = weights[known]
+    return float(counted.sum() ** 2 / (counted**2).sum())
+
+
+def _quantiles(sizes: Floats, weights: Floats | None) -> Floats:
+    """Quantiles at `_SHARES`; 0 without a value."""
     if not len(sizes):
-        return np.zeros(len(_SHARES)), 0.0
+        return np.zeros(len(_SHARES))
     if weights is None:
-        return np.quantile(sizes, _SHARES), float(len(sizes))
-    count = weights.sum() ** 2 / (weights**2).sum()
-    return weighted_quantiles(sizes, weights, _SHARES), float(count)
+        return np.asarray(np.quantile(sizes, _SHARES), dtype=np.float64)
+    return weighted_quantiles(sizes, weights, _SHARES)

@@ -24,6 +24,7 @@ from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Float
 from coin_assets.domain.forecasting.har_features import FLOOR, GROUPS, FeatureSet, Grid
 from coin_assets.domain.forecasting.har_scale import ScaleFitting, ScaleModel
 from coin_assets.domain.forecasting.ridge import Linear
+from coin_assets.domain.forecasting.state_calibration import QuantilesByState, recent_volatility
 from coin_assets.domain.forecasting.trainable import why_no_model
 from coin_assets.domain.forecasting.variance import forward_means, recent_means
 from coin_assets.domain.timeframe_rules import MOST_CALIBRATED
@@ -41,7 +42,11 @@ _STORED_NAMES = {
 _PARAMETER_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
 # Parameters that later releases added, with the values at which they change nothing. These are not
 # stored.
-_WITHOUT: dict[str, Any] = {"realised": False, "calibration_half_life": None}
+_WITHOUT: dict[str, Any] = {
+    "realised": False,
+    "calibration_half_life": None,
+    "state_prior_strength": None,
+}
 
 
 class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -66,11 +71,15 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         calibration_half_life: of the weights of these candles, in candles; None weights all alike.
         realised: whether the variance of a candle is the column `VARIANCE` of the frame, where it
             has a value; see `realised`.
+        state_prior_strength: of the quantiles of all states together against those of similar
+            states, in independent observations; None does not let the quantiles depend on the
+            state.
 
     Attributes:
         typical_volatility_: mean volatility of one candle, as log return.
         scale_model_: predicts the scale of the returns over 1 to `STEPS` candles.
         quantiles_: of standardised log returns, shape (`STEPS`, quantiles); 0 at the median.
+        quantiles_by_state_: the same by state; None without.
     """
 
     name = "har_ridge"
@@ -90,6 +99,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         calibrated: int = MOST_CALIBRATED,
         calibration_half_life: float | None = None,
         realised: bool = False,
+        state_prior_strength: float | None = None,
     ) -> None:
         self.timeframe = timeframe
         self.longest = longest
@@ -104,6 +114,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         self.calibrated = calibrated
         self.calibration_half_life = calibration_half_life
         self.realised = realised
+        self.state_prior_strength = state_prior_strength
 
     @property
     def context(self) -> int:
@@ -143,13 +154,23 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         )
         scales = scales[-self.calibrated :]
         newest = places[-len(scales) :]
-        weights = recency_weights(places[-1] - newest, self.calibration_half_life)
+        weights = None
+        if self.calibration_half_life is not None:
+            weights = recency_weights(places[-1] - newest, self.calibration_half_life)
+        returns = log_returns(grid.close)[newest]
         self.quantiles_ = standardised_quantiles(
-            log_returns(grid.close)[newest],
-            scales,
-            self.quantile_prior_strength,
-            None if self.calibration_half_life is None else weights,
+            returns, scales, self.quantile_prior_strength, weights
         )
+        self.quantiles_by_state_ = None
+        if self.state_prior_strength is not None:
+            self.quantiles_by_state_ = QuantilesByState.fit(
+                returns,
+                scales,
+                self._states(grid, newest),
+                self.quantiles_,
+                self.state_prior_strength,
+                weights,
+            )
         return self
 
     def predict_quantiles(self, candles: pd.DataFrame, origins: pd.DatetimeIndex) -> Floats:
@@ -167,7 +188,10 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         last = grid.close[inside]
         require_closes((inside == places) & ~np.isnan(last), origins, timeframe)
         scales = self.scale_model_.scales(*self._columns(grid, places))
-        prices = last[:, None, None] * np.exp(scales[:, :, None] * self.quantiles_)
+        quantiles = self.quantiles_
+        if self.quantiles_by_state_ is not None:
+            quantiles = self.quantiles_by_state_.at(self._states(grid, places))
+        prices = last[:, None, None] * np.exp(scales[:, :, None] * quantiles)
         return np.asarray(prices, dtype=np.float64)
 
     def state(self) -> dict[str, Any]:
@@ -177,7 +201,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             NotFittedError: `fit` was not called.
         """
         check_is_fitted(self, "quantiles_")
-        model = self.scale_model_
+        model, by_state = self.scale_model_, self.quantiles_by_state_
         parameters = self.get_params() | {"groups": list(self.groups)}
         return {
             "parameters": {
@@ -192,6 +216,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             "exponents": model.exponents.tolist(),
             "long_usual": model.mean_level.tolist(),
             "quantiles": self.quantiles_.tolist(),
+            **({} if by_state is None else {"quantiles_by_state": by_state.state()}),
         }
 
     @classmethod
@@ -224,6 +249,10 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         estimator.quantiles_ = _finite(state, "quantiles", (STEPS, len(QUANTILES)))
         if (np.diff(estimator.quantiles_) < 0).any() or estimator.quantiles_[:, MEDIAN].any():
             raise ValueError("quantiles decrease, or the median is not zero")
+        by_state = state.get("quantiles_by_state")
+        if (by_state is None) != (estimator.state_prior_strength is None):
+            raise ValueError("quantiles by state need their prior strength, and it needs them")
+        estimator.quantiles_by_state_ = by_state and QuantilesByState.from_state(by_state)
         if not estimator.typical_volatility_ > 0:
             raise ValueError("the typical volatility is not positive")
         if not isinstance(estimator.realised, bool):
@@ -240,6 +269,9 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         means = recent_means(columns, present, len(grid.close), self.level_window)
         rows = np.searchsorted(present, places)
         return [column[rows] for column in columns], [mean[places] for mean in means]
+
+    def _states(self, grid: Grid, places: Ordinals) -> Floats:
+        return recent_volatility(grid.returns, places, self.typical_volatility_)
 
     def _grid(self, candles: pd.DataFrame) -> Grid:
         timeframe = Timeframe.parse(self.timeframe)

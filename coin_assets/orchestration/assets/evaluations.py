@@ -4,6 +4,8 @@ from typing import Any
 
 import dagster as dg
 
+from coin_assets.domain.evaluation.bootstrap import coverage_by_tercile
+from coin_assets.domain.evaluation.matured import Matured
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, QUALITY
 from coin_assets.domain.methods import CHALLENGER, CHALLENGERS, CHAMPION
@@ -77,6 +79,8 @@ def _metadata(report: EvaluationReport) -> dict[str, Any]:
     for role in (CHAMPION, CHALLENGER):
         if document[role] is not None:
             metadata |= _scores(role, document[role])
+    if found.champion is not None:
+        metadata["champion_coverage_by_volatility"] = _terciles(found.champion.forecast)
     for each in document.get(CHALLENGERS, ()):
         if each["scores"] is not None:
             metadata |= _scores(each["role"], each["scores"])
@@ -93,6 +97,24 @@ def _criteria(trial: Trial) -> dg.MetadataValue:
         for each in trial.verdict.criteria
     ]
     return dg.MetadataValue.md("\n".join(["| criterion | | |", "|---|---|---|", *rows]))
+
+
+def _terciles(forecast: Matured) -> dg.MetadataValue:
+    """Coverage of the 80% interval in each volatility tercile, with its bootstrap interval."""
+    rows = []
+    names = ("low", "mid", "high")
+    for name, found in zip(names, coverage_by_tercile(forecast).values(), strict=True):
+        low_high = found.interval
+        rows.append(
+            f"| {name} | {found.origins} "
+            f"| {'unknown' if found.coverage is None else format(found.coverage, '.1%')} "
+            f"| {'unknown' if low_high is None else '{:.1%} to {:.1%}'.format(*low_high)} |"
+        )
+    header = [
+        "| volatility | origins | held by the 80% interval | 95% interval |",
+        "|---|---|---|---|",
+    ]
+    return dg.MetadataValue.md("\n".join(header + rows))
 
 
 def _plots(spec: SeriesAssets, report: EvaluationReport) -> dict[str, Any]:
