@@ -43,6 +43,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "the recent long-run level, by that of 4096 candles": {"level_window": 4096},
     "the shrinkage of the long-run level": {"level_weight": 1.0},
     "forgetting in the quantiles": {"calibrated": 8192, "calibration_half_life": None},
+    "the calibration by state": {"state_prior_strength": None},
 }
 # Timeframe -> other settings that were compared with the chosen ones.
 ALTERNATIVES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {

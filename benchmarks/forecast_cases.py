@@ -20,7 +20,7 @@ from coin_assets.domain.timeframes import Timeframe
 
 # Prophet takes half a second an origin, so it forecasts every n-th scored origin. Five times 25
 # hours covers each hour of the day as well.
-PROPHET_EVERY = {"1h": 5, "1d": 2, "1w": 1}
+PROPHET_EVERY = {"1h": 5, "4h": 5, "1d": 2, "1w": 1}
 
 
 @dataclass(frozen=True, eq=False)

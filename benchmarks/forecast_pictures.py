@@ -47,7 +47,7 @@ class Fan:
 
 def draw_fans(fans: Sequence[Fan], path: Path) -> None:
     """Draw a fan chart of each forecast with the closes that followed."""
-    figure = Figure(figsize=(11, 3.4), dpi=90, layout="constrained")
+    figure = Figure(figsize=(3.7 * len(fans), 3.4), dpi=90, layout="constrained")
     for axes, fan in zip(np.atleast_1d(figure.subplots(1, len(fans))), fans, strict=True):
         _draw_fan(axes, fan)
     figure.axes[0].legend(loc="best", fontsize=7, ncols=2, frameon=False)
@@ -60,7 +60,7 @@ def draw_reliability(observed: Mapping[str, Mapping[str, Floats]], path: Path) -
     Args:
         observed: timeframe -> method -> shares, in the order of `QUANTILES`.
     """
-    figure = Figure(figsize=(11, 3.9), dpi=90, layout="constrained")
+    figure = Figure(figsize=(3.7 * len(observed), 3.9), dpi=90, layout="constrained")
     grid = np.atleast_1d(figure.subplots(1, len(observed), sharey=True))
     for axes, (timeframe, ways) in zip(grid, observed.items(), strict=True):
         axes.plot([0, 1], [0, 1], color=_INK, lw=0.8, ls=":")

@@ -16,12 +16,14 @@ import pandas as pd
 
 from benchmarks.harness import REAL_CANDLES, BenchmarkFailed
 from coin_assets.domain.candles.frame import between, closed_by, validated
+from coin_assets.domain.candles.resampling import resample
 from coin_assets.domain.forecasting.frame import STEPS, Floats, Forecaster
 from coin_assets.domain.forecasting.realised import with_realised_variance
 from coin_assets.domain.series import Series, safe_name
 from coin_assets.domain.timeframes import Timeframe, month_start
 
 HOUR = Timeframe("1h")
+_DERIVED = ("4h",)  # no files of their own: joined from hours, as an installation derives them
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT")
 
 
@@ -47,14 +49,16 @@ def _utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-# Every 25 hours covers each hour of the day.
+# Every 25 hours covers each hour of the day, every 5 candles of 4h each of the six opens.
 TEST = {
     "1h": Span(_utc("2024-07-01"), _utc("2025-07-01"), 25),
+    "4h": Span(_utc("2024-07-01"), _utc("2025-07-01"), 5),
     "1d": Span(_utc("2022-07-01"), _utc("2025-07-01"), 5),
     "1w": Span(_utc("2022-07-01"), _utc("2025-07-01"), 2),
 }
 TUNING = {
     "1h": Span(_utc("2022-07-01"), _utc("2024-07-01"), 25),
+    "4h": Span(_utc("2021-07-01"), _utc("2024-07-01"), 5),
     "1d": Span(_utc("2019-01-01"), _utc("2022-07-01"), 5),
     "1w": Span(_utc("2019-06-01"), _utc("2022-07-01"), 2),
 }
@@ -106,6 +110,8 @@ def _candles(symbol: str, timeframe: str, span: Span, folder: Path) -> pd.DataFr
 
 
 def _stored(symbol: str, timeframe: Timeframe, end: datetime, folder: Path) -> pd.DataFrame:
+    if timeframe.name in _DERIVED:
+        return resample(_stored(symbol, HOUR, end, folder), HOUR, timeframe).candles
     path = folder / f"{safe_name(symbol)}_{timeframe}.parquet"
     if not path.exists():
         raise BenchmarkFailed(f"{path} is missing. Forecasts are scored on real candles only.")

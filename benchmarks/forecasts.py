@@ -19,6 +19,7 @@ from coin_assets.domain.forecasting.frame import Floats
 PICTURES = ROOT / "docs" / "images"
 _QUICK_STARTS = {
     "1h": datetime(2025, 5, 1, tzinfo=UTC),
+    "4h": datetime(2025, 4, 1, tzinfo=UTC),
     "1d": datetime(2024, 10, 1, tzinfo=UTC),
     "1w": datetime(2024, 1, 1, tzinfo=UTC),
 }
@@ -30,8 +31,8 @@ def measure(bench: Bench) -> list[Figure]:
 
     A temporary home with real candles of three symbols runs through the span. At the first instant
     of each month ``train`` trains a model on the candles closed by then. At each scored origin the
-    champion of that time forecasts live (``predict_window``): ``1h`` over 12 months, every 25th
-    origin; ``1d`` and ``1w`` over 3 years, every 5th and every 2nd. The forecasts are read back
+    champion of that time forecasts live (``predict_window``): ``1h`` and ``4h`` over 12 months,
+    every 25th and every 5th origin; ``1d`` and ``1w`` over 3 years, every 5th and every 2nd. The forecasts are read back
     from the store and scored. Pinball is the loss on log price, mean over seven quantiles and 24
     steps. Naive is the last close with the quantiles of the trailing 500 candles. Coverage errors
     are means over symbols of the absolute error. Low and high volatility are terciles of a

@@ -252,6 +252,8 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         by_state = state.get("quantiles_by_state")
         if (by_state is None) != (estimator.state_prior_strength is None):
             raise ValueError("quantiles by state need their prior strength, and it needs them")
+        if not (estimator.state_prior_strength or 0.0) >= 0:
+            raise ValueError("the prior strength of the quantiles by state is negative")
         estimator.quantiles_by_state_ = by_state and QuantilesByState.from_state(by_state)
         if not estimator.typical_volatility_ > 0:
             raise ValueError("the typical volatility is not positive")

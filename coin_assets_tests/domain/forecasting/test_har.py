@@ -7,6 +7,7 @@
 - Fitting twice, or with another number of threads, gives the same state; a state restores from
   JSON, and a broken state is refused.
 - Too few candles, or a price that never moves, raise `InsufficientData`.
+- A calibration by state keeps these laws; an artefact without it forecasts as before.
 - Intervals are calibrated where volatility is constant; regimes and the hour of day are forecast.
 """
 
@@ -37,8 +38,12 @@ LAW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthChec
 PRICES = ["open", "high", "low", "close"]
 
 
-def fitted(candles: pd.DataFrame) -> HarForecaster:
-    return HarForecaster("1h", longest=64).fit(candles)
+# Without and with a calibration that depends on the state of the market.
+STATE_STRENGTHS = st.sampled_from([None, 10.0])
+
+
+def fitted(candles: pd.DataFrame, state_prior_strength: float | None = None) -> HarForecaster:
+    return HarForecaster("1h", longest=64, state_prior_strength=state_prior_strength).fit(candles)
 
 
 def same_forecasts(one: HarForecaster, other: HarForecaster, candles: pd.DataFrame) -> bool:
@@ -51,23 +56,27 @@ def same_forecasts(one: HarForecaster, other: HarForecaster, candles: pd.DataFra
 
 
 @LAW
-@given(candles=broken_walks())
-def test_the_median_is_the_last_close_and_quantiles_never_decrease(candles: pd.DataFrame) -> None:
-    require_ordered_quantiles(fitted(candles), candles)
-
-
-@LAW
-@given(candles=broken_walks(), data=st.data())
-def test_a_forecast_depends_on_its_context_alone(
-    candles: pd.DataFrame, data: st.DataObject
+@given(candles=broken_walks(), strength=STATE_STRENGTHS)
+def test_the_median_is_the_last_close_and_quantiles_never_decrease(
+    candles: pd.DataFrame, strength: float | None
 ) -> None:
-    require_context_alone(fitted(candles), candles, data)
+    require_ordered_quantiles(fitted(candles, strength), candles)
 
 
 @LAW
-@given(candles=broken_walks(), data=st.data())
-def test_a_forecast_is_the_same_in_any_batch(candles: pd.DataFrame, data: st.DataObject) -> None:
-    estimator = fitted(candles)
+@given(candles=broken_walks(), strength=STATE_STRENGTHS, data=st.data())
+def test_a_forecast_depends_on_its_context_alone(
+    candles: pd.DataFrame, strength: float | None, data: st.DataObject
+) -> None:
+    require_context_alone(fitted(candles, strength), candles, data)
+
+
+@LAW
+@given(candles=broken_walks(), strength=STATE_STRENGTHS, data=st.data())
+def test_a_forecast_is_the_same_in_any_batch(
+    candles: pd.DataFrame, strength: float | None, data: st.DataObject
+) -> None:
+    estimator = fitted(candles, strength)
     origins = closes_of(candles)
     batch = estimator.predict_quantiles(candles, origins)
     rows = data.draw(st.lists(st.integers(0, len(candles) - 1), max_size=20), label="rows")
@@ -76,11 +85,11 @@ def test_a_forecast_is_the_same_in_any_batch(candles: pd.DataFrame, data: st.Dat
 
 
 @LAW
-@given(candles=broken_walks(), data=st.data())
+@given(candles=broken_walks(), strength=STATE_STRENGTHS, data=st.data())
 def test_corrupting_the_future_changes_nothing_up_to_an_origin_and_everything_after(
-    candles: pd.DataFrame, data: st.DataObject
+    candles: pd.DataFrame, strength: float | None, data: st.DataObject
 ) -> None:
-    estimator = fitted(candles)
+    estimator = fitted(candles, strength)
     row = data.draw(st.integers(0, len(candles) - 2), label="row")
     origins = closes_of(candles)
     honest = estimator.predict_quantiles(candles, origins)
@@ -137,6 +146,23 @@ def test_an_artefact_without_a_weight_of_the_long_run_level_forecasts_as_it_did(
     assert same_forecasts(HarForecaster.from_state(state), estimator, candles)
 
 
+def test_an_artefact_without_a_state_of_the_market_forecasts_as_it_did() -> None:
+    candles = random_candles(seed=3, count=600)
+    estimator = fitted(candles)
+    state = json.loads(json.dumps(estimator.state()))
+    assert "quantiles_by_state" not in state
+    assert "state_prior_strength" not in state["parameters"]
+    last = candles["close"].to_numpy()[-100:]
+    found = HarForecaster.from_state(state).predict_quantiles(candles, closes_of(candles)[-100:])
+    # All origins have the same quantiles of standardised returns.
+    standardised = np.log(found / last[:, None, None])
+    shares = standardised / standardised[..., -1:]
+    expected = np.array(state["quantiles"]) / np.array(state["quantiles"])[:, -1:]
+    np.testing.assert_allclose(shares, np.broadcast_to(expected, shares.shape), atol=1e-9)
+    by_state = fitted(candles, 10.0).predict_quantiles(candles, closes_of(candles)[-100:])
+    assert (by_state != found).any(axis=(1, 2)).all()
+
+
 def test_one_candle_less_than_the_context_is_too_little() -> None:
     candles = random_candles(seed=1, count=400)
     candles["open"] = candles["close"]  # so that the close before is seen nowhere else
@@ -151,13 +177,13 @@ def test_one_candle_less_than_the_context_is_too_little() -> None:
 
 
 @LAW
-@given(candles=broken_walks(), power=st.integers(-20, 20))
+@given(candles=broken_walks(), strength=STATE_STRENGTHS, power=st.integers(-20, 20))
 def test_prices_in_another_unit_give_the_same_forecast_in_that_unit(
-    candles: pd.DataFrame, power: int
+    candles: pd.DataFrame, strength: float | None, power: int
 ) -> None:
     scaled = candles.copy()
     scaled[PRICES] *= 2.0**power
-    estimator, other = fitted(candles), fitted(scaled)
+    estimator, other = fitted(candles, strength), fitted(scaled, strength)
     assert other.state() == estimator.state()
     origins = closes_of(candles)
     expected = estimator.predict_quantiles(candles, origins) * 2.0**power

@@ -13,7 +13,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.realised import VARIANCE
 from coin_assets_tests.domain.forecasting.laws import closes_of
-from coin_assets_tests.domain.forecasting.test_har import LAW, fitted, same_forecasts
+from coin_assets_tests.domain.forecasting.test_har import (
+    LAW,
+    STATE_STRENGTHS,
+    fitted,
+    same_forecasts,
+)
 from coin_assets_tests.domain.walks import (
     broken_walks,
     random_candles,
@@ -36,15 +41,17 @@ def test_fitting_again_gives_the_same_and_leaves_the_candles_alone() -> None:
     states = []
     for threads in (1, 1, 2):
         with threadpool_limits(threads):
-            states.append(json.dumps(fitted(candles).state()))
+            states.append(json.dumps(fitted(candles, 40.0).state()))
     assert states[0] == states[1] == states[2]
     pd.testing.assert_frame_equal(candles, before)
 
 
 @LAW
-@given(candles=broken_walks())
-def test_a_fitted_estimator_survives_json_to_the_bit(candles: pd.DataFrame) -> None:
-    estimator = fitted(candles)
+@given(candles=broken_walks(), strength=STATE_STRENGTHS)
+def test_a_fitted_estimator_survives_json_to_the_bit(
+    candles: pd.DataFrame, strength: float | None
+) -> None:
+    estimator = fitted(candles, strength)
     text = json.dumps(estimator.state(), allow_nan=False)
     restored = HarForecaster.from_state(json.loads(text))
     assert json.dumps(restored.state()) == text
@@ -99,13 +106,26 @@ def test_a_broken_state_is_refused(name: str, broken: Any, message: str) -> None
         HarForecaster.from_state(state | {name: broken(state[name])})
 
 
+def test_quantiles_by_state_and_their_prior_strength_need_each_other() -> None:
+    state = fitted(random_candles(seed=1, count=300), 40.0).state()
+    alone = {name: value for name, value in state.items() if name != "quantiles_by_state"}
+    with pytest.raises(ValueError, match="quantiles by state"):
+        HarForecaster.from_state(alone)
+    plain = fitted(random_candles(seed=1, count=300)).state()
+    with pytest.raises(ValueError, match="quantiles by state"):
+        HarForecaster.from_state(plain | {"quantiles_by_state": state["quantiles_by_state"]})
+    parameters = state["parameters"] | {"state_prior_strength": -1.0}
+    with pytest.raises(ValueError, match="prior strength"):
+        HarForecaster.from_state(state | {"parameters": parameters})
+
+
 def test_parameters_of_later_releases_are_stored_only_where_they_are_used() -> None:
     candles = random_candles(seed=1, count=300)
     plain = fitted(candles).state()["parameters"]
-    assert not {"realised", "calibration_half_life"} & set(plain)
-    later = HarForecaster("1h", longest=64, realised=True, calibration_half_life=90.0)
-    stored = later.fit(candles).state()["parameters"]
-    assert stored == plain | {"realised": True, "calibration_half_life": 90.0}
+    added = {"realised": True, "calibration_half_life": 90.0, "state_prior_strength": 40.0}
+    assert not added.keys() & plain.keys()
+    later = HarForecaster("1h", longest=64, **added)
+    assert later.fit(candles).state()["parameters"] == plain | added
     assert HarForecaster.from_state(later.state()).get_params() == later.get_params()
 
 

@@ -445,7 +445,8 @@ def test_a_forecast_that_cannot_be_right_is_not_published(platform: Platform) ->
     good = registry.versions(series("1h"))[-1]
     model = registry.load(good)
     assert isinstance(model, HarForecaster)
-    model.quantiles_ = model.quantiles_ * 500
+    model.set_params(state_prior_strength=None)
+    model.quantiles_, model.quantiles_by_state_ = model.quantiles_ * 500, None
     trained = {name: good.metadata()[name] for name in ("lookback", "rows", "data_end")}
     since = utc("2024-04-20T13:00")
     bad = registry.add(series("1h"), model, since, trained)
