@@ -32,13 +32,13 @@ def measure(bench: Bench) -> list[Figure]:
     A temporary home with real candles of three symbols runs through the span. At the first instant
     of each month ``train`` trains a model on the candles closed by then. At each scored origin the
     champion of that time forecasts live (``predict_window``): ``1h`` and ``4h`` over 12 months,
-    every 25th and every 5th origin; ``1d`` and ``1w`` over 3 years, every 5th and every 2nd. The forecasts are read back
-    from the store and scored. Pinball is the loss on log price, mean over seven quantiles and 24
-    steps. Naive is the last close with the quantiles of the trailing 500 candles. Coverage errors
-    are means over symbols of the absolute error. Low and high volatility are terciles of a
-    symbol's origins by the volatility known there. The bound uses the variance to come and is not a
-    forecast. Prophet is fitted at each origin to the last 500 closes. Models and their settings
-    were chosen on earlier spans.
+    every 25th and every 5th origin; ``1d`` and ``1w`` over 3 years, every 5th and every 2nd. The
+    forecasts are read back from the store and scored. Pinball is the loss on log price, mean over
+    seven quantiles and 24 steps. Naive is the last close with the quantiles of the trailing 500
+    candles. Coverage errors are means over symbols of the absolute error. Low and high volatility
+    are terciles of a symbol's origins by the volatility known there. The bound uses the variance to
+    come and is not a forecast. Prophet is fitted at each origin to the last 500 closes. Models and
+    their settings were chosen on earlier spans.
     """
     prophet = is_installed()
     if not prophet:

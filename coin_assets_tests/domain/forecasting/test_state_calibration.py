@@ -193,7 +193,7 @@ def test_it_survives_json_to_the_bit() -> None:
     ("name", "broken", "message"),
     [
         ("states", lambda values: values[::-1], "decrease"),
-        ("states", lambda values: [], "not a list"),
+        ("states", lambda _: [], "not a list"),
         ("states", lambda values: [float("nan"), *values[1:]], "not a list"),
         ("states", lambda values: values[1:], "shape"),
         ("quantiles", lambda values: values[1:], "shape"),
