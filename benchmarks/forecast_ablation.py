@@ -1,6 +1,7 @@
 """Benchmark ``forecast_ablation``: the contribution of each part of the forecaster."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -43,7 +44,6 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "the recent long-run level, by that of 4096 candles": {"level_window": 4096},
     "the shrinkage of the long-run level": {"level_weight": 1.0},
     "forgetting in the quantiles": {"calibrated": 8192, "calibration_half_life": None},
-    "the calibration by state": {"state_prior_strength": None},
 }
 # Timeframe -> other settings that were compared with the chosen ones.
 ALTERNATIVES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -80,6 +80,14 @@ ALTERNATIVES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         },
     },
 }
+# Settings of the quantiles by state, compared at every origin: coverage by tercile needs many.
+BY_STATE: Mapping[str, Mapping[str, Any]] = {
+    "quantiles that do not depend on the state": {"state_prior_strength": None},
+    "a prior strength of 20": {"state_prior_strength": 20.0},
+    "a prior strength of 100": {"state_prior_strength": 100.0},
+    "a half-life of 2000 candles": {"calibration_half_life": 2000.0},
+}
+_EVERY_ORIGIN = ("1h", "4h")
 
 Make = Callable[[Series], Forecaster]
 
@@ -92,7 +100,8 @@ def measure(bench: Bench) -> list[Figure]:
     figure is the increase of its pinball loss over that of the whole forecaster at the same
     origins, mean of three symbols. Above 0 the part helps. Intervals are 95%, by the paired block
     bootstrap. The remark gives the coverage of the variant's 80% intervals, and its mean error in
-    the terciles of low and high volatility. The test spans are not read.
+    the terciles of low and high volatility. Settings of the quantiles by state are compared at every
+    origin. The test spans are not read.
     """
     figures = []
     for timeframe in bench.pick(tuple(TUNING), ("1w",)):
@@ -117,6 +126,19 @@ def _figures(timeframe: str, span: Span) -> list[Figure]:
     for name, make in variants.items():
         scores = _scores(timeframe, span, make)
         found.append(_compared(timeframe, span, name, scores, whole))
+    if timeframe in _EVERY_ORIGIN:
+        found += _at_every_origin(timeframe, replace(span, every=1))
+    return found
+
+
+def _at_every_origin(timeframe: str, span: Span) -> list[Figure]:
+    whole, naive = _scores(timeframe, span, new_forecaster), _scores(timeframe, span, None)
+    found = [_compared(f"{timeframe}, every origin", span, "whole, above naive", whole, naive)]
+    for setting, changes in BY_STATE.items():
+        scores = _scores(timeframe, span, partial(_varied, changes=changes))
+        found.append(
+            _compared(f"{timeframe}, every origin", span, f"with {setting}", scores, whole)
+        )
     return found
 
 

@@ -18,6 +18,7 @@ _MEASURED = {"scale_prior_strength": 100.0, "quantile_prior_strength": 80.0}
 # the test spans (docs/forecasting.md). Longer windows gave no gain, and make more forecasts depend
 # on a revised candle.
 _PARAMETERS: dict[str, dict[str, Any]] = {
+    "h": {"state_prior_strength": 40.0},
     "d": {
         "longest": 64,
         "scale_prior_strength": 1000.0,
