@@ -100,8 +100,8 @@ def measure(bench: Bench) -> list[Figure]:
     figure is the increase of its pinball loss over that of the whole forecaster at the same
     origins, mean of three symbols. Above 0 the part helps. Intervals are 95%, by the paired block
     bootstrap. The remark gives the coverage of the variant's 80% intervals, and its mean error in
-    the terciles of low and high volatility. Settings of the quantiles by state are compared at every
-    origin. The test spans are not read.
+    the terciles of low and high volatility. Settings of the quantiles by state are compared at
+    every origin. The test spans are not read.
     """
     figures = []
     for timeframe in bench.pick(tuple(TUNING), ("1w",)):
