@@ -23,7 +23,7 @@ from coin_assets.domain.forecasting.naive import naive_quantiles
 from coin_assets.domain.timeframes import Timeframe
 
 HOUR, START = Timeframe("1h"), pd.Timestamp("2026-01-01", tz="UTC")
-TRAINED, COUNT, AHEAD = 4000, 5200, 24
+TRAINED, COUNT, AHEAD = 6000, 10000, 24
 YEAR = 365 * 24
 TWO_HOURS = timedelta(hours=2)
 
@@ -32,7 +32,7 @@ TWO_HOURS = timedelta(hours=2)
 def market(seed: int = 0) -> tuple[pd.DataFrame, Floats]:
     """Candles, and the volatility of each; days of calm and storm begin without warning."""
     rng = np.random.default_rng(seed)
-    days = rng.normal(0.0, 0.5, COUNT // AHEAD + 1).repeat(AHEAD)[:COUNT]
+    days = rng.normal(0.0, 0.7, COUNT // AHEAD + 1).repeat(AHEAD)[:COUNT]
     volatility = 0.006 * np.exp(days + 0.1 * rng.standard_normal(COUNT))
     close = 100 * np.exp(np.cumsum(volatility * rng.standard_normal(COUNT)))
     opened = np.concatenate([[100.0], close[:-1]])
@@ -46,8 +46,8 @@ def implied(error: float, seed: int = 0, know: bool = True) -> pd.DataFrame:
     """Annual volatility of the next day in percent, as options would tell it at each close."""
     candles, volatility = market(seed)
     rng = np.random.default_rng(seed + 100)
-    ahead = np.array([volatility[place : place + AHEAD].mean() for place in range(1, COUNT + 1)])
-    ahead[-1] = volatility[-1]
+    after = [volatility[place : place + AHEAD].mean() for place in range(1, COUNT)]
+    ahead = np.array([*after, volatility[-1]])
     told = ahead if know else np.full(COUNT, volatility.mean())
     values = 100 * np.sqrt(YEAR) * told * np.exp(error * rng.standard_normal(COUNT))
     closes = HOUR.close_all(candles["timestamp"])
