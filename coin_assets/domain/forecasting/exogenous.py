@@ -54,11 +54,8 @@ class Merged:
 
 def published(timestamps: pd.DatetimeIndex, delay: timedelta, values: Floats) -> pd.DataFrame:
     """Exogenous frame of values that were published ``delay`` after the time they describe."""
-    times = pd.Series(timestamps).astype(TIMESTAMP_DTYPE)
-    known = (times + delay).astype(TIMESTAMP_DTYPE)
-    return validated_values(
-        pd.DataFrame({"timestamp": times, "known_at": known, "value": np.asarray(values, float)})
-    )
+    columns = {"timestamp": timestamps, "known_at": timestamps + delay, "value": values}
+    return validated_values(pd.DataFrame(columns))
 
 
 def empty_values() -> pd.DataFrame:

@@ -108,7 +108,7 @@ def test_fetching_changes_nothing_before_the_time_it_names(
         seen = 21 + number
         fetched = frame(*((hour, hour + 1, float(value)) for hour, value in answer.items()))
         found = merged(stored, fetched, START + seen * HOUR)
-        since = 99 if found.since is None else int((found.since - START) / HOUR)
+        since = 99 if found.since is None else round((found.since - START.to_pydatetime()) / HOUR)
         before = range(since)
         assert known(found.values, *before) == known(stored, *before)
         if found.since is not None:
