@@ -1,7 +1,9 @@
 """Exogenous series: information that prices do not hold, such as implied volatility.
 
-A value counts from when it was published, never from the time that it describes. Corrections are
-added beside what they correct, so what was known at an earlier time never changes.
+A value counts from when it was published, never from the time that it describes. What this
+installation receives later than that counts from when it received it. Corrections are added beside
+what they correct, so what was known at an earlier time never changes, and no stored forecast has to
+be recomputed for them.
 """
 
 from collections.abc import Mapping
@@ -17,7 +19,17 @@ from coin_assets.domain.forecasting.frame import Floats
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import DataRefused
 
-COLUMNS = ("timestamp", "known_at", "value")
+# Column -> (type, meaning).
+EXOGENOUS_SCHEMA = {
+    "timestamp": ("timestamp[us, UTC]", "time that the value describes"),
+    "known_at": ("timestamp[us, UTC]", "time from which it counts as known"),
+    "value": ("float64", "the value"),
+}
+COLUMNS = tuple(EXOGENOUS_SCHEMA)
+# A value that describes an earlier time than this before an origin is unknown there.
+LONGEST_AGE = timedelta(days=1)
+# From the receipt of values to their being stored; forecasts of the time between do not see them.
+STORING = timedelta(minutes=1)
 _PREFIX = "x_"
 
 
@@ -25,10 +37,12 @@ class ExogenousSource(Protocol):
     """Where the values of one exogenous series come from.
 
     Attributes:
-        name: of the series, for example ``implied_volatility``.
+        name: one of `EXOGENOUS`.
+        kept: how far back the source serves values; None is without limit.
     """
 
     name: str
+    kept: timedelta | None
 
     def values(self, symbol: str, start: datetime, end: datetime) -> pd.DataFrame:
         """Values that describe times in ``[start, end)``, as `published` frame.
@@ -39,17 +53,22 @@ class ExogenousSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Merged:
-    """Stored values after new ones were merged.
+class Progress:
+    """What the source of a series was asked for.
 
     Attributes:
-        values: exogenous frame.
-        since: earliest time at which what is known differs from before; None if nothing does.
-            Forecasts at earlier origins stay the same to the bit.
+        begun: when the series was first fetched. Values that describe earlier times are its
+            history; they count from their publication.
+        asked: values that describe earlier times were asked for.
     """
 
-    values: pd.DataFrame
-    since: datetime | None
+    begun: datetime
+    asked: datetime
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the history is stored."""
+        return self.asked >= self.begun
 
 
 def published(timestamps: pd.DatetimeIndex, delay: timedelta, values: Floats) -> pd.DataFrame:
@@ -105,32 +124,42 @@ def validated_values(frame: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def merged(stored: pd.DataFrame, fetched: pd.DataFrame, seen: datetime) -> Merged:
-    """Add fetched values to the stored ones.
-
-    A value of a time after all stored ones counts from its publication. One that fills a hole, or
-    differs from what is stored, counts from ``seen``: nobody had it before.
+def received(fetched: pd.DataFrame, progress: Progress, seen: datetime) -> pd.DataFrame:
+    """Fetched values with the times from which they count as known.
 
     Args:
-        stored, fetched: exogenous frames; ``fetched`` has one value a time.
-        seen: when ``fetched`` was fetched.
+        fetched: exogenous frame with one value a time, known at its publication.
+        progress: before the values were fetched.
+        seen: when they arrived.
     """
-    newest = stored["timestamp"].max() if len(stored) else None
+    described, published_at = fetched["timestamp"], fetched["known_at"]
+    arrived = pd.Timestamp(seen + STORING)
+    is_history = (described >= progress.asked) & (described < progress.begun)
+    known_at = published_at.where(is_history | (published_at >= arrived), arrived)
+    return validated_values(fetched.assign(known_at=known_at))
+
+
+def with_news(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Stored values, and those of ``new`` that differ from what is known of their times.
+
+    A new value replaces another one that counts from the same time: nobody has used that yet.
+
+    Args:
+        stored, new: exogenous frames; ``new`` has one value a time, from `received`.
+    """
     current = stored.drop_duplicates("timestamp", keep="last").set_index("timestamp")["value"]
-    known = current.reindex(fetched["timestamp"]).to_numpy(dtype=np.float64)
-    changed = known != fetched["value"].to_numpy(dtype=np.float64)  # NaN is a time without a value
-    added = fetched[changed].copy()
-    if newest is not None and len(added):
-        late = (added["timestamp"] <= newest) & (added["known_at"] < pd.Timestamp(seen))
-        added.loc[late, "known_at"] = pd.Timestamp(seen)
-    if not len(added):
-        return Merged(stored, None)
-    both = pd.concat([stored, added], ignore_index=True) if len(stored) else added
-    values = validated_values(both)
-    return Merged(values, added["known_at"].min().to_pydatetime())
+    known = current.reindex(new["timestamp"]).to_numpy(dtype=np.float64)
+    # NaN, a time without a value, differs from each value.
+    news = new[known != new["value"].to_numpy(dtype=np.float64)]
+    if news.empty:
+        return stored
+    both = pd.concat([stored, news], ignore_index=True) if len(stored) else news
+    return validated_values(both.drop_duplicates(["timestamp", "known_at"], keep="last"))
 
 
-def known_values(values: pd.DataFrame, times: pd.DatetimeIndex, longest_age: timedelta) -> Floats:
+def known_values(
+    values: pd.DataFrame, times: pd.DatetimeIndex, longest_age: timedelta = LONGEST_AGE
+) -> Floats:
     """The newest value that was known at each of ``times``.
 
     The value describes the latest time of which any value was known by then. Of several values of
@@ -167,7 +196,7 @@ def joined(
     candles: pd.DataFrame,
     timeframe: Timeframe,
     series: Mapping[str, pd.DataFrame],
-    longest_age: timedelta,
+    longest_age: timedelta = LONGEST_AGE,
 ) -> pd.DataFrame:
     """Candle frame with a column of each exogenous series; see `column_of`.
 

@@ -7,6 +7,7 @@ Forecasting bitcoin volatility: Evidence from the options market, J. Futures Mar
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,16 @@ from coin_assets.domain.forecasting.frame import Floats
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.har_features import FLOOR, Grid
 from coin_assets.domain.forecasting.variance import recent_means, trailing_means
+from coin_assets.domain.methods import (
+    EXOGENOUS,
+    FUNDING,
+    HAR_EXOGENOUS,
+    IMPLIED,
+    METHODS,
+    OPEN_INTEREST,
+)
 from coin_assets.domain.timeframes import Ordinals, Timeframe
 
-IMPLIED, FUNDING, OPEN_INTEREST = SERIES = ("implied_volatility", "funding", "open_interest")
 _YEAR_SECONDS = 365 * 86400
 _LARGEST = 3.0  # limit of each feature
 _FUNDING_UNIT = 1e-4  # the usual rate of eight hours
@@ -41,21 +49,59 @@ class HarExogenousForecaster(HarForecaster):
     """`HarForecaster` over candle frames that `exogenous.joined` has extended.
 
     Columns that are missing, and values that are not known, count as no information.
+
+    Args:
+        timeframe, parameters: see `HarForecaster`.
+        exogenous: names of the series that it reads, members of `EXOGENOUS`.
     """
 
-    name = "har_exogenous"
+    name = METHODS[HAR_EXOGENOUS].forecaster
+
+    def __init__(
+        self, timeframe: str, exogenous: tuple[str, ...] = EXOGENOUS, **parameters: Any
+    ) -> None:
+        super().__init__(timeframe, **parameters)
+        self.exogenous = tuple(exogenous)
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        """Parameters, which scikit-learn would read from the signature."""
+        return sorted([*HarForecaster._get_param_names(), "exogenous"])
+
+    @property
+    def context(self) -> int:
+        """See `HarForecaster.context`; open interest is compared with that of a day before."""
+        return super().context + (self._day if OPEN_INTEREST in self.exogenous else 0)
 
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features, in the order of the regression's columns."""
-        return (*super().features, *SERIES)
+        return (*super().features, *self.exogenous)
+
+    def state(self) -> dict[str, Any]:
+        """See `HarForecaster.state`."""
+        state = super().state()
+        state["parameters"]["exogenous"] = list(self.exogenous)
+        return state
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """See `HarForecaster.from_state`."""
+        if unknown := set(state["parameters"]["exogenous"]) - set(EXOGENOUS):
+            raise ValueError(f"exogenous series {sorted(unknown)} are unknown")
+        return super().from_state(state)
+
+    @property
+    def _day(self) -> int:
+        """Number of candles of a day, at least one."""
+        return max(1, _DAY_SECONDS // Timeframe.parse(self.timeframe).seconds)
 
     def _grid(self, candles: pd.DataFrame) -> Grid:
         grid = super()._grid(candles)
         places = CandleGrid.of(candles, Timeframe.parse(self.timeframe))
         known = {
             name: places.on_grid(candles[column_of(name)])
-            for name in SERIES
+            for name in self.exogenous
             if column_of(name) in candles
         }
         return ExtendedGrid(**vars(grid), known=known)
@@ -76,20 +122,20 @@ class HarExogenousForecaster(HarForecaster):
         timeframe = Timeframe.parse(self.timeframe)
         nothing = np.full(len(grid.close), np.nan)
         known = grid.known if isinstance(grid, ExtendedGrid) else {}
-        given = {name: known.get(name, nothing) for name in SERIES}
+        given = {name: known.get(name, nothing) for name in EXOGENOUS}
         floor = FLOOR * self.typical_volatility_
         own = np.maximum(trailing_means(grid.volatility, self.longest)[self.longest], floor)
         with np.errstate(invalid="ignore", divide="ignore"):
             implied = given[IMPLIED] / 100 * np.sqrt(timeframe.seconds / _YEAR_SECONDS)
-            day = max(1, _DAY_SECONDS // timeframe.seconds)
+            day = self._day
             interest = np.full(len(grid.close), np.nan)
             interest[day:] = np.log(given[OPEN_INTEREST][day:] / given[OPEN_INTEREST][:-day])
-            features = (
-                np.log(implied / own),
-                np.arcsinh(given[FUNDING] / _FUNDING_UNIT),
-                10 * interest,
-            )
+            features = {
+                IMPLIED: np.log(implied / own),
+                FUNDING: np.arcsinh(given[FUNDING] / _FUNDING_UNIT),
+                OPEN_INTEREST: 10 * interest,
+            }
         return [
             np.where(np.isfinite(each), np.clip(each, -_LARGEST, _LARGEST), 0.0)
-            for each in features
+            for each in (features[name] for name in self.exogenous)
         ]

@@ -1,6 +1,7 @@
 """What is known of an exogenous series: from its publication on, whatever comes later."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coin_assets.domain.forecasting.exogenous import (
+    STORING,
+    Progress,
     column_of,
     joined,
     known_values,
-    merged,
     published,
+    received,
     validated_values,
+    with_news,
 )
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import DataRefused
@@ -95,39 +99,65 @@ def test_nothing_that_is_published_later_changes_what_was_known(
     assert known(frame(*rows, *added), *hours) == known(frame(*rows), *hours)
 
 
-@FEWER
+def at(hours: float) -> datetime:
+    return (START + hours * HOUR).to_pydatetime()
+
+
+def fetched(stored: pd.DataFrame, progress: Progress, answer: dict[int, int], hours: float) -> Any:
+    """What is stored after an answer that came at ``hours``; values are published an hour later."""
+    rows = frame(*((hour, hour + 1, float(value)) for hour, value in answer.items()))
+    return with_news(stored, received(rows, progress, at(hours)))
+
+
+@settings(max_examples=12)
 @given(
+    st.dictionaries(st.integers(0, 20), st.integers(1, 9), max_size=6),
     st.lists(st.dictionaries(st.integers(0, 20), st.integers(1, 9), max_size=6), max_size=5),
 )
-def test_fetching_changes_nothing_before_the_time_it_names(
-    fetches: list[dict[int, int]],
+def test_no_fetch_after_the_history_changes_what_was_known_before_it(
+    history: dict[int, int], fetches: list[dict[int, int]]
 ) -> None:
     """Each fetch may lack times, fill holes and correct values, as sources do."""
-    stored = frame()
+    begun = Progress(at(12), at(-1))
+    stored = fetched(frame(), begun, history, 12)
     for number, answer in enumerate(fetches):
-        seen = 21 + number
-        fetched = frame(*((hour, hour + 1, float(value)) for hour, value in answer.items()))
-        found = merged(stored, fetched, START + seen * HOUR)
-        since = 99 if found.since is None else round((found.since - START.to_pydatetime()) / HOUR)
-        before = range(since)
-        assert known(found.values, *before) == known(stored, *before)
-        if found.since is not None:
-            assert known(found.values, seen)[0] is not None
-        again = merged(found.values, fetched, START + (seen + 1) * HOUR)
-        assert again.since is None
-        assert again.values is found.values
-        stored = found.values
+        seen, progress = 21 + number, Progress(at(12), at(20 + number))
+        found = fetched(stored, progress, answer, seen)
+        before = range(seen + 1)
+        assert known(found, *before) == known(stored, *before)
+        for hour, value in answer.items():
+            rows = found[found["timestamp"] == START + hour * HOUR]
+            assert rows["value"].iloc[-1] == value
+        again = fetched(found, progress, answer, seen + 0.5)
+        pd.testing.assert_frame_equal(again, found)
+        stored = found
 
 
-def test_a_first_history_counts_from_its_publications_and_holes_from_when_they_are_filled() -> None:
-    first = merged(frame(), frame((0, 1, 1.0), (3, 4, 3.0)), START + 50 * HOUR)
-    assert known(first.values, 0, 1, 4) == [None, 1.0, 3.0]
-    assert first.since == START + HOUR
-    filled = merged(first.values, frame((0, 1, 7.0), (2, 3, 2.0), (3, 4, 3.0)), START + 60 * HOUR)
-    assert filled.since == START + 60 * HOUR
-    assert len(filled.values) == 4
-    newer = merged(filled.values, frame((4, 5, 4.0)), START + 61 * HOUR)
-    assert newer.since == START + 5 * HOUR
+def test_the_history_counts_from_its_publication_and_all_else_from_its_receipt_too() -> None:
+    values = fetched(frame(), Progress(at(50), at(-9)), {0: 1, 3: 3}, 51)
+    assert known(values, 0, 1, 4) == [None, 1.0, 3.0]
+    complete = Progress(at(50), at(50))
+    filled = fetched(values, complete, {0: 7, 2: 2, 3: 3}, 60)
+    assert len(filled) == 4
+    assert set(filled["known_at"].iloc[[1, 2]]) == {START + 60 * HOUR + STORING}
+    prompt, late = (fetched(frame(), complete, {60: 1}, hours) for hours in (60.5, 64))
+    assert prompt["known_at"].tolist() == [START + 61 * HOUR]
+    assert late["known_at"].tolist() == [START + 64 * HOUR + STORING]
+
+
+def test_a_history_that_is_fetched_in_parts_is_that_of_one_fetch() -> None:
+    whole = fetched(frame(), Progress(at(50), at(0)), {1: 1, 5: 2, 49: 3}, 50)
+    parts = fetched(frame(), Progress(at(50), at(0)), {1: 1}, 50)
+    parts = fetched(parts, Progress(at(50), at(0)), {1: 1, 5: 2}, 53)  # killed before it was noted
+    parts = fetched(parts, Progress(at(50), at(6)), {49: 3}, 54)
+    pd.testing.assert_frame_equal(parts, whole)
+    assert not Progress(at(50), at(6)).is_complete
+
+
+def test_a_correction_before_a_value_counts_takes_its_place() -> None:
+    complete = Progress(at(0), at(9))
+    once = fetched(frame(), complete, {10: 1}, 10.1)
+    assert fetched(once, complete, {10: 2}, 10.2)[["value"]].to_numpy().tolist() == [[2.0]]
 
 
 def test_candles_get_what_was_known_at_their_close() -> None:

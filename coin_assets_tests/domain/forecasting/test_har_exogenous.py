@@ -16,10 +16,11 @@ from coin_assets.domain.evaluation.matured import matured
 from coin_assets.domain.evaluation.promotion import PairedScores, TrialTerms, judge
 from coin_assets.domain.evaluation.scoring import inside, losses, mean_by_origin
 from coin_assets.domain.forecasting.exogenous import joined, published
-from coin_assets.domain.forecasting.frame import CHAMPION, LIVE, Floats, Forecaster, forecast_frame
+from coin_assets.domain.forecasting.frame import LIVE, Floats, Forecaster, forecast_frame
 from coin_assets.domain.forecasting.har import HarForecaster
-from coin_assets.domain.forecasting.har_exogenous import IMPLIED, SERIES, HarExogenousForecaster
+from coin_assets.domain.forecasting.har_exogenous import HarExogenousForecaster
 from coin_assets.domain.forecasting.naive import naive_quantiles
+from coin_assets.domain.methods import CHAMPION, EXOGENOUS, IMPLIED, OPEN_INTEREST
 from coin_assets.domain.timeframes import Timeframe
 
 HOUR, START = Timeframe("1h"), pd.Timestamp("2026-01-01", tz="UTC")
@@ -82,13 +83,13 @@ def loss(values: pd.DataFrame | None) -> float:
     return float(scored(HarExogenousForecaster("1h"), extended(values))[1].mean())
 
 
-def test_who_reads_what_options_know_loses_less_and_wins_the_gate() -> None:
-    candles = extended(implied(0.1))
+def failed_criteria(values: pd.DataFrame) -> list[str]:
+    """Criteria of the gate that the forecasts with ``values`` do not pass against those without."""
+    candles = extended(values)
     origins, plain, _ = scored(HarForecaster("1h"), candles)
-    _, informed, covered = scored(HarExogenousForecaster("1h"), candles)
-    assert informed.mean() < 0.97 * plain.mean()
-    naive_of = naive_quantiles(candles, HOUR.close_all(candles["timestamp"])[TRAINED - 1 :], HOUR)
-    _, naive, _ = _scores(HOUR.close_all(candles["timestamp"])[TRAINED - 1 :], naive_of, candles)
+    _, informed, covered = scored(HarExogenousForecaster("1h", (IMPLIED,)), candles)
+    closes = HOUR.close_all(candles["timestamp"])[TRAINED - 1 :]
+    _, naive, _ = _scores(closes, naive_quantiles(candles, closes, HOUR), candles)
     now = origins[-1].to_pydatetime() + 24 * timedelta(hours=1)
     verdict = judge(
         PairedScores(origins, plain, informed, naive, covered, np.ones(len(origins), bool)),
@@ -97,7 +98,17 @@ def test_who_reads_what_options_know_loses_less_and_wins_the_gate() -> None:
         earlier_passes=[now - timedelta(days=2), now - timedelta(days=1)],
         now=now,
     )
-    assert [each.name for each in verdict.criteria if not each.passed] == []
+    return [each.name for each in verdict.criteria if not each.passed]
+
+
+def test_who_reads_what_options_know_loses_less_and_wins_the_gate() -> None:
+    assert loss(implied(0.1)) < 0.97 * loss(None)
+    assert failed_criteria(implied(0.1)) == []
+
+
+@pytest.mark.parametrize("error", [0.3, 3.0])
+def test_noise_does_not_win_the_gate(error: float) -> None:
+    assert failed_criteria(implied(error, know=False)) != []
 
 
 def test_the_less_options_know_the_smaller_is_the_gain() -> None:
@@ -142,10 +153,41 @@ def test_a_late_value_is_used_from_when_it_came() -> None:
 def test_it_is_restored_from_its_state_to_the_bit() -> None:
     candles = extended(implied(0.1))
     fitted = HarExogenousForecaster("1h").fit(candles.iloc[:TRAINED])
-    assert fitted.features[-len(SERIES) :] == SERIES
+    assert fitted.features[-len(EXOGENOUS) :] == EXOGENOUS
     restored = HarExogenousForecaster.from_state(json.loads(json.dumps(fitted.state())))
     origins = HOUR.close_all(candles["timestamp"])[-40:]
     made = restored.predict_quantiles(candles, origins)
     assert np.array_equal(made, fitted.predict_quantiles(candles, origins))
-    with pytest.raises(ValueError, match="features are"):
+    with pytest.raises(TypeError, match="exogenous"):
         HarForecaster.from_state(fitted.state())
+    state = fitted.state()
+    state["parameters"]["exogenous"] = ["gossip"]
+    with pytest.raises(ValueError, match="'gossip'"):
+        HarExogenousForecaster.from_state(state)
+
+
+def test_it_reads_the_series_that_it_is_given_and_no_other() -> None:
+    values = implied(0.1)
+    candles = extended(values)
+    one = HarExogenousForecaster("1h", (IMPLIED,)).fit(candles.iloc[:TRAINED])
+    assert one.features[-1] == IMPLIED
+    assert OPEN_INTEREST not in one.features
+    other = candles.assign(x_open_interest=1.0)
+    origins = HOUR.close_all(candles["timestamp"])[-40:]
+    made = one.predict_quantiles(candles, origins)
+    assert np.array_equal(made, one.predict_quantiles(other, origins))
+
+
+def test_open_interest_is_compared_within_the_context() -> None:
+    """Candles before the context change no bit."""
+    candles, rng = market()[0], np.random.default_rng(7)
+    times = HOUR.close_all(candles["timestamp"])
+    interest = 1e5 * np.exp(np.cumsum(0.01 * rng.standard_normal(COUNT)))
+    values = published(times, timedelta(0), interest)
+    whole = joined(candles, HOUR, {OPEN_INTEREST: values})
+    fitted = HarExogenousForecaster("1h", (OPEN_INTEREST,)).fit(whole.iloc[:TRAINED])
+    tail = whole.iloc[-fitted.context :].reset_index(drop=True)
+    made = fitted.predict_quantiles(whole, times[-1:])
+    assert np.array_equal(made, fitted.predict_quantiles(tail, times[-1:]))
+    blind = fitted.predict_quantiles(candles, times[-1:])
+    assert not np.array_equal(made, blind)
