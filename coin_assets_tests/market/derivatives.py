@@ -1,4 +1,4 @@
-"""A stand-in for two public interfaces of derivatives exchanges, for the real ccxt clients.
+"""A stand-in for public interfaces of derivatives exchanges, for the real ccxt clients.
 
 - ``/api/v2/public/get_volatility_index_data`` copies Deribit's, by its API reference
   (docs.deribit.com): ``data`` of ``[ms, open, high, low, close]``,
@@ -7,6 +7,10 @@
 - ``/fapi/v1/fundingRate`` copies Binance's, by its API reference (developers.binance.com, Get
   Funding Rate History): ascending from ``startTime``, at most ``limit`` of them (100 if none is
   given), numbers as text.
+- ``/futures/data/openInterestHist`` copies Binance's, by ccxt's ``fetch_open_interest_history``,
+  the answer quoted there and the API reference (Open Interest Statistics): rows of ``period`` from
+  ``startTime`` to ``endTime``, which ccxt sends always, at most ``limit`` (500), of the newest 30
+  days. An earlier ``startTime`` is refused with -1130, numbers are text.
 """
 
 import json
@@ -17,6 +21,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 INDEX, FUNDING = "/api/v2/public/get_volatility_index_data", "/fapi/v1/fundingRate"
+INTEREST = "/futures/data/openInterestHist"
 CONTRACT = {"id": "BTCUSDT", "symbol": "BTC/USDT:USDT", "base": "BTC", "quote": "USDT"}
 
 
@@ -26,6 +31,8 @@ class FakeDerivatives:
     Attributes:
         index: hour in ms -> close of the volatility index.
         rates: time in ms -> funding rate.
+        interest: hour in ms -> open interest.
+        served_from: time in ms from which open interest is served.
         most_rows: of one answer of the index.
         requests: path and query of each request.
         failing: HTTP status of all answers; 0 for none.
@@ -35,6 +42,8 @@ class FakeDerivatives:
     def __init__(self) -> None:
         self.index: dict[int, float] = {}
         self.rates: dict[int, float] = {}
+        self.interest: dict[int, float] = {}
+        self.served_from = 0
         self.most_rows, self.failing, self.stuck = 1000, 0, False
         self.requests: list[tuple[str, dict[str, str]]] = []
 
@@ -47,7 +56,7 @@ class FakeDerivatives:
                 query = dict(parse_qsl(parts.query))
                 stand_in.requests.append((parts.path, query))
                 body = json.dumps(stand_in.answer(parts.path, query)).encode()
-                self.send_response(stand_in.failing or 200)
+                self.send_response(400 if b'"code": -' in body else stand_in.failing or 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -72,6 +81,8 @@ class FakeDerivatives:
             return {"error": {"code": code, "message": "try later"}}
         if path == INDEX:
             return {"jsonrpc": "2.0", "result": self._index(query)}
+        if path == INTEREST:
+            return self._interest(query)
         first, most = int(query["startTime"]), int(query.get("limit", 100))
         rows = [
             {"symbol": query["symbol"], "fundingTime": time, "fundingRate": f"{rate:.8f}"}
@@ -79,6 +90,23 @@ class FakeDerivatives:
             if time >= first
         ]
         return rows[:most]
+
+    def _interest(self, query: Mapping[str, str]) -> Any:
+        first, last = int(query["startTime"]), int(query["endTime"])
+        if first < self.served_from:
+            return {"code": -1130, "msg": "parameter 'startTime' is invalid."}
+        assert (query["period"], int(query["limit"]) <= 500) == ("1h", True)
+        rows = [
+            {
+                "symbol": query["symbol"],
+                "sumOpenInterest": f"{value:.8f}",
+                "sumOpenInterestValue": f"{value * 100:.8f}",
+                "timestamp": time,
+            }
+            for time, value in sorted(self.interest.items())
+            if first <= time <= last
+        ]
+        return rows[: int(query["limit"])]
 
     def _index(self, query: Mapping[str, str]) -> dict[str, Any]:
         first, last = int(query["start_timestamp"]), int(query["end_timestamp"])
@@ -102,7 +130,10 @@ class FakeDerivatives:
         import ccxt
 
         client = ccxt.binance({"enableRateLimit": False})
-        client.urls["api"] |= {"fapiPublic": f"{self.address}/fapi/v1"}
+        client.urls["api"] |= {
+            "fapiPublic": f"{self.address}/fapi/v1",
+            "fapiData": f"{self.address}/futures/data",
+        }
         market = client.safe_market_structure(
             CONTRACT
             | {"settle": "USDT", "type": "swap", "swap": True, "contract": True, "linear": True}
