@@ -29,7 +29,8 @@ from benchmarks.many_series import (
 )
 from coin_assets.config.settings import Settings
 from coin_assets.orchestration.assets.specs import SeriesAssets
-from coin_assets.orchestration.build import alert_settings, configured_resources, series_specs
+from coin_assets.orchestration.build import configured_resources, series_specs
+from coin_assets.orchestration.sensors.alert_settings import alert_settings
 from coin_assets.orchestration.sensors.candles_due import candles_due_sensor
 from coin_assets.orchestration.sensors.health_alerts import health_alerts_sensor
 from coin_assets.orchestration.sensors.late_candles import late_candles_sensor

@@ -23,9 +23,10 @@ from coin_assets.domain.publishing.root import MANIFEST
 from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import RemoteMarket
 from coin_assets.market.server_clock import ServerTime, time_of
-from coin_assets.orchestration.build import alert_settings, configured_resources
+from coin_assets.orchestration.build import configured_resources
 from coin_assets.orchestration.records.sizes import record_sizes
 from coin_assets.orchestration.resources import Resources
+from coin_assets.orchestration.sensors.alert_settings import alert_settings
 from coin_assets.orchestration.sensors.conditions import MACHINERY_REMEDY
 from coin_assets.orchestration.sensors.health_alerts import WATCHED_JOBS
 from coin_assets.orchestration.sensors.machinery import troubles

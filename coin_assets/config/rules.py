@@ -15,7 +15,7 @@ from pydantic import SecretStr, ValidationInfo
 
 from coin_assets.config import addresses, notation
 from coin_assets.domain.limits import FreshnessLimits
-from coin_assets.domain.methods import DEFAULT_METHOD, METHODS, NAIVE
+from coin_assets.domain.methods import DEFAULT_METHOD, EXOGENOUS, METHODS, NAIVE
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import ConfigurationError
 
@@ -134,6 +134,13 @@ def methods(value: Any) -> tuple[str, ...]:
     return tuple(sorted(names, key=list(METHODS).index))
 
 
+def exogenous(value: Any) -> tuple[str, ...]:
+    """Exogenous series in the order of `SERIES`."""
+    given = value if isinstance(value, list | tuple) else notation.split(notation.text(value))
+    names = notation.each(notation.one_of(*EXOGENOUS), given)
+    return tuple(sorted(names, key=EXOGENOUS.index))
+
+
 def secret(value: Any) -> SecretStr:
     """Secret text."""
     return value if isinstance(value, SecretStr) else SecretStr(notation.secret_text(value))
@@ -147,8 +154,8 @@ def secret_url(value: Any) -> SecretStr:
 # Rules: each yields the problems of a parsed value.
 
 
-def with_default_method(names: tuple[str, ...], _: Given) -> Iterator[str]:
-    """Problems of methods that are given twice, or lack the one that is always trained."""
+def trainable(names: tuple[str, ...], given: Given) -> Iterator[str]:
+    """Problems of methods that are given twice, lack the usual one, or lack what they read."""
     if len(names) > len(set(names)):
         yield f"{','.join(names)!r} names a method twice; write each once."
     if DEFAULT_METHOD not in names:
@@ -156,6 +163,32 @@ def with_default_method(names: tuple[str, ...], _: Given) -> Iterator[str]:
             f"{DEFAULT_METHOD} is missing; it makes the first forecasts. Write "
             f"{DEFAULT_METHOD},{NAIVE}."
         )
+    for name in names:
+        if METHODS[name].reads_exogenous and not given.get("exogenous", EXOGENOUS):
+            yield (
+                f"{name} reads exogenous series, and none is collected; set COIN_EXOGENOUS, as in "
+                f"{EXOGENOUS[0]}, or leave {name} out."
+            )
+
+
+def collectable(names: tuple[str, ...], given: Given) -> Iterator[str]:
+    """Problems of exogenous series that are given twice, or that the market cannot give."""
+    if len(names) > len(set(names)):
+        yield f"{','.join(names)!r} names a series twice; write each once."
+        return
+    kind, _, exchange = given.get("market", "").partition(":")
+    if not names or not kind:
+        return
+    if kind != "ccxt":
+        yield (
+            f"{','.join(names)!r} is of no use to COIN_MARKET={given['market']}; leave it empty, "
+            "or use ccxt:<id>."
+        )
+        return
+    from coin_assets.market.exogenous import why_none  # imports pandas
+
+    for reason in filter(None, (why_none(name, exchange) for name in names)):
+        yield f"{reason}; leave it out, or choose another exchange."
 
 
 def paths(number: int, _: Given) -> Iterator[str]:

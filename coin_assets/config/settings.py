@@ -124,10 +124,15 @@ class Settings(BaseSettings):
         "soft/hard limits in minutes of data age; replaces only the limits of the timeframes "
         "it names",
     )
-    methods: Annotated[tuple[str, ...], _by(rules.methods, rules.with_default_method)] = _setting(
+    exogenous: Annotated[tuple[str, ...], _by(rules.exogenous, rules.collectable)] = _setting(
+        "",
+        "series beside the prices: `implied_volatility`, `funding_rate`, `open_interest` "
+        "(`docs/operations/exogenous.md`)",
+    )
+    methods: Annotated[tuple[str, ...], _by(rules.methods, rules.trainable)] = _setting(
         "har",
-        "forecasting methods: `har`, and `naive` if it is to be trained and scored beside it as a "
-        "challenger",
+        "forecasting methods: `har`, and `naive` or `har_exogenous` if they are to be trained and "
+        "scored beside it as challengers",
     )
     publish_dir: Annotated[Path, _by(rules.folder), BeforeValidator(rules.inside_home)] = _setting(
         "$COIN_HOME/published", "a folder that any web server can serve"

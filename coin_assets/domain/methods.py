@@ -6,8 +6,19 @@ challengers forecast the same origins and each has its own record.
 
 from dataclasses import dataclass
 
-CHAMPION, CHALLENGER, CHALLENGER_NAIVE = ROLES = ("champion", "challenger", "challenger_naive")
-HAR, NAIVE = "har", "naive"
+CHAMPION, CHALLENGER, CHALLENGER_NAIVE, CHALLENGER_EXOGENOUS = ROLES = (
+    "champion",
+    "challenger",
+    "challenger_naive",
+    "challenger_har_exogenous",
+)
+# Exogenous series; see `forecasting.exogenous`.
+IMPLIED, FUNDING, OPEN_INTEREST = EXOGENOUS = (
+    "implied_volatility",
+    "funding_rate",
+    "open_interest",
+)
+HAR, NAIVE, HAR_EXOGENOUS = "har", "naive", "har_exogenous"
 
 
 @dataclass(frozen=True)
@@ -20,12 +31,14 @@ class Method:
         role: of its challengers, in roles, forecasts and evaluations.
         is_reference: whether it is the naive forecast that all losses are compared with. Nothing
             that matters is fitted, so one version forecasts like another.
+        reads_exogenous: whether it needs exogenous series (`COIN_EXOGENOUS`).
     """
 
     name: str
     forecaster: str
     role: str
     is_reference: bool = False
+    reads_exogenous: bool = False
 
 
 METHODS = {
@@ -33,6 +46,7 @@ METHODS = {
     for each in (
         Method(HAR, "har_ridge", CHALLENGER),
         Method(NAIVE, "naive_returns", CHALLENGER_NAIVE, is_reference=True),
+        Method(HAR_EXOGENOUS, "har_exogenous_ridge", CHALLENGER_EXOGENOUS, reads_exogenous=True),
     )
 }
 # Always trained. Without a recorded champion its versions forecast.

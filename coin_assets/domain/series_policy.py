@@ -36,6 +36,7 @@ class SeriesPolicy:
         retention, source_retention: how long candles of the series and of its source are kept;
             None is without limit.
         methods: names of the methods that are trained, `DEFAULT_METHOD` first.
+        exogenous: names of the exogenous series that are collected.
     """
 
     series: Series
@@ -47,6 +48,7 @@ class SeriesPolicy:
     retention: timedelta | None
     source_retention: timedelta | None
     methods: tuple[str, ...] = (DEFAULT_METHOD,)
+    exogenous: tuple[str, ...] = ()
 
     @property
     def is_fetched(self) -> bool:

@@ -6,7 +6,7 @@ The import of scikit-learn takes seconds, so the functions import it when they n
 from typing import Any
 
 from coin_assets.domain.forecasting.frame import Forecaster
-from coin_assets.domain.methods import DEFAULT_METHOD, NAIVE
+from coin_assets.domain.methods import DEFAULT_METHOD, METHODS, NAIVE
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframe_rules import rules_of
 from coin_assets.errors import CorruptArtefact
@@ -30,21 +30,32 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
-def new_forecaster(series: Series, method: str = DEFAULT_METHOD) -> Forecaster:
-    """An unfitted forecaster for ``series``; ``method`` is one of `METHODS`."""
+def new_forecaster(
+    series: Series, method: str = DEFAULT_METHOD, exogenous: tuple[str, ...] = ()
+) -> Forecaster:
+    """An unfitted forecaster for ``series``.
+
+    Args:
+        method: one of `METHODS`.
+        exogenous: names of the exogenous series that it reads, if the method reads any.
+    """
     from coin_assets.domain.forecasting.har import HarForecaster
     from coin_assets.domain.forecasting.naive_forecaster import NaiveForecaster
 
     if method == NAIVE:
         return NaiveForecaster(series.timeframe.name)
     rules = rules_of(series.timeframe)
-    return HarForecaster(
-        series.timeframe.name,
-        calibrated=rules.calibrated_candles,
-        calibration_half_life=rules.calibration_half_life,
-        realised=rules.realised,
+    parameters = {
+        "calibrated": rules.calibrated_candles,
+        "calibration_half_life": rules.calibration_half_life,
+        "realised": rules.realised,
         **_PARAMETERS.get(series.timeframe.unit, {}),
-    )
+    }
+    if METHODS[method].reads_exogenous:
+        from coin_assets.domain.forecasting.har_exogenous import HarExogenousForecaster
+
+        return HarExogenousForecaster(series.timeframe.name, exogenous, **parameters)
+    return HarForecaster(series.timeframe.name, **parameters)
 
 
 def restored_forecaster(name: str, state: dict[str, Any]) -> Forecaster:
@@ -65,6 +76,7 @@ def restored_forecaster(name: str, state: dict[str, Any]) -> Forecaster:
 def _methods() -> tuple[type[Forecaster], ...]:
     """Methods that the registry can restore."""
     from coin_assets.domain.forecasting.har import HarForecaster
+    from coin_assets.domain.forecasting.har_exogenous import HarExogenousForecaster
     from coin_assets.domain.forecasting.naive_forecaster import NaiveForecaster
 
-    return HarForecaster, NaiveForecaster
+    return HarForecaster, NaiveForecaster, HarExogenousForecaster

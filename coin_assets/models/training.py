@@ -22,6 +22,12 @@ from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import VarianceSource
 from coin_assets.domain.timeframes import just_after
 from coin_assets.errors import CoinAssetsError, InsufficientData
+from coin_assets.models.exogenous import (
+    ExogenousInputs,
+    exogenous_facts,
+    names_in,
+    training_columns,
+)
 from coin_assets.models.forecasters import new_forecaster
 from coin_assets.models.measured import measured
 from coin_assets.models.registry import ModelRegistry, ModelVersion
@@ -47,6 +53,7 @@ class TrainingRequest:
         source: finer candles that measure the variance; None for the candles' own ranges.
         method: that is trained.
         others: further methods, trained on the same candles.
+        exogenous: what methods with exogenous series read; None if nothing is collected.
     """
 
     series: Series
@@ -58,6 +65,7 @@ class TrainingRequest:
     source: VarianceSource | None = None
     method: str = DEFAULT_METHOD
     others: tuple[str, ...] = ()
+    exogenous: ExogenousInputs | None = None
 
 
 @dataclass(frozen=True)
@@ -172,11 +180,15 @@ def _trained(
         return TrainingResult(request, known, rows=facts.get("rows", 0), loss=loss, skill=skill)
     candles = training_candles(store, request)
     try:
-        forecaster = new_forecaster(series, request.method).fit(candles)
+        candles = training_columns(
+            request.exogenous, series, request.method, candles, request.cutoff
+        )
+        read = names_in(candles)
+        forecaster = new_forecaster(series, request.method, read).fit(candles)
     except InsufficientData as error:
         return TrainingResult(request, rows=len(candles), insufficient=str(error))
     loss = recent_loss(forecaster, candles, series.timeframe)
-    held_out = validation(new_forecaster(series, request.method), candles, series.timeframe)
+    held_out = validation(new_forecaster(series, request.method, read), candles, series.timeframe)
     facts = {
         **_facts(candles, request, now),
         "features": list(forecaster.features),
@@ -254,6 +266,7 @@ def _facts(candles: pd.DataFrame, request: TrainingRequest, now: datetime) -> di
         "rows": len(candles),
         "data_hash": content_hash(candles),
         **_realised_facts(candles, request.source),
+        **exogenous_facts(candles),
         "code_version": CODE_VERSION,
         "package_version": library_version("coin_assets"),
         "libraries": {name: library_version(name) for name in ("numpy", "pandas", "scikit-learn")},

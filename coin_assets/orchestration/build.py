@@ -1,19 +1,17 @@
 """Builds Dagster definitions from settings, for production, tests and tools."""
 
-from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from coin_assets.alerts.database import FOLDER
-from coin_assets.alerts.incidents import Rules
 from coin_assets.config.locks import choose_locks
 from coin_assets.config.records import records_of, temporary_folder
 from coin_assets.config.settings import STORES, Settings
 from coin_assets.domain.publishing.documents import published_market
-from coin_assets.domain.shards import Shard
 from coin_assets.domain.timeframes import months_between
 from coin_assets.errors import ConfigurationError
 from coin_assets.files.atomic import private_folder
@@ -27,6 +25,11 @@ from coin_assets.orchestration.checks.clock import clock_checks
 from coin_assets.orchestration.checks.reconciled import reconciled_check
 from coin_assets.orchestration.code_references import with_sources
 from coin_assets.orchestration.executor import noted_in_process_executor
+from coin_assets.orchestration.exogenous import (
+    exogenous_assets,
+    exogenous_fetches,
+    exogenous_resources,
+)
 from coin_assets.orchestration.hidden import hidden_address
 from coin_assets.orchestration.jobs.acknowledge import acknowledge_job
 from coin_assets.orchestration.jobs.backfill import backfill_job
@@ -56,7 +59,7 @@ from coin_assets.orchestration.resources import (
     Resources,
     StoreResource,
 )
-from coin_assets.orchestration.sensors.alert_settings import AlertSettings
+from coin_assets.orchestration.sensors.alert_settings import AlertSettings, alert_settings
 from coin_assets.orchestration.sensors.candles_due import candles_due_sensor
 from coin_assets.orchestration.sensors.health_alerts import health_alerts_sensor
 from coin_assets.orchestration.sensors.late_candles import late_candles_sensor
@@ -85,16 +88,13 @@ def build_definitions(
         symbol_names: the only symbols that get assets, for a process that executes a run of them;
             of names that are not configured, and by default, all symbols get them.
         resource_overrides: resources to use instead of the configured ones, by name: ``market``,
-            ``store``, ``registry``, ``publisher``, ``clock``, ``disk``.
+            ``store``, ``registry``, ``publisher``, ``clock``, ``disk``, ``exogenous``.
 
     Raises:
         ConfigurationError: the settings or the home cannot be used.
     """
     settings = settings or Settings()
-    shard = settings.own_shard
-    resources: dict[str, Any] = configured_resources(settings)._asdict()
-    if unknown := set(resource_overrides) - set(resources):
-        raise ConfigurationError(f"No resources {sorted(unknown)}; there are {sorted(resources)}.")
+    shard, resources = settings.own_shard, _resources(settings, resource_overrides)
     choose_locks(settings)
     _open_home(settings)
     specs = series_specs(settings)
@@ -102,9 +102,10 @@ def build_definitions(
     with beta_features_accepted():
         steps = with_sources([asset for spec in chosen for asset in series_assets(spec, specs)])
         scored = with_sources([evaluations(spec) for spec in chosen])
+        collected = with_sources(exogenous_assets(chosen))
     checks = [check for spec in chosen for check in _separate_checks(spec)]
     alerts = alert_settings(settings)
-    faults = MachineFaults((resources | resource_overrides)["disk"])
+    faults = MachineFaults(resources["disk"])
     update, training = update_job(steps, checks), training_job(specs)
     recompute, retention = recompute_job(specs), retention_job(specs)
     prune, archive = prune_job(settings.records_retention), archive_job(specs, settings.paths)
@@ -118,21 +119,32 @@ def build_definitions(
         late_candles_sensor(specs, recompute, faults, shard),
         training_events_sensor(specs, training, faults, shard),
     ]
-    launched: list[Any] = [*due, recompute, retention, prune]
+    fetch, fetch_due = exogenous_fetches(collected, specs, faults, shard)
+    launched: list[Any] = [*due, recompute, retention, prune, *fetch]
+    sensors += fetch_due
     watched = [each.name for each in (*sensors, *schedules)]
     definitions = dg.Definitions(
-        assets=[*steps, *scored, manifest(chosen, shard)],
+        assets=[*steps, *scored, *collected, manifest(chosen, shard)],
         jobs=[*launched, archive, *_operator_jobs(settings, specs, alerts)],
         asset_checks=checks,
         schedules=schedules,
         sensors=[*sensors, health_alerts_sensor(specs, alerts, watched, faults)],
-        resources=resources | resource_overrides,
+        resources=resources,
         # A step costs about 0.1 s in this process and seconds in one of its own.
         executor=noted_in_process_executor,
     )
     with beta_features_accepted():  # Dagster copies sensors with a parameter that is one
         definitions.get_repository_def()
     return definitions
+
+
+def _resources(
+    settings: Settings, overrides: Mapping[str, dg.ConfigurableResource]
+) -> dict[str, Any]:
+    known = configured_resources(settings)._asdict() | exogenous_resources(settings)
+    if unknown := set(overrides) - set(known):
+        raise ConfigurationError(f"No resources {sorted(unknown)}; there are {sorted(known)}.")
+    return known | dict(overrides)
 
 
 def _chosen(
@@ -185,6 +197,7 @@ def series_specs(settings: Settings) -> tuple[SeriesAssets, ...]:
                 settings.source_of(series.timeframe) or series.timeframe
             ),
             methods=settings.methods,
+            exogenous=settings.exogenous,
         )
         for series in settings.series_list
         if shard is None or shard.owns(series.symbol)
@@ -204,23 +217,6 @@ def series_assets(spec: SeriesAssets, specs: tuple[SeriesAssets, ...]) -> list[d
 def _separate_checks(spec: SeriesAssets) -> tuple[dg.AssetChecksDefinition, ...]:
     """Checks that no asset of the series records by itself."""
     return reconciled_check(spec), clock_checks(spec, read_status)
-
-
-def alert_settings(settings: Settings) -> AlertSettings:
-    """Alert settings. They hold secrets, so only the alert sensor and job receive them."""
-    return AlertSettings(
-        folder=settings.home / FOLDER,
-        market=settings.market,
-        webhooks=settings.alert_webhooks,
-        rules=Rules(
-            timedelta(seconds=settings.alert_cycle_seconds),
-            settings.alert_repeat_cycles,
-            settings.alert_escalate_cycles,
-        ),
-        disk=settings.disk_limits,
-        heartbeat_url=settings.heartbeat_url.get_secret_value(),
-        shard=Shard(settings.shard or 0, settings.shards),
-    )
 
 
 def market_name(settings: Settings) -> str:

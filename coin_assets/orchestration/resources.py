@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 from pydantic import PrivateAttr
 
+from coin_assets.domain.forecasting.exogenous import ExogenousSource
 from coin_assets.domain.limits import FreshnessLimits
 from coin_assets.domain.publishing.manifest_entries import Installation
 from coin_assets.domain.series import Series
@@ -21,6 +22,7 @@ from coin_assets.domain.timeframes import Timeframe
 from coin_assets.market.base import Market
 from coin_assets.market.factory import open_market
 from coin_assets.models.evaluations import EvaluationBook
+from coin_assets.models.exogenous import ExogenousInputs
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.disk import DiskResource as DiskResource
 from coin_assets.orchestration.hidden import reveal
@@ -30,6 +32,7 @@ from coin_assets.pipeline.fetch_ahead import FetchesAhead
 from coin_assets.publish.batch import PublishingBatch
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
+from coin_assets.store.exogenous import ExogenousTables
 from coin_assets.store.influxdb.connection import Connection
 from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets.store.parquet import ParquetStore
@@ -136,6 +139,14 @@ class StoreResource(dg.ConfigurableResource):
                 self._store = InfluxStore(self.connection(), self.market, home / "locks")
         return self._store
 
+    def exogenous(self) -> ExogenousTables:
+        """Values of the exogenous series; they lie in the home, whatever the kind."""
+        return ExogenousTables(Path(self.home))
+
+    def exogenous_inputs(self, names: tuple[str, ...]) -> ExogenousInputs | None:
+        """What versions of a series are trained on beside candles; None without ``names``."""
+        return ExogenousInputs(self.exogenous(), names) if names else None
+
     def connection(self) -> Connection:
         """Connection to the InfluxDB server."""
         token = self.token
@@ -164,6 +175,25 @@ class StoreResource(dg.ConfigurableResource):
             self._ahead.close()
         if self._store is not None:
             self._store.close()
+
+
+class ExogenousResource(dg.ConfigurableResource):
+    """Sources of exogenous series.
+
+    Attributes:
+        exchange: of the market, in ccxt.
+    """
+
+    exchange: str
+    _sources: dict[str, ExogenousSource] = PrivateAttr(default_factory=dict)
+
+    def source(self, name: str) -> ExogenousSource:
+        """The source of a series, opened on first use; symbols of a run share it."""
+        if name not in self._sources:
+            from coin_assets.market.exogenous import open_source  # imports pandas and ccxt
+
+            self._sources[name] = open_source(name, self.exchange)
+        return self._sources[name]
 
 
 class RegistryResource(dg.ConfigurableResource):
@@ -260,4 +290,5 @@ def pipeline_from(resources: Any) -> Pipeline:
         evaluations=resources.registry.evaluations(),
         publisher=resources.publisher.client(),
         clock=resources.clock,
+        exogenous=resources.store.exogenous(),
     )

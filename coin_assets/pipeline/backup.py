@@ -33,7 +33,16 @@ from coin_assets.store.fingerprint import fingerprint
 
 RECORD, SCHEMA_VERSION = "backup.json", 1
 # Folders of a home by series, in the order of their locks; what else is kept, has no locks.
-SERIES_PARTS = ("candles", "ledger", "revisions", "forecasts", "models", "evaluations")
+SERIES_PARTS = (
+    "candles",
+    "ledger",
+    "revisions",
+    "forecasts",
+    "models",
+    "evaluations",
+    "exogenous",
+    "exogenous_ledger",
+)
 _OTHER_PARTS = ("market.json", "names", "alerts", "dagster")
 _SQLITE = b"SQLite format 3\0"
 _SIDE_FILES = ("-wal", "-shm", "-journal")

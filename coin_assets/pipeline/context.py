@@ -9,6 +9,7 @@ from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
+from coin_assets.store.exogenous import ExogenousTables
 
 
 class RunClock(Protocol):
@@ -34,6 +35,7 @@ class Pipeline:
         evaluations: the newest evaluation of each series.
         publisher: the published folder.
         clock: time of this run.
+        exogenous: values of the exogenous series.
     """
 
     store: Store
@@ -42,3 +44,4 @@ class Pipeline:
     evaluations: EvaluationBook
     publisher: Publisher
     clock: RunClock
+    exogenous: ExogenousTables

@@ -9,17 +9,19 @@ import pandas as pd
 from coin_assets.domain.evaluation.roles import FIRST, Roles, version_for
 from coin_assets.domain.evaluation.windows import has_trial
 from coin_assets.domain.forecasting.frame import LIVE, forecast_frame, kind_of
-from coin_assets.domain.methods import CHALLENGER_ROLES, CHAMPION
+from coin_assets.domain.methods import CHALLENGER_ROLES, CHAMPION, EXOGENOUS
 from coin_assets.domain.series import Series
 from coin_assets.domain.series_policy import VarianceSource
 from coin_assets.domain.timeframes import just_after
 from coin_assets.errors import CoinAssetsError, ModelMissing
+from coin_assets.models.exogenous import with_exogenous
 from coin_assets.models.measured import measured
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.models.trainability import why_none
 from coin_assets.pipeline.monthly_rollover import apply_monthly_rollover
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import require_covered, require_newest
+from coin_assets.store.exogenous import ExogenousTables
 from coin_assets.store.forecasts import of_role
 
 FIRST_LIVE = "first live forecast"
@@ -36,11 +38,13 @@ class VisibleCandles:
         closed_by: candles that close up to here are final; a forecast whose first candle closed by
             then is a backtest.
         source: finer candles that measure the variance; None for the candles' own ranges.
+        exogenous: what models of exogenous series read; None where there is no such model.
     """
 
     first: datetime
     closed_by: datetime
     source: VarianceSource | None = None
+    exogenous: ExogenousTables | None = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,8 @@ def forecasts_by(
     last = origins[-1].to_pydatetime()
     require_covered(store, series, first, last)
     candles = measured(store, series, store.read_candles(series, first, last), visible.source)
+    read = [name for name in EXOGENOUS if name in forecaster.features]
+    candles = with_exogenous(visible.exogenous, series, candles, read)
     quantiles = forecaster.predict_quantiles(candles, origins)
     kinds = [kind_of(origin, series.timeframe, visible.closed_by) for origin in origins]
     return forecast_frame(origins, quantiles, version.name, kinds, role)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from coin_assets.domain.evaluation.retraining import due_cutoff
 from coin_assets.domain.series import Series
@@ -15,15 +16,29 @@ from coin_assets.domain.timeframes import month_start, months_between
 from coin_assets.errors import CorruptArtefact, MachineFault
 from coin_assets.files.faults import faults_of_one_file
 from coin_assets.market.base import Market
+from coin_assets.models.exogenous import ExogenousInputs, why_not_trained
 from coin_assets.models.trainability import why_none
 from coin_assets.planning.facts import PlanningFacts
 from coin_assets.planning.series_status import SeriesStatus
 from coin_assets.publish.fitness import unfitness
 from coin_assets.store.base import CandleRange, Store
 from coin_assets.store.coverage import never_asked, unanswered
+from coin_assets.store.exogenous import ExogenousTables
 from coin_assets.store.forecasts import forecast_at
 
 _Span = tuple[datetime, datetime]
+
+
+class FactSources(NamedTuple):
+    """What planning facts are read from.
+
+    Attributes:
+        exogenous: values of the exogenous series; None if no model is planned with these facts.
+    """
+
+    store: Store
+    market: Market
+    exogenous: ExogenousTables | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,7 @@ class _Gatherer:
 
     store: Store
     market: Market
+    exogenous: ExogenousTables | None
     closed_by: datetime
     now: datetime
     statuses: Mapping[Series, SeriesStatus]
@@ -60,8 +76,7 @@ class _Gatherer:
 
 def planning_facts(
     specs: Sequence[SeriesPolicy],
-    store: Store,
-    market: Market,
+    sources: FactSources,
     statuses: Mapping[Series, SeriesStatus],
     now: datetime,
     closed_by: datetime,
@@ -78,7 +93,7 @@ def planning_facts(
     Raises:
         MachineFault: the machine fails whatever the file, for example for lack of memory.
     """
-    gather = _Gatherer(store, market, closed_by, now, statuses)
+    gather = _Gatherer(*sources, closed_by, now, statuses)
     found: dict[Series, PlanningFacts] = {}
     faults: list[MachineFault] = []
     gather.ask(_without_forecast(statuses[spec.series]) for spec in specs)
@@ -225,13 +240,17 @@ def _models_wanted(
     """Whether a model can be trained now, and whether the monthly version is due and missing."""
     store, series, status = gather.store, spec.series, gather.statuses[spec.series]
     candles, month = status.candles, month_start(due)
-    cutoffs = [status.cutoffs_of(method) for method in spec.methods]
     if candles is None or (status.model_damage and status.model_damage.fault):
         return False, False
     # The last training of the schedule was killed or missed, or this is a new home.
     needed = min(due_cutoff(series.timeframe, gather.now), candles)
-    lacks_model = not all(any(needed <= each <= candles for each in known) for known in cutoffs)
-    lacks_month = not all(month in known for known in cutoffs)
+    lacks_model = any(
+        not any(needed <= each <= candles for each in status.cutoffs_of(method))
+        for method in _methods_at(gather, spec, candles)
+    )
+    lacks_month = any(
+        month not in status.cutoffs_of(method) for method in _methods_at(gather, spec, month)
+    )
     if not lacks_month and not lacks_model:
         return False, False
     if not fetched.issuperset(months_between(first, candles)) or unanswered(
@@ -245,3 +264,16 @@ def _models_wanted(
     has_reached = candles >= before
     monthly = lacks_month and has_reached and why_none(store, series, usable, before) is None
     return can_train, monthly
+
+
+def _methods_at(gather: _Gatherer, spec: SeriesPolicy, cutoff: datetime) -> list[str]:
+    """Methods of which a version with this cutoff can exist, as far as exogenous series decide."""
+    tables = gather.exogenous
+    inputs = None if tables is None else ExogenousInputs(tables, spec.exogenous)
+    found = []
+    for method in spec.methods:
+        # Their files stop no other method; fetch_exogenous fails at them, and is reported.
+        with suppress(CorruptArtefact, MachineFault):
+            if why_not_trained(inputs, spec.series, method, cutoff) is None:
+                found.append(method)
+    return found

@@ -415,8 +415,12 @@ REFUSED: list[tuple[str, str, str]] = [
     ("COIN_HISTORY_WINDOW", "1h:1y", "'1y' is not a duration"),
     ("COIN_METHODS", "naive", "har is missing; .* Write har,naive"),
     ("COIN_METHODS", "", "har is missing"),
-    ("COIN_METHODS", "har,prophet", "'prophet' is not known; write har or naive"),
+    ("COIN_METHODS", "har,prophet", "'prophet' is not known; write har or naive or har_exogenous"),
     ("COIN_METHODS", "har,har", "'har,har' names a method twice"),
+    ("COIN_METHODS", "har,har_exogenous", "har_exogenous reads exogenous .* set COIN_EXOGENOUS"),
+    ("COIN_EXOGENOUS", "gossip", "'gossip' is not known; write implied_volatility or"),
+    ("COIN_EXOGENOUS", "funding_rate,funding_rate", "names a series twice"),
+    ("COIN_EXOGENOUS", "funding_rate", "of no use to COIN_MARKET=sandbox; leave it empty, or use"),
     ("COIN_FRESHNESS", "1h:65", "'65' is not made of 2 whole numbers .* as in 65/130"),
     ("COIN_FRESHNESS", "1h:130/65", "'130/65' is not a pair of limits; .* as in 65/130"),
     ("COIN_FRESHNESS", "1h:65/65", "is not a pair of limits"),
@@ -755,7 +759,7 @@ def test_ccxt_is_imported_for_ccxt_markets_only() -> None:
 def test_table_has_one_row_a_variable_with_its_default() -> None:
     rows = [line.split(" | ") for line in settings_table().splitlines()[2:]]
     defaults = {row[0].strip("| `"): row[1].strip("`") for row in rows}
-    assert len(rows) == len(Settings.model_fields) == 36
+    assert len(rows) == len(Settings.model_fields) == 37
     assert list(defaults) == [variable_of(field) for field in Settings.model_fields]
     assert defaults["COIN_HOME"] == "./var"
     assert defaults["COIN_PUBLISH_DIR"] == "$COIN_HOME/published"

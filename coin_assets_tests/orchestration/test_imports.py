@@ -24,6 +24,7 @@ from coin_assets.definitions import defs
 repository = defs.get_repository_def()
 instance = dg.DagsterInstance.get()
 instance.run_launcher, instance.run_coordinator, instance.get_runs_count()
+assert "coin_assets.market.exogenous" not in sys.modules
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 

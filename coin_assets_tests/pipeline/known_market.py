@@ -17,7 +17,7 @@ from coin_assets.domain.forecasting.frame import LIVE, QUANTILES, STEPS, forecas
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.naive import NAIVE_WINDOW
 from coin_assets.domain.forecasting.naive_forecaster import NaiveForecaster
-from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, CHAMPION, ROLES
+from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, CHAMPION
 from coin_assets.domain.timeframes import next_month
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
@@ -31,6 +31,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FIRST = START + NAIVE_WINDOW * HOUR
 TRUE, WIDE = 1.0, 1.6
 SERIES = series("1h")
+_CHALLENGED = (CHAMPION, CHALLENGER, CHALLENGER_NAIVE)
 _LENGTH = 1400
 _LEVEL, _SPREAD = 100.0, 0.01
 
@@ -49,7 +50,7 @@ class KnownMarket:
     ) -> None:
         self.store, self.registry = ParquetStore(home), ModelRegistry(home)
         self.evaluations = EvaluationBook(home)
-        self.widths, self.kind = dict(zip(ROLES, widths, strict=False)), kind
+        self.widths, self.kind = dict(zip(_CHALLENGED, widths, strict=False)), kind
         self._candles = _candles()
         self._appoint()
 

@@ -8,7 +8,7 @@ import pytest
 from coin_assets.domain.evaluation.promotion import KEEP, PROMOTE, RETIRE
 from coin_assets.domain.evaluation.promotion_criteria import CHAMPION_LEVEL
 from coin_assets.domain.forecasting.naive_forecaster import NaiveForecaster
-from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, CHAMPION, ROLES
+from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, CHAMPION
 from coin_assets.errors import ConfigurationError, CorruptArtefact, DataRefused
 from coin_assets.models.evaluations import PUBLISHED_SHA256
 from coin_assets.pipeline.evaluate import EvaluationReport
@@ -36,7 +36,7 @@ def decisions(report: EvaluationReport) -> dict[str, str]:
 
 def holders(market: KnownMarket) -> list[str | None]:
     roles = market.registry.roles(SERIES)
-    return [roles.holder(role) for role in ROLES]
+    return [roles.holder(role) for role in (CHAMPION, CHALLENGER, CHALLENGER_NAIVE)]
 
 
 def applied(market: KnownMarket, days: int) -> list[dict[str, str]]:
@@ -87,7 +87,11 @@ def test_each_challenger_is_scored_and_published_with_its_method(tmp_path: Path)
     published = json.loads(market.evaluations.published(SERIES, sha256) or b"")
     assert_valid("evaluation", published)
     assert published["challengers"][0]["scores"] == entry["scores"]
-    assert {each["role"] for each in published["roles"]} == {*ROLES}
+    assert {each["role"] for each in published["roles"]} == {
+        CHAMPION,
+        CHALLENGER,
+        CHALLENGER_NAIVE,
+    }
     assert market.evaluations.versions(SERIES) == {"1", "2", "4"}
     assert market.evaluations.read(SERIES) is not None
 

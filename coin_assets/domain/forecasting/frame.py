@@ -73,7 +73,8 @@ class Forecaster(Protocol):
     Attributes:
         name: identifies the method in artefacts.
         context: number of candles up to an origin that a forecast reads; more change nothing.
-        features: names of the features, in the order of the model.
+        features: names of the features, in the order of the model. Those named like an exogenous
+            series read its column.
     """
 
     name: str

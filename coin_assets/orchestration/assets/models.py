@@ -31,7 +31,7 @@ def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
     @dg.asset(
         **spec.common(MODELS, {"scikitlearn", "json"}),
         **spec.partitioned(),
-        deps=spec.candles_so_far,
+        deps=[*spec.candles_so_far, *spec.exogenous_read],
         description=f"Models of {spec.series} whose cutoff lies in the month; never replaced.",
         freshness_policy=spec.training_freshness,
         pool=TRAINING_POOL,
@@ -55,6 +55,7 @@ def trained_models(spec: SeriesAssets) -> dg.AssetsDefinition:
                     source=spec.variance_source(clock.now()),
                     method=spec.methods[0],
                     others=spec.methods[1:],
+                    exogenous=store.exogenous_inputs(spec.exogenous),
                 )
                 result = train(store.client(), registry.client(), request, clock.now())
                 for each in result.of_all_methods:
@@ -160,11 +161,11 @@ def training_metadata(result: TrainingResult) -> dict[str, Any]:
 
 
 def _of_further_method(result: TrainingResult) -> dict[str, Any]:
-    """Metadata of the training of a further method; none without a version or an error."""
+    """Metadata of the training of a further method."""
     if result.error is not None:
         facts: dict[str, Any] = {"error": str(result.error)}
     elif result.version is None:
-        facts = {}
+        facts = {"insufficient_data": result.insufficient or ""}
     else:
         scores = {"loss": result.loss, "skill": result.skill}
         known = {name: rounded(score) for name, score in scores.items() if score is not None}

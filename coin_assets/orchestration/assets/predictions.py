@@ -43,6 +43,7 @@ def predictions(spec: SeriesAssets) -> dg.AssetsDefinition:
         **spec.partitioned(),
         deps=[
             *spec.candles_so_far,
+            *spec.exogenous_read,
             dg.AssetDep(spec.asset_key(MODELS), partition_mapping=spec.months_so_far),
         ],
         description=f"24-step forecasts of {spec.series} at each candle close; never changed.",
@@ -87,7 +88,7 @@ def _request(
     now, closed_by = pipeline.clock.now(), pipeline.clock.closed_by()
     extent = pipeline.store.extent(spec.series)
     first = spec.first_usable(now, None if extent is None else extent.first)
-    visible = VisibleCandles(first, closed_by, spec.variance_source(now))
+    visible = VisibleCandles(first, closed_by, spec.variance_source(now), pipeline.exogenous)
     horizon = pipeline.market.horizon(spec.source, closed_by)
     return ForecastRequest(spec.series, *window, visible, horizon)
 

@@ -12,7 +12,7 @@ from coin_assets.domain.evaluation.matured import Matured
 from coin_assets.domain.evaluation.report import Evaluation, Judged
 from coin_assets.domain.evaluation.scoring import losses
 from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
-from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, CHAMPION
+from coin_assets.domain.methods import CHALLENGER, CHALLENGER_EXOGENOUS, CHALLENGER_NAIVE, CHAMPION
 from coin_assets.domain.series import Series
 
 if TYPE_CHECKING:
@@ -23,9 +23,14 @@ _HISTORY = 48
 _PNG_COLOURS = 32
 _BOX = "\N{WHITE SQUARE}"
 _BANDS = ((0.05, 0.95, "90%", 0.18), (0.1, 0.9, "80%", 0.25), (0.25, 0.75, "50%", 0.35))
-_BLUE, _ORANGE, _GREEN = "#1f6feb", "#bc4c00", "#1a7f37"
+_BLUE, _ORANGE, _GREEN, _PURPLE = "#1f6feb", "#bc4c00", "#1a7f37", "#8250df"
 _INK, _GREY = "#24292f", "#8c959f"
-_COLOURS = {CHAMPION: _BLUE, CHALLENGER: _ORANGE, CHALLENGER_NAIVE: _GREEN}
+_COLOURS = {
+    CHAMPION: _BLUE,
+    CHALLENGER: _ORANGE,
+    CHALLENGER_NAIVE: _GREEN,
+    CHALLENGER_EXOGENOUS: _PURPLE,
+}
 # Neighbouring forecasts share this many outcomes; a shorter mean would show their overlap only.
 _FEWEST_SMOOTHED, _SMOOTHED_SHARE = STEPS, 20
 

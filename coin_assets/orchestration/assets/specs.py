@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED, QUALITY
-from coin_assets.domain.series import Series
+from coin_assets.domain.methods import METHODS
+from coin_assets.domain.series import Series, safe_name
 from coin_assets.domain.series_policy import SeriesPolicy
 from coin_assets.orchestration.failures import failures_named as failures_named
 
@@ -56,6 +57,13 @@ class SeriesAssets(SeriesPolicy):
         ]
 
     @property
+    def exogenous_read(self) -> list[dg.AssetDep]:
+        """The exogenous series that models and forecasts depend on, if a method reads any."""
+        if not any(METHODS[method].reads_exogenous for method in self.methods):
+            return []
+        return [dg.AssetDep(exogenous_key(self.series.symbol, name)) for name in self.exogenous]
+
+    @property
     def freshness(self) -> dg.FreshnessPolicy:
         """Data-age limits, applied by Dagster to the time of the last materialisation."""
         return dg.FreshnessPolicy.time_window(
@@ -99,6 +107,11 @@ class SeriesAssets(SeriesPolicy):
 def asset_key(series: Series, layer: str) -> dg.AssetKey:
     """Asset key of one layer of a series, for example ``BTC_USDT/ohlcv_1h``."""
     return dg.AssetKey([series.symbol_name, f"{_NAMES[layer]}_{series.timeframe}"])
+
+
+def exogenous_key(symbol: str, name: str) -> dg.AssetKey:
+    """Asset key of an exogenous series, for example ``BTC_USDT/implied_volatility``."""
+    return dg.AssetKey([safe_name(symbol), name])
 
 
 def column_schema(schema: Mapping[str, tuple[str, str]]) -> dg.TableSchema:

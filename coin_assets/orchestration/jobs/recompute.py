@@ -137,7 +137,7 @@ class _Recomputation:
         store, series, clock = self.pipeline.store, spec.series, self.pipeline.clock
         now = clock.now()
         window = spec.first_expected(now), clock.closed_by()
-        visible = VisibleCandles(*window, spec.variance_source(now))
+        visible = VisibleCandles(*window, spec.variance_source(now), self.pipeline.exogenous)
         newest = store.newest_forecasts([series]).get(series)
         origins = forecasts = 0
         shows_forecast = False

@@ -37,7 +37,7 @@ from coin_assets.orchestration.jobs.one_op import BACKGROUND, one_op_job, requir
 from coin_assets.orchestration.jobs.selection import chosen_specs
 from coin_assets.orchestration.partitions import partition_of
 from coin_assets.orchestration.resources import Clock, RegistryResource, StoreResource
-from coin_assets.store.base import Extent, Store
+from coin_assets.store.base import Store
 
 # A training that a schedule or sensor launched is retried after these times.
 RETRY_AFTER = (timedelta(minutes=10), timedelta(minutes=30))
@@ -86,9 +86,7 @@ def training_job(
             now, earlier = clock.now(), _reported_before(context)
             requests = [
                 _same_again(
-                    _request(
-                        config, spec, now, store.client().extent(spec.series), context.run.run_id
-                    ),
+                    _request(config, spec, now, store, context.run.run_id),
                     earlier,
                 )
                 for spec in chosen
@@ -219,9 +217,10 @@ def _report(
 
 
 def _request(
-    config: TrainingConfig, spec: SeriesAssets, now: datetime, extent: Extent | None, run_id: str
+    config: TrainingConfig, spec: SeriesAssets, now: datetime, store: StoreResource, run_id: str
 ) -> TrainingRequest:
-    """Training request of a series whose stored candles are ``extent``."""
+    """Training request of a series."""
+    extent = store.client().extent(spec.series)
     lookback = _lookback(config.lookback)
     if config.cutoff is not None:
         cutoff = _cutoff(config.cutoff)
@@ -246,6 +245,7 @@ def _request(
         method=spec.methods[0],
         others=spec.methods[1:],
         source=spec.variance_source(now),
+        exogenous=store.exogenous_inputs(spec.exogenous),
     )
 
 

@@ -3,15 +3,16 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from coin_assets.alerts import heartbeat
 from coin_assets.alerts.channels import channels_of
-from coin_assets.alerts.database import BOOK
+from coin_assets.alerts.database import BOOK, FOLDER
 from coin_assets.alerts.incidents import Rules
 from coin_assets.alerts.outbox import AlertBook, DeliveryReport
 from coin_assets.config.addresses import Webhook
+from coin_assets.config.settings import Settings
 from coin_assets.domain.limits import DiskLimits
 from coin_assets.domain.shards import ALONE, Shard
 from coin_assets.errors import CoinAssetsError, MachineFault
@@ -36,6 +37,23 @@ class AlertSettings:
     def book(self) -> AlertBook:
         """Incidents, mutes and the outbox, in the alerts folder; incidents of the shard."""
         return AlertBook(self.folder / BOOK, self.shard)
+
+
+def alert_settings(settings: Settings) -> AlertSettings:
+    """Alert settings. They hold secrets, so only the alert sensor and job receive them."""
+    return AlertSettings(
+        folder=settings.home / FOLDER,
+        market=settings.market,
+        webhooks=settings.alert_webhooks,
+        rules=Rules(
+            timedelta(seconds=settings.alert_cycle_seconds),
+            settings.alert_repeat_cycles,
+            settings.alert_escalate_cycles,
+        ),
+        disk=settings.disk_limits,
+        heartbeat_url=settings.heartbeat_url.get_secret_value(),
+        shard=Shard(settings.shard or 0, settings.shards),
+    )
 
 
 def beat(

@@ -37,17 +37,18 @@ from coin_assets.orchestration.sensors.tick_time import (
 )
 from coin_assets.planning.evaluations import QualityFacts, plan_quality, quality_facts
 from coin_assets.planning.facts import Plan, PlanningFacts
-from coin_assets.planning.gather import planning_facts, sound_specs
+from coin_assets.planning.gather import FactSources, planning_facts, sound_specs
 from coin_assets.planning.planner import plan_updates
 from coin_assets.planning.series_status import StatusReader
 from coin_assets.publish.publisher import Publisher
 from coin_assets.store.base import Store
+from coin_assets.store.exogenous import ExogenousTables
 
 INTERVAL_SECONDS = 5
 # The daemon looks every five seconds whether an interval has passed, so ticks are up to ten apart.
 _LONGEST_WAIT_SECONDS = 10.0
 
-_Clients = tuple[Store, Market, ModelRegistry, EvaluationBook, Publisher]
+_Clients = tuple[Store, Market, ModelRegistry, EvaluationBook, Publisher, ExogenousTables]
 
 
 def candles_due_sensor(
@@ -93,6 +94,7 @@ def candles_due_sensor(
             registry.client(),
             registry.evaluations(),
             publisher.client(),
+            store.exogenous(),
         )
         time_left, records = TickTime(clock.monotonic), Records.of(context, shard)
         look, plan = _plan(records, parts, clients, clock, time_left)
@@ -132,17 +134,18 @@ def _plan(
     time_left: TickTime,
 ) -> tuple[_Look, Plan]:
     """Planning facts of the series that there is time for, and the plan made of them."""
-    stored, market, registry, evaluations, publisher = clients
+    stored, market, registry, evaluations, publisher, exogenous = clients
     at, now = clock.machine_time(), clock.now()
     # Runs are read first: a task whose run ends meanwhile counts as in flight, not as missing.
     specs = [spec for part in parts.items for spec in part]
     store = stored.snapshot([spec.series for spec in specs])
     runs = runs_of(records.instance, specs, at, month_start(now), time_left, records.label)
     reader, look = StatusReader(store, registry, publisher), _Look()
+    sources = FactSources(store, market, exogenous)
     for part in parts.take(time_left):
         statuses = reader.read([spec.series for spec in part])
         sound = sound_specs(part, statuses)
-        facts, met = planning_facts(sound, store, market, statuses, now, clock.settled())
+        facts, met = planning_facts(sound, sources, statuses, now, clock.settled())
         look.facts += facts
         look.faults += met
         look.series += len(part)

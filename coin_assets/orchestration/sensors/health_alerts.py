@@ -15,6 +15,7 @@ from coin_assets.domain.publishing.manifest import STATUSES
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start
 from coin_assets.errors import MachineFault
+from coin_assets.orchestration.assets.exogenous import FETCH_JOB
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.dead_runs import end_dead_runs, end_hung_runs
 from coin_assets.orchestration.locations import Records
@@ -187,7 +188,8 @@ def _of_series(
     instance, label = records
     machine_time, month = clock.machine_time(), month_start(now)
     failures = runs_of(instance, specs, machine_time, month, label=label).failures
-    jobs = {job: failed for job in WATCHED_JOBS if (failed := job_failures(instance, job, label))}
+    watched = [*WATCHED_JOBS, *([FETCH_JOB] if any(spec.exogenous for spec in specs) else [])]
+    jobs = {job: failed for job in watched if (failed := job_failures(instance, job, label))}
     by_series = {spec.series: spec for spec in specs}
     of_series = [
         # Of equally bad conditions of a series the first is reported.

@@ -43,7 +43,7 @@ from coin_assets.pipeline.publish import (
     quality,
 )
 from coin_assets.planning.facts import Failures, PlanningFacts, Runs
-from coin_assets.planning.gather import planning_facts, sound_specs
+from coin_assets.planning.gather import FactSources, planning_facts, sound_specs
 from coin_assets.planning.planner import plan_repairs
 from coin_assets.planning.series_status import SeriesStatus, StatusReader
 from coin_assets.publish.folder import FileDifference
@@ -180,7 +180,7 @@ class _Repairs:
         if not any(self._may_need_repair(spec.series) for spec in specs):
             return []
         # candles_due reports the faults.
-        found, _ = planning_facts(specs, store, market, self.statuses, now, closed_by)
+        found, _ = planning_facts(specs, FactSources(store, market), self.statuses, now, closed_by)
         return [
             replace(each, damage="its history is complete now") if each.series in self else each
             for each in found

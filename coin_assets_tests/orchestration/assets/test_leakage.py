@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from coin_assets.domain.forecasting.frame import BACKTEST, LIVE
-from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, CHAMPION, ROLES
+from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, CHAMPION
 from coin_assets.domain.series import Series
 from coin_assets.market.base import Market, Page
 from coin_assets.market.sandbox import SandboxMarket
@@ -99,7 +99,7 @@ def test_without_a_future_the_forecasts_are_the_same(
     whole: Platform, truncated: Platform, timeframe: str
 ) -> None:
     known, all_made = forecasts(truncated, timeframe), forecasts(whole, timeframe)
-    assert set(known["role"]) == {*ROLES}
+    assert set(known["role"]) == {CHAMPION, CHALLENGER, CHALLENGER_NAIVE}
     assert set(known["model_version"]) == {"1", "3", "5", "6"}
     # The newest origin was live then and is a backtest with hindsight; its numbers are the same.
     assert set(known["kind"]) == {LIVE, BACKTEST}

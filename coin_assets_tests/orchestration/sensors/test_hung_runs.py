@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from coin_assets.orchestration.build import alert_settings
 from coin_assets.orchestration.dead_runs import end_dead_runs
 from coin_assets.orchestration.run_processes import RunProcess
+from coin_assets.orchestration.sensors.alert_settings import alert_settings
 from coin_assets_tests.platform import BTC, ETH, Platform, utc
 
 BOUNDARY = "2024-02-29T13:00:05"

@@ -1,0 +1,170 @@
+"""Exogenous values of each symbol in Parquet files of a home, and what their sources were asked.
+
+    <home>/exogenous/symbol=BTC_USDT/timeframe=1h/month=2026-11/implied_volatility.parquet
+    <home>/exogenous_ledger/symbol=BTC_USDT/timeframe=1h/implied_volatility.json
+
+The files are those of `coin_assets.store.monthly`, so locks, labels, hashes and markers of damage
+are those of candles. They lie in the home with every store, as models do.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from coin_assets.domain.forecasting.exogenous import (
+    LONGEST_AGE,
+    Progress,
+    received,
+    validated_values,
+    with_news,
+)
+from coin_assets.domain.json_format import parse_time, time_text
+from coin_assets.domain.methods import EXOGENOUS
+from coin_assets.domain.series import Series
+from coin_assets.domain.timeframes import Timeframe, just_after, month_start
+from coin_assets.errors import CorruptArtefact
+from coin_assets.files.atomic import remove_partials, write_atomically
+from coin_assets.files.checksummed_json import read_checksummed, require_same, with_checksum
+from coin_assets.files.locks import fence, locked
+from coin_assets.store.base import Extent, Written
+from coin_assets.store.faults import typed_errors
+from coin_assets.store.monthly import MonthlyTable
+from coin_assets.store.tabular import TableKind
+
+FOLDER, LEDGER_FOLDER = "exogenous", "exogenous_ledger"
+_HOUR = Timeframe("1h")  # no source has more values
+_SCHEMA_VERSION = 1
+_TIME = pa.timestamp("us", tz="UTC")
+_COLUMNS = pa.schema([("timestamp", _TIME), ("known_at", _TIME), ("value", pa.float64())])
+_MOST_REVISIONS = 1000
+_REMEDY = (
+    "Restore the file from a backup. Without one, remove it and the values of the symbol: "
+    "fetch_exogenous makes them anew."
+)
+
+
+@dataclass(frozen=True)
+class ExogenousTables:
+    """The exogenous values below a home; safe for many processes.
+
+    Raises:
+        CorruptArtefact: a file is damaged or belongs elsewhere; the message names the remedy.
+        MachineFault: the machine failed; files are as they were.
+    """
+
+    home: Path
+
+    def read(self, symbol: str, name: str, start: datetime, end: datetime) -> pd.DataFrame:
+        """Exogenous frame of all that was ever known of times in ``[start, end)``."""
+        return self._table(name).read(Series(symbol, _HOUR), start, end)
+
+    def read_for(self, symbol: str, name: str, times: pd.DatetimeIndex) -> pd.DataFrame:
+        """As `read`, of all values that can be known at ``times``; see `known_values`."""
+        start, end = times.min().to_pydatetime(), times.max().to_pydatetime()
+        return self.read(symbol, name, start - LONGEST_AGE, just_after(end))
+
+    def extent(self, symbol: str, name: str) -> Extent | None:
+        """First and last time that a value describes, from file footers; None without values."""
+        return self._table(name).extent(Series(symbol, _HOUR))
+
+    def progress(self, symbol: str, name: str) -> Progress | None:
+        """What the source was asked for; None if it never was."""
+        path = self._ledger(symbol, name)
+        try:
+            with typed_errors(path):
+                document = read_checksummed(path, _SCHEMA_VERSION, _REMEDY)
+        except FileNotFoundError:
+            return None
+        require_same(path, document, _owner(symbol, name), _REMEDY)
+        try:
+            return Progress(parse_time(document["begun"]), parse_time(document["asked"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptArtefact(f"{path} has no times ({error!r}). {_REMEDY}") from error
+
+    def begin(self, symbol: str, name: str, start: datetime, now: datetime) -> Progress:
+        """What the source was asked for; a history that begins now is recorded first.
+
+        So a history that is fetched in parts, or is killed, has the same values.
+
+        Args:
+            start: of the history.
+        """
+        return self._record(symbol, name, Progress(now, min(start, now)))
+
+    def add(
+        self,
+        symbol: str,
+        name: str,
+        fetched: pd.DataFrame,
+        asked: datetime,
+        seen: datetime,
+    ) -> Written:
+        """Add fetched values; what was known before ``seen`` stays, but for the history.
+
+        Args:
+            fetched: exogenous frame with one value a time.
+            asked: the source was asked for all values that describe times before this.
+            seen: when they arrived.
+
+        Raises:
+            DataRefused: ``fetched`` is no exogenous frame.
+        """
+        progress = self.progress(symbol, name)
+        if progress is None:
+            raise ValueError(f"{symbol} {name}: begin comes before add")
+        values = received(validated_values(fetched), progress, seen)
+        months = sorted({month_start(time) for time in values["timestamp"].dt.to_pydatetime()})
+        written = self._table(name).update(Series(symbol, _HOUR), values, months, with_news)
+        self._record(symbol, name, Progress(progress.begun, asked))
+        return written
+
+    def _record(self, symbol: str, name: str, wanted: Progress) -> Progress:
+        """Record progress; what another process recorded of a later time stays."""
+        wanted = Progress(*(each.replace(microsecond=0) for each in (wanted.begun, wanted.asked)))
+        path = self._ledger(symbol, name)
+        with typed_errors(path), locked(path.parent):
+            fence(path.parent)
+            known = self.progress(symbol, name)
+            if known is not None:
+                wanted = Progress(known.begun, max(known.asked, wanted.asked))
+            if wanted != known:
+                remove_partials(path.parent)
+                write_atomically(path, with_checksum(_document(symbol, name, wanted)))
+        return wanted
+
+    def _table(self, name: str) -> MonthlyTable:
+        return _tables(self.home)[name]
+
+    def _ledger(self, symbol: str, name: str) -> Path:
+        series = Series(symbol, _HOUR)
+        folder = f"symbol={series.symbol_name}/timeframe={series.timeframe}"
+        return self.home / LEDGER_FOLDER / folder / f"{name}.json"
+
+
+def _tables(home: Path) -> dict[str, MonthlyTable]:
+    kind = partial(
+        TableKind,
+        time="timestamp",
+        identity=("timestamp", "known_at"),
+        records_empty=False,
+        most_at_once=_MOST_REVISIONS,
+    )
+    return {name: MonthlyTable(home / FOLDER, kind(name), _COLUMNS) for name in EXOGENOUS}
+
+
+def _owner(symbol: str, name: str) -> dict[str, Any]:
+    return {"symbol": symbol, "series": name}
+
+
+def _document(symbol: str, name: str, progress: Progress) -> dict[str, Any]:
+    times = {"begun": progress.begun, "asked": progress.asked}
+    return {
+        "schema_version": _SCHEMA_VERSION,
+        **_owner(symbol, name),
+        **{name: time_text(time) for name, time in times.items()},
+    }
