@@ -52,6 +52,7 @@ def test_shares_are_those_of_the_scores() -> None:
         assert each.coverage == pytest.approx(expected[name].coverage_80)
         assert each.origins == 300
         assert each.interval is not None
+        assert each.coverage is not None
         assert each.interval[0] < each.coverage < each.interval[1]
 
 
@@ -63,8 +64,8 @@ def test_intervals_hold_the_true_coverage_and_widen_with_correlated_misses() -> 
             assert each.interval is not None
             intervals.append(each.interval)
     alone, together = (np.array(each) for each in found.values())
-    for intervals in (alone, together):
-        assert ((intervals[:, 0] <= 0.8) & (intervals[:, 1] >= 0.8)).mean() >= 0.8
+    for each_kind in (alone, together):
+        assert ((each_kind[:, 0] <= 0.8) & (each_kind[:, 1] >= 0.8)).mean() >= 0.8
     assert np.ptp(together, axis=1).mean() > 2 * np.ptp(alone, axis=1).mean()
 
 

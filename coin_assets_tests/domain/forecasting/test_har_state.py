@@ -122,7 +122,11 @@ def test_quantiles_by_state_and_their_prior_strength_need_each_other() -> None:
 def test_parameters_of_later_releases_are_stored_only_where_they_are_used() -> None:
     candles = random_candles(seed=1, count=300)
     plain = fitted(candles).state()["parameters"]
-    added = {"realised": True, "calibration_half_life": 90.0, "state_prior_strength": 40.0}
+    added: dict[str, Any] = {
+        "realised": True,
+        "calibration_half_life": 90.0,
+        "state_prior_strength": 40.0,
+    }
     assert not added.keys() & plain.keys()
     later = HarForecaster("1h", longest=64, **added)
     assert later.fit(candles).state()["parameters"] == plain | added
