@@ -10,7 +10,8 @@
 - ``/futures/data/openInterestHist`` copies Binance's, by ccxt's ``fetch_open_interest_history``,
   the answer quoted there and the API reference (Open Interest Statistics): rows of ``period`` from
   ``startTime`` to ``endTime``, which ccxt sends always, at most ``limit`` (500), of the newest 30
-  days. An earlier ``startTime`` is refused with -1130, numbers are text.
+  days (binance/binance-public-data#48). An earlier ``startTime`` is refused with -1130, numbers
+  are text.
 """
 
 import json
