@@ -35,8 +35,9 @@ _FAILURES = (
 # A footer takes 0.5 kB: 120,000 are 2,500 series of four years; beyond that some are read again
 # each time.
 _EXTENTS: FileCache[Extent | None] = FileCache(120_000)
-# Damage behind a footer that is whole: found by reading, or by the marker of an earlier reader.
-_DAMAGED: FileCache[DamageMarker] = FileCache(10_000)
+# Damage behind a footer that is whole: found by reading, or by the marker of an earlier reader. Its
+# time does not matter: what replaces a file is another inode, so damage is known at once.
+_DAMAGED: FileCache[DamageMarker] = FileCache(10_000, settled=0.0)
 # A task needs a month several times, and so do the tasks after it.
 _BYTES = 64 * 2**20
 _REMEDY = (

@@ -575,9 +575,8 @@ def flipped_page(content: bytes) -> bytes:
 
 
 def test_a_bad_page_that_was_come_upon_is_damage_until_the_file_is_another(
-    tmp_path: Path, store: ParquetStore, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: ParquetStore
 ) -> None:
-    monkeypatch.setattr(month_files, "_DAMAGED", FileCache(10, settled=0.0))
     store.write_candles(HOURLY, hours(NOV, 100), NOV, DEC)
     path = tmp_path / NOVEMBER
     sound = path.read_bytes()

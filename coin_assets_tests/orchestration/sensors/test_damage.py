@@ -106,11 +106,9 @@ def test_a_damaged_file_holds_up_its_series_alone_and_is_reported(
 def test_damage_behind_a_whole_footer_is_found_and_reported_as_well(
     alerted: Platform,
     receiver: Receiver,
-    monkeypatch: pytest.MonkeyPatch,
     layer: str,
     month: str,
 ) -> None:
-    monkeypatch.setattr(month_files, "_DAMAGED", FileCache(10, settled=0.0))
     file = file_of(alerted, layer, month)
     sound = damage_a_page(file)
     for _ in range(4):  # a series a tick; nothing is due
@@ -170,10 +168,9 @@ def restart(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_damage_that_a_tick_finds_leaves_the_other_series_as_they_are(
-    alerted: Platform, monkeypatch: pytest.MonkeyPatch
+    alerted: Platform,
 ) -> None:
     """The newest candles are read to find what 4h lacks; the damage is new to this very tick."""
-    monkeypatch.setattr(month_files, "_DAMAGED", FileCache(10, settled=0.0))
     alerted.now = "2024-02-29T16:00:05"
     assert alerted.materialise(["BTC_USDT/ohlcv_1h", "ETH_USDT/ohlcv_1h"], "2024-02-01").success
     damage_a_page(file_of(alerted, "candles", "2024-02"))
