@@ -1,11 +1,12 @@
 """Sources of exogenous series: Deribit's volatility index, funding rates and open interest.
 
-All are public, through ccxt. Each answer is paged as its exchange pages, and no range between two
-pages is skipped: a page that does not advance is a defect of the exchange.
+All are public, through ccxt, and paged as their exchanges page: backwards by Deribit's
+continuation, which must advance, and forwards from the newest time of a page elsewhere.
 """
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from coin_assets.errors import (
     RangeRefused,
 )
 from coin_assets.market.ccxt_client import new_client, shortened_types
+from coin_assets.market.retrying import REMEDY
 
 # Values count from this long after the time that they describe: time enough to fetch them, so that
 # the history tells a model what it will have later.
@@ -31,7 +33,8 @@ _DOLLAR = "USD"  # in the names of all currencies worth one: the index is about 
 _HOUR = timedelta(hours=1)
 _TYPES = ("linear", "inverse")  # of perpetual contracts
 _MOST_RATES, _MOST_INTERESTS = 1000, 500  # in one answer of Binance; others send fewer
-_REASON_LENGTH = 300
+_REASON_LENGTH = 200
+_DEFECT = "It is fetched again; if it stays, leave the series out of COIN_EXOGENOUS."
 
 T = TypeVar("T")
 
@@ -76,11 +79,12 @@ class DeribitVolatilityIndex:
                 "end_timestamp": last,
                 "resolution": "3600",
             }
-            answer = _asked(lambda q: self._client.publicGetGetVolatilityIndexData(q), query)
+            request = self._client.publicGetGetVolatilityIndexData
+            answer = _asked(self._client, partial(request, query))
             found = answer.get("result") if isinstance(answer, dict) else None
             if not isinstance(found, dict) or not isinstance(found.get("data"), list):
                 raise MarketDefect(
-                    f"Deribit sent no volatility index of {currency}: {answer!r:.200}"
+                    f"deribit sent no volatility index of {currency}: {answer!r:.200}. {_DEFECT}"
                 )
             rows = _parsed(found["data"], lambda row: int(row[0]), lambda row: row[4])
             yield [row for row in found["data"] if first <= int(row[0]) <= last] if rows else []
@@ -89,8 +93,8 @@ class DeribitVolatilityIndex:
                 return
             if not str(before).isdecimal() or not int(before) < last:
                 raise MarketDefect(
-                    f"Deribit's continuation {before!r:.40} does not come before {last}, the end "
-                    "of what was asked for."
+                    f"deribit's continuation {before!r:.40} does not come before {last}, the end "
+                    f"of what was asked for. {_DEFECT}"
                 )
             last = int(before)
 
@@ -116,13 +120,13 @@ class _OfContract:
         """
         is_contract = ":" in symbol
         contract = symbol if is_contract else f"{symbol}:{symbol.partition('/')[2]}"
-        _asked(lambda _: self._client.load_markets(), None)
+        _asked(self._client, self._client.load_markets)
         if contract not in self._client.markets:
             return empty_values()
         found: dict[int, float] = {}
         since, last = _stamp(start), _stamp(end) - 1
         while since <= last:
-            page = _asked(lambda begin: self._page(contract, begin), since)
+            page = _asked(self._client, partial(self._page, contract, since))
             new = {time: value for time, value in page.items() if since <= time}
             if not new:
                 since = self._after_nothing(since, last)
@@ -207,7 +211,9 @@ def _parsed(
     try:
         return {int(time(row)): float(value(row)) for row in rows}
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise MarketDefect(f"The exchange sent other rows than values: {error!r:.200}") from error
+        raise MarketDefect(
+            f"The exchange sent other rows than values: {error!r:.200}. {_DEFECT}"
+        ) from error
 
 
 def _frame(values: dict[int, float]) -> pd.DataFrame:
@@ -218,20 +224,26 @@ def _frame(values: dict[int, float]) -> pd.DataFrame:
     return published(times, DELAY, np.array([values[each] for each in sorted(values)]))
 
 
-def _asked(request: Callable[[Any], T], argument: Any) -> T:
+def _asked(client: Any, request: Callable[[], T]) -> T:
+    """The result of a request to an exchange, with ccxt's errors as those of the platform."""
     import ccxt
 
     try:
-        return request(argument)
-    except ccxt.OperationFailed as error:
-        raise MarketUnavailable(f"{type(error).__name__}: {error}"[:_REASON_LENGTH]) from error
-    except ccxt.BaseError as error:
-        reason = f"{type(error).__name__}: {error}"[:_REASON_LENGTH]
-        raise RangeRefused(f"The exchange refuses exogenous values ({reason}).") from error
+        return request()
     except CoinAssetsError:
         raise
     except Exception as error:  # ccxt's parsers raise anything on an odd answer
-        raise MarketDefect(f"The answer cannot be read: {error!r:.200}") from error
+        reason = f"{type(error).__name__}: {error}"[:_REASON_LENGTH]
+        if isinstance(error, ccxt.OperationFailed):
+            raise MarketUnavailable(f"{client.id} does not answer ({reason}). {REMEDY}") from error
+        if isinstance(error, ccxt.BaseError):
+            raise RangeRefused(
+                f"{client.id} refuses exogenous values ({reason}). Check its rules, or leave the "
+                "series out of COIN_EXOGENOUS."
+            ) from error
+        raise MarketDefect(
+            f"An answer of {client.id} cannot be read ({reason}). {_DEFECT}"
+        ) from error
 
 
 def _stamp(time: datetime) -> int:

@@ -17,6 +17,7 @@ from coin_assets.market.exogenous import (
     open_source,
     why_none,
 )
+from coin_assets.market.retrying import REMEDY
 from coin_assets_tests.market.derivatives import FUNDING, INDEX, INTEREST, FakeDerivatives
 from coin_assets_tests.platform import utc
 
@@ -62,7 +63,7 @@ def test_of_other_currencies_nothing_is_asked(exchange: FakeDerivatives) -> None
 
 def test_a_page_that_does_not_advance_is_a_defect(exchange: FakeDerivatives) -> None:
     exchange.stuck = True
-    with pytest.raises(MarketDefect, match="does not come before"):
+    with pytest.raises(MarketDefect, match=r"does not come before.*COIN_EXOGENOUS"):
         DeribitVolatilityIndex(exchange.deribit()).values("BTC/USDT", START, START + 9 * HOUR)
 
 
@@ -88,8 +89,9 @@ def test_an_exchange_that_does_not_answer_is_asked_later(
         FundingRates(binance),
         OpenInterest(binance),
     ):
-        with pytest.raises(MarketUnavailable):
+        with pytest.raises(MarketUnavailable, match=r"^(deribit|binance) does not") as raised:
             source.values("BTC/USDT", START, START + 9 * HOUR)
+        assert REMEDY in str(raised.value)
 
 
 def test_open_interest_of_a_range_is_read_whole(exchange: FakeDerivatives) -> None:
@@ -109,7 +111,7 @@ def test_a_range_without_open_interest_is_walked_through(exchange: FakeDerivativ
 
 def test_a_range_that_is_not_served_any_more_is_refused(exchange: FakeDerivatives) -> None:
     exchange.served_from = stamp(50)
-    with pytest.raises(RangeRefused, match="startTime"):
+    with pytest.raises(RangeRefused, match=r"^binance refuses .*startTime.*COIN_EXOGENOUS"):
         OpenInterest(exchange.binance()).values("BTC/USDT", START, START + 9 * HOUR)
 
 
@@ -117,7 +119,7 @@ def test_a_range_that_is_not_served_any_more_is_refused(exchange: FakeDerivative
 def test_rows_of_another_form_are_a_defect(exchange: FakeDerivatives, row: object) -> None:
     client = exchange.deribit()
     client.publicGetGetVolatilityIndexData = lambda _: {"result": {"data": [row]}}
-    with pytest.raises(MarketDefect, match="other rows"):
+    with pytest.raises(MarketDefect, match=r"other rows.*COIN_EXOGENOUS"):
         DeribitVolatilityIndex(client).values("BTC/USDT", START, START + 9 * HOUR)
 
 
