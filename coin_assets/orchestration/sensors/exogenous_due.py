@@ -11,9 +11,9 @@ from coin_assets.files.faults import faults_of_one_file
 from coin_assets.orchestration.assets.specs import exogenous_key
 from coin_assets.orchestration.locations import Records
 from coin_assets.orchestration.resources import Clock, StoreResource
+from coin_assets.orchestration.sensors.job_runs import why_waiting
 from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.requests import BACKGROUND_LIMIT, PRIORITY_TAG
-from coin_assets.orchestration.sensors.runs import is_running, job_failures
 from coin_assets.pipeline.fetch_exogenous import is_due
 from coin_assets.store.exogenous import ExogenousTables
 
@@ -47,12 +47,9 @@ def exogenous_due_sensor(
         context: dg.SensorEvaluationContext, store: StoreResource, clock: Clock
     ) -> dg.SensorResult:
         records = Records.of(context, shard)
-        if is_running(records.instance, job.name, records.label):
-            return dg.SensorResult(skip_reason=f"{job.name} is queued or running")
-        failures = job_failures(records.instance, job.name, records.label)
-        if failures is not None and clock.machine_time() < failures.retry_at:
-            again = f"{failures.retry_at:%H:%M:%S} UTC"
-            return dg.SensorResult(skip_reason=f"{job.name} failed; next try at {again}")
+        waits = why_waiting(records.instance, job.name, clock.machine_time(), records.label)
+        if waits is not None:
+            return dg.SensorResult(skip_reason=waits)
         met = list[MachineFault]()
         due = [each for each in wanted if _is_due(store.exogenous(), *each, clock, met)]
         faults.note_some("exogenous_due", met)

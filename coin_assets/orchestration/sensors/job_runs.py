@@ -54,6 +54,22 @@ def is_running(instance: dg.DagsterInstance, job: str, label: str | None = None)
     return bool(instance.get_runs(wanted, limit=1))
 
 
+def why_waiting(
+    instance: dg.DagsterInstance, job: str, now: datetime, label: str | None = None
+) -> str | None:
+    """The reason why no run of the job is launched yet: one is open, or backs off; else None.
+
+    Args:
+        now: machine time, as in Dagster's records.
+    """
+    if is_running(instance, job, label):
+        return f"{job} is queued or running"
+    failures = job_failures(instance, job, label)
+    if failures is None or now >= failures.retry_at:
+        return None
+    return f"{job} failed; next try at {failures.retry_at:%H:%M:%S} UTC"
+
+
 def time_of(timestamp: float) -> datetime:
     """A time of Dagster's records."""
     return datetime.fromtimestamp(timestamp, UTC)

@@ -12,9 +12,9 @@ from coin_assets.files.faults import faults_of_one_file
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.locations import Records
 from coin_assets.orchestration.resources import Clock, StoreResource
+from coin_assets.orchestration.sensors.job_runs import why_waiting
 from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.requests import BACKGROUND_LIMIT, PRIORITY_TAG
-from coin_assets.orchestration.sensors.runs import is_running, job_failures
 from coin_assets.orchestration.sensors.tick_time import (
     Part,
     Rotation,
@@ -51,12 +51,9 @@ def late_candles_sensor(
         context: dg.SensorEvaluationContext, store: StoreResource, clock: Clock
     ) -> dg.SensorResult:
         records = Records.of(context, shard)
-        if is_running(records.instance, job.name, records.label):
-            return dg.SensorResult(skip_reason="redo_touched is queued or running")
-        failures = job_failures(records.instance, job.name, records.label)
-        if failures is not None and clock.machine_time() < failures.retry_at:
-            again = f"{failures.retry_at:%H:%M:%S} UTC"
-            return dg.SensorResult(skip_reason=f"redo_touched failed; next try at {again}")
+        waits = why_waiting(records.instance, job.name, clock.machine_time(), records.label)
+        if waits is not None:
+            return dg.SensorResult(skip_reason=waits)
         time_left, looked_at = TickTime(clock.monotonic), 0
         stored = store.client().snapshot([spec.series for spec in sources])
         found, met = dict[str, int](), list[MachineFault]()
