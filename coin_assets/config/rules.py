@@ -135,7 +135,7 @@ def methods(value: Any) -> tuple[str, ...]:
 
 
 def exogenous(value: Any) -> tuple[str, ...]:
-    """Exogenous series in the order of `SERIES`."""
+    """Exogenous series in the order of `EXOGENOUS`."""
     given = value if isinstance(value, list | tuple) else notation.split(notation.text(value))
     names = notation.each(notation.one_of(*EXOGENOUS), given)
     return tuple(sorted(names, key=EXOGENOUS.index))
