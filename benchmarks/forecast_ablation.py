@@ -81,13 +81,17 @@ ALTERNATIVES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
 }
 # Settings of the quantiles by state, compared at every origin: coverage by tercile needs many.
+_NOT_ADAPTED: Mapping[str, Any] = {"adaptation_rate": None}
+_NO_STATE = "quantiles that do not depend on the state"
+_RATES = (0.005, 0.015)
 BY_STATE: Mapping[str, Mapping[str, Any]] = {
-    "quantiles that do not depend on the state": {"state_prior_strength": None},
-    "a prior strength of 20": {"state_prior_strength": 20.0},
-    "a prior strength of 100": {"state_prior_strength": 100.0},
-    "a half-life of 2000 candles": {"calibration_half_life": 2000.0},
+    "quantiles by state that are not adapted": _NOT_ADAPTED,
+    "a prior strength of 20, not adapted": {"state_prior_strength": 20.0, **_NOT_ADAPTED},
+    "a prior strength of 100, not adapted": {"state_prior_strength": 100.0, **_NOT_ADAPTED},
+    "a half-life of 2000 candles, not adapted": {"calibration_half_life": 2000.0, **_NOT_ADAPTED},
+    **{f"an adaptation rate of {rate}": {"adaptation_rate": rate} for rate in _RATES},
 }
-_EVERY_ORIGIN = ("1h", "4h")
+_EVERY_ORIGIN = ("1h", "4h", "1d")
 
 Make = Callable[[Series], Forecaster]
 
@@ -132,13 +136,19 @@ def _figures(timeframe: str, span: Span) -> list[Figure]:
 
 
 def _at_every_origin(timeframe: str, span: Span) -> list[Figure]:
-    whole, naive = _scores(timeframe, span, new_forecaster), _scores(timeframe, span, None)
-    found = [_compared(f"{timeframe}, every origin", span, "whole, above naive", whole, naive)]
+    """Figures against quantiles that depend on no state."""
+    plain = {"state_prior_strength": None, **_NOT_ADAPTED}
+    without = _scores(timeframe, span, partial(_varied, changes=plain))
+    name = f"{timeframe}, every origin"
+    found = [
+        _compared(name, span, f"{_NO_STATE}, above naive", without, _scores(timeframe, span, None))
+    ]
+    makes: dict[str, Make] = {"whole": new_forecaster}
     for setting, changes in BY_STATE.items():
-        scores = _scores(timeframe, span, partial(_varied, changes=changes))
-        found.append(
-            _compared(f"{timeframe}, every origin", span, f"with {setting}", scores, whole)
-        )
+        makes[f"with {setting}"] = partial(_varied, changes=changes)
+    for part, make in makes.items():
+        scores = _scores(timeframe, span, make)
+        found.append(_compared(name, span, f"{part}, above {_NO_STATE}", scores, without))
     return found
 
 

@@ -102,9 +102,10 @@ BY_UNIT = {
         model_limits=_limits(35, 70),
     ),
 }
-_LONG_HOURS = replace(_HOURS, evaluation_window=timedelta(days=90))
+_LONG_HOUR_RULES = replace(_HOURS, evaluation_window=timedelta(days=90))
+LONG_HOURS = ("4h", "6h", "8h", "12h")
 # Timeframes that differ from the others of their unit.
-BY_NAME = dict.fromkeys(("4h", "6h", "8h", "12h"), _LONG_HOURS)
+BY_NAME = dict.fromkeys(LONG_HOURS, _LONG_HOUR_RULES)
 
 
 def rules_of(timeframe: Timeframe) -> TimeframeRules:

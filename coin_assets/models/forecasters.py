@@ -8,18 +8,23 @@ from typing import Any
 from coin_assets.domain.forecasting.frame import Forecaster
 from coin_assets.domain.methods import DEFAULT_METHOD, METHODS, NAIVE
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframe_rules import rules_of
+from coin_assets.domain.timeframe_rules import LONG_HOURS, rules_of
 from coin_assets.errors import CorruptArtefact
 
 # With the variance measured by finer candles, the volatility is better known and its long-run level
 # needs less weight.
 _MEASURED = {"scale_prior_strength": 100.0, "quantile_prior_strength": 80.0}
-# Deviations from the defaults of `HarForecaster` by unit of the timeframe, chosen on candles before
-# the test spans (docs/forecasting.md). Longer windows gave no gain, and make more forecasts depend
-# on a revised candle.
+# Years of candles are several markets in a row, so the quantiles follow the newest one.
+_BY_STATE = {"state_prior_strength": 40.0}
+_ADAPTED = {**_BY_STATE, "adaptation_rate": 0.01}
+# Deviations from the defaults of `HarForecaster` by name or unit of the timeframe, chosen on
+# candles before the test spans (docs/forecasting.md). Longer windows gave no gain, and make more
+# forecasts depend on a revised candle.
 _PARAMETERS: dict[str, dict[str, Any]] = {
-    "h": {"state_prior_strength": 40.0},
+    "h": _BY_STATE,
+    **dict.fromkeys(LONG_HOURS, _ADAPTED),
     "d": {
+        **_ADAPTED,
         "longest": 64,
         "scale_prior_strength": 1000.0,
         "level_window": 128,
@@ -49,7 +54,7 @@ def new_forecaster(
         "calibrated": rules.calibrated_candles,
         "calibration_half_life": rules.calibration_half_life,
         "realised": rules.realised,
-        **_PARAMETERS.get(series.timeframe.unit, {}),
+        **(_PARAMETERS.get(series.timeframe.name) or _PARAMETERS.get(series.timeframe.unit, {})),
     }
     if METHODS[method].reads_exogenous:
         from coin_assets.domain.forecasting.har_exogenous import HarExogenousForecaster

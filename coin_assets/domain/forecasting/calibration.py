@@ -13,7 +13,7 @@ from coin_assets.domain.candles.grid import Mask
 from coin_assets.domain.forecasting.frame import MEDIAN, QUANTILES, STEPS, Floats
 
 # Shares of |return| below each upper quantile of a symmetric distribution.
-_SHARES = tuple(round(2 * level - 1, 12) for level in QUANTILES[MEDIAN + 1 :])
+UPPER_SHARES = tuple(round(2 * level - 1, 12) for level in QUANTILES[MEDIAN + 1 :])
 
 
 def log_returns(close: Floats) -> Floats:
@@ -88,7 +88,7 @@ def standardised_quantiles(
         median.
     """
     sizes = np.abs(returns / scales)
-    upper = np.empty((STEPS, len(_SHARES)))
+    upper = np.empty((STEPS, len(UPPER_SHARES)))
     for step in range(1, STEPS + 1):
         is_known = np.isfinite(sizes[:, step - 1])
         own = _quantiles(sizes[is_known, step - 1], None if weights is None else weights[is_known])
@@ -112,9 +112,9 @@ def effective_count(known: Mask, weights: Floats | None) -> float:
 
 
 def _quantiles(sizes: Floats, weights: Floats | None) -> Floats:
-    """Quantiles at `_SHARES`; 0 without a value."""
+    """Quantiles at `UPPER_SHARES`; 0 without a value."""
     if not len(sizes):
-        return np.zeros(len(_SHARES))
+        return np.zeros(len(UPPER_SHARES))
     if weights is None:
-        return np.asarray(np.quantile(sizes, _SHARES), dtype=np.float64)
-    return weighted_quantiles(sizes, weights, _SHARES)
+        return np.asarray(np.quantile(sizes, UPPER_SHARES), dtype=np.float64)
+    return weighted_quantiles(sizes, weights, UPPER_SHARES)

@@ -46,6 +46,7 @@ _WITHOUT: dict[str, Any] = {
     "realised": False,
     "calibration_half_life": None,
     "state_prior_strength": None,
+    "adaptation_rate": None,
 }
 
 
@@ -74,6 +75,8 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         state_prior_strength: of the quantiles of all states together against those of similar
             states, in independent observations; None does not let the quantiles depend on the
             state.
+        adaptation_rate: at which the quantiles by state follow the newest returns; see
+            `QuantilesByState.adapted`. None does not adapt them.
 
     Attributes:
         typical_volatility_: mean volatility of one candle, as log return.
@@ -100,6 +103,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         calibration_half_life: float | None = None,
         realised: bool = False,
         state_prior_strength: float | None = None,
+        adaptation_rate: float | None = None,
     ) -> None:
         self.timeframe = timeframe
         self.longest = longest
@@ -115,6 +119,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         self.calibration_half_life = calibration_half_life
         self.realised = realised
         self.state_prior_strength = state_prior_strength
+        self.adaptation_rate = adaptation_rate
 
     @property
     def context(self) -> int:
@@ -152,25 +157,29 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         self.scale_model_, scales = fitting.fit(
             columns, level_columns, np.log(np.maximum(np.sqrt(variance), floor)), places
         )
-        scales = scales[-self.calibrated :]
-        newest = places[-len(scales) :]
+        recent = places[-len(scales) :]
+        returns, newest = log_returns(grid.close)[recent], slice(-self.calibrated, None)
         weights = None
         if self.calibration_half_life is not None:
-            weights = recency_weights(places[-1] - newest, self.calibration_half_life)
-        returns = log_returns(grid.close)[newest]
+            weights = recency_weights(places[-1] - recent[newest], self.calibration_half_life)
         self.quantiles_ = standardised_quantiles(
-            returns, scales, self.quantile_prior_strength, weights
+            returns[newest], scales[newest], self.quantile_prior_strength, weights
         )
         self.quantiles_by_state_ = None
         if self.state_prior_strength is not None:
+            states = self._states(grid, recent)
             self.quantiles_by_state_ = QuantilesByState.fit(
-                returns,
-                scales,
-                self._states(grid, newest),
+                returns[newest],
+                scales[newest],
+                states[newest],
                 self.quantiles_,
                 self.state_prior_strength,
                 weights,
             )
+            if self.adaptation_rate is not None:
+                self.quantiles_by_state_ = self.quantiles_by_state_.adapted(
+                    returns, scales, states, self.adaptation_rate
+                )
         return self
 
     def predict_quantiles(self, candles: pd.DataFrame, origins: pd.DatetimeIndex) -> Floats:
@@ -252,8 +261,8 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         by_state = state.get("quantiles_by_state")
         if (by_state is None) != (estimator.state_prior_strength is None):
             raise ValueError("quantiles by state need their prior strength, and it needs them")
-        if not (estimator.state_prior_strength or 0.0) >= 0:
-            raise ValueError("the prior strength of the quantiles by state is negative")
+        if not ((estimator.state_prior_strength or 0) >= 0 <= (estimator.adaptation_rate or 0)):
+            raise ValueError("a prior strength or rate of the quantiles by state is negative")
         estimator.quantiles_by_state_ = by_state and QuantilesByState.from_state(by_state)
         if not estimator.typical_volatility_ > 0:
             raise ValueError("the typical volatility is not positive")

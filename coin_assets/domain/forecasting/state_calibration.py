@@ -6,6 +6,10 @@ So they are estimated in groups of similar states, as in Mondrian conformal pred
 Gammerman and Shafer, Algorithmic Learning in a Random World, 2005), with two changes: each group is
 shrunk towards all states together, and between the groups the quantiles are interpolated, so that
 forecasts of neighbouring states do not jump.
+
+Markets change, and the quantiles of past years with them. `QuantilesByState.adapted` follows the
+newest returns by adaptive conformal inference (Gibbs and Candes, Adaptive conformal inference under
+distribution shift, NeurIPS 2021).
 """
 
 from dataclasses import dataclass
@@ -14,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from coin_assets.domain.forecasting.calibration import (
+    UPPER_SHARES,
     effective_count,
     shrinkage_weight,
     standardised_quantiles,
@@ -25,6 +30,9 @@ from coin_assets.domain.timeframes import Ordinals
 
 _GROUPS = 5
 _WINDOWS = (16, 8)  # together `STEPS` candles
+_UPPER = slice(MEDIAN + 1, None)
+_BEYOND = 1 - np.array(UPPER_SHARES)  # nominal share of |return| beyond each upper quantile
+_WIDEST = 0.5  # limit of the logarithm by which `adapted` widens or narrows quantiles
 
 
 def recent_volatility(returns: Floats, places: Ordinals, typical: float) -> Floats:
@@ -141,10 +149,52 @@ class QuantilesByState:
         Returns:
             Shape (rows, `STEPS`, quantiles).
         """
+        lower, upper, share = self._between(states)
+        share = share[:, None, None]
+        return np.asarray((1 - share) * self.quantiles[lower] + share * self.quantiles[upper])
+
+    def adapted(
+        self, returns: Floats, scales: Floats, states: Floats, rate: float
+    ) -> "QuantilesByState":
+        """These quantiles, widened where recent returns left them too often, narrowed where rarely.
+
+        Row by row, the logarithm of the width of a state's quantile grows by ``rate`` times the
+        share of the next `STEPS` returns beyond it, less its nominal share. So the share beyond
+        tends to the nominal one in each state. A row sees only returns that had ended by then. The
+        steps of a row count together: those of one state are too few to adapt each step.
+
+        Args:
+            returns, scales: see `standardised_quantiles`, in the order of time.
+            states: of the rows, shape (rows,).
+            rate: above 0; the larger, the fewer rows are remembered, about 10 / ``rate``.
+        """
+        sizes, known = np.abs(returns / scales), np.isfinite(returns)
+        lower, upper, share = self._between(states)
+        widths = np.zeros((len(self.states), len(_BEYOND)))
+        pending = np.zeros_like(widths)
+        for start in range(0, len(states), STEPS):
+            rows = slice(start, start + STEPS)
+            low, high, part = lower[rows], upper[rows], share[rows, None]
+            width = (1 - part) * widths[low] + part * widths[high]
+            bounds = self.at(states[rows])[..., _UPPER] * np.exp(width)[:, None, :]
+            beyond = (sizes[rows, :, None] > bounds) - _BEYOND
+            change = rate / STEPS * (beyond * known[rows, :, None]).sum(axis=1)
+            # The outcome of these rows is known after the next block only.
+            widths = np.clip(widths + pending, -_WIDEST, _WIDEST)
+            pending = np.zeros_like(widths)
+            np.add.at(pending, low, (1 - part) * change)
+            np.add.at(pending, high, part * change)
+        widths = np.clip(widths + pending, -_WIDEST, _WIDEST)
+        own = self.quantiles[..., _UPPER] * np.exp(widths)[:, None, :]
+        own = np.maximum.accumulate(own, axis=2)
+        middle = np.zeros((*own.shape[:2], 1))
+        return QuantilesByState(self.states, np.concatenate([-own[..., ::-1], middle, own], axis=2))
+
+    def _between(self, states: Floats) -> tuple[Ordinals, Ordinals, Floats]:
+        """Groups around each state, and the share of the upper one; each of shape (rows,)."""
         upper = np.searchsorted(self.states, states, side="right")
         lower = np.maximum(upper - 1, 0)
         upper = np.minimum(upper, len(self.states) - 1)
         gap = self.states[upper] - self.states[lower]  # above zero between two groups
         share = np.where(gap > 0, (states - self.states[lower]) / np.where(gap > 0, gap, 1.0), 0.0)
-        share = share[:, None, None]
-        return np.asarray((1 - share) * self.quantiles[lower] + share * self.quantiles[upper])
+        return lower, upper, np.asarray(share)

@@ -38,12 +38,15 @@ LAW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthChec
 PRICES = ["open", "high", "low", "close"]
 
 
-# Without and with a calibration that depends on the state of the market.
+# Without and with a calibration that depends on the state of the market and adapts.
 STATE_STRENGTHS = st.sampled_from([None, 10.0])
 
 
 def fitted(candles: pd.DataFrame, state_prior_strength: float | None = None) -> HarForecaster:
-    return HarForecaster("1h", longest=64, state_prior_strength=state_prior_strength).fit(candles)
+    rate = None if state_prior_strength is None else 0.05
+    return HarForecaster(
+        "1h", longest=64, state_prior_strength=state_prior_strength, adaptation_rate=rate
+    ).fit(candles)
 
 
 def same_forecasts(one: HarForecaster, other: HarForecaster, candles: pd.DataFrame) -> bool:

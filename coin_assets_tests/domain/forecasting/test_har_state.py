@@ -114,9 +114,10 @@ def test_quantiles_by_state_and_their_prior_strength_need_each_other() -> None:
     plain = fitted(random_candles(seed=1, count=300)).state()
     with pytest.raises(ValueError, match="quantiles by state"):
         HarForecaster.from_state(plain | {"quantiles_by_state": state["quantiles_by_state"]})
-    parameters = state["parameters"] | {"state_prior_strength": -1.0}
-    with pytest.raises(ValueError, match="prior strength"):
-        HarForecaster.from_state(state | {"parameters": parameters})
+    for name in ("state_prior_strength", "adaptation_rate"):
+        parameters = state["parameters"] | {name: -1.0}
+        with pytest.raises(ValueError, match="prior strength or rate"):
+            HarForecaster.from_state(state | {"parameters": parameters})
 
 
 def test_parameters_of_later_releases_are_stored_only_where_they_are_used() -> None:
@@ -126,6 +127,7 @@ def test_parameters_of_later_releases_are_stored_only_where_they_are_used() -> N
         "realised": True,
         "calibration_half_life": 90.0,
         "state_prior_strength": 40.0,
+        "adaptation_rate": 0.01,
     }
     assert not added.keys() & plain.keys()
     later = HarForecaster("1h", longest=64, **added)

@@ -5,6 +5,7 @@
 - Few observations are shrunk towards all states together.
 - Quantiles never decrease, are symmetric with median 0, and lie between those of the groups.
 - A row is the same to the bit in any batch; the state depends on the last returns alone.
+- Adapted quantiles follow the newest returns of each state, and only those that had ended.
 - A stored state restores to the bit, and a broken one is refused.
 """
 
@@ -106,6 +107,98 @@ def test_rows_of_one_state_or_without_returns_give_those_of_all() -> None:
     pooled = standardised_quantiles(returns, np.ones_like(returns), 0.0)
     assert (found.quantiles[:2] == pooled).all()
     assert (found.quantiles[2:] != pooled).any(axis=(1, 2)).all()
+
+
+# --------------------------------------------------------------------------------------- adaptation
+
+
+def standard(rows: int, seed: int = 0) -> tuple[Floats, Floats, Floats]:
+    """Returns of scale 1, these scales, and states."""
+    returns, states = sample(rows, spread=0.0, seed=seed)
+    return returns, np.ones_like(returns), states
+
+
+def test_adapted_quantiles_follow_a_change_in_one_state_and_leave_the_others() -> None:
+    returns, scales, states = standard(12_000)
+    returns[6000:] *= np.where(states[6000:] > -4.8, 1.5, 1.0)[:, None]
+    before = fitted(returns[:6000], states[:6000])
+    after = before.adapted(returns, scales, states, rate=0.01)
+    fresh, _, asked = standard(20_000, seed=1)
+    fresh *= np.where(asked > -4.8, 1.5, 1.0)[:, None]
+    for changed in (True, False):
+        chosen = (asked > -4.4) if changed else (asked < -5.3)
+        still, now = (
+            (np.abs(fresh[chosen]) <= model.at(asked[chosen])[..., P90]).mean()
+            for model in (before, after)
+        )
+        assert abs(now - 0.8) < 0.02
+        assert (abs(still - 0.8) > 0.15) == changed
+
+
+def test_each_quantile_adapts_to_its_own_share() -> None:
+    rng = np.random.default_rng(4)
+    returns, scales, states = standard(12_000)
+    model = fitted(returns, states)
+    heavy = rng.standard_t(3, returns.shape)  # larger outliers, and a narrower middle
+    heavy *= 0.6745 / 0.7649  # the same quartiles
+    found = model.adapted(heavy, scales, states, rate=0.01)
+    growth = found.quantiles[..., MEDIAN + 1 :] / model.quantiles[..., MEDIAN + 1 :]
+    growth = growth.mean(axis=(0, 1))
+    np.testing.assert_allclose(growth, [1.0, 1.127, 1.262], atol=0.04)  # of Student's t at 3
+
+
+def test_a_market_that_does_not_change_keeps_its_quantiles() -> None:
+    returns, scales, states = standard(12_000)
+    model = fitted(returns, states)
+    found = model.adapted(returns, scales, states, rate=0.01)
+    ratio = found.quantiles[..., MEDIAN + 1 :] / model.quantiles[..., MEDIAN + 1 :]
+    assert np.abs(np.log(ratio)).max() < 0.05
+
+
+def test_it_is_what_an_account_of_each_return_gives() -> None:
+    returns, scales, states = standard(90)
+    returns[60:] *= 3
+    returns[np.arange(90)[:, None] + np.arange(1, STEPS + 1) > 89] = np.nan
+    model, rate = fitted(returns, states), 0.1
+    groups = np.eye(len(model.states))
+    changes: list[Floats] = []
+    for block in range(0, 90, STEPS):
+        known = sum(changes[:-1], np.zeros((len(groups), 3)))  # one block later than it happened
+        change = np.zeros_like(known)
+        for row in range(block, min(block + STEPS, 90)):
+            shares = [np.interp(states[row], model.states, group) for group in groups]
+            for column, beyond in enumerate((0.5, 0.2, 0.1)):
+                width = np.exp(np.dot(shares, known[:, column]))
+                for step in np.flatnonzero(np.isfinite(returns[row])):
+                    bounds = [group[step, MEDIAN + 1 + column] for group in model.quantiles]
+                    misses = abs(returns[row, step]) > np.dot(shares, bounds) * width
+                    change[:, column] += rate / STEPS * (misses - beyond) * np.array(shares)
+        changes.append(change)
+    expected = model.quantiles[..., MEDIAN + 1 :] * np.exp(sum(changes))[:, None, :]
+    expected = np.maximum.accumulate(expected, axis=2)  # quantiles do not cross
+    found = model.adapted(returns, scales, states, rate).quantiles[..., MEDIAN + 1 :]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_a_market_that_stands_still_keeps_a_width() -> None:
+    returns, scales, states = standard(12_000)
+    model = fitted(returns, states)
+    found = model.adapted(np.zeros_like(returns), scales, states, rate=0.01)
+    ratio = found.quantiles[..., MEDIAN + 1 :] / model.quantiles[..., MEDIAN + 1 :]
+    np.testing.assert_allclose(ratio, np.exp(-0.5))
+
+
+@given(rows=st.integers(1, 80), rate=st.sampled_from([0.01, 1.0]), seed=st.integers(0, 99))
+def test_adapted_quantiles_are_ordered_and_symmetric(rows: int, rate: float, seed: int) -> None:
+    returns, states = sample(rows, spread=-0.5, seed=seed)
+    returns[np.random.default_rng(seed).random(returns.shape) < 0.3] = np.nan
+    if np.isfinite(returns[:, 0]).any():
+        model = fitted(returns, np.round(states, 1))
+        found = model.adapted(returns, np.ones_like(returns), np.round(states, 1), rate)
+        assert (np.diff(found.quantiles, axis=2) >= 0).all()
+        assert not found.quantiles[..., MEDIAN].any()
+        np.testing.assert_array_equal(found.quantiles, -found.quantiles[..., ::-1])
+        assert QuantilesByState.from_state(found.state()).state() == found.state()
 
 
 # ------------------------------------------------------------------------------------------- laws
