@@ -17,7 +17,7 @@ Frames = dict[str, pd.DataFrame]
 
 _CANDLE = ("open", "high", "low", "close", "volume")
 _TIMES = ("as_of", "start", "end", "close_time", "since")
-_ROLES = ("champion", "challenger", "naive")
+_ROLES = ("champion", "challenger", "naive")  # challengers of further methods come after them
 
 
 def history_frame(document: Document) -> pd.DataFrame:
@@ -65,6 +65,7 @@ def evaluation_frames(document: Document) -> Frames:
     levels = document.get("levels") or []
     scored = [(role, document[role]) for role in _ROLES if document.get(role)]
     further = document.get("challengers") or ()
+    roles = [*_ROLES, *(each["role"] for each in further)]
     scored += [(each["role"], each["scores"]) for each in further if each.get("scores")]
     parts: dict[str, list[Document]] = {
         "scores": [{"role": role, **_scalars(each)} for role, each in scored],
@@ -78,8 +79,8 @@ def evaluation_frames(document: Document) -> Frames:
             for role, each in scored
             for level, share in zip(levels, each.get("observed") or (), strict=False)
         ],
-        "by_step": list(_by_role(document.get("by_step"))),
-        "over_time": list(_by_role(document.get("over_time"))),
+        "by_step": list(_by_role(document.get("by_step"), roles)),
+        "over_time": list(_by_role(document.get("over_time"), roles)),
         "recent": [
             {**_scalars(each), **_scalars(step), **step["quantiles"]}
             for each in document.get("recent") or ()
@@ -104,10 +105,10 @@ def _close_times(document: Document) -> list[str | datetime]:
     return [closed for _, closed in pairwise([*opened, last])]
 
 
-def _by_role(items: list[Document] | None) -> Iterator[Document]:
-    """A row for each role of each item."""
+def _by_role(items: list[Document] | None, roles: list[str]) -> Iterator[Document]:
+    """A row for each of the roles that an item has."""
     for item in items or ():
-        for role in _ROLES:
+        for role in roles:
             if item.get(role):
                 yield {**_scalars(item), "role": role, **_scalars(item[role])}
 

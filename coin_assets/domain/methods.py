@@ -52,8 +52,8 @@ METHODS = {
 # Always trained. Without a recorded champion its versions forecast.
 DEFAULT_METHOD = HAR
 CHALLENGER_ROLES = tuple(each.role for each in METHODS.values())
-# Member of an evaluation with the challengers of further methods; absent without one.
-CHALLENGERS = "challengers"
+# Members of an evaluation with challengers of further methods; absent without one.
+CHALLENGERS, CHAMPION_METHOD = "challengers", "champion_method"
 
 
 def method_of_forecaster(forecaster: str) -> Method:

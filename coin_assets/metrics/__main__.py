@@ -17,6 +17,7 @@ from coin_assets import metrics
 from coin_assets.alerts.database import BOOK, FOLDER
 from coin_assets.config.settings import Settings
 from coin_assets.errors import CoinAssetsError
+from coin_assets.metrics.challengers import challenger_metrics
 from coin_assets.metrics.collector import Source, SourcesCollector
 from coin_assets.metrics.home import alert_metrics, disk_metrics, heartbeat_metrics
 from coin_assets.metrics.published import published_metrics
@@ -61,6 +62,7 @@ def sources(settings: Settings, instance: dg.DagsterInstance) -> dict[str, Sourc
     fetched = [each for each in published if each.timeframe in settings.source_timeframes]
     return {
         "manifest": lambda: published_metrics(settings.publish_dir, _now()),
+        "evaluations": lambda: challenger_metrics(settings.home, published),
         "alerts": lambda: alert_metrics(alerts / BOOK, _now()),
         "heartbeat": lambda: heartbeat_metrics(alerts, _now(), settings.shards),
         "disk": lambda: disk_metrics(settings.home),

@@ -21,6 +21,7 @@ from coin_assets.domain.methods import (
     CHALLENGER_ROLES,
     CHALLENGERS,
     CHAMPION,
+    CHAMPION_METHOD,
     method_of_role,
 )
 from coin_assets.domain.publishing.documents import evaluation_document
@@ -80,7 +81,7 @@ def evaluate_series(
 
     Raises:
         MonthsNotFetched: the series has no candles.
-        CorruptArtefact: the record of roles is damaged.
+        CorruptArtefact: the record of roles, or the folder of the versions, is damaged.
         DataRefused: stored forecasts break their contract.
     """
     newest = store.newest_candles([series]).get(series)
@@ -102,6 +103,7 @@ def evaluate_series(
         document[CHALLENGERS] = [
             challenger_document(found, role, promotions.get(role)) for role in further
         ]
+        document[CHAMPION_METHOD] = _method_of(registry, series, roles.holder(CHAMPION))
     details = details_of(found, roles.changes)
     published = json_bytes(evaluation_document(series, document, details))
     document[PUBLISHED_SHA256] = hashlib.sha256(published).hexdigest()
@@ -171,6 +173,11 @@ def _promotions(
             "passes": [time_text(time) for time in passed],
         }
     return promotions
+
+
+def _method_of(registry: ModelRegistry, series: Series, name: str | None) -> str | None:
+    """Method of a version; None without one, or if its folder is gone."""
+    return next((each.method for each in registry.versions(series) if each.name == name), None)
 
 
 def _scored(store: Store, series: Series, start: datetime, as_of: datetime) -> Evaluation:

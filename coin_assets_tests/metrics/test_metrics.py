@@ -20,8 +20,11 @@ from coin_assets.alerts.incidents import Rules
 from coin_assets.alerts.outbox import AlertBook
 from coin_assets.config.settings import Settings
 from coin_assets.metrics.__main__ import registry_of, sources, write
+from coin_assets.metrics.challengers import challenger_metrics
 from coin_assets.metrics.collector import SourcesCollector
+from coin_assets.models.evaluations import EvaluationBook
 from coin_assets_tests.orchestration.records.homes import open_home
+from coin_assets_tests.platform import series
 from coin_assets_tests.test_release_home import RELEASE_HOME
 from coin_assets_tests.webui import ROOT
 
@@ -113,6 +116,9 @@ def test_everything_is_derived_from_what_exists(
         coverage = found["forecast_coverage_ratio"].get(("0.8", *name))
         assert coverage == quality.get("coverage_80")
     assert [bool(entry["quality"]) for entry in public.values()] == [True, False]
+    pairs = (EvaluationBook(settings.home).read(series("4h")) or {})["paired"]
+    loss = pairs["challenger"] / pairs["champion"]
+    assert found["challenger_loss_ratio"] == {("har", "BTC/USDT", "4h"): loss}
     assert found["runs_last_day"] == {
         ("update", "success"): 2,
         ("update", "failure"): 1,
@@ -130,10 +136,35 @@ def test_everything_is_derived_from_what_exists(
     assert set(found["source_up"].values()) == {1}
 
 
+def test_each_method_has_the_loss_of_its_challenger(settings: Settings) -> None:
+    book = EvaluationBook(settings.home)
+    document = book.read(series("4h"))
+    assert document is not None
+    pairs = {
+        "naive": {"champion": 0.02, "challenger": 0.025},
+        "har_exogenous": None,  # it shares no origin with the champion
+    }
+    nothing = {"scores": None, "promotion": None}
+    further = [
+        {"method": method, "role": f"challenger_{method}", "paired": found, **nothing}
+        for method, found in pairs.items()
+    ]
+    book.write(series("4h"), {**document, "challengers": further})
+    (metric,) = challenger_metrics(settings.home, settings.series_list)
+    found = {tuple(each.labels.values()): each.value for each in metric.samples}
+    assert found.keys() == {("BTC/USDT", "4h", method) for method in ("har", "naive")}
+    assert found["BTC/USDT", "4h", "naive"] == pytest.approx(1.25)
+
+
 @pytest.mark.parametrize(
     ("source", "path", "metric"),
     [
         ("manifest", "published/manifest.json", "data_age_seconds"),
+        (
+            "evaluations",
+            "evaluations/symbol=BTC_USDT/timeframe=4h/evaluation.json",
+            "challenger_loss_ratio",
+        ),
         ("alerts", "alerts/alerts.sqlite", "alerts_open"),
         ("heartbeat", "alerts/heartbeat.json", "heartbeat_age_seconds"),
     ],
@@ -169,7 +200,7 @@ def test_a_home_in_which_nothing_happened_yet_has_no_series(
     up = {name: value for (name,), value in found["coin_assets_source_up"].items()}
     assert up == {
         **dict.fromkeys(("manifest", "heartbeat"), 0),
-        **dict.fromkeys(("alerts", "disk", "runs", "updates"), 1),
+        **dict.fromkeys(("evaluations", "alerts", "disk", "runs", "updates"), 1),
     }
     assert list(settings.home.iterdir()) == []
 

@@ -5,6 +5,7 @@ averages out within days. Forecasts are stored as if roles had made them: `TRUE`
 `WIDE`.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import NormalDist
@@ -13,11 +14,17 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.evaluation.windows import window_of
-from coin_assets.domain.forecasting.frame import LIVE, QUANTILES, STEPS, forecast_frame
+from coin_assets.domain.forecasting.frame import LIVE, QUANTILES, STEPS, Forecaster, forecast_frame
 from coin_assets.domain.forecasting.har import HarForecaster
+from coin_assets.domain.forecasting.har_exogenous import HarExogenousForecaster
 from coin_assets.domain.forecasting.naive import NAIVE_WINDOW
 from coin_assets.domain.forecasting.naive_forecaster import NaiveForecaster
-from coin_assets.domain.methods import CHALLENGER, CHALLENGER_NAIVE, CHAMPION
+from coin_assets.domain.methods import (
+    CHALLENGER,
+    CHALLENGER_EXOGENOUS,
+    CHALLENGER_NAIVE,
+    CHAMPION,
+)
 from coin_assets.domain.timeframes import next_month
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
@@ -31,7 +38,11 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FIRST = START + NAIVE_WINDOW * HOUR
 TRUE, WIDE = 1.0, 1.6
 SERIES = series("1h")
-_CHALLENGED = (CHAMPION, CHALLENGER, CHALLENGER_NAIVE)
+_VERSIONS = {CHAMPION: "1", CHALLENGER: "2", CHALLENGER_NAIVE: "4", CHALLENGER_EXOGENOUS: "5"}
+_FURTHER: dict[str, Callable[[], Forecaster]] = {
+    CHALLENGER_NAIVE: lambda: NaiveForecaster("1h"),
+    CHALLENGER_EXOGENOUS: lambda: HarExogenousForecaster("1h", longest=64, level_window=64),
+}
 _LENGTH = 1400
 _LEVEL, _SPREAD = 100.0, 0.01
 
@@ -40,8 +51,8 @@ class KnownMarket:
     """1h candles, models and forecasts of both roles in a home.
 
     Args:
-        widths: spread of the forecasts of champion, challenger, and of a challenger of the naive
-            method if there is a third; 1 is right.
+        widths: spread of the forecasts of champion, challenger, and of challengers of the methods
+            naive and har_exogenous if there are a third and a fourth; 1 is right.
         kind: of all forecasts.
     """
 
@@ -50,7 +61,7 @@ class KnownMarket:
     ) -> None:
         self.store, self.registry = ParquetStore(home), ModelRegistry(home)
         self.evaluations = EvaluationBook(home)
-        self.widths, self.kind = dict(zip(_CHALLENGED, widths, strict=False)), kind
+        self.widths, self.kind = dict(zip(_VERSIONS, widths, strict=False)), kind
         self._candles = _candles()
         self._appoint()
 
@@ -58,8 +69,7 @@ class KnownMarket:
         """Store the candles and forecasts up to ``now``, which is an origin."""
         candles = self._candles[self._candles["timestamp"] < now]
         self.store.write_candles(SERIES, candles, START, next_month(now))
-        versions = {CHAMPION: "1", CHALLENGER: "2", CHALLENGER_NAIVE: "4"}
-        made = [self.forecasts(role, versions[role]) for role in self.widths]
+        made = [self.forecasts(role, _VERSIONS[role]) for role in self.widths]
         both = pd.concat(made, ignore_index=True)
         self.store.add_forecasts(SERIES, both[both["as_of"] <= now])
 
@@ -81,7 +91,8 @@ class KnownMarket:
     def _appoint(self) -> None:
         """Versions 1 and 2, champion and challenger since `FIRST`, and a version 3.
 
-        Of the naive method a version 4, challenger since `FIRST`.
+        Of the naive method a version 4, and of har_exogenous a version 5 that knows no exogenous
+        value, both challengers since `FIRST`.
         """
         for cutoff in (FIRST - 2 * HOUR, FIRST - HOUR, FIRST):
             self.registry.add(SERIES, _model(self._candles, cutoff), cutoff, {"lookback": None})
@@ -91,14 +102,13 @@ class KnownMarket:
             self.registry.appoint(
                 SERIES, role, version, FIRST, reason="", by="test", recorded_at=FIRST
             )
-        if CHALLENGER_NAIVE in self.widths:
-            seen = self._candles[self._candles["timestamp"] < FIRST]
-            naive = self.registry.add(
-                SERIES, NaiveForecaster("1h").fit(seen), FIRST, {"lookback": None}
-            )
-            self.registry.appoint(
-                SERIES, CHALLENGER_NAIVE, naive, FIRST, reason="", by="test", recorded_at=FIRST
-            )
+        seen = self._candles[self._candles["timestamp"] < FIRST]
+        for role, method in _FURTHER.items():
+            if role in self.widths:
+                made = self.registry.add(SERIES, method().fit(seen), FIRST, {"lookback": None})
+                self.registry.appoint(
+                    SERIES, role, made, FIRST, reason="", by="test", recorded_at=FIRST
+                )
 
 
 def enough() -> datetime:

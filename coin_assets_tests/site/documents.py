@@ -106,7 +106,7 @@ def evaluation(of: Document, origins: int = 12) -> Document:
     random = Random(f"{of['symbol']} {of['timeframe']}")
     end = datetime.fromisoformat(of["as_of"])
     start = end - timedelta(days=30)
-    champion, challenger = (_scores(random) for _ in range(2))
+    champion, challenger = (role_scores(random) for _ in range(2))
     days = [start + timedelta(days=day) for day in range(31)]
     return {
         "version": 1,
@@ -134,7 +134,7 @@ def evaluation(of: Document, origins: int = 12) -> Document:
         },
         "promotion": None,
         "by_step": [
-            {"step": step + 1, "champion": _part(random), "challenger": _part(random)}
+            {"step": step + 1, "champion": part_scores(random), "challenger": part_scores(random)}
             for step in range(STEPS)
         ],
         "over_time": [
@@ -142,8 +142,8 @@ def evaluation(of: Document, origins: int = 12) -> Document:
                 "start": time_text(first),
                 "end": time_text(first + timedelta(days=1)),
                 "origins": 24,
-                "champion": _part(random),
-                "challenger": _part(random) if first > days[10] else None,
+                "champion": part_scores(random),
+                "challenger": part_scores(random) if first > days[10] else None,
             }
             for first in days[:-1]
         ],
@@ -207,7 +207,8 @@ def _past(of: Document, place: int) -> Document:
     }
 
 
-def _part(random: Random) -> Document:
+def part_scores(random: Random) -> Document:
+    """Scores of a part of a role's forecasts."""
     naive = random.uniform(0.004, 0.006)
     return {
         "pinball": naive * random.gauss(0.96, 0.012),
@@ -217,8 +218,9 @@ def _part(random: Random) -> Document:
     }
 
 
-def _scores(random: Random) -> Document:
-    part = _part(random)
+def role_scores(random: Random) -> Document:
+    """Scores of a role."""
+    part = part_scores(random)
     held = {"coverage_80": part["coverage_80"], "coverage_90": part["coverage_90"]}
     return {
         "origins": 720,

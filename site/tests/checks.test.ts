@@ -53,5 +53,8 @@ test("a file of another series, or with other content, is refused", () => {
 test("members of an evaluation that are absent or of another form are left out", () => {
   const found = checkedEvaluation({ ...history, recent: "none", levels: [0.5] }, entryOf());
   assert.deepEqual([found.recent, found.levels, found.champion], [undefined, [0.5], null]);
+  const naive = { method: "naive", role: "challenger_naive" };
+  assert.deepEqual(checkedEvaluation({ ...history, challengers: [naive, { role: "x" }, null] }, entryOf()).challengers, [naive]);
+  assert.equal(checkedEvaluation({ ...history, challengers: {} }, entryOf()).challengers, undefined);
   refuses("unknown_version", /version 2/, () => checkedEvaluation({ ...history, version: 2 }, entryOf()));
 });

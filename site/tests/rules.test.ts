@@ -89,7 +89,7 @@ test("points of the quality plots", () => {
     symbol: "", timeframe: "", as_of: "", champion: null, challenger: null, over_time: [bucket],
     roles: [change("2026-10-01T00:00:00Z", "1"), change("2026-11-02T00:00:00Z", "2"), change("2026-11-02T00:00:00Z", null)],
   };
-  assert.deepEqual(overTime(evaluation, lossRatio), [{ role: "champion", points: [{ x: time("2026-11-02T00:00:00"), y: 0.5 }] }]);
+  assert.deepEqual(overTime(evaluation, lossRatio), [{ role: "champion", name: "champion", points: [{ x: time("2026-11-02T00:00:00"), y: 0.5 }] }]);
   assert.equal(lossRatio({ ...part, naive_pinball: 0 }), null);
   assert.deepEqual(rollovers(evaluation).map(({ name }) => name), ["version 2 becomes champion"]);
 });

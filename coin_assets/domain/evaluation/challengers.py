@@ -1,6 +1,6 @@
 """Challengers of several methods: one promotion at most, and their scores in the evaluation."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -44,6 +44,18 @@ def challenger_document(evaluation: Evaluation, role: str, promotion: Document |
         }
     )
     return scores | {"promotion": promotion}
+
+
+def pairs_in(document: Document) -> Iterator[tuple[str, Document]]:
+    """Method and ``paired`` of each challenger that shares an origin with the champion.
+
+    Args:
+        document: `Evaluation.document`, of this or an earlier release.
+    """
+    own = method_of_role(CHALLENGER).name
+    found = [(own, document.get("paired"))]
+    found += [(each["method"], each.get("paired")) for each in document.get(CHALLENGERS, ())]
+    return ((method, pairs) for method, pairs in found if pairs is not None)
 
 
 def promotion_in(document: Document, role: str) -> Document | None:

@@ -20,7 +20,7 @@ from coin_assets.domain.evaluation.roles import RoleChange
 from coin_assets.domain.evaluation.scoring import coverage_of, mean_by_origin, pinball_loss
 from coin_assets.domain.forecasting.frame import QUANTILES, STEPS, Floats
 from coin_assets.domain.json_format import Document, time_text
-from coin_assets.domain.methods import CHALLENGER, CHAMPION
+from coin_assets.domain.methods import CHALLENGER, CHALLENGER_ROLES, CHAMPION
 from coin_assets.domain.timeframes import Timeframe
 
 RECENT_FORECASTS, PERIODS, MOST_CHANGES = 30, 30, 50
@@ -35,8 +35,9 @@ def details_of(evaluation: Evaluation, changes: Sequence[RoleChange]) -> Documen
 
     Returns:
         ``by_step``: of each step. ``over_time``: of `PERIODS` equal parts of the window, without
-        those that have no origin. ``recent``: the champion's newest `RECENT_FORECASTS`, oldest
-        first. ``roles``: the newest `MOST_CHANGES`, oldest first.
+        those that have no origin. Both have a member for each role; that of a challenger of a
+        further method is absent without its forecasts. ``recent``: the champion's newest
+        `RECENT_FORECASTS`, oldest first. ``roles``: the newest `MOST_CHANGES`, oldest first.
     """
     champion = evaluation.champion
     found: Document = rounded(
@@ -67,7 +68,8 @@ def _by_step(evaluation: Evaluation) -> list[Document]:
     return [
         {
             "step": step + 1,
-            **{role: scores[role][step] if role in scores else None for role in _ROLES},
+            **dict.fromkeys(_ROLES),
+            **{role: parts[step] for role, parts in scores.items()},
         }
         for step in range(STEPS)
     ]
@@ -137,8 +139,9 @@ def _recent(forecast: Matured, timeframe: Timeframe) -> list[Document]:
 
 def _roles(evaluation: Evaluation) -> list[tuple[str, Judged]]:
     """Roles with matured forecasts."""
-    both = zip(_ROLES, (evaluation.champion, evaluation.challenger), strict=True)
-    return [(role, judged) for role, judged in both if judged is not None]
+    found = [(CHAMPION, evaluation.champion)]
+    found += [(role, evaluation.of_role(role)) for role in CHALLENGER_ROLES]
+    return [(role, judged) for role, judged in found if judged is not None]
 
 
 def _loss(forecast: Matured, steps: slice) -> float | None:

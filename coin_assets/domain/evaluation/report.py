@@ -188,7 +188,7 @@ def evaluation(
         window=(start, end),
         champion=champion,
         challenger=challenger,
-        unscored={role: unscored[role] for role in (CHAMPION, CHALLENGER)},
+        unscored=unscored,
         further={role: found for role in further if (found := judged[role]) is not None},
         drift=Drift(UNKNOWN) if champion is None else drift_of(champion.forecast, champion.naive),
     )

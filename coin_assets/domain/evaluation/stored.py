@@ -44,10 +44,16 @@ class _Promotion(_Strict):
     passes: list[str]
 
 
+class _Paired(_Strict):
+    champion: float
+    challenger: float
+
+
 class _Challenger(_Strict):
     method: str
     role: str
     scores: _Scores | None
+    paired: _Paired | None = None
     promotion: _Promotion | None
 
 
@@ -58,8 +64,10 @@ class _Evaluation(_Strict):
     window: _Window
     champion: _Scores | None
     challenger: _Scores | None
+    paired: _Paired | None = None
     drift: _Drift
     promotion: _Promotion | None
+    champion_method: str | None = None
     challengers: list[_Challenger] = []  # of further methods
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from coin_assets.domain.candles.frame import COLUMNS
 from coin_assets.domain.forecasting.frame import QUANTILE_COLUMNS, QUANTILES, STEPS
 from coin_assets.domain.json_format import TIME_FORMAT, Document, parse_time, time_text
-from coin_assets.domain.methods import CHALLENGER, CHALLENGERS, CHAMPION
+from coin_assets.domain.methods import CHALLENGER, CHALLENGERS, CHAMPION, CHAMPION_METHOD
 from coin_assets.domain.series import Series
 
 INTERVAL = 0.8
@@ -136,6 +136,7 @@ def evaluation_document(series: Series, evaluation: Document, details: Document)
         "levels": list(QUANTILES),
         **{name: evaluation[name] for name in kept},
         "promotion": _published_promotion(evaluation["promotion"]),
+        **({CHAMPION_METHOD: evaluation[CHAMPION_METHOD]} if CHAMPION_METHOD in evaluation else {}),
         **({CHALLENGERS: further} if further else {}),
         **details,
     }

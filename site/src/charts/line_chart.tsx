@@ -5,8 +5,8 @@ import { scale, ticks, type Scale } from "./axis";
 
 export interface Line {
   name: string;
-  /** Class of the line; it sets the colour. */
-  tone: "champion" | "challenger";
+  /** Class of the line, one of `TONES`; it sets colour and dashes. */
+  tone: string;
   points: { x: number; y: number | null }[];
 }
 
@@ -33,6 +33,8 @@ interface Props {
   square?: boolean;
 }
 
+/** Roles that have a look of their own. */
+export const TONES = ["champion", "challenger", "challenger_naive", "challenger_har_exogenous"];
 const MARGIN = { top: 10, right: 20, bottom: 26, left: 50 };
 
 export function LineChart(props: Props) {

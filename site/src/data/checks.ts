@@ -68,9 +68,17 @@ export function checkedEvaluation(value: unknown, entry: PublicEntry): Evaluatio
   if ((found.version ?? EVALUATION_VERSION) !== EVALUATION_VERSION) {
     throw new Problem("unknown_version", `The evaluation has version ${JSON.stringify(found.version)}; this page knows version ${EVALUATION_VERSION}.`);
   }
-  const lists = ["levels", "by_step", "over_time", "recent", "roles"];
+  const lists = ["levels", "by_step", "over_time", "recent", "roles", "challengers"];
   const members = Object.entries(found).filter(([name, each]) => !lists.includes(name) || Array.isArray(each));
-  return { champion: null, challenger: null, ...Object.fromEntries(members) } as unknown as Evaluation;
+  const evaluation = { champion: null, challenger: null, ...Object.fromEntries(members) } as unknown as Evaluation;
+  const { challengers } = evaluation;
+  return challengers ? { ...evaluation, challengers: challengers.filter(isChallenger) } : evaluation;
+}
+
+function isChallenger(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { method, role } = value as Json;
+  return typeof method === "string" && typeof role === "string";
 }
 
 export function checkedArchive(value: unknown): ArchiveIndex {

@@ -13,6 +13,7 @@ export interface RoleScores extends Coverage {
   backtest: number;
   versions: Record<string, number>;
   pinball: number;
+  naive_pinball?: number;
   skill: number | null;
   mae: number;
   sharpness: number;
@@ -27,18 +28,17 @@ export interface PartScores extends Coverage {
   naive_pinball: number | null;
 }
 
-export interface StepScores {
+/** Members by role: `champion`, `challenger`, and those of further methods where they have forecasts. */
+type ByRole = Record<string, PartScores | string | number | null | undefined>;
+
+export interface StepScores extends ByRole {
   step: number;
-  champion: PartScores | null;
-  challenger?: PartScores | null;
 }
 
-export interface BucketScores {
+export interface BucketScores extends ByRole {
   start: string;
   end: string;
   origins: number;
-  champion: PartScores | null;
-  challenger?: PartScores | null;
 }
 
 /** A matured forecast with its outcomes. */
@@ -58,6 +58,30 @@ export interface RoleChange {
   reason: string;
 }
 
+/** Mean losses at the origins that champion and challenger share. */
+export interface Paired {
+  origins: number;
+  champion: number;
+  challenger: number;
+}
+
+/** The gate's verdict on a challenger. */
+export interface Promotion {
+  challenger: string;
+  champion?: string | null;
+  decision: string;
+  criteria?: { name: string; passed: boolean; finding: string }[];
+}
+
+/** The challenger of a further method. */
+export interface Challenger {
+  method: string;
+  role: string;
+  scores?: RoleScores | null;
+  paired?: Paired | null;
+  promotion?: Promotion | null;
+}
+
 export interface Evaluation {
   symbol: string;
   timeframe: string;
@@ -67,12 +91,10 @@ export interface Evaluation {
   challenger: RoleScores | null;
   naive?: { pinball: number; coverage_80: number; coverage_90: number; mae: number; sharpness: number } | null;
   drift?: { state: string; since?: string | null; reasons?: string[] };
-  promotion?: {
-    challenger: string;
-    champion?: string | null;
-    decision: string;
-    criteria?: { name: string; passed: boolean; finding: string }[];
-  } | null;
+  paired?: Paired | null;
+  promotion?: Promotion | null;
+  champion_method?: string | null;
+  challengers?: Challenger[];
   levels?: number[];
   by_step?: StepScores[];
   over_time?: BucketScores[];

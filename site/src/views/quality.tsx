@@ -3,6 +3,7 @@
 import type { PublicEntry } from "../data/types";
 import { number, percent, signedPercent } from "../rules/format";
 import { safeName, seriesKey } from "../rules/names";
+import { scored } from "../rules/roles";
 import { hrefOf } from "../rules/routes";
 import { servingOf } from "../rules/serving";
 import { useFile } from "../ui/hooks";
@@ -10,7 +11,7 @@ import { Banner, Heading } from "../ui/layout";
 import { Refusal, StatusBadge, Table, Time } from "../ui/parts";
 import type { ViewProps } from "./props";
 import { QualityPlots } from "./quality_plots";
-import { QualityTables, RoleScoresTable } from "./quality_tables";
+import { MethodsTable, QualityTables, RoleScoresTable } from "./quality_tables";
 
 export function Quality(props: ViewProps) {
   return props.route.symbol ? <OfSeries {...props} /> : <OfAll {...props} />;
@@ -78,7 +79,8 @@ function OfSeries({ manifest, feed, state, route, now }: ViewProps) {
                 Evaluated with data up to <Time of={evaluation.as_of} both />
                 {evaluation.window && <>, forecasts made from <Time of={evaluation.window.start} /> on</>}.
               </p>
-              {evaluation.champion || evaluation.challenger ? (
+              <MethodsTable evaluation={evaluation} />
+              {scored(evaluation).length > 0 ? (
                 <QualityPlots evaluation={evaluation}><RoleScoresTable evaluation={evaluation} /></QualityPlots>
               ) : <RoleScoresTable evaluation={evaluation} />}
               <QualityTables evaluation={evaluation} />

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { domainOf } from "../charts/axis";
-import { LineChart, type Line, type Rule } from "../charts/line_chart";
+import { LineChart, TONES, type Line, type Rule } from "../charts/line_chart";
 import type { Evaluation } from "../data/evaluation";
 import { number, percent, utc } from "../rules/format";
 import { byStep, coverage80, lossRatio, overTime, reliability, rollovers, type Points } from "../rules/plots";
@@ -87,7 +87,7 @@ function Numbers({ caption, first, points, xText, yText }: NumbersProps) {
   return (
     <details>
       <summary>Numbers<span class="visually-hidden">: {caption}</span></summary>
-      <Table caption={caption} hideCaption class="numbers" head={[first, ...points.map((each) => each.role)]}>
+      <Table caption={caption} hideCaption class="numbers" head={[first, ...points.map((each) => each.name)]}>
         {xs.map((x, at) => (
           <tr key={x}>
             <th scope="row">{xText(x)}</th>
@@ -100,7 +100,7 @@ function Numbers({ caption, first, points, xText, yText }: NumbersProps) {
 }
 
 function linesOf(points: Points[]): Line[] {
-  return points.map(({ role, points: of }) => ({ name: role, tone: role, points: of }));
+  return points.map(({ role, name, points: of }) => ({ name, tone: TONES.includes(role) ? role : "challenger", points: of }));
 }
 
 function domain({ points, rule }: PartProps): [number, number] {

@@ -2,6 +2,7 @@
 
 import type { Evaluation, RoleScores } from "../data/evaluation";
 import { number, percent, signedPercent } from "../rules/format";
+import { contenders, hasMethods, scored, stateInGate, type Contender } from "../rules/roles";
 import { sentence, Table, Time } from "../ui/parts";
 
 const TERCILES: [string, string][] = [["calm", "Low"], ["middle", "Mid"], ["wild", "High"]];
@@ -21,28 +22,56 @@ export function QualityTables({ evaluation }: { evaluation: Evaluation }) {
   return (
     <>
       <Volatility evaluation={evaluation} />
-      <Gate evaluation={evaluation} />
+      {contenders(evaluation).map((each) => <Gate key={each.role} of={each} />)}
       <Versions evaluation={evaluation} />
     </>
   );
 }
 
-function rolesIn(evaluation: Evaluation): [string, RoleScores][] {
-  const both: [string, RoleScores | null][] = [["Champion", evaluation.champion], ["Challenger", evaluation.challenger]];
-  return both.filter((each): each is [string, RoleScores] => each[1] !== null);
+/** A row for each role, where several methods are trained. */
+export function MethodsTable({ evaluation }: { evaluation: Evaluation }) {
+  if (!hasMethods(evaluation)) return null;
+  return (
+    <section>
+      <h2>Challengers by method</h2>
+      <p class="muted">
+        The challenger with the lowest loss comes first. Loss beside the champion is of the origins that both forecast, the other numbers
+        are of all forecasts of a role. Below 1 it loses less than what it is compared with.
+      </p>
+      <Table caption="Champion and challengers by method" hideCaption class="numbers" textColumns={[1, 7]}
+        head={["Role", "Method", "Version", "Loss beside champion", "Loss beside naive", "Coverage of 80%", "Forecasts", "Promotion gate"]}>
+        {contenders(evaluation).map((each) => (
+          <tr key={each.role}>
+            <th scope="row">{each.role === "champion" ? "Champion" : "Challenger"}</th>
+            <td class="text">{each.method ?? "–"}</td>
+            <td>{each.version ?? "–"}</td>
+            <td>{ratioText(each.toChampion)}</td>
+            <td>{ratioText(each.toNaive)}</td>
+            <td>{percent(each.scores?.coverage_80)}</td>
+            <td>{number(each.scores?.origins ?? 0, 0)}</td>
+            <td class="text">{each.role === "champion" ? "–" : stateInGate(each)}</td>
+          </tr>
+        ))}
+      </Table>
+    </section>
+  );
+}
+
+function ratioText(ratio: number | null): string {
+  return ratio === null ? "–" : number(ratio, 3);
 }
 
 export function RoleScoresTable({ evaluation }: { evaluation: Evaluation }) {
-  const roles = rolesIn(evaluation);
+  const roles = scored(evaluation);
   const { drift } = evaluation;
   return (
     <section class="plot-card">
-      <h2>Champion and challenger</h2>
+      <h2>{hasMethods(evaluation) ? "Champion and challengers" : "Champion and challenger"}</h2>
       <p class="muted">Means over the forecasts of each role.</p>
       {roles.length === 0 ? <p>No forecast has matured yet; each takes 24 candles.</p> : (
-        <Table caption="Scores by role" hideCaption class="numbers narrow" head={["Score", ...roles.map(([name]) => name)]}>
+        <Table caption="Scores by role" hideCaption class="numbers narrow" head={["Score", ...roles.map((each) => each.name)]}>
           {SCORES.map(([name, text]) => (
-            <tr key={name}><th scope="row">{name}</th>{roles.map(([role, scores]) => <td key={role}>{text(scores)}</td>)}</tr>
+            <tr key={name}><th scope="row">{name}</th>{roles.map(({ role, scores }) => <td key={role}>{text(scores)}</td>)}</tr>
           ))}
         </Table>
       )}
@@ -57,17 +86,17 @@ export function RoleScoresTable({ evaluation }: { evaluation: Evaluation }) {
 }
 
 function Volatility({ evaluation }: { evaluation: Evaluation }) {
-  const roles = rolesIn(evaluation).filter(([, scores]) => scores.coverage_by_volatility);
+  const roles = scored(evaluation).filter(({ scores }) => scores.coverage_by_volatility);
   if (roles.length === 0) return null;
   return (
     <section>
       <h2>Coverage by volatility</h2>
       <p class="muted">Thirds of the forecasts by the volatility that was known when they were made.</p>
-      <Table caption="Coverage by volatility tercile" hideCaption class="numbers narrow" head={["Volatility", ...roles.flatMap(([name]) => [`${name}, 80%`, `${name}, 90%`])]}>
+      <Table caption="Coverage by volatility tercile" hideCaption class="numbers narrow" head={["Volatility", ...roles.flatMap(({ name }) => [`${name}, 80%`, `${name}, 90%`])]}>
         {TERCILES.map(([key, name]) => (
           <tr key={key}>
             <th scope="row">{name}</th>
-            {roles.map(([role, scores]) => {
+            {roles.map(({ role, scores }) => {
               const held = scores.coverage_by_volatility?.[key];
               return <><td key={`${role} 80`}>{percent(held?.coverage_80)}</td><td key={`${role} 90`}>{percent(held?.coverage_90)}</td></>;
             })}
@@ -78,14 +107,14 @@ function Volatility({ evaluation }: { evaluation: Evaluation }) {
   );
 }
 
-function Gate({ evaluation: { promotion } }: { evaluation: Evaluation }) {
+function Gate({ of: { name, promotion } }: { of: Contender }) {
   if (!promotion) return null;
   return (
     <section>
-      <h2>Test of the challenger</h2>
+      <h2>Test of the {name.toLowerCase()}</h2>
       <p>Version {promotion.challenger}: the gate’s decision is “{promotion.decision}”.</p>
       {promotion.criteria && (
-        <Table caption="Criteria of the promotion gate" hideCaption head={["Criterion", "Passed", "Finding"]}>
+        <Table caption={`Criteria of the promotion gate for the ${name.toLowerCase()}`} hideCaption head={["Criterion", "Passed", "Finding"]}>
           {promotion.criteria.map((each) => (
             <tr key={each.name}><th scope="row">{each.name}</th><td>{each.passed ? "yes" : "no"}</td><td>{each.finding}</td></tr>
           ))}
