@@ -62,6 +62,11 @@ ALTERNATIVES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "scale_prior_strength": 250.0,
             "calibration_half_life": 160.0,
         },
+        "quantiles by state, a prior strength of 40": {"state_prior_strength": 40.0},
+        "quantiles by state, adapted at a rate of 0.01": {
+            "state_prior_strength": 40.0,
+            "adaptation_rate": 0.01,
+        },
     },
     "1w": {
         "a prior strength of 300": {"scale_prior_strength": 300.0},
@@ -91,7 +96,7 @@ BY_STATE: Mapping[str, Mapping[str, Any]] = {
     "a half-life of 2000 candles, not adapted": {"calibration_half_life": 2000.0, **_NOT_ADAPTED},
     **{f"an adaptation rate of {rate}": {"adaptation_rate": rate} for rate in _RATES},
 }
-_EVERY_ORIGIN = ("1h", "4h", "1d")
+_EVERY_ORIGIN = ("1h", "4h")
 
 Make = Callable[[Series], Forecaster]
 

@@ -14,7 +14,7 @@ from coin_assets.errors import CorruptArtefact
 # With the variance measured by finer candles, the volatility is better known and its long-run level
 # needs less weight.
 _MEASURED = {"scale_prior_strength": 100.0, "quantile_prior_strength": 80.0}
-# Years of candles are several markets in a row, so the quantiles follow the newest one.
+# The candles that long hours learn from are years, so their quantiles follow the newest ones.
 _BY_STATE = {"state_prior_strength": 40.0}
 _ADAPTED = {**_BY_STATE, "adaptation_rate": 0.01}
 # Deviations from the defaults of `HarForecaster` by name or unit of the timeframe, chosen on
@@ -24,7 +24,6 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "h": _BY_STATE,
     **dict.fromkeys(LONG_HOURS, _ADAPTED),
     "d": {
-        **_ADAPTED,
         "longest": 64,
         "scale_prior_strength": 1000.0,
         "level_window": 128,

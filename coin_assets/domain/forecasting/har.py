@@ -157,29 +157,24 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         self.scale_model_, scales = fitting.fit(
             columns, level_columns, np.log(np.maximum(np.sqrt(variance), floor)), places
         )
-        recent = places[-len(scales) :]
-        returns, newest = log_returns(grid.close)[recent], slice(-self.calibrated, None)
+        scales = scales[-self.calibrated :]
+        newest = places[-len(scales) :]
         weights = None
         if self.calibration_half_life is not None:
-            weights = recency_weights(places[-1] - recent[newest], self.calibration_half_life)
+            weights = recency_weights(places[-1] - newest, self.calibration_half_life)
+        returns = log_returns(grid.close)[newest]
         self.quantiles_ = standardised_quantiles(
-            returns[newest], scales[newest], self.quantile_prior_strength, weights
+            returns, scales, self.quantile_prior_strength, weights
         )
         self.quantiles_by_state_ = None
         if self.state_prior_strength is not None:
-            states = self._states(grid, recent)
-            self.quantiles_by_state_ = QuantilesByState.fit(
-                returns[newest],
-                scales[newest],
-                states[newest],
-                self.quantiles_,
-                self.state_prior_strength,
-                weights,
+            rows = returns, scales, self._states(grid, newest)
+            by_state = QuantilesByState.fit(
+                *rows, self.quantiles_, self.state_prior_strength, weights
             )
             if self.adaptation_rate is not None:
-                self.quantiles_by_state_ = self.quantiles_by_state_.adapted(
-                    returns, scales, states, self.adaptation_rate
-                )
+                by_state = by_state.adapted(*rows, self.adaptation_rate)
+            self.quantiles_by_state_ = by_state
         return self
 
     def predict_quantiles(self, candles: pd.DataFrame, origins: pd.DatetimeIndex) -> Floats:
