@@ -54,12 +54,26 @@ def trailing_sums(values: Floats, longest: int) -> dict[int, Floats]:
     sums = {1: total}
     window = 1
     while window < longest:
-        longer = total.copy()
-        longer[window:] += total[:-window]
-        total = longer
+        total = _doubled(total.copy(), window)
         window *= 2
         sums[window] = total
     return sums
+
+
+def _doubled(sums: Floats, window: int) -> Floats:
+    """Sums of ``2 * window`` values in place of ``sums``, those of ``window`` values."""
+    sums[window:] += sums[:-window]  # numpy adds what was there before
+    return sums
+
+
+def _trailing_sum(values: Floats, window: int) -> Floats:
+    """The sums of one window of `trailing_sums`, without those of the windows before."""
+    total = np.where(np.isnan(values), 0.0, values)
+    reached = 1
+    while reached < window:
+        total = _doubled(total, reached)
+        reached *= 2
+    return total
 
 
 def trailing_means(values: Floats, longest: int) -> dict[int, Floats]:
@@ -91,12 +105,12 @@ def recent_means(columns: list[Floats], places: Ordinals, length: int, window: i
     """
     filled = np.zeros(length)
     filled[places] = 1.0
-    counts = trailing_sums(filled, window)[window]
+    counts = _trailing_sum(filled, window)
     means = []
     with np.errstate(invalid="ignore"):
         for column in columns:
             filled[places] = column
-            means.append(trailing_sums(filled, window)[window] / counts)
+            means.append(_trailing_sum(filled, window) / counts)
     return means
 
 
