@@ -14,7 +14,7 @@ import pandas as pd
 
 from coin_assets.domain.candles.frame import TIMESTAMP_DTYPE
 from coin_assets.domain.methods import CHAMPION, ROLES
-from coin_assets.domain.timeframes import Timeframe
+from coin_assets.domain.timeframes import Timeframe, as_micros
 from coin_assets.errors import DataRefused
 
 STEPS = 24
@@ -144,7 +144,7 @@ def forecast_frame(
     flat = quantiles.reshape(-1, len(QUANTILES))
     columns |= {name: flat[:, index] for index, name in enumerate(QUANTILE_COLUMNS)}
     columns |= {"model_version": model_version, "kind": np.repeat(list(kinds), STEPS)}
-    return pd.DataFrame(columns).astype({"role": "str", "model_version": "str", "kind": "str"})
+    return _typed(pd.DataFrame(columns), ("role", "model_version", "kind"))
 
 
 def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFrame:
@@ -160,26 +160,26 @@ def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFra
             f"Forecast columns {missing} are missing; need {list(FORECAST_SCHEMA)}. Nothing was "
             "stored. Make the frame with forecast_frame."
         )
-    rows = frame[list(FORECAST_SCHEMA)].reset_index(drop=True)
+    is_ordered = list(frame.columns) == list(FORECAST_SCHEMA)
+    rows = (frame if is_ordered else frame[list(FORECAST_SCHEMA)]).reset_index(drop=True)
     if rows.empty:
         return rows
     try:
-        known = rows.dtypes.astype(str)  # casting takes time even where the type is right
-        rows = rows.astype({name: kind for name, kind in _TYPES.items() if known[name] != kind})
+        rows = _typed(rows, _TYPES)
     except (TypeError, ValueError) as error:
         raise DataRefused(
             f"Forecast columns have wrong types: {error}. Nothing was stored. Make the frame with "
             "forecast_frame."
         ) from error
-    quantiles = rows[QUANTILE_COLUMNS].to_numpy()
+    quantiles = np.column_stack([rows[name].to_numpy() for name in QUANTILE_COLUMNS])
     for rule, broken in {
         "quantiles are finite and above zero": ~(
             np.isfinite(quantiles).all(axis=1) & (quantiles > 0).all(axis=1)
         ),
         "quantiles do not cross": (np.diff(quantiles, axis=1) < 0).any(axis=1),
-        "price is the median": (rows["price"] != rows["q50"]).to_numpy(),
-        "role is one of " + ", ".join(ROLES): ~rows["role"].isin(ROLES).to_numpy(),
-        "kind is one of " + ", ".join(KINDS): ~rows["kind"].isin(KINDS).to_numpy(),
+        "price is the median": rows["price"].to_numpy() != quantiles[:, MEDIAN],
+        "role is one of " + ", ".join(ROLES): _is_none_of(rows["role"], ROLES),
+        "kind is one of " + ", ".join(KINDS): _is_none_of(rows["kind"], KINDS),
         "a model version is named": rows["model_version"].isna().to_numpy(),
         f"origins lie on {timeframe} boundaries": np.asarray(
             timeframe.floor_all(rows["as_of"]) != pd.DatetimeIndex(rows["as_of"])
@@ -195,21 +195,25 @@ def validated_forecasts(frame: pd.DataFrame, timeframe: Timeframe) -> pd.DataFra
     return rows
 
 
+def _is_none_of(texts: "pd.Series[str]", known: tuple[str, ...]) -> Bools:
+    """Mask of the rows whose text is not among ``known``."""
+    others = [text for text in texts.unique() if text not in known]
+    # Comparing each row takes far longer, and usually there is nothing to find.
+    return texts.isin(others).to_numpy() if others else np.zeros(len(texts), dtype=bool)
+
+
+def _typed(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """``frame`` with the columns ``names`` in canonical types."""
+    # Casting takes time even where the type is right.
+    known = dict(zip(frame.columns, frame.dtypes, strict=True))
+    wrong = {name: _TYPES[name] for name in names if str(known[name]) != _TYPES[name]}
+    return frame.astype(wrong) if wrong else frame
+
+
 def _lacking_steps(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Mask of the rows whose role and origin lack one of the steps 1..`STEPS`, or repeat one."""
-    expected = np.tile(np.arange(1, STEPS + 1), -(-len(rows) // STEPS))[: len(rows)]
-    heads = rows[["role", "as_of"]].iloc[::STEPS]
-    if (
-        len(rows) % STEPS == 0
-        and (rows["step"].to_numpy() == expected).all()
-        and not heads.duplicated().any()
-        and all(
-            (rows[name].to_numpy() == heads[name].to_numpy().repeat(STEPS)).all() for name in heads
-        )
-    ):
-        return np.zeros(
-            len(rows), dtype=bool
-        )  # `forecast_frame` gives this order; grouping takes far longer
+    if _is_in_blocks(rows):  # grouping takes far longer
+        return np.zeros(len(rows), dtype=bool)
     steps = rows.groupby(["role", "as_of"])["step"]
     lacking = (
         (steps.transform("nunique") != STEPS)
@@ -217,6 +221,22 @@ def _lacking_steps(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
         | ~rows["step"].between(1, STEPS)
     )
     return np.asarray(lacking, dtype=bool)
+
+
+def _is_in_blocks(rows: pd.DataFrame) -> bool:
+    """Whether each role and origin has its steps once, in one block, as in `forecast_frame`."""
+    if len(rows) % STEPS:
+        return False
+    steps = rows["step"].to_numpy().reshape(-1, STEPS)
+    roles = rows["role"].to_numpy().reshape(-1, STEPS)
+    origins = as_micros(rows["as_of"]).reshape(-1, STEPS)
+    heads = zip(roles[:, 0].tolist(), origins[:, 0].tolist(), strict=True)
+    return bool(
+        (steps == np.arange(1, STEPS + 1)).all()
+        and (roles == roles[:, :1]).all()
+        and (origins == origins[:, :1]).all()
+        and len(set(heads)) == len(steps)
+    )
 
 
 def eligible_version(versions: Iterable[Version], origin: datetime) -> Version | None:
