@@ -201,10 +201,9 @@ class Timeframe:
 
     def _first_ordinal(self, time: datetime) -> int:
         """Ordinal of the first candle that opens at or after ``time``."""
-        opened = self.ceil(time)
         if self.is_month:
-            return (opened.year - 1970) * 12 + opened.month - 1
-        return (opened - self._anchor) // timedelta(seconds=self.seconds)
+            return (time.year - 1970) * 12 + time.month - 1 + (time > month_start(time))
+        return -((self._anchor - time) // timedelta(seconds=self.seconds))
 
     def _times(self, ordinals: Ordinals) -> "pd.DatetimeIndex":
         import pandas as pd
@@ -257,7 +256,7 @@ def months_between(start: datetime, end: datetime) -> list[datetime]:
 
 def month_label(month: datetime) -> str:
     """``2026-11`` for November 2026."""
-    return f"{month:%Y-%m}"
+    return f"{month.year:04d}-{month.month:02d}"  # `%Y-%m` takes ten times as long
 
 
 def describe_months(months: list[datetime]) -> str:
