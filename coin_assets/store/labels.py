@@ -99,18 +99,20 @@ def content_hash(table: pa.Table) -> str:
     """
     digest = hashlib.sha256()
     for field, column in zip(table.schema, table.columns, strict=True):
-        head = f"{field.name}\0{field.type}\0{len(column)}\0{column.null_count}\0"
-        digest.update(head.encode())
-        if column.null_count:
+        kind, lacking = field.type, column.null_count
+        digest.update(f"{field.name}\0{kind}\0{len(column)}\0{lacking}\0".encode())
+        if lacking:
             digest.update(column.is_valid().combine_chunks().to_numpy(zero_copy_only=False))
             column = column.drop_null()
-        values = column.combine_chunks()
+        values = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         if len(values) == 0:
             continue
-        if pa.types.is_string(values.type):
+        if pa.types.is_string(kind):
             _add_texts(digest, values)
-        else:
-            digest.update(values.view(pa.int64()).to_numpy())
+        else:  # as `to_numpy`, which takes ten times as long for a short column
+            width, first = kind.bit_width // 8, values.offset
+            content = memoryview(values.buffers()[1])
+            digest.update(content[first * width : (first + len(values)) * width])
     return digest.hexdigest()
 
 

@@ -47,7 +47,7 @@ _MOST_TEXT = 400  # characters of an error of pyarrow
 
 
 def _bytes_of(table: pa.Table) -> int:
-    return int(table.nbytes)
+    return int(table.get_total_buffer_size())  # `nbytes` takes five times as long
 
 
 _READ: LargeFileCache[pa.Table] = LargeFileCache(_BYTES, _bytes_of)
@@ -180,7 +180,9 @@ class MonthFiles:
 
     def _table_of(self, file: MonthFile, content: bytes) -> pa.Table:
         """Rows in the content of a file, without metadata; raises one of `_FAILURES`."""
-        parquet = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        # All content is in memory, so there is nothing to read ahead of its use.
+        source = pa.BufferReader(content)
+        parquet = pq.ParquetFile(source, page_checksum_verification=True, pre_buffer=False)
         self._extent_of(file, parquet.metadata)
         table = parquet.read(use_threads=False).replace_schema_metadata(None)
         table.validate(full=True)
@@ -247,7 +249,8 @@ def _identity_of(path: str) -> tuple[Identity] | None:
 
 
 def _content(path: str) -> bytes:
-    return Path(path).read_bytes()
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (a Path takes twice as long)
+        return file.read()
 
 
 def _footer(path: str) -> pq.FileMetaData:
