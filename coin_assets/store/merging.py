@@ -1,7 +1,11 @@
-"""How new rows join stored ones, the same in all backends."""
+"""How new rows join stored ones, and their order, the same in all backends."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from coin_assets.domain.candles.frame import validated
@@ -35,6 +39,30 @@ def keep_stored_origins(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame
     known = pd.MultiIndex.from_frame(stored[["role", "as_of"]])
     added = ~pd.MultiIndex.from_frame(new[["role", "as_of"]]).isin(known)
     return pd.concat([stored, new[added]], ignore_index=True)
+
+
+def in_order(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """``rows`` sorted by the columns ``names`` and numbered from 0."""
+    if _is_in_order(rows, names):  # usual; sorting takes far longer
+        return rows.reset_index(drop=True)
+    return rows.sort_values(list(names), ignore_index=True)
+
+
+def _is_in_order(rows: pd.DataFrame, names: Sequence[str]) -> bool:
+    tied = np.ones(max(0, len(rows) - 1), dtype=bool)  # with the row before, so far
+    for name in names:
+        values = _comparable(rows[name])
+        before, after = values[:-1], values[1:]
+        if (tied & (before > after)).any():
+            return False
+        tied &= before == after
+    return True
+
+
+def _comparable(column: "pd.Series[Any]") -> npt.NDArray[Any]:
+    """Times as numbers, other values as they are: for numpy, which compares faster."""
+    is_time = isinstance(column.dtype, pd.DatetimeTZDtype)
+    return pd.DatetimeIndex(column).asi8 if is_time else column.to_numpy()
 
 
 def newer_record(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -53,17 +55,18 @@ class MonthlyTable:
         """Rows whose time lies in ``[start, end)``, sorted by identity."""
         touched = months_between(start, end)
         if len(touched) > _MONTHS_TO_LIST:
-            touched = sorted(set(touched) & set(self.months(series)))
+            touched = sorted(set(touched) & set(_listed(self._where(series))))
         files = (self._month_file(series, month) for month in touched)
         found = [self._files.read(file, anew=anew) for file in files]
         parts = [part for part in found if part is not None]
-        frame = self._frame(pa.concat_tables(parts) if parts else self.schema.empty_table())
-        inside = (frame[self.kind.time] >= start) & (frame[self.kind.time] < end)
-        frame = frame[inside]
+        if not parts:
+            return self._frame(self.schema.empty_table())
+        table = pa.concat_tables(parts)
+        times = table[self.kind.time].to_numpy()
+        inside = (times >= _naive(start)) & (times < _naive(end))
+        frame = self._frame(_rows(table, inside))
         # Months are ascending, so rows identified by time first are already in order.
-        if self.kind.identity[0] != self.kind.time:
-            frame = frame.sort_values(list(self.kind.identity))
-        return frame.reset_index(drop=True)
+        return frame if self.kind.identity[0] == self.kind.time else self.kind.ordered(frame)
 
     def update(
         self, series: Series, rows: pd.DataFrame, months: list[datetime], combine: Combine
@@ -224,6 +227,19 @@ class MonthlyTable:
 
     def _file(self, folder: str, month: datetime) -> str:
         return f"{folder}/{_PREFIX}{_label(month)}/{self.kind.name}.parquet"
+
+
+def _naive(time: datetime) -> np.datetime64:
+    """``time`` as numpy compares it with the times of a table."""
+    return np.datetime64(time.astimezone(UTC).replace(tzinfo=None), "us")
+
+
+def _rows(table: pa.Table, inside: npt.NDArray[np.bool_]) -> pa.Table:
+    """Rows of ``table`` that are ``inside``; not copied if they follow each other, as usual."""
+    count = int(inside.sum())
+    first = int(inside.argmax()) if count else 0
+    is_run = inside[first : first + count].all()
+    return table.slice(first, count) if is_run else table.filter(pa.array(inside))
 
 
 def _listed(folder: str) -> tuple[datetime, ...]:

@@ -18,7 +18,7 @@ from coin_assets.domain.methods import ROLES
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import month_start, months_between, next_month
 from coin_assets.store.base import CandleRange, Extent, Written
-from coin_assets.store.merging import checked, keep_stored_origins, newer_record
+from coin_assets.store.merging import checked, in_order, keep_stored_origins, newer_record
 
 # (stored rows, new rows) -> rows to hold, of whole months; the same for one or several at once.
 Combine = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
@@ -43,14 +43,13 @@ class TableKind:
 
     def ordered(self, rows: pd.DataFrame) -> pd.DataFrame:
         """``rows`` sorted by identity and numbered from 0."""
-        if self.identity == (self.time,) and rows[self.time].is_monotonic_increasing:
-            return rows.reset_index(drop=True)
-        return rows.sort_values(list(self.identity), ignore_index=True)
+        return in_order(rows, self.identity)
 
     def result(self, combine: Combine, stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
         """Rows to hold, ordered, with the columns of ``stored``."""
         held = combine(stored, new) if len(stored) else new
-        return self.ordered(held)[list(stored.columns)]
+        rows = self.ordered(held)
+        return rows if rows.columns.equals(stored.columns) else rows[list(stored.columns)]
 
 
 CANDLES = TableKind("candles", "timestamp", ("timestamp",), records_empty=True, most_at_once=1)
