@@ -110,8 +110,9 @@ def predict_window(
     history_start, closed_by = visible.first, visible.closed_by
     origins = _origins(store, series, window, min(closed_by, request.horizon), history_start)
     stored = store.read_forecasts(series, *window)
+    champion = of_role(stored, CHAMPION)
     versions, roles, rollover_error = registry.versions(series), registry.roles(series), None
-    pending = _without(origins, _origins_of(stored, CHAMPION))
+    pending = _without(origins, champion)
     try:
         roles = apply_monthly_rollover(store, registry, versions, roles, pending, closed_by)
     except CoinAssetsError as raised:
@@ -125,8 +126,9 @@ def predict_window(
         # A version that fails to forecast does not become champion.
         roles = _first_champion(registry, series, champions, closed_by) or roles
     challenger_frames, errors = list[pd.DataFrame](), dict[str, CoinAssetsError]()
-    for role in CHALLENGER_ROLES:
-        followed = _without(_without(origins, unmodelled), _origins_of(stored, role))
+    modelled = origins[~origins.isin(unmodelled)]
+    for role in (each for each in CHALLENGER_ROLES if roles.last_change(each)):  # ever held
+        followed = _without(modelled, of_role(stored, role))
         try:
             challengers, _ = _makers(role, versions, roles, followed)
             challenger_frames += [
@@ -135,7 +137,6 @@ def predict_window(
             ]
         except CoinAssetsError as raised:
             errors[role] = raised
-    champion = of_role(stored, CHAMPION)
     if made or challenger_frames:
         store.add_forecasts(series, pd.concat([*made, *challenger_frames], ignore_index=True))
         champion = pd.concat([champion, *made], ignore_index=True)
@@ -187,12 +188,9 @@ def forecasts_by(
     return forecast_frame(origins, quantiles, version.name, kinds, role)
 
 
-def _origins_of(forecasts: pd.DataFrame, role: str) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(of_role(forecasts, role)["as_of"])
-
-
-def _without(origins: pd.DatetimeIndex, others: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    left: pd.DatetimeIndex = origins[~origins.isin(others)]
+def _without(origins: pd.DatetimeIndex, forecasts: pd.DataFrame) -> pd.DatetimeIndex:
+    """``origins`` that ``forecasts`` lack."""
+    left: pd.DatetimeIndex = origins[~origins.isin(pd.DatetimeIndex(forecasts["as_of"]))]
     return left
 
 
