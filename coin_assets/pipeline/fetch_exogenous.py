@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from coin_assets.domain.forecasting.exogenous import ExogenousSource, Progress
-from coin_assets.domain.timeframes import Timeframe
+from coin_assets.domain.forecasting.exogenous import ExogenousSource, Progress, empty_values
+from coin_assets.domain.timeframes import Timeframe, next_month
 from coin_assets.store.base import Extent
 from coin_assets.store.exogenous import ExogenousTables
 
@@ -25,10 +25,13 @@ class ExogenousReport:
     Attributes:
         changed: number of values added or corrected.
         extent: of the stored values; None if the source has none for the symbol.
+        lost: months whose files were gone; they were fetched again, as far as the source keeps
+            their values.
     """
 
     changed: int
     extent: Extent | None
+    lost: tuple[datetime, ...] = ()
 
 
 def is_due(progress: Progress | None, now: datetime) -> bool:
@@ -36,6 +39,15 @@ def is_due(progress: Progress | None, now: datetime) -> bool:
     return (
         progress is None or not progress.is_complete or progress.asked <= _HOUR.floor(now - _SETTLE)
     )
+
+
+def needs_fetch(tables: ExogenousTables, symbol: str, name: str, now: datetime) -> bool:
+    """Whether a series is due, or values of it are gone.
+
+    Raises:
+        CorruptArtefact: the record of the series is damaged.
+    """
+    return is_due(tables.progress(symbol, name), now) or bool(tables.lost(symbol, name))
 
 
 def fetch_exogenous(
@@ -60,14 +72,20 @@ def fetch_exogenous(
     """
     now, changed = clock(), 0
     progress = tables.begin(symbol, source.name, history_start, now)
+    oldest = history_start if source.kept is None else max(history_start, now - source.kept)
+    lost = tables.lost(symbol, source.name)
+    for month in lost:
+        first, end = max(month, oldest), min(next_month(month), progress.asked)
+        fetched = source.values(symbol, first, end) if first < end else empty_values()
+        report = tables.restore(symbol, source.name, month, fetched, seen=clock())
+        changed += report.rows_changed
     start = progress.asked
     if progress.is_complete:
-        start = max(history_start, start - _REREAD)
-    if source.kept is not None:
-        start = max(start, now - source.kept)
+        start = start - _REREAD
+    start = max(start, oldest)
     while start < now:
         end = min(start + _PART, now)
         fetched = source.values(symbol, start, end)
         changed += tables.add(symbol, source.name, fetched, end, seen=clock()).rows_changed
         start = end
-    return ExogenousReport(changed, tables.extent(symbol, source.name))
+    return ExogenousReport(changed, tables.extent(symbol, source.name), tuple(lost))

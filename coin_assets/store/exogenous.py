@@ -4,9 +4,11 @@
     <home>/exogenous_ledger/symbol=BTC_USDT/timeframe=1h/implied_volatility.json
 
 The files are those of `coin_assets.store.monthly`, so locks, labels, hashes and markers of damage
-are those of candles. They lie in the home with every store, as models do.
+are those of candles. They lie in the home with every store, as models do. The ledger lists the
+months that have values, so a file that is gone is no month without values.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -26,7 +28,13 @@ from coin_assets.domain.forecasting.exogenous import (
 from coin_assets.domain.json_format import parse_time, time_text
 from coin_assets.domain.methods import EXOGENOUS
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import Timeframe, just_after, month_start
+from coin_assets.domain.timeframes import (
+    Timeframe,
+    just_after,
+    month_label,
+    month_start,
+    next_month,
+)
 from coin_assets.errors import CorruptArtefact
 from coin_assets.files.atomic import remove_partials, write_atomically
 from coin_assets.files.checksummed_json import read_checksummed, require_same, with_checksum
@@ -43,9 +51,23 @@ _TIME = pa.timestamp("us", tz="UTC")
 _COLUMNS = pa.schema([("timestamp", _TIME), ("known_at", _TIME), ("value", pa.float64())])
 _MOST_REVISIONS = 1000
 _REMEDY = (
-    "Restore the file from a backup. Without one, remove it and the values of the symbol: "
-    "fetch_exogenous makes them anew."
+    "Remove the file: fetch_exogenous fetches the history again. Values that are stored stay as "
+    "they are."
 )
+_FETCHED_AGAIN = "fetch_exogenous fetches its values again, as far as their source keeps them"
+_REMEDY_OF_VALUES = f"Remove the file: {_FETCHED_AGAIN}."
+
+
+@dataclass(frozen=True)
+class _Ledger:
+    """Content of a ledger.
+
+    Attributes:
+        months: starts of the months that have values.
+    """
+
+    progress: Progress
+    months: frozenset[datetime] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -61,10 +83,24 @@ class ExogenousTables:
 
     def read(self, symbol: str, name: str, start: datetime, end: datetime) -> pd.DataFrame:
         """Exogenous frame of all that was ever known of times in ``[start, end)``."""
+        for month in self.lost(symbol, name):
+            if start < next_month(month) and month < end:
+                path = self._table(name).path(Series(symbol, _HOUR), month)
+                raise CorruptArtefact(f"{path} is gone. It comes back: {_FETCHED_AGAIN}.")
         return self._table(name).read(Series(symbol, _HOUR), start, end)
 
     def read_for(self, symbol: str, name: str, times: pd.DatetimeIndex) -> pd.DataFrame:
-        """As `read`, of all values that can be known at ``times``; see `known_values`."""
+        """As `read`, of all values that can be known at ``times``; see `known_values`.
+
+        Raises:
+            CorruptArtefact: as `ExogenousTables`, or the history is not stored (any more).
+        """
+        progress = self.progress(symbol, name)
+        if progress is None or not progress.is_complete:
+            raise CorruptArtefact(
+                f"{self._ledger_path(symbol, name)} does not say that the history of {name} is "
+                "stored. It comes back: fetch_exogenous fetches it."
+            )
         start, end = times.min().to_pydatetime(), times.max().to_pydatetime()
         return self.read(symbol, name, start - LONGEST_AGE, just_after(end))
 
@@ -74,7 +110,18 @@ class ExogenousTables:
 
     def progress(self, symbol: str, name: str) -> Progress | None:
         """What the source was asked for; None if it never was."""
-        path = self._ledger(symbol, name)
+        ledger = self._ledger(symbol, name)
+        return None if ledger is None else ledger.progress
+
+    def lost(self, symbol: str, name: str) -> list[datetime]:
+        """Starts of the months whose values are gone with their files, ascending."""
+        ledger = self._ledger(symbol, name)
+        if ledger is None or not ledger.months:
+            return []
+        return sorted(ledger.months.difference(self._table(name).months(Series(symbol, _HOUR))))
+
+    def _ledger(self, symbol: str, name: str) -> _Ledger | None:
+        path = self._ledger_path(symbol, name)
         try:
             with typed_errors(path):
                 document = read_checksummed(path, _SCHEMA_VERSION, _REMEDY)
@@ -82,7 +129,9 @@ class ExogenousTables:
             return None
         require_same(path, document, _owner(symbol, name), _REMEDY)
         try:
-            return Progress(parse_time(document["begun"]), parse_time(document["asked"]))
+            months = map(_month, document.get("months", ()))  # ledgers of before have none
+            progress = Progress(parse_time(document["begun"]), parse_time(document["asked"]))
+            return _Ledger(progress, frozenset(months))
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptArtefact(f"{path} has no times ({error!r}). {_REMEDY}") from error
 
@@ -118,29 +167,69 @@ class ExogenousTables:
         if progress is None:
             raise ValueError(f"{symbol} {name}: begin comes before add")
         values = received(validated_values(fetched), progress, seen)
-        months = sorted({month_start(time) for time in values["timestamp"].dt.to_pydatetime()})
-        written = self._table(name).update(Series(symbol, _HOUR), values, months, with_news)
-        self._record(symbol, name, Progress(progress.begun, asked))
+        months = _months_of(values)
+        written = self._write(symbol, name, values, months, seen)
+        self._record(symbol, name, Progress(progress.begun, asked), months)
         return written
 
-    def _record(self, symbol: str, name: str, wanted: Progress) -> Progress:
-        """Record progress; what another process recorded of a later time stays."""
+    def restore(
+        self, symbol: str, name: str, month: datetime, fetched: pd.DataFrame, seen: datetime
+    ) -> Written:
+        """Values of a `lost` month, as their source has them now; they count as history does.
+
+        Args:
+            fetched: as in `add`; empty if the source keeps none of them.
+        """
+        values = validated_values(fetched)
+        written = self._write(symbol, name, values, _months_of(values), seen)
+        progress = self.progress(symbol, name)
+        if progress is not None:
+            self._record(symbol, name, progress, _months_of(values), empty=month)
+        return written
+
+    def _write(
+        self,
+        symbol: str,
+        name: str,
+        values: pd.DataFrame,
+        months: Iterable[datetime],
+        seen: datetime,
+    ) -> Written:
+        news = partial(with_news, seen=seen)
+        return self._table(name).update(Series(symbol, _HOUR), values, sorted(months), news)
+
+    def _record(
+        self,
+        symbol: str,
+        name: str,
+        wanted: Progress,
+        months: Iterable[datetime] = (),
+        empty: datetime | None = None,
+    ) -> Progress:
+        """Record progress; what another process recorded of a later time stays.
+
+        Args:
+            months: that have values now, beside those of before.
+            empty: month that has none any more, unless it is one of ``months``.
+        """
         wanted = Progress(*(each.replace(microsecond=0) for each in (wanted.begun, wanted.asked)))
-        path = self._ledger(symbol, name)
+        path = self._ledger_path(symbol, name)
         with typed_errors(path), locked(path.parent):
             fence(path.parent)
-            known = self.progress(symbol, name)
+            known, held = self._ledger(symbol, name), frozenset[datetime]()
             if known is not None:
-                wanted = Progress(known.begun, max(known.asked, wanted.asked))
-            if wanted != known:
+                wanted = Progress(known.progress.begun, max(known.progress.asked, wanted.asked))
+                held = known.months
+            ledger = _Ledger(wanted, held - {empty} | frozenset(months))
+            if ledger != known:
                 remove_partials(path.parent)
-                write_atomically(path, with_checksum(_document(symbol, name, wanted)))
+                write_atomically(path, with_checksum(_document(symbol, name, ledger)))
         return wanted
 
     def _table(self, name: str) -> MonthlyTable:
         return _tables(self.home)[name]
 
-    def _ledger(self, symbol: str, name: str) -> Path:
+    def _ledger_path(self, symbol: str, name: str) -> Path:
         series = Series(symbol, _HOUR)
         folder = f"symbol={series.symbol_name}/timeframe={series.timeframe}"
         return self.home / LEDGER_FOLDER / folder / f"{name}.json"
@@ -153,6 +242,7 @@ def _tables(home: Path) -> dict[str, MonthlyTable]:
         identity=("timestamp", "known_at"),
         records_empty=False,
         most_at_once=_MOST_REVISIONS,
+        remedy=_REMEDY_OF_VALUES,
     )
     return {name: MonthlyTable(home / FOLDER, kind(name), _COLUMNS) for name in EXOGENOUS}
 
@@ -161,10 +251,19 @@ def _owner(symbol: str, name: str) -> dict[str, Any]:
     return {"symbol": symbol, "series": name}
 
 
-def _document(symbol: str, name: str, progress: Progress) -> dict[str, Any]:
-    times = {"begun": progress.begun, "asked": progress.asked}
+def _document(symbol: str, name: str, ledger: _Ledger) -> dict[str, Any]:
+    times = {"begun": ledger.progress.begun, "asked": ledger.progress.asked}
     return {
         "schema_version": _SCHEMA_VERSION,
         **_owner(symbol, name),
         **{name: time_text(time) for name, time in times.items()},
+        "months": [month_label(month) for month in sorted(ledger.months)],
     }
+
+
+def _months_of(values: pd.DataFrame) -> frozenset[datetime]:
+    return frozenset(month_start(time) for time in values["timestamp"].dt.to_pydatetime())
+
+
+def _month(label: str) -> datetime:
+    return parse_time(f"{label}-01T00:00:00Z")

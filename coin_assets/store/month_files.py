@@ -40,9 +40,6 @@ _EXTENTS: FileCache[Extent | None] = FileCache(120_000)
 _DAMAGED: FileCache[DamageMarker] = FileCache(10_000, settled=0.0)
 # A task needs a month several times, and so do the tasks after it.
 _BYTES = 64 * 2**20
-_REMEDY = (
-    "Remove the file: candles come back by themselves; materialise the month of anything else."
-)
 _MOST_TEXT = 400  # characters of an error of pyarrow
 
 
@@ -102,7 +99,7 @@ class MonthFiles:
         except _FAILURES as error:
             if is_absent(error):  # deleted meanwhile
                 return None
-            raise _failure(file.path, error, identity[0]) from error
+            raise _failure(file, error, identity[0]) from error
         _READ.put(file.path, identity, table)
         return table
 
@@ -123,7 +120,7 @@ class MonthFiles:
         except _FAILURES as error:
             if is_absent(error):
                 return None
-            raise _failure(path, error) from error
+            raise _failure(file, error) from error
 
     def digest(self, file: MonthFile) -> str | None:
         """Hash of the rows that a file records; without a file that of no rows.
@@ -139,7 +136,7 @@ class MonthFiles:
         except _FAILURES as error:
             if is_absent(error):
                 return content_hash(self.schema.empty_table())
-            raise _failure(file.path, error) from error
+            raise _failure(file, error) from error
         return recorded_hash(footer.metadata)
 
     def table_of(self, frame: pd.DataFrame) -> pa.Table:
@@ -267,14 +264,17 @@ def _may_lack(kind: pa.DataType) -> bool:
     return bool(pa.types.is_floating(kind) or pa.types.is_timestamp(kind))
 
 
-def _failure(path: str, error: BaseException, read: Identity | None = None) -> CoinAssetsError:
+def _failure(
+    file: MonthFile, error: BaseException, read: Identity | None = None
+) -> CoinAssetsError:
     """The machine's fault behind ``error``, else that of the file, which is then marked."""
+    path = file.path
     fault = machine_fault(error, path)
     if fault is not None:
         return fault
     text = shortened(str(error), _MOST_TEXT)
     what = text if isinstance(error, _Wrong) else f"cannot be read ({text})"
-    message = f"{path} {what}. {_REMEDY}"
+    message = f"{path} {what}. {file.kind.remedy}"
     marker = damage_markers.mark(Path(path), read, message)
     _DAMAGED.put(path, (marker.identity,), marker)
     return marker.error()

@@ -106,6 +106,10 @@ class MonthlyTable:
         # Folders of deleted months remain.
         return [month for month in _listed(folder) if exists(self._file(folder, month))]
 
+    def path(self, series: Series, month: datetime) -> str:
+        """Where the file of a month lies, if there is one."""
+        return self._month_file(series, month).path
+
     def count(self, series: Series, start: datetime, end: datetime) -> int:
         """Number of rows in ``[start, end)``; files with rows outside of it too are read."""
         count = 0

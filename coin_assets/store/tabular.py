@@ -20,6 +20,7 @@ from coin_assets.domain.timeframes import month_start, months_between, next_mont
 from coin_assets.store.base import CandleRange, Extent, Written
 from coin_assets.store.merging import checked, in_order, keep_stored_origins, newer_record
 
+REMEDY = "Remove the file: candles come back by themselves; materialise the month of anything else."
 # (stored rows, new rows) -> rows to hold, of whole months; the same for one or several at once.
 Combine = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 
@@ -33,6 +34,7 @@ class TableKind:
         identity: columns that identify a row; rows are sorted by them.
         records_empty: whether months written without rows are recorded.
         most_at_once: most rows with one time.
+        remedy: what to do about a damaged file, the last sentence of its error.
     """
 
     name: str
@@ -40,6 +42,7 @@ class TableKind:
     identity: tuple[str, ...]
     records_empty: bool
     most_at_once: int
+    remedy: str = REMEDY
 
     def ordered(self, rows: pd.DataFrame) -> pd.DataFrame:
         """``rows`` sorted by identity and numbered from 0."""

@@ -139,13 +139,15 @@ def received(fetched: pd.DataFrame, progress: Progress, seen: datetime) -> pd.Da
     return validated_values(fetched.assign(known_at=known_at))
 
 
-def with_news(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+def with_news(stored: pd.DataFrame, new: pd.DataFrame, seen: datetime) -> pd.DataFrame:
     """Stored values, and those of ``new`` that differ from what is known of their times.
 
-    A new value replaces another one that counts from the same time: nobody has used that yet.
+    A correction of what counts already counts from its receipt, even if a history is fetched again
+    because its record was lost. One of what does not count yet replaces it.
 
     Args:
         stored, new: exogenous frames; ``new`` has one value a time, from `received`.
+        seen: when ``new`` arrived.
     """
     current = stored.drop_duplicates("timestamp", keep="last").set_index("timestamp")["value"]
     known = current.reindex(new["timestamp"]).to_numpy(dtype=np.float64)
@@ -153,6 +155,10 @@ def with_news(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     news = new[known != new["value"].to_numpy(dtype=np.float64)]
     if news.empty:
         return stored
+    arrived = pd.Timestamp(seen + STORING)
+    is_correction = news["timestamp"].isin(stored["timestamp"])
+    known_at = news["known_at"].mask(is_correction & (news["known_at"] < arrived), arrived)
+    news = news.assign(known_at=known_at)
     both = pd.concat([stored, news], ignore_index=True) if len(stored) else news
     return validated_values(both.drop_duplicates(["timestamp", "known_at"], keep="last"))
 

@@ -11,6 +11,7 @@ import dagster as dg
 
 from coin_assets.domain.forecasting.exogenous import EXOGENOUS_SCHEMA
 from coin_assets.domain.series import safe_name
+from coin_assets.domain.timeframes import describe_months
 from coin_assets.orchestration.assets.specs import (
     OWNERS,
     RETRIES,
@@ -54,6 +55,11 @@ def exogenous_values(symbol: str, name: str, history_start: datetime) -> dg.Asse
         with failures_named():
             report = fetch_exogenous(
                 store.exogenous(), exogenous.source(name), symbol, history_start, clock.now
+            )
+        if report.lost:
+            context.log.warning(
+                f"{symbol} {name}: files of {describe_months([*report.lost])} were gone; their "
+                "values were fetched again, as far as the source keeps them"
             )
         context.log.info(f"{symbol} {name}: {report.changed} values added or corrected")
         return dg.MaterializeResult(metadata=_metadata(report, clock.now()))

@@ -14,7 +14,7 @@ from coin_assets.orchestration.resources import Clock, StoreResource
 from coin_assets.orchestration.sensors.job_runs import why_waiting
 from coin_assets.orchestration.sensors.machine import MachineFaults
 from coin_assets.orchestration.sensors.requests import BACKGROUND_LIMIT, PRIORITY_TAG
-from coin_assets.pipeline.fetch_exogenous import is_due
+from coin_assets.pipeline.fetch_exogenous import needs_fetch
 from coin_assets.store.exogenous import ExogenousTables
 
 INTERVAL_SECONDS = 30
@@ -76,7 +76,7 @@ def _is_due(
     """
     with faults_of_one_file(met):
         try:
-            return is_due(tables.progress(symbol, name), clock.now())
+            return needs_fetch(tables, symbol, name, clock.now())
         except CorruptArtefact:
             return True
     return False

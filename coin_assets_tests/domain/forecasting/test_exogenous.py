@@ -106,7 +106,7 @@ def at(hours: float) -> datetime:
 def fetched(stored: pd.DataFrame, progress: Progress, answer: dict[int, int], hours: float) -> Any:
     """What is stored after an answer that came at ``hours``; values are published an hour later."""
     rows = frame(*((hour, hour + 1, float(value)) for hour, value in answer.items()))
-    return with_news(stored, received(rows, progress, at(hours)))
+    return with_news(stored, received(rows, progress, at(hours)), at(hours))
 
 
 @settings(max_examples=12)
