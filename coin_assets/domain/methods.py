@@ -18,6 +18,8 @@ IMPLIED, FUNDING, OPEN_INTEREST = EXOGENOUS = (
     "funding_rate",
     "open_interest",
 )
+# Series that the market's own exchange serves; others have a source of their own.
+OF_MARKET = (FUNDING, OPEN_INTEREST)
 HAR, NAIVE, HAR_EXOGENOUS = "har", "naive", "har_exogenous"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from coin_assets.domain.forecasting.exogenous import ExogenousSource, empty_values, published
-from coin_assets.domain.methods import FUNDING, IMPLIED, OPEN_INTEREST
+from coin_assets.domain.methods import FUNDING, IMPLIED, OF_MARKET, OPEN_INTEREST
 from coin_assets.errors import (
     CoinAssetsError,
     MarketDefect,
@@ -174,20 +174,35 @@ class OpenInterest(_OfContract):
         return since + _MOST_INTERESTS * _milliseconds(_HOUR)
 
 
-def open_source(name: str, exchange_id: str) -> ExogenousSource:
-    """The source of a series; it opens no connection before its first use.
+def exchange_of(name: str, market: str) -> str:
+    """The exchange that serves a series: the volatility index is always Deribit's.
 
     Args:
         name: one of `EXOGENOUS`.
-        exchange_id: of the market, in ccxt; the volatility index is always Deribit's.
+        market: exchange of the market, in ccxt.
     """
-    if name == IMPLIED:
-        return DeribitVolatilityIndex(new_client("deribit"))
+    return market if name in OF_MARKET else "deribit"
+
+
+def open_client(exchange_id: str) -> Any:
+    """The ccxt client for the series of an exchange, which share its list of contracts."""
     client = new_client(exchange_id)
     listing = client.options.get("fetchMarkets")
     types = shortened_types(listing.get("types"), _TYPES) if isinstance(listing, dict) else None
     if types is not None:  # the list of spot markets would be the longest part
         client.options["fetchMarkets"] = {**listing, "types": types}
+    return client
+
+
+def open_source(name: str, client: Any) -> ExogenousSource:
+    """The source of a series; it opens no connection before its first use.
+
+    Args:
+        name: one of `EXOGENOUS`.
+        client: of `exchange_of` the series, from `open_client`.
+    """
+    if name == IMPLIED:
+        return DeribitVolatilityIndex(client)
     kind: type[FundingRates | OpenInterest] = FundingRates if name == FUNDING else OpenInterest
     return kind(client)
 

@@ -185,15 +185,25 @@ class ExogenousResource(dg.ConfigurableResource):
     """
 
     exchange: str
-    _sources: dict[str, ExogenousSource] = PrivateAttr(default_factory=dict)
+    _clients: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     def source(self, name: str) -> ExogenousSource:
-        """The source of a series, opened on first use; symbols of a run share it."""
-        if name not in self._sources:
-            from coin_assets.market.exogenous import open_source  # imports pandas and ccxt
+        """The source of a series.
 
-            self._sources[name] = open_source(name, self.exchange)
-        return self._sources[name]
+        Those of an exchange share a client, whose list of contracts is requested once a run.
+        """
+        from coin_assets.market.exogenous import exchange_of, open_source  # imports pandas and ccxt
+
+        exchange = exchange_of(name, self.exchange)
+        if exchange not in self._clients:
+            self._clients[exchange] = self.client(exchange)
+        return open_source(name, self._clients[exchange])
+
+    def client(self, exchange: str) -> Any:
+        """A new client of an exchange."""
+        from coin_assets.market.exogenous import open_client
+
+        return open_client(exchange)
 
 
 class RegistryResource(dg.ConfigurableResource):

@@ -12,6 +12,8 @@
   ``startTime`` to ``endTime``, which ccxt sends always, at most ``limit`` (500), of the newest 30
   days (binance/binance-public-data#48). An earlier ``startTime`` is refused with -1130, numbers
   are text.
+- ``exchangeInfo`` copies the fields that ccxt's ``fetch_markets`` reads of Binance's; there is one
+  contract, margined in USDT.
 """
 
 import json
@@ -21,8 +23,12 @@ from threading import Thread
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
+from coin_assets.market.exogenous import open_client
+from coin_assets_tests.market.exchanges.binance_futures import BinanceUsdM
+from coin_assets_tests.market.exchanges.server import moved
+
 INDEX, FUNDING = "/api/v2/public/get_volatility_index_data", "/fapi/v1/fundingRate"
-INTEREST = "/futures/data/openInterestHist"
+INTEREST, CONTRACTS = "/futures/data/openInterestHist", "/fapi/v1/exchangeInfo"
 CONTRACT = {"id": "BTCUSDT", "symbol": "BTC/USDT:USDT", "base": "BTC", "quote": "USDT"}
 
 
@@ -37,6 +43,7 @@ class FakeDerivatives:
         most_rows: of one answer of the index.
         requests: path and query of each request.
         failing: HTTP status of all answers; 0 for none.
+        failing_paths: path -> HTTP status of its answers.
         stuck: whether the continuation is the end that was asked for.
     """
 
@@ -46,6 +53,7 @@ class FakeDerivatives:
         self.interest: dict[int, float] = {}
         self.served_from = 0
         self.most_rows, self.failing, self.stuck = 1000, 0, False
+        self.failing_paths: dict[str, int] = {}
         self.requests: list[tuple[str, dict[str, str]]] = []
 
     def __enter__(self) -> Self:
@@ -56,8 +64,10 @@ class FakeDerivatives:
                 parts = urlsplit(self.path)
                 query = dict(parse_qsl(parts.query))
                 stand_in.requests.append((parts.path, query))
-                body = json.dumps(stand_in.answer(parts.path, query)).encode()
-                self.send_response(400 if b'"code": -' in body else stand_in.failing or 200)
+                failing = stand_in.failing or stand_in.failing_paths.get(parts.path, 0)
+                answer = _refusal(failing) if failing else stand_in.answer(parts.path, query)
+                body = json.dumps(answer).encode()
+                self.send_response(400 if b'"code": -' in body else failing or 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -76,10 +86,8 @@ class FakeDerivatives:
         self._server.server_close()
 
     def answer(self, path: str, query: Mapping[str, str]) -> Any:
-        if self.failing:
-            # Deribit's codes of maintenance and of too many requests, as ccxt knows them.
-            code = 10028 if self.failing == 429 else 11051
-            return {"error": {"code": code, "message": "try later"}}
+        if path.endswith("/exchangeInfo"):
+            return {"symbols": [dict(BinanceUsdM.contract)] if path == CONTRACTS else []}
         if path == INDEX:
             return {"jsonrpc": "2.0", "result": self._index(query)}
         if path == INTEREST:
@@ -141,3 +149,15 @@ class FakeDerivatives:
         )
         client.set_markets([market])
         return client
+
+    def client(self, exchange: str) -> Any:
+        """The client that the platform itself opens, with its addresses here."""
+        client = open_client(exchange)
+        client.enableRateLimit = False
+        client.urls["api"] = moved(client.urls["api"], self.address)
+        return client
+
+
+def _refusal(status: int) -> Any:
+    # Deribit's codes of maintenance and of too many requests, as ccxt knows them.
+    return {"error": {"code": 10028 if status == 429 else 11051, "message": "try later"}}

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from coin_assets.domain.forecasting.exogenous import ExogenousSource
-from coin_assets.domain.methods import EXOGENOUS, OPEN_INTEREST
+from coin_assets.domain.methods import EXOGENOUS
 from coin_assets.errors import MarketDefect, MarketUnavailable, RangeRefused
 from coin_assets.market.bounds import BoundedSession
 from coin_assets.market.exogenous import (
@@ -14,6 +14,8 @@ from coin_assets.market.exogenous import (
     DeribitVolatilityIndex,
     FundingRates,
     OpenInterest,
+    exchange_of,
+    open_client,
     open_source,
     why_none,
 )
@@ -124,11 +126,13 @@ def test_rows_of_another_form_are_a_defect(exchange: FakeDerivatives, row: objec
 
 
 def test_sources_are_opened_by_name_without_a_request() -> None:
-    assert [open_source(name, "binance").name for name in EXOGENOUS] == list(EXOGENOUS)
-    source = open_source(OPEN_INTEREST, "binance")
-    assert isinstance(source, OpenInterest)
-    assert isinstance(source._client.session, BoundedSession)
-    assert source._client.options["fetchMarkets"]["types"] == ["linear", "inverse"]
+    assert [exchange_of(name, "binance") for name in EXOGENOUS] == ["deribit", "binance", "binance"]
+    clients = {each: open_client(each) for each in ("deribit", "binance")}
+    sources = [open_source(name, clients[exchange_of(name, "binance")]) for name in EXOGENOUS]
+    assert [each.name for each in sources] == list(EXOGENOUS)
+    assert isinstance(sources[2], OpenInterest)
+    assert isinstance(clients["binance"].session, BoundedSession)
+    assert clients["binance"].options["fetchMarkets"]["types"] == ["linear", "inverse"]
     assert [why_none(name, "binance") for name in EXOGENOUS] == [None] * 3
     assert why_none("implied_volatility", "bitvavo") is None
     assert why_none("funding_rate", "bitvavo") == (

@@ -111,7 +111,7 @@ class StandIn:
 
     def configure(self, client: Any) -> None:
         """Point every address of a ccxt client here, and its clock to the exchange's."""
-        client.urls["api"] = _moved(client.urls["api"], self.url)
+        client.urls["api"] = moved(client.urls["api"], self.url)
         client.hostname = self.url.removeprefix("http://")
         client.enableRateLimit = False
         client.milliseconds = lambda: milliseconds(self.now)
@@ -250,9 +250,9 @@ def _grid(timeframe: Timeframe, first: int, last: int, week_anchor: int) -> Sequ
     return range(-((anchor - first) // step) * step + anchor, last + 1, step)
 
 
-def _moved(addresses: Any, url: str) -> Any:
+def moved(addresses: Any, url: str) -> Any:
     if isinstance(addresses, dict):
-        return {name: _moved(each, url) for name, each in addresses.items()}
+        return {name: moved(each, url) for name, each in addresses.items()}
     if isinstance(addresses, str):
         return re.sub(r"^https?://[^/]+", url, addresses)
     return addresses
