@@ -11,6 +11,7 @@ from coin_assets.orchestration.assets.exogenous import exogenous_values, fetch_e
 from coin_assets.orchestration.assets.specs import SeriesAssets
 from coin_assets.orchestration.resources import ExogenousResource
 from coin_assets.orchestration.sensors.exogenous_due import exogenous_due_sensor
+from coin_assets.orchestration.sensors.exogenous_runs import collected_of
 from coin_assets.orchestration.sensors.machine import MachineFaults
 
 
@@ -24,7 +25,7 @@ def exogenous_resources(settings: Settings) -> dict[str, dg.ConfigurableResource
 def exogenous_assets(specs: Sequence[SeriesAssets]) -> list[dg.AssetsDefinition]:
     """One asset a symbol and series."""
     starts = {spec.series.symbol: spec.history_start for spec in specs}
-    return [exogenous_values(symbol, name, starts[symbol]) for symbol, name in _collected_of(specs)]
+    return [exogenous_values(symbol, name, starts[symbol]) for symbol, name in collected_of(specs)]
 
 
 def exogenous_fetches(
@@ -41,10 +42,4 @@ def exogenous_fetches(
     if not assets:
         return [], []
     job = fetch_exogenous_job(assets)
-    return [job], [exogenous_due_sensor(_collected_of(specs), job, faults, shard)]
-
-
-def _collected_of(specs: Sequence[SeriesAssets]) -> list[tuple[str, str]]:
-    """Symbols, each with the name of each exogenous series that is collected of it."""
-    wanted = ((spec.series.symbol, name) for spec in specs for name in spec.exogenous)
-    return list(dict.fromkeys(wanted))
+    return [job], [exogenous_due_sensor(collected_of(specs), job, faults, shard)]

@@ -35,6 +35,11 @@ from coin_assets.orchestration.sensors.clock_results import (
     renew_results,
 )
 from coin_assets.orchestration.sensors.data_conditions import data_conditions
+from coin_assets.orchestration.sensors.exogenous_runs import (
+    collected_of,
+    exogenous_runs,
+    fetch_failures,
+)
 from coin_assets.orchestration.sensors.health import SeriesHealth, native_states, series_healths
 from coin_assets.orchestration.sensors.known_statuses import (
     HEALTH_ALERTS,
@@ -188,8 +193,10 @@ def _of_series(
     instance, label = records
     machine_time, month = clock.machine_time(), month_start(now)
     failures = runs_of(instance, specs, machine_time, month, label=label).failures
-    watched = [*WATCHED_JOBS, *([FETCH_JOB] if any(spec.exogenous for spec in specs) else [])]
-    jobs = {job: failed for job in watched if (failed := job_failures(instance, job, label))}
+    jobs = {job: failed for job in WATCHED_JOBS if (failed := job_failures(instance, job, label))}
+    fetches = exogenous_runs(instance, collected_of(specs), machine_time, label).failures
+    if fetch := fetch_failures(fetches):
+        jobs[FETCH_JOB] = fetch
     by_series = {spec.series: spec for spec in specs}
     of_series = [
         # Of equally bad conditions of a series the first is reported.
