@@ -1,7 +1,8 @@
 """Sources of exogenous series: Deribit's volatility index, funding rates and open interest.
 
-All are public, through ccxt, and paged as their exchanges page: backwards by Deribit's
-continuation, which must advance, and forwards from the newest time of a page elsewhere.
+All are public, through ccxt: Deribit's index backwards by its continuation, which must advance,
+values of contracts by ranges of time that hold no more of them than fit into an answer. So it does
+not matter whether an exchange sends the oldest or the newest of a range.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,7 +33,18 @@ _INDEXED = ("BTC", "ETH")  # currencies of which Deribit publishes a volatility 
 _DOLLAR = "USD"  # in the names of all currencies worth one: the index is about prices in dollars
 _HOUR = timedelta(hours=1)
 _TYPES = ("linear", "inverse")  # of perpetual contracts
-_MOST_RATES, _MOST_INTERESTS = 1000, 500  # in one answer of Binance; others send fewer
+# Values in one answer, by ccxt's notes on its methods; every exchange sends at least `_FEWEST`.
+_MOST_RATES = {"binance": 1000, "bybit": 200}
+_MOST_INTERESTS = {"binance": 500, "bybit": 200}
+_FEWEST = 100
+# How far back values are requested, where it is not as usual for the series. Bybit keeps open
+# interest (ccxt#30016 has 2022). Of OKX and Bitget ccxt gets the newest 100 rates alone.
+_KEPT: dict[tuple[str, str], timedelta | None] = {
+    (OPEN_INTEREST, "bybit"): None,
+    (FUNDING, "okx"): timedelta(days=32),
+    (FUNDING, "bitget"): timedelta(days=32),
+}
+_FUNDING_STEP = timedelta(hours=8)  # mostly; no exchange settles more often than hourly
 _REASON_LENGTH = 200
 _DEFECT = "It is fetched again; if it stays, leave the series out of COIN_EXOGENOUS."
 
@@ -100,17 +112,19 @@ class DeribitVolatilityIndex:
 
 
 class _OfContract:
-    """Values of a symbol's perpetual contract, paged by time as ccxt's unified methods page.
+    """Values of a symbol's perpetual contract, by ccxt's unified methods.
 
     Args:
         client: ccxt client of an exchange with the method of the series.
     """
 
     name: str
-    kept: timedelta | None = None
+    step: timedelta  # between two values, mostly
+    usually_kept: timedelta | None = None
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self.kept = _KEPT.get((self.name, client.id), self.usually_kept)
 
     def values(self, symbol: str, start: datetime, end: datetime) -> pd.DataFrame:
         """Values of times in ``[start, end)``; empty if there is no such contract.
@@ -124,54 +138,73 @@ class _OfContract:
         if contract not in self._client.markets:
             return empty_values()
         found: dict[int, float] = {}
-        since, last = _stamp(start), _stamp(end) - 1
+        since, last, step = _stamp(start), _stamp(end) - 1, self.step
         while since <= last:
-            page = _asked(self._client, partial(self._page, contract, since))
-            new = {time: value for time, value in page.items() if since <= time}
-            if not new:
-                since = self._after_nothing(since, last)
+            until = min(last, since + (self._most - 1) * _milliseconds(step) - 1)
+            page = _asked(self._client, partial(self._page, contract, since, until))
+            self._require_range(page, since, until)
+            inside = {time: value for time, value in page.items() if since <= time <= until}
+            if len(inside) >= self._most and step > _HOUR:
+                step = _HOUR  # there are more of them, and the answer may be cut
                 continue
-            found |= {time: value for time, value in new.items() if time <= last}
-            since = max(new) + 1
+            found |= inside
+            since = until + 1
         return _frame(found)
 
-    def _page(self, contract: str, since: int) -> dict[int, float]:
-        """Values by time in ms, some of them not before ``since`` if there are any."""
+    def _require_range(self, page: dict[int, float], since: int, until: int) -> None:
+        """Refuse the newest values in place of those of a range: the others would be missing."""
+        recent = self._client.milliseconds() - 2 * _milliseconds(max(self.step, _HOUR))
+        if len(page) >= _FEWEST and min(page) > since and max(page) > max(until, recent):
+            raise RangeRefused(
+                f"{self._client.id} sends the newest values of {self.name}, whatever the range. "
+                "Leave the series out of COIN_EXOGENOUS."
+            )
+
+    @property
+    def _most(self) -> int:
+        """Values in one answer at most."""
         raise NotImplementedError
 
-    def _after_nothing(self, since: int, last: int) -> int:  # noqa: ARG002
-        """Where to go on after an answer without values from ``since`` on."""
-        return last + 1
+    def _page(self, contract: str, since: int, until: int) -> dict[int, float]:
+        """Values by time in ms: those of ``[since, until]``, and maybe others."""
+        raise NotImplementedError
 
 
 class FundingRates(_OfContract):
     """Funding rates, each published when it is settled."""
 
-    name = FUNDING
+    name, step = FUNDING, _FUNDING_STEP
 
-    def _page(self, contract: str, since: int) -> dict[int, float]:
-        page = self._client.fetch_funding_rate_history(contract, since, _MOST_RATES)
+    @property
+    def _most(self) -> int:
+        return _MOST_RATES.get(self._client.id, _FEWEST)
+
+    def _page(self, contract: str, since: int, until: int) -> dict[int, float]:
+        query = {"until": until}
+        page = self._client.fetch_funding_rate_history(contract, since, self._most, query)
         return _parsed(page, lambda each: each["timestamp"], lambda each: each["fundingRate"])
 
 
 class OpenInterest(_OfContract):
-    """Open interest of each hour, in units of the base asset.
+    """Open interest of each hour, in units of the base asset or in contracts.
 
     Binance serves the newest 30 days only, so the history grows from when it is collected.
     """
 
-    name = OPEN_INTEREST
-    kept: timedelta | None = timedelta(days=29)
+    name, step = OPEN_INTEREST, _HOUR
+    usually_kept = timedelta(days=29)
 
-    def _page(self, contract: str, since: int) -> dict[int, float]:
-        page = self._client.fetch_open_interest_history(contract, "1h", since, _MOST_INTERESTS)
+    @property
+    def _most(self) -> int:
+        return _MOST_INTERESTS.get(self._client.id, _FEWEST)
+
+    def _page(self, contract: str, since: int, until: int) -> dict[int, float]:
+        page = self._client.fetch_open_interest_history(
+            contract, "1h", since, self._most, {"until": until}
+        )
         return _parsed(
             page, lambda each: each["timestamp"], lambda each: each["openInterestAmount"]
         )
-
-    def _after_nothing(self, since: int, last: int) -> int:  # noqa: ARG002
-        """After the range of one answer: ccxt asks for ``limit`` hours, not for all that follow."""
-        return since + _MOST_INTERESTS * _milliseconds(_HOUR)
 
 
 def exchange_of(name: str, market: str) -> str:

@@ -5,8 +5,8 @@
   the newest `most_rows` of the range in ascending order, and ``continuation``, which is
   ``end_timestamp`` of the next request, or null.
 - ``/fapi/v1/fundingRate`` copies Binance's, by its API reference (developers.binance.com, Get
-  Funding Rate History): ascending from ``startTime``, at most ``limit`` of them (100 if none is
-  given), numbers as text.
+  Funding Rate History): ascending from ``startTime`` to ``endTime``, both included, at most
+  ``limit`` of them (100 if none is given), numbers as text.
 - ``/futures/data/openInterestHist`` copies Binance's, by ccxt's ``fetch_open_interest_history``,
   the answer quoted there and the API reference (Open Interest Statistics): rows of ``period`` from
   ``startTime`` to ``endTime``, which ccxt sends always, at most ``limit`` (500), of the newest 30
@@ -93,10 +93,11 @@ class FakeDerivatives:
         if path == INTEREST:
             return self._interest(query)
         first, most = int(query["startTime"]), int(query.get("limit", 100))
+        last = int(query.get("endTime", 2**63))
         rows = [
             {"symbol": query["symbol"], "fundingTime": time, "fundingRate": f"{rate:.8f}"}
             for time, rate in sorted(self.rates.items())
-            if time >= first
+            if first <= time <= last
         ]
         return rows[:most]
 

@@ -132,6 +132,8 @@ def test_sources_are_opened_by_name_without_a_request() -> None:
     assert [each.name for each in sources] == list(EXOGENOUS)
     assert isinstance(sources[2], OpenInterest)
     assert isinstance(clients["binance"].session, BoundedSession)
+    assert [each.kept for each in sources] == [None, None, timedelta(days=29)]
+    assert open_source("funding_rate", open_client("okx")).kept == timedelta(days=32)
     assert clients["binance"].options["fetchMarkets"]["types"] == ["linear", "inverse"]
     assert [why_none(name, "binance") for name in EXOGENOUS] == [None] * 3
     assert why_none("implied_volatility", "bitvavo") is None
