@@ -23,6 +23,7 @@ class World:
         events: time described -> publications, in their order.
         requests: ranges that were asked for.
         is_away: whether it does not answer.
+        factors: base currencies that have values, each with its factor of those of ``events``.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class World:
     ) -> None:
         self.events, self.name, self.kept = dict(events), name, kept
         self.clock, self.is_away = clock, False
+        self.factors: dict[str, float] = {"BTC": 1.0}
         self.requests: list[tuple[datetime, datetime]] = []
 
     def values(self, symbol: str, start: datetime, end: datetime) -> pd.DataFrame:
@@ -41,10 +43,11 @@ class World:
         if self.is_away:
             raise MarketUnavailable("the source is away")
         now, known = self.clock(), dict[datetime, float]()
+        factor = self.factors.get(symbol.partition("/")[0])
         for described, publications in sorted(self.events.items()):
             told = [value for time, value in publications if time <= now]
-            if symbol.startswith("BTC") and start <= described < end and told:
-                known[described] = told[-1]
+            if factor is not None and start <= described < end and told:
+                known[described] = told[-1] * factor
         if not known:
             return empty_values()
         return published(pd.DatetimeIndex([*known]), DELAY, np.array([*known.values()]))

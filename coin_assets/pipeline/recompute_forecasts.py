@@ -9,9 +9,10 @@ import pandas as pd
 from coin_assets.domain.candles.revisions import touched_origins
 from coin_assets.domain.evaluation.roles import version_for
 from coin_assets.domain.forecasting.frame import PRICE_COLUMNS
-from coin_assets.domain.methods import ROLES
+from coin_assets.domain.methods import CHAMPION, ROLES
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import just_after, months_between, next_month
+from coin_assets.errors import CoinAssetsError
 from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.pipeline.forecast import VisibleCandles, forecasts_by
 from coin_assets.store.base import Store
@@ -91,6 +92,7 @@ def recompute_forecasts(
     series: Series,
     touched: TouchedForecasts,
     visible: VisibleCandles,
+    failed: list[CoinAssetsError] | None = None,
 ) -> int:
     """Recompute forecasts from the stored candles, and store those that differ.
 
@@ -101,15 +103,25 @@ def recompute_forecasts(
         series: symbol and timeframe.
         touched: from `touched_forecasts`.
         visible: what the forecasts may see.
+        failed: gets the errors of challengers, whose forecasts stay; without it they are raised.
 
     Returns:
         Number of origins whose forecast changed.
+
+    Raises:
+        CorruptArtefact, MonthsNotFetched: see `forecasts_by`.
     """
     stored = store.read_forecasts(series, touched.month, next_month(touched.month))
     known = pd.MultiIndex.from_frame(stored[_VALUES])
     changed = 0
     for (role, version), origins in touched.by_maker.items():
-        new = forecasts_by(store, registry, version, role, origins, visible)
+        try:
+            new = forecasts_by(store, registry, version, role, origins, visible)
+        except CoinAssetsError as error:
+            if failed is None or role == CHAMPION:
+                raise
+            failed.append(error)
+            continue
         same = pd.MultiIndex.from_frame(new[_VALUES]).isin(known)
         differing = new[new["as_of"].isin(new["as_of"][~same])]
         if len(differing):

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from coin_assets.domain.json_format import Document
 from coin_assets.domain.layers import CANDLES, PREDICTIONS, PUBLISHED
+from coin_assets.errors import CoinAssetsError
 from coin_assets.orchestration.assets.candles import month_metadata
 from coin_assets.orchestration.assets.published import publication_metadata
 from coin_assets.orchestration.assets.specs import SeriesAssets, failures_named
@@ -95,7 +96,12 @@ class _Recomputation:
             )
 
     def source(self, specs: list[SeriesAssets], *, dry_run: bool) -> None:
-        """Recompute all timeframes of one fetched series, then mark its revisions as done."""
+        """Recompute all timeframes of one fetched series, then mark its revisions as done.
+
+        Raises:
+            CoinAssetsError: a challenger cannot forecast; all else is done, and the revisions stay.
+        """
+        failed = list[CoinAssetsError]()
         store, clock = self.pipeline.store, self.pipeline.clock
         now, source = clock.now(), specs[0].source
         pending = pending_revisions(store, source, specs[0].history_start, clock.closed_by())
@@ -114,7 +120,9 @@ class _Recomputation:
                 self._log_plan(spec, opens)
             else:
                 self._candles(spec, pending, opens, first)
-                self._forecasts_and_files(spec, opens)
+                failed += self._forecasts_and_files(spec, opens)
+        if failed:
+            raise failed[0]
         if not dry_run:
             mark_recomputed(store, pending, now)
 
@@ -132,8 +140,15 @@ class _Recomputation:
             facts = {**month_metadata(spec, report, now), "origin": "recomputed"}
             self._report(spec, CANDLES, facts, partition_of(report.month))
 
-    def _forecasts_and_files(self, spec: SeriesAssets, opens: pd.DatetimeIndex) -> None:
-        """Recompute the forecasts that see ``opens``, and the files that show either."""
+    def _forecasts_and_files(
+        self, spec: SeriesAssets, opens: pd.DatetimeIndex
+    ) -> list[CoinAssetsError]:
+        """Recompute the forecasts that see ``opens``, and the files that show either.
+
+        Returns:
+            Errors of challengers.
+        """
+        failed = list[CoinAssetsError]()
         store, series, clock = self.pipeline.store, spec.series, self.pipeline.clock
         now = clock.now()
         window = spec.first_expected(now), clock.closed_by()
@@ -142,7 +157,9 @@ class _Recomputation:
         origins = forecasts = 0
         shows_forecast = False
         for touched in touched_forecasts(store, self.pipeline.registry, series, opens, *window):
-            changed = recompute_forecasts(store, self.pipeline.registry, series, touched, visible)
+            changed = recompute_forecasts(
+                store, self.pipeline.registry, series, touched, visible, failed
+            )
             found = touched.origins
             facts = {"origins_recomputed": len(found), "forecasts_changed": changed}
             self._report(spec, PREDICTIONS, facts, partition_of(touched.month))
@@ -159,6 +176,7 @@ class _Recomputation:
             site = self.context.resources.publisher.site_url
             published = publication_metadata(publication, publisher.folder, site, now)
             self._report(spec, PUBLISHED, published, None)
+        return failed
 
     def _shows_candles(self, spec: SeriesAssets, opens: pd.DatetimeIndex) -> bool:
         """Whether the history file has one of the candles that open at ``opens``."""

@@ -4,78 +4,25 @@
 - A source that fails is reported under its own name; candles, models and files go on.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-from unittest.mock import patch
 
-import dagster as dg
 import pytest
 
-from coin_assets.domain.forecasting.exogenous import ExogenousSource
 from coin_assets.domain.methods import CHALLENGER_EXOGENOUS, CHAMPION, FUNDING, IMPLIED
-from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets import exogenous
-from coin_assets.orchestration.resources import ExogenousResource
 from coin_assets.store.exogenous import ExogenousTables
-from coin_assets.store.forecasts import of_role
-from coin_assets_tests.exogenous_world import World, hourly
-from coin_assets_tests.platform import Platform, files_of, given, series, utc
+from coin_assets_tests.orchestration.informed import NAMES, Informed
+from coin_assets_tests.platform import Platform, files_of, series, utc
 
 HOUR, START = series("1h"), "2024-02-01"
 MODEL, PREDICTION = "BTC_USDT/model_1h", "BTC_USDT/prediction_1h"
-VALUES = {name: f"BTC_USDT/{name}" for name in (IMPLIED, FUNDING)}
-_SOURCES: dict[str, ExogenousSource] = {}
-
-
-class GivenSources(ExogenousResource):
-    """Sources made by the test; Dagster copies resources, so they are kept beside them."""
-
-    def source(self, name: str) -> ExogenousSource:
-        return _SOURCES[f"{self.exchange} {name}"]
-
-
-class Informed(Platform):
-    """A platform that collects two series; its candles are the sandbox's."""
-
-    def __init__(self, home: Path, now: str, methods: str = "har,har_exogenous") -> None:
-        super().__init__(
-            home,
-            now,
-            history_start=START,
-            derived_timeframes="",
-            market="ccxt:binance",
-            exogenous=f"{IMPLIED},{FUNDING}",
-            methods=methods,
-        )
-        self.market = given(SandboxMarket())
-        self.worlds = {
-            name: World(hourly(utc(START), utc("2024-03-09"), number), lambda: utc(self.now), name)
-            for number, name in enumerate(VALUES)
-        }
-        _SOURCES.update({f"{home} {name}": each for name, each in self.worlds.items()})
-
-    @property
-    def overrides(self) -> dict[str, object]:
-        return super().overrides | {"exogenous": GivenSources(exchange=str(self.settings.home))}
-
-    @property
-    def definitions(self) -> dg.Definitions:
-        with patch.object(exogenous, "RETRIES", dg.RetryPolicy(max_retries=0)):
-            return super().definitions
-
-    def origins(self, role: str) -> list[str]:
-        rows = self.store.read_forecasts(HOUR, utc("2024-01-01"), utc("2025-01-01"))
-        return [f"{each:%m-%dT%H}" for each in of_role(rows, role)["as_of"].unique()]
-
-    def methods(self) -> set[str]:
-        return {each.method for each in ModelRegistry(self.settings.home).versions(HOUR)}
+VALUES = {name: f"BTC_USDT/{name}" for name in NAMES}
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> Iterator[Informed]:
-    yield Informed(tmp_path / "home", "2024-03-02T02:01:30")
-    _SOURCES.clear()
+def platform(tmp_path: Path) -> Informed:
+    return Informed(tmp_path / "home", "2024-03-02T02:01:30")
 
 
 def graph(platform: Platform) -> dict[str, set[str]]:
