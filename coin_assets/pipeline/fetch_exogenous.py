@@ -59,7 +59,8 @@ def fetch_exogenous(
 ) -> ExogenousReport:
     """Fetch what the source was not asked for, and what it may have corrected since.
 
-    Each part of the history is committed before the next is requested.
+    Each part of the history is committed before the next is requested. In the end all stored values
+    are read, so that damage is reported when a model needs them, or before.
 
     Args:
         clock: returns the time (UTC).
@@ -88,4 +89,4 @@ def fetch_exogenous(
         fetched = source.values(symbol, start, end)
         changed += tables.add(symbol, source.name, fetched, end, seen=clock()).rows_changed
         start = end
-    return ExogenousReport(changed, tables.extent(symbol, source.name), tuple(lost))
+    return ExogenousReport(changed, tables.examined(symbol, source.name), tuple(lost))

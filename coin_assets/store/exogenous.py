@@ -113,6 +113,13 @@ class ExogenousTables:
         ledger = self._ledger(symbol, name)
         return None if ledger is None else ledger.progress
 
+    def examined(self, symbol: str, name: str) -> Extent | None:
+        """As `extent`, after all rows were read: old ones are read by nobody for months."""
+        extent = self.extent(symbol, name)
+        if extent is not None:
+            self.read(symbol, name, extent.first, just_after(extent.last))
+        return extent
+
     def lost(self, symbol: str, name: str) -> list[datetime]:
         """Starts of the months whose values are gone with their files, ascending."""
         ledger = self._ledger(symbol, name)
@@ -138,12 +145,16 @@ class ExogenousTables:
     def begin(self, symbol: str, name: str, start: datetime, now: datetime) -> Progress:
         """What the source was asked for; a history that begins now is recorded first.
 
-        So a history that is fetched in parts, or is killed, has the same values.
+        So a history that is fetched in parts, or is killed, has the same values. With values whose
+        record was lost, the history ends with them; what came later counts from its receipt.
 
         Args:
             start: of the history.
         """
-        return self._record(symbol, name, Progress(now, min(start, now)))
+        is_known = self.progress(symbol, name) is not None
+        extent = None if is_known else self.extent(symbol, name)
+        begun = now if extent is None else min(now, just_after(extent.last))
+        return self._record(symbol, name, Progress(begun, min(start, begun)))
 
     def add(
         self,

@@ -4,9 +4,10 @@ import errno
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from coin_assets.domain.methods import EXOGENOUS
 from coin_assets.domain.timeframes import NAMES
 from coin_assets.foreign_text import shortened
 
@@ -14,11 +15,15 @@ from coin_assets.foreign_text import shortened
 MONTH = re.compile(r"month=(20[0-9]{2}|19[789][0-9])-(0[1-9]|1[0-2])")
 _SYMBOL = re.compile(r"symbol=[A-Za-z0-9_]+")
 _TIMEFRAME = re.compile("timeframe=" + "|timeframe=".join(NAMES))
+_MONTHLY, _OF_SERIES = (_SYMBOL, _TIMEFRAME, MONTH), (_SYMBOL, _TIMEFRAME)
+# Folder -> names of the folders below it, and of the files in the last ones.
 _LEVELS = {
-    "candles": (_SYMBOL, _TIMEFRAME, MONTH),
-    "forecasts": (_SYMBOL, _TIMEFRAME, MONTH),
-    "revisions": (_SYMBOL, _TIMEFRAME, MONTH),
-    "ledger": (_SYMBOL, _TIMEFRAME),
+    "candles": (_MONTHLY, {"candles.parquet"}),
+    "forecasts": (_MONTHLY, {"forecasts.parquet"}),
+    "revisions": (_MONTHLY, {"revisions.parquet"}),
+    "ledger": (_OF_SERIES, {"ledger.json"}),
+    "exogenous": (_MONTHLY, {f"{name}.parquet" for name in EXOGENOUS}),
+    "exogenous_ledger": (_OF_SERIES, {f"{name}.json" for name in EXOGENOUS}),
 }
 _LOG = logging.getLogger(__name__)
 _REPORTED: set[str] = set()
@@ -50,12 +55,13 @@ def strays(home: Path) -> Iterator[Path]:
 
     What is in a folder that cannot be read is unknown; whoever reads the series reports that.
     """
-    for name, levels in _LEVELS.items():
-        file = "ledger.json" if name == "ledger" else f"{name}.parquet"
-        yield from _strays(home / name, levels, file)
+    for name, (levels, files) in _LEVELS.items():
+        yield from _strays(home / name, levels, files)
 
 
-def _strays(folder: Path, levels: Sequence[re.Pattern[str]], file: str) -> Iterator[Path]:
+def _strays(
+    folder: Path, levels: Sequence[re.Pattern[str]], files: Collection[str]
+) -> Iterator[Path]:
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
@@ -67,6 +73,6 @@ def _strays(folder: Path, levels: Sequence[re.Pattern[str]], file: str) -> Itera
         if entry.name.startswith("."):  # locks, partial files, markers, what was set aside
             continue
         if levels and levels[0].fullmatch(entry.name) and is_folder(entry):
-            yield from _strays(Path(entry.path), levels[1:], file)
-        elif levels or entry.name != file or is_folder(entry):
+            yield from _strays(Path(entry.path), levels[1:], files)
+        elif levels or entry.name not in files or is_folder(entry):
             yield Path(entry.path)

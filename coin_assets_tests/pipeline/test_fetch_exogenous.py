@@ -3,12 +3,18 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from coin_assets.domain.forecasting.exogenous import Progress
 from coin_assets.domain.methods import IMPLIED, OPEN_INTEREST
-from coin_assets.errors import MarketUnavailable
-from coin_assets.pipeline.fetch_exogenous import ExogenousReport, fetch_exogenous, is_due
+from coin_assets.errors import CorruptArtefact, MarketUnavailable
+from coin_assets.pipeline.fetch_exogenous import (
+    ExogenousReport,
+    fetch_exogenous,
+    is_due,
+    needs_fetch,
+)
 from coin_assets.store.exogenous import ExogenousTables
 from coin_assets_tests.exogenous_world import World, hourly
 from coin_assets_tests.platform import BTC, ETH, files_of, utc
@@ -101,6 +107,67 @@ def test_a_source_is_not_asked_for_what_it_does_not_serve_any_more(tmp_path: Pat
     home.fetch()
     assert world.requests[0][0] == NOW - kept
     assert home.progress() == Progress(NOW, NOW)
+
+
+MONTH = "exogenous/symbol=BTC_USDT/timeframe=1h/month=2025-12/implied_volatility.parquet"
+LEDGER = "exogenous_ledger/symbol=BTC_USDT/timeframe=1h/implied_volatility.json"
+
+
+def test_a_month_whose_file_is_gone_is_no_month_without_values(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.fetch()
+    before = files_of(tmp_path)
+    (tmp_path / MONTH).unlink()
+    with pytest.raises(CorruptArtefact, match=r"month=2025-12.* is gone.*fetch_exogenous"):
+        home.tables.read(BTC, IMPLIED, START, NOW)
+    with pytest.raises(CorruptArtefact, match="is gone"):
+        home.tables.read_for(BTC, IMPLIED, pd.DatetimeIndex([utc("2026-01-01T03:00")]))
+    assert len(home.tables.read(BTC, IMPLIED, utc("2026-01-01"), NOW))
+    assert needs_fetch(home.tables, BTC, IMPLIED, NOW)
+    assert home.fetch().lost == (utc("2025-12-01"),)
+    assert files_of(tmp_path) == before
+    assert not needs_fetch(home.tables, BTC, IMPLIED, NOW)
+
+
+def test_a_gone_month_that_the_source_does_not_keep_stays_empty(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.fetch()
+    home.world.kept = timedelta(days=29)
+    (tmp_path / MONTH).unlink()
+    assert home.fetch().lost == (utc("2025-12-01"),)
+    assert home.tables.read(BTC, IMPLIED, utc("2025-12-01"), utc("2026-01-01")).empty
+    assert home.fetch().lost == ()
+
+
+def test_a_record_that_is_gone_is_made_anew_and_changes_nothing_of_before(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.fetch()
+    described = utc("2026-01-15T03:00")
+    before = home.tables.read(BTC, IMPLIED, START, NOW)
+    (tmp_path / LEDGER).unlink()
+    with pytest.raises(CorruptArtefact, match=r"implied_volatility\.json does not say"):
+        home.tables.read_for(BTC, IMPLIED, pd.DatetimeIndex([NOW]))
+    home.world.events[described].append((NOW, 900.0))
+    home.now += 5 * HOUR
+    assert home.fetch().changed == 6
+    after = home.tables.read(BTC, IMPLIED, START, home.now)
+    received = home.now + timedelta(minutes=1)
+    assert (after["known_at"] >= received).sum() == 6
+    pd.testing.assert_frame_equal(
+        after[after["known_at"] < received].reset_index(drop=True), before
+    )
+
+
+def test_damage_of_an_old_month_is_found_by_the_next_fetch(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.fetch()
+    content = bytearray((tmp_path / MONTH).read_bytes())
+    content[len(content) // 2] ^= 0x55
+    (tmp_path / MONTH).write_bytes(content)
+    home.now += HOUR
+    with pytest.raises(CorruptArtefact, match=r"month=2025-12.*Remove the file: fetch_exogenous"):
+        home.fetch()
+    assert len(home.tables.read(BTC, IMPLIED, NOW, home.now)) == 1
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,19 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from coin_assets.domain.methods import CHAMPION
+from coin_assets.domain.forecasting import exogenous
+from coin_assets.domain.methods import CHAMPION, FUNDING
 from coin_assets.errors import LockLost
 from coin_assets.files.atomic import write_atomically
 from coin_assets.files.leases import holding, require_leases
 from coin_assets.files.locks import fence
 from coin_assets.models.evaluations import EvaluationBook
 from coin_assets.models.registry import ModelRegistry
+from coin_assets.store.exogenous import ExogenousTables
 from coin_assets.store.influxdb.store import InfluxStore
 from coin_assets.store.parquet import ParquetStore
 from coin_assets_tests.influx.server import InfluxServer
@@ -48,6 +52,11 @@ def written(home: Path) -> dict[str, bytes]:
     return {name: text for name, text in files_of(home).items() if "/objects/" not in name}
 
 
+def values(count: int) -> pd.DataFrame:
+    times = pd.DatetimeIndex([NOV + timedelta(hours=hour) for hour in range(count)])
+    return exogenous.published(times, timedelta(minutes=10), np.ones(count))
+
+
 def writes(home: Path) -> dict[str, Callable[[], object]]:
     """What writers do in a home in which each of them has been before."""
     store, registry = ParquetStore(home), ModelRegistry(home)
@@ -58,6 +67,9 @@ def writes(home: Path) -> dict[str, Callable[[], object]]:
     book.write(BTC, {"champion": None})
     publishing.publish(publisher, publishing.BTC)
     later = publishing.AS_OF + timedelta(hours=1)
+    tables = ExogenousTables(home)
+    tables.begin(BTC.symbol, FUNDING, NOV, NOV + DAY)
+    tables.add(BTC.symbol, FUNDING, values(3), NOV + DAY, seen=NOV + DAY)
 
     def appoint() -> None:
         registry.appoint(BTC, CHAMPION, versions[1], NOV, reason="why", by="who", recorded_at=NOV)
@@ -66,6 +78,10 @@ def writes(home: Path) -> dict[str, Callable[[], object]]:
         "candles": lambda: store.write_candles(HOURLY, hours(NOV, 4), NOV, NOV + DAY),
         "deleted candles": lambda: store.delete_candles(HOURLY, NOV, NOV + DAY),
         "ledger": lambda: store.update_ledger(HOURLY, lambda known: replace(known, listed=NOV)),
+        "exogenous values": lambda: tables.add(
+            BTC.symbol, FUNDING, values(4), NOV + DAY, seen=NOV + DAY
+        ),
+        "exogenous ledger": lambda: tables.begin("ETH/USDT", FUNDING, NOV, NOV + DAY),
         "version": lambda: registry.add(BTC, forecaster, OCT + DAY * 9, facts()),
         "removed version": lambda: registry.remove(versions[0]),
         "roles": appoint,
@@ -80,6 +96,8 @@ NAMES = (
     "candles",
     "deleted candles",
     "ledger",
+    "exogenous values",
+    "exogenous ledger",
     "version",
     "removed version",
     "roles",

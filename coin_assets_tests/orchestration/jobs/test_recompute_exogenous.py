@@ -20,11 +20,11 @@ from coin_assets_tests.orchestration.informed import Informed
 from coin_assets_tests.orchestration.jobs.test_recompute import spike
 from coin_assets_tests.platform import failures, files_of, given, utc
 
-DAY, FIRST, LAST = "2024-03-02", 2, 9
-CHANGED, REVISED_AT = f"{DAY}T04:00", 9  # hour in which the market serves another candle
-# The fetch after that is at 07:01:30, so the correction counts at 07:02:30. Later values come late.
-CORRECTED, PUBLISHED_AT = f"{DAY}T03:00", f"{DAY}T06:20"
-LATE, LATE_UNTIL = range(4, 9), f"{DAY}T09:30"
+DAY, FIRST, LAST = "2024-03-02", 2, 7
+CHANGED, REVISED_AT = f"{DAY}T03:00", 7  # hour in which the market serves another candle
+# The fetch after that is at 05:01:30, so the correction counts at 05:02:30. Later values come late.
+CORRECTED, PUBLISHED_AT = f"{DAY}T03:00", f"{DAY}T04:20"
+LATE, LATE_UNTIL = range(4, 7), f"{DAY}T07:30"
 ROLES = (CHAMPION, CHALLENGER_EXOGENOUS)
 
 
@@ -117,7 +117,7 @@ def differing(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
 def test_after_a_revised_candle_and_a_correction_all_is_as_if_always_known(
     platform: Informed, always: Informed
 ) -> None:
-    changed = [f"03-02T{hour:02}" for hour in range(5, LAST)]
+    changed = [f"03-02T{hour:02}" for hour in range(4, LAST)]
     for role in ROLES:
         assert differing(forecasts(platform, role), forecasts(always, role)) == changed
     (request,) = platform.tick("late_candles").run_requests or []
@@ -140,7 +140,7 @@ def test_the_correction_matters_from_its_receipt_on(
     changed = differing(
         forecasts(always, CHALLENGER_EXOGENOUS), forecasts(uncorrected, CHALLENGER_EXOGENOUS)
     )
-    assert changed == ["03-02T08", "03-02T09"]
+    assert changed == ["03-02T06", "03-02T07"]
     assert differing(forecasts(always, CHAMPION), forecasts(uncorrected, CHAMPION)) == []
 
 
