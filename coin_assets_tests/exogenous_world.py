@@ -10,7 +10,7 @@ from coin_assets.domain.forecasting.exogenous import empty_values, published
 from coin_assets.domain.methods import IMPLIED
 from coin_assets.domain.timeframes import Timeframe
 from coin_assets.errors import MarketUnavailable
-from coin_assets.market.exogenous import DELAY
+from coin_assets.market.exogenous_answers import DELAY
 
 HOUR = Timeframe("1h")
 Publication = tuple[datetime, float]  # when, and which value

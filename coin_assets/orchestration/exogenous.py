@@ -9,7 +9,7 @@ from coin_assets.config.settings import Settings
 from coin_assets.domain.shards import Shard
 from coin_assets.orchestration.assets.exogenous import exogenous_values, fetch_exogenous_job
 from coin_assets.orchestration.assets.specs import SeriesAssets
-from coin_assets.orchestration.resources import ExogenousResource
+from coin_assets.orchestration.exogenous_resource import ExogenousResource
 from coin_assets.orchestration.sensors.exogenous_due import exogenous_due_sensor
 from coin_assets.orchestration.sensors.exogenous_runs import collected_of
 from coin_assets.orchestration.sensors.machine import MachineFaults

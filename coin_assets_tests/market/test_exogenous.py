@@ -10,15 +10,14 @@ from coin_assets.domain.methods import EXOGENOUS
 from coin_assets.errors import MarketDefect, MarketUnavailable, RangeRefused
 from coin_assets.market.bounds import BoundedSession
 from coin_assets.market.exogenous import (
-    DELAY,
     DeribitVolatilityIndex,
-    FundingRates,
-    OpenInterest,
     exchange_of,
     open_client,
     open_source,
     why_none,
 )
+from coin_assets.market.exogenous_answers import DELAY
+from coin_assets.market.exogenous_contracts import FundingRates, OpenInterest
 from coin_assets.market.retrying import REMEDY
 from coin_assets_tests.market.derivatives import FUNDING, INDEX, INTEREST, FakeDerivatives
 from coin_assets_tests.platform import utc

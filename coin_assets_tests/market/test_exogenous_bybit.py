@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from coin_assets.errors import RangeRefused
-from coin_assets.market.exogenous import FundingRates, OpenInterest
+from coin_assets.market.exogenous_contracts import FundingRates, OpenInterest
 from coin_assets_tests.market.bybit_derivatives import CONTRACTS, FUNDING, INTEREST, FakeBybit
 from coin_assets_tests.platform import utc
 

@@ -13,7 +13,7 @@ from coin_assets.domain.methods import FUNDING, IMPLIED
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.models.registry import ModelRegistry
 from coin_assets.orchestration.assets import exogenous
-from coin_assets.orchestration.resources import ExogenousResource
+from coin_assets.orchestration.exogenous_resource import ExogenousResource
 from coin_assets.store.exogenous import ExogenousTables
 from coin_assets.store.forecasts import of_role
 from coin_assets_tests.exogenous_world import World, hourly

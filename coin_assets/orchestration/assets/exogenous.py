@@ -19,9 +19,10 @@ from coin_assets.orchestration.assets.specs import (
     exogenous_key,
     failures_named,
 )
+from coin_assets.orchestration.exogenous_resource import ExogenousResource
 from coin_assets.orchestration.jobs.one_op import BACKGROUND
 from coin_assets.orchestration.metadata import rounded
-from coin_assets.orchestration.resources import Clock, ExogenousResource, StoreResource
+from coin_assets.orchestration.resources import Clock, StoreResource
 from coin_assets.pipeline.fetch_exogenous import ExogenousReport, fetch_exogenous
 
 if TYPE_CHECKING:

@@ -61,9 +61,10 @@ def test_models_and_forecasts_depend_on_them_where_a_method_reads_them(tmp_path:
 
 
 def test_they_are_fetched_when_an_hour_is_due(platform: Informed) -> None:
-    (request,) = platform.tick("exogenous_due").run_requests or []
-    assert {each.to_user_string() for each in request.asset_selection or ()} == {*VALUES.values()}
-    assert platform.launch(request).is_success
+    requests = platform.tick("exogenous_due").run_requests or []
+    selected = [key for request in requests for key in request.asset_selection or ()]
+    assert {each.to_user_string() for each in selected} == {*VALUES.values()}
+    assert [platform.launch(each).is_success for each in requests] == [True, True]
     facts = platform.metadata(VALUES[IMPLIED])
     assert facts["rows_changed"] == facts["dagster/row_count"] == 30 * 24 + 3
     assert facts["lag_seconds"] == 90.0
@@ -71,7 +72,7 @@ def test_they_are_fetched_when_an_hour_is_due(platform: Informed) -> None:
     platform.now = "2024-03-02T03:00:30"
     assert not platform.tick("exogenous_due").run_requests
     platform.now = "2024-03-02T03:01:30"
-    assert len(platform.settle("exogenous_due")) == 1
+    assert len(platform.settle("exogenous_due")) == 2
     assert platform.metadata(VALUES[FUNDING])["rows_changed"] == 1.0
 
 
@@ -101,8 +102,8 @@ def test_a_source_that_is_away_stops_nothing_but_itself_and_is_reported(
     platform: Informed,
 ) -> None:
     platform.worlds[IMPLIED].is_away = True
-    (request,) = platform.tick("exogenous_due").run_requests or []
-    assert not platform.launch(request).is_success
+    requests = platform.tick("exogenous_due").run_requests or []
+    assert [platform.launch(each).is_success for each in requests] == [False, True]
     assert platform.metadata(VALUES[FUNDING])["rows_changed"] == 30 * 24 + 3
     platform.settle("candles_due")
     assert platform.origins(CHAMPION)[-1] == "03-02T02"
@@ -127,8 +128,8 @@ def test_damaged_values_stop_no_candles_and_no_champion(platform: Informed, file
     for path in platform.settings.home.glob(file):
         path.write_bytes(b"{")
     platform.now = "2024-03-02T03:01:30"
-    (request,) = platform.tick("exogenous_due").run_requests or []
-    assert not platform.launch(request).is_success
+    requests = platform.tick("exogenous_due").run_requests or []
+    assert [platform.launch(each).is_success for each in requests] == [False, False]
     platform.settle("candles_due")
     assert platform.origins(CHAMPION)[-1] == "03-02T03"
 

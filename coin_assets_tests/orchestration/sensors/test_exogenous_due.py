@@ -17,7 +17,7 @@ import pytest
 from coin_assets.domain.methods import FUNDING, IMPLIED, OPEN_INTEREST
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.orchestration.assets import exogenous
-from coin_assets.orchestration.resources import ExogenousResource
+from coin_assets.orchestration.exogenous_resource import ExogenousResource
 from coin_assets.orchestration.sensors.alert_settings import alert_settings
 from coin_assets.planning import facts as work
 from coin_assets_tests.market import derivatives
