@@ -16,6 +16,7 @@ import pytest
 
 from coin_assets.domain.methods import CHALLENGER_EXOGENOUS, CHAMPION, FUNDING, IMPLIED
 from coin_assets.errors import CorruptArtefact
+from coin_assets.models.registry import ModelRegistry
 from coin_assets.planning import facts as work
 from coin_assets_tests.alerts.receiver import Receiver
 from coin_assets_tests.made_once import made_once
@@ -29,7 +30,7 @@ from coin_assets_tests.orchestration.faults.watched import (
 )
 from coin_assets_tests.orchestration.informed import NAMES, Informed
 from coin_assets_tests.orchestration.sensors.conftest import receiver  # noqa: F401
-from coin_assets_tests.platform import BTC, ETH
+from coin_assets_tests.platform import BTC, ETH, series
 
 START, BEFORE, HOURS = "2024-02-29T11:30", "2024-02-29T12", ("2024-02-29T13", "2024-02-29T14")
 FOLDER = f"{VICTIM}/timeframe=1h"
@@ -249,3 +250,40 @@ def test_a_fault_of_exogenous_files_is_never_used_and_is_reported(
     made = found.forecasts[ETH, CHALLENGER_EXOGENOUS]
     assert len(made) == len(sound[1].forecasts[ETH, CHALLENGER_EXOGENOUS])
     assert len(receiver.accepted) == (0 if healed else 2)
+
+
+@pytest.mark.slow
+def test_a_champion_that_reads_damaged_values_leaves_its_last_forecast_and_is_reported(
+    grown: Path,
+    tmp_path: Path,
+    receiver: Receiver,  # noqa: F811
+    sound: list[Shown],
+) -> None:
+    home = Path(shutil.copytree(grown, tmp_path / "home"))
+    platform = platform_at(home, receiver)
+    registry, eth = ModelRegistry(home), series("1h", ETH)
+    version = registry.roles(eth).holder(CHALLENGER_EXOGENOUS)
+    (made,) = [each for each in registry.versions(eth) if each.name == version]
+    now = platform.time
+    registry.appoint(eth, CHAMPION, made, now, reason="test", by="test", recorded_at=now)
+    before = platform.forecasts(CHAMPION, ETH)
+    path = home / FILES["values"]
+    ALL["flip"](path)
+    hour(platform, HOURS[0])
+    pd.testing.assert_frame_equal(platform.forecasts(CHAMPION, ETH), before)
+    found = Shown.of(platform)
+    for name, content in sound[0].published.items():
+        assert ETH.replace("/", "_") in name or found.published[name] == content
+    assert found.statuses[BTC, "1h"] == "fresh"
+    told = {body["subjects"][0]: body["text"] for body in receiver.accepted if body is not None}
+    assert len(told) == len(receiver.accepted) <= 2
+    assert all(str(path) in text for text in told.values())
+    assert "job fetch_exogenous" in told
+    follow(path)
+    platform.now, platform.ahead = f"{HOURS[0]}:40:00", platform.ahead + 900.0
+    fetches(platform)
+    hour(platform, HOURS[1])
+    assert Shown.of(platform).statuses[ETH, "1h"] == "fresh"
+    newest = platform.forecasts(CHAMPION, ETH)
+    assert newest["as_of"].iloc[-1] == pd.Timestamp(f"{HOURS[1]}:00", tz="UTC")
+    assert set(newest["model_version"][newest["as_of"] > before["as_of"].max()]) == {made.name}
