@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.__main__ import GROUPS
 from benchmarks.harness import ROOT, BenchmarkFailed, number_text, say
 
 _DATA = "shared"  # real candles, which benchmarks find beside their checkout
@@ -60,7 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.against",
         description="Measure groups of the benchmarks at two commits in turn, on one machine, and "
-        "print their figures with the ratio of old to new. Writes nothing.",
+        "print their figures with the ratio of old to new: above 1 the new commit needs less. "
+        "Changes that are not committed are not measured. Both run in this Python environment. "
+        "Writes nothing.",
+        epilog=f"Groups: {', '.join(GROUPS)}; `python -m benchmarks --help` describes them.",
     )
     parser.add_argument("commit", help="the earlier commit, for instance HEAD~20 or a tag")
     parser.add_argument("--new", default="HEAD", metavar="COMMIT", help="default: HEAD")
@@ -68,16 +73,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--only",
         action="append",
         required=True,
+        choices=GROUPS,
         metavar="GROUP",
         help="measure this group (may be repeated); both commits must have it",
     )
-    parser.add_argument("--rounds", type=int, default=1, help="times that both take their turn")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="times that both take their turn, default 1"
+    )
     given = parser.parse_args(arguments)
+    # As an exception, so that both checkouts are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         found = compare(ROOT, (given.commit, given.new), given.only, given.rounds)
     except BenchmarkFailed as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped; nothing was compared", file=sys.stderr)
+        return 130
     print(table(found))
     return 0
 

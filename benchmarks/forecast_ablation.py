@@ -1,33 +1,20 @@
 """Benchmark ``forecast_ablation``: the contribution of each part of the forecaster."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from benchmarks.forecast_protocol import SYMBOLS, TUNING, Span, load, scored_origins, walk_forward
-from benchmarks.forecast_scores import (
-    NOMINAL,
-    Scores,
-    mean_ratio,
-    outcome,
-    ratio_interval,
-    score,
-)
+from benchmarks.forecast_protocol import TUNING, Span
 from benchmarks.harness import Bench, Figure, say, timed
 from benchmarks.trailing_volatility import VolatilityScaledBaseline
-from coin_assets.domain.evaluation.bootstrap import block_length
+from benchmarks.tuning import Make, compared, scores_of
 from coin_assets.domain.forecasting.frame import Forecaster
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.har_features import CALENDAR, LEVERAGE, VOLUME
-from coin_assets.domain.forecasting.naive import naive_quantiles
 from coin_assets.domain.series import Series
-from coin_assets.domain.timeframes import Timeframe
 from coin_assets.models.forecasters import new_forecaster
 
-_PERCENT = 100.0
 # A penalty that leaves no coefficient, or a half-life that makes all weights equal.
 _ENDLESS = 1e12
 # Part that is left out -> parameters that leave it out.
@@ -98,8 +85,6 @@ BY_STATE: Mapping[str, Mapping[str, Any]] = {
 }
 _EVERY_ORIGIN = ("1h", "4h")
 
-Make = Callable[[Series], Forecaster]
-
 
 def measure(bench: Bench) -> list[Figure]:
     """Increase of the loss on the tuning spans when a part of the forecaster is left out.
@@ -121,8 +106,8 @@ def measure(bench: Bench) -> list[Figure]:
 
 
 def _figures(timeframe: str, span: Span) -> list[Figure]:
-    whole = _scores(timeframe, span, new_forecaster)
-    naive = _scores(timeframe, span, None)
+    whole = scores_of(timeframe, span, new_forecaster)
+    naive = scores_of(timeframe, span, None)
     variants: dict[str, Make] = {
         f"without {part}": partial(_varied, changes=changes) for part, changes in VARIANTS.items()
     }
@@ -131,10 +116,10 @@ def _figures(timeframe: str, span: Span) -> list[Figure]:
         f"with {setting}": partial(_varied, changes=changes)
         for setting, changes in ALTERNATIVES.get(timeframe, {}).items()
     }
-    found = [_compared(timeframe, span, "whole, above naive", whole, naive)]
+    found = [compared(timeframe, span, "whole, above naive", whole, naive)]
     for name, make in variants.items():
-        scores = _scores(timeframe, span, make)
-        found.append(_compared(timeframe, span, name, scores, whole))
+        scores = scores_of(timeframe, span, make)
+        found.append(compared(timeframe, span, name, scores, whole))
     if timeframe in _EVERY_ORIGIN:
         found += _at_every_origin(timeframe, replace(span, every=1))
     return found
@@ -143,17 +128,17 @@ def _figures(timeframe: str, span: Span) -> list[Figure]:
 def _at_every_origin(timeframe: str, span: Span) -> list[Figure]:
     """Figures against quantiles that depend on no state."""
     plain = {"state_prior_strength": None, **_NOT_ADAPTED}
-    without = _scores(timeframe, span, partial(_varied, changes=plain))
+    without = scores_of(timeframe, span, partial(_varied, changes=plain))
     name = f"{timeframe}, every origin"
     found = [
-        _compared(name, span, f"{_NO_STATE}, above naive", without, _scores(timeframe, span, None))
+        compared(name, span, f"{_NO_STATE}, above naive", without, scores_of(timeframe, span, None))
     ]
     makes: dict[str, Make] = {"whole": new_forecaster}
     for setting, changes in BY_STATE.items():
         makes[f"with {setting}"] = partial(_varied, changes=changes)
     for part, make in makes.items():
-        scores = _scores(timeframe, span, make)
-        found.append(_compared(name, span, f"{part}, above {_NO_STATE}", scores, without))
+        scores = scores_of(timeframe, span, make)
+        found.append(compared(name, span, f"{part}, above {_NO_STATE}", scores, without))
     return found
 
 
@@ -167,33 +152,3 @@ def _varied(series: Series, changes: Mapping[str, Any]) -> Forecaster:
 
 def _trailing_volatility(series: Series) -> Forecaster:
     return VolatilityScaledBaseline(series.timeframe.name)
-
-
-def _scores(timeframe: str, span: Span, make: Make | None) -> list[Scores]:
-    """Scores of each symbol, by models of ``make``, or of the naive forecast."""
-    scores = []
-    for symbol in SYMBOLS:
-        series = Series(symbol, Timeframe.parse(timeframe))
-        candles = load(symbol, timeframe, span)
-        origins = scored_origins(candles, series.timeframe, span)
-        if make is None:
-            quantiles = naive_quantiles(candles, origins, series.timeframe)
-        else:
-            quantiles = walk_forward(make, candles, series, origins)
-        scores.append(score(quantiles, outcome(candles, series.timeframe, origins)))
-    return scores
-
-
-def _compared(
-    timeframe: str, span: Span, name: str, ours: list[Scores], theirs: list[Scores]
-) -> Figure:
-    losses, reference = [one.losses for one in ours], [one.losses for one in theirs]
-    block = block_length(len(losses[0]), span.every)
-    low, high = ratio_interval(losses, reference, block)
-    covered = _PERCENT * float(np.mean([one.coverage_80 for one in ours]))
-    coverage = np.array([one.tercile_coverage for one in ours])
-    low_error, _, high_error = _PERCENT * np.abs(coverage - NOMINAL).mean(axis=0)
-    above = [_PERCENT * (ratio - 1) for ratio in (mean_ratio(losses, reference), low, high)]
-    how = f"95% interval {above[1]:+.2f} to {above[2]:+.2f}; 80% intervals held {covered:.1f}%"
-    how += f", low and high volatility missed by {low_error:.1f} and {high_error:.1f} points"
-    return Figure(f"{timeframe}: {name}", round(above[0], 2), "%", how)

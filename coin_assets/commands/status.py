@@ -31,6 +31,7 @@ from coin_assets.files.strict_json import CONTENT_ERRORS, shown
 from coin_assets.foreign_text import visible
 from coin_assets.orchestration.progress import text_table
 from coin_assets.publish.manifests import manifests_in
+from coin_assets.store.home import require_market
 from coin_assets.supervision.home_lock import address_of
 
 _MOST_ERROR, _MOST_WHOLE = 70, 10  # characters in the table; troubles below it
@@ -100,6 +101,7 @@ def main(arguments: Sequence[str] | None = None, now: datetime | None = None) ->
 
 
 def _show(settings: Settings, now: datetime, as_json: bool) -> int:
+    require_market(settings.home, settings.market)
     path = settings.publish_dir / MANIFEST
     market = published_market(settings.market_kind, settings.market_argument)
     manifest = read_manifest(path, market)

@@ -56,13 +56,19 @@ def symbols(value: object) -> tuple[str, ...]:
     return tuple(names)
 
 
-def one_of(*words: str) -> Callable[[object], str]:
-    """Parser that accepts only ``words``."""
+def one_of(*words: str, several: bool = False) -> Callable[[object], str]:
+    """Parser that accepts only ``words``.
+
+    Args:
+        several: whether it parses an item of a list, for its error.
+    """
+    *others, last = words
+    listed = f"{', '.join(others)} or {last}" + (", with commas between" if several else "")
 
     def parse(value: object) -> str:
         given = text(value)
         if given not in words:
-            raise ConfigurationError(f"{given!r} is not known; write {' or '.join(words)}.")
+            raise ConfigurationError(f"{given!r} is not known; write {listed}.")
         return given
 
     return parse

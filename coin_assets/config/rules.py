@@ -130,14 +130,14 @@ def freshness(value: Any) -> dict[Timeframe, FreshnessLimits]:
 def methods(value: Any) -> tuple[str, ...]:
     """Forecasting methods in the order of `METHODS`."""
     given = value if isinstance(value, list | tuple) else notation.split(notation.text(value))
-    names = notation.each(notation.one_of(*METHODS), given)
+    names = notation.each(notation.one_of(*METHODS, several=True), given)
     return tuple(sorted(names, key=list(METHODS).index))
 
 
 def exogenous(value: Any) -> tuple[str, ...]:
     """Exogenous series in the order of `EXOGENOUS`."""
     given = value if isinstance(value, list | tuple) else notation.split(notation.text(value))
-    names = notation.each(notation.one_of(*EXOGENOUS), given)
+    names = notation.each(notation.one_of(*EXOGENOUS, several=True), given)
     return tuple(sorted(names, key=EXOGENOUS.index))
 
 

@@ -51,6 +51,17 @@ def open_home(home: Path, market: str, symbols: Iterable[str] = (), *, needs_cas
         ) from error
 
 
+def require_market(home: Path, market: str) -> None:
+    """Check that ``home`` is of ``market``, or was never used; writes nothing.
+
+    Raises:
+        ConfigurationError: it holds another market.
+    """
+    file = home / _MARKET
+    if file.exists():
+        _require_recorded(file, market)
+
+
 def _probe(home: Path, needs_case: bool) -> None:
     probe = home / f".probe-{uuid.uuid4().hex}-a"
     probe.touch()
@@ -67,6 +78,10 @@ def _claim(file: Path, market: str) -> None:
     if not file.exists():
         write_atomically(file, (json.dumps({"market": market}) + "\n").encode())
         return
+    _require_recorded(file, market)
+
+
+def _require_recorded(file: Path, market: str) -> None:
     try:
         recorded = json.loads(file.read_bytes())["market"]
         recorded.encode()

@@ -119,3 +119,13 @@ def test_a_damaged_manifest_and_wrong_settings_are_told_in_one_line(
     monkeypatch.setenv("COIN_SYMBOLS", "BTCUSDT")
     assert status.main([], SOON) == 2
     assert capsys.readouterr().err.startswith("make status: COIN_SYMBOLS: ")
+
+
+@pytest.mark.usefixtures("home")
+def test_a_home_of_another_market_is_told_as_make_up_tells_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COIN_MARKET", "ccxt:binance")
+    assert status.main([], SOON) == 2
+    printed = capsys.readouterr().err
+    assert "started with 'sandbox'; set COIN_MARKET=sandbox, or choose another COIN_HOME" in printed

@@ -5,6 +5,11 @@ import { number, percent, signedPercent } from "../rules/format";
 import { contenders, hasMethods, scored, stateInGate, type Contender } from "../rules/roles";
 import { sentence, Table, Time } from "../ui/parts";
 
+const DECISIONS: Record<string, string> = {
+  keep: "the champion stays, and the challenger is tested further",
+  promote: "the challenger becomes champion",
+  retire: "the challenger’s trial is over without a promotion",
+};
 const TERCILES: [string, string][] = [["calm", "Low"], ["middle", "Mid"], ["wild", "High"]];
 const SCORES: [string, (scores: RoleScores) => string][] = [
   ["Forecasts", (of) => number(of.origins, 0)],
@@ -33,9 +38,9 @@ export function MethodsTable({ evaluation }: { evaluation: Evaluation }) {
   if (!hasMethods(evaluation)) return null;
   return (
     <section>
-      <h2>Challengers by method</h2>
+      <h2>Champion and challengers by method</h2>
       <p class="muted">
-        The challenger with the lowest loss comes first. Loss beside the champion is of the origins that both forecast, the other numbers
+        The champion’s forecasts are published; challengers forecast the same origins and are only tested. The one with the lowest loss comes first. Loss beside the champion is of the origins that both forecast, the other numbers
         are of all forecasts of a role. Below 1 it loses less than what it is compared with.
       </p>
       <Table caption="Champion and challengers by method" hideCaption class="numbers" textColumns={[1, 7]}
@@ -112,7 +117,7 @@ function Gate({ of: { name, promotion } }: { of: Contender }) {
   return (
     <section>
       <h2>Test of the {name.toLowerCase()}</h2>
-      <p>Version {promotion.challenger}: the gate’s decision is “{promotion.decision}”.</p>
+      <p>Version {promotion.challenger}: {DECISIONS[promotion.decision] ?? promotion.decision}.</p>
       {promotion.criteria && (
         <Table caption={`Criteria of the promotion gate for the ${name.toLowerCase()}`} hideCaption head={["Criterion", "Passed", "Finding"]}>
           {promotion.criteria.map((each) => (
