@@ -221,8 +221,8 @@ def _update_figures(home: Home, symbols: list[str], times: int) -> list[Figure]:
                 f"forecasts of one update, {name} alone",
                 [one["by_timeframe"][name] for one in found],
                 "s",
-                f"part of it, {len(symbols)} series; most updates forecast 1h alone, and all are due "
-                "together when a month begins on a Monday",
+                f"part of it, {len(symbols)} series; most updates forecast 1h alone, and all are "
+                "due together when a month begins on a Monday",
             )
             for name in (_HOUR.name, *_DERIVED)
         ),
