@@ -34,7 +34,7 @@ from coin_assets.pipeline.forecast import ForecastRequest, VisibleCandles, predi
 from coin_assets.store.parquet import ParquetStore
 
 # Most seconds that pass.
-TRAINING_BAR, UPDATE_BAR, BACKTEST_BAR = 60.0, 1.0, 60.0
+TRAINING_BAR, UPDATE_BAR, BACKTEST_BAR = 15.0, 1.0, 60.0
 _HOUR = Timeframe("1h")
 _DERIVED = ("4h", "1d", "1w", "1M")
 # The real candles lack two of the default symbols, which get copies of others.
