@@ -22,8 +22,8 @@ from coin_assets_tests.webui import run
 DEMO = f"{sys.executable} -m coin_assets_tests.futures_demo"
 PERPETUAL, NAME = "BTC/USDT:USDT", "BTC_USDT_USDT"
 TIMEFRAMES = ("1h", "4h")
-# Enough for models of four hours, and little else.
-START = month_start(datetime.now(UTC) - timedelta(days=60))
+# Enough for models of four hours by the first instant of this month (240 candles), and little else.
+START = month_start(month_start(datetime.now(UTC)) - timedelta(days=41))
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "COIN_SYMBOLS": PERPETUAL,
         "COIN_HISTORY_START": f"{START:%Y-%m-%d}",
         "COIN_DERIVED_TIMEFRAMES": "4h",
+        "COIN_HISTORY_WINDOW": "1h:365d,4h:365d",  # so that files show all candles
     }
     done = run(DEMO, demo_environment(home, **settings))
     assert done.returncode == 0, done.stdout + done.stderr

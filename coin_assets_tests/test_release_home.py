@@ -156,7 +156,8 @@ def test_this_code_makes_what_the_release_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Since then quantiles of hours are by state; without these all else is as it was.
-    monkeypatch.delitem(forecasters._PARAMETERS, "h")
+    for name in ("h", "4h"):
+        monkeypatch.delitem(forecasters._PARAMETERS, name)
     made = tmp_path / "home"
     make_release_home.main(made)
     for name in TIMEFRAMES:
