@@ -5,60 +5,16 @@ import inspect
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from benchmarks import (
-    archive,
-    backfill,
-    demo,
-    forecast_ablation,
-    forecast_costs,
-    forecasts,
-    idle,
-    influxdb,
-    ingest,
-    live,
-    load,
-    promotion,
-    records,
-    scale,
-    sensors,
-    shards,
-    start,
-    store,
-    update,
-    workers,
-)
-from benchmarks.harness import FAIL, ROOT, Bench, BenchmarkFailed, Figure
+from benchmarks.groups import GROUPS
+from benchmarks.harness import FAIL, ROOT, Bench, BenchmarkFailed
 from benchmarks.machine import describe_machine, load_average
 from benchmarks.report import document, group_result, read_results, text_table, write_results
 
 RESULTS = ROOT / "benchmarks" / "results.json"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
-
-GROUPS: dict[str, Callable[[Bench], list[Figure]]] = {
-    "load": load.measure,
-    "store": store.measure,
-    "archive": archive.measure,
-    "influxdb": influxdb.measure,
-    "ingest": ingest.measure,
-    "demo": demo.measure,
-    "start": start.measure,
-    "backfill": backfill.measure,
-    "update": update.measure,
-    "live": live.measure,
-    "sensors": sensors.measure,
-    "records": records.measure,
-    "scale": scale.measure,
-    "shards": shards.measure,
-    "workers": workers.measure,
-    "idle": idle.measure,
-    "forecasts": forecasts.measure,
-    "forecast_costs": forecast_costs.measure,
-    "forecast_ablation": forecast_ablation.measure,
-    "promotion": promotion.measure,
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

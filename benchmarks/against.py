@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.__main__ import GROUPS
+from benchmarks.groups import GROUPS
 from benchmarks.harness import ROOT, BenchmarkFailed, number_text, say
 
 _DATA = "shared"  # real candles, which benchmarks find beside their checkout
@@ -123,20 +123,30 @@ def _git(repository: Path, *command: str) -> None:
 def _measured(checkout: Path, group: str) -> Figures:
     results = checkout / "benchmarks" / "results.json"
     results.unlink(missing_ok=True)  # so that what is there afterwards was measured now
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--only", group],
+    printed = _benchmarks(checkout, "--only", group)
+    measured = json.loads(results.read_text()) if results.exists() else {}
+    if group not in measured:  # a missed bar ends with an error as well, and has figures
+        tail = "\n".join(printed.splitlines()[-_TAIL_LINES:])
+        raise BenchmarkFailed(f"{checkout}: {group} could not be measured:\n{tail}")
+    return {figure["name"]: figure for figure in measured[group]["figures"]}
+
+
+def _benchmarks(checkout: Path, *arguments: str) -> str:
+    """Output of the benchmarks of a checkout; interrupted, they end the servers they started."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", *arguments],
         cwd=checkout,
         env=os.environ | {"PYTHONPATH": str(checkout)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
     )
-    measured = json.loads(results.read_text()) if results.exists() else {}
-    if group not in measured:  # a missed bar ends with an error as well, and has figures
-        tail = "\n".join(done.stdout.splitlines()[-_TAIL_LINES:])
-        raise BenchmarkFailed(f"{checkout}: {group} could not be measured:\n{tail}")
-    return {figure["name"]: figure for figure in measured[group]["figures"]}
+    try:
+        return process.communicate()[0]
+    except BaseException:
+        process.terminate()
+        process.communicate()
+        raise
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ The repository has benchmarks of its own, because those of the project take minu
 ``benchmarks/results.json`` as the project's do.
 """
 
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,14 @@ import json, pathlib, sys
 import measured
 group, root = sys.argv[2], pathlib.Path(__file__).parent
 pathlib.Path(root.parent.parent / "shared" / "turns").open("a").write(measured.NAME)
+if group == "servers":  # ends them when it is asked to end, as the project's benchmarks do
+    import signal, time
+    def end(*_):
+        (root.parent.parent / "shared" / "ended").touch()
+        sys.exit(1)
+    signal.signal(signal.SIGTERM, end)
+    (root.parent.parent / "shared" / "running").touch()
+    time.sleep(60)
 if group == "absent":
     sys.exit("there is no such group")
 figures = [{"name": "time", "value": measured.SECONDS, "unit": "s"},
@@ -66,4 +77,21 @@ def test_what_cannot_be_measured_is_an_error_with_its_output(repository: Path) -
         compare(repository, ("HEAD~1", "HEAD"), ["absent"])
     with pytest.raises(BenchmarkFailed, match="nowhere"):
         compare(repository, ("nowhere", "HEAD"), ["load"])
+    assert len(git(repository, "worktree", "list").splitlines()) == 1
+
+
+def test_a_benchmark_that_is_interrupted_ends_its_servers(repository: Path) -> None:
+    compared = (
+        "import signal, sys; from pathlib import Path; from benchmarks.against import compare;"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(1));"
+        f"compare(Path({str(repository)!r}), ('HEAD~1', 'HEAD'), ['servers'])"
+    )
+    shared = repository.parent / "shared"
+    with subprocess.Popen([sys.executable, "-c", compared]) as process:
+        while not (shared / "running").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+    assert process.returncode == 1
+    assert (shared / "ended").exists()
     assert len(git(repository, "worktree", "list").splitlines()) == 1
