@@ -13,9 +13,7 @@ import pandas as pd
 
 from coin_assets.domain.forecasting.exogenous import ExogenousSource, empty_values
 from coin_assets.domain.methods import FUNDING, IMPLIED, OF_MARKET, OPEN_INTEREST
-from coin_assets.errors import (
-    MarketDefect,
-)
+from coin_assets.errors import MarketDefect
 from coin_assets.market.ccxt_client import new_client, shortened_types
 from coin_assets.market.exogenous_answers import (
     DEFECT,

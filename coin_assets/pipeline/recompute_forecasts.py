@@ -1,6 +1,6 @@
 """Recomputation of forecasts that use revised candles."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -40,6 +40,19 @@ class TouchedForecasts:
         for origins in self.by_maker.values():
             found = found.union(origins)
         return found
+
+
+@dataclass(frozen=True)
+class RecomputedForecasts:
+    """What `recompute_forecasts` did.
+
+    Attributes:
+        changed: number of origins whose forecast changed.
+        challenger_errors: by role, why forecasts of a challenger stayed as they were.
+    """
+
+    changed: int
+    challenger_errors: Mapping[str, CoinAssetsError]
 
 
 def touched_forecasts(
@@ -92,42 +105,38 @@ def recompute_forecasts(
     series: Series,
     touched: TouchedForecasts,
     visible: VisibleCandles,
-    failed: list[CoinAssetsError] | None = None,
-) -> int:
+) -> RecomputedForecasts:
     """Recompute forecasts from the stored candles, and store those that differ.
 
-    An equal forecast is not stored again, so a live forecast stays live.
+    An equal forecast is not stored again, so a live forecast stays live. An error of a challenger
+    does not affect the others.
 
     Args:
         store, registry: of the platform.
         series: symbol and timeframe.
         touched: from `touched_forecasts`.
         visible: what the forecasts may see.
-        failed: gets the errors of challengers, whose forecasts stay; without it they are raised.
-
-    Returns:
-        Number of origins whose forecast changed.
 
     Raises:
-        CorruptArtefact, MonthsNotFetched: see `forecasts_by`.
+        CorruptArtefact, MonthsNotFetched: of the champion, see `forecasts_by`.
     """
     stored = store.read_forecasts(series, touched.month, next_month(touched.month))
     known = pd.MultiIndex.from_frame(stored[_VALUES])
-    changed = 0
+    changed, errors = 0, dict[str, CoinAssetsError]()
     for (role, version), origins in touched.by_maker.items():
         try:
             new = forecasts_by(store, registry, version, role, origins, visible)
         except CoinAssetsError as error:
-            if failed is None or role == CHAMPION:
+            if role == CHAMPION:
                 raise
-            failed.append(error)
+            errors.setdefault(role, error)
             continue
         same = pd.MultiIndex.from_frame(new[_VALUES]).isin(known)
         differing = new[new["as_of"].isin(new["as_of"][~same])]
         if len(differing):
             store.revise_forecasts(series, differing)
             changed += differing["as_of"].nunique()
-    return changed
+    return RecomputedForecasts(changed, errors)
 
 
 def _makers(

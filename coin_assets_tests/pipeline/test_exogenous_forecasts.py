@@ -106,7 +106,7 @@ class Home:
         )
         assert sum(len(each.origins) for each in touched) > 0
         return sum(
-            recompute_forecasts(self.store, self.registry, SERIES, each, self.visible)
+            recompute_forecasts(self.store, self.registry, SERIES, each, self.visible).changed
             for each in touched
         )
 

@@ -79,7 +79,7 @@ def recomputed(sandbox: SeriesSandbox, *opens: datetime) -> int:
             sandbox.series,
             each,
             VisibleCandles(START, sandbox.now),
-        )
+        ).changed
         for each in touched(sandbox, *opens)
     )
 

@@ -154,7 +154,7 @@ def revised(home: Home, hours: pd.DataFrame) -> tuple[list[datetime], int]:
     origins, changed = list[datetime](), 0
     for touched in touched_forecasts(store, home.registry, WEEKS, opens, START, home.now):
         origins += touched.origins.to_pydatetime().tolist()
-        changed += recompute_forecasts(store, home.registry, WEEKS, touched, visible)
+        changed += recompute_forecasts(store, home.registry, WEEKS, touched, visible).changed
     mark_recomputed(store, pending, home.now)
     return origins, changed
 

@@ -157,13 +157,14 @@ class _Recomputation:
         origins = forecasts = 0
         shows_forecast = False
         for touched in touched_forecasts(store, self.pipeline.registry, series, opens, *window):
-            changed = recompute_forecasts(
-                store, self.pipeline.registry, series, touched, visible, failed
-            )
+            done = recompute_forecasts(store, self.pipeline.registry, series, touched, visible)
+            for role, error in done.challenger_errors.items():
+                self.context.log.warning(f"{series} {role}: {error}")
+            failed += done.challenger_errors.values()
             found = touched.origins
-            facts = {"origins_recomputed": len(found), "forecasts_changed": changed}
+            facts = {"origins_recomputed": len(found), "forecasts_changed": done.changed}
             self._report(spec, PREDICTIONS, facts, partition_of(touched.month))
-            origins, forecasts = origins + len(found), forecasts + changed
+            origins, forecasts = origins + len(found), forecasts + done.changed
             shows_forecast |= newest is not None and found[-1] >= newest
         self.context.log.info(
             f"{series}: {len(opens)} candles affected, {forecasts} of {origins} forecasts changed"
