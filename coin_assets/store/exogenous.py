@@ -1,11 +1,9 @@
-"""Exogenous values of each symbol in Parquet files of a home, and what their sources were asked.
+"""Exogenous values of each symbol in Parquet files of a home.
 
     <home>/exogenous/symbol=BTC_USDT/timeframe=1h/month=2026-11/implied_volatility.parquet
-    <home>/exogenous_ledger/symbol=BTC_USDT/timeframe=1h/implied_volatility.json
 
 The files are those of `coin_assets.store.monthly`, so locks, labels, hashes and markers of damage
-are those of candles. They lie in the home with every store, as models do. The ledger lists the
-months that have values, so a file that is gone is no month without values.
+are those of candles. They lie in the home with every store, as models do.
 """
 
 from collections.abc import Iterable
@@ -13,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -25,49 +22,27 @@ from coin_assets.domain.forecasting.exogenous import (
     validated_values,
     with_news,
 )
-from coin_assets.domain.json_format import parse_time, time_text
 from coin_assets.domain.methods import EXOGENOUS
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import (
     Timeframe,
     just_after,
-    month_label,
     month_start,
     next_month,
 )
 from coin_assets.errors import CorruptArtefact
-from coin_assets.files.atomic import remove_partials, write_atomically
-from coin_assets.files.checksummed_json import read_checksummed, require_same, with_checksum
-from coin_assets.files.locks import fence, locked
 from coin_assets.store.base import Extent, Written
-from coin_assets.store.faults import typed_errors
+from coin_assets.store.exogenous_ledger import ExogenousLedgers
 from coin_assets.store.monthly import MonthlyTable
 from coin_assets.store.tabular import TableKind
 
-FOLDER, LEDGER_FOLDER = "exogenous", "exogenous_ledger"
+FOLDER = "exogenous"
 _HOUR = Timeframe("1h")  # no source has more values
-_SCHEMA_VERSION = 1
 _TIME = pa.timestamp("us", tz="UTC")
 _COLUMNS = pa.schema([("timestamp", _TIME), ("known_at", _TIME), ("value", pa.float64())])
 _MOST_REVISIONS = 1000
-_REMEDY = (
-    "Remove the file: fetch_exogenous fetches the history again. Values that are stored stay as "
-    "they are."
-)
 _FETCHED_AGAIN = "fetch_exogenous fetches its values again, as far as their source keeps them"
 _REMEDY_OF_VALUES = f"Remove the file: {_FETCHED_AGAIN}."
-
-
-@dataclass(frozen=True)
-class _Ledger:
-    """Content of a ledger.
-
-    Attributes:
-        months: starts of the months that have values.
-    """
-
-    progress: Progress
-    months: frozenset[datetime] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -98,7 +73,7 @@ class ExogenousTables:
         progress = self.progress(symbol, name)
         if progress is None or not progress.is_complete:
             raise CorruptArtefact(
-                f"{self._ledger_path(symbol, name)} does not say that the history of {name} is "
+                f"{self._ledgers.path(symbol, name)} does not say that the history of {name} is "
                 "stored. It comes back: fetch_exogenous fetches it."
             )
         start, end = times.min().to_pydatetime(), times.max().to_pydatetime()
@@ -110,7 +85,7 @@ class ExogenousTables:
 
     def progress(self, symbol: str, name: str) -> Progress | None:
         """What the source was asked for; None if it never was."""
-        ledger = self._ledger(symbol, name)
+        ledger = self._ledgers.read(symbol, name)
         return None if ledger is None else ledger.progress
 
     def examined(self, symbol: str, name: str) -> Extent | None:
@@ -122,25 +97,10 @@ class ExogenousTables:
 
     def lost(self, symbol: str, name: str) -> list[datetime]:
         """Starts of the months whose values are gone with their files, ascending."""
-        ledger = self._ledger(symbol, name)
+        ledger = self._ledgers.read(symbol, name)
         if ledger is None or not ledger.months:
             return []
         return sorted(ledger.months.difference(self._table(name).months(Series(symbol, _HOUR))))
-
-    def _ledger(self, symbol: str, name: str) -> _Ledger | None:
-        path = self._ledger_path(symbol, name)
-        try:
-            with typed_errors(path):
-                document = read_checksummed(path, _SCHEMA_VERSION, _REMEDY)
-        except FileNotFoundError:
-            return None
-        require_same(path, document, _owner(symbol, name), _REMEDY)
-        try:
-            months = map(_month, document.get("months", ()))  # ledgers of before have none
-            progress = Progress(parse_time(document["begun"]), parse_time(document["asked"]))
-            return _Ledger(progress, frozenset(months))
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptArtefact(f"{path} has no times ({error!r}). {_REMEDY}") from error
 
     def begin(self, symbol: str, name: str, start: datetime, now: datetime) -> Progress:
         """What the source was asked for; a history that begins now is recorded first.
@@ -154,7 +114,7 @@ class ExogenousTables:
         is_known = self.progress(symbol, name) is not None
         extent = None if is_known else self.extent(symbol, name)
         begun = now if extent is None else min(now, just_after(extent.last))
-        return self._record(symbol, name, Progress(begun, min(start, begun)))
+        return self._ledgers.record(symbol, name, Progress(begun, min(start, begun)))
 
     def add(
         self,
@@ -180,7 +140,7 @@ class ExogenousTables:
         values = received(validated_values(fetched), progress, seen)
         months = _months_of(values)
         written = self._write(symbol, name, values, months, seen)
-        self._record(symbol, name, Progress(progress.begun, asked), months)
+        self._ledgers.record(symbol, name, Progress(progress.begun, asked), months)
         return written
 
     def restore(
@@ -195,7 +155,7 @@ class ExogenousTables:
         written = self._write(symbol, name, values, _months_of(values), seen)
         progress = self.progress(symbol, name)
         if progress is not None:
-            self._record(symbol, name, progress, _months_of(values), empty=month)
+            self._ledgers.record(symbol, name, progress, _months_of(values), empty=month)
         return written
 
     def _write(
@@ -209,41 +169,12 @@ class ExogenousTables:
         news = partial(with_news, seen=seen)
         return self._table(name).update(Series(symbol, _HOUR), values, sorted(months), news)
 
-    def _record(
-        self,
-        symbol: str,
-        name: str,
-        wanted: Progress,
-        months: Iterable[datetime] = (),
-        empty: datetime | None = None,
-    ) -> Progress:
-        """Record progress; what another process recorded of a later time stays.
-
-        Args:
-            months: that have values now, beside those of before.
-            empty: month that has none any more, unless it is one of ``months``.
-        """
-        wanted = Progress(*(each.replace(microsecond=0) for each in (wanted.begun, wanted.asked)))
-        path = self._ledger_path(symbol, name)
-        with typed_errors(path), locked(path.parent):
-            fence(path.parent)
-            known, held = self._ledger(symbol, name), frozenset[datetime]()
-            if known is not None:
-                wanted = Progress(known.progress.begun, max(known.progress.asked, wanted.asked))
-                held = known.months
-            ledger = _Ledger(wanted, held - {empty} | frozenset(months))
-            if ledger != known:
-                remove_partials(path.parent)
-                write_atomically(path, with_checksum(_document(symbol, name, ledger)))
-        return wanted
-
     def _table(self, name: str) -> MonthlyTable:
         return _tables(self.home)[name]
 
-    def _ledger_path(self, symbol: str, name: str) -> Path:
-        series = Series(symbol, _HOUR)
-        folder = f"symbol={series.symbol_name}/timeframe={series.timeframe}"
-        return self.home / LEDGER_FOLDER / folder / f"{name}.json"
+    @property
+    def _ledgers(self) -> ExogenousLedgers:
+        return ExogenousLedgers(self.home)
 
 
 def _tables(home: Path) -> dict[str, MonthlyTable]:
@@ -258,23 +189,5 @@ def _tables(home: Path) -> dict[str, MonthlyTable]:
     return {name: MonthlyTable(home / FOLDER, kind(name), _COLUMNS) for name in EXOGENOUS}
 
 
-def _owner(symbol: str, name: str) -> dict[str, Any]:
-    return {"symbol": symbol, "series": name}
-
-
-def _document(symbol: str, name: str, ledger: _Ledger) -> dict[str, Any]:
-    times = {"begun": ledger.progress.begun, "asked": ledger.progress.asked}
-    return {
-        "schema_version": _SCHEMA_VERSION,
-        **_owner(symbol, name),
-        **{name: time_text(time) for name, time in times.items()},
-        "months": [month_label(month) for month in sorted(ledger.months)],
-    }
-
-
 def _months_of(values: pd.DataFrame) -> frozenset[datetime]:
     return frozenset(month_start(time) for time in values["timestamp"].dt.to_pydatetime())
-
-
-def _month(label: str) -> datetime:
-    return parse_time(f"{label}-01T00:00:00Z")
