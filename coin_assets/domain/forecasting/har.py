@@ -76,7 +76,7 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             states, in independent observations; None does not let the quantiles depend on the
             state.
         adaptation_rate: at which the quantiles by state follow the newest returns; see
-            `QuantilesByState.adapted`. None does not adapt them.
+            `QuantilesByState.adapted`. None does not adapt them. It needs ``state_prior_strength``.
 
     Attributes:
         typical_volatility_: mean volatility of one candle, as log return.
@@ -139,7 +139,10 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
 
         Raises:
             InsufficientData: `why_no_model` gives a reason against it.
+            ValueError: there are no quantiles by state to adapt.
         """
+        if self.adaptation_rate is not None and self.state_prior_strength is None:
+            raise ValueError("adaptation_rate needs state_prior_strength: it adapts states")
         timeframe = Timeframe.parse(self.timeframe)
         reason = why_no_model(candles, timeframe, self.calibrated, self.calibration_half_life)
         if reason is not None:
@@ -256,6 +259,8 @@ class HarForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         by_state = state.get("quantiles_by_state")
         if (by_state is None) != (estimator.state_prior_strength is None):
             raise ValueError("quantiles by state need their prior strength, and it needs them")
+        if by_state is None and estimator.adaptation_rate is not None:
+            raise ValueError("there are no quantiles by state to adapt")
         if not ((estimator.state_prior_strength or 0) >= 0 <= (estimator.adaptation_rate or 0)):
             raise ValueError("a prior strength or rate of the quantiles by state is negative")
         estimator.quantiles_by_state_ = by_state and QuantilesByState.from_state(by_state)

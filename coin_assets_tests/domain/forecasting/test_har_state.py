@@ -120,6 +120,16 @@ def test_quantiles_by_state_and_their_prior_strength_need_each_other() -> None:
             HarForecaster.from_state(state | {"parameters": parameters})
 
 
+def test_an_adaptation_needs_quantiles_by_state() -> None:
+    candles = random_candles(seed=1, count=300)
+    with pytest.raises(ValueError, match="needs state_prior_strength"):
+        HarForecaster("1h", longest=64, adaptation_rate=0.01).fit(candles)
+    state = fitted(candles).state()
+    parameters = state["parameters"] | {"adaptation_rate": 0.01}
+    with pytest.raises(ValueError, match="to adapt"):
+        HarForecaster.from_state(state | {"parameters": parameters})
+
+
 def test_parameters_of_later_releases_are_stored_only_where_they_are_used() -> None:
     candles = random_candles(seed=1, count=300)
     plain = fitted(candles).state()["parameters"]
