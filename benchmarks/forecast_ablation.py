@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.forecast_protocol import TUNING, Span
 from benchmarks.harness import Bench, Figure, say, timed
 from benchmarks.trailing_volatility import VolatilityScaledBaseline
-from benchmarks.tuning import Make, compared, scores_of
+from benchmarks.tuning import Make, compared, scores_of, yearly
 from coin_assets.domain.forecasting.frame import Forecaster
 from coin_assets.domain.forecasting.har import HarForecaster
 from coin_assets.domain.forecasting.har_features import CALENDAR, LEVERAGE, VOLUME
@@ -95,7 +95,7 @@ def measure(bench: Bench) -> list[Figure]:
     origins, mean of three symbols. Above 0 the part helps. Intervals are 95%, by the paired block
     bootstrap. The remark gives the coverage of the variant's 80% intervals, and its mean error in
     the terciles of low and high volatility. Settings of the quantiles by state are compared at
-    every origin. The test spans are not read.
+    every origin, and with the errors of each single year. The test spans are not read.
     """
     figures = []
     for timeframe in bench.pick(tuple(TUNING), ("1w",)):
@@ -131,7 +131,10 @@ def _at_every_origin(timeframe: str, span: Span) -> list[Figure]:
     without = scores_of(timeframe, span, partial(_varied, changes=plain))
     name = f"{timeframe}, every origin"
     found = [
-        compared(name, span, f"{_NO_STATE}, above naive", without, scores_of(timeframe, span, None))
+        compared(
+            name, span, f"{_NO_STATE}, above naive", without, scores_of(timeframe, span, None)
+        ),
+        yearly(name, span, _NO_STATE, without),
     ]
     makes: dict[str, Make] = {"whole": new_forecaster}
     for setting, changes in BY_STATE.items():
@@ -139,6 +142,7 @@ def _at_every_origin(timeframe: str, span: Span) -> list[Figure]:
     for part, make in makes.items():
         scores = scores_of(timeframe, span, make)
         found.append(compared(name, span, f"{part}, above {_NO_STATE}", scores, without))
+        found.append(yearly(name, span, part, scores))
     return found
 
 

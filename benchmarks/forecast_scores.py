@@ -54,6 +54,7 @@ class Scores:
             of the origins, by the volatility known there.
         covered: coverage of the 80% interval at each origin.
         terciles: volatility tercile of each origin, 0, 1 or 2.
+        came: the outcomes that the forecasts were scored against.
         direction: share of the medians that moved as the price did, ties excluded; NaN if all are
             ties, as with the last close for median.
         observed: share of closes at or below each quantile.
@@ -66,6 +67,7 @@ class Scores:
     tercile_coverage: tuple[float, float, float]
     covered: Floats
     terciles: Ordinals
+    came: Outcome
     direction: float
     observed: Floats
 
@@ -104,7 +106,7 @@ def score(quantiles: Floats, came: Outcome) -> Scores:
     misses = np.abs(actual - np.log(median))
     inside = _inside(quantiles, came.actual, 0.1, 0.9)
     terciles = np.empty(len(inside), dtype=np.int64)
-    for tercile, rows in enumerate(_tercile_rows(came.volatility)):
+    for tercile, rows in enumerate(tercile_rows(came.volatility)):
         terciles[rows] = tercile
     return Scores(
         losses=np.nanmean(losses, axis=1),
@@ -114,6 +116,7 @@ def score(quantiles: Floats, came: Outcome) -> Scores:
         tercile_coverage=_by_tercile(inside, known, came.volatility),
         covered=(inside * known).sum(axis=1) / known.sum(axis=1),
         terciles=terciles,
+        came=came,
         direction=_direction(median, came),
         observed=(came.actual[:, :, None] <= quantiles)[known].mean(axis=0),
     )
@@ -184,6 +187,11 @@ def coverage_interval(scores: Sequence[Scores], tercile: int, block: int) -> tup
         return central_interval(np.nanmean(hits / totals, axis=0))
 
 
+def tercile_rows(volatility: Floats) -> list[Ordinals]:
+    """Rows of the low, mid and high volatility tercile."""
+    return np.array_split(np.argsort(volatility, kind="stable"), _TERCILES)
+
+
 def _drawn(origins: int, block: int) -> Ordinals:
     """Rows of each draw of the bootstrap, shape (draws, origins)."""
     starts = block_starts(origins, block, _DRAWS)
@@ -214,17 +222,12 @@ def _share(hits: Floats, known: Mask) -> float:
 
 
 def _by_tercile(inside: Floats, known: Mask, volatility: Floats) -> tuple[float, float, float]:
-    low, mid, high = _tercile_rows(volatility)
+    low, mid, high = tercile_rows(volatility)
     return (
         _share(inside[low], known[low]),
         _share(inside[mid], known[mid]),
         _share(inside[high], known[high]),
     )
-
-
-def _tercile_rows(volatility: Floats) -> list[Ordinals]:
-    """Rows of the low, mid and high volatility tercile."""
-    return np.array_split(np.argsort(volatility, kind="stable"), _TERCILES)
 
 
 def _direction(median: Floats, came: Outcome) -> float:

@@ -3,8 +3,9 @@
 Nothing here reads a candle of a test span: `load` refuses them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 
@@ -16,10 +17,11 @@ from benchmarks.forecast_scores import (
     outcome,
     ratio_interval,
     score,
+    tercile_rows,
 )
 from benchmarks.harness import Figure
 from coin_assets.domain.evaluation.bootstrap import block_length
-from coin_assets.domain.forecasting.frame import Forecaster
+from coin_assets.domain.forecasting.frame import Floats, Forecaster
 from coin_assets.domain.forecasting.naive import naive_quantiles
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe
@@ -81,3 +83,47 @@ def compared(
     how = f"95% interval {above[1]:+.2f} to {above[2]:+.2f}; 80% intervals held {covered:.1f}%"
     how += f", low and high volatility missed by {low_error:.1f} and {high_error:.1f} points"
     return Figure(f"{timeframe}: {name}", round(above[0], 2), "%", how)
+
+
+def yearly(timeframe: str, span: Span, name: str, scores: list[Scores]) -> Figure:
+    """Largest coverage error of a single year at low or high volatility, and those of all years.
+
+    Args:
+        timeframe: begins the name of the figure.
+        span: of ``scores``; a year begins where it starts, and each year after that.
+        scores: one a symbol.
+    """
+    errors, start = dict[datetime, Floats](), span.start
+    while start <= scores[0].came.origins[-1]:
+        errors[start] = _PERCENT * tercile_errors(scores, start, _year_after(start))
+        start = _year_after(start)
+    how = "at low and high volatility, mean of symbols: " + ", ".join(
+        f"{low:.1f} and {high:.1f} in the year from {first:%Y-%m}"
+        for first, (low, _, high) in errors.items()
+    )
+    worst = max(max(low, high) for low, _, high in errors.values())
+    return Figure(f"{timeframe}: {name}, worst error of a year", round(worst, 1), "points", how)
+
+
+def tercile_errors(scores: Sequence[Scores], start: datetime, end: datetime) -> Floats:
+    """Coverage errors of the 80% interval over a part of a span, scored like a span of its own.
+
+    Args:
+        scores: one a symbol.
+        start, end: bounds of the origins, half-open; each symbol has some there.
+
+    Returns:
+        In the low, mid and high volatility tercile of these origins: mean over symbols of the
+        absolute errors, shape (3,).
+    """
+    errors = []
+    for one in scores:
+        rows = slice(*one.came.origins.searchsorted([start, end]))
+        covered = one.covered[rows]
+        terciles = tercile_rows(one.came.volatility[rows])
+        errors.append([abs(float(covered[tercile].mean()) - NOMINAL) for tercile in terciles])
+    return np.asarray(np.mean(errors, axis=0))
+
+
+def _year_after(start: datetime) -> datetime:
+    return start.replace(year=start.year + 1)
