@@ -20,11 +20,10 @@ import dagster as dg
 
 from coin_assets.config.settings import Settings
 from coin_assets.demo_summary import demo_summary
-from coin_assets.domain.json_format import time_text
 from coin_assets.domain.layers import CANDLES, MODELS, PREDICTIONS, PUBLISHED
 from coin_assets.domain.series import Series
 from coin_assets.domain.timeframes import Timeframe, month_start, next_month
-from coin_assets.errors import CoinAssetsError, CorruptArtefact
+from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import Market, RemoteMarket
 from coin_assets.orchestration.assets.evaluations import evaluation_line, scored_without_run
 from coin_assets.orchestration.assets.specs import SeriesAssets
@@ -37,7 +36,7 @@ from coin_assets.orchestration.progress import RunProgress, print_anything
 from coin_assets.orchestration.records.damage import set_aside_and_report
 from coin_assets.orchestration.resources import Clock, pipeline_from
 from coin_assets.orchestration.run_here import run_here
-from coin_assets.pipeline.evaluate import evaluate_series
+from coin_assets.pipeline.evaluate import evaluate_series, is_outdated
 from coin_assets.pipeline.publish import publish_evaluations
 from coin_assets.store.coverage import unanswered
 
@@ -193,19 +192,18 @@ class Demo:
         )
 
     def _score(self) -> bool:
-        """Score series with newer forecasts than their evaluation, and publish the scores.
+        """Score series whose evaluation is outdated, and publish the scores.
 
         It is no run of ``evaluate``, whose plots take longer than all else. False if one failed.
         """
-        due = [spec for spec in self._specs if self._is_unscored(spec.series)]
+        pipeline, failed = self._pipeline, 0
+        stored = pipeline.store, pipeline.registry, pipeline.evaluations
+        due = [spec for spec in self._specs if is_outdated(*stored, spec.series)]
         if due:
             print(f"\nScores of {len(due)} series:", flush=True)
-        pipeline, failed = self._pipeline, 0
         for spec in due:
             try:
-                report = evaluate_series(
-                    pipeline.store, pipeline.registry, pipeline.evaluations, spec.series
-                )
+                report = evaluate_series(*stored, spec.series)
             except CoinAssetsError as error:
                 print(f"FAILED {spec.series}: {error}", flush=True)
                 failed += 1
@@ -217,15 +215,6 @@ class Demo:
             event = manifest_materialization(manifest, "scores were published")
             self._instance.report_runless_asset_event(event)
         return not failed
-
-    def _is_unscored(self, series: Series) -> bool:
-        newest = self._store.newest_forecasts([series]).get(series)
-        if newest is None:
-            return False
-        with contextlib.suppress(CorruptArtefact):
-            known = self._pipeline.evaluations.read(series)
-            return known is None or known["as_of"] != time_text(newest)
-        return True
 
     def _execute(
         self,

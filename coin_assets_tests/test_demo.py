@@ -183,6 +183,37 @@ def test_a_candle_that_closes_meanwhile_is_left_to_the_next_demo(
     assert (row[1], row[-1]) == (newest, "fresh")
 
 
+def test_a_method_that_is_added_later_is_tested_at_once_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a second demo with the same candles, whose newest forecasts have a score already."""
+    env = demo_environment(
+        tmp_path,
+        COIN_SYMBOLS="BTC/USDT",
+        COIN_DERIVED_TIMEFRAMES="",
+        COIN_HISTORY_START="2026-05-01",
+    )
+    for name, value in env.items():
+        if name.startswith(("COIN_", "DAGSTER_")):
+            monkeypatch.setenv(name, value)
+    monkeypatch.setattr(Clock, "now", lambda _clock: datetime(2026, 6, 10, 12, 30, tzinfo=UTC))
+
+    def printed(methods: str) -> str:
+        monkeypatch.setenv("COIN_METHODS", methods)
+        demo = Demo(Settings())
+        with demo._instance:
+            succeeded = demo.run()
+        output = capsys.readouterr().out
+        assert succeeded, output
+        return output
+
+    first, second, third = printed("har"), printed("har,naive"), printed("har,naive")
+    line = r"Scores of 1 series:\nBTC/USDT 1h: \d+ matured forecasts, .*"
+    assert re.search(line + r"held \S+%; challenger 2: keep\n", first)
+    assert re.search(line + r"; challenger 2: keep; challenger naive 3: keep\n", second)
+    assert "Scores" not in third  # nothing could change
+
+
 @requires_real_data
 def test_a_missing_archive_file_fails_its_symbol_alone(tmp_path: Path) -> None:
     (tmp_path / "candles").mkdir()

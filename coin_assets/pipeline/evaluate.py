@@ -111,6 +111,37 @@ def evaluate_series(
     return EvaluationReport(found, document, trials, damaged)
 
 
+def is_outdated(
+    store: Store, registry: ModelRegistry, evaluations: EvaluationBook, series: Series
+) -> bool:
+    """Whether `evaluate_series` would score newer forecasts, or test a challenger not yet tested.
+
+    A damaged evaluation or record of roles counts as outdated: `evaluate_series` replaces the one
+    and fails on the other. A series without forecasts has nothing to score.
+
+    Raises:
+        MachineFault: the machine failed; the files may be intact.
+    """
+    newest = store.newest_forecasts([series]).get(series)
+    if newest is None:
+        return False
+    try:
+        known, roles = evaluations.read(series), registry.roles(series)
+    except CorruptArtefact:
+        return True
+    return known is None or known["as_of"] != time_text(newest) or bool(_untested(known, roles))
+
+
+def _untested(known: Document, roles: Roles) -> set[tuple[str, str]]:
+    """Role and version of the challengers that an evaluation has no verdict on."""
+    tested = {
+        (role, promotion["challenger"])
+        for role in CHALLENGER_ROLES
+        if (promotion := promotion_in(known, role)) is not None
+    }
+    return {(role, version) for role, _, version in _challenges(roles)} - tested
+
+
 def _trials(
     store: Store,
     found: Evaluation,
@@ -126,8 +157,6 @@ def _trials(
         window: of the evaluation.
     """
     challenges, tenure = list(_challenges(roles)), roles.tenure
-    if not tenure:
-        return ()
     series, as_of, (start, end) = found.series, found.as_of, window
     # A challenger is compared with all published forecasts of the champion's tenure.
     champions = {each.version for each in tenure if each.version is not None}
@@ -151,8 +180,8 @@ def _trials(
 
 
 def _challenges(roles: Roles) -> Iterator[tuple[str, RoleChange, str]]:
-    """Role, appointment and version of each challenger."""
-    for role in CHALLENGER_ROLES:
+    """Role, appointment and version of each challenger; none without a champion on record."""
+    for role in CHALLENGER_ROLES if roles.tenure else ():
         change = roles.last_change(role)
         if change is not None and change.version is not None:
             yield role, change, change.version
