@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from coin_assets.config.settings import Settings, variable_of
+from coin_assets.config.settings import Settings
+from coin_assets.config.written import secrets_given, written
 from coin_assets.domain.forecasting.frame import STEPS
 from coin_assets.domain.json_format import Document, time_text
 from coin_assets.domain.publishing.manifest_entries import HIDDEN
@@ -52,32 +53,17 @@ def demo_summary(settings: Settings, pipeline: Pipeline, policies: Sequence[Seri
             "",
             *_reasons(ops.values()),
             f"Published files: {settings.publish_dir}",
-            f"Look at it in the web UI: {_command(settings, 'make up')}{_also_needed(settings)}",
+            f"Look at it in the web UI: {_command(settings, 'make up')}",
         ]
     )
 
 
 def _command(settings: Settings, command: str) -> str:
-    """``command`` after the settings that differ from the defaults."""
-    words = {
-        "store": settings.store,
-        "influxdb_v2_url": settings.influxdb_v2_url,
-        "influxdb_v2_org": settings.influxdb_v2_org,
-        "influxdb_bucket": settings.influxdb_bucket,
-        "market": settings.market,
-        "symbols": ",".join(settings.symbols),
-        "source_timeframes": ",".join(map(str, settings.source_timeframes)),
-        "derived_timeframes": ",".join(map(str, settings.derived_timeframes)),
-    }
-    shown = {name: text for name, text in words.items() if name in settings.model_fields_set}
-    shown |= {"home": str(settings.home), "history_start": f"{settings.history_start:%Y-%m-%d}"}
-    set_first = (f"{variable_of(name)}={shlex.quote(text)}" for name, text in shown.items())
-    return " ".join([*set_first, command])
-
-
-def _also_needed(settings: Settings) -> str:
-    """Note on secrets, which the command does not show."""
-    return "" if settings.store == "parquet" else " (INFLUXDB_V2_TOKEN must be set as well)"
+    """``command`` after the settings that were given, and a note on secrets among them."""
+    texts = written(settings, always=("home", "history_start"))
+    given = (f"{variable}={shlex.quote(text)}" for variable, text in texts.items())
+    secrets = " and ".join(secrets_given(settings))
+    return " ".join([*given, command]) + (f" ({secrets} must be set as well)" if secrets else "")
 
 
 def _reasons(entries: Iterable[Document]) -> list[str]:

@@ -192,6 +192,7 @@ def test_a_method_that_is_added_later_is_tested_at_once_and_once(
         COIN_SYMBOLS="BTC/USDT",
         COIN_DERIVED_TIMEFRAMES="",
         COIN_HISTORY_START="2026-05-01",
+        COIN_ALERT_WEBHOOKS="json+http://127.0.0.1:9/secret",
     )
     for name, value in env.items():
         if name.startswith(("COIN_", "DAGSTER_")):
@@ -205,13 +206,18 @@ def test_a_method_that_is_added_later_is_tested_at_once_and_once(
             succeeded = demo.run()
         output = capsys.readouterr().out
         assert succeeded, output
-        return output
+        return output + demo.summary()
 
     first, second, third = printed("har"), printed("har,naive"), printed("har,naive")
     line = r"Scores of 1 series:\nBTC/USDT 1h: \d+ matured forecasts, .*"
     assert re.search(line + r"held \S+%; challenger 2: keep\n", first)
     assert re.search(line + r"; challenger 2: keep; challenger naive 3: keep\n", second)
     assert "Scores" not in third  # nothing could change
+    # The command to go on with trains the same methods, and shows no secret.
+    command = third.splitlines()[-1]
+    assert " COIN_METHODS=har,naive " in command
+    assert command.endswith(" make up (COIN_ALERT_WEBHOOKS must be set as well)")
+    assert "secret" not in third
 
 
 @requires_real_data

@@ -5,6 +5,7 @@ The demo runs as a process of its own on the real clock; the exchange is a stand
 
 import hashlib
 import json
+import shlex
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run(DEMO, demo_environment(home, **settings))
     assert done.returncode == 0, done.stdout + done.stderr
     (line,) = [each for each in done.stdout.splitlines() if each.endswith("make up")]
-    assert f" COIN_MARKET=ccxt:binanceusdm COIN_SYMBOLS={PERPETUAL} " in line
+    assert {f"{name}={value}" for name, value in settings.items()} <= set(shlex.split(line))
     return home
 
 
