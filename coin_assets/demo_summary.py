@@ -41,7 +41,7 @@ def demo_summary(settings: Settings, pipeline: Pipeline, policies: Sequence[Seri
             (
                 *name,
                 str(extent.rows if extent else 0),
-                time_text(extent.last) if extent else "-",
+                time_text(series.timeframe.close_of(extent.last)) if extent else "-",
                 known["champion"] or "-",
                 horizon,
                 shown["status"],

@@ -70,6 +70,11 @@ def test_a_first_and_a_second_demo(home: Path) -> None:
         if timeframe in ("1h", "4h", "1d"):
             assert (model, status) == ("1", "fresh")
             assert horizon > newest
+    listed = json.loads((home / "published/manifest.json").read_text())["public"]["entries"]
+    # The close, as `make status` shows it.
+    assert {name: row[1] for name, row in rows.items()} == {
+        (each["symbol"], each["timeframe"]): each["history"]["as_of"] for each in listed
+    }
     for kind in ("history", "prediction"):
         path = home / "published" / f"{kind}_ETH_USDT_4h.json"
         assert_valid(kind, json.loads(path.read_text()))
@@ -178,7 +183,7 @@ def test_a_candle_that_closes_meanwhile_is_left_to_the_next_demo(
     monkeypatch.setattr(demo, "_forecast_runs", after_the_boundary)
     with demo._instance:
         assert demo.run(), capsys.readouterr().out
-    newest = f"{boundary - timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
+    newest = f"{boundary - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
     (row,) = table(demo.summary()).values()
     assert (row[1], row[-1]) == (newest, "fresh")
 
