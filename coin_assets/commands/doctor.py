@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import dagster as dg
 
@@ -23,20 +24,27 @@ from coin_assets.domain.publishing.root import MANIFEST
 from coin_assets.errors import CoinAssetsError
 from coin_assets.market.base import RemoteMarket
 from coin_assets.market.server_clock import ServerTime, time_of
+from coin_assets.orchestration.assets.exogenous import FETCH_JOB
 from coin_assets.orchestration.build import configured_resources
 from coin_assets.orchestration.records.sizes import record_sizes
 from coin_assets.orchestration.resources import Resources
 from coin_assets.orchestration.sensors.alert_settings import alert_settings
 from coin_assets.orchestration.sensors.conditions import MACHINERY_REMEDY
+from coin_assets.orchestration.sensors.exogenous_runs import last_fetch_failures
 from coin_assets.orchestration.sensors.health_alerts import WATCHED_JOBS
 from coin_assets.orchestration.sensors.machinery import troubles
 from coin_assets.orchestration.sensors.runs import job_failures
 from coin_assets.pipeline.exchange_clock import REMEDY as CLOCK_REMEDY
+from coin_assets.planning.facts import Failures
 from coin_assets.store.base import Finding
 from coin_assets.supervision.home_lock import address_of
 
 _MOST_SERIES = 10
 _LATE_CYCLES = 5
+_FETCH_REMEDY = (
+    "While make up runs, each of its series is tried again by itself; what else helps: "
+    "docs/operations/exogenous.md"
+)
 
 
 def main(arguments: Sequence[str] | None = None, now: datetime | None = None) -> int:
@@ -79,7 +87,7 @@ def found(settings: Settings, now: datetime) -> list[Finding]:
             return [*findings, Finding("records", "there are none yet; make up or demo makes them")]
 
         def of_records() -> Iterable[Finding]:
-            return _of_records(opened.enter_context(dg.DagsterInstance.get()), settings.shards)
+            return _of_records(opened.enter_context(dg.DagsterInstance.get()), settings)
 
         return [*findings, *_looked_at("records", of_records)]
 
@@ -212,22 +220,29 @@ def _of_alerts(settings: Settings, now: datetime) -> Iterable[Finding]:
     yield Finding("health was checked", text + (remedy if late else ""), not late)
 
 
-def _of_records(instance: dg.DagsterInstance, shards: int) -> Iterable[Finding]:
+def _of_records(instance: dg.DagsterInstance, settings: Settings) -> Iterable[Finding]:
     now = datetime.now(UTC)
     names = {state.instigator_name for state in instance.all_instigator_state()}
-    stopped = troubles(instance, names, now, shards=shards)
+    stopped = troubles(instance, names, now, shards=settings.shards)
     for each in stopped:
         yield Finding(each.subject, f"{each.detail} {MACHINERY_REMEDY}", is_fine=False)
     if not stopped:
         yield Finding("sensors and daemons", f"{len(names)} sensors and schedules on record")
     for job in WATCHED_JOBS:
         if failed := job_failures(instance, job):
-            text = f"failed at {failed.last}: {failed.message} Read the run in the web UI."
-            yield Finding(f"job {job}", text, is_fine=False)
+            yield _failed_job(job, failed)
+    collected = list(product(settings.symbols, settings.exogenous))
+    if failed := last_fetch_failures(instance, collected):
+        yield _failed_job(FETCH_JOB, failed, _FETCH_REMEDY)
     in_flight = dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED])
     yield Finding("runs in flight", str(instance.get_runs_count(in_flight)))
     for kind in record_sizes(instance, now):
         yield Finding(f"records: {kind.name}", str(kind))
+
+
+def _failed_job(job: str, failed: Failures, further_remedy: str = "") -> Finding:
+    text = f"failed at {failed.last}: {failed.message} Read the run in the web UI."
+    return Finding(f"job {job}", f"{text} {further_remedy}".rstrip(), is_fine=False)
 
 
 if __name__ == "__main__":

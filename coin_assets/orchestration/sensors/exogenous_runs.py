@@ -100,6 +100,22 @@ def fetch_failures(failures: Mapping[Collected, Failures]) -> Failures | None:
     return Failures(max(each.count for each in failures.values()), newest.last, record)
 
 
+def last_fetch_failures(
+    instance: dg.DagsterInstance, wanted: Sequence[Collected]
+) -> Failures | None:
+    """`fetch_failures` at the end of the newest run, however long ago that was.
+
+    Args:
+        wanted: as in `exogenous_runs`.
+    """
+    finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+    newest = instance.get_run_records(dg.RunsFilter(job_name=FETCH_JOB, statuses=finished), limit=1)
+    if not newest:
+        return None
+    ended = time_of(newest[0].update_timestamp.timestamp())
+    return fetch_failures(exogenous_runs(instance, wanted, ended).failures)
+
+
 def _fetched_by(
     run: dg.DagsterRun, keys: Mapping[dg.AssetKey, Collected]
 ) -> dict[dg.AssetKey, Collected]:

@@ -2,6 +2,7 @@
 
 - A series whose source fails is tried again by itself; the others are fetched when they are due.
 - One alert names every series that fails, and lasts until all of them were fetched.
+- `make doctor` lists the same failures, also long after the last run.
 - The contracts of an exchange are listed once a run.
 """
 
@@ -14,12 +15,15 @@ from unittest.mock import patch
 import dagster as dg
 import pytest
 
+from coin_assets.commands import doctor
 from coin_assets.domain.methods import FUNDING, IMPLIED, OPEN_INTEREST
 from coin_assets.market.sandbox import SandboxMarket
 from coin_assets.orchestration.assets import exogenous
 from coin_assets.orchestration.exogenous_resource import ExogenousResource
+from coin_assets.orchestration.sensors import exogenous_runs
 from coin_assets.orchestration.sensors.alert_settings import alert_settings
 from coin_assets.planning import facts as work
+from coin_assets.store.base import Finding
 from coin_assets_tests.market import derivatives
 from coin_assets_tests.market.derivatives import FakeDerivatives
 from coin_assets_tests.platform import BTC, ETH, Platform, given, utc
@@ -176,6 +180,34 @@ def test_one_alert_names_the_failed_series_until_all_are_fetched(platform: Serve
     (request,) = platform.due()
     assert platform.launch(request).is_success
     assert "fetch_exogenous" not in str(platform.tick("health_alerts").skip_message)
+
+
+def test_the_doctor_lists_failures_of_the_newest_run_whenever_it_was(
+    platform: Served, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.instance = instance
+    # As if the last run had been longer ago than sensors look back on failures.
+    monkeypatch.setattr(exogenous_runs, "failures_look_back", lambda: timedelta(milliseconds=1))
+
+    def found(**changed: Any) -> Finding | None:
+        settings = platform.settings.model_copy(update=changed)
+        findings = doctor._of_records(instance, settings)
+        return {each.about: each for each in findings}.get("job fetch_exogenous")
+
+    assert found() is None
+    platform.server.failing_paths = {derivatives.FUNDING: 503}
+    for request in platform.due():
+        platform.launch(request)
+    failed = found()
+    assert failed is not None
+    assert not failed.is_fine
+    assert ": BTC/USDT funding_rate: binance does not answer" in failed.detail
+    assert failed.detail.endswith("docs/operations/exogenous.md")
+    assert found(exogenous=()) is None
+    platform.server.failing_paths, platform.ahead = {}, 3600.0
+    for request in platform.due():
+        platform.launch(request)
+    assert found() is None
 
 
 def test_contracts_are_listed_once_a_run(platform: Served) -> None:
