@@ -46,7 +46,7 @@ def _paired(loss: float) -> Document:
 
 
 def _promotion(version: str) -> Document:
-    """A verdict on a version: of two criteria one is met."""
+    """A verdict on a version: of three criteria one is met. A later release added the last."""
     tally = {"origins": 700, "to_champion": 0.98, "to_naive": 0.95, "coverage": 0.8}
     return {
         "decision": "keep",
@@ -54,6 +54,7 @@ def _promotion(version: str) -> Document:
         "criteria": [
             {"name": "sample", "passed": True, "finding": "700 matured forecasts."},
             {"name": "champion", "passed": False, "finding": "It may be chance."},
+            {"name": "fair_weather", "passed": False, "finding": "It rained."},
         ],
         **dict.fromkeys(("whole", "live", "backtest"), tally),
         "p_value": 0.3,

@@ -26,6 +26,7 @@ COLUMNS = (
 )
 NAMES = ["champion", "challenger har_exogenous", "challenger har", "challenger naive"]
 NONE = "\N{EN DASH}"
+APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 OF_ONE = "#/quality/BTC_USDT/1h"
 
 
@@ -77,7 +78,7 @@ def test_each_challenger_has_a_row_the_best_one_first(
         assert exogenous[4] == f"{scores['pinball'] / scores['naive_pinball']:.3f}"
         assert exogenous[5] == f"{scores['coverage_80']:.1%}"
         assert exogenous[6] == f"{scores['origins']}"
-        gate = "keep, 1 of 2 criteria met"
+        gate = "keep, 1 of 3 criteria met"
         assert [exogenous[7], har[7], naive[7]] == [gate, gate, "not tested"]
 
 
@@ -103,6 +104,20 @@ def test_plots_and_tables_show_all_roles_by_name(browser: Browser, port: int) ->
                 tab.get_by_role("heading", name=f"Test of the {name}", exact=True)
             ).to_be_visible()
         expect(tab.get_by_role("heading", name="Test of the")).to_have_count(2)
+
+
+@pytest.mark.usefixtures("document")
+def test_criteria_of_the_gate_are_words_and_unknown_ones_stay_as_they_are(
+    browser: Browser, port: int
+) -> None:
+    with watched(browser, port) as opened:
+        tab = opened.at(OF_ONE)
+        name = "Criteria of the promotion gate for the challenger har"
+        table = tab.get_by_role("table", name=name, exact=True)
+        expect(table.locator("tbody th")).to_have_text(
+            ["Enough forecasts", f"Lower loss than the champion{APOSTROPHE}s", "fair_weather"]
+        )
+        assert [cells(row)[1] for row in table.locator("tbody tr").all()] == ["yes", "no", "no"]
 
 
 @pytest.mark.usefixtures("document")

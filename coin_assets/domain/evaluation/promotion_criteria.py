@@ -32,6 +32,19 @@ INTERIM_TESTS_SPAN, INTERIM_TESTS_SPAN_IN_CANDLES = timedelta(days=2), 2
 # After a longer break the count restarts.
 INTERIM_TESTS_APART, INTERIM_TESTS_APART_IN_CANDLES = timedelta(days=4), 4
 COOL_DOWN, COOL_DOWN_IN_CANDLES = timedelta(days=7), STEPS
+# What each criterion demands, for people; documents have the names. The page has its own table,
+# `site/src/rules/criteria.ts`, and a test compares the two.
+TITLES = {
+    "sample": "enough forecasts",
+    "live": "enough live forecasts",
+    "recent": "recent forecasts",
+    "naive": "lower loss than the naive forecast's",
+    "champion": "lower loss than the champion's",
+    "live_agrees": "lower loss than the champion's, live",
+    "coverage": "calibrated 80% interval",
+    "lasting": "several tests passed in a row",
+    "cool_down": "champion long enough in its role",
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,11 @@ class Criterion:
     name: str
     passed: bool
     finding: str
+
+    @property
+    def title(self) -> str:
+        """What it demands; its name if `TITLES` lacks it."""
+        return TITLES.get(self.name, self.name)
 
     def document(self) -> dict[str, Any]:
         """The result as JSON values; published evaluations call the finding ``said``."""

@@ -93,7 +93,7 @@ def _metadata(report: EvaluationReport) -> dict[str, Any]:
 
 def _criteria(trial: Trial) -> dg.MetadataValue:
     rows = [
-        f"| {each.name} | {'passed' if each.passed else 'not passed'} | {each.finding} |"
+        f"| {each.title} | {'passed' if each.passed else 'not passed'} | {each.finding} |"
         for each in trial.verdict.criteria
     ]
     return dg.MetadataValue.md("\n".join(["| criterion | | |", "|---|---|---|", *rows]))

@@ -1,6 +1,7 @@
 /** Champion beside challenger, coverage by volatility, the gate's decision, versions and rollovers. */
 
 import type { Evaluation, RoleScores } from "../data/evaluation";
+import { criterionTitle } from "../rules/criteria";
 import { number, percent, signedPercent } from "../rules/format";
 import { contenders, hasMethods, scored, stateInGate, type Contender } from "../rules/roles";
 import { sentence, Table, Time } from "../ui/parts";
@@ -121,7 +122,7 @@ function Gate({ of: { name, promotion } }: { of: Contender }) {
       {promotion.criteria && (
         <Table caption={`Criteria of the promotion gate for the ${name.toLowerCase()}`} hideCaption head={["Criterion", "Passed", "Finding"]}>
           {promotion.criteria.map((each) => (
-            <tr key={each.name}><th scope="row">{each.name}</th><td>{each.passed ? "yes" : "no"}</td><td>{each.finding}</td></tr>
+            <tr key={each.name}><th scope="row">{criterionTitle(each.name)}</th><td>{each.passed ? "yes" : "no"}</td><td>{each.finding}</td></tr>
           ))}
         </Table>
       )}
