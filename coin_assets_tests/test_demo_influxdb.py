@@ -18,8 +18,9 @@ from coin_assets_tests.test_demo import DEMO, demo_environment, table
 from coin_assets_tests.webui import run
 
 START, END = utc("2024-01-01"), utc("2024-05-03T07:00")
-# Times of writing, and the hashes of files that contain one.
-TIMES = re.compile(rb'("(?:updated_at|generated_at|last_success_at|sha256)": ?)"[^"]*"')
+# Times of writing, and the hashes and objects of files that contain one.
+TIMES = re.compile(rb'("(?:updated_at|generated_at|last_success_at|sha256|object)": ?)"[^"]*"')
+OBJECT = re.compile(r"objects/[0-9a-f]{64}")
 EVERYTHING = 'from(bucket: "{}") |> range(start: 1970-01-01T00:00:00Z, stop: 2200-01-01T00:00:00Z)'
 
 
@@ -37,12 +38,13 @@ def archive(tmp_path: Path) -> Path:
     return folder
 
 
-def published(home: Path) -> dict[str, bytes]:
-    """Files by name, without their times."""
-    return {
-        name: TIMES.sub(rb'\1"then"', content)
-        for name, content in files_of(home / "published").items()
-    }
+def published(home: Path) -> dict[str, set[bytes]]:
+    """Contents by name, without their times; of objects, which outlive a publication, as one."""
+    found = dict[str, set[bytes]]()
+    for name, content in files_of(home / "published").items():
+        timeless = TIMES.sub(rb'\1"then"', content)
+        found.setdefault(OBJECT.sub("objects/*", name), set()).add(timeless)
+    return found
 
 
 def points(server: dict[str, str]) -> str:
