@@ -50,9 +50,9 @@ ALTERNATIVES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "calibration_half_life": 160.0,
         },
         "quantiles by state, a prior strength of 40": {"state_prior_strength": 40.0},
-        "quantiles by state, adapted at a rate of 0.01": {
+        "quantiles by state, adapted at a rate of 0.005": {
             "state_prior_strength": 40.0,
-            "adaptation_rate": 0.01,
+            "adaptation_rate": 0.005,
         },
     },
     "1w": {
@@ -75,7 +75,7 @@ ALTERNATIVES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 # Settings of the quantiles by state, compared at every origin: coverage by tercile needs many.
 _NOT_ADAPTED: Mapping[str, Any] = {"adaptation_rate": None}
 _NO_STATE = "quantiles that do not depend on the state"
-_RATES = (0.005, 0.015)
+_RATES = (0.0025, 0.0075)
 BY_STATE: Mapping[str, Mapping[str, Any]] = {
     "quantiles by state that are not adapted": _NOT_ADAPTED,
     "a prior strength of 20, not adapted": {"state_prior_strength": 20.0, **_NOT_ADAPTED},

@@ -16,7 +16,7 @@ from coin_assets.errors import CorruptArtefact
 _MEASURED = {"scale_prior_strength": 100.0, "quantile_prior_strength": 80.0}
 # The candles that long hours learn from are years, so their quantiles follow the newest ones.
 _BY_STATE = {"state_prior_strength": 40.0}
-_ADAPTED = {**_BY_STATE, "adaptation_rate": 0.01}
+_ADAPTED = {**_BY_STATE, "adaptation_rate": 0.005}
 # Deviations from the defaults of `HarForecaster` by name or unit of the timeframe, chosen on
 # candles before the test spans (docs/forecasting.md). Longer windows gave no gain, and make more
 # forecasts depend on a revised candle.

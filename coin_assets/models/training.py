@@ -34,7 +34,7 @@ from coin_assets.models.registry import ModelRegistry, ModelVersion
 from coin_assets.store.base import Store
 from coin_assets.store.coverage import require_covered, require_newest
 
-CODE_VERSION = "6"  # increased when the same candles give another artefact
+CODE_VERSION = "7"  # increased when the same candles give another artefact
 CHALLENGES = "newest training while there is no challenger"
 
 

@@ -158,15 +158,16 @@ class QuantilesByState:
     ) -> "QuantilesByState":
         """These quantiles, widened where recent returns left them too often, narrowed where rarely.
 
-        Row by row, the logarithm of the width of a state's quantile grows by ``rate`` times the
-        share of the next `STEPS` returns beyond it, less its nominal share. So the share beyond
-        tends to the nominal one in each state. A row sees only returns that had ended by then. The
-        steps of a row count together: those of one state are too few to adapt each step.
+        Row by row, the logarithm of the width of a quantile grows by ``rate`` times the share of
+        the next `STEPS` returns beyond it, less its nominal share: in all states, because a market
+        often changes in all of them together, and in the row's own state by as much again. So the
+        share beyond tends to the nominal one in each state. A row sees only returns that had ended
+        by then. The steps of a row count together: those of one state are too few to adapt each.
 
         Args:
             returns, scales: see `standardised_quantiles`, in the order of time.
             states: of the rows, shape (rows,).
-            rate: above 0; the larger, the fewer rows are remembered, about 10 / ``rate``.
+            rate: above 0; the larger, the fewer rows are remembered, about 2 / ``rate``.
         """
         sizes, known = np.abs(returns / scales), np.isfinite(returns)
         lower, upper, share = self._between(states)
@@ -181,7 +182,7 @@ class QuantilesByState:
             change = rate / STEPS * (beyond * known[rows, :, None]).sum(axis=1)
             # The outcome of these rows is known after the next block only.
             widths = np.clip(widths + pending, -_WIDEST, _WIDEST)
-            pending = np.zeros_like(widths)
+            pending = np.zeros_like(widths) + change.sum(axis=0)
             np.add.at(pending, low, (1 - part) * change)
             np.add.at(pending, high, part * change)
         widths = np.clip(widths + pending, -_WIDEST, _WIDEST)

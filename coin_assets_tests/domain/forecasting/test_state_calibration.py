@@ -118,11 +118,11 @@ def standard(rows: int, seed: int = 0) -> tuple[Floats, Floats, Floats]:
     return returns, np.ones_like(returns), states
 
 
-def test_adapted_quantiles_follow_a_change_in_one_state_and_leave_the_others() -> None:
+def test_adapted_quantiles_hold_their_share_in_states_that_changed_and_in_the_others() -> None:
     returns, scales, states = standard(12_000)
     returns[6000:] *= np.where(states[6000:] > -4.8, 1.5, 1.0)[:, None]
     before = fitted(returns[:6000], states[:6000])
-    after = before.adapted(returns, scales, states, rate=0.01)
+    after = before.adapted(returns, scales, states, rate=0.005)
     fresh, _, asked = standard(20_000, seed=1)
     fresh *= np.where(asked > -4.8, 1.5, 1.0)[:, None]
     for changed in (True, False):
@@ -135,13 +135,26 @@ def test_adapted_quantiles_follow_a_change_in_one_state_and_leave_the_others() -
         assert (abs(still - 0.8) > 0.15) == changed
 
 
+def test_a_state_without_returns_follows_a_change_of_the_others() -> None:
+    """A market that turns calm or wild does so in states that come later, too."""
+    returns, scales, states = standard(6000)
+    model = fitted(returns, states)
+    returns *= 1.5
+    low = states < -4.8
+    found = model.adapted(returns[low], scales[low], states[low], rate=0.005)
+    growth = found.quantiles[..., MEDIAN + 1 :] / model.quantiles[..., MEDIAN + 1 :]
+    unseen = model.states > -4.5
+    assert unseen.any()
+    assert (growth[unseen] > 1.1).all()
+
+
 def test_each_quantile_adapts_to_its_own_share() -> None:
     rng = np.random.default_rng(4)
     returns, scales, states = standard(12_000)
     model = fitted(returns, states)
     heavy = rng.standard_t(3, returns.shape)  # larger outliers, and a narrower middle
     heavy *= 0.6745 / 0.7649  # the same quartiles
-    found = model.adapted(heavy, scales, states, rate=0.01)
+    found = model.adapted(heavy, scales, states, rate=0.005)
     growth = found.quantiles[..., MEDIAN + 1 :] / model.quantiles[..., MEDIAN + 1 :]
     growth = growth.mean(axis=(0, 1))
     np.testing.assert_allclose(growth, [1.0, 1.127, 1.262], atol=0.04)  # of Student's t at 3
@@ -150,7 +163,7 @@ def test_each_quantile_adapts_to_its_own_share() -> None:
 def test_a_market_that_does_not_change_keeps_its_quantiles() -> None:
     returns, scales, states = standard(12_000)
     model = fitted(returns, states)
-    found = model.adapted(returns, scales, states, rate=0.01)
+    found = model.adapted(returns, scales, states, rate=0.005)
     ratio = found.quantiles[..., MEDIAN + 1 :] / model.quantiles[..., MEDIAN + 1 :]
     assert np.abs(np.log(ratio)).max() < 0.05
 
@@ -159,7 +172,7 @@ def test_it_is_what_an_account_of_each_return_gives() -> None:
     returns, scales, states = standard(90)
     returns[60:] *= 3
     returns[np.arange(90)[:, None] + np.arange(1, STEPS + 1) > 89] = np.nan
-    model, rate = fitted(returns, states), 0.1
+    model, rate = fitted(returns, states), 0.03
     groups = np.eye(len(model.states))
     changes: list[Floats] = []
     for block in range(0, 90, STEPS):
@@ -172,7 +185,7 @@ def test_it_is_what_an_account_of_each_return_gives() -> None:
                 for step in np.flatnonzero(np.isfinite(returns[row])):
                     bounds = [group[step, MEDIAN + 1 + column] for group in model.quantiles]
                     misses = abs(returns[row, step]) > np.dot(shares, bounds) * width
-                    change[:, column] += rate / STEPS * (misses - beyond) * np.array(shares)
+                    change[:, column] += rate / STEPS * (misses - beyond) * (1 + np.array(shares))
         changes.append(change)
     expected = model.quantiles[..., MEDIAN + 1 :] * np.exp(sum(changes))[:, None, :]
     expected = np.maximum.accumulate(expected, axis=2)  # quantiles do not cross
@@ -183,7 +196,7 @@ def test_it_is_what_an_account_of_each_return_gives() -> None:
 def test_a_market_that_stands_still_keeps_a_width() -> None:
     returns, scales, states = standard(12_000)
     model = fitted(returns, states)
-    found = model.adapted(np.zeros_like(returns), scales, states, rate=0.01)
+    found = model.adapted(np.zeros_like(returns), scales, states, rate=0.005)
     ratio = found.quantiles[..., MEDIAN + 1 :] / model.quantiles[..., MEDIAN + 1 :]
     np.testing.assert_allclose(ratio, np.exp(-0.5))
 
