@@ -1,4 +1,4 @@
-"""Labels of month files: what each Parquet file says it holds, in the metadata of its schema.
+"""Labels of month files: what each Parquet file says it holds, in the metadata of its footer.
 
 A copy, a restore or a sync can put a whole file in the place of another one. The label tells them
 apart: table, symbol, timeframe, month and schema version, and the hash of the rows. Files of
@@ -22,6 +22,7 @@ SCHEMA_VERSION = 1
 _PREFIX = "coin_assets."
 _VERSION = f"{_PREFIX}schema_version".encode()
 _HASH = f"{_PREFIX}content_sha256".encode()
+_PLACE = tuple(f"{_PREFIX}{name}".encode() for name in ("table", "symbol", "timeframe", "month"))
 
 
 class MonthFile(NamedTuple):
@@ -45,13 +46,9 @@ class MonthFile(NamedTuple):
     @property
     def label(self) -> dict[bytes, bytes]:
         """Metadata that says to which table, series and month the file belongs."""
-        values = {
-            "table": self.kind.name,
-            "symbol": self.series.symbol,
-            "timeframe": self.series.timeframe.name,
-            "month": month_label(self.month),
-        }
-        return {f"{_PREFIX}{name}".encode(): value.encode() for name, value in values.items()}
+        series = self.series
+        values = self.kind.name, series.symbol, series.timeframe.name, month_label(self.month)
+        return {name: value.encode() for name, value in zip(_PLACE, values, strict=True)}
 
     def difference(self, metadata: Mapping[bytes, bytes] | None) -> str | None:
         """How a label differs from this place; None if it fits, or if there is no label.
@@ -80,10 +77,12 @@ class MonthFile(NamedTuple):
         return f"belongs elsewhere: it says {says}; this place is for {expected}"
 
 
-def labelled(file: MonthFile, table: pa.Table) -> pa.Table:
-    """``table`` with the label of ``file`` as its only metadata."""
-    own = {_VERSION: str(SCHEMA_VERSION).encode(), _HASH: content_hash(table).encode()}
-    return table.replace_schema_metadata(file.label | own)
+def label_of(file: MonthFile, table: pa.Table) -> dict[bytes, bytes]:
+    """Label of ``file`` with the rows of ``table``."""
+    return file.label | {
+        _VERSION: str(SCHEMA_VERSION).encode(),
+        _HASH: content_hash(table).encode(),
+    }
 
 
 def recorded_hash(metadata: Mapping[bytes, bytes] | None) -> str | None:

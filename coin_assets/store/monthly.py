@@ -60,7 +60,7 @@ class MonthlyTable:
         found = [self._files.read(file, anew=anew) for file in files]
         parts = [part for part in found if part is not None]
         if not parts:
-            return self._frame(self.schema.empty_table())
+            return _no_rows(self.schema)
         table = pa.concat_tables(parts)
         times = table[self.kind.time].to_numpy()
         inside = (times >= _naive(start)) & (times < _naive(end))
@@ -200,7 +200,7 @@ class MonthlyTable:
         file = self._month_file(series, month)
         fence(Path(file.path).parent)
         table = self._files.read_to_write(file)
-        stored = self._frame(self.schema.empty_table() if table is None else table)
+        stored = _no_rows(self.schema) if table is None else self._frame(table)
         wanted = self.kind.result(combine, stored, rows)
         changed = changes(self.kind, stored, wanted).rows
         if changed or (table is None and self.kind.records_empty):
@@ -270,6 +270,16 @@ def _list(folder: str) -> tuple[datetime, ...]:
             else:
                 note_stray(entry.path)
     return tuple(sorted(months))
+
+
+def _no_rows(schema: pa.Schema) -> pd.DataFrame:
+    return _empty(schema).copy(deep=False)
+
+
+@lru_cache
+def _empty(schema: pa.Schema) -> pd.DataFrame:
+    frame: pd.DataFrame = schema.empty_table().to_pandas()
+    return frame
 
 
 @lru_cache(maxsize=10_000)

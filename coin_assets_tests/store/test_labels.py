@@ -228,6 +228,21 @@ def test_every_table_says_what_it_holds(tmp_path: Path) -> None:
         }
 
 
+@pytest.mark.parametrize(("rows", "codec"), [(48, "UNCOMPRESSED"), (49, "ZSTD")])
+def test_few_rows_lie_uncompressed_and_only_times_have_statistics(
+    tmp_path: Path, rows: int, codec: str
+) -> None:
+    ParquetStore(tmp_path).write_candles(HOURLY, hours(NOV, rows), NOV, DEC)
+    path = file_of(tmp_path)
+    group = pq.read_metadata(path).row_group(0)
+    columns = [group.column(place) for place in range(group.num_columns)]
+    assert {column.compression for column in columns} == {codec}
+    assert [column.path_in_schema for column in columns if column.statistics] == ["timestamp"]
+    # Programs that know nothing of Arrow's own description of a schema see the same types.
+    assert pq.read_schema(path).remove_metadata() == CANDLES
+    assert path.stat().st_size <= 4096  # a block
+
+
 def test_the_hash_is_of_the_rows_however_they_lie_in_memory() -> None:
     frame = pd.DataFrame(
         {name: [1.5, None, 2.5] for name in REVISIONS.names}
