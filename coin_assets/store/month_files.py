@@ -42,7 +42,7 @@ _DAMAGED: FileCache[DamageMarker] = FileCache(10_000, settled=0.0)
 # A task needs a month several times, and so do the tasks after it.
 _BYTES = 64 * 2**20
 _MOST_TEXT = 400  # characters of an error of pyarrow
-# Compressed, as many candles or fewer take one block of a disk as well, and twice as long to read.
+# As many candles or fewer take one block of a disk, compressed or not; decompressing takes time.
 _FEW_ROWS = 48
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

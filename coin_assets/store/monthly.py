@@ -273,11 +273,12 @@ def _list(folder: str) -> tuple[datetime, ...]:
 
 
 def _no_rows(schema: pa.Schema) -> pd.DataFrame:
-    return _empty(schema).copy(deep=False)
+    """A frame without rows, made once a process: that takes pandas up to a millisecond."""
+    return _without_rows(schema).copy(deep=False)
 
 
 @lru_cache
-def _empty(schema: pa.Schema) -> pd.DataFrame:
+def _without_rows(schema: pa.Schema) -> pd.DataFrame:
     frame: pd.DataFrame = schema.empty_table().to_pandas()
     return frame
 
